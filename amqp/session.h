@@ -1,0 +1,58 @@
+/* amqp/session.h - a rabbit connection over a socket: name look-up, TCP or TLS to the hosts of a URI in turn, bytes moved
+ * both ways. Never blocks; the owner polls one descriptor. One thread at a time.
+ *
+ *   session_open → poll(session_fd, session_poll_events, until session_deadline_us) → session_process → session_next …
+ *
+ * session_open tries every host once, starting with the one after the host that was used last; when all have failed,
+ * RABBIT_CLOSED is the event, its text naming the last host's trouble. When to call session_open again is the owner's
+ * choice (base/backoff.h). Passwords appear in no text. */
+#ifndef AMQP_SESSION_H
+#define AMQP_SESSION_H
+
+#include "amqp/connection.h"
+#include "amqp/uri.h"
+
+struct session;
+
+struct session_options {
+    const struct amqp_endpoint *endpoint; /* parsed URI (amqp/uri.h); copied */
+    const char *password;                 /* overrides the URI's; may be NULL; copied */
+    const char *connection_name;          /* may be NULL; copied */
+    uint16_t heartbeat_s;                 /* used when the URI names none */
+    uint64_t connect_timeout_us;          /* per host, until the handshake is done; 0 = 10 s */
+};
+
+struct session *session_new(const struct session_options *options, struct error *reterr);
+void session_free(struct session *session); /* closes the socket at once */
+
+/* Starts connecting; drops whatever connection there was. */
+void session_open(struct session *session, uint64_t now_us);
+
+/* Drops the connection at once, without an event. */
+void session_abort(struct session *session);
+
+/* For poll(2): the descriptor (-1: none now) and the events to ask for. Both may change with every call. */
+int session_fd(const struct session *session);
+short session_poll_events(const struct session *session);
+uint64_t session_deadline_us(const struct session *session);
+
+/* After poll, also when only time has passed: reads what is there (bounded per call, so that one busy socket cannot starve
+ * the loop), feeds it, ticks, writes what is queued. */
+void session_process(struct session *session, short revents, uint64_t now_us);
+
+bool session_next(struct session *session, struct rabbit_event *ret_event);
+
+/* Writes what is queued as far as the socket takes it. The owner calls it at the end of its turn, so that many small
+ * frames become one write. */
+void session_flush(struct session *session, uint64_t now_us);
+
+/* Bytes queued and not yet written: how the owner notices that the broker does not keep up. */
+size_t session_queued_bytes(const struct session *session);
+
+/* The connection, for calls; NULL while none is being made. */
+struct rabbit *session_rabbit(struct session *session);
+
+/* "host:port" of the current or last attempt, for log lines. */
+const char *session_peer(const struct session *session);
+
+#endif
