@@ -1,0 +1,59 @@
+/* relay/config.h - what the configuration file says, checked and with defaults filled in. Made once at start, then shared
+ * by all threads, read-only. Every key, its type, default, limits and meaning stand in one table (config_keys.c). */
+#ifndef RELAY_CONFIG_H
+#define RELAY_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "amqp/uri.h"
+#include "base/error.h"
+
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+struct broker_config {
+    char *name;
+    struct amqp_endpoint endpoint; /* of `uri` */
+    char *password;                /* from password_file or the URI; may be NULL */
+    uint16_t heartbeat_s;
+    uint64_t confirm_timeout_us;
+    uint64_t reconnect_initial_us;
+    uint64_t reconnect_max_us;
+};
+
+struct source_config {
+    char *name;
+    const struct broker_config *broker;
+    char *dsn;      /* libpq connection string */
+    char *password; /* from password_file; may be NULL (then the dsn's, or libpq's own ways) */
+    char *exchange; /* for rows whose exchange is NULL; "" = AMQP's default exchange */
+    uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
+    uint32_t batch_rows;
+    uint64_t batch_bytes;
+    uint32_t window_messages;
+    uint64_t window_bytes;
+    uint64_t poll_interval_max_us;
+    uint64_t sweep_interval_us;
+    uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */
+    uint64_t retry_initial_us;
+    uint64_t retry_max_us;
+    uint32_t paused_max; /* keys (and unordered messages) that may wait for a retry at a time */
+};
+
+struct config {
+    enum log_format log_format;
+    enum log_level log_level;
+    uint64_t shutdown_timeout_us;
+    struct broker_config *brokers;
+    size_t broker_count;
+    struct source_config *sources;
+    size_t source_count;
+};
+
+/* Reads and checks the whole file. NULL if anything is wrong: then every problem was given to `report`, one call each:
+ * "relay.conf:12: source "orders": batch_rows = 0: expected 1 to 10000". */
+struct config *config_load(const char *path, void (*report)(void *context, const char *problem), void *context);
+void config_free(struct config *config);
+
+#endif
