@@ -1,0 +1,299 @@
+#include <criterion/criterion.h>
+
+#include "base/clock.h"
+#include "consumers/runner_window.h"
+
+enum { PREFETCH = 8, BATCH_MAX = 4, ATTEMPTS_MAX = 3 };
+#define WAIT_US 5000
+#define NOW_US UINT64_C(1000000)
+
+static struct runner_window window;
+static char names[PREFETCH];
+
+static void
+setup(void)
+{
+    void *items[PREFETCH];
+    for (int i = 0; i < PREFETCH; i++) {
+        items[i] = &names[i];
+    }
+    struct runner_limits limits = {.prefetch = PREFETCH,
+                                   .batch_max = BATCH_MAX,
+                                   .attempts_max = ATTEMPTS_MAX,
+                                   .batch_wait_us = WAIT_US,
+                                   .retry_initial_us = 100,
+                                   .retry_max_us = 10000};
+    cr_assert(runner_window_init(&window, &limits, items, 1));
+}
+
+static void
+teardown(void)
+{
+    runner_window_done(&window);
+}
+
+TestSuite(runner_window, .init = setup, .fini = teardown);
+
+static void
+add(uint64_t tag, uint64_t key)
+{
+    cr_assert_not_null(runner_window_add(&window, tag, key, NOW_US));
+}
+
+/* Picks at `now_us`; the tags must be those given (0 ends them). */
+static void
+expect_batch(uint64_t now_us, uint64_t first, uint64_t second, uint64_t third, uint64_t fourth)
+{
+    const uint64_t expected[BATCH_MAX + 1] = {first, second, third, fourth, 0};
+    uint64_t until_us;
+    uint32_t count = runner_window_pick(&window, now_us, &until_us);
+    for (uint32_t i = 0; i < count; i++) {
+        cr_expect_eq(runner_window_picked(&window, i)->tag, expected[i], "position %u: %lu", i,
+                     runner_window_picked(&window, i)->tag);
+    }
+    cr_expect_eq(expected[count], 0, "%u in the batch", count);
+}
+
+static void
+expect_settled(size_t count, const struct runner_settlement *expected)
+{
+    const struct runner_settlement *settlements;
+    cr_assert_eq(runner_window_settle(&window, &settlements), count);
+    for (size_t i = 0; i < count; i++) {
+        cr_expect_eq(settlements[i].tag, expected[i].tag);
+        cr_expect_eq(settlements[i].refuse, expected[i].refuse);
+        cr_expect_eq(settlements[i].multiple, expected[i].multiple);
+    }
+}
+
+#define SETTLED(...)                                                                               \
+    expect_settled(sizeof((struct runner_settlement[]){__VA_ARGS__}) /                             \
+                       sizeof(struct runner_settlement),                                           \
+                   (struct runner_settlement[]){__VA_ARGS__})
+#define ACK_TO(number) {.tag = (number), .multiple = true}
+#define ACK_ONE(number) {.tag = (number)}
+#define REFUSE(number) {.tag = (number), .refuse = true}
+
+static void
+fail_alone(uint64_t tag, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        expect_batch(NOW_US + CLOCK_S_US * (i + 1), tag, 0, 0, 0);
+        (void)runner_window_failed(&window, NOW_US + CLOCK_S_US * (i + 1));
+    }
+}
+
+Test(runner_window, a_full_batch_runs_at_once_and_is_acknowledged_with_one_ack)
+{
+    for (uint64_t tag = 1; tag <= 5; tag++) {
+        add(tag, tag);
+    }
+    expect_batch(NOW_US, 1, 2, 3, 4);
+    runner_window_committed(&window);
+    SETTLED(ACK_TO(4));
+    cr_expect_eq(window.count, 1);
+}
+
+Test(runner_window, a_short_batch_waits_for_more_but_not_longer_than_batch_wait)
+{
+    add(1, 0);
+    uint64_t until_us;
+    cr_expect_eq(runner_window_pick(&window, NOW_US + 1, &until_us), 0);
+    cr_expect_eq(until_us, NOW_US + WAIT_US);
+    add(2, 0);
+    expect_batch(NOW_US + WAIT_US, 1, 2, 0, 0);
+}
+
+Test(runner_window, an_empty_window_waits_for_ever)
+{
+    uint64_t until_us;
+    cr_expect_eq(runner_window_pick(&window, NOW_US, &until_us), 0);
+    cr_expect_eq(until_us, CLOCK_NEVER_US);
+    expect_settled(0, NULL);
+}
+
+Test(runner_window, a_failed_batch_runs_one_by_one_in_order)
+{
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        add(tag, 7);
+    }
+    expect_batch(NOW_US, 1, 2, 3, 4);
+    cr_expect_eq(runner_window_failed(&window, NOW_US), RUNNER_SPLIT);
+    expect_settled(0, NULL);
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        expect_batch(NOW_US, tag, 0, 0, 0);
+        runner_window_committed(&window);
+        SETTLED(ACK_TO(tag));
+    }
+}
+
+Test(runner_window, a_message_that_fails_alone_holds_its_key_and_nothing_else)
+{
+    add(1, 7);
+    add(2, 8);
+    add(3, 7);
+    add(4, 0);
+    expect_batch(NOW_US, 1, 2, 3, 4);
+    (void)runner_window_failed(&window, NOW_US);
+    expect_batch(NOW_US, 1, 0, 0, 0);
+    cr_expect_eq(runner_window_failed(&window, NOW_US), RUNNER_AGAIN);
+    expect_batch(NOW_US, 2, 0, 0, 0);
+    runner_window_committed(&window);
+    expect_batch(NOW_US, 4, 0, 0, 0);
+    runner_window_committed(&window);
+    SETTLED(ACK_ONE(2), ACK_ONE(4)); /* a multiple ack would take 1 and 3 along */
+    uint64_t until_us;
+    cr_expect_eq(runner_window_pick(&window, NOW_US, &until_us), 0);
+    cr_expect_gt(until_us, NOW_US);
+    expect_batch(until_us, 1, 0, 0, 0);
+    runner_window_committed(&window);
+    expect_batch(until_us, 3, 0, 0, 0);
+    runner_window_committed(&window);
+    SETTLED(ACK_TO(3));
+}
+
+Test(runner_window, messages_that_come_later_wait_behind_a_failing_one_of_their_key)
+{
+    add(1, 7);
+    fail_alone(1, 1);
+    add(2, 7);
+    add(3, 8);
+    expect_batch(NOW_US + CLOCK_S_US, 3, 0, 0, 0);
+}
+
+Test(runner_window, after_attempts_max_a_message_is_refused_and_its_key_goes_on)
+{
+    add(1, 7);
+    add(2, 7);
+    expect_batch(NOW_US + WAIT_US, 1, 2, 0, 0);
+    (void)runner_window_failed(&window, NOW_US);
+    fail_alone(1, ATTEMPTS_MAX - 1);
+    expect_batch(NOW_US + 9 * CLOCK_S_US, 1, 0, 0, 0);
+    cr_expect_eq(runner_window_failed(&window, NOW_US), RUNNER_DEAD);
+    SETTLED(REFUSE(1));
+    expect_batch(NOW_US + 9 * CLOCK_S_US, 2, 0, 0, 0);
+}
+
+Test(runner_window, the_application_refuses_one_of_a_batch)
+{
+    add(1, 0);
+    add(2, 0);
+    expect_batch(NOW_US + WAIT_US, 1, 2, 0, 0);
+    cr_expect_eq(runner_window_refused(&window), RUNNER_SPLIT);
+    expect_batch(NOW_US, 1, 0, 0, 0);
+    cr_expect_eq(runner_window_refused(&window), RUNNER_DEAD);
+    expect_batch(NOW_US, 2, 0, 0, 0);
+    runner_window_committed(&window);
+    SETTLED(REFUSE(1), ACK_TO(2));
+}
+
+/* A multiple ack must name a tag that is open: RabbitMQ answers any other with a closed channel. */
+Test(runner_window, the_multiple_ack_never_names_a_refused_tag)
+{
+    add(1, 0);
+    cr_assert(runner_window_add_refused(&window, 2));
+    expect_batch(NOW_US + WAIT_US, 1, 0, 0, 0);
+    runner_window_committed(&window);
+    SETTLED(REFUSE(2), ACK_TO(1));
+    cr_expect_eq(window.count, 0);
+}
+
+Test(runner_window, an_outage_stops_everything_and_costs_no_attempt)
+{
+    add(1, 0);
+    for (int i = 0; i < ATTEMPTS_MAX + 2; i++) {
+        expect_batch(NOW_US + CLOCK_S_US * (i + 1), 1, 0, 0, 0);
+        uint64_t next_us = runner_window_outage(&window, NOW_US + CLOCK_S_US * (i + 1));
+        uint64_t until_us;
+        cr_expect_gt(next_us, NOW_US + CLOCK_S_US * (i + 1));
+        cr_expect_eq(runner_window_pick(&window, next_us - 1, &until_us), 0);
+        cr_expect_eq(until_us, next_us);
+    }
+    expect_batch(NOW_US + 99 * CLOCK_S_US, 1, 0, 0, 0);
+    cr_expect_eq(runner_window_picked(&window, 0)->attempts, 0);
+}
+
+Test(runner_window, after_an_outage_the_batch_runs_as_a_batch)
+{
+    add(1, 0);
+    add(2, 0);
+    expect_batch(NOW_US + WAIT_US, 1, 2, 0, 0);
+    uint64_t next_us = runner_window_outage(&window, NOW_US + WAIT_US);
+    expect_batch(next_us, 1, 2, 0, 0);
+}
+
+Test(runner_window, a_deadlock_splits_the_batch_and_costs_no_attempt)
+{
+    add(1, 0);
+    add(2, 0);
+    expect_batch(NOW_US + WAIT_US, 1, 2, 0, 0);
+    cr_expect_eq(runner_window_contended(&window, NOW_US), RUNNER_SPLIT);
+    for (int i = 0; i < ATTEMPTS_MAX + 2; i++) {
+        expect_batch(NOW_US + CLOCK_S_US * (i + 1), 1, 0, 0, 0);
+        cr_expect_eq(runner_window_contended(&window, NOW_US + CLOCK_S_US * (i + 1)), RUNNER_AGAIN);
+    }
+    cr_expect_eq(window.entries[0].attempts, 0);
+    cr_expect_eq(window.entries[0].state, RUNNER_WAITING);
+}
+
+Test(runner_window, what_was_picked_before_a_lone_message_goes_first)
+{
+    add(1, 0);
+    add(2, 0);
+    expect_batch(NOW_US + WAIT_US, 1, 2, 0, 0);
+    (void)runner_window_failed(&window, NOW_US);
+    expect_batch(NOW_US, 1, 0, 0, 0);
+    (void)runner_window_failed(&window, NOW_US);
+    add(3, 0);
+    expect_batch(NOW_US, 2, 0, 0, 0);
+    runner_window_committed(&window);
+    SETTLED(ACK_ONE(2));
+    expect_batch(NOW_US + CLOCK_S_US, 1, 0, 0, 0);
+    runner_window_committed(&window);
+    expect_batch(NOW_US + CLOCK_S_US, 3, 0, 0, 0);
+}
+
+Test(runner_window, a_full_window_takes_no_more_and_does_not_wait)
+{
+    add(1, 7);
+    fail_alone(1, 1);
+    for (uint64_t tag = 2; tag <= PREFETCH; tag++) {
+        add(tag, tag == 2 ? 8 : 7);
+    }
+    cr_expect_null(runner_window_add(&window, PREFETCH + 1, 0, NOW_US));
+    cr_expect_not(runner_window_add_refused(&window, PREFETCH + 1));
+    expect_batch(NOW_US, 2, 0, 0, 0);
+}
+
+Test(runner_window, items_survive_any_order_of_settling)
+{
+    for (uint64_t tag = 1; tag <= PREFETCH; tag++) {
+        add(tag, tag);
+    }
+    void *third = window.entries[2].item;
+    expect_batch(NOW_US, 1, 2, 3, 4);
+    (void)runner_window_failed(&window, NOW_US);
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        expect_batch(NOW_US, tag, 0, 0, 0);
+        tag == 3 ? (void)runner_window_failed(&window, NOW_US) : runner_window_committed(&window);
+    }
+    SETTLED(ACK_ONE(4), ACK_TO(2));
+    cr_expect_eq(window.entries[0].item, third);
+    unsigned seen = 0;
+    for (int i = 0; i < PREFETCH; i++) {
+        seen |= 1U << ((char *)window.entries[i].item - names);
+    }
+    cr_expect_eq(seen, (1U << PREFETCH) - 1, "an item is lost or used twice");
+}
+
+Test(runner_window, a_lost_channel_forgets_everything)
+{
+    add(5, 7);
+    add(6, 7);
+    expect_batch(NOW_US + WAIT_US, 5, 6, 0, 0);
+    runner_window_committed(&window);
+    runner_window_clear(&window);
+    expect_settled(0, NULL);
+    add(1, 7); /* tags begin again */
+    expect_batch(NOW_US + WAIT_US, 1, 0, 0, 0);
+}
