@@ -41,7 +41,7 @@ create index outbox_deliver_after on outbox (deliver_after) where deliver_after 
 comment on table outbox is 'Messages committed with the business change and not yet confirmed by the broker';
 comment on column outbox.id is 'Order of writing; within a key, the order of delivery';
 comment on column outbox.message_id is 'AMQP message-id, the name by which consumers recognise a duplicate';
-comment on column outbox.exchange is 'NULL: the default exchange of the source; empty: AMQP''s default exchange; at most 127 bytes';
+comment on column outbox.exchange is 'NULL: the default exchange of the source; empty: AMQP''s default exchange; at most 255 bytes';
 comment on column outbox.routing_key is 'AMQP routing key, at most 255 bytes';
 comment on column outbox.key is 'Ordering key, such as the id of the aggregate; NULL: unordered';
 comment on column outbox.type is 'AMQP type property, at most 255 bytes';

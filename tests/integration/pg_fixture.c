@@ -1,0 +1,151 @@
+#include "tests/integration/pg_fixture.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static char database[64];
+static char dsn[1024];
+
+static _Noreturn void __attribute__((format(printf, 1, 2)))
+die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    abort();
+}
+
+static const char *
+admin_dsn(void)
+{
+    const char *value = getenv("OUTBOX_TEST_PG_DSN");
+    if (value == NULL || value[0] == '\0') {
+        die("OUTBOX_TEST_PG_DSN is not set: this test needs a PostgreSQL server; see tests/services");
+    }
+    return value;
+}
+
+static PGconn *
+connect_to(const char *conninfo)
+{
+    PGconn *conn = PQconnectdb(conninfo);
+    if (PQstatus(conn) != CONNECTION_OK) {
+        die("cannot connect to PostgreSQL: %s", PQerrorMessage(conn));
+    }
+    PQclear(PQexec(conn, "set client_min_messages = warning"));
+    return conn;
+}
+
+static void
+admin_exec(const char *before, const char *after)
+{
+    char sql[256];
+    (void)snprintf(sql, sizeof(sql), "%s %s %s", before, database, after);
+    PGconn *admin = connect_to(admin_dsn());
+    pg_exec(admin, sql);
+    PQfinish(admin);
+}
+
+PGconn *
+pg_fixture_create(void)
+{
+    (void)snprintf(database, sizeof(database), "outbox_test_%ld", (long)getpid());
+    /* Of two values for dbname the last counts. */
+    (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s", admin_dsn(), database);
+    admin_exec("drop database if exists", "with (force)");
+    admin_exec("create database", "template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'");
+    return pg_fixture_connect();
+}
+
+void
+pg_fixture_drop(PGconn *conn)
+{
+    PQfinish(conn);
+    admin_exec("drop database", "with (force)");
+}
+
+const char *
+pg_fixture_dsn(void)
+{
+    return dsn;
+}
+
+PGconn *
+pg_fixture_connect(void)
+{
+    return connect_to(dsn);
+}
+
+static void
+check(const PGconn *conn, const PGresult *result, const char *sql)
+{
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        die("%s: %s", sql, PQerrorMessage(conn));
+    }
+}
+
+void
+pg_exec(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    check(conn, result, sql);
+    PQclear(result);
+}
+
+void
+pg_fixture_load(PGconn *conn, const char *path)
+{
+    char full[4096];
+    char text[65536];
+    (void)snprintf(full, sizeof(full), "%s/%s", SOURCE_ROOT, path);
+    FILE *file = fopen(full, "r");
+    const size_t length = file == NULL ? 0 : fread(text, 1, sizeof(text) - 1, file);
+    if (length == 0 || length == sizeof(text) - 1) {
+        die("cannot read %s", full);
+    }
+    (void)fclose(file);
+    text[length] = '\0';
+    pg_exec(conn, text);
+}
+
+const char *
+pg_query_text(PGconn *conn, const char *sql)
+{
+    static _Thread_local char text[65536];
+    PGresult *result = PQexec(conn, sql);
+    check(conn, result, sql);
+    if (PQntuples(result) == 0 || PQnfields(result) == 0) {
+        die("%s: no row", sql);
+    }
+    (void)snprintf(text, sizeof(text), "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return text;
+}
+
+int64_t
+pg_query_int(PGconn *conn, const char *sql)
+{
+    return strtoll(pg_query_text(conn, sql), NULL, 10);
+}
+
+void
+pg_wait_blocked(PGconn *conn, int pid)
+{
+    char sql[128];
+    (void)snprintf(sql, sizeof(sql), "select cardinality(pg_blocking_pids(%d))", pid);
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (pg_query_int(conn, sql) == 0) {
+        if (clock_monotonic_us() > deadline_us) {
+            die("backend %d does not wait for a lock", pid);
+        }
+        (void)usleep(1000);
+    }
+}

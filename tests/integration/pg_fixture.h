@@ -1,0 +1,37 @@
+/* tests/integration/pg_fixture.h - a PostgreSQL database of the test's own. Used by Criterion tests and by plain programs:
+ * whatever goes wrong here prints why and aborts. The server is named by OUTBOX_TEST_PG_DSN, a superuser's connection to
+ * database postgres; `tests/services/services DIR env` prints it. */
+#ifndef TESTS_INTEGRATION_PG_FIXTURE_H
+#define TESTS_INTEGRATION_PG_FIXTURE_H
+
+#include <libpq-fe.h>
+#include <stdint.h>
+
+/* Creates a database (encoding UTF8) and connects to it. One at a time in a process; its name holds the process id, so
+ * processes do not meet. */
+PGconn *pg_fixture_create(void);
+
+/* Closes `conn`, the connection from pg_fixture_create, if it is not NULL; throws out everybody else and drops the
+ * database. */
+void pg_fixture_drop(PGconn *conn);
+
+/* How to reach the database that was created: a libpq connection string. Static. */
+const char *pg_fixture_dsn(void);
+
+/* One more connection to it; close it with PQfinish. */
+PGconn *pg_fixture_connect(void);
+
+/* Runs a file, given from the root of the source: "outbox-sql/postgres/schema.sql". */
+void pg_fixture_load(PGconn *conn, const char *path);
+
+/* Runs SQL, one or more statements. */
+void pg_exec(PGconn *conn, const char *sql);
+
+/* The first column of the first row: NULL as 0 and as "". The text lives until the next call in the thread. */
+int64_t pg_query_int(PGconn *conn, const char *sql);
+const char *pg_query_text(PGconn *conn, const char *sql);
+
+/* Returns once the backend with this process id (PQbackendPID) waits for a lock; aborts after 30 s without. */
+void pg_wait_blocked(PGconn *conn, int pid);
+
+#endif
