@@ -114,6 +114,10 @@ uint16_t rabbit_heartbeat_s(const struct rabbit *rabbit);
 #define RABBIT_CHANNEL_MAX 16
 void rabbit_channel_open(struct rabbit *rabbit, uint16_t channel, bool confirms);
 
+/* RABBIT_CHANNEL_CLOSED with code 200 follows; what else still arrives on the channel is dropped. What was delivered on it
+ * and not acknowledged goes back to its queue. */
+void rabbit_channel_close(struct rabbit *rabbit, uint16_t channel);
+
 /* Encodes one message with frames of at most frame_max. False (nothing queued) with ERROR_MESSAGE if it can never be sent
  * (a short string over 255 bytes, headers over frame_max), ERROR_TRANSIENT if the output buffer is full. In confirm mode
  * the n-th successful publish on a channel since it opened has tag n. */
