@@ -1,0 +1,27 @@
+/* relay/row.h - one outbox row as a source reads it. Spans point into the batch that the row came with. */
+#ifndef RELAY_ROW_H
+#define RELAY_ROW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "amqp/connection.h" /* struct span */
+#include "base/uuid.h"
+
+struct row {
+    int64_t id;
+    uint8_t message_id[UUID_BYTES];
+    int64_t created_at_us; /* since 1970 */
+    int64_t key_hash;      /* of the key, made by the database, so that a statement can leave keys out by it */
+    bool ordered;          /* has a key */
+    bool exchange_is_null; /* goes to the source's default exchange */
+    struct span exchange;
+    struct span routing_key;
+    struct span key;
+    struct span type;
+    struct span content_type;
+    struct span headers; /* JSON text; size 0 = none */
+    struct span payload;
+};
+
+#endif

@@ -1,0 +1,288 @@
+#include "relay/source_postgres.h"
+
+#include <assert.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "relay/memory.h"
+#include "relay/source_postgres_private.h"
+
+#define RECONNECT_INITIAL_US (100 * CLOCK_MS_US)
+#define RECONNECT_MAX_US (5 * CLOCK_S_US)
+#define RECONNECT_CONFIG_INITIAL_US (5 * CLOCK_S_US)
+#define RECONNECT_CONFIG_MAX_US (30 * CLOCK_S_US)
+/* 12 bytes for each id: more than any window and every paused key. */
+#define ARRAY_KEEP_BYTES ((size_t)256 << 10)
+#define ARRAY_MAX_BYTES ((size_t)64 << 20)
+
+static struct source_postgres *
+self_of(struct source *source)
+{
+    return (struct source_postgres *)source; /* `source` is its first member */
+}
+
+static const struct source_postgres *
+const_self_of(const struct source *source)
+{
+    return (const struct source_postgres *)source;
+}
+
+void
+pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch, int64_t final_id,
+              const struct error *error)
+{
+    assert(self->event_count < PG_EVENTS_MAX);
+    struct source_event *event = &self->events[(self->event_first + self->event_count) % PG_EVENTS_MAX];
+    *event = (struct source_event){
+        .type = type,
+        .lease_until_us = self->lease_until_us,
+        .batch = batch,
+        .final_id = final_id,
+    };
+    if (error != NULL) {
+        event->error = *error;
+    }
+    self->event_count++;
+}
+
+static bool
+next(struct source *source, struct source_event *ret_event)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->event_count == 0) {
+        return false;
+    }
+    *ret_event = self->events[self->event_first];
+    self->event_first = (self->event_first + 1) % PG_EVENTS_MAX;
+    self->event_count--;
+    return true;
+}
+
+static int
+fd(const struct source *source)
+{
+    const struct source_postgres *self = const_self_of(source);
+    return self->connection != NULL ? PQsocket(self->connection) : -1;
+}
+
+static short
+poll_events(const struct source *source)
+{
+    const struct source_postgres *self = const_self_of(source);
+    if (self->state == PG_CONNECTING) {
+        return self->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    }
+    return self->wants_write ? POLLIN | POLLOUT : POLLIN;
+}
+
+/* A ping goes out when nothing was sent for a quarter of the lease; behind an unanswered request it would be no use. */
+static uint64_t
+ping_deadline_us(const struct source_postgres *self)
+{
+    return self->request_count == 0 ? self->sent_us + self->config->takeover_us / 4 : CLOCK_NEVER_US;
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t
+deadline_us(const struct source *source)
+{
+    const struct source_postgres *self = const_self_of(source);
+    switch (self->state) {
+    case PG_DOWN:
+        return self->retry_us;
+    case PG_CONNECTING:
+        return self->connect_deadline_us;
+    case PG_SETTING_UP:
+        return pg_request_deadline_us(self);
+    case PG_STANDBY:
+        return earlier(pg_request_deadline_us(self), self->retry_us);
+    case PG_OWNED:
+        return earlier(pg_request_deadline_us(self), ping_deadline_us(self));
+    }
+    assert(false);
+    return 0;
+}
+
+static void
+lost_by_time(struct source_postgres *self, const char *words, uint64_t now_us)
+{
+    struct error error;
+    error_set(&error, ERROR_CONNECTION, "%s", words);
+    pg_session_lost(self, &error, now_us);
+}
+
+static void
+connecting(struct source_postgres *self, short revents, uint64_t now_us)
+{
+    if (revents != 0) {
+        pg_session_poll(self, now_us);
+    }
+    if (self->state == PG_CONNECTING && now_us >= self->connect_deadline_us) {
+        lost_by_time(self, "the database did not accept a connection in time", now_us);
+    }
+}
+
+/* What is due once the answers that came have been handled. */
+static void
+keep_time(struct source_postgres *self, uint64_t now_us)
+{
+    if (now_us >= pg_request_deadline_us(self)) {
+        lost_by_time(self, "the database gave no answer for longer than takeover", now_us);
+    } else if (self->state == PG_STANDBY && now_us >= self->retry_us) {
+        pg_session_own(self, now_us);
+    } else if (self->state == PG_OWNED && now_us >= ping_deadline_us(self)) {
+        (void)pg_request_end(self, PG_REQUEST_PING, now_us); /* nothing but a sync; a loss was told */
+    }
+}
+
+static void
+serve(struct source_postgres *self, short revents, uint64_t now_us)
+{
+    if ((revents & ~POLLOUT) != 0) {
+        pg_request_receive(self, now_us);
+    }
+    if (self->connection != NULL && self->wants_write && !pg_request_flush(self, now_us)) {
+        return;
+    }
+    if (self->connection != NULL) {
+        keep_time(self, now_us);
+    }
+}
+
+static void
+process(struct source *source, short revents, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->event_count > PG_EVENTS_MAX / 2) {
+        return; /* first take what happened */
+    }
+    switch (self->state) {
+    case PG_DOWN:
+        if (now_us >= self->retry_us) {
+            pg_session_connect(self, now_us);
+        }
+        break;
+    case PG_CONNECTING:
+        connecting(self, revents, now_us);
+        break;
+    case PG_SETTING_UP:
+    case PG_STANDBY:
+    case PG_OWNED:
+        serve(self, revents, now_us);
+        break;
+    }
+}
+
+/* Calls between a loss and the caller's taking its event find no connection: the event is their answer. */
+static void
+fetch(struct source *source, const struct fetch *what, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_fetch_ask(self, what, now_us);
+    }
+}
+
+static void
+settle(struct source *source, const int64_t *ids, size_t count, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    struct pg_parameters parameters = {.count = 0};
+    if (self->state != PG_OWNED) {
+        return;
+    }
+    pg_parameters_encode(&self->settle_ids, ids, count);
+    pg_parameters_array(&parameters, &self->settle_ids);
+    if (pg_request_send(self, PG_SETTLE, &parameters, now_us)) {
+        (void)pg_request_end(self, PG_REQUEST_SETTLE, now_us); /* a loss was told */
+    }
+}
+
+static void
+watermark(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    struct pg_parameters sequence = {.count = 0};
+    struct pg_parameters outbox = {.count = 0};
+    if (self->state != PG_OWNED) {
+        return;
+    }
+    pg_parameters_oid(&sequence, self->sequence_oid);
+    pg_parameters_oid(&outbox, self->outbox_oid);
+    if (pg_request_send(self, PG_SEQUENCE_LAST, &sequence, now_us) &&
+        pg_request_send(self, PG_WRITERS, &outbox, now_us)) {
+        (void)pg_request_end(self, PG_REQUEST_WATERMARK, now_us); /* a loss was told */
+    }
+}
+
+/* The server lets go of the ownership when it reads the goodbye that PQfinish sends. */
+static void
+free_source(struct source *source)
+{
+    struct source_postgres *self = self_of(source);
+    struct source_event event;
+    PQfinish(self->connection);
+    while (next(source, &event)) {
+        batch_free(event.batch);
+    }
+    pg_watermark_done(&self->watermark);
+    buffer_done(&self->fetch.ids);
+    buffer_done(&self->fetch.keys);
+    buffer_done(&self->settle_ids);
+    memory_free(self);
+}
+
+static const struct source_ops postgres_ops = {
+    .name = "postgres/poll",
+    .free = free_source,
+    .fd = fd,
+    .poll_events = poll_events,
+    .deadline_us = deadline_us,
+    .process = process,
+    .next = next,
+    .fetch = fetch,
+    .settle = settle,
+    .watermark = watermark,
+};
+
+/* libpq's own words about a dsn may quote a part of the password, so they are not passed on. */
+static bool
+check_dsn(const struct source_config *config, struct error *reterr)
+{
+    char *words = NULL;
+    PQconninfoOption *options = PQconninfoParse(config->dsn, &words);
+    PQfreemem(words);
+    if (options == NULL) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "the dsn of source \"%s\" is neither \"name=value …\" as libpq knows it nor postgresql://…",
+                         config->name);
+    }
+    PQconninfoFree(options);
+    return true;
+}
+
+bool
+source_postgres_new(const struct source_config *config, struct source **ret_source, struct error *reterr)
+{
+    if (!check_dsn(config, reterr)) {
+        return false;
+    }
+    struct source_postgres *self = memory_array(1, sizeof(*self));
+    self->source.ops = &postgres_ops;
+    self->config = config;
+    self->state = PG_DOWN;
+    random_seed(&self->random, clock_wall_us() ^ clock_monotonic_us());
+    backoff_init(&self->backoff, RECONNECT_INITIAL_US, RECONNECT_MAX_US);
+    backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
+    buffer_init(&self->fetch.ids, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
+    buffer_init(&self->fetch.keys, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
+    buffer_init(&self->settle_ids, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
+    pg_watermark_init(&self->watermark);
+    *ret_source = &self->source;
+    return true;
+}

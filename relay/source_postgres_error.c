@@ -1,0 +1,142 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/source_postgres_private.h"
+
+/* What the codes mean for who reads the log; the rest goes by the server's own words. Codes: PostgreSQL manual,
+ * appendix A. A code of two characters stands for its class. */
+static const struct {
+    const char *sqlstate;
+    enum error_class class;
+    const char *words;
+} meanings[] = {
+    {"3D000", ERROR_CONFIG, "the database does not exist"},
+    {"42501", ERROR_CONFIG, "a privilege is missing: grant select, delete on outbox, and select on its sequence"},
+    {"42P01", ERROR_CONFIG, "the outbox tables (version 1 is needed) are missing: run `outbox-relay init`"},
+    {"42703", ERROR_CONFIG, "the outbox tables are not those of `outbox-relay init`"},
+    {"42", ERROR_CONFIG, "a statement of the relay does not fit this database"},
+    {"57P05", ERROR_CONNECTION, "the server ended the session: nothing was sent for longer than takeover"},
+    {"57P01", ERROR_CONNECTION, "the server ended the session"},
+    {"57P02", ERROR_CONNECTION, "the server had a crash"},
+    {"57P03", ERROR_CONNECTION, "the server does not take connections now"},
+    {"57014", ERROR_TRANSIENT, "a statement took longer than takeover, or was cancelled"},
+    {"53300", ERROR_TRANSIENT, "the server has too many connections"},
+    {"53", ERROR_TRANSIENT, "the server is out of resources"},
+    {"40", ERROR_TRANSIENT, "a statement was undone by the server"},
+    {"08", ERROR_CONNECTION, "the connection failed"},
+};
+
+/* One line, without the line break. */
+static void
+first_line(const char *text, char *ret_line, size_t size)
+{
+    (void)snprintf(ret_line, size, "%.*s", (int)strcspn(text, "\n"), text); /* cut is fine */
+}
+
+static void
+set_from_sqlstate(struct error *reterr, const char *sqlstate, const char *text)
+{
+    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+        if (strncmp(sqlstate, meanings[i].sqlstate, strlen(meanings[i].sqlstate)) == 0) {
+            error_set(reterr, meanings[i].class, "%s (%s: %s)", meanings[i].words, sqlstate, text);
+            return;
+        }
+    }
+    error_set(reterr, ERROR_TRANSIENT, "the database refused a statement (%s: %s)", sqlstate, text);
+}
+
+void
+pg_error_from_result(const PGresult *result, struct error *reterr)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    char line[256];
+    first_line(text != NULL ? text : "", line, sizeof(line));
+    set_from_sqlstate(reterr, sqlstate != NULL ? sqlstate : "", line);
+}
+
+static bool
+is_sqlstate(const char *text)
+{
+    for (int i = 0; i < 5; i++) {
+        if (!isdigit((unsigned char)text[i]) && !isupper((unsigned char)text[i])) {
+            return false;
+        }
+    }
+    return text[5] == ':';
+}
+
+/* libpq 15 gives a refused connection only as text. With verbose errors that is "…: FATAL:  28P01: words" and a line
+ * that names the source file; the severity may be in another language. The last host's is the one that counts. */
+static const char *
+find_sqlstate(const char *message)
+{
+    const char *found = NULL;
+    for (const char *at = strstr(message, ":  "); at != NULL; at = strstr(at + 1, ":  ")) {
+        if (is_sqlstate(at + 3)) {
+            found = at + 3;
+        }
+    }
+    return found;
+}
+
+static void
+set_refused(PGconn *connection, const char *sqlstate, const char *text, struct error *reterr)
+{
+    const char *user = PQuser(connection) != NULL ? PQuser(connection) : "";
+    if (strcmp(sqlstate, "28P01") == 0) {
+        error_set(reterr, ERROR_CONFIG, "the database refused the password of user \"%s\" (28P01)", user);
+    } else if (strncmp(sqlstate, "28", 2) == 0) {
+        error_set(reterr, ERROR_CONFIG, "the database refused user \"%s\" (%s: %s)", user, sqlstate, text);
+    } else {
+        set_from_sqlstate(reterr, sqlstate, text);
+    }
+}
+
+void
+pg_error_from_connect(PGconn *connection, struct error *reterr)
+{
+    const char *message = PQerrorMessage(connection);
+    const char *found = find_sqlstate(message);
+    char line[300];
+    if (found != NULL) {
+        char sqlstate[6];
+        (void)snprintf(sqlstate, sizeof(sqlstate), "%.5s", found); /* it has five */
+        first_line(found + 7, line, sizeof(line));
+        set_refused(connection, sqlstate, line, reterr);
+    } else if (PQconnectionNeedsPassword(connection)) {
+        error_set(reterr, ERROR_CONFIG, "the database asks for the password of user \"%s\" and none is given",
+                  PQuser(connection));
+    } else {
+        first_line(message, line, sizeof(line));
+        error_set(reterr, ERROR_CONNECTION, "%s", line);
+    }
+}
+
+void
+pg_error_from_loss(const struct source_postgres *self, struct error *reterr)
+{
+    char line[300];
+    if (self->fatal_sqlstate[0] != '\0') {
+        set_from_sqlstate(reterr, self->fatal_sqlstate, self->fatal_text);
+        return;
+    }
+    first_line(PQerrorMessage(self->connection), line, sizeof(line));
+    error_set(reterr, ERROR_CONNECTION, "the connection to the database broke: %s", line);
+}
+
+/* A server that ends an idle session says why without being asked, and libpq hands that on as a notice. */
+void
+pg_error_receive_notice(void *context, const PGresult *notice)
+{
+    struct source_postgres *self = context;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity == NULL || sqlstate == NULL || strcmp(severity, "FATAL") != 0) {
+        return;
+    }
+    (void)snprintf(self->fatal_sqlstate, sizeof(self->fatal_sqlstate), "%s", sqlstate); /* it has five */
+    first_line(text != NULL ? text : "", self->fatal_text, sizeof(self->fatal_text));
+}

@@ -1,0 +1,173 @@
+#include <assert.h>
+
+#include "base/clock.h"
+#include "relay/source_postgres_private.h"
+
+#include "fetch_due_sql.h"
+#include "fetch_ids_sql.h"
+#include "fetch_next_exact_sql.h"
+#include "fetch_next_sql.h"
+#include "own_sql.h"
+#include "sequence_last_sql.h"
+#include "settle_sql.h"
+#include "writers_sql.h"
+
+static const struct {
+    const char *name;
+    const char *sql;
+} statements[PG_STATEMENTS] = {
+    [PG_OWN] = {"own", sql_own},
+    [PG_FETCH_NEXT] = {"fetch_next", sql_fetch_next},
+    [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
+    [PG_FETCH_DUE] = {"fetch_due", sql_fetch_due},
+    [PG_FETCH_IDS] = {"fetch_ids", sql_fetch_ids},
+    [PG_SETTLE] = {"settle", sql_settle},
+    [PG_SEQUENCE_LAST] = {"sequence_last", sql_sequence_last},
+    [PG_WRITERS] = {"writers", sql_writers},
+};
+
+/* libpq could not queue what it was given: the connection is not usable any more. */
+static bool
+sent(struct source_postgres *self, int done, uint64_t now_us)
+{
+    if (done == 0) {
+        pg_session_broken(self, now_us);
+    }
+    return done != 0;
+}
+
+bool
+pg_request_send(struct source_postgres *self, enum pg_statement statement, const struct pg_parameters *parameters,
+                uint64_t now_us)
+{
+    return sent(self,
+                PQsendQueryPrepared(self->connection, statements[statement].name, parameters->count,
+                                    parameters->values, parameters->lengths, parameters->formats, 1),
+                now_us);
+}
+
+bool
+pg_request_prepare_all(struct source_postgres *self, uint64_t now_us)
+{
+    for (size_t i = 0; i < PG_STATEMENTS; i++) {
+        if (!sent(self, PQsendPrepare(self->connection, statements[i].name, statements[i].sql, 0, NULL), now_us)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+pg_request_flush(struct source_postgres *self, uint64_t now_us)
+{
+    const int left = PQflush(self->connection);
+    self->wants_write = left > 0;
+    return sent(self, left >= 0, now_us);
+}
+
+/* Each request has its own sync, so that an error in one does not abort the next. */
+bool
+pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us)
+{
+    assert(self->request_count < PG_REQUESTS_MAX);
+    if (!sent(self, PQpipelineSync(self->connection), now_us) || !pg_request_flush(self, now_us)) {
+        return false;
+    }
+    const uint32_t last = (self->request_first + self->request_count) % PG_REQUESTS_MAX;
+    self->requests[last] = (struct pg_request){.kind = kind, .sent_us = now_us};
+    self->request_count++;
+    self->sent_us = now_us;
+    return true;
+}
+
+uint64_t
+pg_request_deadline_us(const struct source_postgres *self)
+{
+    return self->request_count > 0 ? self->requests[self->request_first].sent_us + self->config->takeover_us
+                                   : CLOCK_NEVER_US;
+}
+
+static void
+finish(struct source_postgres *self, PGresult *sync)
+{
+    const struct pg_request request = self->requests[self->request_first];
+    PQclear(sync);
+    self->request_first = (self->request_first + 1) % PG_REQUESTS_MAX;
+    self->request_count--;
+    if (request.kind == PG_REQUEST_PING) {
+        pg_event_push(self, SOURCE_ALIVE, NULL, 0, NULL);
+    }
+}
+
+static void
+refuse_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
+{
+    struct error error;
+    if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL) {
+        PQclear(result);
+        pg_session_broken(self, now_us);
+        return;
+    }
+    pg_error_from_result(result, &error);
+    PQclear(result);
+    pg_session_lost(self, &error, now_us);
+}
+
+/* An answer proves that the server heard us at or after the time of sending; its idle timer cannot have begun before. */
+static void
+renew_lease(struct source_postgres *self, uint64_t sent_us)
+{
+    if (self->state == PG_OWNED && sent_us + self->config->takeover_us > self->lease_until_us) {
+        self->lease_until_us = sent_us + self->config->takeover_us;
+    }
+}
+
+static void
+answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
+{
+    struct pg_request *request = &self->requests[self->request_first];
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_PIPELINE_SYNC && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+        refuse_take(self, result, now_us);
+        return;
+    }
+    renew_lease(self, request->sent_us);
+    if (status == PGRES_PIPELINE_SYNC) {
+        finish(self, result);
+    } else if (request->kind == PG_REQUEST_FETCH) {
+        pg_fetch_answer_take(self, result, now_us);
+    } else {
+        pg_session_answer(self, request, result, now_us);
+        PQclear(result);
+    }
+}
+
+/* NULL separates the answers of a pipeline; two in a row mean that there is nothing. */
+static PGresult *
+next_result(PGconn *connection)
+{
+    for (int i = 0; i < 2 && !PQisBusy(connection); i++) {
+        PGresult *result = PQgetResult(connection);
+        if (result != NULL) {
+            return result;
+        }
+    }
+    return NULL;
+}
+
+void
+pg_request_receive(struct source_postgres *self, uint64_t now_us)
+{
+    const bool alive = PQconsumeInput(self->connection) != 0;
+    (void)PQisBusy(self->connection); /* looks at the input: the last words of a server come without a question */
+    while (self->connection != NULL && self->request_count > 0) {
+        PGresult *result = next_result(self->connection);
+        if (result == NULL) {
+            break;
+        }
+        answer_take(self, result, now_us);
+    }
+    if (self->connection != NULL && !alive) {
+        pg_session_broken(self, now_us);
+    }
+}

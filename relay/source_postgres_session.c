@@ -1,0 +1,274 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "relay/memory.h"
+#include "relay/source_postgres_private.h"
+
+#include "contract_sql.h"
+#include "session_sql.h"
+
+/* For one attempt: name of the host known, to session ready for queries. */
+#define CONNECT_TIMEOUT_US (10 * CLOCK_S_US)
+#define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
+/* idle_session_timeout came with 14; prepared transactions keep their name in pg_locks since 14.1. */
+#define SERVER_VERSION_MIN 140001
+#define KEYWORDS_MAX 8
+
+struct keywords {
+    const char *names[KEYWORDS_MAX + 1];
+    const char *values[KEYWORDS_MAX + 1];
+    int count;
+};
+
+static void
+add(struct keywords *keywords, const char *name, const char *value)
+{
+    assert(keywords->count < KEYWORDS_MAX);
+    keywords->names[keywords->count] = name;
+    keywords->values[keywords->count] = value;
+    keywords->count++;
+}
+
+/* What comes after the dsn overrides it, what comes before is a default. */
+static PGconn *
+start(const struct source_config *config)
+{
+    char name[64];
+    char timeout_ms[24];
+    struct keywords keywords = {.count = 0};
+    (void)snprintf(name, sizeof(name), "outbox-relay %s", config->name); /* cut is fine: the server cuts it as well */
+    (void)snprintf(timeout_ms, sizeof(timeout_ms), "%" PRIu64, config->takeover_us / CLOCK_MS_US); /* fits */
+    add(&keywords, "target_session_attrs", "read-write");
+    add(&keywords, "tcp_user_timeout", timeout_ms);
+    add(&keywords, "dbname", config->dsn);
+    add(&keywords, "application_name", name);
+    add(&keywords, "client_encoding", "UTF8");
+    if (config->password != NULL) {
+        add(&keywords, "password", config->password);
+    }
+    return PQconnectStartParams(keywords.names, keywords.values, 1);
+}
+
+void
+pg_session_connect(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    self->fatal_sqlstate[0] = '\0';
+    self->connection = start(self->config);
+    if (self->connection == NULL) {
+        error_set(&error, ERROR_TRANSIENT, "out of memory");
+        pg_session_lost(self, &error, now_us);
+        return;
+    }
+    (void)PQsetNoticeReceiver(self->connection, pg_error_receive_notice, self); /* returns the one before */
+    (void)PQsetErrorVerbosity(self->connection, PQERRORS_VERBOSE);              /* so do these; see error_from_connect */
+    self->state = PG_CONNECTING;
+    self->polling = PGRES_POLLING_WRITING;
+    self->connect_deadline_us = now_us + CONNECT_TIMEOUT_US;
+    if (PQstatus(self->connection) == CONNECTION_BAD) {
+        pg_error_from_connect(self->connection, &error);
+        pg_session_lost(self, &error, now_us);
+    }
+}
+
+static bool
+send_setup(struct source_postgres *self, uint64_t now_us)
+{
+    char lease_ms[24];
+    const char *const values[] = {lease_ms};
+    (void)snprintf(lease_ms, sizeof(lease_ms), "%" PRIu64, self->config->takeover_us / CLOCK_MS_US); /* fits */
+    if (PQsendQueryParams(self->connection, sql_session, 1, NULL, values, NULL, NULL, 1) == 0 ||
+        !pg_request_end(self, PG_REQUEST_SESSION, now_us)) {
+        return false;
+    }
+    return PQsendQueryParams(self->connection, sql_contract, 0, NULL, NULL, NULL, NULL, 1) != 0 &&
+           pg_request_end(self, PG_REQUEST_CONTRACT, now_us);
+}
+
+static void
+set_up(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    const int version = PQserverVersion(self->connection);
+    (void)PQsetErrorVerbosity(self->connection, PQERRORS_DEFAULT); /* returns the one before */
+    if (version < SERVER_VERSION_MIN) {
+        error_set(&error, ERROR_CONFIG, "the database server is version %d.%d: 14.1 or newer is needed",
+                  version / 10000, version % 10000);
+        pg_session_lost(self, &error, now_us);
+        return;
+    }
+    self->state = PG_SETTING_UP;
+    if (PQsetnonblocking(self->connection, 1) != 0 || PQenterPipelineMode(self->connection) == 0 ||
+        !send_setup(self, now_us)) {
+        if (self->connection != NULL) {
+            pg_session_broken(self, now_us);
+        }
+    }
+}
+
+void
+pg_session_poll(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    self->polling = PQconnectPoll(self->connection);
+    if (self->polling == PGRES_POLLING_OK) {
+        set_up(self, now_us);
+    } else if (self->polling == PGRES_POLLING_FAILED) {
+        pg_error_from_connect(self->connection, &error);
+        pg_session_lost(self, &error, now_us);
+    }
+}
+
+/* The first try goes in one flight with the statements. */
+void
+pg_session_own(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_parameters parameters = {.count = 0};
+    pg_parameters_oid(&parameters, self->outbox_oid);
+    self->retry_us = CLOCK_NEVER_US; /* set by the answer */
+    if (pg_request_send(self, PG_OWN, &parameters, now_us)) {
+        (void)pg_request_end(self, PG_REQUEST_OWN, now_us); /* a loss was told */
+    }
+}
+
+static bool
+check_contract(const PGresult *result, struct error *reterr)
+{
+    const int32_t version = PQgetisnull(result, 0, 2) ? 0 : pg_rows_int4(result, 0, 2);
+    if (version != PG_SCHEMA_VERSION) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "the outbox tables have version %d, this relay needs version %d: run `outbox-relay init`",
+                         version, PG_SCHEMA_VERSION);
+    }
+    if (PQgetisnull(result, 0, 1)) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "column id of table outbox is no identity column: create the table by `outbox-relay init`");
+    }
+    if (!pg_rows_bool(result, 0, 3) || !pg_rows_bool(result, 0, 4)) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "the relay's role lacks a privilege: grant select, delete on outbox, and select on its sequence");
+    }
+    return true;
+}
+
+static void
+learn_contract(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct error error;
+    if (!check_contract(result, &error)) {
+        pg_session_lost(self, &error, now_us);
+        return;
+    }
+    self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
+    self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
+    if (pg_request_prepare_all(self, now_us)) {
+        pg_session_own(self, now_us);
+    }
+}
+
+static void
+learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t sent_us, uint64_t now_us)
+{
+    backoff_reset(&self->backoff);
+    backoff_reset(&self->backoff_config);
+    if (pg_rows_bool(result, 0, 0)) {
+        self->state = PG_OWNED;
+        self->lease_until_us = sent_us + self->config->takeover_us;
+        pg_event_push(self, SOURCE_OWNED, NULL, 0, NULL);
+        return;
+    }
+    self->state = PG_STANDBY;
+    const uint64_t quarter = self->config->takeover_us / 4;
+    const uint64_t interval = quarter < STANDBY_INTERVAL_US ? quarter : STANDBY_INTERVAL_US;
+    self->retry_us = now_us + random_between(&self->random, interval * 3 / 4, interval * 5 / 4);
+    if (!self->standby_told) {
+        self->standby_told = true;
+        pg_event_push(self, SOURCE_STANDBY, NULL, 0, NULL);
+    }
+}
+
+static void
+learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    const int count = PQntuples(result);
+    uint64_t *writers = memory_array((size_t)count, sizeof(*writers));
+    bool known = true;
+    for (int i = 0; i < count && known; i++) {
+        known = pg_watermark_parse(PQgetvalue(result, i, 0), &writers[i]);
+    }
+    if (known) {
+        pg_watermark_observe(&self->watermark, self->sequence_last, writers, (size_t)count);
+        pg_event_push(self, SOURCE_FINAL, NULL, self->watermark.final_id, NULL);
+    } else {
+        struct error error;
+        error_set(&error, ERROR_CONFIG, "the server names transactions in a form that is not known");
+        pg_session_lost(self, &error, now_us);
+    }
+    memory_free(writers);
+}
+
+static void
+learn_watermark(struct source_postgres *self, uint32_t answer, const PGresult *result, uint64_t now_us)
+{
+    if (answer == 1) {
+        self->sequence_last = PQgetisnull(result, 0, 0) ? 0 : pg_rows_int8(result, 0, 0);
+    } else {
+        learn_writers(self, result, now_us);
+    }
+}
+
+void
+pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result, uint64_t now_us)
+{
+    request->answers++;
+    switch (request->kind) {
+    case PG_REQUEST_CONTRACT:
+        learn_contract(self, result, now_us);
+        break;
+    case PG_REQUEST_OWN:
+        if (PQresultStatus(result) == PGRES_TUPLES_OK) { /* not one of the statements prepared before it */
+            learn_ownership(self, result, request->sent_us, now_us);
+        }
+        break;
+    case PG_REQUEST_SETTLE:
+        pg_event_push(self, SOURCE_SETTLED, NULL, 0, NULL);
+        break;
+    case PG_REQUEST_WATERMARK:
+        learn_watermark(self, request->answers, result, now_us);
+        break;
+    case PG_REQUEST_SESSION:
+    case PG_REQUEST_FETCH: /* in source_postgres_fetch.c */
+    case PG_REQUEST_PING:
+        break;
+    }
+}
+
+void
+pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us)
+{
+    struct backoff *backoff = error->class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
+    PQfinish(self->connection);
+    self->connection = NULL;
+    self->state = PG_DOWN;
+    self->standby_told = false;
+    self->wants_write = false;
+    self->lease_until_us = 0;
+    self->request_count = 0;
+    self->fetch.outstanding = false;
+    self->fetch.exact_left = 0;
+    pg_watermark_done(&self->watermark);
+    self->retry_us = now_us + backoff_next_us(backoff, &self->random);
+    pg_event_push(self, SOURCE_LOST, NULL, 0, error);
+}
+
+void
+pg_session_broken(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    pg_error_from_loss(self, &error);
+    pg_session_lost(self, &error, now_us);
+}
