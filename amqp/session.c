@@ -23,6 +23,7 @@ struct session {
     char *name;
     uint16_t heartbeat_s;
     uint64_t connect_timeout_us;
+    size_t unread_max;
     struct tls_context *tls; /* NULL: plain TCP */
     struct transport *transport;
     struct rabbit *rabbit; /* NULL until the transport is ready */
@@ -106,6 +107,7 @@ session_new(const struct session_options *options, struct error *reterr)
         return NULL;
     }
     session->connect_timeout_us = timeout_of(options);
+    session->unread_max = options->unread_max > 0 ? options->unread_max : UNREAD_MAX;
     session->heartbeat_s = options->endpoint->heartbeat_set ? options->endpoint->heartbeat_s
                                                             : options->heartbeat_s;
     if (!copy_endpoint(&session->endpoint, options->endpoint) ||
@@ -277,7 +279,7 @@ session_open(struct session *session, uint64_t now_us)
 static bool
 wants_input(const struct session *session)
 {
-    return rabbit_unread_bytes(session->rabbit) <= UNREAD_MAX;
+    return rabbit_unread_bytes(session->rabbit) <= session->unread_max;
 }
 
 int
