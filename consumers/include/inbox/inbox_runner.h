@@ -1,0 +1,182 @@
+/* inbox/inbox_runner.h - a consumer that applies each message once: RabbitMQ on one side, your PostgreSQL database on the
+ * other, and one function of yours in between.
+ *
+ *     struct inbox_runner_options options = INBOX_RUNNER_OPTIONS_INIT;
+ *     options.broker_uri = "amqp://user:password@host/";  options.queue = "payments";
+ *     options.dsn = "dbname=ledger";  options.consumer = "ledger";
+ *     options.apply = apply_payment;
+ *     inbox_runner *runner;
+ *     if (inbox_runner_new(&options, &runner, &error) == INBOX_OK) {
+ *         inbox_runner_run(runner, &error);      -- until inbox_runner_stop(runner), from a signal handler or a thread
+ *         inbox_runner_free(runner);
+ *     }
+ *
+ * What it does with messages, in the order in which the queue gives them: begin; insert their ids into table inbox; call
+ * `apply` for those that were not there; commit; acknowledge all of them with one ack. So the effect and the memory of it
+ * are one transaction, and whatever is delivered twice, after whatever accident, is applied once.
+ *
+ * When something fails:
+ *   a transaction of several     is rolled back, and each of its messages gets one of its own, in order
+ *   a message alone              waits and is tried again, in place (requeueing would break the order), with growing
+ *                                pauses; messages of the same ordering key wait behind it, others go on. After
+ *                                attempts_max it is rejected: the queue's dead-letter exchange takes it, or it is gone
+ *                                if the queue has none. Later messages of its key then go on without it; whether and when
+ *                                the dead one may still be applied is for an operator to decide.
+ *   INBOX_APPLY_REJECT           the message is rejected in this way at once
+ *   the database is away         everything waits and tries again, for ever; costs no message an attempt
+ *   the broker is away           reconnects for ever; what was in hand is delivered again
+ *   commit, and no answer        the messages run again, and the inbox tells those that were committed
+ *   a message without an id      is rejected: nobody could recognise its duplicate
+ * Attempts are counted in memory. A message that kills the process is delivered again for ever unless the queue has a
+ * limit of its own: give a quorum queue x-delivery-limit.
+ *
+ * The queue must exist. Order per key needs one consumer at a time (x-single-active-consumer), prefetch messages are then
+ * the most that can wait behind a failing one. Messages without x-outbox-key are unordered.
+ *
+ * Threads. inbox_runner_run calls everything of yours in the thread that called it, and libpq blocks that thread. One thread
+ * of the library's own, with all signals blocked, keeps the connection to the broker alive meanwhile and touches nothing
+ * else: so `apply` may take as long as it needs, up to RabbitMQ's consumer_timeout (30 minutes, for a message from its
+ * delivery to its ack). Two runners share nothing. The library never logs, exits or installs a signal handler. */
+#ifndef INBOX_INBOX_RUNNER_H
+#define INBOX_INBOX_RUNNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libpq-fe.h>
+
+#include <inbox/inbox.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct inbox_runner inbox_runner;
+
+/* A message. Everything it points to is good until `apply` returns. Texts end with a zero byte and are "" when the message
+ * has no such property. New members are only ever appended. */
+struct inbox_delivery {
+    const char *message_id;
+    const char *exchange;
+    const char *routing_key;
+    const char *type;
+    const char *content_type;
+    const char *key;        /* x-outbox-key; NULL: unordered */
+    const char *source;     /* x-outbox-source: which outbox it comes from */
+    int64_t outbox_id;      /* x-outbox-id: its row there; 0: none */
+    const void *body;       /* body_length bytes, and a zero byte behind them */
+    size_t body_length;
+    uint64_t timestamp_s;   /* seconds since 1970 when the row was written; 0: none */
+    uint32_t attempt;       /* 1, or more after failures in this process */
+    bool redelivered;       /* the broker has delivered it before, perhaps to somebody else */
+};
+
+/* The text of a header, ret_length bytes without a zero byte behind them; false if there is none of that name or it is not
+ * a text. Only within `apply`. */
+INBOX_API bool inbox_delivery_header(const struct inbox_delivery *delivery, const char *name, const char **ret_value,
+                                     size_t *ret_length);
+
+/* What `apply` says about a message. */
+typedef enum inbox_apply {
+    INBOX_APPLY_OK = 0,
+    INBOX_APPLY_RETRY = 1,  /* it failed: roll back, try again later; costs an attempt */
+    INBOX_APPLY_REJECT = 2, /* it can never be applied: roll back, dead-letter it */
+    INBOX_APPLY_OUTAGE = 3  /* something that every message needs is away: roll back, wait, try again; costs no attempt */
+} inbox_apply;
+
+/* Applies one message: its statements go through `tx`, where a transaction is open, which it must not end. It can be called
+ * again for the same message after a roll-back, so it keeps its effects inside the transaction. A statement that fails has
+ * failed the transaction: return INBOX_APPLY_RETRY (a deadlock or an outage of the database is recognised, and costs no
+ * attempt all the same). */
+typedef inbox_apply (*inbox_apply_fn)(void *context, PGconn *tx, const struct inbox_delivery *delivery);
+
+/* A connection to the database, or NULL if there is none to be had now. The runner finishes it (PQfinish). */
+typedef PGconn *(*inbox_connect_fn)(void *context);
+
+/* How serious a report is. */
+typedef enum inbox_report_level {
+    INBOX_REPORT_ERROR = 1,   /* a message is lost to the queue (dead-lettered) */
+    INBOX_REPORT_WARNING = 2, /* an outage, a failed attempt */
+    INBOX_REPORT_INFO = 3     /* connected, draining */
+} inbox_report_level;
+
+/* Something worth a log line: `event` is a stable name such as "message_rejected", `text` a sentence for people, without
+ * newline, payload or secret. */
+typedef void (*inbox_report_fn)(void *context, inbox_report_level level, const char *event, const char *text);
+
+/* A memory of ids in front of the table, such as Redis (inbox_redis_hint_seen and _remember of inbox_redis.h), that may forget and may be away
+ * at any time. A hit saves the message its transaction, and is believed: so it must never hold what the database may lose.
+ * That is the case when commits are durable where they are made; with a failover to an asynchronous replica, go without a
+ * hint. Both functions get `hint` and the ids of a batch, at most batch_max, and return soon (set short timeouts). */
+struct inbox_runner_hint {
+    void *hint;
+    /* Sets ret_seen[i] for each id that it is sure about; all of them are false before. */
+    void (*seen)(void *hint, const char *const *message_ids, size_t count, bool *ret_seen);
+    /* These ids are committed in the inbox. */
+    void (*remember)(void *hint, const char *const *message_ids, size_t count);
+};
+
+struct inbox_runner_options {
+    size_t struct_size;             /* set by INBOX_RUNNER_OPTIONS_INIT */
+    const char *broker_uri;         /* amqp[s]://user:password@host[:port][,host…]/vhost; required */
+    const char *broker_password;    /* instead of the URI's; NULL: the URI's */
+    const char *queue;              /* required */
+    const char *consumer;           /* the name under which ids are kept in the inbox: one for each effect; required */
+    const char *dsn;                /* libpq connection string; this or `connect` */
+    inbox_connect_fn connect;
+    inbox_apply_fn apply;           /* required */
+    inbox_report_fn report;         /* NULL: nobody listens */
+    void *context;                  /* passed to connect, apply and report */
+    struct inbox_runner_hint hint;  /* functions NULL: none */
+    uint32_t batch_max;             /* messages in one transaction; 1 to 10000 */
+    uint32_t batch_wait_ms;         /* how long the first message of a batch waits for more; 0 to 10000 */
+    uint32_t prefetch;              /* messages in hand; batch_max to 65535. Their bodies are in memory. 0: twice batch_max */
+    uint32_t attempts_max;          /* 1 to 1000000 */
+    uint32_t retry_initial_ms;      /* first pause, also of an outage; 1 to retry_max_ms */
+    uint32_t retry_max_ms;          /* longest pause; keep attempts_max of them below RabbitMQ's consumer_timeout */
+    uint32_t heartbeat_s;           /* between the two sides, if the URI names none; 1 to 3600 */
+};
+
+#define INBOX_RUNNER_OPTIONS_INIT                                                                                     \
+    {                                                                                                                 \
+        sizeof(struct inbox_runner_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,                    \
+            {NULL, NULL, NULL}, 100, 2, 0, 10, 100, 10000, 30                                                         \
+    }
+
+/* Checks the options, copies them, allocates; connects to nothing. INBOX_INVALID with a text that says which option. */
+INBOX_API inbox_result inbox_runner_new(const struct inbox_runner_options *options, inbox_runner **ret_runner,
+                                        struct inbox_error *reterr) INBOX_MUST_CHECK;
+
+/* Consumes until inbox_runner_stop. It then finishes the transaction in hand, acknowledges, cancels the consumer and closes
+ * both connections, waiting at most 5 s for the broker; messages not applied go back to the queue, in order. INBOX_OK after
+ * a stop, and nothing else but INBOX_NO_MEMORY ends it. May be called again. */
+INBOX_API inbox_result inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr) INBOX_MUST_CHECK;
+
+/* Ends the run that is going on, or the next one. Any thread, any signal handler, any number of times. */
+INBOX_API void inbox_runner_stop(inbox_runner *runner);
+
+/* Not while inbox_runner_run runs. NULL is fine. */
+INBOX_API void inbox_runner_free(inbox_runner *runner);
+
+struct inbox_runner_counters {
+    uint64_t delivered;        /* by the broker, again or for the first time */
+    uint64_t applied;          /* committed after `apply` */
+    uint64_t duplicates;       /* refused by the table */
+    uint64_t hinted;           /* refused by the hint */
+    uint64_t rejected;         /* dead-lettered */
+    uint64_t retried;          /* attempts of a message alone that failed and were to be repeated */
+    uint64_t transactions;     /* committed */
+    uint64_t database_outages; /* failed tries to reach or use the database */
+    uint64_t broker_outages;   /* connections lost, closed or refused */
+};
+
+/* What has happened since inbox_runner_new. Any thread. counters_size: sizeof(struct inbox_runner_counters). */
+INBOX_API void inbox_runner_count(const inbox_runner *runner, struct inbox_runner_counters *ret_counters,
+                                  size_t counters_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,221 @@
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "runner_private.h"
+
+/* For the broker's answers to our goodbye. */
+#define DRAIN_US (5 * CLOCK_S_US)
+
+inbox_result
+runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...)
+{
+    if (reterr != NULL) {
+        va_list arguments;
+        *reterr = (struct inbox_error){.code = code};
+        va_start(arguments, format);
+        (void)vsnprintf(reterr->message, sizeof(reterr->message), format, arguments); /* cut is fine */
+        va_end(arguments);
+    }
+    return code;
+}
+
+void
+runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event, const char *format, ...)
+{
+    if (runner->options.report == NULL) {
+        return;
+    }
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments); /* cut is fine */
+    va_end(arguments);
+    runner->options.report(runner->options.context, level, event, text);
+}
+
+static struct runner_limits
+limits_of(const struct inbox_runner_options *options)
+{
+    return (struct runner_limits){.prefetch = options->prefetch,
+                                  .batch_max = options->batch_max,
+                                  .attempts_max = options->attempts_max,
+                                  .batch_wait_us = options->batch_wait_ms * CLOCK_MS_US,
+                                  .retry_initial_us = options->retry_initial_ms * CLOCK_MS_US,
+                                  .retry_max_us = options->retry_max_ms * CLOCK_MS_US};
+}
+
+static bool
+init_window(struct inbox_runner *runner)
+{
+    uint64_t seed = clock_wall_us();
+    (void)!getrandom(&seed, sizeof(seed), 0); /* jitter: the time does as well */
+    void **items = calloc(runner->options.prefetch, sizeof(*items));
+    if (items == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < runner->options.prefetch; i++) {
+        items[i] = &runner->deliveries[i];
+    }
+    const struct runner_limits limits = limits_of(&runner->options);
+    bool done = runner_window_init(&runner->window, &limits, items, seed);
+    free(items);
+    return done;
+}
+
+static bool
+allocate(struct inbox_runner *runner)
+{
+    const struct inbox_runner_options *options = &runner->options;
+    runner->deliveries = calloc(options->prefetch, sizeof(*runner->deliveries));
+    runner->claims = calloc(options->batch_max, sizeof(*runner->claims));
+    runner->ids = calloc(options->batch_max, sizeof(*runner->ids));
+    runner->texts = calloc(options->batch_max, sizeof(*runner->texts));
+    runner->seen = calloc(options->batch_max, sizeof(*runner->seen));
+    runner->verdicts = calloc(options->batch_max, sizeof(*runner->verdicts));
+    runner->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return runner->deliveries != NULL && runner->claims != NULL && runner->ids != NULL && runner->texts != NULL &&
+           runner->seen != NULL && runner->verdicts != NULL && runner->stop >= 0 && init_window(runner);
+}
+
+static inbox_result
+runner_init(struct inbox_runner *runner, const struct inbox_runner_options *options, struct inbox_error *reterr)
+{
+    inbox_result result = runner_options_copy(options, &runner->options, &runner->endpoint, reterr);
+    if (result != INBOX_OK) {
+        return result;
+    }
+    if (!allocate(runner)) {
+        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
+    }
+    runner->pg = (struct runner_pg){.dsn = runner->options.dsn,
+                                    .connect = runner->options.connect,
+                                    .context = runner->options.context};
+    struct error error;
+    if (!runner_broker_init(runner, &error)) {
+        return runner_fail(reterr, error.class == ERROR_CONFIG ? INBOX_INVALID : INBOX_NO_MEMORY, "%s", error.text);
+    }
+    return INBOX_OK;
+}
+
+inbox_result
+inbox_runner_new(const struct inbox_runner_options *options, inbox_runner **ret_runner, struct inbox_error *reterr)
+{
+    struct inbox_runner *runner = calloc(1, sizeof(*runner));
+    if (runner == NULL) {
+        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
+    }
+    runner->stop = -1;
+    inbox_result result = runner_init(runner, options, reterr);
+    if (result != INBOX_OK) {
+        inbox_runner_free(runner);
+        return result;
+    }
+    *ret_runner = runner;
+    return INBOX_OK;
+}
+
+void
+inbox_runner_free(inbox_runner *runner)
+{
+    if (runner == NULL) {
+        return;
+    }
+    assert(runner->broker.pump == NULL);
+    runner_broker_done(&runner->broker);
+    runner_pg_close(&runner->pg);
+    runner_window_done(&runner->window);
+    for (uint32_t i = 0; runner->deliveries != NULL && i < runner->options.prefetch; i++) {
+        runner_delivery_done(&runner->deliveries[i]);
+    }
+    free(runner->deliveries);
+    free(runner->claims);
+    free(runner->ids);
+    free(runner->texts);
+    free(runner->seen);
+    free(runner->verdicts);
+    if (runner->stop >= 0) {
+        close(runner->stop);
+    }
+    amqp_endpoint_done(&runner->endpoint);
+    runner_options_done(&runner->options);
+    free(runner);
+}
+
+/* One turn: what the broker has to say, then either a transaction or a wait. */
+static void
+turn(struct inbox_runner *runner)
+{
+    uint64_t until_us, now_us = clock_monotonic_us();
+    runner_broker_turn(runner, now_us);
+    if (runner_window_pick(&runner->window, now_us, &until_us) > 0) {
+        runner_apply_batch(runner);
+    } else {
+        runner_broker_wait(runner, true, until_us);
+    }
+}
+
+/* What the last transaction has left to acknowledge goes out before the goodbye. */
+static void
+drain(struct inbox_runner *runner)
+{
+    runner_report(runner, INBOX_REPORT_INFO, "draining", "queue %s", runner->options.queue);
+    runner_broker_turn(runner, clock_monotonic_us());
+    runner_broker_drain(runner, clock_monotonic_us() + DRAIN_US);
+    runner_pg_close(&runner->pg);
+}
+
+inbox_result
+inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
+{
+    runner->broker.pump = runner_pump_new(runner->broker.session);
+    if (runner->broker.pump == NULL) {
+        return runner_fail(reterr, INBOX_NO_MEMORY, "no memory or no thread to be had");
+    }
+    while (!atomic_load(&runner->stopping)) {
+        turn(runner);
+    }
+    drain(runner);
+    runner_pump_free(runner->broker.pump);
+    runner->broker.pump = NULL;
+    uint64_t ignored;
+    (void)!read(runner->stop, &ignored, sizeof(ignored)); /* this run is over; the next one begins unasked */
+    atomic_store(&runner->stopping, false);
+    return INBOX_OK;
+}
+
+void
+inbox_runner_stop(inbox_runner *runner)
+{
+    const uint64_t one = 1;
+    atomic_store(&runner->stopping, true);
+    (void)!write(runner->stop, &one, sizeof(one)); /* full: then it is readable already */
+}
+
+void
+inbox_runner_count(const inbox_runner *runner, struct inbox_runner_counters *ret_counters, size_t counters_size)
+{
+    uint64_t numbers[COUNTERS];
+    for (size_t i = 0; i < COUNTERS; i++) {
+        numbers[i] = atomic_load_explicit(&runner->counters[i], memory_order_relaxed);
+    }
+    const struct inbox_runner_counters counters = {
+        .delivered = numbers[COUNT_DELIVERED],
+        .applied = numbers[COUNT_APPLIED],
+        .duplicates = numbers[COUNT_DUPLICATES],
+        .hinted = numbers[COUNT_HINTED],
+        .rejected = numbers[COUNT_REJECTED],
+        .retried = numbers[COUNT_RETRIED],
+        .transactions = numbers[COUNT_TRANSACTIONS],
+        .database_outages = numbers[COUNT_DATABASE_OUTAGES],
+        .broker_outages = numbers[COUNT_BROKER_OUTAGES],
+    };
+    memset(ret_counters, 0, counters_size);
+    memcpy(ret_counters, &counters, counters_size < sizeof(counters) ? counters_size : sizeof(counters));
+}

@@ -1,0 +1,248 @@
+#include <string.h>
+
+#include <inbox/inbox_pg.h>
+
+#include "base/clock.h"
+#include "runner_private.h"
+
+/* What came of a transaction. */
+struct outcome {
+    enum { COMMITTED, FAILED, REJECTED, CONTENDED, OUTAGE } what;
+    const struct runner_claim *culprit; /* NULL: nobody in particular */
+    struct error error;
+};
+
+static struct outcome
+outcome_of(enum runner_fault fault, const struct runner_claim *culprit, const struct error *error)
+{
+    struct outcome outcome = {.culprit = culprit, .error = *error};
+    switch (fault) {
+    case RUNNER_FAULT_NONE:
+        outcome.what = COMMITTED;
+        break;
+    case RUNNER_FAULT_MESSAGE:
+        outcome.what = FAILED;
+        break;
+    case RUNNER_FAULT_CONTENTION:
+        outcome.what = CONTENDED;
+        break;
+    case RUNNER_FAULT_OUTAGE:
+        outcome.what = OUTAGE;
+        break;
+    }
+    return outcome;
+}
+
+static void
+collect_batch(struct inbox_runner *runner)
+{
+    struct runner_window *window = &runner->window;
+    for (uint32_t i = 0; i < window->batch_count; i++) {
+        struct runner_entry *entry = runner_window_picked(window, i);
+        struct runner_delivery *delivery = entry->item;
+        delivery->shown.attempt = entry->attempts + 1;
+        runner->claims[i] = (struct runner_claim){.delivery = delivery};
+    }
+}
+
+static void
+ask_hint(struct inbox_runner *runner)
+{
+    const struct inbox_runner_hint *hint = &runner->options.hint;
+    uint32_t count = runner->window.batch_count;
+    if (hint->seen == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        runner->texts[i] = runner->claims[i].delivery->shown.message_id;
+        runner->seen[i] = false;
+    }
+    hint->seen(hint->hint, runner->texts, count, runner->seen);
+    for (uint32_t i = 0; i < count; i++) {
+        runner->claims[i].hinted = runner->seen[i];
+    }
+}
+
+/* The ids that go to the table, into runner->ids and runner->texts. */
+static uint32_t
+collect_ids(struct inbox_runner *runner)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < runner->window.batch_count; i++) {
+        if (!runner->claims[i].hinted) {
+            const char *text = runner->claims[i].delivery->shown.message_id;
+            runner->texts[count] = text;
+            runner->ids[count++] = (struct inbox_id){text, strlen(text)};
+        }
+    }
+    return count;
+}
+
+static enum runner_fault
+claim_ids(struct inbox_runner *runner, uint32_t count, struct error *reterr)
+{
+    struct inbox_error error;
+    inbox_result result = inbox_pg_claim_many(runner->pg.conn, runner->options.consumer, runner->ids, count,
+                                              runner->verdicts, &error);
+    if (result == INBOX_OK) {
+        uint32_t next = 0;
+        for (uint32_t i = 0; i < runner->window.batch_count; i++) {
+            struct runner_claim *claim = &runner->claims[i];
+            claim->first = !claim->hinted && runner->verdicts[next++] == INBOX_FIRST;
+        }
+        return RUNNER_FAULT_NONE;
+    }
+    /* The ids were checked when they came, so no message is to blame for what the inbox refuses. */
+    error_set(reterr, ERROR_TRANSIENT, "inbox: %s", error.message);
+    return result == INBOX_RETRY ? RUNNER_FAULT_CONTENTION : RUNNER_FAULT_OUTAGE;
+}
+
+static struct outcome
+apply_one(struct inbox_runner *runner, const struct runner_claim *claim)
+{
+    struct error error = {0};
+    inbox_apply answer = runner->options.apply(runner->options.context, runner->pg.conn, &claim->delivery->shown);
+    enum runner_fault fault = runner_pg_inspect(&runner->pg, &error);
+    if (fault == RUNNER_FAULT_CONTENTION || fault == RUNNER_FAULT_OUTAGE) {
+        return outcome_of(fault, claim, &error); /* whatever the answer: the message is not to blame */
+    }
+    if (answer == INBOX_APPLY_OUTAGE) {
+        error_set(&error, ERROR_TRANSIENT, "the application cannot apply anything now");
+        return outcome_of(RUNNER_FAULT_OUTAGE, claim, &error);
+    }
+    if (answer == INBOX_APPLY_REJECT) {
+        error_set(&error, ERROR_MESSAGE, "the application rejects it");
+        return (struct outcome){.what = REJECTED, .culprit = claim, .error = error};
+    }
+    if (answer != INBOX_APPLY_OK && fault == RUNNER_FAULT_NONE) {
+        error_set(&error, ERROR_MESSAGE, "the application could not apply it");
+        fault = RUNNER_FAULT_MESSAGE;
+    }
+    return outcome_of(fault, claim, &error);
+}
+
+static struct outcome
+run_transaction(struct inbox_runner *runner)
+{
+    struct error error = {0};
+    uint32_t count = collect_ids(runner);
+    if (count == 0) {
+        return outcome_of(RUNNER_FAULT_NONE, NULL, &error);
+    }
+    enum runner_fault fault = runner_pg_begin(&runner->pg, &error);
+    if (fault == RUNNER_FAULT_NONE) {
+        fault = claim_ids(runner, count, &error);
+    }
+    if (fault != RUNNER_FAULT_NONE) {
+        return outcome_of(fault, NULL, &error);
+    }
+    for (uint32_t i = 0; i < runner->window.batch_count; i++) {
+        const struct runner_claim *claim = &runner->claims[i];
+        struct outcome outcome = claim->first ? apply_one(runner, claim) : (struct outcome){.what = COMMITTED};
+        if (outcome.what != COMMITTED) {
+            return outcome;
+        }
+    }
+    return outcome_of(runner_pg_commit(&runner->pg, &error), NULL, &error);
+}
+
+/* The transaction is committed: counts, and tells the hint. */
+static void
+remember(struct inbox_runner *runner)
+{
+    const struct inbox_runner_hint *hint = &runner->options.hint;
+    uint32_t batch = runner->window.batch_count, claimed = collect_ids(runner), first = 0;
+    for (uint32_t i = 0; i < batch; i++) {
+        first += runner->claims[i].first;
+    }
+    runner_count(runner, COUNT_APPLIED, first);
+    runner_count(runner, COUNT_DUPLICATES, claimed - first);
+    runner_count(runner, COUNT_HINTED, batch - claimed);
+    runner_count(runner, COUNT_TRANSACTIONS, claimed > 0);
+    if (hint->remember != NULL && claimed > 0) {
+        hint->remember(hint->hint, runner->texts, claimed);
+    }
+}
+
+static unsigned long
+until_ms(uint64_t then_us, uint64_t now_us)
+{
+    return (unsigned long)((then_us - now_us) / CLOCK_MS_US);
+}
+
+/* What the window made of a transaction that failed. `entry` is the message, if it was alone. */
+static void
+report_failure(struct inbox_runner *runner, const struct outcome *outcome, enum runner_verdict verdict,
+               const struct runner_entry *entry, uint64_t now_us)
+{
+    const char *id = outcome->culprit != NULL ? outcome->culprit->delivery->shown.message_id : NULL;
+    if (verdict == RUNNER_SPLIT) {
+        runner_report(runner, INBOX_REPORT_WARNING, "batch_failed",
+                      "a transaction of several messages failed%s%s: %s; each gets one of its own",
+                      id != NULL ? " at " : "", id != NULL ? id : "", outcome->error.text);
+        return;
+    }
+    id = ((const struct runner_delivery *)entry->item)->shown.message_id;
+    if (verdict == RUNNER_DEAD) {
+        runner_count(runner, COUNT_REJECTED, 1);
+        runner_report(runner, INBOX_REPORT_ERROR, "message_rejected", "%s is rejected after %u failed attempts: %s", id,
+                      entry->attempts, outcome->error.text);
+        return;
+    }
+    runner_count(runner, COUNT_RETRIED, 1);
+    runner_report(runner, INBOX_REPORT_WARNING, "message_failed", "%s: %s; %u of %u attempts used, next in %lu ms", id,
+                  outcome->error.text, entry->attempts, runner->options.attempts_max,
+                  until_ms(entry->due_us, now_us));
+}
+
+static void
+tell_outage(struct inbox_runner *runner, const struct outcome *outcome, uint64_t now_us)
+{
+    uint64_t next_us = runner_window_outage(&runner->window, now_us);
+    runner_count(runner, COUNT_DATABASE_OUTAGES, 1);
+    runner_report(runner, INBOX_REPORT_WARNING, "database_outage", "%s; next try in %lu ms", outcome->error.text,
+                  until_ms(next_us, now_us));
+}
+
+static void
+tell_window(struct inbox_runner *runner, const struct outcome *outcome)
+{
+    struct runner_window *window = &runner->window;
+    const struct runner_entry *entry = runner_window_picked(window, 0);
+    uint64_t now_us = clock_monotonic_us();
+    enum runner_verdict verdict = RUNNER_SPLIT;
+    switch (outcome->what) {
+    case COMMITTED:
+        runner_window_committed(window);
+        return;
+    case OUTAGE:
+        tell_outage(runner, outcome, now_us);
+        return;
+    case FAILED:
+        verdict = runner_window_failed(window, now_us);
+        break;
+    case REJECTED:
+        verdict = runner_window_refused(window);
+        break;
+    case CONTENDED:
+        verdict = runner_window_contended(window, now_us);
+        break;
+    }
+    report_failure(runner, outcome, verdict, entry, now_us);
+}
+
+void
+runner_apply_batch(struct inbox_runner *runner)
+{
+    runner_pump_lend(runner->broker.pump);
+    collect_batch(runner);
+    ask_hint(runner);
+    struct outcome outcome = run_transaction(runner);
+    if (outcome.what != COMMITTED) {
+        runner_pg_rollback(&runner->pg);
+    } else {
+        remember(runner);
+    }
+    runner_pump_take_back(runner->broker.pump);
+    tell_window(runner, &outcome);
+}

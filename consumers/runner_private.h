@@ -1,0 +1,102 @@
+/* runner_private.h - the runner's parts together, shared by runner.c (life and loop), runner_broker.c (the queue),
+ * runner_apply.c (the transaction) and runner_options.c. */
+#ifndef CONSUMERS_RUNNER_PRIVATE_H
+#define CONSUMERS_RUNNER_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include <inbox/inbox_runner.h>
+
+#include "amqp/session.h"
+#include "runner_delivery.h"
+#include "runner_pg.h"
+#include "runner_pump.h"
+#include "runner_window.h"
+
+enum runner_counter {
+    COUNT_DELIVERED,
+    COUNT_APPLIED,
+    COUNT_DUPLICATES,
+    COUNT_HINTED,
+    COUNT_REJECTED,
+    COUNT_RETRIED,
+    COUNT_TRANSACTIONS,
+    COUNT_DATABASE_OUTAGES,
+    COUNT_BROKER_OUTAGES,
+    COUNTERS
+};
+
+enum broker_state {
+    BROKER_DOWN,      /* until retry_us */
+    BROKER_OPENING,
+    BROKER_CONSUMING, /* or about to */
+    BROKER_CANCELLING,
+    BROKER_CLOSING,
+};
+
+struct runner_broker {
+    struct session *session;
+    struct runner_pump *pump;
+    enum broker_state state;
+    struct backoff backoff;
+    uint64_t retry_us;
+};
+
+/* One place in the batch that runs. */
+struct runner_claim {
+    struct runner_delivery *delivery;
+    bool hinted; /* the hint knows it: no transaction needed */
+    bool first;  /* the table did not know it */
+};
+
+struct inbox_runner {
+    struct inbox_runner_options options; /* its texts are copies */
+    struct amqp_endpoint endpoint;
+    struct runner_delivery *deliveries;  /* options.prefetch of them, the items of the window */
+    struct runner_window window;
+    struct runner_broker broker;
+    struct runner_pg pg;
+    struct runner_claim *claims;         /* options.batch_max of them, as the four below */
+    struct inbox_id *ids;
+    const char **texts;
+    bool *seen;
+    inbox_verdict *verdicts;
+    int stop;                            /* eventfd: wakes the loop when `stopping` is set */
+    _Atomic bool stopping;
+    _Atomic uint64_t counters[COUNTERS];
+};
+
+/* The connection is the runner's own, so any names do. */
+#define CONSUMER_TAG "inbox"
+#define CHANNEL 1
+
+/* runner_options.c: a checked copy with defaults filled in; the texts belong to the copy. */
+inbox_result runner_options_copy(const struct inbox_runner_options *options, struct inbox_runner_options *ret_copy,
+                                 struct amqp_endpoint *ret_endpoint, struct inbox_error *reterr);
+void runner_options_done(struct inbox_runner_options *options);
+
+/* runner_apply.c: runs the batch that the window has picked, and tells the window what came of it. */
+void runner_apply_batch(struct inbox_runner *runner);
+
+/* runner_broker.c. */
+bool runner_broker_init(struct inbox_runner *runner, struct error *reterr) MUST_CHECK;
+void runner_broker_done(struct runner_broker *broker);
+/* Opens the connection when it is time, takes what has arrived into the window, sends what is to be settled. */
+void runner_broker_turn(struct inbox_runner *runner, uint64_t now_us);
+/* Waits for the broker, for `stop` (if it is to be heeded) or until `until_us`, and moves the bytes. */
+void runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_us);
+/* Cancels the consumer and closes the connection, within the time. */
+void runner_broker_drain(struct inbox_runner *runner, uint64_t deadline_us);
+
+/* runner.c: fills *reterr, which may be NULL; returns the code. */
+inbox_result runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...) PRINTF_LIKE(3, 4);
+void runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+static inline void
+runner_count(struct inbox_runner *runner, enum runner_counter counter, uint64_t number)
+{
+    atomic_fetch_add_explicit(&runner->counters[counter], number, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,146 @@
+#include "runner_pump.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct runner_pump {
+    struct session *session;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int wake; /* eventfd: the owner wants something */
+    bool lent;
+    bool wanted; /* back */
+    bool quit;
+};
+
+/* The owner has to hear that the connection is over before anything else can happen with it. */
+static bool
+is_over(const struct runner_pump *pump)
+{
+    const struct rabbit *rabbit = session_rabbit(pump->session);
+    return rabbit == NULL || !rabbit_is_open(rabbit) || session_fd(pump->session) < 0;
+}
+
+/* Waits for the socket, the time or the owner. */
+static void
+pump_session(struct runner_pump *pump)
+{
+    const bool over = is_over(pump);
+    struct pollfd descriptors[2] = {
+        {.fd = pump->wake, .events = POLLIN},
+        {.fd = over ? -1 : session_fd(pump->session), .events = session_poll_events(pump->session)},
+    };
+    const uint64_t deadline_us = over ? CLOCK_NEVER_US : session_deadline_us(pump->session);
+    (void)poll(descriptors, 2, clock_poll_timeout_ms(clock_monotonic_us(), deadline_us));
+    if (!over) {
+        session_process(pump->session, descriptors[1].revents, clock_monotonic_us());
+    }
+}
+
+static void *
+pump_run(void *argument)
+{
+    struct runner_pump *pump = argument;
+    pthread_mutex_lock(&pump->mutex);
+    while (!pump->quit) {
+        if (!pump->lent) {
+            pthread_cond_wait(&pump->changed, &pump->mutex);
+            continue;
+        }
+        if (!pump->wanted) {
+            pthread_mutex_unlock(&pump->mutex);
+            pump_session(pump);
+            pthread_mutex_lock(&pump->mutex);
+            continue;
+        }
+        uint64_t ignored;
+        (void)!read(pump->wake, &ignored, sizeof(ignored)); /* written once for each `wanted` */
+        pump->wanted = false;
+        pump->lent = false;
+        pthread_cond_broadcast(&pump->changed);
+    }
+    pthread_mutex_unlock(&pump->mutex);
+    return NULL;
+}
+
+static bool
+start_thread(struct runner_pump *pump)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&pump->thread, NULL, pump_run, pump);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0;
+}
+
+struct runner_pump *
+runner_pump_new(struct session *session)
+{
+    struct runner_pump *pump = calloc(1, sizeof(*pump));
+    if (pump == NULL) {
+        return NULL;
+    }
+    pump->session = session;
+    pump->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&pump->mutex, NULL);
+    pthread_cond_init(&pump->changed, NULL);
+    if (pump->wake < 0 || !start_thread(pump)) {
+        if (pump->wake >= 0) {
+            close(pump->wake);
+        }
+        free(pump);
+        return NULL;
+    }
+    return pump;
+}
+
+void
+runner_pump_free(struct runner_pump *pump)
+{
+    if (pump == NULL) {
+        return;
+    }
+    assert(!pump->lent);
+    pthread_mutex_lock(&pump->mutex);
+    pump->quit = true;
+    pthread_cond_broadcast(&pump->changed);
+    pthread_mutex_unlock(&pump->mutex);
+    pthread_join(pump->thread, NULL);
+    close(pump->wake);
+    pthread_cond_destroy(&pump->changed);
+    pthread_mutex_destroy(&pump->mutex);
+    free(pump);
+}
+
+void
+runner_pump_lend(struct runner_pump *pump)
+{
+    pthread_mutex_lock(&pump->mutex);
+    assert(!pump->lent);
+    pump->lent = true;
+    pthread_cond_broadcast(&pump->changed);
+    pthread_mutex_unlock(&pump->mutex);
+}
+
+void
+runner_pump_take_back(struct runner_pump *pump)
+{
+    pthread_mutex_lock(&pump->mutex);
+    assert(pump->lent);
+    pump->wanted = true;
+    const uint64_t one = 1;
+    (void)!write(pump->wake, &one, sizeof(one)); /* cannot fail: the counter is 0 or 1 */
+    while (pump->lent) {
+        pthread_cond_wait(&pump->changed, &pump->mutex);
+    }
+    pthread_mutex_unlock(&pump->mutex);
+}
