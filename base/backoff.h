@@ -1,6 +1,7 @@
-/* base/backoff.h - how long to wait before trying again, as a value: decorrelated jitter, each wait between the first and
- * three times the one before, never above the cap. Many relays that lost the same server do not come back in step.
- * (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015.) */
+/* base/backoff.h - how long to wait before trying again, as a value: decorrelated jitter, each wait
+ * between the first and three times the one before, never above the cap. Many relays that lost the
+ * same server do not come back in step. (AWS Architecture Blog, "Exponential Backoff And Jitter",
+ * 2015.) */
 #ifndef BASE_BACKOFF_H
 #define BASE_BACKOFF_H
 

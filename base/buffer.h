@@ -1,5 +1,6 @@
-/* base/buffer.h - a growable run of bytes, filled at its end and consumed from its front, born with its ceiling. Used for
- * what goes out to a socket and what came in. Memory that one large message needed is given back once the buffer is empty. */
+/* base/buffer.h - a growable run of bytes, filled at its end and consumed from its front, born with
+ * its ceiling. Used for what goes out to a socket and what came in. Memory that one large message
+ * needed is given back once the buffer is empty. */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
@@ -21,8 +22,9 @@ struct buffer {
 void buffer_init(struct buffer *buffer, size_t keep, size_t max);
 void buffer_done(struct buffer *buffer);
 
-/* A place for `size` more bytes at the end, or NULL when the ceiling or the memory does not allow it; the caller writes
- * there and calls buffer_commit with what it used. The pointer is good until the next call that adds to the buffer. */
+/* A place for `size` more bytes at the end, or NULL when the ceiling or the memory does not allow
+ * it; the caller writes there and calls buffer_commit with what it used. The pointer is good until
+ * the next call that adds to the buffer. */
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size) MUST_CHECK;
 void buffer_commit(struct buffer *buffer, size_t size);
 

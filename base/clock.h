@@ -1,5 +1,6 @@
-/* base/clock.h - the two clocks. Inside, all time is microseconds on the monotonic clock; the wall clock appears only at
- * the edges (identifiers, log lines). Code that decides by time is given the time as an argument, so that tests own it. */
+/* base/clock.h - the two clocks. Inside, all time is microseconds on the monotonic clock; the wall
+ * clock appears only at the edges (identifiers, log lines). Code that decides by time is given the
+ * time as an argument, so that tests own it. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -16,7 +17,8 @@ uint64_t clock_monotonic_us(void);
 /* Microseconds since 1970-01-01 00:00 UTC. */
 uint64_t clock_wall_us(void);
 
-/* The milliseconds that poll(2) shall wait from now_us until deadline_us, rounded up, at most 60 s. */
+/* The milliseconds that poll(2) shall wait from now_us until deadline_us, rounded up, at most 60 s.
+ */
 int clock_poll_timeout_ms(uint64_t now_us, uint64_t deadline_us);
 
 #endif

@@ -1,7 +1,8 @@
 /* base/error.h - what went wrong, and what to do about it.
  *
- * A function that can fail returns bool (or a pointer) and fills a struct error that the caller owns. Callers branch on
- * the class alone, which says what to do; the text is for people: one sentence, no newline, never a secret. */
+ * A function that can fail returns bool (or a pointer) and fills a struct error that the caller
+ * owns. Callers branch on the class alone, which says what to do; the text is for people: one
+ * sentence, no newline, never a secret. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
@@ -23,9 +24,10 @@ struct error {
 #define PRINTF_LIKE(format_index, first) __attribute__((format(printf, format_index, first)))
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-/* Fills *reterr (which may be NULL) and returns false, so that a failing function can `return error_set(...)`. A text
- * that does not fit is cut. */
-bool error_set(struct error *reterr, enum error_class class, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Fills *reterr (which may be NULL) and returns false, so that a failing function can `return
+ * error_set(...)`. A text that does not fit is cut. */
+bool error_set(struct error *reterr, enum error_class class, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 /* Puts "words: " before the text that is already there, keeping the class; returns false. */
 bool error_prefix(struct error *reterr, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,5 +1,5 @@
-/* base/random.h - a small seeded generator (xoshiro256**, Blackman and Vigna 2018) for jitter and for the simulation.
- * The same seed gives the same numbers on every machine. Not for secrets. */
+/* base/random.h - a small seeded generator (xoshiro256**, Blackman and Vigna 2018) for jitter and
+ * for the simulation. The same seed gives the same numbers on every machine. Not for secrets. */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 

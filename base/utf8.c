@@ -2,8 +2,8 @@
 
 #include <stdint.h>
 
-/* The length of the sequence that starts here, 0 if none is valid. RFC 3629, section 4: only the second byte has
- * narrower bounds than 80..BF, and only after four of the lead bytes. */
+/* The length of the sequence that starts here, 0 if none is valid. RFC 3629, section 4: only the
+ * second byte has narrower bounds than 80..BF, and only after four of the lead bytes. */
 static size_t
 sequence_length(const uint8_t *bytes, size_t left)
 {

@@ -1,5 +1,5 @@
-/* base/uuid.h - UUID version 7 (RFC 9562): 48 bits of milliseconds, then random bits. Ids made later sort later to the
- * millisecond, which keeps an index on them compact. */
+/* base/uuid.h - UUID version 7 (RFC 9562): 48 bits of milliseconds, then random bits. Ids made
+ * later sort later to the millisecond, which keeps an index on them compact. */
 #ifndef BASE_UUID_H
 #define BASE_UUID_H
 

@@ -1,4 +1,5 @@
-/* relay/row.h - one outbox row as a source reads it. Spans point into the batch that the row came with. */
+/* relay/row.h - one outbox row as a source reads it. Spans point into the batch that the row came
+ * with. */
 #ifndef RELAY_ROW_H
 #define RELAY_ROW_H
 
@@ -12,8 +13,9 @@ struct row {
     int64_t id;
     uint8_t message_id[UUID_BYTES];
     int64_t created_at_us; /* since 1970 */
-    int64_t key_hash;      /* of the key, made by the database, so that a statement can leave keys out by it */
-    bool ordered;          /* has a key */
+    int64_t key_hash; /* of the key, made by the database, so that a statement can leave keys out by
+                         it */
+    bool ordered;     /* has a key */
     bool exchange_is_null; /* goes to the source's default exchange */
     struct span exchange;
     struct span routing_key;

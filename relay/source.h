@@ -1,10 +1,12 @@
-/* relay/source.h - one outbox in one database, as the pipeline sees it: asked to fetch and to settle, it answers by
- * events. It owns its database connection: it connects, wins the ownership, waits as a standby, and comes back after a
- * loss by itself. Never blocks. One thread (the pipeline's).
+/* relay/source.h - one outbox in one database, as the pipeline sees it: asked to fetch and to
+ * settle, it answers by events. It owns its database connection: it connects, wins the ownership,
+ * waits as a standby, and comes back after a loss by itself. Never blocks. One thread (the
+ * pipeline's).
  *
- * While it owns the outbox it holds a lease: the server ends this session, and with it the ownership, when it has heard
- * nothing for the lease's length. Nobody else can own the outbox before lease_until_us, which every event carries; after
- * that time nothing may be published. (A relay that was stopped and continued must not publish beside its successor.) */
+ * While it owns the outbox it holds a lease: the server ends this session, and with it the
+ * ownership, when it has heard nothing for the lease's length. Nobody else can own the outbox
+ * before lease_until_us, which every event carries; after that time nothing may be published. (A
+ * relay that was stopped and continued must not publish beside its successor.) */
 #ifndef RELAY_SOURCE_H
 #define RELAY_SOURCE_H
 
@@ -13,7 +15,8 @@
 #include "base/error.h"
 #include "relay/row.h"
 
-/* Rows that arrived together, all memory in one piece or owned by `owner`. Whoever takes it from an event frees it. */
+/* Rows that arrived together, all memory in one piece or owned by `owner`. Whoever takes it from an
+ * event frees it. */
 struct batch {
     struct row *rows; /* ascending by id (FETCH_DUE: by time, then id) */
     size_t count;
@@ -26,7 +29,8 @@ struct batch {
 void batch_free(struct batch *batch);
 
 enum fetch_kind {
-    FETCH_NEXT, /* rows with id > after_id that are due, except `ids` and except those whose key is in `keys` */
+    FETCH_NEXT, /* rows with id > after_id that are due, except `ids` and except those whose key is
+                   in `keys` */
     FETCH_DUE,  /* rows whose deliver_after has come, with the same exceptions */
     FETCH_IDS,  /* the rows with these `ids` that still exist */
 };
@@ -43,29 +47,34 @@ struct fetch {
 };
 
 enum source_event_type {
-    SOURCE_OWNED,    /* this relay owns the outbox now: fetch and settle may be called */
-    SOURCE_STANDBY,  /* another relay owns it; tried again from time to time (once per change, not per try) */
-    SOURCE_LOST,     /* connection and ownership are gone (error says why); what was asked gets no answer */
-    SOURCE_ROWS,     /* answer to fetch: batch */
-    SOURCE_SETTLED,  /* answer to settle */
-    SOURCE_FINAL,    /* answer to watermark: final_id */
-    SOURCE_ALIVE,    /* the lease was renewed by a ping */
+    SOURCE_OWNED,   /* this relay owns the outbox now: fetch and settle may be called */
+    SOURCE_STANDBY, /* another relay owns it; tried again from time to time (once per change, not
+                       per try) */
+    SOURCE_LOST,    /* connection and ownership are gone (error says why); what was asked gets no
+                       answer */
+    SOURCE_ROWS,    /* answer to fetch: batch */
+    SOURCE_SETTLED, /* answer to settle */
+    SOURCE_FINAL,   /* answer to watermark: final_id */
+    SOURCE_ALIVE,   /* the lease was renewed by a ping */
 };
 
 struct source_event {
     enum source_event_type type;
     uint64_t lease_until_us; /* monotonic; 0 when not owned */
     struct batch *batch;     /* SOURCE_ROWS: the receiver's now, freed by batch_free */
-    int64_t final_id;        /* SOURCE_FINAL: every row with an id up to this one that will ever be committed is visible */
-    struct error error;      /* SOURCE_LOST; class ERROR_CONFIG if an operator must act (wrong schema version, refused
-                                password, missing privilege): retried all the same, but seldom */
+    int64_t final_id;        /* SOURCE_FINAL: every row with an id up to this one that will ever be
+                                committed is visible */
+    struct error
+        error; /* SOURCE_LOST; class ERROR_CONFIG if an operator must act (wrong schema version,
+                  refused password, missing privilege): retried all the same, but seldom */
 };
 
 struct source; /* each kind of source embeds it first */
 
 struct source_ops {
     const char *name; /* "postgres/poll" */
-    void (*free)(struct source *source); /* gives the ownership back if the connection allows it at once */
+    void (*free)(
+        struct source *source); /* gives the ownership back if the connection allows it at once */
 
     /* For poll(2), as in amqp/session.h. */
     int (*fd)(const struct source *source);
@@ -74,8 +83,8 @@ struct source_ops {
     void (*process)(struct source *source, short revents, uint64_t now_us);
     bool (*next)(struct source *source, struct source_event *ret_event);
 
-    /* Each at most once outstanding, only while owned; all may be outstanding together and are answered in the order they
-     * were asked. Arrays are read before the call returns. */
+    /* Each at most once outstanding, only while owned; all may be outstanding together and are
+     * answered in the order they were asked. Arrays are read before the call returns. */
     void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
     void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
     void (*watermark)(struct source *source, uint64_t now_us);

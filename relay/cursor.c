@@ -1,0 +1,89 @@
+#include "relay/cursor.h"
+
+static int64_t
+lower(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t
+higher(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+void
+cursor_init(struct cursor *cursor)
+{
+    *cursor = (struct cursor){
+        .high = CURSOR_START,
+        .final = CURSOR_START,
+        .floor = CURSOR_NONE,
+        .final_known = CURSOR_START,
+        .sent_floor = CURSOR_NONE,
+        .sent_final = CURSOR_START,
+        .sent_without_sweep = CURSOR_NONE,
+    };
+}
+
+int64_t
+cursor_after(const struct cursor *cursor)
+{
+    return lower(lower(cursor->high, cursor->final), cursor->floor);
+}
+
+void
+cursor_forget(struct cursor *cursor, int64_t id)
+{
+    cursor->floor = lower(cursor->floor, id == INT64_MIN ? INT64_MIN : id - 1);
+}
+
+void
+cursor_sweep(struct cursor *cursor)
+{
+    cursor->sent_without_sweep = cursor_after(cursor);
+    cursor->floor = CURSOR_START;
+}
+
+void
+cursor_final(struct cursor *cursor, int64_t id)
+{
+    cursor->final_known = higher(cursor->final_known, id);
+}
+
+void
+cursor_sent(struct cursor *cursor)
+{
+    /* What is dropped or learned while this fetch is out belongs to the next one. */
+    cursor->sent_floor = cursor->floor;
+    cursor->sent_final = cursor->final_known;
+    cursor->floor = CURSOR_NONE;
+}
+
+void
+cursor_received(struct cursor *cursor, size_t count, int64_t last_id, bool complete)
+{
+    if (count > 0) {
+        cursor->high = higher(cursor->high, last_id);
+    }
+    cursor->final = higher(cursor->final, cursor->sent_final);
+    if (complete) {
+        /* Nothing was left, so nothing up to `final` is unseen, though no row of it was there: an
+         * empty table must not be read from its left edge, past its dead rows, again and again. */
+        cursor->high = higher(cursor->high, cursor->final);
+    }
+    if (!complete && count > 0 && last_id < cursor->high) {
+        cursor->floor = lower(cursor->floor, last_id);
+    } else {
+        cursor->sent_without_sweep =
+            CURSOR_NONE; /* a sweep ends where it has caught up with `high` */
+    }
+    cursor->sent_floor = CURSOR_NONE;
+}
+
+void
+cursor_unsent(struct cursor *cursor)
+{
+    cursor->floor = lower(cursor->floor, cursor->sent_floor);
+    cursor->sent_floor = CURSOR_NONE;
+}

@@ -1,0 +1,34 @@
+#include "relay/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+or_abort(void *memory)
+{
+    if (memory == NULL) {
+        (void)fputs("outbox-relay: out of memory\n",
+                    stderr); /* nothing more can be done about it */
+        abort();
+    }
+    return memory;
+}
+
+void *
+memory_array(size_t count, size_t size)
+{
+    return or_abort(calloc(count > 0 ? count : 1, size));
+}
+
+char *
+memory_string(const char *text)
+{
+    return or_abort(strdup(text));
+}
+
+void
+memory_free(void *memory)
+{
+    free(memory);
+}

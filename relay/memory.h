@@ -1,0 +1,15 @@
+/* relay/memory.h - memory for the daemon: what cannot be had ends the process. That is safe,
+ * because the table is the truth and another relay takes over; carrying on without memory would not
+ * be. */
+#ifndef RELAY_MEMORY_H
+#define RELAY_MEMORY_H
+
+#include <stddef.h>
+
+/* Zeroed; never NULL. */
+void *memory_array(size_t count, size_t size)
+    __attribute__((malloc, alloc_size(1, 2), returns_nonnull));
+char *memory_string(const char *text) __attribute__((malloc, returns_nonnull));
+void memory_free(void *memory);
+
+#endif

@@ -1,0 +1,53 @@
+/* relay/window.h - what one lane has published and the broker has not yet confirmed, in the order
+ * of the delivery tags. Tags of a channel count from 1; a ring indexed by tag finds each in one
+ * step. Holds no message, only who it was: a message that has to be sent again is read again. */
+#ifndef RELAY_WINDOW_H
+#define RELAY_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct window_entry {
+    int64_t id;
+    int64_t key_hash;
+    uint32_t bytes;
+    bool ordered;  /* has a key */
+    bool probe;    /* a paused message, published alone to see whether it goes now */
+    bool returned; /* basic.return came; its confirm is still to come */
+    bool pending;  /* not yet confirmed */
+};
+
+struct window {
+    struct window_entry *entries;
+    uint32_t capacity; /* a power of two */
+    uint64_t low;      /* the oldest tag that may still be pending */
+    uint64_t next;     /* the tag of the next publish */
+    uint32_t open;     /* entries pending */
+    uint64_t bytes;    /* of the entries pending */
+};
+
+/* Room for at least `messages` entries; allocated once. */
+void window_init(struct window *window, uint32_t messages);
+void window_done(struct window *window);
+
+/* A new channel: tags start at 1 again. The caller has seen to what was pending. */
+void window_clear(struct window *window);
+
+bool window_is_full(const struct window *window);
+
+/* Appends; not when full. */
+void window_push(struct window *window, const struct window_entry *entry);
+
+/* The pending entry with this tag becomes not pending; its content is given out. False if there is
+ * none. */
+bool window_take(struct window *window, uint64_t tag, struct window_entry *ret_entry);
+
+/* The oldest tag that is pending, or window.next if nothing is. */
+uint64_t window_oldest(struct window *window);
+
+/* The oldest pending entry with this row id that was not returned yet, or NULL. (A message that was
+ * returned may be out again before the confirm of its first try has come.) Takes a step per entry:
+ * for rare events. */
+struct window_entry *window_find_unreturned(struct window *window, int64_t id);
+
+#endif
