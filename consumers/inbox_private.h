@@ -1,0 +1,19 @@
+/* consumers/inbox_private.h - shared by the inbox libraries: failures, and what names and ids must be like. */
+#ifndef CONSUMERS_INBOX_PRIVATE_H
+#define CONSUMERS_INBOX_PRIVATE_H
+
+#include <inbox/inbox.h>
+
+#include "base/error.h"
+
+/* Fills *reterr (which may be NULL) and returns `code`, so that a failing function can `return inbox_fail(...)`. */
+inbox_result inbox_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+inbox_result inbox_check_consumer(const char *consumer, struct inbox_error *reterr) MUST_CHECK;
+
+/* The words name the id by its index. */
+inbox_result inbox_check_ids(const struct inbox_id *ids, size_t id_count,
+                             struct inbox_error *reterr) MUST_CHECK;
+
+#endif
