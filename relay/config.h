@@ -1,5 +1,6 @@
-/* relay/config.h - what the configuration file says, checked and with defaults filled in. Made once at start, then shared
- * by all threads, read-only. Every key, its type, default, limits and meaning stand in one table (config_keys.c). */
+/* relay/config.h - what the configuration file says, checked and with defaults filled in. Made once
+ * at start, then shared by all threads, read-only. Every key, its type, default, limits and meaning
+ * stand in one table (config_keys.c). */
 #ifndef RELAY_CONFIG_H
 #define RELAY_CONFIG_H
 
@@ -11,11 +12,13 @@
 
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum source_kind { SOURCE_KIND_POSTGRES };
+enum source_mode { SOURCE_MODE_POLL };
 
 struct broker_config {
     char *name;
     struct amqp_endpoint endpoint; /* of `uri` */
-    char *password;                /* from password_file or the URI; may be NULL */
+    char *password;                /* from password_file; NULL: the endpoint's */
     uint16_t heartbeat_s;
     uint64_t confirm_timeout_us;
     uint64_t reconnect_initial_us;
@@ -24,10 +27,12 @@ struct broker_config {
 
 struct source_config {
     char *name;
+    enum source_kind kind;
+    enum source_mode mode;
     const struct broker_config *broker;
-    char *dsn;      /* libpq connection string */
-    char *password; /* from password_file; may be NULL (then the dsn's, or libpq's own ways) */
-    char *exchange; /* for rows whose exchange is NULL; "" = AMQP's default exchange */
+    char *dsn;           /* libpq connection string */
+    char *password;      /* from password_file; may be NULL (then the dsn's, or libpq's own ways) */
+    char *exchange;      /* for rows whose exchange is NULL; "" = AMQP's default exchange */
     uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
     uint32_t batch_rows;
     uint64_t batch_bytes;
@@ -41,6 +46,13 @@ struct source_config {
     uint32_t paused_max; /* keys (and unordered messages) that may wait for a retry at a time */
 };
 
+/* Things that work but should not stay so, such as a password file that everybody may read: one
+ * sentence each. */
+struct config_warnings {
+    char **texts;
+    size_t count;
+};
+
 struct config {
     enum log_format log_format;
     enum log_level log_level;
@@ -49,11 +61,14 @@ struct config {
     size_t broker_count;
     struct source_config *sources;
     size_t source_count;
+    struct config_warnings warnings;
 };
 
-/* Reads and checks the whole file. NULL if anything is wrong: then every problem was given to `report`, one call each:
- * "relay.conf:12: source "orders": batch_rows = 0: expected 1 to 10000". */
-struct config *config_load(const char *path, void (*report)(void *context, const char *problem), void *context);
+/* Reads and checks the whole file. NULL if anything is wrong: then every problem was given to
+ * `report`, one call each, in the order of the lines: "relay.conf:12: source "orders": batch_rows =
+ * 0: expected 1 to 10000". Main thread only: the parser library keeps its state in globals. */
+struct config *config_load(const char *path, void (*report)(void *context, const char *problem),
+                           void *context);
 void config_free(struct config *config);
 
 #endif

@@ -1,0 +1,304 @@
+#include "relay/config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/config_load.h"
+#include "relay/config_parse.h"
+#include "relay/config_secret.h"
+#include "relay/config_value.h"
+#include "relay/memory.h"
+
+#define FILE_MAX_BYTES (1024 * 1024)
+#define SHOWN_MAX 80 /* bytes of a value in a message */
+
+const struct config_entry *
+config_load_entry(const struct config_load *load, size_t section, const char *name)
+{
+    const struct config_entry *found = NULL;
+    for (size_t i = 0; i < load->entry_count; i++) {
+        const struct config_entry *const entry = &load->entries[i];
+        if (entry->section == section && strcmp(entry->key->name, name) == 0) {
+            found = entry;
+        }
+    }
+    return found;
+}
+
+void
+config_load_problem(struct config_load *load, size_t index, unsigned line, const char *format, ...)
+{
+    const struct config_section *const section = &load->scan.sections[index];
+    char words[600];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof(words), format, arguments); /* cut is fine */
+    va_end(arguments);
+    if (section->title == NULL) {
+        config_problem_add(&load->problems, line, "%s", words);
+    } else {
+        config_problem_add(&load->problems, line == 0 ? section->line : line, "%s \"%s\": %s",
+                           config_scope_word(section->scope), section->title, words);
+    }
+}
+
+/* The text of the file with room for what config_scan_text may add; NULL with a problem. */
+static char *
+read_text(struct config_load *load, const char *path)
+{
+    FILE *const file = fopen(path, "re");
+    if (file == NULL) {
+        config_problem_add(&load->problems, 0, "cannot be opened: %s", strerror(errno));
+        return NULL;
+    }
+    char *text = memory_array(FILE_MAX_BYTES + 2, 1);
+    const size_t size = fread(text, 1, FILE_MAX_BYTES, file);
+    const int failed = ferror(file) != 0 ? errno : 0;
+    const bool too_long = size == FILE_MAX_BYTES && fgetc(file) != EOF;
+    (void)fclose(file); /* was only read */
+    if (failed != 0) {
+        config_problem_add(&load->problems, 0, "cannot be read: %s", strerror(failed));
+    } else if (too_long) {
+        config_problem_add(&load->problems, 0, "is over 1 MiB, which is no configuration file");
+    } else if (strlen(text) != size) {
+        config_problem_add(&load->problems, 0, "has a zero byte, so it is no text");
+    } else {
+        return text;
+    }
+    memory_free(text);
+    return NULL;
+}
+
+/* The section that a value belongs to: libconfuse gives its title and line, but keeps only the last
+ * of two sections of one name. */
+static size_t
+section_at(const struct config_scan *scan, enum config_scope scope, const char *title,
+           unsigned line)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < scan->count; i++) {
+        const struct config_section *const section = &scan->sections[i];
+        if (section->scope != scope || line < section->line || line > section->last_line) {
+            continue;
+        }
+        found = i;
+        if (title != NULL && strcmp(title, section->title) == 0) {
+            break;
+        }
+    }
+    return found;
+}
+
+static void
+take_entry(void *context, const struct config_key *key, const char *title, unsigned line,
+           const char *value)
+{
+    struct config_load *const load = context;
+    struct error error;
+    const struct config_entry entry = {
+        .key = key,
+        .section = section_at(&load->scan, key->scope, title, line),
+        .line = line,
+        .value = config_expand(value, &error),
+    };
+    if (entry.value == NULL) {
+        config_load_problem(load, entry.section, line, "%s: %s", key->name, error.text);
+    }
+    const struct config_entry *const first = config_load_entry(load, entry.section, key->name);
+    if (first != NULL) {
+        config_load_problem(load, entry.section, line, "%s is given twice, first in line %u",
+                            key->name, first->line);
+    }
+    struct config_entry *const entries = memory_array(load->entry_count + 1, sizeof(*entries));
+    if (load->entry_count > 0) {
+        memcpy(entries, load->entries, load->entry_count * sizeof(*entries));
+    }
+    entries[load->entry_count++] = entry;
+    memory_free(load->entries);
+    load->entries = entries;
+}
+
+/* A struct for every section. */
+static void
+make_targets(struct config_load *load)
+{
+    struct config *const config = memory_array(1, sizeof(*config));
+    const struct config_scan *const scan = &load->scan;
+    config->brokers = memory_array(scan->count, sizeof(*config->brokers));
+    config->sources = memory_array(scan->count, sizeof(*config->sources));
+    load->config = config;
+    load->targets = memory_array(scan->count, sizeof(*load->targets));
+    for (size_t i = 0; i < scan->count; i++) {
+        if (scan->sections[i].scope == CONFIG_BROKER) {
+            struct broker_config *const broker = &config->brokers[config->broker_count++];
+            broker->name = memory_string(scan->sections[i].title);
+            load->targets[i] = broker;
+        } else if (scan->sections[i].scope == CONFIG_SOURCE) {
+            struct source_config *const source = &config->sources[config->source_count++];
+            source->name = memory_string(scan->sections[i].title);
+            load->targets[i] = source;
+        } else {
+            load->targets[i] = config;
+        }
+    }
+}
+
+/* What of a value may stand in a message: one line, not too long. A new string. */
+static char *
+shown(const char *value)
+{
+    char *const text =
+        config_format("%.*s%s", SHOWN_MAX, value, strlen(value) > SHOWN_MAX ? "..." : "");
+    for (char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+            *at = '?';
+        }
+    }
+    return text;
+}
+
+static void
+report_value(struct config_load *load, const struct config_entry *entry, const struct error *error)
+{
+    const struct config_key *const key = entry->key;
+    if ((key->flags & CONFIG_SECRET) != 0) {
+        config_load_problem(load, entry->section, entry->line, "%s: %s", key->name, error->text);
+        return;
+    }
+    char *const value = shown(entry->value);
+    config_load_problem(load, entry->section, entry->line, "%s = %s: %s", key->name,
+                        value[0] == '\0' ? "\"\"" : value, error->text);
+    memory_free(value);
+}
+
+static void
+apply_entry(struct config_load *load, const struct config_entry *entry)
+{
+    struct error error;
+    if (entry->value != NULL &&
+        !config_value_set(entry->key, entry->value, load->directory, load->targets[entry->section],
+                          &load->config->warnings, &error)) {
+        report_value(load, entry, &error);
+    }
+}
+
+/* Defaults, and what is missing. */
+static void
+prepare_section(struct config_load *load, size_t section)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *const key = &config_keys[i];
+        if (key->scope != load->scan.sections[section].scope) {
+            continue;
+        }
+        struct error error;
+        if (key->default_value != NULL &&
+            !config_value_set(key, key->default_value, load->directory, load->targets[section],
+                              &load->config->warnings, &error)) {
+            abort(); /* a mistake in config_keys.c */
+        }
+        if ((key->flags & CONFIG_REQUIRED) != 0 && !load->scan.broken &&
+            config_load_entry(load, section, key->name) == NULL) {
+            config_load_problem(load, section, 0, "%s is missing", key->name);
+        }
+    }
+}
+
+static void
+load_text(struct config_load *load, char *text)
+{
+    config_scan_text(text, &load->problems, &load->scan);
+    make_targets(load);
+    if (!config_parse_text(text, &load->problems, take_entry, load)) {
+        load->scan.broken = true;
+    }
+    for (size_t i = 0; i < load->scan.count; i++) {
+        prepare_section(load, i);
+    }
+    for (size_t i = 0; i < load->entry_count; i++) {
+        apply_entry(load, &load->entries[i]);
+    }
+    config_check(load);
+}
+
+static char *
+directory_of(const char *path)
+{
+    const char *const slash = strrchr(path, '/');
+    return slash == NULL ? memory_string(".") : config_format("%.*s/", (int)(slash - path), path);
+}
+
+static void
+load_done(struct config_load *load)
+{
+    for (size_t i = 0; i < load->entry_count; i++) {
+        config_secret_free(load->entries[i].value); /* any of them may have one */
+    }
+    memory_free(load->entries);
+    memory_free(load->targets);
+    memory_free(load->directory);
+    config_scan_done(&load->scan);
+    config_problems_done(&load->problems);
+}
+
+struct config *
+config_load(const char *path, void (*report)(void *context, const char *problem), void *context)
+{
+    struct config_load load = {.directory = directory_of(path)};
+    config_problems_init(&load.problems, path);
+    char *const text = read_text(&load, path);
+    if (text != NULL) {
+        load_text(&load, text);
+        explicit_bzero(text, FILE_MAX_BYTES);
+        memory_free(text);
+    }
+    struct config *config = load.config;
+    if (load.problems.count > 0) {
+        config_problems_report(&load.problems, report, context);
+        config_free(config);
+        config = NULL;
+    }
+    load_done(&load);
+    return config;
+}
+
+static void
+broker_done(struct broker_config *broker)
+{
+    memory_free(broker->name);
+    config_secret_free(broker->password);
+    amqp_endpoint_done(&broker->endpoint);
+}
+
+static void
+source_done(struct source_config *source)
+{
+    memory_free(source->name);
+    config_secret_free(source->dsn); /* may have a password in it */
+    config_secret_free(source->password);
+    memory_free(source->exchange);
+}
+
+void
+config_free(struct config *config)
+{
+    if (config == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < config->broker_count; i++) {
+        broker_done(&config->brokers[i]);
+    }
+    for (size_t i = 0; i < config->source_count; i++) {
+        source_done(&config->sources[i]);
+    }
+    for (size_t i = 0; i < config->warnings.count; i++) {
+        memory_free(config->warnings.texts[i]);
+    }
+    memory_free(config->warnings.texts);
+    memory_free(config->brokers);
+    memory_free(config->sources);
+    memory_free(config);
+}

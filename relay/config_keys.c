@@ -1,0 +1,112 @@
+#include "relay/config_keys.h"
+
+#include <string.h>
+
+#include "relay/config.h"
+
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const source_kinds[] = {"postgres", NULL};
+static const char *const source_modes[] = {"poll", NULL};
+
+#define GLOBAL_KEY(key, member) CONFIG_GLOBAL, key, .offset = offsetof(struct config, member)
+#define BROKER_KEY(key, member) CONFIG_BROKER, key, .offset = offsetof(struct broker_config, member)
+#define SOURCE_KEY(key, member) CONFIG_SOURCE, key, .offset = offsetof(struct source_config, member)
+#define NUMBER(low, high) .type = CONFIG_NUMBER, .min = low, .max = high
+#define DURATION(low, high) .type = CONFIG_DURATION, .min = low, .max = high
+#define SECONDS(low, high) .type = CONFIG_SECONDS, .min = low, .max = high
+#define SIZE(low, high) .type = CONFIG_SIZE, .min = low, .max = high
+#define CHOICE(list) .type = CONFIG_CHOICE, .choices = list
+#define DEFAULT(text) .default_value = text
+#define REQUIRED .flags = CONFIG_REQUIRED
+#define REQUIRED_SECRET .flags = CONFIG_REQUIRED | CONFIG_SECRET
+#define MEANS(text) .meaning = text
+
+const struct config_key config_keys[] = {
+    {GLOBAL_KEY("log_format", log_format), CHOICE(log_formats), DEFAULT("logfmt"),
+     MEANS("How lines are written to standard error: `logfmt` for people, `json` for collectors.")},
+    {GLOBAL_KEY("log_level", log_level), CHOICE(log_levels), DEFAULT("info"),
+     MEANS("What is logged: this level and everything more important.")},
+    {GLOBAL_KEY("shutdown_timeout", shutdown_timeout_us), DURATION("0", "1h"), DEFAULT("30s"),
+     MEANS("After the first SIGTERM, how long to wait for the confirms of what is in flight. What "
+           "is not confirmed by then stays in the outbox and is sent again: nothing is lost, "
+           "duplicates are possible.")},
+
+    {BROKER_KEY("uri", endpoint), .type = CONFIG_URI, REQUIRED_SECRET,
+     MEANS("Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
+           "Several hosts are tried in turn.")},
+    {BROKER_KEY("password_file", password), .type = CONFIG_PASSWORD_FILE,
+     MEANS("A file with the password; a line feed at its end is cut. Comes before a password in "
+           "the URI. A relative name is looked for beside the configuration file.")},
+    {BROKER_KEY("heartbeat", heartbeat_s), SECONDS("1s", "10m"), DEFAULT("30s"),
+     MEANS("AMQP heartbeat asked for, unless the URI names one. A broker silent for two intervals "
+           "counts as lost.")},
+    {BROKER_KEY("confirm_timeout", confirm_timeout_us), DURATION("1s", "1h"), DEFAULT("30s"),
+     MEANS("When no confirm has come for this long although some are due, the connection counts as "
+           "lost and is made anew.")},
+    {BROKER_KEY("reconnect_initial", reconnect_initial_us), DURATION("10ms", "1m"),
+     DEFAULT("200ms"), MEANS("The wait before the first new attempt to connect.")},
+    {BROKER_KEY("reconnect_max", reconnect_max_us), DURATION("100ms", "10m"), DEFAULT("30s"),
+     MEANS("The longest wait between attempts; waits grow up to it, with jitter.")},
+
+    {SOURCE_KEY("kind", kind), CHOICE(source_kinds), REQUIRED, MEANS("The kind of database.")},
+    {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("poll"),
+     MEANS("How new rows are found: `poll` asks the table.")},
+    {SOURCE_KEY("dsn", dsn), .type = CONFIG_DSN, REQUIRED_SECRET,
+     MEANS(
+         "The database, as a libpq connection string: `host=db dbname=shop user=relay` or "
+         "`postgresql://relay@db/shop`. It must lead to the server itself or to a pool in session "
+         "mode: the ownership of the outbox lives in the session.")},
+    {SOURCE_KEY("password_file", password), .type = CONFIG_PASSWORD_FILE,
+     MEANS("A file with the database password; a line feed at its end is cut. Comes before a "
+           "password in the dsn. A relative name is looked for beside the configuration file.")},
+    {SOURCE_KEY("broker", broker), .type = CONFIG_BROKER_NAME, REQUIRED,
+     MEANS("The name of the broker section that this outbox is sent to.")},
+    {SOURCE_KEY("exchange", exchange), .type = CONFIG_STRING, DEFAULT(""),
+     MEANS("The exchange of rows whose own `exchange` is NULL. Empty is AMQP's default exchange, "
+           "where the routing key names a queue.")},
+    {SOURCE_KEY("publishers", publishers), NUMBER("1", "4"), DEFAULT("1"),
+     MEANS("Connections that publish. Messages of one key always take the same.")},
+    {SOURCE_KEY("batch_rows", batch_rows), NUMBER("1", "10000"), DEFAULT("1000"),
+     MEANS("Rows read from the table at a time, at most.")},
+    {SOURCE_KEY("batch_bytes", batch_bytes), SIZE("64KiB", "256MiB"), DEFAULT("4MiB"),
+     MEANS("Bytes of payloads and headers read at a time, at most; one row is read in any case.")},
+    {SOURCE_KEY("window_messages", window_messages), NUMBER("1", "65536"), DEFAULT("16384"),
+     MEANS("Messages published and not yet confirmed, at most. The window adapts below it.")},
+    {SOURCE_KEY("window_bytes", window_bytes), SIZE("1MiB", "1GiB"), DEFAULT("64MiB"),
+     MEANS("Bytes published and not yet confirmed, at most.")},
+    {SOURCE_KEY("poll_interval_max", poll_interval_max_us), DURATION("1ms", "1m"), DEFAULT("100ms"),
+     MEANS("The longest wait between two looks at an outbox in which nothing happens; with work "
+           "there is no wait.")},
+    {SOURCE_KEY("sweep_interval", sweep_interval_us), DURATION("1s", "1h"), DEFAULT("30s"),
+     MEANS("How often the whole table is looked over, which finds whatever was missed.")},
+    {SOURCE_KEY("takeover", takeover_us), DURATION("2s", "10m"), DEFAULT("15s"),
+     MEANS("The lease of the ownership: a standby relay takes over when the owner has been silent "
+           "for this long.")},
+    {SOURCE_KEY("retry_initial", retry_initial_us), DURATION("10ms", "1h"), DEFAULT("1s"),
+     MEANS("The wait before a refused message is tried again for the first time.")},
+    {SOURCE_KEY("retry_max", retry_max_us), DURATION("100ms", "1d"), DEFAULT("5m"),
+     MEANS("The longest wait between two tries of a refused message.")},
+    {SOURCE_KEY("paused_max", paused_max), NUMBER("1", "100000"), DEFAULT("1000"),
+     MEANS("Keys (and messages without one) that may wait for another try at a time. At the limit "
+           "the source stops reading until one of them is through.")},
+};
+const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
+
+const char *
+config_scope_word(enum config_scope scope)
+{
+    static const char *const words[CONFIG_SCOPE_COUNT] = {"", "broker", "source"};
+    return words[scope];
+}
+
+const struct config_key *
+config_key_find(enum config_scope scope, const char *name)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].scope == scope && strcmp(config_keys[i].name, name) == 0) {
+            return &config_keys[i];
+        }
+    }
+    return NULL;
+}

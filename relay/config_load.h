@@ -1,0 +1,45 @@
+/* relay/config_load.h - a configuration file on its way to a struct config, for relay/config*.c
+ * only: its sections, its values as they stand, and what is wrong with them so far. */
+#ifndef RELAY_CONFIG_LOAD_H
+#define RELAY_CONFIG_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "relay/config.h"
+#include "relay/config_keys.h"
+#include "relay/config_problem.h"
+#include "relay/config_scan.h"
+
+/* One "key = value", variables put in. */
+struct config_entry {
+    const struct config_key *key;
+    size_t section; /* index */
+    unsigned line;
+    char *value; /* NULL: it could not be had, which was reported */
+};
+
+struct config_load {
+    struct config_problems problems;
+    struct config_scan scan;
+    struct config_entry *entries;
+    size_t entry_count;
+    char *directory; /* of the file */
+    struct config *config;
+    void **targets; /* for each section its struct in `config` */
+};
+
+/* The entry that gives `name` in the section, or NULL: then the default holds, or it was missing
+ * and that was reported. */
+const struct config_entry *config_load_entry(const struct config_load *load, size_t section,
+                                             const char *name);
+
+/* Adds a problem as `source "orders": words`. line 0: the line of the section. */
+void config_load_problem(struct config_load *load, size_t section, unsigned line,
+                         const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* config_check.c: what only shows when everything is read: names that lead nowhere, two sources of
+ * one outbox, limits the wrong way round. */
+void config_check(struct config_load *load);
+
+#endif

@@ -1,0 +1,15 @@
+/* relay/config_postgres.h - what can be said of a libpq connection string without connecting. */
+#ifndef RELAY_CONFIG_POSTGRES_H
+#define RELAY_CONFIG_POSTGRES_H
+
+#include "base/error.h"
+
+/* False with *reterr if libpq does not understand it. Shows nothing of it but names of options. */
+bool postgres_dsn_check(const char *dsn, struct error *reterr) MUST_CHECK;
+
+/* Which outbox it leads to: host, port, database and options in one line, without user and
+ * password, so that two strings for the same place give the same. A new string; NULL if it is no
+ * connection string. */
+char *postgres_dsn_place(const char *dsn);
+
+#endif

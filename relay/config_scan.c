@@ -1,0 +1,343 @@
+#include "relay/config_scan.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "relay/config_lexer.h"
+#include "relay/memory.h"
+
+#define NAMES_MAX 64 /* more than any scope has keys */
+
+struct scanner {
+    struct lexer lexer;
+    size_t item_start; /* where the key or section that is being read begins */
+    size_t section;    /* the index of the section we are in */
+    struct config_scan *scan;
+};
+
+#define SYNTAX(scanner, line, ...) \
+    (config_problem_add((scanner)->lexer.problems, (line), __VA_ARGS__), false)
+
+/* Past a complete item. */
+static bool
+next_item(struct scanner *scanner)
+{
+    scanner->item_start = scanner->lexer.token.end;
+    return lexer_next(&scanner->lexer);
+}
+
+/* A name as people give to keys and sections, hence one that may be shown: anything else could be a
+ * value, and so a secret, that slipped to where a name belongs. */
+static bool
+is_name(const char *text)
+{
+    const size_t length = strlen(text);
+    return length > 0 && length <= 63 &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+               length;
+}
+
+static const struct config_section *
+current_section(const struct scanner *scanner)
+{
+    return &scanner->scan->sections[scanner->section];
+}
+
+/* "source "orders": ", or nothing; a new string. */
+static char *
+place(const struct scanner *scanner)
+{
+    const struct config_section *const section = current_section(scanner);
+    return section->title == NULL
+               ? memory_string("")
+               : config_format("%s \"%s\": ", config_scope_word(section->scope), section->title);
+}
+
+static const char *
+nearest_key(enum config_scope scope, const char *name)
+{
+    const char *names[NAMES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < config_key_count && count < NAMES_MAX; i++) {
+        if (config_keys[i].scope == scope) {
+            names[count++] = config_keys[i].name;
+        }
+    }
+    return text_nearest(name, names, count);
+}
+
+/* "; did you mean …?" or "; it belongs …" or nothing; a new string. */
+static char *
+advice_for_key(enum config_scope scope, const char *name)
+{
+    for (enum config_scope other = 0; other < CONFIG_SCOPE_COUNT; other++) {
+        if (other != scope && config_key_find(other, name) != NULL) {
+            return other == CONFIG_GLOBAL
+                       ? config_format("; it belongs outside of the sections")
+                       : config_format("; it belongs in a %s section", config_scope_word(other));
+        }
+    }
+    const char *const nearest = nearest_key(scope, name);
+    return nearest == NULL ? memory_string("") : config_format("; did you mean \"%s\"?", nearest);
+}
+
+static void
+report_unknown_key(struct scanner *scanner, unsigned line, const char *name)
+{
+    char *const where = place(scanner);
+    char *const advice = advice_for_key(current_section(scanner)->scope, name);
+    if (is_name(name)) {
+        config_problem_add(scanner->lexer.problems, line, "%sunknown key \"%s\"%s", where, name,
+                           advice);
+    } else {
+        config_problem_add(scanner->lexer.problems, line, "%sthis is no name of a key", where);
+    }
+    memory_free(advice);
+    memory_free(where);
+}
+
+/* At the "=" after `name`. */
+static bool
+scan_key(struct scanner *scanner, const char *name, unsigned line)
+{
+    const bool known = config_key_find(current_section(scanner)->scope, name) != NULL;
+    if (!lexer_next(&scanner->lexer)) {
+        return false;
+    }
+    if (!lexer_is_text(&scanner->lexer)) {
+        return SYNTAX(scanner, line, "\"%s\" has no value", is_name(name) ? name : "this");
+    }
+    if (!known) {
+        report_unknown_key(scanner, line, name);
+        lexer_blank_out(&scanner->lexer, scanner->item_start, scanner->lexer.token.end);
+    }
+    return next_item(scanner);
+}
+
+/* At the "{" of a section that nothing is known about: takes it out, with all that is in it. */
+static bool
+skip_section(struct scanner *scanner, unsigned line)
+{
+    for (unsigned depth = 1; depth > 0;) {
+        if (!lexer_next(&scanner->lexer)) {
+            return false;
+        }
+        if (scanner->lexer.token.kind == TOKEN_END) {
+            return SYNTAX(scanner, line, "this section has no \"}\"");
+        }
+        depth += lexer_is_symbol(&scanner->lexer, '{') ? 1 : 0;
+        depth -= lexer_is_symbol(&scanner->lexer, '}') ? 1 : 0;
+    }
+    lexer_blank_out(&scanner->lexer, scanner->item_start, scanner->lexer.token.end);
+    return next_item(scanner);
+}
+
+static bool
+skip_unknown_section(struct scanner *scanner, const char *word, unsigned line)
+{
+    static const char *const words[] = {"broker", "source"};
+    const char *const nearest = text_nearest(word, words, 2);
+    config_problem_add(scanner->lexer.problems, line, "unknown section%s%s%s%s%s%s",
+                       is_name(word) ? " \"" : "", is_name(word) ? word : "",
+                       is_name(word) ? "\"" : "", nearest == NULL ? "" : "; did you mean \"",
+                       nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?");
+    return skip_section(scanner, line);
+}
+
+static void
+add_section(struct scanner *scanner, enum config_scope scope, const char *title, unsigned line)
+{
+    struct config_scan *const scan = scanner->scan;
+    struct config_section *const sections = memory_array(scan->count + 1, sizeof(*sections));
+    memcpy(sections, scan->sections, scan->count * sizeof(*sections));
+    sections[scan->count] =
+        (struct config_section){scope, memory_string(is_name(title) ? title : "?"), line, line};
+    memory_free(scan->sections);
+    scan->sections = sections;
+    scanner->section = scan->count++;
+}
+
+static void
+check_title(struct scanner *scanner, const char *title, unsigned line)
+{
+    const struct config_section *const section = current_section(scanner);
+    const char *const word = config_scope_word(section->scope);
+    if (!is_name(title)) {
+        config_problem_add(scanner->lexer.problems, line,
+                           "the name of a %s is made of letters, digits, \"_\", \"-\" and \".\", "
+                           "at most 63 of them",
+                           word);
+        return;
+    }
+    for (size_t i = 0; i < scanner->section; i++) {
+        const struct config_section *const other = &scanner->scan->sections[i];
+        if (other->scope == section->scope && strcmp(other->title, title) == 0) {
+            config_problem_add(scanner->lexer.problems, line,
+                               "%s \"%s\": there is one of this name in line %u already", word,
+                               title, other->line);
+            return;
+        }
+    }
+}
+
+static bool scan_items(struct scanner *scanner);
+
+/* At the "{" of a broker or source. */
+static bool
+scan_section(struct scanner *scanner, enum config_scope scope, const char *title, unsigned line)
+{
+    if (title == NULL) {
+        const char *const word = config_scope_word(scope);
+        config_problem_add(scanner->lexer.problems, line, "a %s needs a name: %s \"main\" { ... }",
+                           word, word);
+        return skip_section(scanner, line);
+    }
+    add_section(scanner, scope, title, line);
+    check_title(scanner, title, line);
+    const size_t opened = scanner->section;
+    if (!next_item(scanner) || !scan_items(scanner)) {
+        return false;
+    }
+    scanner->scan->sections[opened].last_line = scanner->lexer.token.line;
+    scanner->section = 0;
+    return next_item(scanner);
+}
+
+static bool
+scope_of_word(const char *word, enum config_scope *ret_scope)
+{
+    for (enum config_scope scope = CONFIG_BROKER; scope < CONFIG_SCOPE_COUNT; scope++) {
+        if (strcmp(word, config_scope_word(scope)) == 0) {
+            *ret_scope = scope;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* After `word`, at a title or at "{". */
+static bool
+scan_section_head(struct scanner *scanner, const char *word, unsigned line)
+{
+    char *title = NULL;
+    if (lexer_is_text(&scanner->lexer)) {
+        title = lexer_token_text(&scanner->lexer);
+        if (!lexer_next(&scanner->lexer)) {
+            memory_free(title);
+            return false;
+        }
+    }
+    enum config_scope scope;
+    const bool known = scope_of_word(word, &scope);
+    bool good;
+    if (!lexer_is_symbol(&scanner->lexer, '{')) {
+        good = known ? SYNTAX(scanner, line, "expected \"{\" after the name of this %s", word)
+                     : SYNTAX(scanner, line, "expected \"key = value\" or a section here");
+    } else if (scanner->section > 0 && known) {
+        good = SYNTAX(scanner, line, "%s \"%s\" has no \"}\" before this section",
+                      config_scope_word(current_section(scanner)->scope),
+                      current_section(scanner)->title);
+    } else {
+        good = known ? scan_section(scanner, scope, title, line)
+                     : skip_unknown_section(scanner, word, line);
+    }
+    memory_free(title);
+    return good;
+}
+
+/* At a name. */
+static bool
+scan_item(struct scanner *scanner)
+{
+    const unsigned line = scanner->lexer.token.line;
+    scanner->item_start = scanner->lexer.token.start;
+    char *const name = lexer_token_text(&scanner->lexer);
+    const bool known = config_key_find(current_section(scanner)->scope, name) != NULL;
+    bool good = lexer_next(&scanner->lexer);
+    if (!good) {
+    } else if (lexer_is_symbol(&scanner->lexer, '=')) {
+        good = scan_key(scanner, name, line);
+    } else if (known) {
+        good = SYNTAX(scanner, line, "expected \"=\" after \"%s\"", name);
+    } else if (lexer_is_text(&scanner->lexer) || lexer_is_symbol(&scanner->lexer, '{')) {
+        good = scan_section_head(scanner, name, line);
+    } else {
+        good = SYNTAX(scanner, line, "expected \"key = value\" or a section here");
+    }
+    memory_free(name);
+    return good;
+}
+
+static bool
+unexpected_symbol(struct scanner *scanner)
+{
+    scanner->item_start = scanner->lexer.token.start;
+    return SYNTAX(scanner, scanner->lexer.token.line,
+                  "unexpected \"%c\": a value with blanks or any of = { } ( ) + , * # needs quotes",
+                  scanner->lexer.text[scanner->lexer.token.start]);
+}
+
+/* Until the end of the section or of the file, which stays the current token. */
+static bool
+scan_items(struct scanner *scanner)
+{
+    for (;;) {
+        scanner->item_start = scanner->lexer.token.start;
+        if (scanner->lexer.token.kind == TOKEN_END) {
+            return scanner->section == 0 ||
+                   SYNTAX(scanner, current_section(scanner)->line, "%s \"%s\" has no \"}\"",
+                          config_scope_word(current_section(scanner)->scope),
+                          current_section(scanner)->title);
+        }
+        if (lexer_is_symbol(&scanner->lexer, '}') && scanner->section > 0) {
+            return true;
+        }
+        if (lexer_is_symbol(&scanner->lexer, '}')) {
+            return SYNTAX(scanner, scanner->lexer.token.line, "there is no \"{\" for this \"}\"");
+        }
+        if (!lexer_is_text(&scanner->lexer)) {
+            return unexpected_symbol(scanner);
+        }
+        if (!scan_item(scanner)) {
+            return false;
+        }
+    }
+}
+
+/* The structure cannot be followed any more. What came before the item is kept, so that its values
+ * are checked too. */
+static void
+give_up(struct scanner *scanner)
+{
+    char *const text = scanner->lexer.text;
+    const size_t length = strlen(text);
+    scanner->scan->broken = true;
+    lexer_blank_out(&scanner->lexer, scanner->item_start, length);
+    if (scanner->section > 0) {
+        scanner->scan->sections[scanner->section].last_line = scanner->lexer.line;
+        text[length] = '}'; /* the byte to grow by */
+        text[length + 1] = '\0';
+    }
+}
+
+void
+config_scan_text(char *text, struct config_problems *problems, struct config_scan *ret_scan)
+{
+    struct config_section *const global = memory_array(1, sizeof(*global));
+    *global = (struct config_section){.scope = CONFIG_GLOBAL, .line = 0, .last_line = ~0U};
+    *ret_scan = (struct config_scan){.sections = global, .count = 1};
+    struct scanner scanner = {.lexer = {.text = text, .line = 1, .problems = problems},
+                              .scan = ret_scan};
+    if (!lexer_next(&scanner.lexer) || !scan_items(&scanner)) {
+        give_up(&scanner);
+    }
+}
+
+void
+config_scan_done(struct config_scan *scan)
+{
+    for (size_t i = 0; i < scan->count; i++) {
+        memory_free(scan->sections[i].title);
+    }
+    memory_free(scan->sections);
+}

@@ -1,0 +1,113 @@
+#include "relay/config_secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "relay/config_problem.h"
+#include "relay/config_value.h"
+#include "relay/memory.h"
+
+#define SECRET_MAX_BYTES 4096
+
+static bool
+read_all(int fd, char *buffer, size_t size, size_t *ret_length, struct error *reterr)
+{
+    size_t length = 0;
+    while (length < size) {
+        const ssize_t got = read(fd, buffer + length, size - length);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return error_set(reterr, ERROR_CONFIG, "cannot be read: %s", strerror(errno));
+        }
+        if (got == 0) {
+            break;
+        }
+        length += (size_t)got;
+    }
+    *ret_length = length;
+    return true;
+}
+
+static bool
+check_file(int fd, const char *path, struct config_warnings *warnings, struct error *reterr)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        return error_set(reterr, ERROR_CONFIG, "cannot be read: %s", strerror(errno));
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return error_set(reterr, ERROR_CONFIG, "this is no regular file");
+    }
+    if ((status.st_mode & S_IROTH) != 0) {
+        config_warn(warnings, "the password file %s may be read by everybody: chmod o-r it", path);
+    }
+    return true;
+}
+
+/* The secret in `buffer` of SECRET_MAX_BYTES + 1, zero-terminated. */
+static bool
+read_secret(int fd, char *buffer, struct error *reterr)
+{
+    size_t length = 0;
+    if (!read_all(fd, buffer, SECRET_MAX_BYTES + 1, &length, reterr)) {
+        return false;
+    }
+    if (length > SECRET_MAX_BYTES) {
+        return error_set(reterr, ERROR_CONFIG, "a password has at most %d bytes", SECRET_MAX_BYTES);
+    }
+    if (length > 0 && buffer[length - 1] == '\n') {
+        length--;
+    }
+    if (length > 0 && buffer[length - 1] == '\r') {
+        length--;
+    }
+    buffer[length] = '\0';
+    if (strlen(buffer) != length) {
+        return error_set(reterr, ERROR_CONFIG, "a password has no zero byte");
+    }
+    return length > 0 || error_set(reterr, ERROR_CONFIG, "the file is empty");
+}
+
+static char *
+read_file(const char *path, struct config_warnings *warnings, struct error *reterr)
+{
+    /* O_NONBLOCK: opening a pipe must not wait for its writer. */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        (void)error_set(reterr, ERROR_CONFIG, "cannot be opened: %s", strerror(errno));
+        return NULL;
+    }
+    char buffer[SECRET_MAX_BYTES + 1];
+    char *secret = NULL;
+    if (check_file(fd, path, warnings, reterr) && read_secret(fd, buffer, reterr)) {
+        secret = memory_string(buffer);
+    }
+    explicit_bzero(buffer, sizeof(buffer));
+    (void)close(fd); /* was only read */
+    return secret;
+}
+
+char *
+config_secret_read(const char *path, const char *directory, struct config_warnings *warnings,
+                   struct error *reterr)
+{
+    char *const full =
+        path[0] == '/' ? memory_string(path) : config_format("%s/%s", directory, path);
+    char *const secret = read_file(full, warnings, reterr);
+    memory_free(full);
+    return secret;
+}
+
+void
+config_secret_free(char *secret)
+{
+    if (secret != NULL) {
+        explicit_bzero(secret, strlen(secret));
+        memory_free(secret);
+    }
+}
