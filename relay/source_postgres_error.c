@@ -43,7 +43,7 @@ set_from_sqlstate(struct error *reterr, const char *sqlstate, const char *text)
             return;
         }
     }
-    error_set(reterr, ERROR_TRANSIENT, "the database refused a statement (%s: %s)", sqlstate, text);
+    error_set(reterr, ERROR_TRANSIENT, "the database refused (%s: %s)", sqlstate, text);
 }
 
 void
