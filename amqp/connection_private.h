@@ -1,5 +1,6 @@
-/* amqp/connection_private.h - the inside of struct rabbit, shared by connection.c (bytes, time, events), handshake.c,
- * dispatch.c (what the broker says) and calls.c (what we say). Nobody else includes this. */
+/* amqp/connection_private.h - the inside of struct rabbit, shared by connection.c (bytes, time,
+ * events), handshake.c, dispatch.c (what the broker says) and calls.c (what we say). Nobody else
+ * includes this. */
 #ifndef AMQP_CONNECTION_PRIVATE_H
 #define AMQP_CONNECTION_PRIVATE_H
 
@@ -47,8 +48,8 @@ struct rabbit {
     size_t output_max;
     struct codec *codec;
     struct buffer input;
-    size_t taken;            /* of the input's front: the frame that the last event points into */
-    struct content *handed;  /* the content that the last event points into */
+    size_t taken;           /* of the input's front: the frame that the last event points into */
+    struct content *handed; /* the content that the last event points into */
     struct buffer output;
     struct channel channels[RABBIT_CHANNEL_MAX + 1];
     uint32_t declared_count;
@@ -68,7 +69,8 @@ void connection_fail(struct rabbit *rabbit, enum error_class class, const char *
 #define METHOD_ROOM 2048u /* four short strings and a few numbers, with room to spare */
 void connection_send(struct rabbit *rabbit, uint16_t channel, uint32_t method, const void *decoded);
 
-/* Decodes arguments with rabbitmq-c; fails the connection and returns NULL if they are malformed. */
+/* Decodes arguments with rabbitmq-c; fails the connection and returns NULL if they are malformed.
+ */
 const void *connection_decode(struct rabbit *rabbit, uint32_t method, struct span arguments);
 
 void channel_reset(struct channel *channel);
@@ -76,7 +78,6 @@ void channel_reset(struct channel *channel);
 /* A method on channel 0. True if it made an event. */
 bool handshake_method(struct rabbit *rabbit, uint32_t method, struct span arguments,
                       struct rabbit_event *event);
-
 
 /* Whatever frame of an open connection. True if it made an event. */
 bool dispatch_frame(struct rabbit *rabbit, const struct frame *frame, struct rabbit_event *event);

@@ -1,5 +1,6 @@
-/* amqp/content.h - a message on its way in: basic.deliver or basic.return, a content header, body frames until the promised
- * size is there. Memory follows what has arrived, not what was promised; a promise over CONTENT_BODY_MAX is refused. */
+/* amqp/content.h - a message on its way in: basic.deliver or basic.return, a content header, body
+ * frames until the promised size is there. Memory follows what has arrived, not what was promised;
+ * a promise over CONTENT_BODY_MAX is refused. */
 #ifndef AMQP_CONTENT_H
 #define AMQP_CONTENT_H
 
@@ -29,8 +30,8 @@ enum content_result content_begin(struct content *content, uint32_t method, stru
 enum content_result content_add_header(struct content *content, struct span payload);
 enum content_result content_add_body(struct content *content, struct span payload);
 
-/* Fills the fields of a RABBIT_RETURNED or RABBIT_DELIVERED event from a content that is done; the spans point into it
- * until content_reset. False if the bytes are malformed. */
+/* Fills the fields of a RABBIT_RETURNED or RABBIT_DELIVERED event from a content that is done; the
+ * spans point into it until content_reset. False if the bytes are malformed. */
 bool content_event(const struct content *content, struct rabbit_event *ret_event) MUST_CHECK;
 
 #endif

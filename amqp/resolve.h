@@ -1,5 +1,6 @@
-/* amqp/resolve.h - a name becomes addresses without keeping the caller waiting: getaddrinfo runs on a thread of its own and
- * says through an eventfd that it is done. A look-up that nobody waits for any more ends by itself and frees itself. */
+/* amqp/resolve.h - a name becomes addresses without keeping the caller waiting: getaddrinfo runs on
+ * a thread of its own and says through an eventfd that it is done. A look-up that nobody waits for
+ * any more ends by itself and frees itself. */
 #ifndef AMQP_RESOLVE_H
 #define AMQP_RESOLVE_H
 
@@ -19,7 +20,8 @@ void resolve_free(struct resolve *resolve);
 /* Readable when the answer is there. */
 int resolve_fd(const struct resolve *resolve);
 
-/* False while there is no answer. Then *ret_addresses is the list, the caller's for freeaddrinfo, or NULL with *reterr. */
+/* False while there is no answer. Then *ret_addresses is the list, the caller's for freeaddrinfo,
+ * or NULL with *reterr. */
 bool resolve_take(struct resolve *resolve, struct addrinfo **ret_addresses, struct error *reterr);
 
 #endif

@@ -1,11 +1,13 @@
-/* amqp/session.h - a rabbit connection over a socket: name look-up, TCP or TLS to the hosts of a URI in turn, bytes moved
- * both ways. Never blocks; the owner polls one descriptor. One thread at a time.
+/* amqp/session.h - a rabbit connection over a socket: name look-up, TCP or TLS to the hosts of a
+ * URI in turn, bytes moved both ways. Never blocks; the owner polls one descriptor. One thread at a
+ * time.
  *
- *   session_open → poll(session_fd, session_poll_events, until session_deadline_us) → session_process → session_next …
+ *   session_open → poll(session_fd, session_poll_events, until session_deadline_us) →
+ * session_process → session_next …
  *
- * session_open tries every host once, starting with the one after the host that was used last; when all have failed,
- * RABBIT_CLOSED is the event, its text naming the last host's trouble. When to call session_open again is the owner's
- * choice (base/backoff.h). Passwords appear in no text. */
+ * session_open tries every host once, starting with the one after the host that was used last; when
+ * all have failed, RABBIT_CLOSED is the event, its text naming the last host's trouble. When to
+ * call session_open again is the owner's choice (base/backoff.h). Passwords appear in no text. */
 #ifndef AMQP_SESSION_H
 #define AMQP_SESSION_H
 
@@ -20,8 +22,8 @@ struct session_options {
     const char *connection_name;          /* may be NULL; copied */
     uint16_t heartbeat_s;                 /* used when the URI names none */
     uint64_t connect_timeout_us;          /* per host, until the handshake is done; 0 = 10 s */
-    size_t unread_max;                    /* with more bytes not taken as events, the socket is not read, heartbeats
-                                             included; 0 = 1 MiB; SIZE_MAX where a prefetch bounds it already */
+    size_t unread_max; /* with more bytes not taken as events, the socket is not read, heartbeats
+                          included; 0 = 1 MiB; SIZE_MAX where a prefetch bounds it already */
 };
 
 struct session *session_new(const struct session_options *options, struct error *reterr);
@@ -33,19 +35,20 @@ void session_open(struct session *session, uint64_t now_us);
 /* Drops the connection at once, without an event. */
 void session_abort(struct session *session);
 
-/* For poll(2): the descriptor (-1: none now) and the events to ask for. Both may change with every call. */
+/* For poll(2): the descriptor (-1: none now) and the events to ask for. Both may change with every
+ * call. */
 int session_fd(const struct session *session);
 short session_poll_events(const struct session *session);
 uint64_t session_deadline_us(const struct session *session);
 
-/* After poll, also when only time has passed: reads what is there (bounded per call, so that one busy socket cannot starve
- * the loop), feeds it, ticks, writes what is queued. */
+/* After poll, also when only time has passed: reads what is there (bounded per call, so that one
+ * busy socket cannot starve the loop), feeds it, ticks, writes what is queued. */
 void session_process(struct session *session, short revents, uint64_t now_us);
 
 bool session_next(struct session *session, struct rabbit_event *ret_event);
 
-/* Writes what is queued as far as the socket takes it. The owner calls it at the end of its turn, so that many small
- * frames become one write. */
+/* Writes what is queued as far as the socket takes it. The owner calls it at the end of its turn,
+ * so that many small frames become one write. */
 void session_flush(struct session *session, uint64_t now_us);
 
 /* Bytes queued and not yet written: how the owner notices that the broker does not keep up. */

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -178,9 +179,13 @@ expect_name(SSL *ssl, const char *name)
     if (is_address(name)) {
         return X509_VERIFY_PARAM_set1_ip_asc(rules, name) == 1;
     }
+    char copy[256]; /* a DNS name has at most 253; OpenSSL's macro wants it without const */
+    if ((size_t)snprintf(copy, sizeof(copy), "%s", name) >= sizeof(copy)) {
+        return false;
+    }
     X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return X509_VERIFY_PARAM_set1_host(rules, name, 0) == 1 &&
-           SSL_set_tlsext_host_name(ssl, name) == 1;
+           SSL_set_tlsext_host_name(ssl, copy) == 1;
 }
 
 static bool

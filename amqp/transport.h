@@ -1,5 +1,5 @@
-/* amqp/transport.h - a byte stream to one host: name look-up, TCP to its addresses in turn, TLS if asked for. Never blocks and
- * never raises SIGPIPE. One thread at a time. */
+/* amqp/transport.h - a byte stream to one host: name look-up, TCP to its addresses in turn, TLS if
+ * asked for. Never blocks and never raises SIGPIPE. One thread at a time. */
 #ifndef AMQP_TRANSPORT_H
 #define AMQP_TRANSPORT_H
 
@@ -18,8 +18,9 @@ enum transport_state {
 
 struct transport;
 
-/* Begins to connect. host and context (NULL: plain TCP) must outlive it; server_name as in the endpoint, may be NULL. NULL
- * only when memory is out. give_up_us: when all addresses must have been tried; it is shared out among them. */
+/* Begins to connect. host and context (NULL: plain TCP) must outlive it; server_name as in the
+ * endpoint, may be NULL. NULL only when memory is out. give_up_us: when all addresses must have
+ * been tried; it is shared out among them. */
 struct transport *transport_new(const struct amqp_host *host, const struct tls_context *context,
                                 const char *server_name, uint64_t give_up_us, uint64_t now_us);
 void transport_free(struct transport *transport);
@@ -35,15 +36,16 @@ uint64_t transport_deadline_us(const struct transport *transport);
 /* Why it FAILED. */
 const struct error *transport_error(const struct transport *transport);
 
-/* When READY: the bytes moved, 0 if the socket would have to wait, -1 when the stream is over (transport_error). */
+/* When READY: the bytes moved, 0 if the socket would have to wait, -1 when the stream is over
+ * (transport_error). */
 ssize_t transport_read(struct transport *transport, void *data, size_t size);
 ssize_t transport_write(struct transport *transport, const void *data, size_t size);
 
 /* There are bytes that transport_read gives and poll(2) does not see. */
 bool transport_pending(const struct transport *transport);
 
-/* What the last transport_read waits for: POLLOUT when TLS must first write (new keys), else POLLIN or nothing known. A
- * write never waits for reading, since renegotiation is off. */
+/* What the last transport_read waits for: POLLOUT when TLS must first write (new keys), else POLLIN
+ * or nothing known. A write never waits for reading, since renegotiation is off. */
 short transport_wanted_events(const struct transport *transport);
 
 #endif

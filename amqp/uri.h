@@ -1,9 +1,11 @@
-/* amqp/uri.h - where a broker is: amqp[s]://user[:password]@host[:port][,host[:port]…]/vhost[?name=value&…]
+/* amqp/uri.h - where a broker is:
+ * amqp[s]://user[:password]@host[:port][,host[:port]…]/vhost[?name=value&…]
  *
- * The scheme, defaults and query names are RabbitMQ's own (https://www.rabbitmq.com/docs/uri-spec and
- * uri-query-parameters): cacertfile, certfile, keyfile, verify (verify_peer, the default, or verify_none),
- * server_name_indication, auth_mechanism (plain or external), heartbeat (seconds), connection_timeout (milliseconds).
- * Several hosts, as librabbitmq has none, follow libpq: a comma between them. */
+ * The scheme, defaults and query names are RabbitMQ's own (https://www.rabbitmq.com/docs/uri-spec
+ * and uri-query-parameters): cacertfile, certfile, keyfile, verify (verify_peer, the default, or
+ * verify_none), server_name_indication, auth_mechanism (plain or external), heartbeat (seconds),
+ * connection_timeout (milliseconds). Several hosts, as librabbitmq has none, follow libpq: a comma
+ * between them. */
 #ifndef AMQP_URI_H
 #define AMQP_URI_H
 
@@ -37,9 +39,10 @@ struct amqp_endpoint {
     uint64_t connect_timeout_us; /* 0: not named */
 };
 
-/* Reads `text`. On failure *ret_endpoint is untouched and the text of *reterr says what is wrong without showing a
- * password. */
-bool amqp_uri_parse(const char *text, struct amqp_endpoint *ret_endpoint, struct error *reterr) MUST_CHECK;
+/* Reads `text`. On failure *ret_endpoint is untouched and the text of *reterr says what is wrong
+ * without showing a password. */
+bool amqp_uri_parse(const char *text, struct amqp_endpoint *ret_endpoint,
+                    struct error *reterr) MUST_CHECK;
 void amqp_endpoint_done(struct amqp_endpoint *endpoint);
 
 #endif

@@ -1,5 +1,6 @@
-/* amqp/wire.h - AMQP's integers and strings, written to and read from plain bytes. Writers return the place after what they
- * wrote and trust the caller for the room; the reader checks every step and stays `bad` after the first one too far. */
+/* amqp/wire.h - AMQP's integers and strings, written to and read from plain bytes. Writers return
+ * the place after what they wrote and trust the caller for the room; the reader checks every step
+ * and stays `bad` after the first one too far. */
 #ifndef AMQP_WIRE_H
 #define AMQP_WIRE_H
 
