@@ -15,12 +15,13 @@
 #include "base/error.h"
 #include "relay/row.h"
 
-/* Rows that arrived together, all memory in one piece or owned by `owner`. Whoever takes it from an
- * event frees it. */
+/* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
+ * into is the owner's. Whoever takes it from an event frees it. */
 struct batch {
     struct row *rows; /* ascending by id (FETCH_DUE: by time, then id) */
     size_t count;
-    bool complete; /* there was no more to be had under the same conditions */
+    size_t in_use; /* rows not yet released; the worker's */
+    bool complete; /* there was no more to be had under the same conditions; if not, count > 0 */
     void *owner;   /* what the spans point into */
     void (*free_owner)(void *owner);
 };
@@ -43,15 +44,21 @@ struct fetch {
     const int64_t *keys; /* key hashes */
     size_t key_count;
     uint32_t rows_max;
-    uint64_t bytes_max; /* of payloads and headers; one row is read in any case */
+    uint64_t bytes_max; /* of payloads and headers; passed by the last row at most, for one is read
+                           in any case */
 };
 
 enum source_event_type {
-    SOURCE_OWNED,   /* this relay owns the outbox now: fetch and settle may be called */
-    SOURCE_STANDBY, /* another relay owns it; tried again from time to time (once per change, not
-                       per try) */
-    SOURCE_LOST,    /* connection and ownership are gone (error says why); what was asked gets no
-                       answer */
+    /* This relay owns the outbox now: fetch, settle and watermark may be called. What was learned
+     * under an earlier ownership does not hold any more. After a crash or a failover a server may
+     * give out ids again: final_id starts anew, and a row that was read before must be read again
+     * (FETCH_IDS) and its message_id compared before it is settled. */
+    SOURCE_OWNED,
+    /* Another relay owns it; tried again from time to time. Told once per connection. */
+    SOURCE_STANDBY,
+    /* Connection and ownership are gone, or one more attempt to connect has failed (error says
+     * why). What was asked gets no answer. */
+    SOURCE_LOST,
     SOURCE_ROWS,    /* answer to fetch: batch */
     SOURCE_SETTLED, /* answer to settle */
     SOURCE_FINAL,   /* answer to watermark: final_id */
@@ -64,17 +71,17 @@ struct source_event {
     struct batch *batch;     /* SOURCE_ROWS: the receiver's now, freed by batch_free */
     int64_t final_id;        /* SOURCE_FINAL: every row with an id up to this one that will ever be
                                 committed is visible */
-    struct error
-        error; /* SOURCE_LOST; class ERROR_CONFIG if an operator must act (wrong schema version,
-                  refused password, missing privilege): retried all the same, but seldom */
+    /* SOURCE_LOST. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
+     * password, missing privilege); retried all the same, but seldom. */
+    struct error error;
 };
 
 struct source; /* each kind of source embeds it first */
 
 struct source_ops {
     const char *name; /* "postgres/poll" */
-    void (*free)(
-        struct source *source); /* gives the ownership back if the connection allows it at once */
+    /* Gives the ownership back if the connection allows it at once. */
+    void (*free)(struct source *source);
 
     /* For poll(2), as in amqp/session.h. */
     int (*fd)(const struct source *source);
@@ -83,8 +90,11 @@ struct source_ops {
     void (*process)(struct source *source, short revents, uint64_t now_us);
     bool (*next)(struct source *source, struct source_event *ret_event);
 
-    /* Each at most once outstanding, only while owned; all may be outstanding together and are
-     * answered in the order they were asked. Arrays are read before the call returns. */
+    /* Each at most once outstanding, only while owned (between a loss and the taking of its event
+     * they do nothing). All may be outstanding together. They are carried out in the order they
+     * were asked, so a fetch does not see what an earlier settle deleted; only a fetch that meets a
+     * large row may be carried out again, and answered, after what was asked later. Arrays are read
+     * before the call returns. */
     void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
     void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
     void (*watermark)(struct source *source, uint64_t now_us);

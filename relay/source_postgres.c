@@ -28,11 +28,12 @@ const_self_of(const struct source *source)
 }
 
 void
-pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch, int64_t final_id,
-              const struct error *error)
+pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch,
+              int64_t final_id, const struct error *error)
 {
     assert(self->event_count < PG_EVENTS_MAX);
-    struct source_event *event = &self->events[(self->event_first + self->event_count) % PG_EVENTS_MAX];
+    struct source_event *event =
+        &self->events[(self->event_first + self->event_count) % PG_EVENTS_MAX];
     *event = (struct source_event){
         .type = type,
         .lease_until_us = self->lease_until_us,
@@ -75,11 +76,13 @@ poll_events(const struct source *source)
     return self->wants_write ? POLLIN | POLLOUT : POLLIN;
 }
 
-/* A ping goes out when nothing was sent for a quarter of the lease; behind an unanswered request it would be no use. */
+/* A ping goes out when nothing was sent for a quarter of the lease; behind an unanswered request
+ * it would be no use. */
 static uint64_t
 ping_deadline_us(const struct source_postgres *self)
 {
-    return self->request_count == 0 ? self->sent_us + self->config->takeover_us / 4 : CLOCK_NEVER_US;
+    return self->request_count == 0 ? self->sent_us + self->config->takeover_us / 4
+                                    : CLOCK_NEVER_US;
 }
 
 static uint64_t
@@ -136,7 +139,8 @@ keep_time(struct source_postgres *self, uint64_t now_us)
     } else if (self->state == PG_STANDBY && now_us >= self->retry_us) {
         pg_session_own(self, now_us);
     } else if (self->state == PG_OWNED && now_us >= ping_deadline_us(self)) {
-        (void)pg_request_end(self, PG_REQUEST_PING, now_us); /* nothing but a sync; a loss was told */
+        (void)pg_request_end(self, PG_REQUEST_PING,
+                             now_us); /* nothing but a sync; a loss was told */
     }
 }
 
@@ -178,7 +182,8 @@ process(struct source *source, short revents, uint64_t now_us)
     }
 }
 
-/* Calls between a loss and the caller's taking its event find no connection: the event is their answer. */
+/* Calls between a loss and the caller's taking its event find no connection: the event is their
+ * answer. */
 static void
 fetch(struct source *source, const struct fetch *what, uint64_t now_us)
 {
@@ -259,7 +264,8 @@ check_dsn(const struct source_config *config, struct error *reterr)
     PQfreemem(words);
     if (options == NULL) {
         return error_set(reterr, ERROR_CONFIG,
-                         "the dsn of source \"%s\" is neither \"name=value …\" as libpq knows it nor postgresql://…",
+                         "the dsn of source \"%s\" is neither \"name=value …\" as libpq knows it "
+                         "nor postgresql://…",
                          config->name);
     }
     PQconninfoFree(options);
@@ -267,7 +273,8 @@ check_dsn(const struct source_config *config, struct error *reterr)
 }
 
 bool
-source_postgres_new(const struct source_config *config, struct source **ret_source, struct error *reterr)
+source_postgres_new(const struct source_config *config, struct source **ret_source,
+                    struct error *reterr)
 {
     if (!check_dsn(config, reterr)) {
         return false;

@@ -4,19 +4,22 @@
 
 #include "relay/source_postgres_private.h"
 
-/* What the codes mean for who reads the log; the rest goes by the server's own words. Codes: PostgreSQL manual,
- * appendix A. A code of two characters stands for its class. */
+/* What the codes mean for who reads the log; the rest goes by the server's own words. Codes:
+ * PostgreSQL manual, appendix A. A code of two characters stands for its class. */
 static const struct {
     const char *sqlstate;
     enum error_class class;
     const char *words;
 } meanings[] = {
     {"3D000", ERROR_CONFIG, "the database does not exist"},
-    {"42501", ERROR_CONFIG, "a privilege is missing: grant select, delete on outbox, and select on its sequence"},
-    {"42P01", ERROR_CONFIG, "the outbox tables (version 1 is needed) are missing: run `outbox-relay init`"},
+    {"42501", ERROR_CONFIG,
+     "a privilege is missing: grant select, delete on outbox, and select on its sequence"},
+    {"42P01", ERROR_CONFIG,
+     "the outbox tables (version 1 is needed) are missing: run `outbox-relay init`"},
     {"42703", ERROR_CONFIG, "the outbox tables are not those of `outbox-relay init`"},
     {"42", ERROR_CONFIG, "a statement of the relay does not fit this database"},
-    {"57P05", ERROR_CONNECTION, "the server ended the session: nothing was sent for longer than takeover"},
+    {"57P05", ERROR_CONNECTION,
+     "the server ended the session: nothing was sent for longer than takeover"},
     {"57P01", ERROR_CONNECTION, "the server ended the session"},
     {"57P02", ERROR_CONNECTION, "the server had a crash"},
     {"57P03", ERROR_CONNECTION, "the server does not take connections now"},
@@ -67,8 +70,9 @@ is_sqlstate(const char *text)
     return text[5] == ':';
 }
 
-/* libpq 15 gives a refused connection only as text. With verbose errors that is "…: FATAL:  28P01: words" and a line
- * that names the source file; the severity may be in another language. The last host's is the one that counts. */
+/* libpq 15 gives a refused connection only as text. With verbose errors that is "…: FATAL:
+ * 28P01: words" and a line that names the source file; the severity may be in another language.
+ * The last host's is the one that counts. */
 static const char *
 find_sqlstate(const char *message)
 {
@@ -86,9 +90,11 @@ set_refused(PGconn *connection, const char *sqlstate, const char *text, struct e
 {
     const char *user = PQuser(connection) != NULL ? PQuser(connection) : "";
     if (strcmp(sqlstate, "28P01") == 0) {
-        error_set(reterr, ERROR_CONFIG, "the database refused the password of user \"%s\" (28P01)", user);
+        error_set(reterr, ERROR_CONFIG, "the database refused the password of user \"%s\" (28P01)",
+                  user);
     } else if (strncmp(sqlstate, "28", 2) == 0) {
-        error_set(reterr, ERROR_CONFIG, "the database refused user \"%s\" (%s: %s)", user, sqlstate, text);
+        error_set(reterr, ERROR_CONFIG, "the database refused user \"%s\" (%s: %s)", user, sqlstate,
+                  text);
     } else {
         set_from_sqlstate(reterr, sqlstate, text);
     }
@@ -106,7 +112,8 @@ pg_error_from_connect(PGconn *connection, struct error *reterr)
         first_line(found + 7, line, sizeof(line));
         set_refused(connection, sqlstate, line, reterr);
     } else if (PQconnectionNeedsPassword(connection)) {
-        error_set(reterr, ERROR_CONFIG, "the database asks for the password of user \"%s\" and none is given",
+        error_set(reterr, ERROR_CONFIG,
+                  "the database asks for the password of user \"%s\" and none is given",
                   PQuser(connection));
     } else {
         first_line(message, line, sizeof(line));
@@ -126,7 +133,8 @@ pg_error_from_loss(const struct source_postgres *self, struct error *reterr)
     error_set(reterr, ERROR_CONNECTION, "the connection to the database broke: %s", line);
 }
 
-/* A server that ends an idle session says why without being asked, and libpq hands that on as a notice. */
+/* A server that ends an idle session says why without being asked, and libpq hands that on as a
+ * notice. */
 void
 pg_error_receive_notice(void *context, const PGresult *notice)
 {
@@ -137,6 +145,7 @@ pg_error_receive_notice(void *context, const PGresult *notice)
     if (severity == NULL || sqlstate == NULL || strcmp(severity, "FATAL") != 0) {
         return;
     }
-    (void)snprintf(self->fatal_sqlstate, sizeof(self->fatal_sqlstate), "%s", sqlstate); /* it has five */
+    (void)snprintf(self->fatal_sqlstate, sizeof(self->fatal_sqlstate), "%s",
+                   sqlstate); /* it has five */
     first_line(text != NULL ? text : "", self->fatal_text, sizeof(self->fatal_text));
 }

@@ -2,7 +2,8 @@
 
 #include "relay/source_postgres_private.h"
 
-/* After a row that was too large for the cheap statement, so many fetches count bytes: large rows seldom come alone. */
+/* After a row that was too large for the cheap statement, so many fetches count bytes: large
+ * rows seldom come alone. */
 #define EXACT_FETCHES 32
 
 static enum pg_statement
@@ -41,7 +42,8 @@ send(struct source_postgres *self, uint64_t now_us)
     if (fetch->kind != FETCH_IDS) {
         pg_parameters_array(&parameters, &fetch->keys);
     }
-    pg_parameters_int8(&parameters, (int64_t)fetch->rows_max + 1); /* one more says that it is not all */
+    pg_parameters_int8(&parameters,
+                       (int64_t)fetch->rows_max + 1); /* one more says that it is not all */
     pg_parameters_int8(&parameters, bytes_parameter(fetch));
     if (pg_request_send(self, statement_of(fetch), &parameters, now_us)) {
         (void)pg_request_end(self, PG_REQUEST_FETCH, now_us); /* a loss was told */
@@ -68,7 +70,8 @@ pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t n
 static bool
 was_cut(const struct pg_fetch *fetch, const struct batch *batch)
 {
-    return fetch->kind == FETCH_NEXT && !fetch->exact && !batch->complete && batch->count < fetch->rows_max;
+    return fetch->kind == FETCH_NEXT && !fetch->exact && !batch->complete &&
+           batch->count < fetch->rows_max;
 }
 
 void

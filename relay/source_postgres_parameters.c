@@ -51,8 +51,9 @@ put32(uint8_t *at, uint32_t value)
     return at + sizeof(big);
 }
 
-/* array_recv in PostgreSQL's arrayfuncs.c: dimensions, a flag for NULLs, the type; for each dimension its length and
- * lower bound; then the elements, each after its length. No elements: no dimension. */
+/* array_recv in PostgreSQL's arrayfuncs.c: dimensions, a flag for NULLs, the type; for each
+ * dimension its length and lower bound; then the elements, each after its length. No elements:
+ * no dimension. */
 void
 pg_parameters_encode(struct buffer *buffer, const int64_t *values, size_t count)
 {

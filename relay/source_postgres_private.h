@@ -38,7 +38,7 @@ enum pg_statement {
 };
 
 enum pg_state {
-    PG_DOWN,       /* no connection; the next try is at retry_us */
+    PG_DOWN, /* no connection; the next try is at retry_us */
     PG_CONNECTING,
     PG_SETTING_UP, /* session, contract and statements are under way */
     PG_STANDBY,    /* asks for the ownership from time to time */
@@ -65,13 +65,13 @@ struct pg_request {
 /* The fetch that is out, kept until its answer: it may have to be asked again. */
 struct pg_fetch {
     bool outstanding;
-    bool exact;           /* the statement that was sent counts bytes */
-    uint32_t exact_left;  /* so many more fetches are sent as exact: large rows are about */
+    bool exact;          /* the statement that was sent counts bytes */
+    uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
     enum fetch_kind kind;
     int64_t after_id;
     uint32_t rows_max;
     uint64_t bytes_max;
-    struct buffer ids;  /* as binary parameters */
+    struct buffer ids; /* as binary parameters */
     struct buffer keys;
 };
 
@@ -102,19 +102,21 @@ struct source_postgres {
     struct source_event events[PG_EVENTS_MAX]; /* a ring */
     uint32_t event_first;
     uint32_t event_count;
-    char fatal_sqlstate[6]; /* the last words of a server that ended the connection: they come as a notice */
+    char fatal_sqlstate
+        [6]; /* the last words of a server that ended the connection: they come as a notice */
     char fatal_text[256];
 };
 
 /* source_postgres.c */
-void pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch, int64_t final_id,
-                   const struct error *error);
+void pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch,
+                   int64_t final_id, const struct error *error);
 
 /* source_postgres_session.c */
 void pg_session_connect(struct source_postgres *self, uint64_t now_us);
 void pg_session_poll(struct source_postgres *self, uint64_t now_us);
 void pg_session_own(struct source_postgres *self, uint64_t now_us);
-void pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result, uint64_t now_us);
+void pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result,
+                       uint64_t now_us);
 /* Closes the connection, tells SOURCE_LOST, and sets the time of the next try. */
 void pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us);
 /* The same, the words being libpq's or the server's last. */
@@ -125,7 +127,8 @@ struct pg_parameters;
 bool pg_request_send(struct source_postgres *self, enum pg_statement statement,
                      const struct pg_parameters *parameters, uint64_t now_us) MUST_CHECK;
 bool pg_request_prepare_all(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
-bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us) MUST_CHECK;
+bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind,
+                    uint64_t now_us) MUST_CHECK;
 bool pg_request_flush(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
 /* Reads what has come and handles the answers. */
 void pg_request_receive(struct source_postgres *self, uint64_t now_us);
@@ -138,8 +141,9 @@ void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint6
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
 
 /* source_postgres_rows.c */
-/* Takes the result: a batch of its rows up to the first that came without payload, at most rows_max. complete: neither
- * limit was met. NULL, and the result cleared, if a column is not what was asked for. */
+/* Takes the result: a batch of its rows up to the first that came without payload, at most
+ * rows_max. complete: neither limit was met. NULL, and the result cleared, if a column is not
+ * what was asked for. */
 struct batch *pg_rows_decode_take(PGresult *result, uint32_t rows_max, struct error *reterr);
 int64_t pg_rows_int8(const PGresult *result, int row, int column);
 int32_t pg_rows_int4(const PGresult *result, int row, int column);

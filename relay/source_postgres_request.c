@@ -37,12 +37,13 @@ sent(struct source_postgres *self, int done, uint64_t now_us)
 }
 
 bool
-pg_request_send(struct source_postgres *self, enum pg_statement statement, const struct pg_parameters *parameters,
-                uint64_t now_us)
+pg_request_send(struct source_postgres *self, enum pg_statement statement,
+                const struct pg_parameters *parameters, uint64_t now_us)
 {
     return sent(self,
                 PQsendQueryPrepared(self->connection, statements[statement].name, parameters->count,
-                                    parameters->values, parameters->lengths, parameters->formats, 1),
+                                    parameters->values, parameters->lengths, parameters->formats,
+                                    1),
                 now_us);
 }
 
@@ -50,7 +51,9 @@ bool
 pg_request_prepare_all(struct source_postgres *self, uint64_t now_us)
 {
     for (size_t i = 0; i < PG_STATEMENTS; i++) {
-        if (!sent(self, PQsendPrepare(self->connection, statements[i].name, statements[i].sql, 0, NULL), now_us)) {
+        if (!sent(self,
+                  PQsendPrepare(self->connection, statements[i].name, statements[i].sql, 0, NULL),
+                  now_us)) {
             return false;
         }
     }
@@ -83,8 +86,9 @@ pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t
 uint64_t
 pg_request_deadline_us(const struct source_postgres *self)
 {
-    return self->request_count > 0 ? self->requests[self->request_first].sent_us + self->config->takeover_us
-                                   : CLOCK_NEVER_US;
+    return self->request_count > 0
+               ? self->requests[self->request_first].sent_us + self->config->takeover_us
+               : CLOCK_NEVER_US;
 }
 
 static void
@@ -113,7 +117,8 @@ refuse_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
     pg_session_lost(self, &error, now_us);
 }
 
-/* An answer proves that the server heard us at or after the time of sending; its idle timer cannot have begun before. */
+/* An answer proves that the server heard us at or after the time of sending; its idle timer
+ * cannot have begun before. */
 static void
 renew_lease(struct source_postgres *self, uint64_t sent_us)
 {
@@ -159,7 +164,8 @@ void
 pg_request_receive(struct source_postgres *self, uint64_t now_us)
 {
     const bool alive = PQconsumeInput(self->connection) != 0;
-    (void)PQisBusy(self->connection); /* looks at the input: the last words of a server come without a question */
+    /* Looks at the input: the last words of a server come without a question. */
+    (void)PQisBusy(self->connection);
     while (self->connection != NULL && self->request_count > 0) {
         PGresult *result = next_result(self->connection);
         if (result == NULL) {

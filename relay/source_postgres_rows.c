@@ -98,19 +98,22 @@ has_type(const PGresult *result, int column, Oid type)
     return PQftype(result, column) == type && PQfformat(result, column) == 1;
 }
 
-/* The table may have been altered; a value of another type would be read as something that it is not. */
+/* The table may have been altered; a value of another type would be read as something that it is
+ * not. */
 static bool
 check_columns(const PGresult *result, struct error *reterr)
 {
     static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 25, 25, 25, 25, 25, 3802, 17};
     if (PQnfields(result) != COLUMNS) {
-        return error_set(reterr, ERROR_CONFIG, "the outbox gave %d columns instead of %d", PQnfields(result), COLUMNS);
+        return error_set(reterr, ERROR_CONFIG, "the outbox gave %d columns instead of %d",
+                         PQnfields(result), COLUMNS);
     }
     for (int i = 0; i < COLUMNS; i++) {
         if (!has_type(result, i, types[i])) {
-            return error_set(reterr, ERROR_CONFIG,
-                             "column \"%s\" of table outbox has another type than `outbox-relay init` gives it",
-                             PQfname(result, i));
+            return error_set(
+                reterr, ERROR_CONFIG,
+                "column \"%s\" of table outbox has another type than `outbox-relay init` gives it",
+                PQfname(result, i));
         }
     }
     return true;
@@ -122,8 +125,10 @@ check_values(const PGresult *result, int row, struct error *reterr)
     const bool json_known = PQgetlength(result, row, COLUMN_HEADERS) == 0 ||
                             PQgetvalue(result, row, COLUMN_HEADERS)[0] == JSONB_VERSION;
     if (!json_known || PQgetlength(result, row, COLUMN_ID) != 8 ||
-        PQgetlength(result, row, COLUMN_MESSAGE_ID) != UUID_BYTES || PQgetlength(result, row, COLUMN_CREATED_AT) != 8) {
-        return error_set(reterr, ERROR_CONFIG, "the outbox has a row with a NULL or in a form that is not known");
+        PQgetlength(result, row, COLUMN_MESSAGE_ID) != UUID_BYTES ||
+        PQgetlength(result, row, COLUMN_CREATED_AT) != 8) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "the outbox has a row with a NULL or in a form that is not known");
     }
     return true;
 }
@@ -155,7 +160,8 @@ pg_rows_decode_take(PGresult *result, uint32_t rows_max, struct error *reterr)
 {
     const int tuples = PQntuples(result);
     struct row *rows = memory_array((size_t)tuples, sizeof(*rows));
-    const int count = check_columns(result, reterr) ? decode_rows(result, rows_max, rows, reterr) : -1;
+    const int count =
+        check_columns(result, reterr) ? decode_rows(result, rows_max, rows, reterr) : -1;
     if (count < 0) {
         memory_free(rows);
         PQclear(result);

@@ -14,7 +14,8 @@
 /* For one attempt: name of the host known, to session ready for queries. */
 #define CONNECT_TIMEOUT_US (10 * CLOCK_S_US)
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
-/* idle_session_timeout came with 14; prepared transactions keep their name in pg_locks since 14.1. */
+/* idle_session_timeout came with 14; prepared transactions keep their name in pg_locks since
+ * 14.1. */
 #define SERVER_VERSION_MIN 140001
 #define KEYWORDS_MAX 8
 
@@ -40,8 +41,10 @@ start(const struct source_config *config)
     char name[64];
     char timeout_ms[24];
     struct keywords keywords = {.count = 0};
-    (void)snprintf(name, sizeof(name), "outbox-relay %s", config->name); /* cut is fine: the server cuts it as well */
-    (void)snprintf(timeout_ms, sizeof(timeout_ms), "%" PRIu64, config->takeover_us / CLOCK_MS_US); /* fits */
+    (void)snprintf(name, sizeof(name), "outbox-relay %s",
+                   config->name); /* cut is fine: the server cuts it as well */
+    (void)snprintf(timeout_ms, sizeof(timeout_ms), "%" PRIu64,
+                   config->takeover_us / CLOCK_MS_US); /* fits */
     add(&keywords, "target_session_attrs", "read-write");
     add(&keywords, "tcp_user_timeout", timeout_ms);
     add(&keywords, "dbname", config->dsn);
@@ -64,8 +67,10 @@ pg_session_connect(struct source_postgres *self, uint64_t now_us)
         pg_session_lost(self, &error, now_us);
         return;
     }
-    (void)PQsetNoticeReceiver(self->connection, pg_error_receive_notice, self); /* returns the one before */
-    (void)PQsetErrorVerbosity(self->connection, PQERRORS_VERBOSE);              /* so do these; see error_from_connect */
+    (void)PQsetNoticeReceiver(self->connection, pg_error_receive_notice,
+                              self); /* returns the one before */
+    (void)PQsetErrorVerbosity(self->connection,
+                              PQERRORS_VERBOSE); /* so do these; see error_from_connect */
     self->state = PG_CONNECTING;
     self->polling = PGRES_POLLING_WRITING;
     self->connect_deadline_us = now_us + CONNECT_TIMEOUT_US;
@@ -80,7 +85,8 @@ send_setup(struct source_postgres *self, uint64_t now_us)
 {
     char lease_ms[24];
     const char *const values[] = {lease_ms};
-    (void)snprintf(lease_ms, sizeof(lease_ms), "%" PRIu64, self->config->takeover_us / CLOCK_MS_US); /* fits */
+    (void)snprintf(lease_ms, sizeof(lease_ms), "%" PRIu64,
+                   self->config->takeover_us / CLOCK_MS_US); /* fits */
     if (PQsendQueryParams(self->connection, sql_session, 1, NULL, values, NULL, NULL, 1) == 0 ||
         !pg_request_end(self, PG_REQUEST_SESSION, now_us)) {
         return false;
@@ -96,8 +102,9 @@ set_up(struct source_postgres *self, uint64_t now_us)
     const int version = PQserverVersion(self->connection);
     (void)PQsetErrorVerbosity(self->connection, PQERRORS_DEFAULT); /* returns the one before */
     if (version < SERVER_VERSION_MIN) {
-        error_set(&error, ERROR_CONFIG, "the database server is version %d.%d: 14.1 or newer is needed",
-                  version / 10000, version % 10000);
+        error_set(&error, ERROR_CONFIG,
+                  "the database server is version %d.%d: 14.1 or newer is needed", version / 10000,
+                  version % 10000);
         pg_session_lost(self, &error, now_us);
         return;
     }
@@ -141,16 +148,19 @@ check_contract(const PGresult *result, struct error *reterr)
     const int32_t version = PQgetisnull(result, 0, 2) ? 0 : pg_rows_int4(result, 0, 2);
     if (version != PG_SCHEMA_VERSION) {
         return error_set(reterr, ERROR_CONFIG,
-                         "the outbox tables have version %d, this relay needs version %d: run `outbox-relay init`",
+                         "the outbox tables have version %d, this relay needs version %d: run "
+                         "`outbox-relay init`",
                          version, PG_SCHEMA_VERSION);
     }
     if (PQgetisnull(result, 0, 1)) {
         return error_set(reterr, ERROR_CONFIG,
-                         "column id of table outbox is no identity column: create the table by `outbox-relay init`");
+                         "column id of table outbox is no identity column: create the table by "
+                         "`outbox-relay init`");
     }
     if (!pg_rows_bool(result, 0, 3) || !pg_rows_bool(result, 0, 4)) {
         return error_set(reterr, ERROR_CONFIG,
-                         "the relay's role lacks a privilege: grant select, delete on outbox, and select on its sequence");
+                         "the relay's role lacks a privilege: grant select, delete on outbox, and "
+                         "select on its sequence");
     }
     return true;
 }
@@ -171,7 +181,8 @@ learn_contract(struct source_postgres *self, const PGresult *result, uint64_t no
 }
 
 static void
-learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t sent_us, uint64_t now_us)
+learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t sent_us,
+                uint64_t now_us)
 {
     backoff_reset(&self->backoff);
     backoff_reset(&self->backoff_config);
@@ -205,14 +216,16 @@ learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now
         pg_event_push(self, SOURCE_FINAL, NULL, self->watermark.final_id, NULL);
     } else {
         struct error error;
-        error_set(&error, ERROR_CONFIG, "the server names transactions in a form that is not known");
+        error_set(&error, ERROR_CONFIG,
+                  "the server names transactions in a form that is not known");
         pg_session_lost(self, &error, now_us);
     }
     memory_free(writers);
 }
 
 static void
-learn_watermark(struct source_postgres *self, uint32_t answer, const PGresult *result, uint64_t now_us)
+learn_watermark(struct source_postgres *self, uint32_t answer, const PGresult *result,
+                uint64_t now_us)
 {
     if (answer == 1) {
         self->sequence_last = PQgetisnull(result, 0, 0) ? 0 : pg_rows_int8(result, 0, 0);
@@ -222,7 +235,8 @@ learn_watermark(struct source_postgres *self, uint32_t answer, const PGresult *r
 }
 
 void
-pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result, uint64_t now_us)
+pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result,
+                  uint64_t now_us)
 {
     request->answers++;
     switch (request->kind) {
@@ -230,7 +244,8 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         learn_contract(self, result, now_us);
         break;
     case PG_REQUEST_OWN:
-        if (PQresultStatus(result) == PGRES_TUPLES_OK) { /* not one of the statements prepared before it */
+        if (PQresultStatus(result) ==
+            PGRES_TUPLES_OK) { /* not one of the statements prepared before it */
             learn_ownership(self, result, request->sent_us, now_us);
         }
         break;

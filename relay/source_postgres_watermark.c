@@ -52,7 +52,8 @@ await(struct pg_watermark *watermark, int64_t last_id, const uint64_t *writers, 
 }
 
 void
-pg_watermark_observe(struct pg_watermark *watermark, int64_t last_id, const uint64_t *writers, size_t count)
+pg_watermark_observe(struct pg_watermark *watermark, int64_t last_id, const uint64_t *writers,
+                     size_t count)
 {
     if (watermark->awaited_count > 0) {
         drop_ended(watermark, writers, count);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "relay/source_postgres.h"
+#include "tests/integration/pg_fixture.h"
 
 #define WAIT_US (20 * CLOCK_S_US)
 
@@ -56,8 +56,10 @@ turn(struct source *source, uint64_t until_us)
 {
     const uint64_t now_us = clock_monotonic_us();
     const uint64_t deadline_us = source->ops->deadline_us(source);
-    struct pollfd descriptor = {.fd = source->ops->fd(source), .events = source->ops->poll_events(source)};
-    (void)poll(&descriptor, 1, clock_poll_timeout_ms(now_us, deadline_us < until_us ? deadline_us : until_us));
+    struct pollfd descriptor = {.fd = source->ops->fd(source),
+                                .events = source->ops->poll_events(source)};
+    (void)poll(&descriptor, 1,
+               clock_poll_timeout_ms(now_us, deadline_us < until_us ? deadline_us : until_us));
     const uint64_t after_us = clock_monotonic_us();
     source->ops->process(source, descriptor.fd >= 0 ? descriptor.revents : 0, after_us);
     cr_assert_lt(clock_monotonic_us() - after_us, 2 * CLOCK_S_US, "a call blocked");
@@ -99,7 +101,8 @@ open_owner(const struct source_config *config)
 static struct fetch
 fetch_after(int64_t id)
 {
-    return (struct fetch){.kind = FETCH_NEXT, .after_id = id, .rows_max = 100, .bytes_max = 4 << 20};
+    return (struct fetch){
+        .kind = FETCH_NEXT, .after_id = id, .rows_max = 100, .bytes_max = 4 << 20};
 }
 
 static struct batch *
@@ -128,7 +131,8 @@ terminate_backend(const char *application)
 {
     char sql[200];
     (void)snprintf(sql, sizeof(sql),
-                   "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = '%s' and "
+                   "select count(pg_terminate_backend(pid)) from pg_stat_activity where "
+                   "application_name = '%s' and "
                    "datname = current_database()",
                    application);
     cr_assert_eq(pg_query_int(admin, sql), 1);
@@ -138,7 +142,8 @@ Test(source_postgres, fetches_and_settles)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (routing_key, payload) select 'k' || n, 'x' from generate_series(1, 10) n");
+    pg_exec(admin, "insert into outbox (routing_key, payload) select 'k' || n, 'x' from "
+                   "generate_series(1, 10) n");
     struct batch *batch = fetch_rows(source, fetch_after(0));
     cr_assert_eq(batch->count, 10);
     cr_assert(batch->complete);
@@ -182,22 +187,27 @@ Test(source_postgres, reads_every_column)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, "
-                   "created_at) values ('00112233-4455-6677-8899-aabbccddeeff', 'events', 'order.créé', 'c-7', "
-                   "'order', 'application/json', '{\"a\": 1}', '\\x000102ff', '2026-01-02 03:04:05.678901+00'), "
+    pg_exec(admin, "insert into outbox (message_id, exchange, routing_key, key, type, "
+                   "content_type, headers, payload, "
+                   "created_at) values ('00112233-4455-6677-8899-aabbccddeeff', 'events', "
+                   "'order.créé', 'c-7', "
+                   "'order', 'application/json', '{\"a\": 1}', '\\x000102ff', '2026-01-02 "
+                   "03:04:05.678901+00'), "
                    "(default, null, default, null, null, null, null, '', '-infinity'), "
                    "(default, '', 'r', '', '', '', '{}', 'x', 'infinity')");
     struct batch *batch = fetch_rows(source, fetch_after(0));
     cr_assert_eq(batch->count, 3);
     const struct row *full = &batch->rows[0];
-    const uint8_t id[] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+    const uint8_t id[] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+                          0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
     cr_assert_arr_eq(full->message_id, id, sizeof(id));
     cr_assert_eq(full->created_at_us, INT64_C(1767323045678901));
     cr_assert_eq(full->key_hash, pg_query_int(admin, "select hashtextextended('c-7', 0)"));
     cr_assert(full->ordered && !full->exchange_is_null);
     cr_assert(span_is(full->exchange, "events") && span_is(full->routing_key, "order.créé") &&
               span_is(full->key, "c-7") && span_is(full->type, "order") &&
-              span_is(full->content_type, "application/json") && span_is(full->headers, "{\"a\": 1}"));
+              span_is(full->content_type, "application/json") &&
+              span_is(full->headers, "{\"a\": 1}"));
     cr_assert(full->payload.size == 4 && memcmp(full->payload.data, "\0\1\2\377", 4) == 0);
     const struct row *bare = &batch->rows[1];
     cr_assert(!bare->ordered && bare->exchange_is_null && bare->key_hash == 0);
@@ -216,8 +226,10 @@ Test(source_postgres, leaves_out_ids_keys_and_what_is_not_due)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (key, payload, deliver_after) values ('a', '1', null), ('b', '2', null), "
-                   "('a', '3', null), (null, '4', null), ('c', '5', now() + '1 h'::interval), ('d', '6', now() - '1 h'::interval), "
+    pg_exec(admin, "insert into outbox (key, payload, deliver_after) values ('a', '1', null), "
+                   "('b', '2', null), "
+                   "('a', '3', null), (null, '4', null), ('c', '5', now() + '1 h'::interval), "
+                   "('d', '6', now() - '1 h'::interval), "
                    "('e', '7', null)");
     const int64_t ids[] = {4, 99};
     const int64_t keys[] = {pg_query_int(admin, "select hashtextextended('a', 0)"), 12345};
@@ -237,15 +249,20 @@ Test(source_postgres, reads_what_became_due)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (key, payload, deliver_after) values ('a', '1', now() - '1 s'::interval), "
-                   "('b', '2', now() - '1 h'::interval), ('c', '3', now() + '1 h'::interval), ('d', '4', null), "
-                   "('e', '5', now() - '2 s'::interval), ('f', '6', '-infinity'), ('g', '7', 'infinity')");
+    pg_exec(admin,
+            "insert into outbox (key, payload, deliver_after) values ('a', '1', now() - '1 "
+            "s'::interval), "
+            "('b', '2', now() - '1 h'::interval), ('c', '3', now() + '1 h'::interval), ('d', '4', "
+            "null), "
+            "('e', '5', now() - '2 s'::interval), ('f', '6', '-infinity'), ('g', '7', 'infinity')");
     const int64_t ids[] = {5};
-    struct fetch fetch = {.kind = FETCH_DUE, .ids = ids, .id_count = 1, .rows_max = 3, .bytes_max = 1000};
+    struct fetch fetch = {
+        .kind = FETCH_DUE, .ids = ids, .id_count = 1, .rows_max = 3, .bytes_max = 1000};
     struct batch *batch = fetch_rows(source, fetch);
     cr_assert_eq(batch->count, 3);
     cr_assert(batch->complete);
-    cr_assert(batch->rows[0].id == 6 && batch->rows[1].id == 2 && batch->rows[2].id == 1, "by time");
+    cr_assert(batch->rows[0].id == 6 && batch->rows[1].id == 2 && batch->rows[2].id == 1,
+              "by time");
     batch_free(batch);
     fetch.bytes_max = 2;
     batch = fetch_rows(source, fetch);
@@ -259,9 +276,11 @@ Test(source_postgres, reads_rows_by_id)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (payload, deliver_after) select 'x', now() + '1 h' from generate_series(1, 9) n");
+    pg_exec(admin, "insert into outbox (payload, deliver_after) select 'x', now() + '1 h' from "
+                   "generate_series(1, 9) n");
     const int64_t ids[] = {7, 3, 99, 5};
-    struct fetch fetch = {.kind = FETCH_IDS, .ids = ids, .id_count = 4, .rows_max = 3, .bytes_max = 1000};
+    struct fetch fetch = {
+        .kind = FETCH_IDS, .ids = ids, .id_count = 4, .rows_max = 3, .bytes_max = 1000};
     struct batch *batch = fetch_rows(source, fetch);
     cr_assert_eq(batch->count, 3);
     cr_assert(batch->complete);
@@ -321,8 +340,10 @@ Test(source_postgres, bounds_the_bytes_of_a_batch)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (payload) select convert_to(repeat('x', case when n % 10 = 0 then 16 << 20 "
-                   "when n % 7 = 0 then 100000 else 10 end), 'UTF8') from generate_series(1, 40) n");
+    pg_exec(admin,
+            "insert into outbox (payload) select convert_to(repeat('x', case when n % 10 = 0 then "
+            "16 << 20 "
+            "when n % 7 = 0 then 100000 else 10 end), 'UTF8') from generate_series(1, 40) n");
     const size_t batches = read_all(source, fetch_after(0), 40, 4 << 20);
     cr_assert_leq(batches, 7, "%zu", batches);
     free_source(source, &config);
@@ -332,8 +353,9 @@ Test(source_postgres, one_row_is_read_however_large)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (payload) select convert_to(repeat('x', 16 << 20), 'UTF8') from "
-                   "generate_series(1, 3) n");
+    pg_exec(admin,
+            "insert into outbox (payload) select convert_to(repeat('x', 16 << 20), 'UTF8') from "
+            "generate_series(1, 3) n");
     struct fetch fetch = fetch_after(0);
     fetch.bytes_max = 1;
     cr_assert_eq(read_all(source, fetch, 3, 1), 3);
@@ -344,8 +366,10 @@ Test(source_postgres, counts_headers_as_bytes)
 {
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = open_owner(&config);
-    pg_exec(admin, "insert into outbox (headers, payload) select jsonb_build_object('a', (select string_agg(md5(n || "
-                   "' ' || m), '') from generate_series(1, 1000) m)), '' from generate_series(1, 10) n");
+    pg_exec(admin,
+            "insert into outbox (headers, payload) select jsonb_build_object('a', (select "
+            "string_agg(md5(n || "
+            "' ' || m), '') from generate_series(1, 1000) m)), '' from generate_series(1, 10) n");
     struct fetch fetch = fetch_after(0);
     fetch.bytes_max = 50000;
     struct batch *batch = fetch_rows(source, fetch);
@@ -413,7 +437,8 @@ allow_connections(bool allowed)
 {
     char sql[200];
     PGconn *server = PQconnectdb(getenv("OUTBOX_TEST_PG_DSN"));
-    (void)snprintf(sql, sizeof(sql), "alter database %s allow_connections %s", PQdb(admin), allowed ? "true" : "false");
+    (void)snprintf(sql, sizeof(sql), "alter database %s allow_connections %s", PQdb(admin),
+                   allowed ? "true" : "false");
     pg_exec(server, sql);
     PQfinish(server);
 }
@@ -454,7 +479,8 @@ Test(source_postgres, says_that_the_password_is_refused)
     config.password = password;
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
-    cr_assert_not_null(strstr(error.text, "refused the password of user \"postgres\""), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "refused the password of user \"postgres\""), "%s",
+                       error.text);
     cr_assert_null(strstr(error.text, password));
 }
 
@@ -482,8 +508,9 @@ Test(source_postgres, says_which_version_of_the_tables_it_needs)
     struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
-    cr_assert_not_null(strstr(error.text, "version 7, this relay needs version 1: run `outbox-relay init`"), "%s",
-                       error.text);
+    cr_assert_not_null(
+        strstr(error.text, "version 7, this relay needs version 1: run `outbox-relay init`"), "%s",
+        error.text);
 }
 
 Test(source_postgres, says_that_the_tables_are_missing)
@@ -498,7 +525,8 @@ Test(source_postgres, says_that_the_tables_are_missing)
 Test(source_postgres, says_which_privilege_is_missing)
 {
     char dsn[2000];
-    pg_exec(admin, "do $$ begin create role outbox_reader login password 'r'; exception when duplicate_object then end $$");
+    pg_exec(admin, "do $$ begin create role outbox_reader login password 'r'; exception when "
+                   "duplicate_object then end $$");
     pg_exec(admin, "grant select on outbox to outbox_reader");
     (void)snprintf(dsn, sizeof(dsn), "%s user=outbox_reader password=r", pg_fixture_dsn());
     struct source_config config = config_for(dsn, 10 * CLOCK_S_US);
@@ -557,7 +585,8 @@ Test(source_postgres, final_ids_wait_for_those_who_write)
     pg_exec(late, "commit");
     cr_assert_eq(watermark(source), 3, "the one who came later does not matter");
     batch = fetch_rows(source, fetch_after(1));
-    cr_assert(batch->count == 2 && batch->rows[0].id == 2 && batch->rows[1].id == 3, "the late row comes first");
+    cr_assert(batch->count == 2 && batch->rows[0].id == 2 && batch->rows[1].id == 3,
+              "the late row comes first");
     batch_free(batch);
     pg_exec(early, "rollback");
     cr_assert_eq(watermark(source), 4);
@@ -592,7 +621,8 @@ Test(source_postgres, final_ids_do_not_wait_for_anything_else)
     struct source *source = open_owner(&config);
     PGconn *other = pg_fixture_connect();
     pg_exec(other, "create table elsewhere (n int)");
-    pg_exec(other, "begin isolation level repeatable read; insert into elsewhere values (1); select * from outbox");
+    pg_exec(other, "begin isolation level repeatable read; insert into elsewhere values (1); "
+                   "select * from outbox");
     pg_exec(admin, "insert into outbox (payload) values ('1')");
     cr_assert_eq(watermark(source), 1);
     const int64_t id = 1;
