@@ -9,7 +9,10 @@
 #include "amqp/connection.h" /* struct span */
 #include "base/uuid.h"
 
+struct batch;
+
 struct row {
+    struct batch *batch; /* that it came with; set and used by the worker */
     int64_t id;
     uint8_t message_id[UUID_BYTES];
     int64_t created_at_us; /* since 1970 */

@@ -1,0 +1,141 @@
+#include "relay/headers.h"
+
+#include <assert.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "amqp/table.h"
+
+static struct span
+span_of(const char *text)
+{
+    return (struct span){.data = text, .size = strlen(text)};
+}
+
+static bool put_value(struct table_writer *writer, struct span name, const json_t *value);
+
+static bool
+put_object(struct table_writer *writer, const json_t *object)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        if (!put_value(writer, span_of(name), value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+put_array(struct table_writer *writer, const json_t *array)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (!put_value(writer, (struct span){0}, json_array_get(array, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+put_value(struct table_writer *writer, struct span name, const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return table_open_table(writer, name) && put_object(writer, value) && table_close(writer);
+    case JSON_ARRAY:
+        return table_open_array(writer, name) && put_array(writer, value) && table_close(writer);
+    case JSON_STRING:
+        return table_put_string(
+            writer, name,
+            (struct span){.data = json_string_value(value), .size = json_string_length(value)});
+    case JSON_INTEGER:
+        return table_put_int(writer, name, json_integer_value(value));
+    case JSON_REAL:
+        return table_put_double(writer, name, json_real_value(value));
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return table_put_bool(writer, name, json_is_true(value));
+    case JSON_NULL:
+        return table_put_null(writer, name);
+    }
+    return false;
+}
+
+static bool
+is_ours(const char *name)
+{
+    return strcmp(name, HEADER_SOURCE) == 0 || strcmp(name, HEADER_ID) == 0 ||
+           strcmp(name, HEADER_KEY) == 0;
+}
+
+static bool
+put_own_headers(struct table_writer *writer, const json_t *object, struct error *reterr)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        if (!is_ours(name) && !put_value(writer, span_of(name), value)) {
+            return error_set(reterr, ERROR_MESSAGE,
+                             "headers: \"%.60s\" cannot be an AMQP field (a name over 255 bytes, "
+                             "nesting deeper than "
+                             "%d, or too large)",
+                             name, TABLE_DEPTH_MAX);
+        }
+    }
+    return true;
+}
+
+static const char *
+type_name(const json_t *value)
+{
+    static const char *const names[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null"};
+    return names[json_typeof(value)];
+}
+
+static bool
+put_row_headers(struct table_writer *writer, const struct row *row, struct error *reterr)
+{
+    if (row->headers.size == 0) {
+        return true;
+    }
+    json_error_t trouble;
+    json_t *value = json_loadb(row->headers.data, row->headers.size,
+                               JSON_DECODE_ANY | JSON_ALLOW_NUL, &trouble);
+    if (value == NULL) {
+        return error_set(reterr, ERROR_MESSAGE, "headers: cannot be read: %s", trouble.text);
+    }
+    const bool done =
+        json_is_object(value)
+            ? put_own_headers(writer, value, reterr)
+            : error_set(reterr, ERROR_MESSAGE, "headers: expected a JSON object, the row has %s",
+                        type_name(value));
+    json_decref(value);
+    return done;
+}
+
+bool
+headers_encode(const struct row *row, const char *source, struct buffer *buffer,
+               struct span *ret_headers, struct error *reterr)
+{
+    buffer_clear(buffer);
+    struct table_writer writer;
+    table_writer_init(&writer, buffer);
+    if (!put_row_headers(&writer, row, reterr)) {
+        return false;
+    }
+    if (!table_put_string(&writer, span_of(HEADER_SOURCE), span_of(source)) ||
+        !table_put_int(&writer, span_of(HEADER_ID), row->id) ||
+        (row->ordered && !table_put_string(&writer, span_of(HEADER_KEY), row->key))) {
+        return error_set(reterr, ERROR_MESSAGE, "headers and key are larger than %zu bytes",
+                         buffer->max);
+    }
+    *ret_headers = (struct span){.data = buffer_front(buffer), .size = buffer_size(buffer)};
+    return true;
+}

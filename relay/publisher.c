@@ -1,0 +1,65 @@
+#include "relay/publisher.h"
+
+#include <string.h>
+
+#include "amqp/table.h"
+#include "base/clock.h"
+#include "relay/headers.h"
+
+/* Headers go out in one frame, so RabbitMQ's frame_max of 131072 is their limit in the end; names and values of a single
+ * row never come near it by intent. */
+#define HEADERS_KEEP_BYTES 4096
+#define HEADERS_MAX_BYTES (128 * 1024)
+#define PERSISTENT 2
+
+static const char app_id[] = "outbox-relay";
+
+void
+publisher_init(struct publisher *publisher, const char *source, const char *exchange)
+{
+    *publisher = (struct publisher){.source = source, .exchange = exchange};
+    buffer_init(&publisher->headers, HEADERS_KEEP_BYTES, HEADERS_MAX_BYTES);
+}
+
+void
+publisher_done(struct publisher *publisher)
+{
+    buffer_done(&publisher->headers);
+}
+
+bool
+publisher_publish(struct publisher *publisher, struct rabbit *rabbit, uint16_t channel,
+                  const struct row *row, struct error *reterr)
+{
+    char message_id[UUID_TEXT_BYTES];
+    uuid_format(row->message_id, message_id);
+    struct rabbit_message message = {
+        .exchange = row->exchange,
+        .routing_key = row->routing_key,
+        .message_id = {.data = message_id, .size = UUID_TEXT_BYTES - 1},
+        .type = row->type,
+        .content_type = row->content_type,
+        .app_id = {.data = app_id, .size = sizeof(app_id) - 1},
+        .timestamp_s = row->created_at_us > 0 ? (uint64_t)row->created_at_us / CLOCK_S_US : 0,
+        .delivery_mode = PERSISTENT,
+        .mandatory = true,
+        .body = row->payload,
+    };
+    if (row->exchange_is_null) {
+        message.exchange =
+            (struct span){.data = publisher->exchange, .size = strlen(publisher->exchange)};
+    }
+    return headers_encode(row, publisher->source, &publisher->headers, &message.headers, reterr) &&
+           rabbit_publish(rabbit, channel, &message, reterr);
+}
+
+bool
+publisher_returned_id(const struct rabbit_message *message, int64_t *ret_id)
+{
+    struct table_field field;
+    if (!table_find(message->headers, HEADER_ID, &field) || field.type != 'l') {
+        return false;
+    }
+    *ret_id = field.integer;
+    return true;
+}
