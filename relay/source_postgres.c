@@ -63,15 +63,15 @@ static int
 fd(const struct source *source)
 {
     const struct source_postgres *self = const_self_of(source);
-    return self->connection != NULL ? PQsocket(self->connection) : -1;
+    return self->connection != NULL ? PQsocket(self->connection) : pg_hosts_fd(&self->hosts);
 }
 
 static short
 poll_events(const struct source *source)
 {
     const struct source_postgres *self = const_self_of(source);
-    if (self->state == PG_CONNECTING) {
-        return self->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    if (self->state == PG_CONNECTING || self->state == PG_LOOKING_UP) {
+        return pg_connect_poll_events(self);
     }
     return self->wants_write ? POLLIN | POLLOUT : POLLIN;
 }
@@ -98,6 +98,7 @@ deadline_us(const struct source *source)
     switch (self->state) {
     case PG_DOWN:
         return self->retry_us;
+    case PG_LOOKING_UP:
     case PG_CONNECTING:
         return self->connect_deadline_us;
     case PG_SETTING_UP:
@@ -117,17 +118,6 @@ lost_by_time(struct source_postgres *self, const char *words, uint64_t now_us)
     struct error error;
     error_set(&error, ERROR_CONNECTION, "%s", words);
     pg_session_lost(self, &error, now_us);
-}
-
-static void
-connecting(struct source_postgres *self, short revents, uint64_t now_us)
-{
-    if (revents != 0) {
-        pg_session_poll(self, now_us);
-    }
-    if (self->state == PG_CONNECTING && now_us >= self->connect_deadline_us) {
-        lost_by_time(self, "the database did not accept a connection in time", now_us);
-    }
 }
 
 /* What is due once the answers that came have been handled. */
@@ -168,11 +158,14 @@ process(struct source *source, short revents, uint64_t now_us)
     switch (self->state) {
     case PG_DOWN:
         if (now_us >= self->retry_us) {
-            pg_session_connect(self, now_us);
+            pg_connect_start(self, now_us);
         }
         break;
+    case PG_LOOKING_UP:
+        pg_connect_look_up(self, revents, now_us);
+        break;
     case PG_CONNECTING:
-        connecting(self, revents, now_us);
+        pg_connect_poll(self, revents, now_us);
         break;
     case PG_SETTING_UP:
     case PG_STANDBY:
@@ -235,6 +228,7 @@ free_source(struct source *source)
     while (next(source, &event)) {
         batch_free(event.batch);
     }
+    pg_hosts_done(&self->hosts);
     pg_watermark_done(&self->watermark);
     buffer_done(&self->fetch.ids);
     buffer_done(&self->fetch.keys);
@@ -255,31 +249,16 @@ static const struct source_ops postgres_ops = {
     .watermark = watermark,
 };
 
-/* libpq's own words about a dsn may quote a part of the password, so they are not passed on. */
-static bool
-check_dsn(const struct source_config *config, struct error *reterr)
-{
-    char *words = NULL;
-    PQconninfoOption *options = PQconninfoParse(config->dsn, &words);
-    PQfreemem(words);
-    if (options == NULL) {
-        return error_set(reterr, ERROR_CONFIG,
-                         "the dsn of source \"%s\" is neither \"name=value …\" as libpq knows it "
-                         "nor postgresql://…",
-                         config->name);
-    }
-    PQconninfoFree(options);
-    return true;
-}
-
 bool
 source_postgres_new(const struct source_config *config, struct source **ret_source,
                     struct error *reterr)
 {
-    if (!check_dsn(config, reterr)) {
-        return false;
-    }
     struct source_postgres *self = memory_array(1, sizeof(*self));
+    if (!pg_hosts_init(&self->hosts, config->dsn, reterr)) {
+        pg_hosts_done(&self->hosts);
+        memory_free(self);
+        return error_prefix(reterr, "source \"%s\"", config->name);
+    }
     self->source.ops = &postgres_ops;
     self->config = config;
     self->state = PG_DOWN;

@@ -31,7 +31,7 @@ bytes_parameter(const struct pg_fetch *fetch)
 }
 
 static void
-send(struct source_postgres *self, uint64_t now_us)
+send_fetch(struct source_postgres *self, uint64_t now_us)
 {
     const struct pg_fetch *fetch = &self->fetch;
     struct pg_parameters parameters = {.count = 0};
@@ -63,7 +63,7 @@ pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t n
     mine->exact = mine->exact_left > 0;
     pg_parameters_encode(&mine->ids, fetch->ids, fetch->id_count);
     pg_parameters_encode(&mine->keys, fetch->keys, fetch->key_count);
-    send(self, now_us);
+    send_fetch(self, now_us);
 }
 
 /* Whether the cheap statement met a row above its share. */
@@ -93,7 +93,7 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
     if (was_cut(fetch, batch) && batch->count == 0) {
         batch_free(batch);
         fetch->exact = true;
-        send(self, now_us);
+        send_fetch(self, now_us);
         return;
     }
     fetch->outstanding = false;

@@ -1,7 +1,9 @@
 /* relay/source_postgres_private.h - what the files of the PostgreSQL source share.
  *
  *   source_postgres.c             the state machine and its events
- *   source_postgres_session.c     a connection: made, set up, owning, lost
+ *   source_postgres_hosts.c       the addresses that a dsn names
+ *   source_postgres_connect.c     a connection: made
+ *   source_postgres_session.c     a connection: set up, owning, lost
  *   source_postgres_request.c     what is sent, in what order answers come
  *   source_postgres_fetch.c       fetch: which statement, and when it must be asked again
  *   source_postgres_rows.c        a result as rows
@@ -18,6 +20,7 @@
 #include "base/buffer.h"
 #include "base/random.h"
 #include "relay/source_postgres.h"
+#include "relay/source_postgres_hosts.h"
 #include "relay/source_postgres_watermark.h"
 
 /* Per connection: session, contract, own; then fetch, settle, watermark, ping at most once each. */
@@ -38,7 +41,8 @@ enum pg_statement {
 };
 
 enum pg_state {
-    PG_DOWN, /* no connection; the next try is at retry_us */
+    PG_DOWN,       /* no connection; the next try is at retry_us */
+    PG_LOOKING_UP, /* the name of a host */
     PG_CONNECTING,
     PG_SETTING_UP, /* session, contract and statements are under way */
     PG_STANDBY,    /* asks for the ownership from time to time */
@@ -81,6 +85,8 @@ struct source_postgres {
     struct random random;
     struct backoff backoff;        /* connections that are lost or refused */
     struct backoff backoff_config; /* those that need an operator */
+    struct pg_hosts hosts;
+    struct error connect_error; /* the last address's trouble */
     PGconn *connection;
     PostgresPollingStatusType polling;
     enum pg_state state;
@@ -111,9 +117,14 @@ struct source_postgres {
 void pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch,
                    int64_t final_id, const struct error *error);
 
+/* source_postgres_connect.c */
+void pg_connect_start(struct source_postgres *self, uint64_t now_us);
+void pg_connect_look_up(struct source_postgres *self, short revents, uint64_t now_us);
+void pg_connect_poll(struct source_postgres *self, short revents, uint64_t now_us);
+short pg_connect_poll_events(const struct source_postgres *self);
+
 /* source_postgres_session.c */
-void pg_session_connect(struct source_postgres *self, uint64_t now_us);
-void pg_session_poll(struct source_postgres *self, uint64_t now_us);
+void pg_session_set_up(struct source_postgres *self, uint64_t now_us);
 void pg_session_own(struct source_postgres *self, uint64_t now_us);
 void pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result,
                        uint64_t now_us);

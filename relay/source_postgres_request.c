@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <openssl/ssl.h>
 
 #include "base/clock.h"
 #include "relay/source_postgres_private.h"
@@ -160,10 +161,23 @@ next_result(PGconn *connection)
     return NULL;
 }
 
+/* OpenSSL hands over what libpq has room for and keeps the rest of a record, for which no poll would
+ * wake us. */
+static bool
+consume(PGconn *connection)
+{
+    bool alive = PQconsumeInput(connection) != 0;
+    const SSL *tls = PQsslStruct(connection, "OpenSSL");
+    while (alive && tls != NULL && SSL_pending(tls) > 0) {
+        alive = PQconsumeInput(connection) != 0;
+    }
+    return alive;
+}
+
 void
 pg_request_receive(struct source_postgres *self, uint64_t now_us)
 {
-    const bool alive = PQconsumeInput(self->connection) != 0;
+    const bool alive = consume(self->connection);
     /* Looks at the input: the last words of a server come without a question. */
     (void)PQisBusy(self->connection);
     while (self->connection != NULL && self->request_count > 0) {

@@ -11,74 +11,10 @@
 #include "contract_sql.h"
 #include "session_sql.h"
 
-/* For one attempt: name of the host known, to session ready for queries. */
-#define CONNECT_TIMEOUT_US (10 * CLOCK_S_US)
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
 /* idle_session_timeout came with 14; prepared transactions keep their name in pg_locks since
  * 14.1. */
 #define SERVER_VERSION_MIN 140001
-#define KEYWORDS_MAX 8
-
-struct keywords {
-    const char *names[KEYWORDS_MAX + 1];
-    const char *values[KEYWORDS_MAX + 1];
-    int count;
-};
-
-static void
-add(struct keywords *keywords, const char *name, const char *value)
-{
-    assert(keywords->count < KEYWORDS_MAX);
-    keywords->names[keywords->count] = name;
-    keywords->values[keywords->count] = value;
-    keywords->count++;
-}
-
-/* What comes after the dsn overrides it, what comes before is a default. */
-static PGconn *
-start(const struct source_config *config)
-{
-    char name[64];
-    char timeout_ms[24];
-    struct keywords keywords = {.count = 0};
-    (void)snprintf(name, sizeof(name), "outbox-relay %s",
-                   config->name); /* cut is fine: the server cuts it as well */
-    (void)snprintf(timeout_ms, sizeof(timeout_ms), "%" PRIu64,
-                   config->takeover_us / CLOCK_MS_US); /* fits */
-    add(&keywords, "target_session_attrs", "read-write");
-    add(&keywords, "tcp_user_timeout", timeout_ms);
-    add(&keywords, "dbname", config->dsn);
-    add(&keywords, "application_name", name);
-    add(&keywords, "client_encoding", "UTF8");
-    if (config->password != NULL) {
-        add(&keywords, "password", config->password);
-    }
-    return PQconnectStartParams(keywords.names, keywords.values, 1);
-}
-
-void
-pg_session_connect(struct source_postgres *self, uint64_t now_us)
-{
-    struct error error;
-    self->fatal_sqlstate[0] = '\0';
-    self->connection = start(self->config);
-    if (self->connection == NULL) {
-        error_set(&error, ERROR_TRANSIENT, "out of memory");
-        pg_session_lost(self, &error, now_us);
-        return;
-    }
-    (void)PQsetNoticeReceiver(self->connection, pg_error_receive_notice,
-                              self); /* returns the one before */
-    (void)PQsetErrorVerbosity(self->connection,
-                              PQERRORS_VERBOSE); /* so do these; see error_from_connect */
-    self->state = PG_CONNECTING;
-    self->polling = PGRES_POLLING_WRITING;
-    self->connect_deadline_us = now_us + CONNECT_TIMEOUT_US;
-    if (PQstatus(self->connection) == CONNECTION_BAD) {
-        pg_error_from_connect(self->connection, &error);
-        pg_session_lost(self, &error, now_us);
-    }
-}
 
 static bool
 send_setup(struct source_postgres *self, uint64_t now_us)
@@ -95,8 +31,8 @@ send_setup(struct source_postgres *self, uint64_t now_us)
            pg_request_end(self, PG_REQUEST_CONTRACT, now_us);
 }
 
-static void
-set_up(struct source_postgres *self, uint64_t now_us)
+void
+pg_session_set_up(struct source_postgres *self, uint64_t now_us)
 {
     struct error error;
     const int version = PQserverVersion(self->connection);
@@ -114,19 +50,6 @@ set_up(struct source_postgres *self, uint64_t now_us)
         if (self->connection != NULL) {
             pg_session_broken(self, now_us);
         }
-    }
-}
-
-void
-pg_session_poll(struct source_postgres *self, uint64_t now_us)
-{
-    struct error error;
-    self->polling = PQconnectPoll(self->connection);
-    if (self->polling == PGRES_POLLING_OK) {
-        set_up(self, now_us);
-    } else if (self->polling == PGRES_POLLING_FAILED) {
-        pg_error_from_connect(self->connection, &error);
-        pg_session_lost(self, &error, now_us);
     }
 }
 
