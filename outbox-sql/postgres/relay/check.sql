@@ -1,0 +1,34 @@
+-- What `outbox-relay check` wants to know of a database, whether the tables are there or not.
+-- NULL stands for what cannot be said without the tables.
+with
+    relation as (
+        select outbox.oid, outbox.reloptions, toast.reloptions as toast_reloptions
+        from pg_class as outbox
+        left join pg_class as toast on toast.oid = outbox.reltoastrelid
+        where outbox.oid = to_regclass('outbox')
+    ),
+    id_sequence as (
+        select sequence.seqrelid, sequence.seqcache
+        from pg_depend as depend
+        join pg_attribute as attribute on attribute.attrelid = depend.refobjid and attribute.attnum = depend.refobjsubid
+        join pg_sequence as sequence on sequence.seqrelid = depend.objid
+        where depend.classid = 'pg_class'::regclass
+            and depend.refobjid = to_regclass('outbox')
+            and attribute.attname = 'id'
+    ),
+    options as (
+        select option.option_name, option.option_value
+        from relation, pg_options_to_table(relation.reloptions || relation.toast_reloptions) as option
+    )
+select
+    current_database() as database,
+    current_user as role,
+    pg_backend_pid() as pid,
+    pg_is_in_recovery() as standby,
+    has_table_privilege(to_regclass('outbox'), 'select') as may_select,
+    has_table_privilege(to_regclass('outbox'), 'delete') as may_delete,
+    (select has_sequence_privilege(seqrelid, 'select, usage') from id_sequence) as may_read_sequence,
+    (select seqcache from id_sequence) as sequence_cache,
+    (select seqrelid::regclass::text from id_sequence) as sequence,
+    current_setting('autovacuum')::bool and current_setting('track_counts')::bool as autovacuum,
+    exists (select from options where option_name = 'autovacuum_enabled' and not option_value::bool) as vacuum_off

@@ -1,0 +1,219 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/check.h"
+#include "relay/postgres_admin.h"
+
+#include "check_sql.h"
+
+/* As source_postgres_session.c says why. */
+#define SERVER_VERSION_MIN 140001
+
+enum column {
+    COLUMN_DATABASE,
+    COLUMN_ROLE,
+    COLUMN_PID,
+    COLUMN_STANDBY,
+    COLUMN_MAY_SELECT,
+    COLUMN_MAY_DELETE,
+    COLUMN_MAY_READ_SEQUENCE,
+    COLUMN_SEQUENCE_CACHE,
+    COLUMN_SEQUENCE,
+    COLUMN_AUTOVACUUM,
+    COLUMN_VACUUM_OFF,
+};
+
+struct inquiry {
+    struct check *check;
+    const struct source_config *source;
+    PGconn *connection;
+    PGresult *facts;
+};
+
+#define PROBLEM(self, format, ...) \
+    check_problem((self)->check, "source \"%s\": " format, (self)->source->name, __VA_ARGS__)
+#define OK(self, format, ...) \
+    check_ok((self)->check, "source \"%s\": " format, (self)->source->name, __VA_ARGS__)
+
+static const char *
+text_of(const struct inquiry *self, enum column column)
+{
+    return PQgetvalue(self->facts, 0, (int)column);
+}
+
+static bool
+is_true(const struct inquiry *self, enum column column)
+{
+    return strcmp(text_of(self, column), "t") == 0;
+}
+
+/* A pool gives its clients process ids of its own. */
+static bool
+is_pooled(const struct inquiry *self)
+{
+    return atoi(text_of(self, COLUMN_PID)) != PQbackendPID(self->connection);
+}
+
+static void
+check_server(struct inquiry *self)
+{
+    const int version = PQserverVersion(self->connection);
+    if (version < SERVER_VERSION_MIN) {
+        PROBLEM(self, "the server is PostgreSQL %d.%d, but 14.1 or newer is needed: upgrade it",
+                version / 10000, version % 10000);
+    } else {
+        OK(self, "connected to database \"%s\" as \"%s\", PostgreSQL %d.%d",
+           text_of(self, COLUMN_DATABASE), text_of(self, COLUMN_ROLE), version / 10000,
+           version % 10000);
+    }
+    if (is_true(self, COLUMN_STANDBY)) {
+        PROBLEM(self, "%s",
+                "the server is a standby, which takes no deletes: name the primary in the "
+                "dsn, or all of them with target_session_attrs=read-write");
+    }
+    if (is_pooled(self)) {
+        PROBLEM(self, "%s",
+                "a connection pool stands before the server, and the ownership of the "
+                "outbox needs the session: connect to the server itself");
+    }
+}
+
+static void
+check_lease(struct inquiry *self)
+{
+    struct error error;
+    if (!postgres_run(self->connection, "select set_config('idle_session_timeout', '15s', false)",
+                      &error)) {
+        PROBLEM(self, "idle_session_timeout, the lease of the ownership, cannot be set: %s",
+                error.text);
+    }
+}
+
+/* True if the tables are such that more can be said about them. */
+static bool
+check_tables(struct inquiry *self)
+{
+    struct error error;
+    enum postgres_tables tables;
+    int version = 0;
+    if (!postgres_tables(self->connection, &tables, &version, &error)) {
+        PROBLEM(self, "the outbox tables cannot be looked at: %s", error.text);
+        return false;
+    }
+    if (tables == POSTGRES_TABLES_ABSENT) {
+        PROBLEM(self, "%s",
+                "there are no outbox tables: run `outbox-relay init`, or set search_path in "
+                "the dsn to where they are");
+        return false;
+    }
+    if (tables == POSTGRES_TABLES_FOREIGN) {
+        PROBLEM(self, "%s",
+                "there is a table \"outbox\" or \"outbox_schema\" that `outbox-relay init` "
+                "has not made: rename it, or set search_path in the dsn");
+        return false;
+    }
+    if (version != postgres_schema_version) {
+        PROBLEM(self,
+                "the outbox tables have version %d, this relay needs version %d: use the relay "
+                "that fits the tables",
+                version, postgres_schema_version);
+        return true;
+    }
+    OK(self, "the outbox tables have version %d", version);
+    return true;
+}
+
+static void
+check_privileges(struct inquiry *self)
+{
+    static const struct {
+        enum column column;
+        const char *privilege;
+        bool on_sequence;
+    } needed[] = {
+        {COLUMN_MAY_SELECT, "select", false},
+        {COLUMN_MAY_DELETE, "delete", false},
+        {COLUMN_MAY_READ_SEQUENCE, "select", true},
+    };
+    bool good = true;
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        if (!is_true(self, needed[i].column)) {
+            good = false;
+            PROBLEM(self, "the role lacks a privilege: grant %s on %s%s to \"%s\"",
+                    needed[i].privilege, needed[i].on_sequence ? "sequence " : "",
+                    needed[i].on_sequence ? text_of(self, COLUMN_SEQUENCE) : "outbox",
+                    text_of(self, COLUMN_ROLE));
+        }
+    }
+    if (good) {
+        OK(self, "\"%s\" may read and delete", text_of(self, COLUMN_ROLE));
+    }
+}
+
+static void
+check_sequence(struct inquiry *self)
+{
+    const char *const cache = text_of(self, COLUMN_SEQUENCE_CACHE);
+    if (strcmp(cache, "1") == 0) {
+        OK(self, "%s", "ids are given out in the order of writing");
+    } else if (cache[0] == '\0') {
+        PROBLEM(self, "%s",
+                "outbox.id has no sequence, so nothing says in which order rows were written: "
+                "create the table by `outbox-relay init`");
+    } else {
+        PROBLEM(self,
+                "sessions take %s ids at a time, so the order within a key gets lost: alter "
+                "sequence %s cache 1",
+                cache, text_of(self, COLUMN_SEQUENCE));
+    }
+}
+
+static void
+check_vacuum(struct inquiry *self)
+{
+    if (!is_true(self, COLUMN_AUTOVACUUM)) {
+        PROBLEM(self, "%s",
+                "autovacuum is off in the server, so the table only grows: set autovacuum and "
+                "track_counts to on in postgresql.conf");
+    } else if (is_true(self, COLUMN_VACUUM_OFF)) {
+        PROBLEM(self, "%s",
+                "autovacuum is off for the table, so it only grows: alter table outbox set "
+                "(autovacuum_enabled = true, toast.autovacuum_enabled = true)");
+    } else {
+        OK(self, "%s", "autovacuum is on");
+    }
+}
+
+static void
+inquire(struct inquiry *self)
+{
+    check_server(self);
+    check_lease(self);
+    if (check_tables(self)) {
+        check_privileges(self);
+        check_sequence(self);
+        check_vacuum(self);
+    }
+}
+
+void
+check_postgres(struct check *check, const struct source_config *source)
+{
+    struct error error;
+    struct inquiry self = {.check = check, .source = source};
+    self.connection = postgres_connect(source, &error);
+    if (self.connection == NULL) {
+        PROBLEM(&self,
+                "cannot connect: %s; see that the server runs, listens there and lets this user in",
+                error.text);
+        return;
+    }
+    self.facts = postgres_query(self.connection, sql_check, &error);
+    if (self.facts == NULL) {
+        PROBLEM(&self, "cannot look at the database: %s", error.text);
+    } else {
+        inquire(&self);
+    }
+    PQclear(self.facts);
+    PQfinish(self.connection);
+}

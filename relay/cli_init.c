@@ -1,0 +1,47 @@
+#include <stdio.h>
+
+#include "relay/cli.h"
+#include "relay/init.h"
+
+static enum cli_exit
+print(void)
+{
+    init_print(stdout);
+    return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
+}
+
+static enum cli_exit
+run(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_options options;
+    enum cli_exit exit;
+    if (!cli_parse(command, argc, argv, &options, &exit)) {
+        return exit;
+    }
+    if (options.flag) {
+        return print();
+    }
+    struct config *const config = cli_config(command, &options, &exit);
+    if (config != NULL) {
+        exit = init_run(config, stdout) ? CLI_DONE : CLI_FAILED;
+    }
+    config_free(config);
+    return exit;
+}
+
+const struct cli_command cli_init = {
+    .name = "init",
+    .summary = "create the outbox tables",
+    .usage =
+        "usage: outbox-relay init -c FILE\n"
+        "       outbox-relay init --print\n\n"
+        "Creates the outbox tables in the database of every source, each in one transaction. "
+        "Tables\n"
+        "that are there already stay as they are.\n\n"
+        "  -c, --config FILE   the configuration\n"
+        "      --print         only print the SQL, for whoever may run it\n\n"
+        "exit status: 0 the tables are there, 1 somewhere they are not, 64 wrong usage, 78 wrong\n"
+        "configuration\n",
+    .options = {CLI_OPTION_CONFIG, CLI_OPTION_FLAG("print")},
+    .run = run,
+};

@@ -1,0 +1,57 @@
+#include <stdio.h>
+
+#include "relay/cli.h"
+#include "relay/log.h"
+#include "relay/supervisor.h"
+
+static enum cli_exit
+work(const struct config *config)
+{
+    log_setup(config->log_format, config->log_level);
+    for (size_t i = 0; i < config->warnings.count; i++) {
+        log_warning("config_warning", LOG_WORDS(config->warnings.texts[i]));
+    }
+    return supervisor_run(config) ? CLI_DONE : CLI_FAILED;
+}
+
+static enum cli_exit
+run(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_options options;
+    enum cli_exit exit;
+    if (!cli_parse(command, argc, argv, &options, &exit)) {
+        return exit;
+    }
+    struct config *const config = cli_config(command, &options, &exit);
+    if (config == NULL) {
+        return exit;
+    }
+    if (options.flag) {
+        (void)printf("%s: good\n", options.config_path); /* the exit status says it too */
+        for (size_t i = 0; i < config->warnings.count; i++) {
+            (void)printf("warning: %s\n", config->warnings.texts[i]); /* only advice */
+        }
+    } else {
+        exit = work(config);
+    }
+    config_free(config);
+    return exit;
+}
+
+const struct cli_command cli_run = {
+    .name = "run",
+    .summary = "relay messages until a signal comes",
+    .usage = "usage: outbox-relay run -c FILE [--check-config]\n\n"
+             "Works every source of the configuration, each in a thread of its own, through every\n"
+             "outage, until SIGTERM or SIGINT. The first signal drains: nothing new is read, what "
+             "is in\n"
+             "flight is confirmed and settled, for at most shutdown_timeout. The second leaves at "
+             "once:\n"
+             "nothing is lost, duplicates are possible.\n\n"
+             "  -c, --config FILE   the configuration\n"
+             "      --check-config  only read and check the configuration\n\n"
+             "exit status: 0 drained, 1 failed or not drained in time, 64 wrong usage, 78 wrong\n"
+             "configuration\n",
+    .options = {CLI_OPTION_CONFIG, CLI_OPTION_FLAG("check-config")},
+    .run = run,
+};

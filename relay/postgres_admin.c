@@ -1,0 +1,103 @@
+#include "relay/postgres_admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/source_postgres_private.h" /* PG_SCHEMA_VERSION */
+
+const int postgres_schema_version = PG_SCHEMA_VERSION;
+
+/* libpq's messages have several lines. */
+static bool
+refuse(PGconn *connection, enum error_class class, struct error *reterr)
+{
+    const char *const message = PQerrorMessage(connection);
+    char text[sizeof(reterr->text)];
+    size_t size = 0;
+    for (const char *at = message; *at != '\0' && size < sizeof(text) - 1; at++) {
+        const bool line_feed = *at == '\n' || *at == '\t';
+        if (!line_feed || (at[1] != '\0' && size > 0 && text[size - 1] != ' ')) {
+            text[size++] = line_feed ? ' ' : *at;
+        }
+    }
+    text[size] = '\0';
+    return error_set(reterr, class, "%s", text);
+}
+
+static void
+ignore_notice(void *context, const char *message)
+{
+    (void)context; /* none */
+    (void)message; /* "relation exists, skipping" and the like */
+}
+
+PGconn *
+postgres_connect(const struct source_config *source, struct error *reterr)
+{
+    /* What comes after the dsn overrides it, what comes before is a default. */
+    const char *const names[] = {"connect_timeout",  "dbname",   "client_encoding",
+                                 "application_name", "password", NULL};
+    const char *const values[] = {"10",           source->dsn,      "UTF8",
+                                  "outbox-relay", source->password, NULL};
+    const int expand_dbname = 1;
+    PGconn *const connection = PQconnectdbParams(names, values, expand_dbname);
+    if (connection == NULL) {
+        (void)error_set(reterr, ERROR_TRANSIENT, "out of memory");
+        return NULL;
+    }
+    if (PQstatus(connection) != CONNECTION_OK) {
+        (void)refuse(connection, ERROR_CONNECTION, reterr);
+        PQfinish(connection);
+        return NULL;
+    }
+    (void)PQsetNoticeProcessor(connection, ignore_notice, NULL); /* returns the one before */
+    return connection;
+}
+
+PGresult *
+postgres_query(PGconn *connection, const char *sql, struct error *reterr)
+{
+    PGresult *const result = PQexec(connection, sql);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        return result;
+    }
+    (void)refuse(connection, ERROR_CONFIG, reterr);
+    PQclear(result);
+    return NULL;
+}
+
+bool
+postgres_run(PGconn *connection, const char *sql, struct error *reterr)
+{
+    PGresult *const result = postgres_query(connection, sql, reterr);
+    PQclear(result);
+    return result != NULL;
+}
+
+bool
+postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_version,
+                struct error *reterr)
+{
+    PGresult *result = postgres_query(
+        connection, "select to_regclass('outbox'), to_regclass('outbox_schema')", reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const bool outbox = PQgetisnull(result, 0, 0) == 0;
+    const bool schema = PQgetisnull(result, 0, 1) == 0;
+    PQclear(result);
+    if (!schema) {
+        *ret_tables = outbox ? POSTGRES_TABLES_FOREIGN : POSTGRES_TABLES_ABSENT;
+        return true;
+    }
+    result = postgres_query(connection, "select version from outbox_schema", reterr);
+    if (result == NULL) {
+        return false;
+    }
+    *ret_tables =
+        outbox && PQntuples(result) == 1 ? POSTGRES_TABLES_THERE : POSTGRES_TABLES_FOREIGN;
+    *ret_version = PQntuples(result) == 1 ? atoi(PQgetvalue(result, 0, 0)) : 0;
+    PQclear(result);
+    return true;
+}

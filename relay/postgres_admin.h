@@ -1,0 +1,35 @@
+/* relay/postgres_admin.h - a connection to a source's database for `check` and `init`: they run in the foreground and may
+ * block, unlike the source itself (source_postgres.h). */
+#ifndef RELAY_POSTGRES_ADMIN_H
+#define RELAY_POSTGRES_ADMIN_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "relay/config.h"
+
+/* The version of the tables that this relay knows. */
+extern const int postgres_schema_version;
+
+/* Waits at most 10 s for each host, unless the dsn says otherwise. NULL with *reterr; else for PQfinish. */
+PGconn *postgres_connect(const struct source_config *source, struct error *reterr);
+
+/* Runs one statement, or several without parameters. NULL with *reterr; else for PQclear. */
+PGresult *postgres_query(PGconn *connection, const char *sql, struct error *reterr);
+
+/* As postgres_query, for what gives nothing back. */
+bool postgres_run(PGconn *connection, const char *sql, struct error *reterr) MUST_CHECK;
+
+enum postgres_tables {
+    POSTGRES_TABLES_ABSENT,  /* neither outbox nor outbox_schema */
+    POSTGRES_TABLES_THERE,   /* *ret_version */
+    POSTGRES_TABLES_FOREIGN, /* an outbox that `init` has not made: there is no version with it */
+};
+
+/* What the search_path shows. False with *reterr if the server did not say. */
+bool postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_version,
+                     struct error *reterr) MUST_CHECK;
+
+#endif
