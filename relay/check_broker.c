@@ -22,11 +22,15 @@ static void
 report_closed(struct inquiry *self, const struct error *error)
 {
     self->closed = true;
-    check_problem(
-        self->check,
-        "broker \"%s\": %s: %s; see that the broker runs and listens there, that user and "
-        "password are right, that the virtual host \"%s\" exists and that the user may enter it",
-        self->broker->name, session_peer(self->session), error->text, self->broker->endpoint.vhost);
+    if (error->class == ERROR_CONFIG) {
+        check_problem(self->check,
+                      "broker \"%s\": %s; see that user and password are right, that the virtual "
+                      "host \"%s\" exists and that the user may enter it",
+                      self->broker->name, error->text, self->broker->endpoint.vhost);
+    } else {
+        check_problem(self->check, "broker \"%s\": %s; see that it runs and listens there",
+                      self->broker->name, error->text);
+    }
 }
 
 /* The next event, whatever it is; false once the connection is over, which was reported. */

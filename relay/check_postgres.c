@@ -203,8 +203,7 @@ check_postgres(struct check *check, const struct source_config *source)
     struct inquiry self = {.check = check, .source = source};
     self.connection = postgres_connect(source, &error);
     if (self.connection == NULL) {
-        PROBLEM(&self,
-                "cannot connect: %s; see that the server runs, listens there and lets this user in",
+        PROBLEM(&self, "%s; see that the server runs, listens there and lets this user in",
                 error.text);
         return;
     }

@@ -93,9 +93,13 @@ cli_misused(const struct cli_command *command, const char *format, ...)
     return CLI_USAGE;
 }
 
+/* letter: what getopt_long left in optopt. */
 static enum cli_exit
-wrong_option(const struct cli_command *command, const char *word)
+wrong_option(const struct cli_command *command, const char *word, int letter)
 {
+    if (strncmp(word, "--", 2) != 0) {
+        return cli_misused(command, "unknown option \"-%c\"", letter);
+    }
     const char *names[CLI_OPTIONS_MAX + 1] = {"--help"};
     char dashed[CLI_OPTIONS_MAX][32];
     size_t count = 1;
@@ -147,7 +151,7 @@ cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_o
             *ret_exit = cli_misused(command, "%s needs a value", argv[optind - 1]);
             return false;
         default:
-            *ret_exit = wrong_option(command, argv[optind - 1]);
+            *ret_exit = wrong_option(command, argv[optind - 1], optopt);
             return false;
         }
     }

@@ -7,21 +7,37 @@
 
 const int postgres_schema_version = PG_SCHEMA_VERSION;
 
-/* libpq's messages have several lines. */
+/* libpq's messages about connections have several lines; one is made of them. */
 static bool
-refuse(PGconn *connection, enum error_class class, struct error *reterr)
+refuse_connection(PGconn *connection, struct error *reterr)
 {
-    const char *const message = PQerrorMessage(connection);
     char text[sizeof(reterr->text)];
     size_t size = 0;
-    for (const char *at = message; *at != '\0' && size < sizeof(text) - 1; at++) {
-        const bool line_feed = *at == '\n' || *at == '\t';
-        if (!line_feed || (at[1] != '\0' && size > 0 && text[size - 1] != ' ')) {
-            text[size++] = line_feed ? ' ' : *at;
+    for (const char *at = PQerrorMessage(connection); *at != '\0' && size < sizeof(text) - 2;
+         at++) {
+        if (*at != '\n' && *at != '\t') {
+            text[size++] = *at;
+        } else if (*at == '\n' && at[1] != '\0') {
+            text[size++] = ';';
+            text[size++] = ' ';
         }
     }
     text[size] = '\0';
-    return error_set(reterr, class, "%s", text);
+    return error_set(reterr, ERROR_CONNECTION, "cannot connect: %s", text);
+}
+
+/* What the server says in its first line, without the piece of SQL that psql would show with it. */
+static bool
+refuse_statement(PGconn *connection, const PGresult *result, struct error *reterr)
+{
+    const char *const message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *const detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    if (message == NULL) {
+        return error_set(reterr, ERROR_CONNECTION, "the connection was lost: %s",
+                         PQerrorMessage(connection));
+    }
+    return error_set(reterr, ERROR_CONFIG, "%s%s%s", message, detail == NULL ? "" : ": ",
+                     detail == NULL ? "" : detail);
 }
 
 static void
@@ -46,7 +62,7 @@ postgres_connect(const struct source_config *source, struct error *reterr)
         return NULL;
     }
     if (PQstatus(connection) != CONNECTION_OK) {
-        (void)refuse(connection, ERROR_CONNECTION, reterr);
+        (void)refuse_connection(connection, reterr); /* always false */
         PQfinish(connection);
         return NULL;
     }
@@ -62,7 +78,7 @@ postgres_query(PGconn *connection, const char *sql, struct error *reterr)
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         return result;
     }
-    (void)refuse(connection, ERROR_CONFIG, reterr);
+    (void)refuse_statement(connection, result, reterr); /* always false */
     PQclear(result);
     return NULL;
 }
