@@ -86,9 +86,8 @@ find_sqlstate(const char *message)
 }
 
 static void
-set_refused(PGconn *connection, const char *sqlstate, const char *text, struct error *reterr)
+set_refused(const char *user, const char *sqlstate, const char *text, struct error *reterr)
 {
-    const char *user = PQuser(connection) != NULL ? PQuser(connection) : "";
     if (strcmp(sqlstate, "28P01") == 0) {
         error_set(reterr, ERROR_CONFIG, "the database refused the password of user \"%s\" (28P01)",
                   user);
@@ -101,23 +100,30 @@ set_refused(PGconn *connection, const char *sqlstate, const char *text, struct e
 }
 
 void
-pg_error_from_connect(PGconn *connection, struct error *reterr)
+pg_error_from_message(const char *message, const char *user, struct error *reterr)
 {
-    const char *message = PQerrorMessage(connection);
     const char *found = find_sqlstate(message);
+    char sqlstate[6];
     char line[300];
-    if (found != NULL) {
-        char sqlstate[6];
-        (void)snprintf(sqlstate, sizeof(sqlstate), "%.5s", found); /* it has five */
-        first_line(found + 7, line, sizeof(line));
-        set_refused(connection, sqlstate, line, reterr);
-    } else if (PQconnectionNeedsPassword(connection)) {
-        error_set(reterr, ERROR_CONFIG,
-                  "the database asks for the password of user \"%s\" and none is given",
-                  PQuser(connection));
-    } else {
+    if (found == NULL) {
         first_line(message, line, sizeof(line));
         error_set(reterr, ERROR_CONNECTION, "%s", line);
+        return;
+    }
+    (void)snprintf(sqlstate, sizeof(sqlstate), "%.5s", found); /* it has five */
+    first_line(found + strlen("28P01: "), line, sizeof(line));
+    set_refused(user, sqlstate, line, reterr);
+}
+
+void
+pg_error_from_connect(PGconn *connection, struct error *reterr)
+{
+    const char *user = PQuser(connection) != NULL ? PQuser(connection) : "";
+    if (PQconnectionNeedsPassword(connection)) {
+        error_set(reterr, ERROR_CONFIG,
+                  "the database asks for the password of user \"%s\" and none is given", user);
+    } else {
+        pg_error_from_message(PQerrorMessage(connection), user, reterr);
     }
 }
 

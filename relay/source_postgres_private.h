@@ -181,6 +181,8 @@ void pg_parameters_encode(struct buffer *buffer, const int64_t *values, size_t c
 /* source_postgres_error.c */
 void pg_error_from_result(const PGresult *result, struct error *reterr);
 void pg_error_from_connect(PGconn *connection, struct error *reterr);
+/* The message of a connection that was refused, in libpq's verbose form. */
+void pg_error_from_message(const char *message, const char *user, struct error *reterr);
 /* How a working connection ended: the server's last words if it had any, else libpq's. */
 void pg_error_from_loss(const struct source_postgres *self, struct error *reterr);
 void pg_error_receive_notice(void *self, const PGresult *notice); /* a PQnoticeReceiver */

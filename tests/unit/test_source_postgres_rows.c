@@ -1,0 +1,112 @@
+#include <criterion/criterion.h>
+#include <endian.h>
+#include <string.h>
+
+#include "relay/source_postgres_private.h"
+
+#define COLUMNS 11
+
+/* Results are made with libpq's own means, so no server is needed. */
+static PGresult *
+result_of(Oid headers_type)
+{
+    static char name[] = "column";
+    const Oid types[COLUMNS] = {20, 2950, 1184, 20, 25, 25, 25, 25, 25, headers_type, 17};
+    PGresAttDesc columns[COLUMNS];
+    memset(columns, 0, sizeof(columns));
+    for (int i = 0; i < COLUMNS; i++) {
+        columns[i].name = name;
+        columns[i].format = 1;
+        columns[i].typid = types[i];
+    }
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    cr_assert(PQsetResultAttrs(result, COLUMNS, columns));
+    return result;
+}
+
+static void
+set(PGresult *result, int row, int column, const void *value, int size)
+{
+    char copy[64] = "";
+    memcpy(copy, value, (size_t)size);
+    cr_assert(PQsetvalue(result, row, column, copy, size));
+}
+
+static void
+set_null(PGresult *result, int row, int column)
+{
+    cr_assert(PQsetvalue(result, row, column, NULL, -1));
+}
+
+static void
+add_row(PGresult *result, int row, int64_t id, const char *headers, const char *payload)
+{
+    const uint64_t big = htobe64((uint64_t)id);
+    set(result, row, 0, &big, 8);
+    set(result, row, 1, "0123456789abcdef", 16);
+    set(result, row, 2, &(uint64_t){0}, 8);
+    for (int column = 3; column < 9; column++) {
+        set_null(result, row, column);
+    }
+    headers != NULL ? set(result, row, 9, headers, (int)strlen(headers)) : set_null(result, row, 9);
+    payload != NULL ? set(result, row, 10, payload, (int)strlen(payload))
+                    : set_null(result, row, 10);
+}
+
+Test(source_postgres_rows, times_are_counted_from_1970)
+{
+    cr_assert_eq(pg_rows_time_us(0), INT64_C(946684800000000));
+    cr_assert_eq(pg_rows_time_us(INT64_C(-946684800000000)), 0);
+    cr_assert_eq(pg_rows_time_us(INT64_MAX), INT64_MAX, "infinity");
+    cr_assert_eq(pg_rows_time_us(INT64_MIN), INT64_MIN, "-infinity");
+    cr_assert_eq(pg_rows_time_us(INT64_MAX - 1), INT64_MAX, "no overflow");
+}
+
+Test(source_postgres_rows, stops_at_a_row_without_payload)
+{
+    struct error error;
+    PGresult *result = result_of(3802);
+    add_row(result, 0, 5, "\1{}", "abc");
+    add_row(result, 1, -6, NULL, "");
+    add_row(result, 2, 7, NULL, NULL);
+    add_row(result, 3, 8, NULL, "abc");
+    struct batch *batch = pg_rows_decode_take(result, 10, &error);
+    cr_assert_not_null(batch);
+    cr_assert_eq(batch->count, 2);
+    cr_assert_not(batch->complete);
+    cr_assert_eq(batch->rows[0].id, 5);
+    cr_assert_eq(batch->rows[1].id, -6);
+    cr_assert(batch->rows[0].headers.size == 2 && !batch->rows[0].ordered);
+    cr_assert(batch->rows[1].headers.size == 0 && batch->rows[1].payload.size == 0);
+    batch_free(batch);
+}
+
+Test(source_postgres_rows, the_row_over_the_limit_only_says_that_there_is_more)
+{
+    struct error error;
+    for (uint32_t rows_max = 1; rows_max <= 2; rows_max++) {
+        PGresult *result = result_of(3802);
+        add_row(result, 0, 5, NULL, "a");
+        add_row(result, 1, 6, NULL, "b");
+        struct batch *batch = pg_rows_decode_take(result, rows_max, &error);
+        cr_assert_eq(batch->count, rows_max);
+        cr_assert_eq(batch->complete, rows_max == 2);
+        batch_free(batch);
+    }
+}
+
+Test(source_postgres_rows, refuses_a_table_with_other_types)
+{
+    struct error error;
+    cr_assert_null(pg_rows_decode_take(result_of(114), 10, &error));
+    cr_assert_eq(error.class, ERROR_CONFIG);
+}
+
+Test(source_postgres_rows, refuses_a_form_of_json_that_it_does_not_know)
+{
+    struct error error;
+    PGresult *result = result_of(3802);
+    add_row(result, 0, 5, "\2{}", "a");
+    cr_assert_null(pg_rows_decode_take(result, 10, &error));
+    cr_assert_eq(error.class, ERROR_CONFIG);
+}
