@@ -20,14 +20,16 @@ runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, .
         va_list arguments;
         *reterr = (struct inbox_error){.code = code};
         va_start(arguments, format);
-        (void)vsnprintf(reterr->message, sizeof(reterr->message), format, arguments); /* cut is fine */
+        (void)vsnprintf(reterr->message, sizeof(reterr->message), format,
+                        arguments); /* cut is fine */
         va_end(arguments);
     }
     return code;
 }
 
 void
-runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event, const char *format, ...)
+runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event,
+              const char *format, ...)
 {
     if (runner->options.report == NULL) {
         return;
@@ -80,12 +82,14 @@ allocate(struct inbox_runner *runner)
     runner->seen = calloc(options->batch_max, sizeof(*runner->seen));
     runner->verdicts = calloc(options->batch_max, sizeof(*runner->verdicts));
     runner->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return runner->deliveries != NULL && runner->claims != NULL && runner->ids != NULL && runner->texts != NULL &&
-           runner->seen != NULL && runner->verdicts != NULL && runner->stop >= 0 && init_window(runner);
+    return runner->deliveries != NULL && runner->claims != NULL && runner->ids != NULL &&
+           runner->texts != NULL && runner->seen != NULL && runner->verdicts != NULL &&
+           runner->stop >= 0 && init_window(runner);
 }
 
 static inbox_result
-runner_init(struct inbox_runner *runner, const struct inbox_runner_options *options, struct inbox_error *reterr)
+runner_init(struct inbox_runner *runner, const struct inbox_runner_options *options,
+            struct inbox_error *reterr)
 {
     inbox_result result = runner_options_copy(options, &runner->options, &runner->endpoint, reterr);
     if (result != INBOX_OK) {
@@ -99,13 +103,15 @@ runner_init(struct inbox_runner *runner, const struct inbox_runner_options *opti
                                     .context = runner->options.context};
     struct error error;
     if (!runner_broker_init(runner, &error)) {
-        return runner_fail(reterr, error.class == ERROR_CONFIG ? INBOX_INVALID : INBOX_NO_MEMORY, "%s", error.text);
+        return runner_fail(reterr, error.class == ERROR_CONFIG ? INBOX_INVALID : INBOX_NO_MEMORY,
+                           "%s", error.text);
     }
     return INBOX_OK;
 }
 
 inbox_result
-inbox_runner_new(const struct inbox_runner_options *options, inbox_runner **ret_runner, struct inbox_error *reterr)
+inbox_runner_new(const struct inbox_runner_options *options, inbox_runner **ret_runner,
+                 struct inbox_error *reterr)
 {
     struct inbox_runner *runner = calloc(1, sizeof(*runner));
     if (runner == NULL) {
@@ -185,7 +191,8 @@ inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
     runner_pump_free(runner->broker.pump);
     runner->broker.pump = NULL;
     uint64_t ignored;
-    (void)!read(runner->stop, &ignored, sizeof(ignored)); /* this run is over; the next one begins unasked */
+    (void)!read(runner->stop, &ignored,
+                sizeof(ignored)); /* this run is over; the next one begins unasked */
     atomic_store(&runner->stopping, false);
     return INBOX_OK;
 }
@@ -199,7 +206,8 @@ inbox_runner_stop(inbox_runner *runner)
 }
 
 void
-inbox_runner_count(const inbox_runner *runner, struct inbox_runner_counters *ret_counters, size_t counters_size)
+inbox_runner_count(const inbox_runner *runner, struct inbox_runner_counters *ret_counters,
+                   size_t counters_size)
 {
     uint64_t numbers[COUNTERS];
     for (size_t i = 0; i < COUNTERS; i++) {
@@ -217,5 +225,6 @@ inbox_runner_count(const inbox_runner *runner, struct inbox_runner_counters *ret
         .broker_outages = numbers[COUNT_BROKER_OUTAGES],
     };
     memset(ret_counters, 0, counters_size);
-    memcpy(ret_counters, &counters, counters_size < sizeof(counters) ? counters_size : sizeof(counters));
+    memcpy(ret_counters, &counters,
+           counters_size < sizeof(counters) ? counters_size : sizeof(counters));
 }

@@ -82,8 +82,8 @@ static enum runner_fault
 claim_ids(struct inbox_runner *runner, uint32_t count, struct error *reterr)
 {
     struct inbox_error error;
-    inbox_result result = inbox_pg_claim_many(runner->pg.conn, runner->options.consumer, runner->ids, count,
-                                              runner->verdicts, &error);
+    inbox_result result = inbox_pg_claim_many(runner->pg.conn, runner->options.consumer,
+                                              runner->ids, count, runner->verdicts, &error);
     if (result == INBOX_OK) {
         uint32_t next = 0;
         for (uint32_t i = 0; i < runner->window.batch_count; i++) {
@@ -101,10 +101,12 @@ static struct outcome
 apply_one(struct inbox_runner *runner, const struct runner_claim *claim)
 {
     struct error error = {0};
-    inbox_apply answer = runner->options.apply(runner->options.context, runner->pg.conn, &claim->delivery->shown);
+    inbox_apply answer =
+        runner->options.apply(runner->options.context, runner->pg.conn, &claim->delivery->shown);
     enum runner_fault fault = runner_pg_inspect(&runner->pg, &error);
     if (fault == RUNNER_FAULT_CONTENTION || fault == RUNNER_FAULT_OUTAGE) {
-        return outcome_of(fault, claim, &error); /* whatever the answer: the message is not to blame */
+        return outcome_of(fault, claim,
+                          &error); /* whatever the answer: the message is not to blame */
     }
     if (answer == INBOX_APPLY_OUTAGE) {
         error_set(&error, ERROR_TRANSIENT, "the application cannot apply anything now");
@@ -138,7 +140,8 @@ run_transaction(struct inbox_runner *runner)
     }
     for (uint32_t i = 0; i < runner->window.batch_count; i++) {
         const struct runner_claim *claim = &runner->claims[i];
-        struct outcome outcome = claim->first ? apply_one(runner, claim) : (struct outcome){.what = COMMITTED};
+        struct outcome outcome =
+            claim->first ? apply_one(runner, claim) : (struct outcome){.what = COMMITTED};
         if (outcome.what != COMMITTED) {
             return outcome;
         }
@@ -172,8 +175,8 @@ until_ms(uint64_t then_us, uint64_t now_us)
 
 /* What the window made of a transaction that failed. `entry` is the message, if it was alone. */
 static void
-report_failure(struct inbox_runner *runner, const struct outcome *outcome, enum runner_verdict verdict,
-               const struct runner_entry *entry, uint64_t now_us)
+report_failure(struct inbox_runner *runner, const struct outcome *outcome,
+               enum runner_verdict verdict, const struct runner_entry *entry, uint64_t now_us)
 {
     const char *id = outcome->culprit != NULL ? outcome->culprit->delivery->shown.message_id : NULL;
     if (verdict == RUNNER_SPLIT) {
@@ -185,14 +188,15 @@ report_failure(struct inbox_runner *runner, const struct outcome *outcome, enum 
     id = ((const struct runner_delivery *)entry->item)->shown.message_id;
     if (verdict == RUNNER_DEAD) {
         runner_count(runner, COUNT_REJECTED, 1);
-        runner_report(runner, INBOX_REPORT_ERROR, "message_rejected", "%s is rejected after %u failed attempts: %s", id,
-                      entry->attempts, outcome->error.text);
+        runner_report(runner, INBOX_REPORT_ERROR, "message_rejected",
+                      "%s: %s; rejected, with %u of %u attempts used", id, outcome->error.text,
+                      entry->attempts, runner->options.attempts_max);
         return;
     }
     runner_count(runner, COUNT_RETRIED, 1);
-    runner_report(runner, INBOX_REPORT_WARNING, "message_failed", "%s: %s; %u of %u attempts used, next in %lu ms", id,
-                  outcome->error.text, entry->attempts, runner->options.attempts_max,
-                  until_ms(entry->due_us, now_us));
+    runner_report(runner, INBOX_REPORT_WARNING, "message_failed",
+                  "%s: %s; %u of %u attempts used, next in %lu ms", id, outcome->error.text,
+                  entry->attempts, runner->options.attempts_max, until_ms(entry->due_us, now_us));
 }
 
 static void
@@ -200,8 +204,8 @@ tell_outage(struct inbox_runner *runner, const struct outcome *outcome, uint64_t
 {
     uint64_t next_us = runner_window_outage(&runner->window, now_us);
     runner_count(runner, COUNT_DATABASE_OUTAGES, 1);
-    runner_report(runner, INBOX_REPORT_WARNING, "database_outage", "%s; next try in %lu ms", outcome->error.text,
-                  until_ms(next_us, now_us));
+    runner_report(runner, INBOX_REPORT_WARNING, "database_outage", "%s; next try in %lu ms",
+                  outcome->error.text, until_ms(next_us, now_us));
 }
 
 static void

@@ -17,7 +17,8 @@ runner_broker_init(struct inbox_runner *runner, struct error *reterr)
                                       .heartbeat_s = (uint16_t)options->heartbeat_s,
                                       .unread_max = SIZE_MAX}; /* the prefetch is the bound */
     *broker = (struct runner_broker){.state = BROKER_DOWN};
-    backoff_init(&broker->backoff, options->retry_initial_ms * CLOCK_MS_US, options->retry_max_ms * CLOCK_MS_US);
+    backoff_init(&broker->backoff, options->retry_initial_ms * CLOCK_MS_US,
+                 options->retry_max_ms * CLOCK_MS_US);
     broker->session = session_new(&session, reterr);
     return broker->session != NULL;
 }
@@ -29,31 +30,31 @@ runner_broker_done(struct runner_broker *broker)
     *broker = (struct runner_broker){0};
 }
 
-/* The connection is of no more use. The broker gives what was in hand to the next consumer, which is this one as a rule. */
+/* The connection is of no more use. The broker gives what was in hand to the next consumer, which
+ * is this one as a rule. `detail` may belong to the connection. */
 static void
 lose(struct inbox_runner *runner, uint64_t now_us, const char *why, struct span detail)
 {
     struct runner_broker *broker = &runner->broker;
-    bool wanted = broker->state == BROKER_OPENING || broker->state == BROKER_CONSUMING;
+    if (broker->state == BROKER_OPENING || broker->state == BROKER_CONSUMING) {
+        uint64_t wait_us = backoff_next_us(&broker->backoff, &runner->window.random);
+        broker->retry_us = now_us + wait_us;
+        runner_count(runner, COUNT_BROKER_OUTAGES, 1);
+        runner_report(runner, INBOX_REPORT_WARNING, "broker_lost", "%s%.*s; next try in %lu ms",
+                      why, (int)detail.size, detail.size > 0 ? (const char *)detail.data : "",
+                      (unsigned long)(wait_us / CLOCK_MS_US));
+    }
     session_abort(broker->session);
     runner_window_clear(&runner->window);
     broker->state = BROKER_DOWN;
-    if (!wanted) {
-        return;
-    }
-    uint64_t wait_us = backoff_next_us(&broker->backoff, &runner->window.random);
-    broker->retry_us = now_us + wait_us;
-    runner_count(runner, COUNT_BROKER_OUTAGES, 1);
-    runner_report(runner, INBOX_REPORT_WARNING, "broker_lost", "%s%.*s (%s); next try in %lu ms", why,
-                  (int)detail.size, detail.size > 0 ? (const char *)detail.data : "",
-                  session_peer(broker->session), (unsigned long)(wait_us / CLOCK_MS_US));
 }
 
 /* What cannot be told from its duplicate cannot be applied once. */
 static bool
 has_usable_id(const struct rabbit_message *message)
 {
-    return message->message_id.size > 0 && utf8_is_text(message->message_id.data, message->message_id.size);
+    return message->message_id.size > 0 &&
+           utf8_is_text(message->message_id.data, message->message_id.size);
 }
 
 static void
@@ -65,12 +66,14 @@ refuse_nameless(struct inbox_runner *runner, const struct rabbit_event *event, u
         return;
     }
     runner_count(runner, COUNT_REJECTED, 1);
-    runner_report(runner, INBOX_REPORT_ERROR, "message_without_id",
-                  "a message of queue %s (exchange %.*s, routing key %.*s) has %s: its duplicates cannot be recognised, "
-                  "so it is rejected",
-                  runner->options.queue, (int)message->exchange.size, (const char *)message->exchange.data,
-                  (int)message->routing_key.size, (const char *)message->routing_key.data,
-                  message->message_id.size == 0 ? "no message-id" : "a message-id that is not UTF-8 text");
+    runner_report(
+        runner, INBOX_REPORT_ERROR, "message_without_id",
+        "a message of queue %s (exchange %.*s, routing key %.*s) has %s: its duplicates cannot be "
+        "recognised, "
+        "so it is rejected",
+        runner->options.queue, (int)message->exchange.size, (const char *)message->exchange.data,
+        (int)message->routing_key.size, (const char *)message->routing_key.data,
+        message->message_id.size == 0 ? "no message-id" : "a message-id that is not UTF-8 text");
 }
 
 static void
@@ -113,8 +116,8 @@ take_event(struct inbox_runner *runner, const struct rabbit_event *event, uint64
     case RABBIT_CONSUMING:
         broker->state = BROKER_CONSUMING;
         backoff_reset(&broker->backoff);
-        runner_report(runner, INBOX_REPORT_INFO, "consuming", "queue %s at %s", runner->options.queue,
-                      session_peer(broker->session));
+        runner_report(runner, INBOX_REPORT_INFO, "consuming", "queue %s at %s",
+                      runner->options.queue, session_peer(broker->session));
         break;
     case RABBIT_DELIVERED:
         take_delivery(runner, event, now_us);
@@ -124,14 +127,15 @@ take_event(struct inbox_runner *runner, const struct rabbit_event *event, uint64
             broker->state = BROKER_CLOSING;
             rabbit_close(rabbit);
         } else {
-            lose(runner, now_us, "the broker ended the consumer: was the queue deleted?", (struct span){0});
+            lose(runner, now_us, "the broker ended the consumer: was the queue deleted?",
+                 (struct span){0});
         }
         break;
     case RABBIT_CHANNEL_CLOSED:
         lose(runner, now_us, "the broker closed the channel: ", event->text);
         break;
     case RABBIT_CLOSED:
-        lose(runner, now_us, "no connection: ", (struct span){event->error.text, strlen(event->error.text)});
+        lose(runner, now_us, "", (struct span){event->error.text, strlen(event->error.text)});
         break;
     case RABBIT_CONFIRMED:
     case RABBIT_NACKED:
@@ -187,7 +191,8 @@ void
 runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_us)
 {
     struct runner_broker *broker = &runner->broker;
-    uint64_t deadline_us = broker->state == BROKER_DOWN ? broker->retry_us : session_deadline_us(broker->session);
+    uint64_t deadline_us =
+        broker->state == BROKER_DOWN ? broker->retry_us : session_deadline_us(broker->session);
     if (until_us < deadline_us) {
         deadline_us = until_us;
     }

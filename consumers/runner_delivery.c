@@ -84,9 +84,15 @@ runner_delivery_set(struct runner_delivery *delivery, const struct rabbit_event 
     const struct rabbit_message *message = &event->message;
     struct span source = find_text(message->headers, "x-outbox-source");
     struct span key = find_text(message->headers, "x-outbox-key");
-    const struct span parts[] = {message->message_id, message->exchange, message->routing_key,
-                                 message->type, message->content_type, source, key,
-                                 message->headers, message->body};
+    const struct span parts[] = {message->message_id,
+                                 message->exchange,
+                                 message->routing_key,
+                                 message->type,
+                                 message->content_type,
+                                 source,
+                                 key,
+                                 message->headers,
+                                 message->body};
     size_t size = 0;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         size += parts[i].size + 1;
@@ -117,8 +123,8 @@ runner_delivery_set(struct runner_delivery *delivery, const struct rabbit_event 
 }
 
 bool
-inbox_delivery_header(const struct inbox_delivery *delivery, const char *name, const char **ret_value,
-                      size_t *ret_length)
+inbox_delivery_header(const struct inbox_delivery *delivery, const char *name,
+                      const char **ret_value, size_t *ret_length)
 {
     const struct runner_delivery *whole = (const struct runner_delivery *)delivery;
     struct span text = find_text(whole->headers, name);

@@ -1,5 +1,5 @@
-/* runner_delivery.h - a message that outlives the event that brought it, in the form that the application sees. The memory
- * is kept from message to message, unless a large one needed much. */
+/* runner_delivery.h - a message that outlives the event that brought it, in the form that the
+ * application sees. The memory is kept from message to message, unless a large one needed much. */
 #ifndef CONSUMERS_RUNNER_DELIVERY_H
 #define CONSUMERS_RUNNER_DELIVERY_H
 
@@ -10,14 +10,16 @@
 struct runner_delivery {
     struct inbox_delivery shown; /* first: inbox_delivery_header gets back from it to the whole */
     struct span headers;
-    uint64_t key_hash;           /* of source and key; 0: no key */
+    uint64_t key_hash; /* of source and key; 0: no key */
     char *memory;
     size_t capacity;
 };
 
 void runner_delivery_done(struct runner_delivery *delivery);
 
-/* Takes over a copy of the message of a RABBIT_DELIVERED event. False: no memory, and the delivery is empty. */
-bool runner_delivery_set(struct runner_delivery *delivery, const struct rabbit_event *event) MUST_CHECK;
+/* Takes over a copy of the message of a RABBIT_DELIVERED event. False: no memory, and the delivery
+ * is empty. */
+bool runner_delivery_set(struct runner_delivery *delivery,
+                         const struct rabbit_event *event) MUST_CHECK;
 
 #endif

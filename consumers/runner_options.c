@@ -56,8 +56,8 @@ check_numbers(const struct inbox_runner_options *options, struct inbox_error *re
 static inbox_result
 copy_texts(struct inbox_runner_options *copy, struct inbox_error *reterr)
 {
-    const char **const texts[] = {&copy->broker_uri, &copy->broker_password, &copy->queue, &copy->consumer,
-                                  &copy->dsn};
+    const char **const texts[] = {&copy->broker_uri, &copy->broker_password, &copy->queue,
+                                  &copy->consumer, &copy->dsn};
     bool complete = true;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         const char *text = *texts[i];
@@ -68,11 +68,13 @@ copy_texts(struct inbox_runner_options *copy, struct inbox_error *reterr)
 }
 
 inbox_result
-runner_options_copy(const struct inbox_runner_options *options, struct inbox_runner_options *ret_copy,
-                    struct amqp_endpoint *ret_endpoint, struct inbox_error *reterr)
+runner_options_copy(const struct inbox_runner_options *options,
+                    struct inbox_runner_options *ret_copy, struct amqp_endpoint *ret_endpoint,
+                    struct inbox_error *reterr)
 {
     if (options->struct_size != sizeof(*options)) {
-        return runner_fail(reterr, INBOX_INVALID, "struct_size: begin with INBOX_RUNNER_OPTIONS_INIT");
+        return runner_fail(reterr, INBOX_INVALID,
+                           "struct_size: begin with INBOX_RUNNER_OPTIONS_INIT");
     }
     struct inbox_runner_options copy = *options;
     if (copy.prefetch == 0) {
@@ -97,8 +99,8 @@ runner_options_copy(const struct inbox_runner_options *options, struct inbox_run
 void
 runner_options_done(struct inbox_runner_options *options)
 {
-    const char *const texts[] = {options->broker_uri, options->broker_password, options->queue, options->consumer,
-                                 options->dsn};
+    const char *const texts[] = {options->broker_uri, options->broker_password, options->queue,
+                                 options->consumer, options->dsn};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         free((void *)(uintptr_t)texts[i]);
     }

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* libpq tells its event procedures about every result, so the runner knows why a statement of the application's failed
- * without having to ask for it back. */
+/* libpq tells its event procedures about every result, so the runner knows why a statement of the
+ * application's failed without having to ask for it back. */
 static int
 remember_failure(PGEventId event, void *event_info, void *pass_through)
 {
@@ -32,7 +32,8 @@ starts_with(const char *text, const char *start)
 enum runner_fault
 runner_pg_fault(const char *sqlstate)
 {
-    /* https://www.postgresql.org/docs/15/errcodes-appendix.html; 25006 is a primary that became a standby. */
+    /* https://www.postgresql.org/docs/15/errcodes-appendix.html; 25006 is a primary that became a
+     * standby. */
     static const char *const outages[] = {"08", "25006", "53", "57P", "58"};
     if (starts_with(sqlstate, "40") || strcmp(sqlstate, "55P03") == 0) {
         return RUNNER_FAULT_CONTENTION;
@@ -56,10 +57,11 @@ set_connection_error(const PGconn *conn, struct error *reterr)
 static PGconn *
 connect_by_dsn(const char *dsn)
 {
-    /* What stands before dbname is a default that the dsn overrides. Unacknowledged bytes end the connection after 30 s,
-     * a silent peer is asked after as long. */
-    static const char *const names[] = {"fallback_application_name", "connect_timeout", "tcp_user_timeout",
-                                        "keepalives_idle",           "dbname",          NULL};
+    /* What stands before dbname is a default that the dsn overrides. Unacknowledged bytes end the
+     * connection after 30 s, a silent peer is asked after as long. */
+    static const char *const names[] = {
+        "fallback_application_name", "connect_timeout", "tcp_user_timeout",
+        "keepalives_idle",           "dbname",          NULL};
     const char *const values[] = {"inbox-runner", "10", "30000", "30", dsn, NULL};
     return PQconnectdbParams(names, values, 1);
 }

@@ -1,5 +1,5 @@
-/* runner_pg.h - the runner's connection to PostgreSQL: made when it is needed, dropped when it fails, and what a failure
- * means. Everything here blocks. */
+/* runner_pg.h - the runner's connection to PostgreSQL: made when it is needed, dropped when it
+ * fails, and what a failure means. Everything here blocks. */
 #ifndef CONSUMERS_RUNNER_PG_H
 #define CONSUMERS_RUNNER_PG_H
 
@@ -20,8 +20,9 @@ struct runner_pg {
     inbox_connect_fn connect; /* NULL: dsn is used */
     void *context;            /* connect's */
     PGconn *conn;             /* NULL: none */
-    char sqlstate[6];         /* of the last statement that failed since runner_pg_begin, the application's included */
-    char message[256];        /* its primary message */
+    char sqlstate
+        [6]; /* of the last statement that failed since runner_pg_begin, the application's included */
+    char message[256]; /* its primary message */
 };
 
 /* Connects if there is no connection; begins. RUNNER_FAULT_NONE or RUNNER_FAULT_OUTAGE. */
@@ -33,7 +34,8 @@ enum runner_fault runner_pg_commit(struct runner_pg *pg, struct error *reterr) M
 /* Ends a transaction that failed; drops the connection if that is not possible. */
 void runner_pg_rollback(struct runner_pg *pg);
 
-/* What state the transaction is in after the application used it: RUNNER_FAULT_NONE if it can go on. */
+/* What state the transaction is in after the application used it: RUNNER_FAULT_NONE if it can go
+ * on. */
 enum runner_fault runner_pg_inspect(struct runner_pg *pg, struct error *reterr);
 
 void runner_pg_close(struct runner_pg *pg);

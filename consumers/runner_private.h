@@ -1,5 +1,5 @@
-/* runner_private.h - the runner's parts together, shared by runner.c (life and loop), runner_broker.c (the queue),
- * runner_apply.c (the transaction) and runner_options.c. */
+/* runner_private.h - the runner's parts together, shared by runner.c (life and loop),
+ * runner_broker.c (the queue), runner_apply.c (the transaction) and runner_options.c. */
 #ifndef CONSUMERS_RUNNER_PRIVATE_H
 #define CONSUMERS_RUNNER_PRIVATE_H
 
@@ -27,7 +27,7 @@ enum runner_counter {
 };
 
 enum broker_state {
-    BROKER_DOWN,      /* until retry_us */
+    BROKER_DOWN, /* until retry_us */
     BROKER_OPENING,
     BROKER_CONSUMING, /* or about to */
     BROKER_CANCELLING,
@@ -52,16 +52,16 @@ struct runner_claim {
 struct inbox_runner {
     struct inbox_runner_options options; /* its texts are copies */
     struct amqp_endpoint endpoint;
-    struct runner_delivery *deliveries;  /* options.prefetch of them, the items of the window */
+    struct runner_delivery *deliveries; /* options.prefetch of them, the items of the window */
     struct runner_window window;
     struct runner_broker broker;
     struct runner_pg pg;
-    struct runner_claim *claims;         /* options.batch_max of them, as the four below */
+    struct runner_claim *claims; /* options.batch_max of them, as the four below */
     struct inbox_id *ids;
     const char **texts;
     bool *seen;
     inbox_verdict *verdicts;
-    int stop;                            /* eventfd: wakes the loop when `stopping` is set */
+    int stop; /* eventfd: wakes the loop when `stopping` is set */
     _Atomic bool stopping;
     _Atomic uint64_t counters[COUNTERS];
 };
@@ -71,7 +71,8 @@ struct inbox_runner {
 #define CHANNEL 1
 
 /* runner_options.c: a checked copy with defaults filled in; the texts belong to the copy. */
-inbox_result runner_options_copy(const struct inbox_runner_options *options, struct inbox_runner_options *ret_copy,
+inbox_result runner_options_copy(const struct inbox_runner_options *options,
+                                 struct inbox_runner_options *ret_copy,
                                  struct amqp_endpoint *ret_endpoint, struct inbox_error *reterr);
 void runner_options_done(struct inbox_runner_options *options);
 
@@ -81,17 +82,20 @@ void runner_apply_batch(struct inbox_runner *runner);
 /* runner_broker.c. */
 bool runner_broker_init(struct inbox_runner *runner, struct error *reterr) MUST_CHECK;
 void runner_broker_done(struct runner_broker *broker);
-/* Opens the connection when it is time, takes what has arrived into the window, sends what is to be settled. */
+/* Opens the connection when it is time, takes what has arrived into the window, sends what is to
+ * be settled. */
 void runner_broker_turn(struct inbox_runner *runner, uint64_t now_us);
-/* Waits for the broker, for `stop` (if it is to be heeded) or until `until_us`, and moves the bytes. */
+/* Waits for the broker, for `stop` (if it is to be heeded) or until `until_us`, and moves the
+ * bytes. */
 void runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_us);
 /* Cancels the consumer and closes the connection, within the time. */
 void runner_broker_drain(struct inbox_runner *runner, uint64_t deadline_us);
 
 /* runner.c: fills *reterr, which may be NULL; returns the code. */
-inbox_result runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...) PRINTF_LIKE(3, 4);
-void runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+inbox_result runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event,
+                   const char *format, ...) PRINTF_LIKE(4, 5);
 
 static inline void
 runner_count(struct inbox_runner *runner, enum runner_counter counter, uint64_t number)

@@ -1,7 +1,8 @@
-/* runner_pump.h - keeps a session alive while its owner is busy: a helper thread that moves bytes and tells the time, so
- * that heartbeats go out while the application applies messages. It takes no event and makes no call: what arrives waits
- * inside the session, bounded by the prefetch. The session has one user at a time: pump_lend hands it over, pump_take_back
- * returns when it is the caller's again. */
+/* runner_pump.h - keeps a session alive while its owner is busy: a helper thread that moves bytes
+ * and tells the time, so that heartbeats go out while the application applies messages. It takes
+ * no event and makes no call: what arrives waits inside the session, bounded by the prefetch. The
+ * session has one user at a time: pump_lend hands it over, pump_take_back returns when it is the
+ * caller's again. */
 #ifndef CONSUMERS_RUNNER_PUMP_H
 #define CONSUMERS_RUNNER_PUMP_H
 
@@ -9,7 +10,8 @@
 
 struct runner_pump;
 
-/* Starts the thread, with all signals blocked. NULL: no memory, descriptor or thread to be had. The session is borrowed. */
+/* Starts the thread, with all signals blocked. NULL: no memory, descriptor or thread to be had.
+ * The session is borrowed. */
 struct runner_pump *runner_pump_new(struct session *session);
 /* The session must not be lent. */
 void runner_pump_free(struct runner_pump *pump);

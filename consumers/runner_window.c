@@ -6,8 +6,8 @@
 #include "base/clock.h"
 
 bool
-runner_window_init(struct runner_window *window, const struct runner_limits *limits, void *const *items,
-                   uint64_t seed)
+runner_window_init(struct runner_window *window, const struct runner_limits *limits,
+                   void *const *items, uint64_t seed)
 {
     assert(limits->prefetch > 0 && limits->batch_max > 0 && limits->batch_max <= limits->prefetch);
     assert(limits->attempts_max > 0);
@@ -121,7 +121,8 @@ runner_window_pick(struct runner_window *window, uint64_t now_us, uint64_t *ret_
     }
     bool ready = pick_entries(window, now_us, &until_us);
     if (window->batch_count > 0 && !ready) {
-        uint64_t ready_us = runner_window_picked(window, 0)->arrived_us + window->limits.batch_wait_us;
+        uint64_t ready_us =
+            runner_window_picked(window, 0)->arrived_us + window->limits.batch_wait_us;
         if (now_us < ready_us) {
             until_us = ready_us < until_us ? ready_us : until_us;
             window->batch_count = 0;
@@ -243,8 +244,9 @@ runner_window_settle(struct runner_window *window, const struct runner_settlemen
         last = window->entries[prefix].state == RUNNER_APPLIED ? &window->entries[prefix] : last;
         prefix++;
     }
-    /* Refusals first: the multiple ack would acknowledge them. It must name a tag that is still open, or RabbitMQ closes
-     * the channel with "unknown delivery tag" (rabbit_channel.erl, collect_acks), hence the last applied one. */
+    /* Refusals first: the multiple ack would acknowledge them. It must name a tag that is still
+     * open, or RabbitMQ closes the channel with "unknown delivery tag" (rabbit_channel.erl,
+     * collect_acks), hence the last applied one. */
     for (uint32_t i = 0; i < window->count; i++) {
         const struct runner_entry *entry = &window->entries[i];
         if (entry->state == RUNNER_REFUSED) {
@@ -255,7 +257,8 @@ runner_window_settle(struct runner_window *window, const struct runner_settlemen
         }
     }
     if (last != NULL) {
-        window->settlements[settlements++] = (struct runner_settlement){.tag = last->tag, .multiple = true};
+        window->settlements[settlements++] =
+            (struct runner_settlement){.tag = last->tag, .multiple = true};
     }
     compact(window);
     *ret_settlements = window->settlements;

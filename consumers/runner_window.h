@@ -1,14 +1,17 @@
-/* runner_window.h - what the runner decides, without any I/O: which of the messages in hand go into the next transaction,
- * what follows from its outcome, and what is to be acknowledged.
+/* runner_window.h - what the runner decides, without any I/O: which of the messages in hand go
+ * into the next transaction, what follows from its outcome, and what is to be acknowledged.
  *
- * The window holds every message that the broker has delivered and that is not settled, in the order of the tags; the
- * broker's prefetch bounds it. Its rules:
+ * The window holds every message that the broker has delivered and that is not settled, in the
+ * order of the tags; the broker's prefetch bounds it. Its rules:
  *   - messages run in the order in which they came, up to batch_max in one transaction;
- *   - when a transaction of several fails, each of them runs in one of its own from then on, in order;
- *   - a message that fails alone waits and is tried again, in place; those of its key wait behind it, others go on;
- *     after attempts_max it is refused, which hands it to the dead-letter exchange of the queue;
+ *   - when a transaction of several fails, each of them runs in one of its own from then on, in
+ *     order;
+ *   - a message that fails alone waits and is tried again, in place; those of its key wait behind
+ *     it, others go on; after attempts_max it is refused, which hands it to the dead-letter
+ *     exchange of the queue;
  *   - an outage stops everything for a while and costs nobody an attempt;
- *   - what is done up to some tag is acknowledged with one multiple ack, what is done beyond a gap one by one.
+ *   - what is done up to some tag is acknowledged with one multiple ack, what is done beyond a gap
+ *     one by one.
  * Nothing is allocated after runner_window_init. One thread at a time. */
 #ifndef CONSUMERS_RUNNER_WINDOW_H
 #define CONSUMERS_RUNNER_WINDOW_H
@@ -38,14 +41,14 @@ enum runner_state {
 
 struct runner_entry {
     uint64_t tag;
-    uint64_t key;        /* hash of its ordering key; 0: none, nothing waits for it */
+    uint64_t key; /* hash of its ordering key; 0: none, nothing waits for it */
     uint64_t arrived_us;
-    uint64_t due_us;     /* not to be tried before */
+    uint64_t due_us; /* not to be tried before */
     struct backoff backoff;
-    uint32_t attempts;   /* that failed, alone */
+    uint32_t attempts; /* that failed, alone */
     enum runner_state state;
-    bool alone;          /* a transaction with it and others has failed */
-    void *item;          /* the owner's: the message itself */
+    bool alone; /* a transaction with it and others has failed */
+    void *item; /* the owner's: the message itself */
 };
 
 /* One method for the broker. */
@@ -57,9 +60,9 @@ struct runner_settlement {
 
 /* What follows for the messages of a transaction that failed. */
 enum runner_verdict {
-    RUNNER_SPLIT,  /* each will run alone */
-    RUNNER_AGAIN,  /* the message waits until entry.due_us */
-    RUNNER_DEAD,   /* the message is refused */
+    RUNNER_SPLIT, /* each will run alone */
+    RUNNER_AGAIN, /* the message waits until entry.due_us */
+    RUNNER_DEAD,  /* the message is refused */
 };
 
 struct runner_window {
@@ -67,30 +70,33 @@ struct runner_window {
     struct random random;
     struct runner_entry *entries; /* `count` in use, by rising tag; the rest hold free items */
     uint32_t count;
-    uint32_t *batch;              /* indices of the entries that run now */
+    uint32_t *batch; /* indices of the entries that run now */
     uint32_t batch_count;
-    uint64_t *blocked;            /* keys whose first message waits: used while a batch is picked */
+    uint64_t *blocked; /* keys whose first message waits: used while a batch is picked */
     uint32_t blocked_count;
     struct runner_settlement *settlements;
     struct backoff outage;
     uint64_t outage_until_us;
 };
 
-/* items: limits->prefetch pointers of the owner's, one of which goes with each message. False: no memory. */
-bool runner_window_init(struct runner_window *window, const struct runner_limits *limits, void *const *items,
-                        uint64_t seed) MUST_CHECK;
+/* items: limits->prefetch pointers of the owner's, one of which goes with each message. False: no
+ * memory. */
+bool runner_window_init(struct runner_window *window, const struct runner_limits *limits,
+                        void *const *items, uint64_t seed) MUST_CHECK;
 void runner_window_done(struct runner_window *window);
 
-/* A message has come. NULL if the window is full (the broker then sent more than the prefetch), else the entry, whose
- * item the owner fills. Tags rise. */
-struct runner_entry *runner_window_add(struct runner_window *window, uint64_t tag, uint64_t key, uint64_t now_us);
+/* A message has come. NULL if the window is full (the broker then sent more than the prefetch),
+ * else the entry, whose item the owner fills. Tags rise. */
+struct runner_entry *runner_window_add(struct runner_window *window, uint64_t tag, uint64_t key,
+                                       uint64_t now_us);
 
-/* Like runner_window_add for a message that must not be applied: it goes out with the next settlement. */
+/* Like runner_window_add for a message that must not be applied: it goes out with the next
+ * settlement. */
 bool runner_window_add_refused(struct runner_window *window, uint64_t tag) MUST_CHECK;
 
-/* Picks the messages that run now, in one transaction, into window->batch and returns how many; 0: none before
- * *ret_until_us (CLOCK_NEVER_US: not until another message comes). A batch that was picked must be answered by one of
- * the calls below before the next is picked. */
+/* Picks the messages that run now, in one transaction, into window->batch and returns how many; 0:
+ * none before *ret_until_us (CLOCK_NEVER_US: not until another message comes). A batch that was
+ * picked must be answered by one of the calls below before the next is picked. */
 uint32_t runner_window_pick(struct runner_window *window, uint64_t now_us, uint64_t *ret_until_us);
 
 static inline struct runner_entry *
@@ -114,9 +120,10 @@ enum runner_verdict runner_window_contended(struct runner_window *window, uint64
 /* It failed for a reason that has nothing to do with messages. Returns when the next try is. */
 uint64_t runner_window_outage(struct runner_window *window, uint64_t now_us);
 
-/* What to tell the broker now, in this order, until nothing is left: forgets the messages, whose items become free. Good
- * until the next call. */
-size_t runner_window_settle(struct runner_window *window, const struct runner_settlement **ret_settlements);
+/* What to tell the broker now, in this order, until nothing is left: forgets the messages, whose
+ * items become free. Good until the next call. */
+size_t runner_window_settle(struct runner_window *window,
+                            const struct runner_settlement **ret_settlements);
 
 /* The channel is gone: its tags mean nothing any more, and the broker will deliver again. */
 void runner_window_clear(struct runner_window *window);

@@ -66,13 +66,22 @@ expect_settled(size_t count, const struct runner_settlement *expected)
     }
 }
 
-#define SETTLED(...)                                                                               \
-    expect_settled(sizeof((struct runner_settlement[]){__VA_ARGS__}) /                             \
-                       sizeof(struct runner_settlement),                                           \
+#define SETTLED(...)                                                   \
+    expect_settled(sizeof((struct runner_settlement[]){__VA_ARGS__}) / \
+                       sizeof(struct runner_settlement),               \
                    (struct runner_settlement[]){__VA_ARGS__})
-#define ACK_TO(number) {.tag = (number), .multiple = true}
-#define ACK_ONE(number) {.tag = (number)}
-#define REFUSE(number) {.tag = (number), .refuse = true}
+#define ACK_TO(number)                    \
+    {                                     \
+        .tag = (number), .multiple = true \
+    }
+#define ACK_ONE(number) \
+    {                   \
+        .tag = (number) \
+    }
+#define REFUSE(number)                  \
+    {                                   \
+        .tag = (number), .refuse = true \
+    }
 
 static void
 fail_alone(uint64_t tag, unsigned times)

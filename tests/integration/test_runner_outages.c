@@ -1,0 +1,227 @@
+/* The runner while servers, connections and the process itself go away: each message is applied once. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/queue_fixture.h"
+#include "tests/integration/runner_fixture.h"
+
+TestSuite(runner_outages, .init = runner_fixture_setup, .fini = runner_fixture_teardown,
+          .timeout = 120);
+
+static void
+outages(const char *body, int count)
+{
+    runner_fixture_publish("m1", "a", "x");
+    runner_fixture_publish("m2", "a", body);
+    runner_fixture_publish("m3", "a", "x");
+    runner_fixture_accidents(count);
+    struct inbox_runner_options options = runner_fixture_options();
+    options.attempts_max = 1;
+    runner_fixture_start(&options);
+    runner_fixture_wait(3);
+    const struct inbox_runner_counters result = runner_fixture_stop();
+    cr_expect_eq(result.rejected, 0);
+    cr_expect_str_eq(runner_fixture_applied(), "m1 m2 m3");
+    runner_fixture_expect_left(0);
+}
+
+Test(runner_outages, a_database_that_goes_away_costs_no_attempt)
+{
+    outages("accident: backend", 5);
+}
+
+Test(runner_outages, an_outage_of_the_application_costs_no_attempt)
+{
+    outages("accident: outage", 5);
+}
+
+Test(runner_outages, a_deadlock_costs_no_attempt)
+{
+    outages("accident: deadlock", 5);
+}
+
+Test(runner_outages, a_transaction_ended_by_the_application_is_not_applied_twice)
+{
+    runner_fixture_publish("m1", "a", "accident: commit");
+    runner_fixture_accidents(1);
+    struct inbox_runner_options options = runner_fixture_options();
+    runner_fixture_start(&options);
+    runner_fixture_wait(1);
+    cr_expect_eq(runner_fixture_stop().duplicates, 1);
+    cr_expect_str_eq(runner_fixture_applied(), "m1");
+}
+
+static atomic_int refusals;
+
+static PGconn *
+connect_late(void *context)
+{
+    (void)context;
+    return atomic_fetch_sub(&refusals, 1) > 0 ? NULL : pg_fixture_connect();
+}
+
+Test(runner_outages, a_connection_of_the_applications_making_is_waited_for)
+{
+    runner_fixture_publish("m1", "a", "x");
+    atomic_store(&refusals, 5);
+    struct inbox_runner_options options = runner_fixture_options();
+    options.dsn = NULL;
+    options.connect = connect_late;
+    options.attempts_max = 1;
+    runner_fixture_start(&options);
+    runner_fixture_wait(1);
+    cr_expect_eq(runner_fixture_stop().database_outages, 5);
+    cr_expect_str_eq(runner_fixture_applied(), "m1");
+}
+
+/* The commit succeeds, the ack has nowhere to go. */
+Test(runner_outages, a_closed_broker_connection_is_opened_again_and_nothing_is_applied_twice)
+{
+    runner_fixture_publish("m1", "a", "x");
+    runner_fixture_publish("m2", "a", "accident: broker");
+    runner_fixture_publish("m3", "a", "x");
+    struct inbox_runner_options options = runner_fixture_options();
+    runner_fixture_accidents(1);
+    runner_fixture_start(&options);
+    runner_fixture_wait(6);
+    const struct inbox_runner_counters result = runner_fixture_stop();
+    cr_expect_eq(result.applied, 3);
+    cr_expect_eq(result.duplicates, 3);
+    cr_expect_geq(result.broker_outages, 1);
+    cr_expect_str_eq(runner_fixture_applied(), "m1 m2 m3");
+    runner_fixture_expect_left(0);
+}
+
+/* The moment between the commit and the ack: only `remember` runs there. */
+static void
+kill_self(void *hint, const char *const *ids, size_t count)
+{
+    (void)hint, (void)ids, (void)count;
+    (void)kill(getpid(), SIGKILL);
+}
+
+static void
+see_nothing(void *hint, const char *const *ids, size_t count, bool *ret_seen)
+{
+    (void)hint, (void)ids, (void)count, (void)ret_seen;
+}
+
+Test(runner_outages, killed_between_commit_and_ack)
+{
+    runner_fixture_publish_many(3);
+    struct inbox_runner_options options = runner_fixture_options();
+    struct inbox_runner_options deadly = options;
+    deadly.hint = (struct inbox_runner_hint){NULL, see_nothing, kill_self};
+    runner_fixture_run_killed(&deadly);
+    runner_fixture_start(&options);
+    runner_fixture_wait(3);
+    cr_expect_eq(runner_fixture_stop().duplicates, 3);
+    cr_expect_str_eq(runner_fixture_applied(), "m1 m2 m3");
+}
+
+Test(runner_outages, killed_before_the_commit)
+{
+    runner_fixture_publish("m1", "a", "x");
+    runner_fixture_publish("m2", "a", "accident: kill");
+    struct inbox_runner_options options = runner_fixture_options();
+    runner_fixture_accidents(1);
+    runner_fixture_run_killed(&options);
+    runner_fixture_accidents(0);
+    runner_fixture_start(&options);
+    runner_fixture_wait(2);
+    cr_expect_eq(runner_fixture_stop().duplicates, 0);
+    cr_expect_str_eq(runner_fixture_applied(), "m1 m2");
+}
+
+Test(runner_outages, stopping_finishes_the_batch_and_gives_the_rest_back)
+{
+    runner_fixture_publish("m1", "a", "x");
+    runner_fixture_publish("m2", "a", "accident: stop");
+    runner_fixture_publish("m3", "a", "x");
+    runner_fixture_publish("m4", "a", "x");
+    struct inbox_runner_options options = runner_fixture_options();
+    options.batch_max = 3;
+    runner_fixture_accidents(1);
+    runner_fixture_start(&options);
+    (void)runner_fixture_join();
+    cr_expect_str_eq(runner_fixture_applied(), "m1 m2 m3");
+    runner_fixture_expect_left(1);
+}
+
+/* 5 s of work with a heartbeat of 1 s, and more than a socket buffer of messages behind it. */
+Test(runner_outages, slow_work_does_not_lose_the_connection)
+{
+    enum { LARGE = 1 << 20 };
+    char *large = calloc(1, LARGE);
+    memset(large, 'x', LARGE - 1);
+    runner_fixture_publish("m1", "a", "accident: slow");
+    queue_fixture_publish("m2", "a", large, LARGE);
+    queue_fixture_publish("m3", "a", large, LARGE);
+    queue_fixture_publish("m4", "a", large, LARGE);
+    free(large);
+    runner_fixture_accidents(1);
+    struct inbox_runner_options options = runner_fixture_options();
+    options.batch_max = 1;
+    options.prefetch = 4;
+    options.heartbeat_s = 1;
+    runner_fixture_start(&options);
+    runner_fixture_wait(4);
+    const struct inbox_runner_counters result = runner_fixture_stop();
+    cr_expect_eq(result.broker_outages, 0);
+    cr_expect_eq(result.applied, 4);
+    runner_fixture_expect_left(0);
+}
+
+static void
+see_even(void *hint, const char *const *ids, size_t count, bool *ret_seen)
+{
+    (void)hint;
+    for (size_t i = 0; i < count; i++) {
+        ret_seen[i] = (ids[i][1] - '0') % 2 == 0;
+    }
+}
+
+static void
+note_ids(void *hint, const char *const *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        strcat(hint, ids[i]);
+    }
+}
+
+Test(runner_outages, a_hint_saves_the_transaction_and_learns_after_the_commit)
+{
+    char remembered[100] = "";
+    runner_fixture_publish_many(4);
+    struct inbox_runner_options options = runner_fixture_options();
+    options.hint = (struct inbox_runner_hint){remembered, see_even, note_ids};
+    runner_fixture_start(&options);
+    runner_fixture_wait(4);
+    runner_fixture_publish("m6", "a", "x");
+    runner_fixture_wait(5);
+    const struct inbox_runner_counters result = runner_fixture_stop();
+    cr_expect_eq(result.hinted, 3);
+    cr_expect_eq(result.transactions, 1);
+    cr_expect_str_eq(remembered, "m1m3");
+    cr_expect_str_eq(runner_fixture_applied(), "m1 m3");
+    runner_fixture_expect_left(0);
+}
+
+Test(runner_outages, a_missing_queue_is_waited_for)
+{
+    struct inbox_runner_options options = runner_fixture_options();
+    options.queue = "no-such-queue";
+    runner_fixture_start(&options);
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (runner_fixture_counters().broker_outages < 2) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us);
+    }
+    (void)runner_fixture_stop();
+    cr_expect(strstr(runner_fixture_report, "draining") != NULL);
+}
