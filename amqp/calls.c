@@ -151,8 +151,7 @@ declare_queue(struct rabbit *rabbit, uint16_t number, const char *queue, uint8_t
     const size_t size = 2 + 1 + queue_name.size + 1 + 4 + arguments.size;
     const bool fits = queue_name.size <= SHORT_STRING_MAX &&
                       arguments.size < rabbit->frame_max - SHORT_STRING_MAX - 2 * FRAME_OVERHEAD;
-    uint8_t *start =
-        fits ? buffer_reserve(&rabbit->output, FRAME_OVERHEAD + 4 + size) : NULL;
+    uint8_t *start = fits ? buffer_reserve(&rabbit->output, FRAME_OVERHEAD + 4 + size) : NULL;
     if (start == NULL) {
         connection_fail(rabbit, ERROR_CONFIG,
                         "cannot declare a queue: its name or arguments are too long");
@@ -187,9 +186,8 @@ rabbit_queue_bind(struct rabbit *rabbit, uint16_t channel, const char *queue, co
                   const char *routing_key)
 {
     call(rabbit, channel, AMQP_QUEUE_BIND_METHOD,
-         &(amqp_queue_bind_t){.queue = name(queue),
-                              .exchange = name(exchange),
-                              .routing_key = name(routing_key)});
+         &(amqp_queue_bind_t){
+             .queue = name(queue), .exchange = name(exchange), .routing_key = name(routing_key)});
 }
 
 void
@@ -197,9 +195,8 @@ rabbit_queue_unbind(struct rabbit *rabbit, uint16_t channel, const char *queue,
                     const char *exchange, const char *routing_key)
 {
     call(rabbit, channel, AMQP_QUEUE_UNBIND_METHOD,
-         &(amqp_queue_unbind_t){.queue = name(queue),
-                                .exchange = name(exchange),
-                                .routing_key = name(routing_key)});
+         &(amqp_queue_unbind_t){
+             .queue = name(queue), .exchange = name(exchange), .routing_key = name(routing_key)});
 }
 
 void
@@ -221,8 +218,7 @@ rabbit_qos(struct rabbit *rabbit, uint16_t channel, uint16_t prefetch)
 }
 
 void
-rabbit_consume(struct rabbit *rabbit, uint16_t channel, const char *queue,
-               const char *consumer_tag)
+rabbit_consume(struct rabbit *rabbit, uint16_t channel, const char *queue, const char *consumer_tag)
 {
     call(rabbit, channel, AMQP_BASIC_CONSUME_METHOD,
          &(amqp_basic_consume_t){.queue = name(queue), .consumer_tag = name(consumer_tag)});

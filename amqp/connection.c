@@ -12,12 +12,11 @@
 
 #define FRAME_MAX_DEFAULT 131072u
 #define OUTPUT_MAX_DEFAULT ((size_t)192 << 20)
-/* Acknowledgements, answers and heartbeats still find room when publishes have filled the output. */
+/* Acknowledgements, answers and heartbeats still find room when publishes have filled the
+ * output. */
 #define OUTPUT_SLACK ((size_t)1 << 20)
 #define OUTPUT_KEEP ((size_t)1 << 20)
 #define INPUT_KEEP ((size_t)512 << 10)
-/* An owner that feeds and never takes events is stopped here. */
-#define INPUT_MAX ((size_t)64 << 20)
 #define HANDSHAKE_US (30 * CLOCK_S_US)
 #define CLOSE_US (10 * CLOCK_S_US)
 
@@ -52,7 +51,7 @@ rabbit_new(const struct rabbit_options *options)
     if (rabbit == NULL) {
         return NULL;
     }
-    buffer_init(&rabbit->input, INPUT_KEEP, INPUT_MAX);
+    buffer_init(&rabbit->input, INPUT_KEEP, RABBIT_INPUT_MAX);
     for (unsigned i = 0; i <= RABBIT_CHANNEL_MAX; i++) {
         content_init(&rabbit->channels[i].content);
     }
@@ -115,7 +114,8 @@ void
 connection_send(struct rabbit *rabbit, uint16_t channel, uint32_t method, const void *decoded)
 {
     if (!codec_append(&rabbit->output, channel, method, decoded, METHOD_ROOM)) {
-        connection_fail(rabbit, ERROR_CONFIG, "cannot send %s: a name is over 255 bytes, or the output is full",
+        connection_fail(rabbit, ERROR_CONFIG,
+                        "cannot send %s: a name is over 255 bytes, or the output is full",
                         amqp_method_name(method));
     }
 }
@@ -198,8 +198,8 @@ fail_on_nonsense(struct rabbit *rabbit)
     if (rabbit->state != CONNECTION_WAIT_START) {
         connection_fail(rabbit, ERROR_CONNECTION, "the broker sent bytes that are no AMQP frame");
     } else if (size >= 8 && memcmp(front, "AMQP", 4) == 0) {
-        connection_fail(rabbit, ERROR_CONFIG, "the broker wants AMQP %u.%u.%u, not 0.9.1",
-                        front[5], front[6], front[7]);
+        connection_fail(rabbit, ERROR_CONFIG, "the broker wants AMQP %u.%u.%u, not 0.9.1", front[5],
+                        front[6], front[7]);
     } else if (front[0] == 0x15) { /* TLS alert record */
         connection_fail(rabbit, ERROR_CONFIG, "the peer speaks TLS: use amqps://");
     } else {
@@ -220,7 +220,8 @@ give_closed(struct rabbit *rabbit, struct rabbit_event *ret_event)
     return true;
 }
 
-/* One frame from the input; false if there is no whole one. Sets *ret_made if it became an event. */
+/* One frame from the input; false if there is no whole one. Sets *ret_made if it became an
+ * event. */
 static bool
 take_frame(struct rabbit *rabbit, struct rabbit_event *ret_event, bool *ret_made)
 {
@@ -325,8 +326,8 @@ rabbit_deadline_us(const struct rabbit *rabbit)
     if (heartbeats(rabbit)) {
         const uint64_t missed = missed_us(rabbit);
         deadline_us = missed < deadline_us ? missed : deadline_us;
-        deadline_us = rabbit->heartbeat_send_us < deadline_us ? rabbit->heartbeat_send_us
-                                                              : deadline_us;
+        deadline_us =
+            rabbit->heartbeat_send_us < deadline_us ? rabbit->heartbeat_send_us : deadline_us;
     }
     return deadline_us;
 }

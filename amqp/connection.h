@@ -52,8 +52,8 @@ enum rabbit_event_type {
     RABBIT_DONE,      /* channel: answer to a declare, bind, delete, purge or qos; see
                          rabbit_declared_count */
     RABBIT_CLOSED,    /* error: the connection is over (refused, closed by the broker, heartbeat
-                         missed, bytes that    make no sense, or our own rabbit_close answered: error.text
-                         is then "closed"). Last event. */
+                         missed, bytes that make no sense, or our own rabbit_close answered:
+                         error.text is then "closed"). Last event. */
 };
 
 /* What a publish sends and what a return or a delivery brings. Spans are the owner's for a publish

@@ -9,6 +9,9 @@
 #include "amqp/content.h"
 #include "amqp/frame.h"
 
+/* An owner that feeds more than this and never takes events is stopped. */
+#define RABBIT_INPUT_MAX ((size_t)512 << 20)
+
 /* In order: a later state has seen the earlier ones. */
 enum connection_state {
     CONNECTION_NEW,

@@ -103,8 +103,8 @@ short_if(struct reader *reader, uint16_t flags, uint16_t flag)
     return (flags & flag) != 0 ? read_short_string(reader) : (struct span){0};
 }
 
-/* By hand, because the headers are wanted as the bytes they are, and a table inside a table inside a table … is not to
- * be followed by recursion on the peer's word. */
+/* By hand, because the headers are wanted as the bytes they are, and a table inside a table
+ * inside a table … is not to be followed by recursion on the peer's word. */
 static void
 read_properties(struct reader *reader, struct rabbit_message *message)
 {

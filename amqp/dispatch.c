@@ -15,7 +15,8 @@ fail_method(struct rabbit *rabbit, uint16_t channel, uint32_t method)
     return false;
 }
 
-/* basic.ack and basic.nack are the most frequent of all that comes in: read here, without rabbitmq-c. */
+/* basic.ack and basic.nack are the most frequent of all that comes in: read here, without
+ * rabbitmq-c. */
 static bool
 on_confirm(struct rabbit *rabbit, uint16_t number, uint32_t method, struct span arguments,
            struct rabbit_event *event)
@@ -77,8 +78,7 @@ on_opening_channel(struct rabbit *rabbit, uint16_t number, uint32_t method,
                    struct rabbit_event *event)
 {
     struct channel *channel = &rabbit->channels[number];
-    const bool opened =
-        channel->state == CHANNEL_OPENING && method == AMQP_CHANNEL_OPEN_OK_METHOD;
+    const bool opened = channel->state == CHANNEL_OPENING && method == AMQP_CHANNEL_OPEN_OK_METHOD;
     const bool selected =
         channel->state == CHANNEL_SELECTING && method == AMQP_CONFIRM_SELECT_OK_METHOD;
     if (!opened && !selected) {
@@ -150,8 +150,7 @@ on_answer(struct rabbit *rabbit, uint16_t number, uint32_t method, struct span a
 
 /* The broker ends a consumer, say because its queue was deleted. */
 static bool
-on_cancel(struct rabbit *rabbit, uint16_t number, struct span arguments,
-          struct rabbit_event *event)
+on_cancel(struct rabbit *rabbit, uint16_t number, struct span arguments, struct rabbit_event *event)
 {
     const amqp_basic_cancel_t *cancel =
         connection_decode(rabbit, AMQP_BASIC_CANCEL_METHOD, arguments);

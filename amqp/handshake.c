@@ -70,14 +70,14 @@ table_entry(const char *key, amqp_table_t table)
     };
 }
 
-/* What we understand. Without connection.blocked and consumer_cancel_notify here the broker stays silent about both;
- * amqp_login() leaves them out. */
+/* What we understand. Without connection.blocked and consumer_cancel_notify here the broker
+ * stays silent about both; amqp_login() leaves them out. */
 static int
 client_capabilities(amqp_table_entry_t *entries)
 {
     static const char *const names[] = {
-        "publisher_confirms",  "basic.nack",
-        "connection.blocked",  "consumer_cancel_notify",
+        "publisher_confirms",         "basic.nack",
+        "connection.blocked",         "consumer_cancel_notify",
         "exchange_exchange_bindings", "authentication_failure_close",
     };
     const int count = (int)(sizeof(names) / sizeof(names[0]));
@@ -204,7 +204,8 @@ on_open_ok(struct rabbit *rabbit)
     rabbit->heartbeat_send_us = rabbit->now_us + rabbit->heartbeat_s * CLOCK_S_US / 2;
 }
 
-/* Would an operator have to act? A limit on connections passes, as does anything once we were in. */
+/* Would an operator have to act? A limit on connections passes, as does anything once we were
+ * in. */
 static enum error_class
 class_of_close(const struct rabbit *rabbit, uint16_t code, const char *text)
 {
@@ -243,8 +244,7 @@ closed_by_peer(struct rabbit *rabbit, struct span arguments)
     char text[TEXT_MAX];
     readable(close->reply_text, text);
     const uint16_t code = close->reply_code;
-    connection_send(rabbit, 0, AMQP_CONNECTION_CLOSE_OK_METHOD,
-                    &(amqp_connection_close_ok_t){0});
+    connection_send(rabbit, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &(amqp_connection_close_ok_t){0});
     if (rabbit->state == CONNECTION_CLOSING) {
         connection_fail(rabbit, ERROR_CONNECTION, "closed");
     } else if (shows_password(rabbit, text)) {

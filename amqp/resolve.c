@@ -43,8 +43,7 @@ look_up(struct resolve *resolve, int flags)
         .ai_socktype = SOCK_STREAM,
         .ai_flags = flags | AI_NUMERICSERV,
     };
-    resolve->result =
-        getaddrinfo(resolve->name, resolve->service, &hints, &resolve->addresses);
+    resolve->result = getaddrinfo(resolve->name, resolve->service, &hints, &resolve->addresses);
     resolve->result_errno = errno;
 }
 

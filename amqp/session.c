@@ -108,8 +108,11 @@ session_new(const struct session_options *options, struct error *reterr)
     }
     session->connect_timeout_us = timeout_of(options);
     session->unread_max = options->unread_max > 0 ? options->unread_max : UNREAD_MAX;
-    session->heartbeat_s = options->endpoint->heartbeat_set ? options->endpoint->heartbeat_s
-                                                            : options->heartbeat_s;
+    if (session->unread_max > RABBIT_INPUT_MAX - READ_MAX) {
+        session->unread_max = RABBIT_INPUT_MAX - READ_MAX;
+    }
+    session->heartbeat_s =
+        options->endpoint->heartbeat_set ? options->endpoint->heartbeat_s : options->heartbeat_s;
     if (!copy_endpoint(&session->endpoint, options->endpoint) ||
         !copy_password(session, options->password) ||
         !copy_text(&session->name, options->connection_name)) {
@@ -358,7 +361,8 @@ read_input(struct session *session)
     session->read_more = transport_pending(session->transport);
 }
 
-/* The socket takes no more. What the broker said before it hung up, maybe why, is still there to read. */
+/* The socket takes no more. What the broker said before it hung up, maybe why, is still there to
+ * read. */
 static void
 write_failed(struct session *session)
 {
@@ -380,8 +384,7 @@ session_flush(struct session *session, uint64_t now_us)
     const struct buffer *output = rabbit_output(session->rabbit);
     while (buffer_size(output) > 0) {
         const size_t size = buffer_size(output);
-        const ssize_t written =
-            transport_write(session->transport, buffer_front(output), size);
+        const ssize_t written = transport_write(session->transport, buffer_front(output), size);
         if (written < 0) {
             write_failed(session);
             return;

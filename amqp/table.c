@@ -16,8 +16,8 @@ inside_array(const struct table_writer *writer)
     return writer->depth > 0 && writer->array[writer->depth - 1];
 }
 
-/* Name and type letter, with room for `size` bytes of value after them; NULL if they do not fit. The caller writes the
- * value at the place returned and commits up to its end. */
+/* Name and type letter, with room for `size` bytes of value after them; NULL if they do not fit.
+ * The caller writes the value at the place returned and commits up to its end. */
 static uint8_t *
 begin_field(struct table_writer *writer, struct span name, char type, size_t size)
 {
@@ -172,7 +172,8 @@ read_decimal(struct reader *reader)
     return number;
 }
 
-/* RabbitMQ's letters: https://www.rabbitmq.com/amqp-0-9-1-errata, section 3; 'L' and 'U' as older clients write them. */
+/* RabbitMQ's letters: https://www.rabbitmq.com/amqp-0-9-1-errata, section 3; 'L' and 'U' as
+ * older clients write them. */
 static void
 read_value(struct reader *reader, struct table_field *field)
 {

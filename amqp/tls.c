@@ -88,7 +88,8 @@ load_authorities(SSL_CTX *ssl, const char *file, struct error *reterr)
 {
     if (file == NULL) {
         return SSL_CTX_set_default_verify_paths(ssl) == 1 ||
-               error_set(reterr, ERROR_CONFIG, "cannot use the system's certificates: %s", reason());
+               error_set(reterr, ERROR_CONFIG, "cannot use the system's certificates: %s",
+                         reason());
     }
     return SSL_CTX_load_verify_file(ssl, file) == 1 ||
            error_set(reterr, ERROR_CONFIG, "cacertfile %s: %s", file, reason());
@@ -125,7 +126,8 @@ configure(SSL_CTX *ssl, const struct amqp_endpoint *endpoint, struct error *rete
 {
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    /* RabbitMQ ends a connection by closing the socket; AMQP has its own good-bye, so nothing can be cut off unseen. */
+    /* RabbitMQ ends a connection by closing the socket; AMQP has its own good-bye, so nothing
+     * can be cut off unseen. */
     SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_default_passwd_cb(ssl, no_pass_phrase);
     SSL_CTX_set_verify(ssl, endpoint->tls_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
@@ -297,8 +299,7 @@ tls_read(struct tls *tls, void *data, size_t size, size_t *ret_read, struct erro
 }
 
 enum tls_result
-tls_write(struct tls *tls, const void *data, size_t size, size_t *ret_written,
-          struct error *reterr)
+tls_write(struct tls *tls, const void *data, size_t size, size_t *ret_written, struct error *reterr)
 {
     ERR_clear_error();
     errno = 0;

@@ -89,8 +89,9 @@ set_option(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-/* No TCP_USER_TIMEOUT: it also ends connections whose peer is alive and keeps its window shut (tcp(7); tried on 6.x), and
- * that is exactly what RabbitMQ does to publishers while it has a resource alarm. */
+/* No TCP_USER_TIMEOUT: it also ends connections whose peer is alive and keeps its window shut
+ * (tcp(7); tried on 6.x), and that is exactly what RabbitMQ does to publishers while it has a
+ * resource alarm. */
 static void
 set_options(int fd)
 {
@@ -260,8 +261,7 @@ transport_fd(const struct transport *transport)
     if (transport->state == TRANSPORT_FAILED) {
         return -1;
     }
-    return transport->state == TRANSPORT_RESOLVING ? resolve_fd(transport->resolve)
-                                                   : transport->fd;
+    return transport->state == TRANSPORT_RESOLVING ? resolve_fd(transport->resolve) : transport->fd;
 }
 
 short

@@ -10,7 +10,8 @@
 #define PORT_TLS 5671
 #define NAME_MAX_BYTES 64 /* longer than any query name there is */
 
-/* A piece of the URI's text. Nothing of it is ever quoted in an error before it is certain that it is no password. */
+/* A piece of the URI's text. Nothing of it is ever quoted in an error before it is certain that
+ * it is no password. */
 struct piece {
     const char *at;
     size_t size;
@@ -317,8 +318,9 @@ unknown_name(struct piece name, struct error *reterr)
             nearest = query_names[i].name;
         }
     }
-    return error_set(reterr, ERROR_CONFIG, "broker URI: unknown query name '%.*s', did you mean '%s'?",
-                     (int)name.size, name.at, nearest);
+    return error_set(reterr, ERROR_CONFIG,
+                     "broker URI: unknown query name '%.*s', did you mean '%s'?", (int)name.size,
+                     name.at, nearest);
 }
 
 static bool
@@ -359,7 +361,8 @@ parse_query(struct piece query, struct amqp_endpoint *endpoint, struct error *re
     return true;
 }
 
-/* RabbitMQ's rule makes the vhost of "amqp://host/" the empty one, which nobody has; who writes it means "/". */
+/* RabbitMQ's rule makes the vhost of "amqp://host/" the empty one, which nobody has; who writes
+ * it means "/". */
 static bool
 parse_vhost(struct piece path, struct amqp_endpoint *endpoint, struct error *reterr)
 {
@@ -407,7 +410,8 @@ parse(struct piece rest, struct amqp_endpoint *endpoint, struct error *reterr)
         return false;
     }
     const struct piece authority = cut_authority(&rest);
-    /* Most likely a password with '/' or '?' in it: refused, lest its end be shown as a host or a query name. */
+    /* Most likely a password with '/' or '?' in it: refused, lest its end be shown as a host or
+     * a query name. */
     if (memchr(rest.at, '@', rest.size) != NULL) {
         return fail(reterr, "an '@' after the host; in user, password, vhost and values "
                             "write / as %2f, ? as %3f, @ as %40");

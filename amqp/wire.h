@@ -42,11 +42,27 @@ put_u64(uint8_t *at, uint64_t value)
     return at + sizeof(value);
 }
 
+/* The fields of a message are short, and a call of memcpy for each was half of the encoder's
+ * time: up to 32 bytes go as two pieces of fixed size that may overlap. */
 static inline uint8_t *
 put_bytes(uint8_t *at, const void *data, size_t size)
 {
-    if (size > 0) {
-        memcpy(at, data, size);
+    const uint8_t *from = data;
+    if (size > 32) {
+        memcpy(at, from, size);
+    } else if (size >= 16) {
+        memcpy(at, from, 16);
+        memcpy(at + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(at, from, 8);
+        memcpy(at + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(at, from, 4);
+        memcpy(at + size - 4, from + size - 4, 4);
+    } else {
+        for (size_t i = 0; i < size; i++) {
+            at[i] = from[i];
+        }
     }
     return at + size;
 }

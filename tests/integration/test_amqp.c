@@ -1,4 +1,5 @@
-/* amqp/ against a real RabbitMQ. The broker comes from tests/services/services; see `services DIR env`. */
+/* amqp/ against a real RabbitMQ. The broker comes from tests/services/services; see `services
+ * DIR env`. */
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@ static const char *
 env(const char *name)
 {
     const char *value = getenv(name);
-    cr_assert_not_null(value, "%s is not set: eval \"$(tests/services/services DIR env)\" first", name);
+    cr_assert_not_null(value, "%s is not set: eval \"$(tests/services/services DIR env)\" first",
+                       name);
     return value;
 }
 
@@ -235,8 +237,8 @@ Test(amqp, exchanges_queues_and_bindings, .timeout = 60)
     open_channel(session, 1, true);
     buffer_init(&arguments, 64, 1024);
     table_writer_init(&writer, &arguments);
-    cr_assert(table_put_string(&writer, (struct span){"x-queue-type", 12},
-                               (struct span){"quorum", 6}));
+    cr_assert(
+        table_put_string(&writer, (struct span){"x-queue-type", 12}, (struct span){"quorum", 6}));
     rabbit_queue_declare(rabbit, 1, "test-amqp-quorum", true,
                          (struct span){buffer_front(&arguments), buffer_size(&arguments)});
     buffer_done(&arguments);
@@ -273,8 +275,8 @@ Test(amqp, payloads_of_all_sizes_arrive_as_they_left, .timeout = 120)
     struct session *session = open_session(env("OUTBOX_TEST_AMQP_URI"), "sizes");
     struct rabbit *rabbit = session_rabbit(session);
     const size_t room = rabbit_frame_max(rabbit) - 8;
-    const size_t sizes[] = {0,        1,        room - 1, room, room + 1, 2 * room - 1,
-                            2 * room, 2 * room + 1, 16u << 20};
+    const size_t sizes[] = {
+        0, 1, room - 1, room, room + 1, 2 * room - 1, 2 * room, 2 * room + 1, 16u << 20};
     const size_t count = sizeof(sizes) / sizeof(sizes[0]);
     open_channel(session, 1, true);
     const char *queue = fresh_queue(session);
@@ -332,7 +334,7 @@ Test(amqp, the_broker_cancels_when_the_queue_goes, .timeout = 60)
     close_session(session);
 }
 
-/* ---- refusals ----------------------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static struct error
 refused(const char *uri)
@@ -376,12 +378,11 @@ Test(amqp, plain_bytes_to_the_tls_port_are_said, .timeout = 60)
     cr_assert_not_null(strstr(error.text, "amqps://"), "%s", error.text);
 }
 
-/* ---- TLS ---------------------------------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 Test(amqp, tls_carries_messages, .timeout = 120)
 {
-    struct session *session =
-        open_session(tls_uri_of(env("OUTBOX_TEST_AMQP_CA"), ""), "over tls");
+    struct session *session = open_session(tls_uri_of(env("OUTBOX_TEST_AMQP_CA"), ""), "over tls");
     open_channel(session, 1, true);
     const char *queue = fresh_queue(session);
     publish_and_confirm(session, queue, 10000);
@@ -400,6 +401,8 @@ Test(amqp, tls_carries_messages, .timeout = 120)
     }
     cr_assert_eq(last, 4u << 20);
     rabbit_ack(session_rabbit(session), 2, event.tag, true);
+    rabbit_cancel(session_rabbit(session), 2, "over tls");
+    expect(session, RABBIT_CANCELLED);
     delete_queue(session, queue, 0);
     close_session(session);
 }
@@ -414,16 +417,16 @@ Test(amqp, tls_refuses_a_certificate_of_others, .timeout = 60)
 
 Test(amqp, tls_refuses_another_host_name, .timeout = 60)
 {
-    const struct error error = refused(
-        tls_uri_of(env("OUTBOX_TEST_AMQP_CA"), "&server_name_indication=wrong.example"));
+    const struct error error =
+        refused(tls_uri_of(env("OUTBOX_TEST_AMQP_CA"), "&server_name_indication=wrong.example"));
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(strstr(error.text, "hostname mismatch"), "%s", error.text);
 }
 
 Test(amqp, tls_without_verification_takes_anything, .timeout = 60)
 {
-    close_session(open_session(
-        tls_uri_of(env("OUTBOX_TEST_AMQP_CERT"), "&verify=verify_none"), "unverified"));
+    close_session(open_session(tls_uri_of(env("OUTBOX_TEST_AMQP_CERT"), "&verify=verify_none"),
+                               "unverified"));
 }
 
 Test(amqp, a_client_certificate_logs_in, .timeout = 60)
@@ -434,7 +437,7 @@ Test(amqp, a_client_certificate_logs_in, .timeout = 60)
     close_session(open_session(tls_uri_of(env("OUTBOX_TEST_AMQP_CA"), rest), "external"));
 }
 
-/* ---- the life of a connection ------------------------------------------------------------------------------------- */
+/* ---- the life of a connection ---------------------------------------------------------------- */
 
 Test(amqp, the_second_host_is_used_when_the_first_is_dead, .timeout = 60)
 {

@@ -134,7 +134,10 @@ Test(connection, handshake_says_who_we_are_and_what_we_understand)
     feed(rabbit, SECOND);
     nothing(rabbit);
     cr_assert(says(rabbit, "\0relay\0s3cret", 13));
-    cr_assert(says(rabbit, "\x12" "connection.blockedt\x01", 21));
+    cr_assert(says(rabbit,
+                   "\x12"
+                   "connection.blockedt\x01",
+                   21));
     cr_assert(says(rabbit, "publisher_confirmst\x01", 20));
     cr_assert(says(rabbit, "consumer_cancel_notifyt\x01", 24));
     cr_assert(says(rabbit, "relay of orders", 15));
@@ -535,7 +538,7 @@ Test(connection, a_message_that_can_never_go_is_told_from_one_that_cannot_go_now
     rabbit_free(rabbit);
 }
 
-/* ---- whatever the peer sends -------------------------------------------------------------------------------------- */
+/* ---- whatever the peer sends ----------------------------------------------------------------- */
 
 /* All that a broker may say in one life, channels 1 (confirms) and 2 open when it comes. */
 static size_t
@@ -578,11 +581,11 @@ take_all(struct rabbit *rabbit, char *story, size_t story_size)
     size_t count = 0;
     while (rabbit_next(rabbit, &event)) {
         const size_t used = strlen(story);
-        (void)snprintf(story + used, story_size - used, "%d %u %u %llu %d %.*s %zu %s\n", event.type,
-                       event.channel, event.code, (unsigned long long)event.tag, event.multiple,
-                       (int)event.text.size, event.text.size > 0 ? (const char *)event.text.data : "",
-                       event.message.body.size,
-                       event.type == RABBIT_CLOSED ? event.error.text : "");
+        (void)snprintf(
+            story + used, story_size - used, "%d %u %u %llu %d %.*s %zu %s\n", event.type,
+            event.channel, event.code, (unsigned long long)event.tag, event.multiple,
+            (int)event.text.size, event.text.size > 0 ? (const char *)event.text.data : "",
+            event.message.body.size, event.type == RABBIT_CLOSED ? event.error.text : "");
         cr_assert_lt(++count, 1000, "events without end");
     }
     return count;
@@ -707,7 +710,7 @@ Test(connection, an_owner_that_never_takes_events_is_stopped)
 {
     struct rabbit *rabbit = open_rabbit(10);
     static char block[1 << 20];
-    for (int i = 0; i < 70; i++) {
+    for (int i = 0; i < 520; i++) {
         rabbit_feed(rabbit, block, sizeof(block), SECOND);
     }
     closed(rabbit, ERROR_CONNECTION, "no room");

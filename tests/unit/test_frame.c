@@ -8,7 +8,8 @@
 #define FRAME_MAX 4096u
 #define ROOM (FRAME_MAX - FRAME_OVERHEAD)
 
-/* Encodes and checks every frame; returns the number of body frames, the body put together in `body`. */
+/* Encodes and checks every frame; returns the number of body frames, the body put together in
+ * `body`. */
 static size_t
 encode(const struct rabbit_message *message, uint8_t *body, size_t *ret_body_size)
 {
@@ -22,7 +23,9 @@ encode(const struct rabbit_message *message, uint8_t *body, size_t *ret_body_siz
     while (at < size) {
         cr_assert_eq(frame_read(bytes + at, size - at, FRAME_MAX, &frame), FRAME_COMPLETE);
         cr_assert_eq(frame.channel, 5);
-        cr_assert_eq(frame.type, count == 0 ? FRAME_METHOD : count == 1 ? FRAME_HEADER : FRAME_BODY);
+        cr_assert_eq(frame.type, count == 0   ? FRAME_METHOD
+                                 : count == 1 ? FRAME_HEADER
+                                              : FRAME_BODY);
         if (frame.type == FRAME_BODY) {
             cr_assert_gt(frame.payload.size, 0);
             memcpy(body + *ret_body_size, frame.payload.data, frame.payload.size);
@@ -60,9 +63,12 @@ Test(frame, bodies_are_split_at_what_a_frame_takes)
 Test(frame, a_publish_is_these_bytes)
 {
     static const uint8_t expected[] =
-        "\x01\0\x01\0\0\0\x0c\0\x3c\0\x28\0\0\x01" "e\x02rk\x01\xce"
+        "\x01\0\x01\0\0\0\x0c\0\x3c\0\x28\0\0\x01"
+        "e\x02rk\x01\xce"
         "\x02\0\x01\0\0\0\x2e\0\x3c\0\0\0\0\0\0\0\0\0\x02\xb0\xe8"
-        "\x02" "ct\0\0\0\x04\x01nt\x01\x02\x02id\0\0\0\0\x65\x53\xf1\0\x04type\x03" "app\xce"
+        "\x02"
+        "ct\0\0\0\x04\x01nt\x01\x02\x02id\0\0\0\0\x65\x53\xf1\0\x04type\x03"
+        "app\xce"
         "\x03\0\x01\0\0\0\x02hi\xce";
     const struct rabbit_message message = {
         .exchange = {"e", 1},

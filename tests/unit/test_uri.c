@@ -66,8 +66,12 @@ Test(uri, everything)
 
 Test(uri, the_default_vhost_has_many_spellings)
 {
-    static const char *const texts[] = {"amqp://h", "amqp://h/", "amqp://h/%2f", "amqp://h/%2F",
-                                        "amqp://h/?heartbeat=1", "amqp://h?heartbeat=1"};
+    static const char *const texts[] = {"amqp://h",
+                                        "amqp://h/",
+                                        "amqp://h/%2f",
+                                        "amqp://h/%2F",
+                                        "amqp://h/?heartbeat=1",
+                                        "amqp://h?heartbeat=1"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct amqp_endpoint endpoint = parse(texts[i]);
         cr_assert_str_eq(endpoint.vhost, "/");
