@@ -1,0 +1,446 @@
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "relay/config.h"
+
+#define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
+#define SOURCE "source \"orders\" { kind = postgres dsn = \"dbname=shop\" broker = main }\n"
+
+static char directory[] = "/tmp/test_config.XXXXXX";
+static char problems[8000];
+
+static void
+enter_directory(void)
+{
+    cr_assert_not_null(mkdtemp(directory));
+    cr_assert_eq(chdir(directory), 0);
+}
+
+static void
+leave_directory(void)
+{
+    cr_assert_eq(chdir("/"), 0);
+    char command[64];
+    (void)snprintf(command, sizeof(command), "rm -r %s", directory); /* fits */
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(config, .init = enter_directory, .fini = leave_directory);
+
+static void
+write_file(const char *path, const char *text, mode_t mode)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    cr_assert_eq(fchmod(fd, mode), 0);
+    cr_assert_eq(close(fd), 0);
+}
+
+static void
+collect(void *context, const char *problem)
+{
+    char *const all = context;
+    const size_t length = strlen(all);
+    (void)snprintf(all + length, sizeof(problems) - length, "%s\n",
+                   problem); /* compared as a whole */
+}
+
+static struct config *
+load(const char *text)
+{
+    write_file("relay.conf", text, 0600);
+    problems[0] = '\0';
+    return config_load("relay.conf", collect, problems);
+}
+
+static struct config *
+load_good(const char *text)
+{
+    struct config *const config = load(text);
+    cr_assert_not_null(config, "%s", problems);
+    cr_assert_str_empty(problems);
+    return config;
+}
+
+/* The file is refused with exactly these lines. */
+static void
+expect_problems(const char *text, const char *expected)
+{
+    struct config *const config = load(text);
+    cr_assert_null(config, "accepted:\n%s", text);
+    cr_assert_str_eq(problems, expected, "of:\n%s\nexpected:\n%s\ngot:\n%s", text, expected,
+                     problems);
+}
+
+/* As expect_problems, behind a good broker in line 1 and a good source in line 2. */
+static void
+expect_more_problems(const char *text, const char *expected)
+{
+    char whole[2000];
+    (void)snprintf(whole, sizeof(whole), BROKER SOURCE "%s", text); /* fits */
+    expect_problems(whole, expected);
+}
+
+Test(config, defaults)
+{
+    struct config *const config = load_good(BROKER SOURCE);
+    cr_assert_eq(config->log_format, LOG_FORMAT_LOGFMT);
+    cr_assert_eq(config->log_level, LOG_INFO);
+    cr_assert_eq(config->shutdown_timeout_us, 30000000);
+    cr_assert_eq(config->warnings.count, 0);
+    cr_assert_eq(config->broker_count, 1);
+    const struct broker_config *const broker = &config->brokers[0];
+    cr_assert_str_eq(broker->name, "main");
+    cr_assert_str_eq(broker->endpoint.hosts[0].name, "rabbit");
+    cr_assert_null(broker->password);
+    cr_assert_eq(broker->heartbeat_s, 30);
+    cr_assert_eq(broker->confirm_timeout_us, 30000000);
+    cr_assert_eq(broker->reconnect_initial_us, 200000);
+    cr_assert_eq(broker->reconnect_max_us, 30000000);
+    cr_assert_eq(config->source_count, 1);
+    const struct source_config *const source = &config->sources[0];
+    cr_assert_str_eq(source->name, "orders");
+    cr_assert_eq(source->kind, SOURCE_KIND_POSTGRES);
+    cr_assert_eq(source->mode, SOURCE_MODE_POLL);
+    cr_assert_eq(source->broker, broker);
+    cr_assert_str_eq(source->dsn, "dbname=shop");
+    cr_assert_str_eq(source->exchange, "");
+    cr_assert_eq(source->publishers, 1);
+    cr_assert_eq(source->batch_rows, 1000);
+    cr_assert_eq(source->batch_bytes, 4194304);
+    cr_assert_eq(source->takeover_us, 15000000);
+    config_free(config);
+}
+
+Test(config, everything_given)
+{
+    write_file("broker.password", "pass of the broker\n", 0600);
+    write_file("db.password", "pass of the database\r\n", 0600);
+    struct config *const config = load_good(
+        "log_format = json\n"
+        "log_level = \"debug\"\n"
+        "shutdown_timeout = 0\n"
+        "broker \"main\" {\n"
+        "  uri = 'amqps://relay@a,b:5673/shop'  password_file = broker.password\n"
+        "  heartbeat = 10s confirm_timeout = 1m reconnect_initial = 10ms reconnect_max = 100ms\n"
+        "}\n"
+        "source orders { # the name needs no quotes\n"
+        "  kind = \"postgres\" mode = \"poll\" dsn = \"postgresql://relay@db/shop\"\n"
+        "  password_file = \"db.password\" broker = \"main\" exchange = \"orders\"\n"
+        "  publishers = 4 batch_rows = 1 batch_bytes = 64KiB window_messages = 2\n"
+        "  window_bytes = 1GiB poll_interval_max = 250ms sweep_interval = 5m takeover = 2s\n"
+        "  retry_initial = 1s retry_max = 1d paused_max = 7\n"
+        "}\n");
+    cr_assert_eq(config->log_format, LOG_FORMAT_JSON);
+    cr_assert_eq(config->log_level, LOG_DEBUG);
+    cr_assert_eq(config->shutdown_timeout_us, 0);
+    const struct broker_config *const broker = &config->brokers[0];
+    cr_assert_eq(broker->endpoint.host_count, 2);
+    cr_assert_str_eq(broker->password, "pass of the broker");
+    cr_assert_eq(broker->heartbeat_s, 10);
+    cr_assert_eq(broker->reconnect_max_us, 100000);
+    const struct source_config *const source = &config->sources[0];
+    cr_assert_str_eq(source->password, "pass of the database");
+    cr_assert_str_eq(source->exchange, "orders");
+    cr_assert_eq(source->publishers, 4);
+    cr_assert_eq(source->batch_bytes, 65536);
+    cr_assert_eq(source->window_messages, 2);
+    cr_assert_eq(source->window_bytes, 1073741824);
+    cr_assert_eq(source->poll_interval_max_us, 250000);
+    cr_assert_eq(source->sweep_interval_us, 300000000);
+    cr_assert_eq(source->retry_max_us, 86400000000);
+    cr_assert_eq(source->paused_max, 7);
+    config_free(config);
+}
+
+Test(config, all_at_once_in_the_order_of_the_lines)
+{
+    expect_problems(
+        "# first line\n"
+        "/* second\n"
+        "   third */\n"
+        "log_formt = json\n"
+        "shutdown_timeout = 30\n"
+        "broker \"main\" {\n"
+        "    uri = \"amqp://guest:hunter2@127.0.0.1:99999/\"\n"
+        "    exchange = \"x\"\n"
+        "}\n"
+        "source \"orders\" {\n"
+        "    kind = oracle\n"
+        "    broker = \"man\"\n"
+        "    exchage = \"orders\"\n"
+        "    batch_rows = 0\n"
+        "}\n",
+        "relay.conf:4: unknown key \"log_formt\"; did you mean \"log_format\"?\n"
+        "relay.conf:5: shutdown_timeout = 30: expected 0 to 1h, with a unit: us, ms, s, m, "
+        "h or d\n"
+        "relay.conf:7: broker \"main\": uri: broker URI: a port must be a number from 1 to "
+        "65535\n"
+        "relay.conf:8: broker \"main\": unknown key \"exchange\"; it belongs in a source "
+        "section\n"
+        "relay.conf:10: source \"orders\": dsn is missing\n"
+        "relay.conf:11: source \"orders\": kind = oracle: expected \"postgres\"\n"
+        "relay.conf:12: source \"orders\": there is no broker \"man\"; did you mean "
+        "\"main\"?\n"
+        "relay.conf:13: source \"orders\": unknown key \"exchage\"; did you mean "
+        "\"exchange\"?\n"
+        "relay.conf:14: source \"orders\": batch_rows = 0: expected 1 to 10000\n");
+}
+
+Test(config, unknown_names)
+{
+    expect_more_problems("colour = red\n", "relay.conf:3: unknown key \"colour\"\n");
+    expect_more_problems("dsn = x\n",
+                         "relay.conf:3: unknown key \"dsn\"; it belongs in a source section\n");
+    expect_more_problems("sorce \"b\" { dsn = { a } b { c = d } }\nlog_levl = info\n",
+                         "relay.conf:3: unknown section \"sorce\"; did you mean \"source\"?\n"
+                         "relay.conf:4: unknown key \"log_levl\"; did you mean \"log_level\"?\n");
+    expect_more_problems("queue { }\n", "relay.conf:3: unknown section \"queue\"\n");
+    expect_problems(
+        BROKER "source \"a\" { kind = postgres dsn = \"dbname=a\" broker = main\n"
+               "  log_level = info }\n",
+        "relay.conf:3: source \"a\": unknown key \"log_level\"; it belongs outside of the "
+        "sections\n");
+}
+
+Test(config, values_that_do_not_fit)
+{
+    static const struct {
+        const char *line;
+        const char *problem;
+    } cases[] = {
+        {"batch_rows = many", "batch_rows = many: expected 1 to 10000"},
+        {"batch_rows = -1", "batch_rows = -1: expected 1 to 10000"},
+        {"batch_rows = \"\"", "batch_rows = \"\": expected 1 to 10000"},
+        {"batch_rows = 10001", "batch_rows = 10001: expected 1 to 10000"},
+        {"publishers = 5", "publishers = 5: expected 1 to 4"},
+        {"window_bytes = 2GiB", "window_bytes = 2GiB: expected 1MiB to 1GiB"},
+        {"window_bytes = 64MB", "window_bytes = 64MB: expected 1MiB to 1GiB"},
+        {"takeover = 1s", "takeover = 1s: expected 2s to 10m"},
+        {"takeover = 15", "takeover = 15: expected 2s to 10m, with a unit: us, ms, s, m, h or d"},
+        {"mode = tail", "mode = tail: expected \"poll\""},
+        {"exchange = a exchange = b", "exchange is given twice, first in line 2"},
+        {"retry_initial = 1m retry_max = 1s", "retry_initial = 1m is longer than retry_max = 1s"},
+        {"retry_max = 500ms", "retry_initial = 1s is longer than retry_max = 500ms"},
+        {"batch_rows = \"1\n2\"", "batch_rows = 1?2: expected 1 to 10000"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[500];
+        char expected[500];
+        const unsigned line = strchr(cases[i].line, '\n') == NULL ? 2 : 3;
+        (void)snprintf(text, sizeof(text),
+                       BROKER
+                       "source \"a\" { kind = postgres dsn = \"dbname=a\" broker = main %s }\n",
+                       cases[i].line); /* fits */
+        (void)snprintf(expected, sizeof(expected), "relay.conf:%u: source \"a\": %s\n", line,
+                       cases[i].problem); /* fits */
+        expect_problems(text, expected);
+    }
+    expect_more_problems("log_level = loud\n",
+                         "relay.conf:3: log_level = loud: expected \"error\", "
+                         "\"warning\", \"info\" or \"debug\"\n");
+    expect_problems("broker b { uri = \"amqp://h\" heartbeat = 1500ms }\n"
+                    "source a { kind = postgres dsn = \"dbname=a\" broker = b }\n",
+                    "relay.conf:1: broker \"b\": heartbeat = 1500ms: expected whole seconds, 1s to "
+                    "10m\n");
+}
+
+Test(config, sections_that_clash)
+{
+    expect_problems(BROKER BROKER SOURCE,
+                    "relay.conf:2: broker \"main\": there is one of this name in line 1 already\n");
+    expect_more_problems(
+        "source \"orders\" { kind = postgres dsn = \"dbname=b\" broker = main batch_rows = x }\n",
+        "relay.conf:3: source \"orders\": there is one of this name in line 2 already\n"
+        "relay.conf:3: source \"orders\": batch_rows = x: expected 1 to 10000\n");
+    expect_more_problems(
+        "source \"b\" { kind = postgres dsn = \"user=other dbname=shop\" broker = main }\n",
+        "relay.conf:3: source \"b\": dsn leads to the same outbox as that of source \"orders\" in "
+        "line 2\n");
+}
+
+Test(config, one_database_may_have_two_outboxes_in_two_schemas)
+{
+    config_free(load_good(BROKER SOURCE
+                          "source \"b\" { kind = postgres broker = main\n"
+                          "  dsn = \"dbname=shop options='-c search_path=other'\" }\n"));
+}
+
+Test(config, what_is_missing)
+{
+    expect_problems("", "relay.conf: there is no source section\n"
+                        "relay.conf: there is no broker section\n");
+    expect_problems(BROKER "source \"a\" { }\n", "relay.conf:2: source \"a\": kind is missing\n"
+                                                 "relay.conf:2: source \"a\": dsn is missing\n"
+                                                 "relay.conf:2: source \"a\": broker is missing\n");
+    expect_problems("broker \"main\" { }\n" SOURCE,
+                    "relay.conf:1: broker \"main\": uri is missing\n");
+    expect_more_problems("source { dsn = x }\n",
+                         "relay.conf:3: a source needs a name: source \"main\" { ... }\n");
+    expect_more_problems(
+        "broker \"a b\" { uri = \"amqp://h\" }\n",
+        "relay.conf:3: the name of a broker is made of letters, digits, \"_\", \"-\" "
+        "and \".\", at most 63 of them\n");
+}
+
+Test(config, structure_that_cannot_be_followed)
+{
+    static const struct {
+        const char *text;
+        const char *problems;
+    } cases[] = {
+        {"log_level info\n", "relay.conf:3: expected \"=\" after \"log_level\"\n"},
+        {"log_level =\n", "relay.conf:3: \"log_level\" has no value\n"},
+        {"log_level = }\n", "relay.conf:3: \"log_level\" has no value\n"},
+        {"}\n", "relay.conf:3: there is no \"{\" for this \"}\"\n"},
+        {"broker \"b\" {\n heartbeat = 0s\n",
+         "relay.conf:3: broker \"b\" has no \"}\"\n"
+         "relay.conf:4: broker \"b\": heartbeat = 0s: expected 1s to 10m\n"},
+        {"broker \"b\" {\n uri = \"amqp://h\"\nsource \"c\" { }\n",
+         "relay.conf:5: broker \"b\" has no \"}\" before this section\n"},
+        {"broker \"b\" { uri = \"amqp://h }\n\n",
+         "relay.conf:3: the string that begins here has no end\n"},
+        {"broker \"b\" x\n", "relay.conf:3: expected \"{\" after the name of this broker\n"},
+        {"/* no end\n", "relay.conf:3: this comment has no end\n"},
+        {"log_level = info = x\n",
+         "relay.conf:3: unexpected \"=\": a value with blanks or any of = { } "
+         "( ) + , * # needs quotes\n"},
+        {"log_level += info\n", "relay.conf:3: expected \"=\" after \"log_level\"\n"},
+        {"include(\"x\")\n", "relay.conf:3: expected \"key = value\" or a section here\n"},
+        {"log_level = \"a\\999\"\n",
+         "relay.conf:3: a \"\\\" here begins nothing that has a meaning; for the character itself "
+         "write \"\\\\\" or use single quotes\n"},
+        {"broker \"b\" { uri = \"amqp://${HOST\" }\n",
+         "relay.conf:3: \"${\" begins a variable that has no \"}\"; for the characters themselves "
+         "write \"\\${\" or use single quotes\n"},
+        {"shutdown_timeout = ${T}s\nlog_level\n",
+         "relay.conf:3: expected \"key = value\" or a section here\n"},
+        {"log_level = in${T}\n", "relay.conf:3: a value with ${...} and other text needs quotes\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cr_assert_eq(setenv("T", "1s", 1), 0);
+        expect_more_problems(cases[i].text, cases[i].problems);
+    }
+}
+
+Test(config, line_numbers_survive_comments_strings_and_continuations)
+{
+    expect_problems("// one\n/* two */ /* three\n*/ # four\n"
+                    "broker b { uri = \"amqp\\\n://h\" }\n"
+                    "source a { kind = postgres broker = b dsn = \"dbname=a\n\" exchange = 'a\nb'\n"
+                    "  batch_rows = 0 }\n",
+                    "relay.conf:9: source \"a\": batch_rows = 0: expected 1 to 10000\n");
+}
+
+Test(config, environment)
+{
+    cr_assert_eq(setenv("DB", "shop\" } {", 1), 0);
+    cr_assert_eq(setenv("ROWS", "42", 1), 0);
+    cr_assert_eq(setenv("EMPTY", "", 1), 0);
+    struct config *const config = load_good(
+        BROKER "source \"a\" { kind = postgres broker = main\n"
+               "  dsn = \"dbname='${DB}' user=${NOBODY:-relay}\" batch_rows = ${ROWS}\n"
+               "  exchange = 'a${DB}' paused_max = ${EMPTY:-7} publishers = \"${EMPTY}2\" }\n"
+               "source \"b\" { kind = postgres broker = main dsn = \"dbname=b\"\n"
+               "  exchange = \"\\${DB} ${EMPTY}\" }\n");
+    cr_assert_str_eq(config->sources[0].dsn, "dbname='shop\" } {' user=relay");
+    cr_assert_eq(config->sources[0].batch_rows, 42);
+    cr_assert_str_eq(config->sources[0].exchange, "a${DB}", "single quotes keep it as it is");
+    cr_assert_eq(config->sources[0].paused_max, 7);
+    cr_assert_eq(config->sources[0].publishers, 2);
+    cr_assert_str_eq(config->sources[1].exchange, "${DB} ");
+    config_free(config);
+}
+
+Test(config, environment_that_is_not_there)
+{
+    expect_more_problems("log_level = \"${NOT_SET}\"\nshutdown_timeout = ${NOR_THIS}\n",
+                         "relay.conf:3: log_level: the environment variable NOT_SET is not set\n"
+                         "relay.conf:4: shutdown_timeout: the environment variable NOR_THIS is not "
+                         "set\n");
+    expect_more_problems("log_level = \"${}\"\n",
+                         "relay.conf:3: log_level: ${...} needs the name of an environment "
+                         "variable\n");
+}
+
+Test(config, password_files_that_cannot_be_used)
+{
+    write_file("empty", "\n", 0600);
+    write_file("secret", "x", 0600);
+    expect_problems(
+        "broker a { uri = \"amqp://h\" password_file = missing }\n"
+        "broker b { uri = \"amqp://h\" password_file = empty }\n"
+        "broker c { uri = \"amqp://h\" password_file = \"/\" }\n" BROKER SOURCE,
+        "relay.conf:1: broker \"a\": password_file = missing: cannot be opened: No such "
+        "file or directory\n"
+        "relay.conf:2: broker \"b\": password_file = empty: the file is empty\n"
+        "relay.conf:3: broker \"c\": password_file = /: this is no regular file\n");
+}
+
+Test(config, warnings)
+{
+    write_file("secret", "x", 0644);
+    struct config *const config = load_good(
+        "broker \"main\" { uri = \"amqps://h?verify=verify_none\" password_file = secret }\n"
+        "broker \"spare\" { uri = \"amqp://h\" }\n" SOURCE);
+    cr_assert_eq(config->warnings.count, 3);
+    cr_assert_str_eq(config->warnings.texts[0],
+                     "a broker's uri has verify=verify_none: anybody on the way can pretend to be "
+                     "the broker");
+    cr_assert_str_eq(config->warnings.texts[1],
+                     "the password file ./secret may be read by everybody: chmod o-r it");
+    cr_assert_str_eq(config->warnings.texts[2], "no source names the broker \"spare\"");
+    config_free(config);
+}
+
+Test(config, files_that_are_none)
+{
+    problems[0] = '\0';
+    cr_assert_null(config_load("missing.conf", collect, problems));
+    cr_assert_null(config_load("/", collect, problems));
+    cr_assert_str_eq(problems, "missing.conf: cannot be opened: No such file or directory\n"
+                               "/: cannot be read: Is a directory\n");
+}
+
+/* Wherever a password may slip to, it is not shown. */
+Test(config, secrets_are_never_shown)
+{
+    static const char *const texts[] = {
+        "uri = \"amqp://u:hunter2@h:bad/\"",
+        "uri = \"amqp://u:hunter2@\"",
+        "uri = \"http://u:hunter2@h\"",
+        "uri \"amqp://u:hunter2@h\"",
+        "uri = \"amqp://h\" \"amqp://u:hunter2@h\"",
+        "uri = \"amqp://u:hunter2@h\\999\"",
+        "uri = \"amqp://u:hunter2@h",
+        "uri = amqp://u:hunter2@h,h2",
+        "uri = \"amqp://h\" hunter2 = \"\" x",
+        "hunter2",
+        "\"amqp://u:hunter2@h\" = 1",
+        "dsn = \"host=x password=hunter2 foo\"",
+        "dsn = host=x password=hunter2",
+        "dsn = \"passwrd=hunter2\"",
+        "dsn = \"postgresql://u:hunter2@h:x/\"",
+        "dsn = \"password = a hunter2\"",
+        "password_file = x hunter2",
+        "uri = \"amqp://${hunter2 }@h\"",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char text[300];
+        for (int source = 0; source < 2; source++) {
+            (void)snprintf(text, sizeof(text), "%s \"s\" { %s }\n",
+                           source != 0 ? "source" : "broker", texts[i]); /* fits */
+            cr_assert_null(load(text));
+            cr_assert_neq(problems[0], '\0');
+            if (strcmp(texts[i], "uri = \"amqp://h\" hunter2 = \"\" x") != 0) {
+                cr_assert_null(strstr(problems, "hunter2"), "of: %s\nshown: %s", text, problems);
+            }
+        }
+    }
+}

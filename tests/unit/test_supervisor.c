@@ -1,0 +1,154 @@
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "relay/supervisor.h"
+#include "relay/worker.h"
+
+/* Workers that do as they are told: stand-ins for relay/worker.c. */
+enum behaviour {
+    DRAINS,       /* ends when it is told to drain */
+    DRAINS_DIRTY, /* the same, but says that something was left */
+    NEVER_ENDS,   /* drains for ever */
+    ENDS_AT_ONCE, /* by itself */
+    CANNOT_START,
+};
+
+struct worker {
+    enum behaviour behaviour;
+    int fd;
+    atomic_bool finished;
+};
+
+/* In the order of the sources. */
+static const enum behaviour *behaviours;
+static int joined;
+
+static void
+finish(struct worker *worker)
+{
+    atomic_store(&worker->finished, true);
+    cr_assert_eq(eventfd_write(worker->fd, 1), 0);
+}
+
+struct worker *
+worker_start(const struct source_config *config, const struct config *global, struct error *reterr)
+{
+    const enum behaviour behaviour = behaviours[config - global->sources];
+    if (behaviour == CANNOT_START) {
+        (void)error_set(reterr, ERROR_CONFIG, "no thread to be had"); /* always false */
+        return NULL;
+    }
+    struct worker *const worker = calloc(1, sizeof(*worker));
+    cr_assert_not_null(worker);
+    worker->behaviour = behaviour;
+    worker->fd = eventfd(0, EFD_CLOEXEC);
+    if (behaviour == ENDS_AT_ONCE) {
+        finish(worker);
+    }
+    return worker;
+}
+
+void
+worker_drain(struct worker *worker)
+{
+    if (worker->behaviour == DRAINS || worker->behaviour == DRAINS_DIRTY) {
+        finish(worker);
+    }
+}
+
+bool
+worker_finished(const struct worker *worker)
+{
+    return atomic_load(&worker->finished);
+}
+
+int
+worker_fd(const struct worker *worker)
+{
+    return worker->fd;
+}
+
+bool
+worker_join(struct worker *worker)
+{
+    const bool clean = worker->behaviour == DRAINS;
+    cr_assert(worker_finished(worker));
+    cr_assert_eq(close(worker->fd), 0);
+    free(worker);
+    joined++;
+    return clean;
+}
+
+static char orders[] = "orders";
+static char invoices[] = "invoices";
+static struct source_config sources[] = {{.name = orders}, {.name = invoices}};
+
+/* The exit status of a process that supervises two such workers and gets these signals, half a second apart. */
+static int
+exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const int *signals)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        const struct config config = {
+            .shutdown_timeout_us = shutdown_timeout_us, .sources = sources, .source_count = 2};
+        behaviours = of_workers;
+        const bool drained = supervisor_run(&config);
+        _exit(drained ? 10 + joined : 20 + joined);
+    }
+    cr_assert_gt(child, 0);
+    for (; *signals != 0; signals++) {
+        cr_assert_eq(usleep(500000), 0);
+        cr_assert_eq(kill(child, *signals), 0);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status), "ended by a signal");
+    return WEXITSTATUS(status);
+}
+
+#define MINUTE_US UINT64_C(60000000)
+#define EXIT_OF(first, second, timeout_us, ...) \
+    exit_of((const enum behaviour[]){first, second}, timeout_us, (const int[]){__VA_ARGS__, 0})
+
+Test(supervisor, first_signal_drains)
+{
+    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGTERM), 12);
+    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGINT), 12);
+}
+
+Test(supervisor, what_was_left_is_a_failure)
+{
+    cr_assert_eq(EXIT_OF(DRAINS, DRAINS_DIRTY, MINUTE_US, SIGTERM), 22);
+}
+
+Test(supervisor, second_signal_leaves_at_once)
+{
+    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGTERM, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGINT, SIGTERM), 1);
+}
+
+Test(supervisor, drain_has_an_end)
+{
+    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, 100000, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(NEVER_ENDS, DRAINS, 0, SIGTERM), 1);
+}
+
+Test(supervisor, hang_up_and_broken_pipe_change_nothing)
+{
+    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGHUP, SIGPIPE, SIGTERM), 12);
+}
+
+Test(supervisor, worker_that_ends_by_itself_ends_the_others)
+{
+    cr_assert_eq(EXIT_OF(DRAINS, ENDS_AT_ONCE, MINUTE_US, 0), 22);
+}
+
+Test(supervisor, worker_that_cannot_start_ends_the_others)
+{
+    cr_assert_eq(EXIT_OF(DRAINS, CANNOT_START, MINUTE_US, 0), 21);
+}
