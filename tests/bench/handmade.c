@@ -1,0 +1,80 @@
+/* What most teams write: begin, select … for update skip locked, publish, wait for all confirms, delete, commit. */
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/bench/bench.h"
+
+static void
+publish_row(struct session *session, const struct rabbit_message *like, PGresult *rows, int i)
+{
+    struct rabbit_message message = *like;
+    struct error error;
+    message.message_id =
+        (struct span){.data = PQgetvalue(rows, i, 1), .size = (size_t)PQgetlength(rows, i, 1)};
+    message.routing_key =
+        (struct span){.data = PQgetvalue(rows, i, 2), .size = (size_t)PQgetlength(rows, i, 2)};
+    message.body =
+        (struct span){.data = PQgetvalue(rows, i, 3), .size = (size_t)PQgetlength(rows, i, 3)};
+    if (!rabbit_publish(session_rabbit(session), 1, &message, &error)) {
+        bench_fail("%s", error.text);
+    }
+}
+
+static void
+wait_for_confirms(struct session *session, uint64_t last_tag, uint64_t *confirmed)
+{
+    while (*confirmed < last_tag) {
+        struct rabbit_event event;
+        bench_wait(session, RABBIT_CONFIRMED, &event);
+        if (event.multiple) {
+            *confirmed = event.tag > *confirmed ? event.tag : *confirmed;
+        } else {
+            ++*confirmed;
+        }
+    }
+}
+
+void
+bench_handmade(int64_t messages)
+{
+    PGconn *conn = bench_connect();
+    struct session *session = bench_session();
+    struct buffer headers;
+    buffer_init(&headers, 256, 1024);
+    const struct rabbit_message like = bench_message(&headers);
+    uint64_t tag = 0;
+    uint64_t confirmed = 0;
+    while (messages > 0) {
+        bench_exec(conn, "begin");
+        PGresult *rows = PQexecParams(
+            conn,
+            "select id, message_id::text, routing_key, payload from outbox order by id "
+            "limit 1000 for update skip locked",
+            0, NULL, NULL, NULL, NULL, 1);
+        const int count = PQntuples(rows);
+        if (count == 0) {
+            bench_fail("the hand-made loop found too few rows: %s", PQerrorMessage(conn));
+        }
+        static char sql[1000 * 21 + 100];
+        char *at = stpcpy(sql, "delete from outbox where id in (");
+        for (int i = 0; i < count; i++) {
+            publish_row(session, &like, rows, i);
+            int64_t id;
+            memcpy(&id, PQgetvalue(rows, i, 0), sizeof(id));
+            at += snprintf(at, 22, "%s%lld", i > 0 ? "," : "", (long long)be64toh((uint64_t)id));
+        }
+        tag += (uint64_t)count;
+        wait_for_confirms(session, tag, &confirmed);
+        (void)stpcpy(at, ")");
+        bench_exec(conn, sql);
+        bench_exec(conn, "commit");
+        PQclear(rows);
+        messages -= count;
+    }
+    session_free(session);
+    buffer_done(&headers);
+    PQfinish(conn);
+}

@@ -1,0 +1,198 @@
+/* From commit to delivery, beside a direct publish of the same messages, at a steady rate. One thread writes, one consumes;
+ * both read the same clock. */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/bench/bench.h"
+
+#define MESSAGES_MAX 100000
+
+static uint64_t sent_us[MESSAGES_MAX];
+static uint64_t delivered_us[MESSAGES_MAX];
+
+struct consumer {
+    pthread_t thread;
+    struct session *session;
+    int64_t messages;
+};
+
+static void *
+consume(void *argument)
+{
+    struct consumer *consumer = argument;
+    for (int64_t i = 0; i < consumer->messages; i++) {
+        struct rabbit_event event;
+        uint32_t number;
+        bench_wait(consumer->session, RABBIT_DELIVERED, &event);
+        memcpy(&number, event.message.body.data, sizeof(number));
+        delivered_us[number] = clock_monotonic_us();
+        rabbit_ack(session_rabbit(consumer->session), 1, event.tag, false);
+        session_flush(consumer->session, clock_monotonic_us());
+    }
+    return NULL;
+}
+
+static void
+consumer_start(struct consumer *consumer, int64_t messages)
+{
+    struct rabbit_event event;
+    consumer->messages = messages;
+    consumer->session = bench_session();
+    bench_fresh_queue(consumer->session);
+    rabbit_consume(session_rabbit(consumer->session), 1, BENCH_QUEUE, "bench");
+    bench_wait(consumer->session, RABBIT_CONSUMING, &event);
+    if (pthread_create(&consumer->thread, NULL, consume, consumer) != 0) {
+        bench_fail("no thread");
+    }
+}
+
+static void
+consumer_join(struct consumer *consumer)
+{
+    (void)pthread_join(consumer->thread, NULL); /* fails only for a thread that is none */
+    session_free(consumer->session);
+}
+
+static void
+wait_until(uint64_t at_us)
+{
+    const uint64_t now_us = clock_monotonic_us();
+    if (now_us < at_us) {
+        (void)usleep((useconds_t)(at_us - now_us)); /* a pace, not a synchronisation */
+    }
+}
+
+static void
+insert_one(PGconn *conn, const char *payload, size_t size)
+{
+    const char *values[] = {payload};
+    PGresult *result = PQexecParams(
+        conn, "insert into outbox (routing_key, payload) values ('" BENCH_QUEUE "', $1::bytea)", 1,
+        NULL, values, (const int[]){(int)size}, (const int[]){1}, 1);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        bench_fail("%s", PQerrorMessage(conn));
+    }
+    PQclear(result);
+}
+
+static void
+write_through_outbox(int64_t messages, double rate)
+{
+    PGconn *conn = bench_connect();
+    char payload[BENCH_PAYLOAD_BYTES] = {0};
+    const uint64_t start_us = clock_monotonic_us();
+    for (int64_t i = 0; i < messages; i++) {
+        const uint32_t number = (uint32_t)i;
+        memcpy(payload, &number, sizeof(number));
+        wait_until(start_us + (uint64_t)((double)i / rate * 1e6));
+        insert_one(conn, payload, sizeof(payload));
+        sent_us[i] = clock_monotonic_us();
+    }
+    PQfinish(conn);
+}
+
+/* What has been confirmed by now; waits up to wait_ms for something to come. */
+static int64_t
+take_confirms(struct session *session, int64_t confirmed, int wait_ms)
+{
+    struct rabbit_event event;
+    struct pollfd fd = {.fd = session_fd(session), .events = session_poll_events(session)};
+    (void)poll(&fd, 1, wait_ms); /* the caller's loop ends by the count */
+    session_process(session, fd.revents, clock_monotonic_us());
+    while (session_next(session, &event)) {
+        if (event.type != RABBIT_CONFIRMED) {
+            bench_fail("the broker sent event %d to the direct publisher", event.type);
+        }
+        const int64_t tag = (int64_t)event.tag;
+        confirmed = event.multiple ? (tag > confirmed ? tag : confirmed) : confirmed + 1;
+    }
+    return confirmed;
+}
+
+static void
+write_directly(int64_t messages, double rate)
+{
+    struct session *session = bench_session();
+    struct buffer headers;
+    struct error error;
+    char payload[BENCH_PAYLOAD_BYTES] = {0};
+    buffer_init(&headers, 256, 1024);
+    struct rabbit_message message = bench_message(&headers);
+    message.body = (struct span){.data = payload, .size = sizeof(payload)};
+    int64_t confirmed = 0;
+    const uint64_t start_us = clock_monotonic_us();
+    for (int64_t i = 0; i < messages; i++) {
+        const uint32_t number = (uint32_t)i;
+        memcpy(payload, &number, sizeof(number));
+        wait_until(start_us + (uint64_t)((double)i / rate * 1e6));
+        sent_us[i] = clock_monotonic_us();
+        if (!rabbit_publish(session_rabbit(session), 1, &message, &error)) {
+            bench_fail("%s", error.text);
+        }
+        session_flush(session, clock_monotonic_us());
+        confirmed = take_confirms(session, confirmed, 0);
+    }
+    while (confirmed < messages) {
+        confirmed = take_confirms(session, confirmed, 1000);
+    }
+    session_free(session);
+    buffer_done(&headers);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    const double left = *(const double *)a;
+    const double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static void
+percentiles(int64_t messages, double *ret_p50_ms, double *ret_p99_ms)
+{
+    static double waits_ms[MESSAGES_MAX];
+    for (int64_t i = 0; i < messages; i++) {
+        /* The commit's answer may reach the writer after the delivery reached the consumer. */
+        waits_ms[i] =
+            delivered_us[i] > sent_us[i] ? (double)(delivered_us[i] - sent_us[i]) / 1e3 : 0;
+    }
+    qsort(waits_ms, (size_t)messages, sizeof(double), compare);
+    *ret_p50_ms = waits_ms[messages / 2];
+    *ret_p99_ms = waits_ms[messages * 99 / 100];
+}
+
+void
+bench_latency(const char *relay_path, double rate, double seconds)
+{
+    const int64_t messages = (int64_t)(rate * seconds);
+    struct consumer consumer;
+    struct rusage usage;
+    double relay_p50;
+    double relay_p99;
+    double direct_p50;
+    double direct_p99;
+    PGconn *conn = bench_connect();
+    bench_exec(conn, "truncate outbox restart identity");
+    PQfinish(conn);
+
+    consumer_start(&consumer, messages);
+    const pid_t relay = bench_relay_start(relay_path);
+    write_through_outbox(messages, rate);
+    consumer_join(&consumer);
+    bench_relay_stop(relay, &usage);
+    percentiles(messages, &relay_p50, &relay_p99);
+
+    consumer_start(&consumer, messages);
+    write_directly(messages, rate);
+    consumer_join(&consumer);
+    percentiles(messages, &direct_p50, &direct_p99);
+    (void)printf("bench: mode=latency rate=%.0f relay_p50_ms=%.2f relay_p99_ms=%.2f "
+                 "direct_p50_ms=%.2f direct_p99_ms=%.2f\n",
+                 rate, relay_p50, relay_p99, direct_p50, direct_p99);
+}

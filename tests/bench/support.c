@@ -1,0 +1,245 @@
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/table.h"
+#include "base/clock.h"
+#include "schema_sql.h"
+#include "tests/bench/bench.h"
+
+#define ANSWER_WAIT_US (60 * CLOCK_S_US)
+
+_Noreturn void
+bench_fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fprintf(stderr, "bench: ");
+    (void)vfprintf(stderr, format, arguments);
+    (void)fprintf(stderr, "\n");
+    va_end(arguments);
+    exit(1);
+}
+
+const char *
+bench_env(const char *name)
+{
+    const char *value = getenv(name);
+    if (value == NULL) {
+        bench_fail("%s is not set; run ./dev bench, which starts the servers", name);
+    }
+    return value;
+}
+
+double
+bench_rusage_cpu_us(const struct rusage *usage)
+{
+    return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1e6 +
+           (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
+
+/* --- the database --------------------------------------------------------------------------------------------------- */
+
+const char *
+bench_dsn(void)
+{
+    static char dsn[500];
+    (void)snprintf(dsn, sizeof(dsn), "%s dbname=" BENCH_DATABASE, bench_env("OUTBOX_TEST_PG_DSN"));
+    return dsn;
+}
+
+static PGconn *
+connect_to(const char *dsn)
+{
+    PGconn *conn = PQconnectdb(dsn);
+    if (PQstatus(conn) != CONNECTION_OK) {
+        bench_fail("%s", PQerrorMessage(conn));
+    }
+    return conn;
+}
+
+PGconn *
+bench_connect(void)
+{
+    return connect_to(bench_dsn());
+}
+
+void
+bench_exec(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK) {
+        bench_fail("%.60s: %s", sql, PQerrorMessage(conn));
+    }
+    PQclear(result);
+}
+
+int64_t
+bench_number(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
+        bench_fail("%.60s: %s", sql, PQerrorMessage(conn));
+    }
+    const int64_t number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return number;
+}
+
+void
+bench_create_database(void)
+{
+    PGconn *conn = connect_to(bench_env("OUTBOX_TEST_PG_DSN"));
+    bench_exec(conn, "drop database if exists " BENCH_DATABASE " with (force)");
+    bench_exec(conn, "create database " BENCH_DATABASE);
+    PQfinish(conn);
+    conn = bench_connect();
+    bench_exec(conn, sql_schema);
+    PQfinish(conn);
+}
+
+void
+bench_drop_database(void)
+{
+    PGconn *conn = connect_to(bench_env("OUTBOX_TEST_PG_DSN"));
+    bench_exec(conn, "drop database if exists " BENCH_DATABASE " with (force)");
+    PQfinish(conn);
+}
+
+/* A fresh backlog, at rest: every contestant finds the table in the same state. */
+void
+bench_fill(PGconn *conn, int64_t rows)
+{
+    char sql[400];
+    (void)snprintf(sql, sizeof(sql),
+                   "insert into outbox (routing_key, key, payload) select '" BENCH_QUEUE
+                   "', (i %% %d)::text, "
+                   "decode(repeat('5a', %d), 'hex') from generate_series(1, %lld) i",
+                   BENCH_KEYS, BENCH_PAYLOAD_BYTES, (long long)rows);
+    bench_exec(conn, "truncate outbox restart identity");
+    bench_exec(conn, sql);
+    bench_exec(conn, "vacuum analyze outbox");
+    bench_exec(conn, "checkpoint");
+}
+
+/* --- the broker ----------------------------------------------------------------------------------------------------- */
+
+static bool
+pump(struct session *session, enum rabbit_event_type type, struct rabbit_event *ret_event)
+{
+    while (session_next(session, ret_event)) {
+        if (ret_event->type == type) {
+            return true;
+        }
+        if (ret_event->type == RABBIT_CLOSED) {
+            bench_fail("the broker: %s", ret_event->error.text);
+        }
+        if (ret_event->type == RABBIT_CHANNEL_CLOSED) {
+            bench_fail("the broker: %.*s", (int)ret_event->text.size,
+                       (const char *)ret_event->text.data);
+        }
+    }
+    return false;
+}
+
+void
+bench_wait(struct session *session, enum rabbit_event_type type, struct rabbit_event *ret_event)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + ANSWER_WAIT_US;
+    while (!pump(session, type, ret_event)) {
+        const uint64_t now_us = clock_monotonic_us();
+        if (now_us > deadline_us) {
+            bench_fail("the broker did not answer in time");
+        }
+        session_flush(session, now_us);
+        struct pollfd fd = {.fd = session_fd(session), .events = session_poll_events(session)};
+        const uint64_t until_us = session_deadline_us(session);
+        (void)poll(&fd, 1,
+                   clock_poll_timeout_ms(now_us, until_us < deadline_us ? until_us : deadline_us));
+        session_process(session, fd.revents, clock_monotonic_us());
+    }
+}
+
+struct session *
+bench_session(void)
+{
+    struct amqp_endpoint endpoint;
+    struct error error;
+    struct rabbit_event event;
+    if (!amqp_uri_parse(bench_env("OUTBOX_TEST_AMQP_URI"), &endpoint, &error)) {
+        bench_fail("%s", error.text);
+    }
+    const struct session_options options = {
+        .endpoint = &endpoint, .connection_name = "bench", .heartbeat_s = 60};
+    struct session *session = session_new(&options, &error);
+    if (session == NULL) {
+        bench_fail("%s", error.text);
+    }
+    amqp_endpoint_done(&endpoint);
+    session_open(session, clock_monotonic_us());
+    bench_wait(session, RABBIT_OPENED, &event);
+    rabbit_channel_open(session_rabbit(session), 1, true);
+    bench_wait(session, RABBIT_CHANNEL_OPENED, &event);
+    return session;
+}
+
+static struct span
+span_of(const char *text)
+{
+    return (struct span){.data = text, .size = strlen(text)};
+}
+
+/* A quorum queue: what anybody should use for messages that matter. */
+void
+bench_fresh_queue(struct session *session)
+{
+    struct buffer arguments;
+    struct table_writer writer;
+    struct rabbit_event event;
+    buffer_init(&arguments, 64, 1024);
+    table_writer_init(&writer, &arguments);
+    if (!table_put_string(&writer, span_of("x-queue-type"), span_of("quorum"))) {
+        bench_fail("no memory");
+    }
+    const struct span table = {.data = buffer_front(&arguments), .size = buffer_size(&arguments)};
+    rabbit_queue_delete(session_rabbit(session), 1, BENCH_QUEUE);
+    bench_wait(session, RABBIT_DONE, &event);
+    rabbit_queue_declare(session_rabbit(session), 1, BENCH_QUEUE, true, table);
+    bench_wait(session, RABBIT_DONE, &event);
+    buffer_done(&arguments);
+}
+
+uint32_t
+bench_queue_length(struct session *session)
+{
+    struct rabbit_event event;
+    rabbit_queue_check(session_rabbit(session), 1, BENCH_QUEUE);
+    bench_wait(session, RABBIT_DONE, &event);
+    return rabbit_declared_count(session_rabbit(session));
+}
+
+/* The message that the relay makes of a row of bench_fill. */
+struct rabbit_message
+bench_message(struct buffer *headers)
+{
+    static const uint8_t payload[BENCH_PAYLOAD_BYTES] = {0x5a};
+    struct table_writer writer;
+    table_writer_init(&writer, headers);
+    if (!table_put_string(&writer, span_of("x-outbox-source"), span_of("bench")) ||
+        !table_put_int(&writer, span_of("x-outbox-id"), 100000) ||
+        !table_put_string(&writer, span_of("x-outbox-key"), span_of("500"))) {
+        bench_fail("no memory");
+    }
+    return (struct rabbit_message){
+        .routing_key = span_of(BENCH_QUEUE),
+        .message_id = span_of("0190163d-8694-739b-aea5-966c26f8ad91"),
+        .app_id = span_of("outbox-relay"),
+        .headers = {.data = buffer_front(headers), .size = buffer_size(headers)},
+        .timestamp_s = clock_wall_us() / CLOCK_S_US,
+        .delivery_mode = 2,
+        .mandatory = true,
+        .body = {.data = payload, .size = sizeof(payload)},
+    };
+}
