@@ -58,7 +58,8 @@ redis_link_init(struct redis_link *link, const char *host, uint16_t port,
                 struct inbox_error *reterr)
 {
     *link = (struct redis_link){.fd = -1};
-    return host[0] == '/' ? use_unix_socket(link, host, reterr) : use_host(link, host, port, reterr);
+    return host[0] == '/' ? use_unix_socket(link, host, reterr)
+                          : use_host(link, host, port, reterr);
 }
 
 void

@@ -103,8 +103,8 @@ call(struct redis_session *session, size_t count, const char **words, const size
                                         &reply, reterr);
     if (code == INBOX_OK && reply->type == REDIS_REPLY_ERROR) {
         const bool outage = is_outage(reply->str);
-        code = inbox_fail(reterr, outage ? INBOX_CONNECTION : INBOX_DATABASE, "Redis: %s",
-                          reply->str);
+        code =
+            inbox_fail(reterr, outage ? INBOX_CONNECTION : INBOX_DATABASE, "Redis: %s", reply->str);
         freeReplyObject(reply);
     }
     if (code == INBOX_OK) {
@@ -220,8 +220,8 @@ establish_epoch(struct redis_session *session, struct inbox_error *reterr)
     redis_random_hex(random, 16);
     (void)snprintf(epoch, sizeof(epoch), "%s:%s", run_id, random);
     const char *words[] = {"EVAL", lua_establish, "1", session->epoch_key, run_id, epoch};
-    const size_t lengths[] = {4, strlen(lua_establish), 1, strlen(session->epoch_key),
-                              strlen(run_id), strlen(epoch)};
+    const size_t lengths[] = {
+        4, strlen(lua_establish), 1, strlen(session->epoch_key), strlen(run_id), strlen(epoch)};
     code = call(session, 6, words, lengths, &reply, reterr);
     if (code != INBOX_OK) {
         return code;

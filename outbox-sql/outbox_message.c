@@ -73,8 +73,10 @@ check_names(const struct outbox_message *message, size_t index, struct outbox_er
         const char *field;
         const char *text;
     } names[] = {
-        {"exchange", message->exchange},         {"routing_key", message->routing_key},
-        {"key", message->key},                   {"type", message->type},
+        {"exchange", message->exchange},
+        {"routing_key", message->routing_key},
+        {"key", message->key},
+        {"type", message->type},
         {"content_type", message->content_type},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -103,8 +105,8 @@ check_header(const struct outbox_message *message, size_t at, size_t index,
     outbox_result result =
         check_text(header->name, "name of a header", OUTBOX_NAME_MAX_BYTES, index, reterr);
     if (result == OUTBOX_OK) {
-        result = check_text(header->value, "value of a header", OUTBOX_HEADERS_MAX_BYTES, index,
-                            reterr);
+        result =
+            check_text(header->value, "value of a header", OUTBOX_HEADERS_MAX_BYTES, index, reterr);
     }
     for (size_t i = 0; result == OUTBOX_OK && i < at; i++) {
         if (strcmp(message->headers[i].name, header->name) == 0) {

@@ -11,8 +11,7 @@
 static char database[64];
 static char dsn[1024];
 
-static _Noreturn void __attribute__((format(printf, 1, 2)))
-die(const char *format, ...)
+static _Noreturn void __attribute__((format(printf, 1, 2))) die(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -27,7 +26,8 @@ admin_dsn(void)
 {
     const char *value = getenv("OUTBOX_TEST_PG_DSN");
     if (value == NULL || value[0] == '\0') {
-        die("OUTBOX_TEST_PG_DSN is not set: this test needs a PostgreSQL server; see tests/services");
+        die("OUTBOX_TEST_PG_DSN is not set: this test needs a PostgreSQL server; see "
+            "tests/services");
     }
     return value;
 }

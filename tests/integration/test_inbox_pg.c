@@ -105,8 +105,9 @@ claim_many(PGconn *conn, const char *const *texts, size_t count, inbox_verdict *
 Test(inbox_pg, batch_in_any_order_with_doubles)
 {
     static const char *const texts[] = {"z", "old", "a", "z", EURO, "a", "a"};
-    static const inbox_verdict wanted[] = {INBOX_FIRST, INBOX_DUPLICATE, INBOX_FIRST,    INBOX_DUPLICATE,
-                                           INBOX_FIRST, INBOX_DUPLICATE, INBOX_DUPLICATE};
+    static const inbox_verdict wanted[] = {INBOX_FIRST,     INBOX_DUPLICATE, INBOX_FIRST,
+                                           INBOX_DUPLICATE, INBOX_FIRST,     INBOX_DUPLICATE,
+                                           INBOX_DUPLICATE};
     inbox_verdict verdicts[7];
     pg_exec(tx, "begin");
     cr_assert_eq(claim(tx, "billing", "old"), INBOX_FIRST);
@@ -131,7 +132,8 @@ Test(inbox_pg, large_batch)
         (void)snprintf(texts[i], sizeof(texts[i]), "id-%d", (int)(i * 7919L % COUNT));
         ids[i] = (struct inbox_id){texts[i], strlen(texts[i])};
     }
-    pg_exec(tx, "begin; insert into inbox select 'c', 'id-' || i * 3 from generate_series(0, 3333) i");
+    pg_exec(tx,
+            "begin; insert into inbox select 'c', 'id-' || i * 3 from generate_series(0, 3333) i");
     cr_assert_eq(inbox_pg_claim_many(tx, "c", ids, COUNT, verdicts, &error), INBOX_OK);
     for (int i = 0; i < COUNT; i++) {
         const bool old = (i * 7919L % COUNT) % 3 == 0;
@@ -152,8 +154,7 @@ static void *
 run_attempt(void *argument)
 {
     struct attempt *attempt = argument;
-    attempt->result =
-        claim_many(attempt->conn, attempt->texts, attempt->count, attempt->verdicts);
+    attempt->result = claim_many(attempt->conn, attempt->texts, attempt->count, attempt->verdicts);
     return NULL;
 }
 
@@ -238,7 +239,8 @@ Test(inbox_pg, claim_that_the_snapshot_cannot_see_is_a_retry)
 Test(inbox_pg, schema_is_checked)
 {
     pg_exec(tx, "update inbox_schema set version = 7; begin");
-    expect_failure(claim(tx, "billing", "m1"), INBOX_SCHEMA, "", "version 7, this library uses version 1");
+    expect_failure(claim(tx, "billing", "m1"), INBOX_SCHEMA, "",
+                   "version 7, this library uses version 1");
     cr_assert_eq(inbox_pg_forget(tx, 1, 1, NULL, &error), INBOX_SCHEMA);
     cr_assert_eq(pg_query_int(tx, "select count(*) from inbox"), 0);
     pg_exec(tx, "delete from inbox_schema");
@@ -271,7 +273,8 @@ static void
 forget_and_expect(uint64_t age_s, uint32_t limit, uint64_t wanted)
 {
     uint64_t forgotten = UINT64_MAX;
-    cr_assert_eq(inbox_pg_forget(tx, age_s, limit, &forgotten, &error), INBOX_OK, "%s", error.message);
+    cr_assert_eq(inbox_pg_forget(tx, age_s, limit, &forgotten, &error), INBOX_OK, "%s",
+                 error.message);
     cr_assert_eq(forgotten, wanted);
 }
 
@@ -305,11 +308,13 @@ Test(inbox_pg, forget_has_rules)
 
 Test(inbox_pg, rights_needed_are_few)
 {
-    pg_exec(tx, "create role inbox_test_consumer; grant select, insert, delete on inbox to inbox_test_consumer;"
+    pg_exec(tx, "create role inbox_test_consumer; grant select, insert, delete on inbox to "
+                "inbox_test_consumer;"
                 "set role inbox_test_consumer; begin");
     const inbox_verdict verdict = claim(tx, "billing", "m1");
     const inbox_result result = inbox_pg_forget(tx, 1, 1, NULL, &error);
-    pg_exec(tx, "commit; reset role; drop owned by inbox_test_consumer; drop role inbox_test_consumer");
+    pg_exec(tx,
+            "commit; reset role; drop owned by inbox_test_consumer; drop role inbox_test_consumer");
     cr_assert_eq(verdict, INBOX_FIRST);
     cr_assert_eq(result, INBOX_OK, "%s", error.message);
 }

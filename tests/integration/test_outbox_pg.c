@@ -76,11 +76,12 @@ Test(outbox_pg, every_field_arrives)
     pg_exec(tx, "begin");
     cr_assert_eq(outbox_pg_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
     pg_exec(tx, "commit");
-    cr_assert_str_eq(pg_query_text(tx, "select concat_ws('|', exchange, routing_key, key, type,"
-                                       " content_type, payload::text,"
-                                       " (extract(epoch from deliver_after) * 1000000)::bigint,"
-                                       " headers ->> 'tenant', convert_to(headers ->> 'note', 'UTF8'))"
-                                       " from outbox"),
+    cr_assert_str_eq(pg_query_text(tx,
+                                   "select concat_ws('|', exchange, routing_key, key, type,"
+                                   " content_type, payload::text,"
+                                   " (extract(epoch from deliver_after) * 1000000)::bigint,"
+                                   " headers ->> 'tenant', convert_to(headers ->> 'note', 'UTF8'))"
+                                   " from outbox"),
                      "orders|order.paid|key " EURO "|OrderPaid|application/json|\\x7b007d|"
                      "1893456000123456|7|\\x6120226222205c200109e282ac");
 }
@@ -111,7 +112,8 @@ Test(outbox_pg, ids_are_told_and_may_be_given)
     pg_exec(tx, "begin");
     cr_assert_eq(outbox_pg_write_many(tx, messages, 2, ids, &error), OUTBOX_OK);
     outbox_id_format(&ids[0], text);
-    cr_assert_str_eq(pg_query_text(tx, "select message_id from outbox where payload = 'new'"), text);
+    cr_assert_str_eq(pg_query_text(tx, "select message_id from outbox where payload = 'new'"),
+                     text);
     cr_assert_eq(ids[0].bytes[6] >> 4, 7);
     cr_assert_str_eq(pg_query_text(tx, "select message_id from outbox where payload = 'given'"),
                      "0190163d-8694-739b-aea5-966c26f8ad91");
@@ -152,7 +154,8 @@ Test(outbox_pg, refuses_a_connection_that_is_busy)
     cr_assert(PQsendQuery(tx, "select 1"));
     expect(write_one("x"), OUTBOX_INVALID, "", "busy");
     PGresult *result = PQgetResult(tx);
-    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "the result of the caller was taken away");
+    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK,
+                 "the result of the caller was taken away");
     PQclear(result);
     cr_assert_null(PQgetResult(tx));
     cr_assert(PQenterPipelineMode(tx));
@@ -184,10 +187,11 @@ Test(outbox_pg, order_of_rows_is_the_order_of_the_array)
     pg_exec(tx, "begin");
     cr_assert_eq(outbox_pg_write_many(tx, messages, COUNT, NULL, &error), OUTBOX_OK);
     pg_exec(tx, "commit");
-    cr_assert_eq(pg_query_int(tx, "select count(*) from (select convert_from(payload, 'UTF8')::int as value,"
-                                  " row_number() over (order by id) - 1 as place from outbox) as rows"
-                                  " where value = place * 7919 % 5000"),
-                 COUNT);
+    cr_assert_eq(
+        pg_query_int(tx, "select count(*) from (select convert_from(payload, 'UTF8')::int as value,"
+                         " row_number() over (order by id) - 1 as place from outbox) as rows"
+                         " where value = place * 7919 % 5000"),
+        COUNT);
 }
 
 static int
@@ -269,9 +273,9 @@ Test(outbox_pg, sqlstates_say_what_to_do)
         const char *sqlstate;
         outbox_result result;
     } cases[] = {
-        {"40001", OUTBOX_RETRY},    {"40P01", OUTBOX_RETRY},    {"55P03", OUTBOX_RETRY},
+        {"40001", OUTBOX_RETRY},      {"40P01", OUTBOX_RETRY},      {"55P03", OUTBOX_RETRY},
         {"08006", OUTBOX_CONNECTION}, {"57P01", OUTBOX_CONNECTION}, {"42501", OUTBOX_DATABASE},
-        {"23505", OUTBOX_DATABASE}, {"53100", OUTBOX_DATABASE}, {"57014", OUTBOX_DATABASE},
+        {"23505", OUTBOX_DATABASE},   {"53100", OUTBOX_DATABASE},   {"57014", OUTBOX_DATABASE},
         {"22023", OUTBOX_INVALID},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -333,7 +337,8 @@ Test(outbox_pg, insert_is_the_only_right_needed)
     pg_exec(tx, "create role outbox_test_writer; grant insert on outbox to outbox_test_writer;"
                 "set role outbox_test_writer; begin");
     const outbox_result result = write_one("x");
-    pg_exec(tx, "commit; reset role; drop owned by outbox_test_writer; drop role outbox_test_writer");
+    pg_exec(tx,
+            "commit; reset role; drop owned by outbox_test_writer; drop role outbox_test_writer");
     cr_assert_eq(result, OUTBOX_OK, "%s", error.message);
     cr_assert_eq(row_count(), 1);
 }

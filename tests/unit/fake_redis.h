@@ -12,8 +12,9 @@ struct fake_redis {
     char directory[32];
     char path[64]; /* of the socket */
     int listener;
-    int stop[2];                /* a pipe: closed to stop */
-    const char *const *replies; /* "\b" in front: one byte every 20 ms; "\v": closes the connection */
+    int stop[2]; /* a pipe: closed to stop */
+    const char *const
+        *replies; /* "\b" in front: one byte every 20 ms; "\v": closes the connection */
     atomic_uint connections;
     atomic_uint commands;
     char seen[FAKE_REDIS_COMMANDS_MAX][256]; /* words of each command, each behind a blank */

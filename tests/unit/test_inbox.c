@@ -26,9 +26,10 @@ expect(inbox_result result, inbox_result wanted, const char *words)
 
 Test(inbox, every_result_has_its_name)
 {
-    static const char *const names[] = {
-        "INBOX_OK",         "INBOX_INVALID", "INBOX_NO_TRANSACTION", "INBOX_NO_MEMORY",  "INBOX_RETRY",
-        "INBOX_CONNECTION", "INBOX_SCHEMA",  "INBOX_DATABASE",       "INBOX_REDIS_LOST", "INBOX_LEASE_LOST"};
+    static const char *const names[] = {"INBOX_OK",        "INBOX_INVALID",  "INBOX_NO_TRANSACTION",
+                                        "INBOX_NO_MEMORY", "INBOX_RETRY",    "INBOX_CONNECTION",
+                                        "INBOX_SCHEMA",    "INBOX_DATABASE", "INBOX_REDIS_LOST",
+                                        "INBOX_LEASE_LOST"};
     for (int i = 0; i < 10; i++) {
         cr_assert_str_eq(inbox_result_name((inbox_result)i), names[i]);
     }

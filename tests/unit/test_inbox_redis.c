@@ -20,13 +20,13 @@ expect(const struct inbox_redis_options *options, inbox_result wanted, const cha
     inbox_redis_free(redis);
 }
 
-#define REFUSES(field, value, words)                                                               \
-    do {                                                                                           \
-        struct inbox_redis_options changed = INBOX_REDIS_OPTIONS_INIT;                             \
-        changed.consumer = "c";                                                                    \
-        expect(&changed, INBOX_OK, "");                                                            \
-        changed.field = value;                                                                     \
-        expect(&changed, INBOX_INVALID, words);                                                    \
+#define REFUSES(field, value, words)                                   \
+    do {                                                               \
+        struct inbox_redis_options changed = INBOX_REDIS_OPTIONS_INIT; \
+        changed.consumer = "c";                                        \
+        expect(&changed, INBOX_OK, "");                                \
+        changed.field = value;                                         \
+        expect(&changed, INBOX_INVALID, words);                        \
     } while (0)
 
 Test(inbox_redis, options_are_checked)

@@ -5,6 +5,7 @@
 
 Test(pg_array, bytes_as_the_server_reads_them)
 {
+    /* clang-format off */
     static const uint8_t wanted[] = {
         0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 17, 0, 0, 0, 4, 0, 0, 0, 1, /* the head */
         0, 0, 0, 2, 'a', 'b',                                        /* ab */
@@ -12,6 +13,7 @@ Test(pg_array, bytes_as_the_server_reads_them)
         0, 0, 0, 0,                                                  /* empty */
         0, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,  /* -2 */
     };
+    /* clang-format on */
     struct pg_array array;
     pg_array_init(&array, 17, 4);
     pg_array_add_text(&array, "ab");

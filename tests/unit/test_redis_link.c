@@ -30,8 +30,8 @@ ping(uint64_t timeout_ms, redisReply **ret_reply)
 {
     const char *words[] = {"PING"};
     const size_t lengths[] = {4};
-    return redis_link_call(&link, 1, words, lengths, clock_monotonic_us() + timeout_ms * CLOCK_MS_US,
-                           ret_reply, &error);
+    return redis_link_call(&link, 1, words, lengths,
+                           clock_monotonic_us() + timeout_ms * CLOCK_MS_US, ret_reply, &error);
 }
 
 Test(redis_link, replies_come_in_their_turn, .timeout = 60)

@@ -30,8 +30,8 @@ Test(utf8, every_code_point_in_every_length)
             uint8_t bytes[4];
             encode(code, length, bytes);
             const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-            const bool good = code != 0 && code <= 0x10ffff && !surrogate &&
-                              length == shortest_length(code);
+            const bool good =
+                code != 0 && code <= 0x10ffff && !surrogate && length == shortest_length(code);
             cr_assert_eq(utf8_is_text(bytes, length), good, "U+%X in %zu bytes", code, length);
         }
     }
@@ -39,8 +39,9 @@ Test(utf8, every_code_point_in_every_length)
 
 Test(utf8, cut_short_and_stray_bytes)
 {
-    static const char *const bad[] = {"\x80", "\xbf", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "a\xff",
-                                      "\xc3(", "\xe2\x82(", "\xf0\x9f\x98(", "\xe2\x82\xac\x80", "\xfe"};
+    static const char *const bad[] = {
+        "\x80",  "\xbf",      "\xc3",          "\xe2\x82",         "\xf0\x9f\x98", "a\xff",
+        "\xc3(", "\xe2\x82(", "\xf0\x9f\x98(", "\xe2\x82\xac\x80", "\xfe"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         cr_assert_not(utf8_is_text(bad[i], strlen(bad[i])), "number %zu", i);
     }

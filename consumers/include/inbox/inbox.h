@@ -27,7 +27,7 @@ extern "C" {
 #define INBOX_SCHEMA_VERSION 1
 
 /* Limits. What goes beyond them is refused with INBOX_INVALID. */
-#define INBOX_NAME_MAX_BYTES 255     /* name of a consumer, id of a message */
+#define INBOX_NAME_MAX_BYTES 255       /* name of a consumer, id of a message */
 #define INBOX_BATCH_MAX_MESSAGES 65536 /* in one call */
 
 /* The first eight mean what those of liboutbox mean. New results are only ever appended. */
@@ -36,26 +36,27 @@ typedef enum inbox_result {
     INBOX_INVALID = 1,        /* a rule of the header is broken: a bug in the caller */
     INBOX_NO_TRANSACTION = 2, /* there is no transaction, or it has failed already: refused */
     INBOX_NO_MEMORY = 3,
-    INBOX_RETRY = 4,          /* deadlock, serialization failure, lock timeout: roll back, run all of it again */
-    INBOX_CONNECTION = 5,     /* the connection is gone; or Redis did not answer in time */
-    INBOX_SCHEMA = 6,         /* the tables are missing, or of another version than this library's */
-    INBOX_DATABASE = 7,       /* any other refusal by the server: see sqlstate and message */
-    INBOX_REDIS_LOST = 8,     /* Redis has lost data, or may have: see inbox_redis.h */
-    INBOX_LEASE_LOST = 9      /* the lease had ended before: see inbox_redis.h */
+    INBOX_RETRY = 4,      /* deadlock, serialization failure, lock timeout: run all of it again */
+    INBOX_CONNECTION = 5, /* the connection is gone; or Redis did not answer in time */
+    INBOX_SCHEMA = 6,     /* the tables are missing, or of another version than this library's */
+    INBOX_DATABASE = 7,   /* any other refusal by the server: see sqlstate and message */
+    INBOX_REDIS_LOST = 8, /* Redis has lost data, or may have: see inbox_redis.h */
+    INBOX_LEASE_LOST = 9  /* the lease had ended before: see inbox_redis.h */
 } inbox_result;
 
 /* Apart from the result, so that `if (result)` can never mean "duplicate". */
 typedef enum inbox_verdict {
     INBOX_FIRST = 1,     /* nobody has applied it: do it now */
     INBOX_DUPLICATE = 2, /* it has been applied: do nothing, acknowledge */
-    INBOX_BUSY = 3       /* somebody is at it (inbox_redis_claim only): do not acknowledge, ask again later */
+    INBOX_BUSY = 3       /* somebody is at it (inbox_redis_claim only): ask again later */
 } inbox_verdict;
 
 /* Details of a failure, in memory of the caller's; written only on failure. */
 struct inbox_error {
     inbox_result code;
-    char sqlstate[6];  /* what the database answered: a transaction can only be rolled back. Empty: it did not answer;
-                          unless code is INBOX_CONNECTION, the transaction is as it was */
+    /* What the database answered: the transaction can only be rolled back. Empty if it did not answer: then, unless code
+     * is INBOX_CONNECTION, the transaction is as it was. */
+    char sqlstate[6];
     char message[490]; /* for people: a sentence, cut if it does not fit */
 };
 

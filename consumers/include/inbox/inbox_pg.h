@@ -28,8 +28,9 @@ extern "C" {
  * ids            id_count of them; none is fine, then only tx is checked.
  * ret_verdicts   id_count verdicts in the same order, written on INBOX_OK only.
  * reterr         written on failure only; may be NULL. */
-INBOX_API inbox_result inbox_pg_claim_many(PGconn *tx, const char *consumer, const struct inbox_id *ids,
-                                           size_t id_count, inbox_verdict *ret_verdicts,
+INBOX_API inbox_result inbox_pg_claim_many(PGconn *tx, const char *consumer,
+                                           const struct inbox_id *ids, size_t id_count,
+                                           inbox_verdict *ret_verdicts,
                                            struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* The same with one message. */
@@ -45,7 +46,8 @@ INBOX_API inbox_result inbox_pg_claim(PGconn *tx, const char *consumer, const vo
  * through a replay. A week is usual. After a long stop, drain the queues first, then forget.
  *
  * age_s and limit are at least 1; ret_forgotten may be NULL. */
-INBOX_API inbox_result inbox_pg_forget(PGconn *conn, uint64_t age_s, uint32_t limit, uint64_t *ret_forgotten,
+INBOX_API inbox_result inbox_pg_forget(PGconn *conn, uint64_t age_s, uint32_t limit,
+                                       uint64_t *ret_forgotten,
                                        struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 #ifdef __cplusplus

@@ -45,36 +45,38 @@ typedef struct inbox_redis inbox_redis;
 struct inbox_redis_options {
     size_t struct_size;      /* set by INBOX_REDIS_OPTIONS_INIT */
     const char *consumer;    /* whose inbox; required */
-    const char *host;        /* name or address; starting with '/': the path of a Unix socket. "127.0.0.1" */
+    const char *host;        /* name, address, or path of a Unix socket ('/' first) */
     uint16_t port;           /* 6379 */
     const char *username;    /* NULL: the default user */
     const char *password;    /* NULL: no AUTH */
-    uint32_t database;       /* for SELECT; 0 */
-    const char *prefix;      /* of all keys, up to 64 bytes. "inbox:" */
-    uint32_t timeout_ms;     /* 1 to 60000. 100 */
-    uint32_t backoff_max_ms; /* 100 to 3600000. 5000 */
-    uint64_t hint_ttl_s;     /* how long a hint is kept: 1 s to 10 years. One day */
-    uint64_t lease_ms;       /* how long a claim holds: longer than the effect takes; 1 to 86400000. 60000 */
-    uint64_t done_ttl_s;     /* how long inbox_redis_done is kept: longer than a message can be on its way (see
-                                inbox_pg_forget); 1 s to 10 years. 7 days */
+    uint32_t database;       /* for SELECT */
+    const char *prefix;      /* of all keys, up to 64 bytes */
+    uint32_t timeout_ms;     /* of a call; 1 to 60000 */
+    uint32_t backoff_max_ms; /* 100 to 3600000 */
+    uint64_t hint_ttl_s;     /* how long a hint is kept; 1 s to 10 years */
+    uint64_t lease_ms;   /* how long a claim holds, longer than the effect takes; 1 to 86400000 */
+    uint64_t done_ttl_s; /* how long it is kept that a message is done; 1 s to 10 years */
 };
 
-#define INBOX_REDIS_OPTIONS_INIT                                                                                      \
-    {                                                                                                                 \
-        sizeof(struct inbox_redis_options), NULL, "127.0.0.1", 6379, NULL, NULL, 0, "inbox:", 100, 5000, 86400,       \
-            60000, 604800                                                                                             \
+/* 127.0.0.1, 6379, no AUTH, database 0, "inbox:"; 100 ms, 5 s; a day, a minute, a week. What is done must be kept longer
+ * than a message can be on its way (see inbox_pg_forget). */
+#define INBOX_REDIS_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(struct inbox_redis_options), NULL, "127.0.0.1", 6379, NULL, NULL, 0, "inbox:", 100, \
+            5000, 86400, 60000, 604800                                                             \
     }
 
 /* A claim in force. */
 struct inbox_redis_lease {
     char token[33];   /* ours, with INBOX_FIRST; else "" */
-    uint64_t left_ms; /* with INBOX_FIRST and INBOX_BUSY: until the lease ends, if nobody ends it before */
+    uint64_t left_ms; /* with INBOX_FIRST and INBOX_BUSY: until the lease ends by itself */
 };
 
 /* Checks and copies the options, looks the host up (which may block as long as the resolver does, and is not done again:
  * after Redis has moved, make a new handle). Connects to nothing. INBOX_INVALID names the option; INBOX_CONNECTION: the
  * host is not known. */
-INBOX_API inbox_result inbox_redis_new(const struct inbox_redis_options *options, inbox_redis **ret_redis,
+INBOX_API inbox_result inbox_redis_new(const struct inbox_redis_options *options,
+                                       inbox_redis **ret_redis,
                                        struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* Closes the connection. NULL is fine. */
@@ -82,36 +84,41 @@ INBOX_API void inbox_redis_free(inbox_redis *redis);
 
 /* Sets ret_seen[i], for each of id_count ids, to whether it was remembered: true is sure (see above), false is "don't
  * know". Always written: all false unless the result is INBOX_OK. One round trip. */
-INBOX_API inbox_result inbox_redis_seen(inbox_redis *redis, const struct inbox_id *ids, size_t id_count,
-                                        bool *ret_seen, struct inbox_error *reterr);
+INBOX_API inbox_result inbox_redis_seen(inbox_redis *redis, const struct inbox_id *ids,
+                                        size_t id_count, bool *ret_seen,
+                                        struct inbox_error *reterr);
 
 /* Remembers ids that are committed in the inbox table. If it fails nothing is wrong: the next time the table is asked.
  * INBOX_REDIS_LOST: they are remembered nevertheless. One round trip. */
-INBOX_API inbox_result inbox_redis_remember(inbox_redis *redis, const struct inbox_id *ids, size_t id_count,
-                                            struct inbox_error *reterr);
+INBOX_API inbox_result inbox_redis_remember(inbox_redis *redis, const struct inbox_id *ids,
+                                            size_t id_count, struct inbox_error *reterr);
 
 /* Takes the lease of a message, if it is not done and nobody else has it. Written on INBOX_OK only: ret_verdict, and
  * ret_lease, which the caller keeps for done or release. With INBOX_CONNECTION nobody knows whether the lease was taken;
  * if so, it ends by itself. */
-INBOX_API inbox_result inbox_redis_claim(inbox_redis *redis, const void *message_id, size_t message_id_length,
-                                         inbox_verdict *ret_verdict, struct inbox_redis_lease *ret_lease,
+INBOX_API inbox_result inbox_redis_claim(inbox_redis *redis, const void *message_id,
+                                         size_t message_id_length, inbox_verdict *ret_verdict,
+                                         struct inbox_redis_lease *ret_lease,
                                          struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* Records that the effect has happened. INBOX_LEASE_LOST: the lease had ended before, so somebody else may have caused the
  * effect too, or be about to; it is recorded nevertheless unless somebody else holds the lease now. After
  * INBOX_CONNECTION, call it again. */
-INBOX_API inbox_result inbox_redis_done(inbox_redis *redis, const void *message_id, size_t message_id_length,
+INBOX_API inbox_result inbox_redis_done(inbox_redis *redis, const void *message_id,
+                                        size_t message_id_length,
                                         const struct inbox_redis_lease *lease,
                                         struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* Gives the lease back: the effect has not happened. INBOX_LEASE_LOST: it was not ours any more, nothing is changed. */
-INBOX_API inbox_result inbox_redis_release(inbox_redis *redis, const void *message_id, size_t message_id_length,
+INBOX_API inbox_result inbox_redis_release(inbox_redis *redis, const void *message_id,
+                                           size_t message_id_length,
                                            const struct inbox_redis_lease *lease,
                                            struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* The same hint in the form that inbox_runner.h takes: `redis` is an inbox_redis, results are dropped. Ids that are not
  * valid count as not seen. */
-INBOX_API void inbox_redis_hint_seen(void *redis, const char *const *message_ids, size_t count, bool *ret_seen);
+INBOX_API void inbox_redis_hint_seen(void *redis, const char *const *message_ids, size_t count,
+                                     bool *ret_seen);
 INBOX_API void inbox_redis_hint_remember(void *redis, const char *const *message_ids, size_t count);
 
 #ifdef __cplusplus

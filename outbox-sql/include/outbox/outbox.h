@@ -25,14 +25,15 @@ extern "C" {
 /* The version of the tables that this library writes to. */
 #define OUTBOX_SCHEMA_VERSION 1
 
-/* Limits. A message or a batch that goes beyond them is refused with OUTBOX_INVALID. */
-#define OUTBOX_NAME_MAX_BYTES 255                 /* exchange, routing_key, key, type, content_type, name of a header:
-                                                     AMQP's short string */
-#define OUTBOX_HEADERS_MAX_BYTES 65536            /* all headers of a message as JSON: they share RabbitMQ's frame of
-                                                     131072 bytes with the other properties */
-#define OUTBOX_PAYLOAD_MAX_BYTES 134217728        /* 128 MiB: max_message_size of RabbitMQ 3.10; later ones have less */
-#define OUTBOX_BATCH_MAX_MESSAGES 65536           /* in one call; a transaction may make many calls */
-#define OUTBOX_BATCH_MAX_BYTES 268435456          /* 256 MiB of payload and headers in one call */
+/* Limits. A message or a batch that goes beyond them is refused with OUTBOX_INVALID.
+ * Names are exchange, routing_key, key, type, content_type and the name of a header: AMQP's short string. All headers of
+ * a message as JSON must leave room for the other properties in RabbitMQ's frame of 131072 bytes. RabbitMQ 3.10 takes
+ * messages of 128 MiB, later ones less unless told otherwise. A batch is one call; a transaction may make many. */
+#define OUTBOX_NAME_MAX_BYTES 255
+#define OUTBOX_HEADERS_MAX_BYTES 65536
+#define OUTBOX_PAYLOAD_MAX_BYTES 134217728
+#define OUTBOX_BATCH_MAX_MESSAGES 65536
+#define OUTBOX_BATCH_MAX_BYTES 268435456 /* payloads and headers */
 
 /* OUTBOX_OK: the rows are in the transaction. Anything else: none of them is. New results are only ever appended. */
 typedef enum outbox_result {
@@ -40,17 +41,18 @@ typedef enum outbox_result {
     OUTBOX_INVALID = 1,        /* a rule of this header is broken: a bug in the caller */
     OUTBOX_NO_TRANSACTION = 2, /* there is no transaction, or it has failed already: refused */
     OUTBOX_NO_MEMORY = 3,
-    OUTBOX_RETRY = 4,          /* deadlock, serialization failure, lock timeout: roll back, run all of it again */
-    OUTBOX_CONNECTION = 5,     /* the connection is gone, and the transaction with it */
-    OUTBOX_SCHEMA = 6,         /* the tables are missing, or of another version than this library's */
-    OUTBOX_DATABASE = 7        /* any other refusal by the database: see sqlstate */
+    OUTBOX_RETRY = 4,      /* deadlock, serialization failure, lock timeout: run all of it again */
+    OUTBOX_CONNECTION = 5, /* the connection is gone, and the transaction with it */
+    OUTBOX_SCHEMA = 6,     /* the tables are missing, or of another version than this library's */
+    OUTBOX_DATABASE = 7    /* any other refusal by the database: see sqlstate */
 } outbox_result;
 
 /* Details of a failure, in memory of the caller's; written only on failure. */
 struct outbox_error {
     outbox_result code;
-    char sqlstate[6];  /* what the database answered: the transaction can only be rolled back. Empty: it did not answer;
-                          unless code is OUTBOX_CONNECTION, the transaction is as it was */
+    /* What the database answered: the transaction can only be rolled back. Empty if it did not answer: then, unless code
+     * is OUTBOX_CONNECTION, the transaction is as it was. */
+    char sqlstate[6];
     char message[490]; /* for people: a sentence, cut if it does not fit */
 };
 
@@ -65,25 +67,26 @@ struct outbox_header {
 };
 
 struct outbox_message {
-    size_t struct_size;                  /* set by OUTBOX_MESSAGE_INIT */
-    const struct outbox_id *message_id;  /* NULL: a new one, UUID version 7 */
-    const char *exchange;                /* NULL: the one configured for this source; "": AMQP's default exchange */
-    const char *routing_key;             /* NULL is the same as "" */
-    const char *key;                     /* messages of one key arrive in the order of commit; NULL: unordered */
-    const char *type;                    /* NULL: none */
-    const char *content_type;            /* NULL: none */
+    size_t struct_size;                 /* set by OUTBOX_MESSAGE_INIT */
+    const struct outbox_id *message_id; /* NULL: a new one, UUID version 7 */
+    const char *exchange;     /* NULL: the source's default; "": AMQP's default exchange */
+    const char *routing_key;  /* NULL is the same as "" */
+    const char *key;          /* of one key: in the order of commit; NULL: unordered */
+    const char *type;         /* NULL: none */
+    const char *content_type; /* NULL: none */
     const struct outbox_header *headers; /* header_count of them */
     size_t header_count;
-    const char *headers_json;            /* instead of headers: a JSON object; NULL: none */
-    const void *payload;                 /* payload_length bytes, any; NULL only if there are none */
+    const char *headers_json; /* instead of headers: a JSON object; NULL: none */
+    const void *payload;      /* payload_length bytes, any; NULL only if there are none */
     size_t payload_length;
-    int64_t deliver_after_us;            /* microseconds since 1970-01-01 00:00 UTC, not to be sent before; 0: at once */
+    int64_t deliver_after_us; /* not before: microseconds since 1970 UTC; 0: at once */
 };
 
 /* struct outbox_message message = OUTBOX_MESSAGE_INIT; then set what you need. */
-#define OUTBOX_MESSAGE_INIT                                                                                           \
-    {                                                                                                                 \
-        sizeof(struct outbox_message), NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0, 0                  \
+#define OUTBOX_MESSAGE_INIT                                                                        \
+    {                                                                                              \
+        sizeof(struct outbox_message), NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0, \
+            0                                                                                      \
     }
 
 /* Makes a new id: UUID version 7, later ids sort later to the millisecond. */
@@ -93,7 +96,8 @@ OUTBOX_API void outbox_id_new(struct outbox_id *ret_id);
 OUTBOX_API void outbox_id_format(const struct outbox_id *id, char ret_text[37]);
 
 /* Reads that form, either case. OUTBOX_INVALID, and *ret_id untouched, if it is not one. */
-OUTBOX_API outbox_result outbox_id_parse(const char *text, struct outbox_id *ret_id) OUTBOX_MUST_CHECK;
+OUTBOX_API outbox_result outbox_id_parse(const char *text,
+                                         struct outbox_id *ret_id) OUTBOX_MUST_CHECK;
 
 /* "OUTBOX_RETRY" and so on; "OUTBOX_?" for a number that is none. Static, never NULL. */
 OUTBOX_API const char *outbox_result_name(outbox_result result);

@@ -21,12 +21,13 @@ extern "C" {
  * reterr         written on failure only; may be NULL.
  *
  * OUTBOX_INVALID also means: the connection is in pipeline mode or busy with a command (COPY, a result not read). */
-OUTBOX_API outbox_result outbox_pg_write_many(PGconn *tx, const struct outbox_message *messages, size_t message_count,
-                                              struct outbox_id *ret_ids,
+OUTBOX_API outbox_result outbox_pg_write_many(PGconn *tx, const struct outbox_message *messages,
+                                              size_t message_count, struct outbox_id *ret_ids,
                                               struct outbox_error *reterr) OUTBOX_MUST_CHECK;
 
 /* The same with one message. */
-OUTBOX_API outbox_result outbox_pg_write(PGconn *tx, const struct outbox_message *message, struct outbox_id *ret_id,
+OUTBOX_API outbox_result outbox_pg_write(PGconn *tx, const struct outbox_message *message,
+                                         struct outbox_id *ret_id,
                                          struct outbox_error *reterr) OUTBOX_MUST_CHECK;
 
 #ifdef __cplusplus
