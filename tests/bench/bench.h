@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "amqp/session.h"
+#include "relay/window.h"
 
 #define BENCH_PAYLOAD_BYTES 256
 #define BENCH_KEYS 1000
@@ -40,6 +41,13 @@ void bench_wait(struct session *session, enum rabbit_event_type type,
 void bench_fresh_queue(struct session *session);
 uint32_t bench_queue_length(struct session *session);
 struct rabbit_message bench_message(struct buffer *headers);
+
+/* Publishes on channel 1 and notes it in the window. */
+void bench_send(struct session *session, struct window *window,
+                const struct rabbit_message *message);
+
+/* Notes a confirm, which may be for many and out of order; any other event ends the bench. */
+void bench_confirm(struct window *window, const struct rabbit_event *event);
 
 /* The contestants. Each runs in a process of its own. */
 void bench_publish(int64_t messages);     /* coalesced writes, a window of confirms; nothing else */

@@ -8,32 +8,26 @@
 #include "tests/bench/bench.h"
 
 static void
-publish_row(struct session *session, const struct rabbit_message *like, PGresult *rows, int i)
+publish_row(struct session *session, struct window *window, const struct rabbit_message *like,
+            PGresult *rows, int i)
 {
     struct rabbit_message message = *like;
-    struct error error;
     message.message_id =
         (struct span){.data = PQgetvalue(rows, i, 1), .size = (size_t)PQgetlength(rows, i, 1)};
     message.routing_key =
         (struct span){.data = PQgetvalue(rows, i, 2), .size = (size_t)PQgetlength(rows, i, 2)};
     message.body =
         (struct span){.data = PQgetvalue(rows, i, 3), .size = (size_t)PQgetlength(rows, i, 3)};
-    if (!rabbit_publish(session_rabbit(session), 1, &message, &error)) {
-        bench_fail("%s", error.text);
-    }
+    bench_send(session, window, &message);
 }
 
 static void
-wait_for_confirms(struct session *session, uint64_t last_tag, uint64_t *confirmed)
+wait_for_confirms(struct session *session, struct window *window)
 {
-    while (*confirmed < last_tag) {
+    while (window->open > 0) {
         struct rabbit_event event;
         bench_wait(session, RABBIT_CONFIRMED, &event);
-        if (event.multiple) {
-            *confirmed = event.tag > *confirmed ? event.tag : *confirmed;
-        } else {
-            ++*confirmed;
-        }
+        bench_confirm(window, &event);
     }
 }
 
@@ -45,8 +39,8 @@ bench_handmade(int64_t messages)
     struct buffer headers;
     buffer_init(&headers, 256, 1024);
     const struct rabbit_message like = bench_message(&headers);
-    uint64_t tag = 0;
-    uint64_t confirmed = 0;
+    struct window window;
+    window_init(&window, 1000);
     while (messages > 0) {
         bench_exec(conn, "begin");
         PGresult *rows = PQexecParams(
@@ -61,13 +55,12 @@ bench_handmade(int64_t messages)
         static char sql[1000 * 21 + 100];
         char *at = stpcpy(sql, "delete from outbox where id in (");
         for (int i = 0; i < count; i++) {
-            publish_row(session, &like, rows, i);
+            publish_row(session, &window, &like, rows, i);
             int64_t id;
             memcpy(&id, PQgetvalue(rows, i, 0), sizeof(id));
             at += snprintf(at, 22, "%s%lld", i > 0 ? "," : "", (long long)be64toh((uint64_t)id));
         }
-        tag += (uint64_t)count;
-        wait_for_confirms(session, tag, &confirmed);
+        wait_for_confirms(session, &window);
         (void)stpcpy(at, ")");
         bench_exec(conn, sql);
         bench_exec(conn, "commit");
@@ -75,6 +68,7 @@ bench_handmade(int64_t messages)
         messages -= count;
     }
     session_free(session);
+    window_done(&window);
     buffer_done(&headers);
     PQfinish(conn);
 }

@@ -12,6 +12,7 @@
 #include "tests/bench/bench.h"
 
 #define MESSAGES_MAX 100000
+#define WINDOW 8192
 
 static uint64_t sent_us[MESSAGES_MAX];
 static uint64_t delivered_us[MESSAGES_MAX];
@@ -97,22 +98,17 @@ write_through_outbox(int64_t messages, double rate)
     PQfinish(conn);
 }
 
-/* What has been confirmed by now; waits up to wait_ms for something to come. */
-static int64_t
-take_confirms(struct session *session, int64_t confirmed, int wait_ms)
+/* Takes what has been confirmed by now; waits up to wait_ms for something to come. */
+static void
+take_confirms(struct session *session, struct window *window, int wait_ms)
 {
     struct rabbit_event event;
     struct pollfd fd = {.fd = session_fd(session), .events = session_poll_events(session)};
     (void)poll(&fd, 1, wait_ms); /* the caller's loop ends by the count */
     session_process(session, fd.revents, clock_monotonic_us());
     while (session_next(session, &event)) {
-        if (event.type != RABBIT_CONFIRMED) {
-            bench_fail("the broker sent event %d to the direct publisher", event.type);
-        }
-        const int64_t tag = (int64_t)event.tag;
-        confirmed = event.multiple ? (tag > confirmed ? tag : confirmed) : confirmed + 1;
+        bench_confirm(window, &event);
     }
-    return confirmed;
 }
 
 static void
@@ -120,28 +116,27 @@ write_directly(int64_t messages, double rate)
 {
     struct session *session = bench_session();
     struct buffer headers;
-    struct error error;
     char payload[BENCH_PAYLOAD_BYTES] = {0};
     buffer_init(&headers, 256, 1024);
     struct rabbit_message message = bench_message(&headers);
     message.body = (struct span){.data = payload, .size = sizeof(payload)};
-    int64_t confirmed = 0;
+    struct window window;
+    window_init(&window, WINDOW);
     const uint64_t start_us = clock_monotonic_us();
     for (int64_t i = 0; i < messages; i++) {
         const uint32_t number = (uint32_t)i;
         memcpy(payload, &number, sizeof(number));
         wait_until(start_us + (uint64_t)((double)i / rate * 1e6));
         sent_us[i] = clock_monotonic_us();
-        if (!rabbit_publish(session_rabbit(session), 1, &message, &error)) {
-            bench_fail("%s", error.text);
-        }
+        bench_send(session, &window, &message);
         session_flush(session, clock_monotonic_us());
-        confirmed = take_confirms(session, confirmed, 0);
+        take_confirms(session, &window, window_is_full(&window) ? 1000 : 0);
     }
-    while (confirmed < messages) {
-        confirmed = take_confirms(session, confirmed, 1000);
+    while (window.open > 0) {
+        take_confirms(session, &window, 1000);
     }
     session_free(session);
+    window_done(&window);
     buffer_done(&headers);
 }
 

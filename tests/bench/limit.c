@@ -11,34 +11,15 @@
 #define WRITE_BYTES ((size_t)256 * 1024)
 
 static int64_t
-take_confirms(struct session *session, int64_t confirmed)
+fill_window(struct session *session, struct window *window, const struct rabbit_message *message,
+            int64_t left)
 {
-    struct rabbit_event event;
-    while (session_next(session, &event)) {
-        if (event.type == RABBIT_CONFIRMED) {
-            /* Out of order it counts a little early or late; the last one is exact. */
-            confirmed = event.multiple
-                            ? ((int64_t)event.tag > confirmed ? (int64_t)event.tag : confirmed)
-                            : confirmed + 1;
-        } else {
-            bench_fail("the broker sent event %d to the publisher of the limit", event.type);
-        }
+    while (left > 0 && window->open < WINDOW && !window_is_full(window) &&
+           session_queued_bytes(session) < WRITE_BYTES) {
+        bench_send(session, window, message);
+        left--;
     }
-    return confirmed;
-}
-
-static int64_t
-fill_window(struct session *session, const struct rabbit_message *message, int64_t sent,
-            int64_t until)
-{
-    struct error error;
-    while (sent < until && session_queued_bytes(session) < WRITE_BYTES) {
-        if (!rabbit_publish(session_rabbit(session), 1, message, &error)) {
-            bench_fail("%s", error.text);
-        }
-        sent++;
-    }
-    return sent;
+    return left;
 }
 
 void
@@ -46,20 +27,23 @@ bench_publish(int64_t messages)
 {
     struct session *session = bench_session();
     struct buffer headers;
+    struct window window;
+    struct rabbit_event event;
+    window_init(&window, WINDOW);
     buffer_init(&headers, 256, 1024);
     const struct rabbit_message message = bench_message(&headers);
-    int64_t sent = 0;
-    int64_t confirmed = 0;
-    while (confirmed < messages) {
-        const int64_t until = confirmed + WINDOW < messages ? confirmed + WINDOW : messages;
-        sent = fill_window(session, &message, sent, until);
+    while (messages > 0 || window.open > 0) {
+        messages = fill_window(session, &window, &message, messages);
         session_flush(session, clock_monotonic_us());
         struct pollfd fd = {.fd = session_fd(session), .events = session_poll_events(session)};
-        (void)poll(&fd, 1, 1000);
+        (void)poll(&fd, 1, 1000); /* the loop ends by the count */
         session_process(session, fd.revents, clock_monotonic_us());
-        confirmed = take_confirms(session, confirmed);
+        while (session_next(session, &event)) {
+            bench_confirm(&window, &event);
+        }
     }
     session_free(session);
+    window_done(&window);
     buffer_done(&headers);
 }
 

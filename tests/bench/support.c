@@ -243,3 +243,26 @@ bench_message(struct buffer *headers)
         .body = {.data = payload, .size = sizeof(payload)},
     };
 }
+
+void
+bench_send(struct session *session, struct window *window, const struct rabbit_message *message)
+{
+    struct error error;
+    if (!rabbit_publish(session_rabbit(session), 1, message, &error)) {
+        bench_fail("%s", error.text);
+    }
+    window_push(window, &(struct window_entry){0});
+}
+
+void
+bench_confirm(struct window *window, const struct rabbit_event *event)
+{
+    struct window_entry entry;
+    if (event->type != RABBIT_CONFIRMED) {
+        bench_fail("the broker sent event %d instead of a confirm", event->type);
+    }
+    for (uint64_t tag = event->multiple ? window_oldest(window) : event->tag; tag <= event->tag;
+         tag++) {
+        (void)window_take(window, tag, &entry); /* false for one that was confirmed before */
+    }
+}
