@@ -205,16 +205,8 @@ static void
 watermark(struct source *source, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
-    struct pg_parameters sequence = {.count = 0};
-    struct pg_parameters outbox = {.count = 0};
-    if (self->state != PG_OWNED) {
-        return;
-    }
-    pg_parameters_oid(&sequence, self->sequence_oid);
-    pg_parameters_oid(&outbox, self->outbox_oid);
-    if (pg_request_send(self, PG_SEQUENCE_LAST, &sequence, now_us) &&
-        pg_request_send(self, PG_WRITERS, &outbox, now_us)) {
-        (void)pg_request_end(self, PG_REQUEST_WATERMARK, now_us); /* a loss was told */
+    if (self->state == PG_OWNED) {
+        pg_session_watermark(self, now_us);
     }
 }
 

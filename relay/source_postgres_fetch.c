@@ -2,8 +2,7 @@
 
 #include "relay/source_postgres_private.h"
 
-/* After a row that was too large for the cheap statement, so many fetches count bytes: large
- * rows seldom come alone. */
+/* After a row that was too large for the cheap statement, so many fetches count bytes. */
 #define EXACT_FETCHES 32
 
 static enum pg_statement
@@ -30,11 +29,25 @@ bytes_parameter(const struct pg_fetch *fetch)
     return bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
 }
 
+/* A statement that walks over millions of dead rows behind somebody's long transaction (measured:
+ * 0.25 to 3 us each) would outlast the lease, be given up and begin again for ever. So one statement
+ * looks at a stretch of 10 us per id, and an empty stretch is followed by the next. Only of ids that
+ * are final, though: elsewhere a row may become visible behind us and its successor before us, and
+ * one statement must see both. */
+static int64_t
+up_to_id(const struct source_postgres *self)
+{
+    const int64_t stretch = (int64_t)(self->config->takeover_us / 10);
+    const int64_t start = self->fetch.after_id > 0 ? self->fetch.after_id : 0;
+    return start < self->watermark.final_id - stretch ? start + stretch : INT64_MAX;
+}
+
 static void
 send_fetch(struct source_postgres *self, uint64_t now_us)
 {
-    const struct pg_fetch *fetch = &self->fetch;
+    struct pg_fetch *fetch = &self->fetch;
     struct pg_parameters parameters = {.count = 0};
+    fetch->up_to_id = fetch->kind == FETCH_NEXT ? up_to_id(self) : INT64_MAX;
     if (fetch->kind == FETCH_NEXT) {
         pg_parameters_int8(&parameters, fetch->after_id);
     }
@@ -45,6 +58,9 @@ send_fetch(struct source_postgres *self, uint64_t now_us)
     pg_parameters_int8(&parameters,
                        (int64_t)fetch->rows_max + 1); /* one more says that it is not all */
     pg_parameters_int8(&parameters, bytes_parameter(fetch));
+    if (fetch->kind == FETCH_NEXT) {
+        pg_parameters_int8(&parameters, fetch->up_to_id);
+    }
     if (pg_request_send(self, statement_of(fetch), &parameters, now_us)) {
         (void)pg_request_end(self, PG_REQUEST_FETCH, now_us); /* a loss was told */
     }
@@ -74,6 +90,37 @@ was_cut(const struct pg_fetch *fetch, const struct batch *batch)
            batch->count < fetch->rows_max;
 }
 
+/* What the answer teaches the next fetch: large rows seldom come alone. */
+static void
+learn(struct pg_fetch *fetch, const struct batch *batch)
+{
+    if (fetch->kind == FETCH_NEXT && fetch->exact_left > 0) {
+        fetch->exact_left--;
+    }
+    if (was_cut(fetch, batch)) {
+        fetch->exact_left = EXACT_FETCHES;
+    }
+}
+
+/* True if there is nothing to deliver yet: then *fetch is what to ask instead. */
+static bool
+must_ask_again(struct pg_fetch *fetch, struct batch *batch)
+{
+    const bool cut = !batch->complete;
+    if (fetch->up_to_id < INT64_MAX) {
+        batch->complete = false;
+    }
+    if (batch->count > 0 || batch->complete) {
+        return false;
+    }
+    if (cut) {
+        fetch->exact = true;
+    } else {
+        fetch->after_id = fetch->up_to_id;
+    }
+    return true;
+}
+
 void
 pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
 {
@@ -84,15 +131,9 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
         pg_session_lost(self, &error, now_us);
         return;
     }
-    if (fetch->kind == FETCH_NEXT && fetch->exact_left > 0) {
-        fetch->exact_left--;
-    }
-    if (was_cut(fetch, batch)) {
-        fetch->exact_left = EXACT_FETCHES;
-    }
-    if (was_cut(fetch, batch) && batch->count == 0) {
+    learn(fetch, batch);
+    if (must_ask_again(fetch, batch)) {
         batch_free(batch);
-        fetch->exact = true;
         send_fetch(self, now_us);
         return;
     }

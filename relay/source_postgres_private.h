@@ -73,6 +73,7 @@ struct pg_fetch {
     uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
     enum fetch_kind kind;
     int64_t after_id;
+    int64_t up_to_id; /* the statement that was sent looks no further */
     uint32_t rows_max;
     uint64_t bytes_max;
     struct buffer ids; /* as binary parameters */
@@ -91,6 +92,7 @@ struct source_postgres {
     PostgresPollingStatusType polling;
     enum pg_state state;
     bool standby_told;
+    bool owned_told;
     bool wants_write;
     uint64_t connect_deadline_us;
     uint64_t retry_us;       /* DOWN: connect; STANDBY: ask again */
@@ -98,7 +100,7 @@ struct source_postgres {
     uint64_t lease_until_us; /* 0: not owned */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
-    int64_t sequence_last;
+    int64_t sequence_last; /* the first half of the watermark's answer */
     struct pg_fetch fetch;
     struct buffer settle_ids;
     struct pg_watermark watermark;
@@ -126,6 +128,7 @@ short pg_connect_poll_events(const struct source_postgres *self);
 /* source_postgres_session.c */
 void pg_session_set_up(struct source_postgres *self, uint64_t now_us);
 void pg_session_own(struct source_postgres *self, uint64_t now_us);
+void pg_session_watermark(struct source_postgres *self, uint64_t now_us);
 void pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result,
                        uint64_t now_us);
 /* Closes the connection, tells SOURCE_LOST, and sets the time of the next try. */
@@ -163,7 +166,7 @@ bool pg_rows_bool(const PGresult *result, int row, int column);
 int64_t pg_rows_time_us(int64_t value);
 
 /* source_postgres_parameters.c */
-#define PG_PARAMETERS_MAX 5
+#define PG_PARAMETERS_MAX 6
 struct pg_parameters {
     int count;
     const char *values[PG_PARAMETERS_MAX];

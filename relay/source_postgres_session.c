@@ -53,6 +53,19 @@ pg_session_set_up(struct source_postgres *self, uint64_t now_us)
     }
 }
 
+void
+pg_session_watermark(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_parameters sequence = {.count = 0};
+    struct pg_parameters outbox = {.count = 0};
+    pg_parameters_oid(&sequence, self->sequence_oid);
+    pg_parameters_oid(&outbox, self->outbox_oid);
+    if (pg_request_send(self, PG_SEQUENCE_LAST, &sequence, now_us) &&
+        pg_request_send(self, PG_WRITERS, &outbox, now_us)) {
+        (void)pg_request_end(self, PG_REQUEST_WATERMARK, now_us); /* a loss was told */
+    }
+}
+
 /* The first try goes in one flight with the statements. */
 void
 pg_session_own(struct source_postgres *self, uint64_t now_us)
@@ -112,7 +125,7 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
     if (pg_rows_bool(result, 0, 0)) {
         self->state = PG_OWNED;
         self->lease_until_us = sent_us + self->config->takeover_us;
-        pg_event_push(self, SOURCE_OWNED, NULL, 0, NULL);
+        pg_session_watermark(self, now_us); /* its answer is told as SOURCE_OWNED */
         return;
     }
     self->state = PG_STANDBY;
@@ -136,7 +149,9 @@ learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now
     }
     if (known) {
         pg_watermark_observe(&self->watermark, self->sequence_last, writers, (size_t)count);
-        pg_event_push(self, SOURCE_FINAL, NULL, self->watermark.final_id, NULL);
+        pg_event_push(self, self->owned_told ? SOURCE_FINAL : SOURCE_OWNED, NULL,
+                      self->watermark.final_id, NULL);
+        self->owned_told = true;
     } else {
         struct error error;
         error_set(&error, ERROR_CONFIG,
@@ -193,6 +208,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->connection = NULL;
     self->state = PG_DOWN;
     self->standby_told = false;
+    self->owned_told = false;
     self->wants_write = false;
     self->lease_until_us = 0;
     self->request_count = 0;

@@ -633,3 +633,25 @@ Test(source_postgres, final_ids_do_not_wait_for_anything_else)
     PQfinish(other);
     free_source(source, &config);
 }
+
+/* The lease of 2 s makes stretches of 200,000 ids. */
+Test(source_postgres, walks_over_ids_without_rows_in_stretches)
+{
+    struct source_config config = config_for(pg_fixture_dsn(), 2 * CLOCK_S_US);
+    struct source *source = open_owner(&config);
+    pg_exec(admin, "insert into outbox (payload) values ('1')");
+    pg_exec(admin, "alter sequence outbox_id_seq restart 500000");
+    pg_exec(admin, "insert into outbox (payload) values ('2'), ('3')");
+    cr_assert_eq(watermark(source), 500001);
+    struct batch *batch = fetch_rows(source, fetch_after(INT64_MIN));
+    cr_assert(batch->count == 1 && batch->rows[0].id == 1);
+    cr_assert_not(batch->complete, "it has seen a stretch only");
+    batch_free(batch);
+    batch = fetch_rows(source, fetch_after(1));
+    cr_assert(batch->count == 2 && batch->rows[0].id == 500000 && batch->complete);
+    batch_free(batch);
+    batch = fetch_rows(source, fetch_after(500001));
+    cr_assert(batch->count == 0 && batch->complete);
+    batch_free(batch);
+    free_source(source, &config);
+}

@@ -13,6 +13,7 @@ from (
             over (order by id rows between unbounded preceding and 2 preceding), 0) as bytes_before_last
     from outbox
     where id > $1::int8
+        and id <= $6::int8
         and id not in (select unnest($2::int8[]))
         and (key is null or hashtextextended(key, 0) not in (select unnest($3::int8[])))
         and (deliver_after is null or deliver_after <= now())
