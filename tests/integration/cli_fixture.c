@@ -1,0 +1,143 @@
+#include "tests/integration/cli_fixture.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORDS_MAX 16
+
+static char directory[] = "/tmp/test_cli.XXXXXX";
+static char out[32768];
+static char err[32768];
+
+void
+cli_enter(void)
+{
+    cr_assert_not_null(mkdtemp(directory));
+    cr_assert_eq(chdir(directory), 0);
+}
+
+void
+cli_leave(void)
+{
+    char command[64];
+    cr_assert_eq(chdir("/"), 0);
+    (void)snprintf(command, sizeof(command), "rm -r %s", directory); /* fits */
+    cr_assert_eq(system(command), 0);
+}
+
+void
+cli_write(const char *path, const char *format, ...)
+{
+    FILE *const file = fopen(path, "w");
+    cr_assert_not_null(file);
+    va_list arguments;
+    va_start(arguments, format);
+    cr_assert_geq(vfprintf(file, format, arguments), 0);
+    va_end(arguments);
+    cr_assert_eq(fclose(file), 0);
+}
+
+static void
+redirect(int to, const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || dup2(fd, to) < 0 || close(fd) != 0) {
+        _exit(127);
+    }
+}
+
+static _Noreturn void
+become(const char *arguments, const char *stdout_path, const char *stderr_path)
+{
+    char words[1000];
+    char program[] = OUTBOX_RELAY;
+    char *argv[WORDS_MAX + 2] = {program};
+    int argc = 1;
+    (void)snprintf(words, sizeof(words), "%s", arguments); /* fits */
+    for (char *word = strtok(words, " "); word != NULL && argc <= WORDS_MAX;
+         word = strtok(NULL, " ")) {
+        argv[argc++] = word;
+    }
+    redirect(STDOUT_FILENO, stdout_path);
+    redirect(STDERR_FILENO, stderr_path);
+    (void)execv(program, argv); /* does not come back when it works */
+    _exit(127);
+}
+
+static pid_t
+start(const char *arguments, const char *stdout_path, const char *stderr_path)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        become(arguments, stdout_path, stderr_path);
+    }
+    cr_assert_gt(child, 0);
+    return child;
+}
+
+static void
+read_file(const char *path, char *text, size_t size)
+{
+    FILE *const file = fopen(path, "r");
+    cr_assert_not_null(file);
+    const size_t length = fread(text, 1, size - 1, file);
+    text[length] = '\0';
+    cr_assert_eq(fclose(file), 0);
+}
+
+int
+cli_wait(pid_t process)
+{
+    int status;
+    cr_assert_eq(waitpid(process, &status, 0), process);
+    cr_assert(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
+    return WEXITSTATUS(status);
+}
+
+int
+cli(const char *arguments)
+{
+    const int status = cli_wait(start(arguments, "stdout", "stderr"));
+    read_file("stdout", out, sizeof(out));
+    read_file("stderr", err, sizeof(err));
+    return status;
+}
+
+const char *
+cli_stdout(void)
+{
+    return out;
+}
+
+const char *
+cli_stderr(void)
+{
+    return err;
+}
+
+pid_t
+cli_start(const char *arguments)
+{
+    return start(arguments, "stdout", "log");
+}
+
+void
+cli_wait_for_log(const char *text)
+{
+    for (int i = 0; i < 3000; i++) {
+        if (access("log", R_OK) == 0) {
+            read_file("log", err, sizeof(err));
+            if (strstr(err, text) != NULL) {
+                return;
+            }
+        }
+        (void)usleep(10000); /* shorter is fine */
+    }
+    cr_assert_fail("no \"%s\" within 30 s in:\n%s", text, err);
+}

@@ -1,0 +1,31 @@
+/* tests/integration/cli_fixture.h - runs the built outbox-relay in a directory of the test's own and keeps what it said.
+ * Whatever goes wrong here fails the test. */
+#ifndef TESTS_INTEGRATION_CLI_FIXTURE_H
+#define TESTS_INTEGRATION_CLI_FIXTURE_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* Makes the directory and enters it; leaves and removes it. */
+void cli_enter(void);
+void cli_leave(void);
+
+/* A file in the directory. */
+void cli_write(const char *path, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Runs `outbox-relay arguments`, arguments split at blanks, to its end; returns the exit status. */
+int cli(const char *arguments);
+
+/* What the last cli() wrote. */
+const char *cli_stdout(void);
+const char *cli_stderr(void);
+
+/* Starts it, with stderr into the file "log"; and waits for its end: the exit status. */
+pid_t cli_start(const char *arguments);
+int cli_wait(pid_t process);
+
+/* Until the file "log" has `text`, at most 30 s. */
+void cli_wait_for_log(const char *text);
+
+#endif

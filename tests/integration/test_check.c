@@ -1,0 +1,203 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/pg_fixture.h"
+
+static PGconn *db;
+static char role[64];
+static char connected[200]; /* the line of a database that could be reached */
+
+static const char *
+environment(const char *name)
+{
+    const char *const value = getenv(name);
+    cr_assert_not_null(
+        value, "%s is not set: this test needs a RabbitMQ server; see tests/services", name);
+    return value;
+}
+
+static void
+write_config(const char *exchange)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"%s\" }\n"
+              "source orders { kind = postgres broker = main exchange = \"%s\"\n"
+              "  dsn = \"%s user=%s password=pw\" }\n",
+              environment("OUTBOX_TEST_AMQP_URI"), exchange, pg_fixture_dsn(), role);
+}
+
+static void
+set_up(void)
+{
+    char sql[300];
+    cli_enter();
+    db = pg_fixture_create();
+    (void)snprintf(role, sizeof(role), "check_%ld", (long)getpid()); /* fits */
+    (void)snprintf(sql, sizeof(sql), "drop role if exists %s; create role %s login password 'pw'",
+                   role, role); /* fits */
+    pg_exec(db, sql);
+    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
+    (void)snprintf(
+        sql, sizeof(sql),
+        "grant select, delete on outbox to %s; grant select on sequence outbox_id_seq to %s", role,
+        role); /* fits */
+    pg_exec(db, sql);
+    const int version = PQserverVersion(db);
+    (void)snprintf(connected, sizeof(connected),
+                   "ok       source \"orders\": connected to database \"%s\" as \"%s\", PostgreSQL "
+                   "%d.%d\n",
+                   PQdb(db), role, version / 10000, version % 10000); /* fits */
+    write_config("amq.topic");
+}
+
+static void
+tear_down(void)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "drop owned by %s; drop role %s", role, role); /* fits */
+    pg_exec(db, sql);
+    pg_fixture_drop(db);
+    cli_leave();
+}
+
+TestSuite(check, .init = set_up, .fini = tear_down);
+
+#define VERSION "ok       source \"orders\": the outbox tables have version 1\n"
+#define MAY "ok       source \"orders\": \"ROLE\" may read and delete\n"
+#define SEQUENCE "ok       source \"orders\": ids are given out in the order of writing\n"
+#define VACUUM "ok       source \"orders\": autovacuum is on\n"
+#define BROKER                                                          \
+    "ok       broker \"main\": connected to PEER, virtual host \"/\"\n" \
+    "ok       source \"orders\": exchange \"amq.topic\" is there\n"
+
+/* Puts `value` in place of each `word`. */
+static void
+fill_in(char *text, size_t size, const char *word, const char *value)
+{
+    char *found;
+    while ((found = strstr(text, word)) != NULL) {
+        char rest[4000];
+        (void)snprintf(rest, sizeof(rest), "%s", found + strlen(word)); /* fits */
+        const size_t before = (size_t)(found - text);
+        (void)snprintf(found, size - before, "%s%s", value, rest); /* fits */
+    }
+}
+
+/* CONNECTED and then `expected`, with ROLE and PEER filled in. */
+static void
+expect(int status, const char *expected)
+{
+    char text[4000];
+    char peer[100];
+    (void)snprintf(text, sizeof(text), "%s%s", connected, expected); /* fits */
+    (void)snprintf(peer, sizeof(peer), "%s:%s", environment("OUTBOX_TEST_AMQP_HOST"),
+                   environment("OUTBOX_TEST_AMQP_PORT")); /* fits */
+    fill_in(text, sizeof(text), "ROLE", role);
+    fill_in(text, sizeof(text), "PEER", peer);
+    const int got = cli("check -c relay.conf");
+    cr_assert_str_eq(cli_stdout(), text, "expected:\n%s\ngot:\n%s", text, cli_stdout());
+    cr_assert_str_empty(cli_stderr());
+    cr_assert_eq(got, status);
+}
+
+Test(check, all_good)
+{
+    expect(0, VERSION MAY SEQUENCE VACUUM BROKER "no problems\n");
+}
+
+Test(check, no_tables)
+{
+    pg_exec(db, "drop table outbox, outbox_schema");
+    expect(
+        1,
+        "problem  source \"orders\": there are no outbox tables: run `outbox-relay init`, or set "
+        "search_path in the dsn to where they are\n" BROKER "1 problem\n");
+}
+
+Test(check, tables_of_somebody_else)
+{
+    pg_exec(db, "drop table outbox_schema");
+    expect(1, "problem  source \"orders\": there is a table \"outbox\" or \"outbox_schema\" that "
+              "`outbox-relay init` has not made: rename it, or set search_path in the dsn\n" BROKER
+              "1 problem\n");
+}
+
+Test(check, another_version)
+{
+    pg_exec(db, "update outbox_schema set version = 7");
+    expect(1,
+           "problem  source \"orders\": the outbox tables have version 7, this relay needs version "
+           "1: use the relay that fits the tables\n" MAY SEQUENCE VACUUM BROKER "1 problem\n");
+}
+
+Test(check, all_that_is_wrong_at_once)
+{
+    char sql[300];
+    (void)snprintf(sql, sizeof(sql),
+                   "revoke all on outbox from %s; revoke all on sequence outbox_id_seq from %s",
+                   role, role); /* fits */
+    pg_exec(db, sql);
+    pg_exec(db, "alter sequence outbox_id_seq cache 10");
+    pg_exec(db, "alter table outbox set (toast.autovacuum_enabled = off)");
+    write_config("nowhere");
+    expect(1, VERSION
+           "problem  source \"orders\": the role lacks a privilege: grant select on outbox to "
+           "\"ROLE\"\n"
+           "problem  source \"orders\": the role lacks a privilege: grant delete on outbox to "
+           "\"ROLE\"\n"
+           "problem  source \"orders\": the role lacks a privilege: grant select on sequence "
+           "outbox_id_seq to \"ROLE\"\n"
+           "problem  source \"orders\": sessions take 10 ids at a time, so the order within a key "
+           "gets "
+           "lost: alter sequence outbox_id_seq cache 1\n"
+           "problem  source \"orders\": autovacuum is off for the table, so it only grows: alter "
+           "table "
+           "outbox set (autovacuum_enabled = true, toast.autovacuum_enabled = true)\n"
+           "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
+           "problem  source \"orders\": exchange \"nowhere\": NOT_FOUND - no exchange 'nowhere' in "
+           "vhost '/'; declare it on the broker or name another\n"
+           "6 problems\n");
+}
+
+Test(check, the_default_exchange_needs_no_look)
+{
+    write_config("");
+    expect(0, VERSION MAY SEQUENCE VACUUM
+           "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
+           "ok       source \"orders\": default exchange is AMQP's, which is always there\n"
+           "no problems\n");
+}
+
+Test(check, servers_that_are_not_there)
+{
+    cli_write("relay.conf", "broker main { uri = \"amqp://u:hunter2@127.0.0.1:1/\" }\n"
+                            "source orders { kind = postgres broker = main\n"
+                            "  dsn = \"host=127.0.0.1 port=1 password=hunter2\" }\n");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    cr_assert_str_eq(
+        cli_stdout(),
+        "problem  source \"orders\": cannot connect: connection to server at \"127.0.0.1\", port 1 "
+        "failed: Connection refused; Is the server running on that host and accepting TCP/IP "
+        "connections?; see that the server runs, listens there and lets this user in\n"
+        "problem  broker \"main\": 127.0.0.1:1: Connection refused; see that it runs and listens "
+        "there\n"
+        "2 problems\n");
+}
+
+Test(check, credentials_that_are_wrong)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://guest:hunter2@%s:%s/\" }\n"
+              "source orders { kind = postgres broker = main\n"
+              "  dsn = \"%s user=%s password=hunter2\" }\n",
+              environment("OUTBOX_TEST_AMQP_HOST"), environment("OUTBOX_TEST_AMQP_PORT"),
+              pg_fixture_dsn(), role);
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stdout(), "password authentication failed for user"));
+    cr_assert_not_null(strstr(cli_stdout(), "see that user and password are right"));
+    cr_assert_null(strstr(cli_stdout(), "hunter2"), "%s", cli_stdout());
+}
