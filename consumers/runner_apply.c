@@ -162,6 +162,10 @@ remember(struct inbox_runner *runner)
     runner_count(runner, COUNT_DUPLICATES, claimed - first);
     runner_count(runner, COUNT_HINTED, batch - claimed);
     runner_count(runner, COUNT_TRANSACTIONS, claimed > 0);
+    if (first < batch) {
+        runner_report(runner, INBOX_REPORT_INFO, "duplicates",
+                      "%u of %u messages were applied before", batch - first, batch);
+    }
     if (hint->remember != NULL && claimed > 0) {
         hint->remember(hint->hint, runner->texts, claimed);
     }

@@ -98,7 +98,7 @@ typedef PGconn *(*inbox_connect_fn)(void *context);
 typedef enum inbox_report_level {
     INBOX_REPORT_ERROR = 1,   /* a message is lost to the queue (dead-lettered) */
     INBOX_REPORT_WARNING = 2, /* an outage, a failed attempt */
-    INBOX_REPORT_INFO = 3     /* connected, draining */
+    INBOX_REPORT_INFO = 3     /* connected, duplicates refused, draining */
 } inbox_report_level;
 
 /* Something worth a log line: `event` is a stable name such as "message_rejected", `text` a sentence for people, without
