@@ -16,13 +16,17 @@
 #include "relay/memory.h"
 #include "relay/worker.h"
 
+/* timeout(1) and others signal a process and then its group, which it is in: twice within a moment, meant once. */
+#define SAME_SIGNAL_US (250 * CLOCK_MS_US)
+
 struct supervisor {
     const struct config *config;
     struct worker **workers;
     size_t count;         /* started */
     struct pollfd *polls; /* [0] signals, then the workers; fd -1 once a worker has finished */
     bool draining;
-    bool failed;          /* a worker could not start, or ended by itself */
+    bool failed; /* a worker could not start, or ended by itself */
+    uint64_t drain_begun_us;
     uint64_t deadline_us; /* of the drain */
 };
 
@@ -69,7 +73,8 @@ begin_drain(struct supervisor *self)
         return;
     }
     self->draining = true;
-    self->deadline_us = clock_monotonic_us() + self->config->shutdown_timeout_us;
+    self->drain_begun_us = clock_monotonic_us();
+    self->deadline_us = self->drain_begun_us + self->config->shutdown_timeout_us;
     for (size_t i = 0; i < self->count; i++) {
         worker_drain(self->workers[i]);
     }
@@ -104,6 +109,9 @@ leave_now(struct supervisor *self, const char *event, const char *words)
 static void
 on_stop_signal(struct supervisor *self, const char *name)
 {
+    if (self->draining && clock_monotonic_us() - self->drain_begun_us < SAME_SIGNAL_US) {
+        return;
+    }
     if (self->draining) {
         leave_now(self, "left", "second signal: leaving at once");
     }

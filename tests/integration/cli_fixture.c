@@ -124,6 +124,7 @@ cli_stderr(void)
 pid_t
 cli_start(const char *arguments)
 {
+    (void)unlink("log"); /* of the run before, if there was one */
     return start(arguments, "stdout", "log");
 }
 

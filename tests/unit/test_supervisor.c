@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "relay/supervisor.h"
 #include "relay/worker.h"
 
@@ -24,6 +25,9 @@ struct worker {
     atomic_bool finished;
 };
 
+/* Tells the parent that signals are taken now. */
+static int started_fd = -1;
+
 /* In the order of the sources. */
 static const enum behaviour *behaviours;
 static int joined;
@@ -39,6 +43,7 @@ struct worker *
 worker_start(const struct source_config *config, const struct config *global, struct error *reterr)
 {
     const enum behaviour behaviour = behaviours[config - global->sources];
+    cr_assert_eq(eventfd_write(started_fd, 1), 0);
     if (behaviour == CANNOT_START) {
         (void)error_set(reterr, ERROR_CONFIG, "no thread to be had"); /* always false */
         return NULL;
@@ -88,10 +93,12 @@ static char orders[] = "orders";
 static char invoices[] = "invoices";
 static struct source_config sources[] = {{.name = orders}, {.name = invoices}};
 
-/* The exit status of a process that supervises two such workers and gets these signals, half a second apart. */
+/* The exit status of a process that supervises two such workers and gets these signals, half a second apart, or a
+ * moment where the number is negative. */
 static int
 exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const int *signals)
 {
+    started_fd = eventfd(0, EFD_CLOEXEC);
     const pid_t child = fork();
     if (child == 0) {
         const struct config config = {
@@ -101,9 +108,11 @@ exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const 
         _exit(drained ? 10 + joined : 20 + joined);
     }
     cr_assert_gt(child, 0);
+    eventfd_t started;
+    cr_assert_eq(eventfd_read(started_fd, &started), 0);
     for (; *signals != 0; signals++) {
-        cr_assert_eq(usleep(500000), 0);
-        cr_assert_eq(kill(child, *signals), 0);
+        cr_assert_eq(usleep(*signals < 0 ? 20000 : 500000), 0);
+        cr_assert_eq(kill(child, abs(*signals)), 0);
     }
     int status;
     cr_assert_eq(waitpid(child, &status, 0), child);
@@ -130,6 +139,13 @@ Test(supervisor, second_signal_leaves_at_once)
 {
     cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGTERM, SIGTERM), 1);
     cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGINT, SIGTERM), 1);
+}
+
+Test(supervisor, signals_within_a_moment_are_one)
+{
+    const uint64_t began_us = clock_monotonic_us();
+    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, 2000000, SIGTERM, -SIGTERM), 1);
+    cr_assert_geq(clock_monotonic_us() - began_us, 2000000, "it did not wait for the drain");
 }
 
 Test(supervisor, drain_has_an_end)
