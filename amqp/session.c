@@ -32,6 +32,7 @@ struct session {
     bool used;             /* some host was tried before */
     bool opened;           /* RABBIT_OPENED was given */
     bool lost;             /* the stream is over; what it brought is still to be taken */
+    bool hung_up;          /* the peer is gone, and there may be more to read */
     bool failed;           /* no connection; a RABBIT_CLOSED with `error` is to be given */
     bool read_more;        /* the last read stopped at its bound */
     uint64_t now_us;
@@ -139,6 +140,7 @@ drop(struct session *session)
     session->transport = NULL;
     session->opened = false;
     session->lost = false;
+    session->hung_up = false;
     session->read_more = false;
     session->give_up_us = CLOCK_NEVER_US;
 }
@@ -288,7 +290,14 @@ wants_input(const struct session *session)
 int
 session_fd(const struct session *session)
 {
-    return session->transport == NULL || session->lost ? -1 : transport_fd(session->transport);
+    if (session->transport == NULL || session->lost) {
+        return -1;
+    }
+    /* poll(2) reports a hang-up asked or not: while nothing is to be read, it would never wait. */
+    if (session->hung_up && !wants_input(session)) {
+        return -1;
+    }
+    return transport_fd(session->transport);
 }
 
 short
@@ -300,9 +309,11 @@ session_poll_events(const struct session *session)
     if (session->rabbit == NULL) {
         return transport_poll_events(session->transport);
     }
-    const bool output = buffer_size(rabbit_output(session->rabbit)) > 0;
-    return (short)((wants_input(session) ? POLLIN : 0) | (output ? POLLOUT : 0) |
-                   transport_wanted_events(session->transport) * (wants_input(session) ? 1 : 0));
+    int events = buffer_size(rabbit_output(session->rabbit)) > 0 ? POLLOUT : 0;
+    if (wants_input(session)) {
+        events |= POLLIN | transport_wanted_events(session->transport);
+    }
+    return (short)events;
 }
 
 static uint64_t
@@ -334,7 +345,7 @@ note_lost(struct session *session)
 {
     session->lost = true;
     session->read_more = false;
-    note_error(session, transport_error(session->transport));
+    session->error = *transport_error(session->transport);
 }
 
 static void
@@ -370,7 +381,7 @@ write_failed(struct session *session)
     read_input(session);
     if (!session->lost) {
         session->lost = true;
-        note_error(session, &error);
+        session->error = error;
     }
 }
 
@@ -423,6 +434,7 @@ session_process(struct session *session, short revents, uint64_t now_us)
     if (session->rabbit == NULL) {
         advance(session);
     } else if ((revents & ~POLLOUT) != 0 || session->tls != NULL) {
+        session->hung_up = (revents & (POLLHUP | POLLERR)) != 0;
         read_input(session);
     }
     if (session->rabbit != NULL) {
@@ -464,20 +476,17 @@ connection_over(struct session *session, struct rabbit_event *ret_event)
 static bool
 stream_over(struct session *session, struct rabbit_event *ret_event)
 {
-    if (session->opened) {
-        drop(session);
-        give_failure(session, ret_event);
-        return true;
-    }
-    drop(session);
-    session->tried++;
-    session->failed = session->tried >= session->endpoint.host_count;
-    if (!session->failed) {
-        session->host = (session->host + 1) % session->endpoint.host_count;
-        start_host(session);
+    struct error error = session->error;
+    if (!session->opened) {
+        error_set(&error, error.class, "%s, in the handshake", session->error.text);
+        host_failed(session, &error);
         advance(session);
+        return false;
     }
-    return false;
+    note_error(session, &error);
+    drop(session);
+    give_failure(session, ret_event);
+    return true;
 }
 
 bool

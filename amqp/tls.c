@@ -92,7 +92,7 @@ load_authorities(SSL_CTX *ssl, const char *file, struct error *reterr)
                          reason());
     }
     return SSL_CTX_load_verify_file(ssl, file) == 1 ||
-           error_set(reterr, ERROR_CONFIG, "cacertfile %s: %s", file, reason());
+           error_set(reterr, ERROR_CONFIG, "cannot use cacertfile %s: %s", file, reason());
 }
 
 static bool
@@ -102,10 +102,12 @@ load_certificate(SSL_CTX *ssl, const struct amqp_endpoint *endpoint, struct erro
         return true;
     }
     if (SSL_CTX_use_certificate_chain_file(ssl, endpoint->cert_file) != 1) {
-        return error_set(reterr, ERROR_CONFIG, "certfile %s: %s", endpoint->cert_file, reason());
+        return error_set(reterr, ERROR_CONFIG, "cannot use certfile %s: %s", endpoint->cert_file,
+                         reason());
     }
     if (SSL_CTX_use_PrivateKey_file(ssl, endpoint->key_file, SSL_FILETYPE_PEM) != 1) {
-        return error_set(reterr, ERROR_CONFIG, "keyfile %s: %s", endpoint->key_file, reason());
+        return error_set(reterr, ERROR_CONFIG, "cannot use keyfile %s: %s", endpoint->key_file,
+                         reason());
     }
     return true;
 }
@@ -244,6 +246,8 @@ fail(const struct tls *tls, int system_error, struct error *reterr)
         (SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER) != 0) {
         error_set(reterr, ERROR_CONFIG, "TLS: certificate verify failed: %s",
                   X509_verify_cert_error_string(verdict));
+    } else if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER) {
+        error_set(reterr, ERROR_CONNECTION, "TLS: the peer speaks none: is this amqps' port?");
     } else if (ERR_peek_error() == 0) {
         error_set(reterr, ERROR_CONNECTION, "TLS: %s",
                   system_error != 0 ? strerror(system_error) : "the connection was lost");
