@@ -1,0 +1,23 @@
+/* tests/integration/servers_fixture.h - servers of the test's own, for tests that restart, stop or
+ * block them: an instance of tests/services below OUTBOX_TEST_DIR. A guardian process ends it when
+ * the process that started it is gone, however that went. Whatever goes wrong fails the test. */
+#ifndef TESTS_INTEGRATION_SERVERS_FIXTURE_H
+#define TESTS_INTEGRATION_SERVERS_FIXTURE_H
+
+/* services: "postgres rabbitmq". From then on, OUTBOX_TEST_* of this process and of those it starts
+ * name them; what was not started keeps its name. Before there are threads, once in a process. */
+void servers_start(const char *services);
+
+/* A command for them: "restart rabbitmq", "alarm on". */
+void servers_do(const char *command);
+
+/* The same without waiting for its end. The next servers_do waits for it first. */
+void servers_begin(const char *command);
+
+/* rabbitmqctl of the broker that is used: "add_user shop first". */
+void servers_rabbitmqctl(const char *arguments);
+
+/* Ends them and waits until they are gone. */
+void servers_stop(void);
+
+#endif

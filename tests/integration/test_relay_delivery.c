@@ -1,0 +1,357 @@
+/* What goes out is what was written: every property, every header, every byte, at the right time. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/table.h"
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+TestSuite(relay_delivery, .init = scene_open, .fini = scene_close, .timeout = 240);
+
+static bool
+is_text(struct span span, const char *text)
+{
+    return span.size == strlen(text) && memcmp(span.data, text, span.size) == 0;
+}
+
+#define expect_text(span, expected)                                                              \
+    check(is_text((span), (expected)), #span " is \"%.*s\" instead of \"%s\"", (int)(span).size, \
+          (const char *)(span).data, (expected))
+
+static struct table_field
+field(struct span fields, const char *name, char type)
+{
+    struct table_field found;
+    check(table_find(fields, name, &found), "there is no header %s", name);
+    check(found.type == type, "header %s has type %c instead of %c", name, found.type, type);
+    return found;
+}
+
+/* The n-th element of an array. */
+static struct table_field
+element(struct span fields, unsigned n, char type)
+{
+    struct table_field found;
+    size_t position = 0;
+    for (unsigned i = 0; i <= n; i++) {
+        check(table_next(fields, true, &position, &found), "there is no element %u", n);
+    }
+    check(found.type == type, "element %u has type %c instead of %c", n, found.type, type);
+    return found;
+}
+
+/* --- properties ------------------------------------------------------------------------------- */
+
+/* Promise: the AMQP properties of a message are those of its row, and say who sent it. */
+Test(relay_delivery, a_message_has_the_properties_of_its_row)
+{
+    struct delivery delivery;
+    const char *exchange = broker_name("exchange");
+    broker_declare_exchange(scene.broker, exchange, "topic");
+    broker_bind(scene.broker, scene.queue, exchange, "orders.#");
+    scene_start_relay(NULL);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    scene_exec("insert into outbox (message_id, exchange, routing_key, key, type, content_type, "
+               "payload, created_at) values ('01890a5d-ac96-774b-bcce-b302099a8057', '%s', "
+               "'orders.paid', 'customer Ä', 'order.paid', 'application/json', '{\"n\": 1}', "
+               "'2024-02-29 12:34:56.789+02')",
+               exchange);
+    consumer_take(consumer, &delivery);
+    const struct rabbit_message *message = &delivery.message;
+    expect_text(message->message_id, "01890a5d-ac96-774b-bcce-b302099a8057");
+    expect_text(message->exchange, exchange);
+    expect_text(message->routing_key, "orders.paid");
+    expect_text(message->type, "order.paid");
+    expect_text(message->content_type, "application/json");
+    expect_text(message->app_id, "outbox-relay");
+    expect_text(message->body, "{\"n\": 1}");
+    check(message->timestamp_s == 1709202896, "timestamp %llu",
+          (unsigned long long)message->timestamp_s);
+    check(message->delivery_mode == 2, "delivery mode %u", message->delivery_mode);
+    check(!delivery.redelivered, "redelivered");
+    expect_text(field(message->headers, "x-outbox-source", 'S').text, "test");
+    expect_text(field(message->headers, "x-outbox-key", 'S').text, "customer Ä");
+    check(field(message->headers, "x-outbox-id", 'l').integer == 1, "x-outbox-id is not the id");
+    consumer_close(consumer);
+    broker_delete_exchange(scene.broker, exchange);
+}
+
+/* Promise: a plain insert of a routing key and a payload is enough; what the row does not have, the
+ * message does not have. */
+Test(relay_delivery, a_plain_insert_is_a_message)
+{
+    struct delivery delivery;
+    struct table_field found;
+    scene_start_relay(NULL);
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'hello')", scene.queue);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    consumer_take(consumer, &delivery);
+    const struct rabbit_message *message = &delivery.message;
+    expect_text(message->exchange, "");
+    expect_text(message->body, "hello");
+    check(message->message_id.size == 36, "no message-id");
+    check(message->type.size == 0 && message->content_type.size == 0, "type and content type");
+    const uint64_t now_s = clock_wall_us() / CLOCK_S_US;
+    check(message->timestamp_s + 120 > now_s && message->timestamp_s <= now_s + 1,
+          "the timestamp is not now");
+    check(!table_find(message->headers, "x-outbox-key", &found), "a key from nowhere");
+    consumer_close(consumer);
+    await_empty_outbox(scene.conn);
+}
+
+/* Promise: exchange NULL is the source's, '' is AMQP's default exchange. */
+Test(relay_delivery, no_exchange_is_the_sources_and_an_empty_one_is_the_default)
+{
+    struct delivery delivery;
+    const char *exchange = broker_name("exchange");
+    broker_declare_exchange(scene.broker, exchange, "fanout");
+    broker_bind(scene.broker, scene.queue, exchange, "");
+    scene.relay = relay_start(&(struct relay_options){.exchange = exchange});
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    scene_exec("insert into outbox (key, exchange, routing_key, payload) "
+               "values ('k', null, 'anything', '1'), ('k', '', '%s', '2')",
+               scene.queue);
+    consumer_take(consumer, &delivery);
+    expect_text(delivery.message.exchange, exchange);
+    expect_text(delivery.message.body, "1");
+    consumer_take(consumer, &delivery);
+    expect_text(delivery.message.exchange, "");
+    expect_text(delivery.message.body, "2");
+    consumer_close(consumer);
+    broker_delete_exchange(scene.broker, exchange);
+}
+
+/* --- headers ---------------------------------------------------------------------------------- */
+
+static void
+expect_scalars(struct span headers)
+{
+    expect_text(field(headers, "text", 'S').text, "Grüße \"1\"");
+    expect_text(field(headers, "empty", 'S').text, "");
+    check(field(headers, "int", 'l').integer == 42, "int");
+    check(field(headers, "big", 'l').integer == INT64_C(9007199254740993), "big");
+    check(field(headers, "negative", 'l').integer == -1, "negative");
+    check(field(headers, "real", 'd').number == 1.5, "real");
+    check(field(headers, "yes", 't').integer == 1, "yes");
+    check(field(headers, "no", 't').integer == 0, "no");
+    (void)field(headers, "nothing", 'V'); /* its type is all there is */
+}
+
+/* Promise: headers of every JSON type, nested, arrive as the AMQP types; the relay's own names are
+ * its own. */
+Test(relay_delivery, headers_of_every_type_arrive)
+{
+    struct delivery delivery;
+    scene_start_relay(NULL);
+    scene_exec("insert into outbox (routing_key, payload, headers) values ('%s', '', "
+               "'{\"text\": \"Grüße \\\"1\\\"\", \"empty\": \"\", \"int\": 42, "
+               "\"big\": 9007199254740993, \"negative\": -1, \"real\": 1.5, \"yes\": true, "
+               "\"no\": false, \"nothing\": null, \"object\": {\"a\": {\"b\": [7, \"two\", "
+               "null, {\"c\": false}]}, \"none\": {}}, \"array\": [[], [1.25]], "
+               "\"x-outbox-id\": \"mine\", \"x-outbox-source\": 3}')",
+               scene.queue);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    consumer_take(consumer, &delivery);
+    const struct span headers = delivery.message.headers;
+    expect_scalars(headers);
+    const struct span object = field(headers, "object", 'F').text;
+    const struct span array = field(field(object, "a", 'F').text, "b", 'A').text;
+    check(element(array, 0, 'l').integer == 7, "object.a.b[0]");
+    expect_text(element(array, 1, 'S').text, "two");
+    (void)element(array, 2, 'V'); /* its type is all there is */
+    check(field(element(array, 3, 'F').text, "c", 't').integer == 0, "object.a.b[3].c");
+    check(field(object, "none", 'F').text.size == 0, "object.none");
+    const struct span arrays = field(headers, "array", 'A').text;
+    check(element(arrays, 0, 'A').text.size == 0, "array[0]");
+    check(element(element(arrays, 1, 'A').text, 0, 'd').number == 1.25, "array[1][0]");
+    check(field(headers, "x-outbox-id", 'l').integer == 1, "x-outbox-id is the row's");
+    expect_text(field(headers, "x-outbox-source", 'S').text, "test");
+    consumer_close(consumer);
+}
+
+/* --- payloads --------------------------------------------------------------------------------- */
+
+#define FRAME_BODY (131072 - 8) /* what one body frame holds */
+
+/* Bytes that show where they stand: a frame that is lost, doubled or swapped does not compare. */
+static uint8_t *
+make_payload(size_t size)
+{
+    uint8_t *payload = malloc(size + 1);
+    check(payload != NULL, "out of memory");
+    uint64_t state = size;
+    for (size_t i = 0; i < size; i++) {
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+        payload[i] = (uint8_t)(state >> 56);
+    }
+    return payload;
+}
+
+static void
+insert_payload(const uint8_t *payload, size_t size)
+{
+    const char *const values[] = {scene.queue, (const char *)payload};
+    const int lengths[] = {0, (int)size};
+    const int formats[] = {0, 1};
+    PGresult *result = PQexecParams(
+        scene.conn, "insert into outbox (key, routing_key, payload) values ('k', $1, $2)", 2, NULL,
+        values, lengths, formats, 0);
+    check(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(scene.conn));
+    PQclear(result);
+}
+
+/* Promise: a payload of any size arrives byte for byte; sizes around what a frame holds are where
+ * encoders go wrong. */
+Test(relay_delivery, payloads_of_every_size_arrive_byte_for_byte)
+{
+    static const size_t sizes[] = {0,
+                                   1,
+                                   FRAME_BODY - 1,
+                                   FRAME_BODY,
+                                   FRAME_BODY + 1,
+                                   2 * FRAME_BODY - 1,
+                                   2 * FRAME_BODY,
+                                   2 * FRAME_BODY + 1,
+                                   (size_t)1 << 20,
+                                   (size_t)16 << 20};
+    const size_t count = sizeof(sizes) / sizeof(sizes[0]);
+    uint8_t *payloads[sizeof(sizes) / sizeof(sizes[0])];
+    struct delivery delivery;
+    scene_start_relay(NULL);
+    for (size_t i = 0; i < count; i++) {
+        payloads[i] = make_payload(sizes[i]);
+        insert_payload(payloads[i], sizes[i]);
+    }
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    for (size_t i = 0; i < count; i++) {
+        consumer_take(consumer, &delivery);
+        check(delivery.message.body.size == sizes[i], "%zu bytes came instead of %zu",
+              delivery.message.body.size, sizes[i]);
+        check(sizes[i] == 0 || memcmp(delivery.message.body.data, payloads[i], sizes[i]) == 0,
+              "%zu bytes are not the same", sizes[i]);
+        free(payloads[i]);
+    }
+    consumer_close(consumer);
+    await_empty_outbox(scene.conn);
+    check(relay_logged(scene.relay, "level=warning") == 0, "the relay had trouble");
+}
+
+/* Promise: memory does not grow with the number of messages. */
+Test(relay_delivery, memory_stays_small)
+{
+    scene_exec("insert into outbox (routing_key, key, payload) "
+               "select '%s', (i %% 100)::text, decode(repeat('ab', 256), 'hex') "
+               "from generate_series(1, 50000) as i",
+               scene.queue);
+    scene_start_relay(NULL);
+    await_empty_outbox(scene.conn);
+    const uint64_t peak_kib = relay_peak_kib(scene.relay);
+    (void)fprintf(stderr, "peak memory: %llu KiB\n", (unsigned long long)peak_kib);
+    check(peak_kib <= 24 * 1024 * SANITIZED_FACTOR, "peak memory: %llu KiB",
+          (unsigned long long)peak_kib);
+    relay_drain(scene.relay);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static int64_t
+now_ms(void)
+{
+    return pg_query_int(scene.conn, "select (extract(epoch from clock_timestamp()) * 1000)::int8");
+}
+
+/* Promise: deliver_after is kept, and a message that waits for its time blocks nobody, not even its
+ * key. */
+Test(relay_delivery, a_message_goes_when_it_is_due)
+{
+    scene_start_relay(NULL);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    scene_exec("insert into outbox (key, routing_key, payload, deliver_after) values "
+               "('k', '%1$s', 'late', now() + interval '3 s'), ('k', '%1$s', 'now', null), "
+               "('k', '%1$s', 'past', now() - interval '1 day'), (null, '%1$s', 'later', now() + "
+               "interval '4 s'), "
+               "(null, '%1$s', 'never', 'infinity')",
+               scene.queue);
+    const int64_t start_ms = now_ms();
+    consumer_expect(consumer, "now");
+    consumer_expect(consumer, "past");
+    check(now_ms() - start_ms < 2500 * SANITIZED_FACTOR, "what was due had to wait");
+    consumer_expect(consumer, "late");
+    check(now_ms() - start_ms >= 2900, "came before it was due");
+    check(now_ms() - start_ms < 6000 * SANITIZED_FACTOR, "came long after it was due");
+    consumer_expect(consumer, "later");
+    check(now_ms() - start_ms >= 3900, "came before it was due");
+    struct delivery delivery;
+    check(!consumer_take_within(consumer, CLOCK_S_US, &delivery), "\"%s\" came", delivery.body);
+    check(pg_query_int(scene.conn, "select count(*) from outbox") == 1, "one waits for ever");
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+/* --- the broker by TLS ------------------------------------------------------------------------ */
+
+static const char *
+tls_uri(const char *ca)
+{
+    static char uri[1024];
+    (void)snprintf(uri, sizeof(uri), "amqps://guest:guest@%s:%s/?cacertfile=%s",
+                   test_env("OUTBOX_TEST_AMQP_HOST"), test_env("OUTBOX_TEST_AMQP_TLS_PORT"), ca);
+    return uri;
+}
+
+/* Promise: amqps works, also with payloads that are larger than any record. */
+Test(relay_delivery, messages_go_by_tls)
+{
+    struct delivery delivery;
+    scene.relay =
+        relay_start(&(struct relay_options){.uri = tls_uri(test_env("OUTBOX_TEST_AMQP_CA"))});
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    uint8_t *payload = make_payload(3 << 20);
+    insert_payload(payload, 3 << 20);
+    scene_exec("insert into outbox (key, routing_key, payload) values ('k', '%s', 'small')",
+               scene.queue);
+    consumer_take(consumer, &delivery);
+    check(delivery.message.body.size == 3 << 20 &&
+              memcmp(delivery.message.body.data, payload, 3 << 20) == 0,
+          "3 MiB are not the same");
+    consumer_expect(consumer, "small");
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+    free(payload);
+}
+
+/* Promise: a broker that cannot prove who it is gets nothing, and the log says so. */
+Test(relay_delivery, a_broker_with_another_certificate_gets_nothing)
+{
+    const char *not_its_ca = test_env("OUTBOX_TEST_AMQP_CERT");
+    scene.relay = relay_start(&(struct relay_options){.uri = tls_uri(not_its_ca)});
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'secret')", scene.queue);
+    (void)relay_await_log(scene.relay, "event=lane_lost", "certificate"); /* says enough */
+    check(broker_count(scene.broker, scene.queue) == 0, "it was sent all the same");
+    relay_drain(scene.relay);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+/* Promise: a table of another version is not touched; the log names both; once it is right, the work
+ * begins. */
+Test(relay_delivery, a_table_of_another_version_is_refused)
+{
+    scene_exec("update outbox_schema set version = 99");
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'hello')", scene.queue);
+    scene.relay = relay_start(&(struct relay_options){0});
+    const char *line = relay_await_log(scene.relay, "event=source_lost", "version 99");
+    check(strstr(line, "level=error") != NULL && strstr(line, "version 1") != NULL,
+          "both versions are not named: %s", line);
+    check(relay_logged(scene.relay, "event=source_owned") == 0, "it works all the same");
+    check(broker_count(scene.broker, scene.queue) == 0, "it was sent all the same");
+    scene_exec("update outbox_schema set version = 1");
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    consumer_expect(consumer, "hello");
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}

@@ -1,0 +1,293 @@
+#include "tests/integration/traffic_fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/relay_fixture.h"
+
+/* --- the applications ------------------------------------------------------------------------- */
+
+struct writer {
+    struct traffic *traffic;
+    pthread_t thread;
+    struct random random;
+    PGconn *conn;
+};
+
+struct traffic {
+    struct traffic_options options;
+    atomic_bool stopping;
+    struct writer writers[TRAFFIC_WRITERS_MAX];
+};
+
+static const char write_message[] =
+    "with moved as (update account set seq = seq + 1 where key = $1 returning seq) "
+    "insert into outbox (routing_key, key, payload) "
+    "select $2, $1, convert_to($1 || ' ' || seq, 'UTF8') from moved";
+
+void
+traffic_set_up(PGconn *conn)
+{
+    char sql[256];
+    pg_exec(conn, "create table account (key text primary key, seq bigint not null default 0)");
+    (void)snprintf(sql, sizeof(sql),
+                   "insert into account (key) select 'k' || i from generate_series(0, %d) as i",
+                   TRAFFIC_KEYS_MAX - 1);
+    pg_exec(conn, sql);
+}
+
+static void
+nap(struct writer *writer, unsigned us_max)
+{
+    if (us_max > 0) {
+        (void)usleep((useconds_t)random_between(&writer->random, 0, us_max));
+    }
+}
+
+static bool
+run(struct writer *writer, const char *sql)
+{
+    PGresult *result = PQexec(writer->conn, sql);
+    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return done;
+}
+
+static bool
+insert(struct writer *writer)
+{
+    const struct traffic_options *options = &writer->traffic->options;
+    char key[16];
+    (void)snprintf(key, sizeof(key), "k%u",
+                   (unsigned)random_between(&writer->random, 0, options->keys - 1));
+    const char *const values[] = {key, options->routing_key};
+    PGresult *result = PQexecParams(writer->conn, write_message, 2, NULL, values, NULL, NULL, 0);
+    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return done;
+}
+
+/* False if the connection broke on the way: whether it was committed is then not known. */
+static bool
+transact(struct writer *writer)
+{
+    const struct traffic_options *options = &writer->traffic->options;
+    if (!run(writer, "begin") || !insert(writer)) {
+        return false;
+    }
+    nap(writer, options->open_us_max);
+    return run(writer,
+               random_chance(&writer->random, options->rollback_percent) ? "rollback" : "commit");
+}
+
+static void
+reconnect(struct writer *writer)
+{
+    do {
+        PQfinish(writer->conn);
+        writer->conn = PQconnectdb(pg_fixture_dsn());
+    } while (PQstatus(writer->conn) != CONNECTION_OK && !atomic_load(&writer->traffic->stopping) &&
+             usleep(20000) == 0);
+}
+
+static void *
+write_messages(void *argument)
+{
+    struct writer *writer = argument;
+    const struct traffic_options *options = &writer->traffic->options;
+    reconnect(writer);
+    for (unsigned i = 0; options->transactions == 0 ? !atomic_load(&writer->traffic->stopping)
+                                                    : i < options->transactions;
+         i++) {
+        if (!transact(writer)) {
+            reconnect(writer);
+        }
+        nap(writer, options->pause_us_max);
+    }
+    PQfinish(writer->conn);
+    return NULL;
+}
+
+struct traffic *
+traffic_start(const struct traffic_options *options)
+{
+    struct traffic *traffic = calloc(1, sizeof(*traffic));
+    check(traffic != NULL, "out of memory");
+    check(options->writers <= TRAFFIC_WRITERS_MAX && options->keys <= TRAFFIC_KEYS_MAX,
+          "too many writers or keys");
+    traffic->options = *options;
+    for (unsigned i = 0; i < options->writers; i++) {
+        struct writer *writer = &traffic->writers[i];
+        writer->traffic = traffic;
+        random_seed(&writer->random, clock_wall_us() + i);
+        check(pthread_create(&writer->thread, NULL, write_messages, writer) == 0,
+              "cannot start a thread");
+    }
+    return traffic;
+}
+
+void
+traffic_end(struct traffic *traffic)
+{
+    atomic_store(&traffic->stopping, true);
+    for (unsigned i = 0; i < traffic->options.writers; i++) {
+        (void)pthread_join(traffic->writers[i].thread, NULL); /* fails for no thread only */
+    }
+    free(traffic);
+}
+
+int64_t
+traffic_committed(PGconn *conn)
+{
+    return pg_query_int(conn, "select coalesce(sum(seq), 0)::bigint from account");
+}
+
+/* --- the ledger ------------------------------------------------------------------------------- */
+
+/* For each key the messages so far, each by a number made from its message-id: the n-th has n. */
+struct account {
+    uint64_t *messages;
+    uint64_t count;
+    uint64_t room;
+};
+
+struct ledger {
+    struct account accounts[TRAFFIC_KEYS_MAX];
+    uint64_t distinct;
+    uint64_t duplicates;
+};
+
+struct ledger *
+ledger_new(void)
+{
+    struct ledger *ledger = calloc(1, sizeof(*ledger));
+    check(ledger != NULL, "out of memory");
+    return ledger;
+}
+
+void
+ledger_free(struct ledger *ledger)
+{
+    for (unsigned i = 0; i < TRAFFIC_KEYS_MAX; i++) {
+        free(ledger->accounts[i].messages);
+    }
+    free(ledger);
+}
+
+static uint64_t
+number_of(const char *message_id)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (const char *c = message_id; *c != '\0'; c++) {
+        hash = (hash ^ (uint8_t)*c) * UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
+static void
+add(struct account *account, uint64_t message)
+{
+    if (account->count == account->room) {
+        account->room = account->room == 0 ? 256 : 2 * account->room;
+        account->messages = realloc(account->messages, account->room * sizeof(*account->messages));
+        check(account->messages != NULL, "out of memory");
+    }
+    account->messages[account->count++] = message;
+}
+
+void
+ledger_note(struct ledger *ledger, const struct delivery *delivery)
+{
+    char *end;
+    const unsigned long key = strtoul(delivery->body + 1, &end, 10);
+    const uint64_t seq = strtoull(end, NULL, 10);
+    check(delivery->body[0] == 'k' && key < TRAFFIC_KEYS_MAX && seq > 0,
+          "a message that nobody wrote: \"%s\"", delivery->body);
+    struct account *account = &ledger->accounts[key];
+    const uint64_t message = number_of(delivery->message_id);
+    check(seq <= account->count + 1,
+          "out of order: \"%s\" came while number %llu was still to come", delivery->body,
+          (unsigned long long)account->count + 1);
+    if (seq == account->count + 1) {
+        add(account, message);
+        ledger->distinct++;
+        return;
+    }
+    ledger->duplicates++;
+    check(account->messages[seq - 1] == message,
+          "\"%s\" came with two message ids: one of them was rolled back", delivery->body);
+}
+
+static bool
+is_empty(void *context)
+{
+    return pg_query_int(context, "select count(*) from outbox") == 0;
+}
+
+void
+await_empty_outbox(PGconn *conn)
+{
+    await(is_empty, conn, "the outbox is empty", PATIENCE_S);
+}
+
+void
+ledger_balance(struct ledger *ledger, struct consumer *consumer, PGconn *conn)
+{
+    struct delivery delivery;
+    const uint64_t committed = (uint64_t)traffic_committed(conn);
+    while (ledger->distinct < committed) {
+        check(consumer_take_within(consumer, PATIENCE_S * CLOCK_S_US, &delivery),
+              "lost: %llu messages were committed, %llu came", (unsigned long long)committed,
+              (unsigned long long)ledger->distinct);
+        ledger_note(ledger, &delivery);
+    }
+    await_empty_outbox(conn);
+}
+
+/* What the queue still holds: repetitions at most. */
+static void
+note_rest(struct ledger *ledger, struct consumer *consumer)
+{
+    struct delivery delivery;
+    while (consumer_take_within(consumer, CLOCK_S_US / 2, &delivery)) {
+        ledger_note(ledger, &delivery);
+    }
+}
+
+uint64_t
+ledger_check(const char *uri, const char *queue, PGconn *conn)
+{
+    struct ledger *ledger = ledger_new();
+    struct consumer *consumer = consumer_open(uri, queue);
+    ledger_balance(ledger, consumer, conn);
+    note_rest(ledger, consumer);
+    const uint64_t committed = (uint64_t)traffic_committed(conn);
+    const uint64_t duplicates = ledger->duplicates;
+    (void)fprintf(stderr, "ledger: committed=%llu delivered=%llu duplicates=%llu\n",
+                  (unsigned long long)committed, (unsigned long long)ledger->distinct,
+                  (unsigned long long)duplicates);
+    check(ledger->distinct == committed, "messages came that were rolled back: %llu committed",
+          (unsigned long long)committed);
+    consumer_close(consumer);
+    ledger_free(ledger);
+    return duplicates;
+}
+
+uint64_t
+ledger_distinct(const struct ledger *ledger)
+{
+    return ledger->distinct;
+}
+
+uint64_t
+ledger_duplicates(const struct ledger *ledger)
+{
+    return ledger->duplicates;
+}
