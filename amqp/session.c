@@ -365,7 +365,8 @@ read_input(struct session *session)
         }
         rabbit_feed(session->rabbit, session->scratch, (size_t)got, session->now_us);
         total += (size_t)got;
-        if (total >= READ_MAX) {
+        /* A TCP socket that gave less than asked is empty; TLS gives one record at a time. */
+        if (total >= READ_MAX || (session->tls == NULL && (size_t)got < READ_SIZE)) {
             break;
         }
     }
