@@ -104,10 +104,6 @@ pipeline_open_total(const struct pipeline *pipeline)
     return open;
 }
 
-/* --- the queue
- * ------------------------------------------------------------------------------------------------------
- */
-
 static void
 drop_queued(struct pipeline *pipeline, struct queued *queued)
 {
@@ -228,10 +224,6 @@ push_front(struct pipeline *pipeline, const struct queued *queued)
     pipeline->queue[pipeline->queue_head] = *queued;
 }
 
-/* --- refusals
- * -------------------------------------------------------------------------------------------------------
- */
-
 /* Doubling from retry_initial, up to retry_max, with a quarter of jitter so that many keys that
  * failed together do not all come back at once. */
 static uint64_t
@@ -307,10 +299,6 @@ pipeline_let_go(struct pipeline *pipeline, const struct paused_entry *entry)
     pipeline->full_reported = false;
     pipeline->poll_at_us = 0;
 }
-
-/* --- the source
- * -----------------------------------------------------------------------------------------------------
- */
 
 void
 pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)

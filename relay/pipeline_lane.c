@@ -145,10 +145,6 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
     forget_window(pipeline, lane, now_us);
 }
 
-/* --- confirms
- * -------------------------------------------------------------------------------------------------------
- */
-
 static void
 settle_later(struct pipeline *pipeline, int64_t id, uint64_t now_us)
 {

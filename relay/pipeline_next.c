@@ -27,10 +27,6 @@ next_report(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *
     return true;
 }
 
-/* --- lanes
- * ----------------------------------------------------------------------------------------------------------
- */
-
 static uint64_t
 confirm_deadline_us(const struct pipeline *pipeline, const struct lane *lane)
 {
@@ -102,10 +98,6 @@ any_lane_ready(const struct pipeline *pipeline)
     return false;
 }
 
-/* --- settling
- * -------------------------------------------------------------------------------------------------------
- */
-
 static bool
 settle_is_due(const struct pipeline *pipeline, uint64_t now_us)
 {
@@ -133,10 +125,6 @@ next_settle(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *
         .type = PIPELINE_SETTLE, .ids = pipeline->settle_out, .count = pipeline->settle_out_count};
     return true;
 }
-
-/* --- publishing
- * -----------------------------------------------------------------------------------------------------
- */
 
 static struct queued
 pop(struct pipeline *pipeline)
@@ -249,10 +237,6 @@ pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t n
     pipeline->publishing = NULL;
     pipeline_refuse(pipeline, &entry, reason, now_us);
 }
-
-/* --- fetching
- * -------------------------------------------------------------------------------------------------------
- */
 
 static void
 reserve(int64_t **array, size_t *capacity, size_t needed)
@@ -447,10 +431,6 @@ next_watermark(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
     *ret_action = (struct pipeline_action){.type = PIPELINE_WATERMARK};
     return true;
 }
-
-/* --- the end
- * --------------------------------------------------------------------------------------------------------
- */
 
 static bool
 next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)

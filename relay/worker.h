@@ -11,7 +11,8 @@
 struct worker;
 
 /* Starts the thread; all signals must be blocked already. NULL with *reterr if it cannot. An outage is no failure. */
-struct worker *worker_start(const struct source_config *config, const struct config *global, struct error *reterr);
+struct worker *worker_start(const struct source_config *config, const struct config *global,
+                            struct error *reterr);
 
 /* Begins the drain: fetches no more, waits for what is in flight, settles it, gives up the ownership. Any thread. */
 void worker_drain(struct worker *worker);

@@ -40,8 +40,6 @@ bench_rusage_cpu_us(const struct rusage *usage)
            (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
 }
 
-/* --- the database --------------------------------------------------------------------------------------------------- */
-
 const char *
 bench_dsn(void)
 {
@@ -123,8 +121,6 @@ bench_fill(PGconn *conn, int64_t rows)
     bench_exec(conn, "vacuum analyze outbox");
     bench_exec(conn, "checkpoint");
 }
-
-/* --- the broker ----------------------------------------------------------------------------------------------------- */
 
 static bool
 pump(struct session *session, enum rabbit_event_type type, struct rabbit_event *ret_event)

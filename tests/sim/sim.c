@@ -85,10 +85,6 @@ chance(unsigned percent)
     return random_chance(&world.random, percent);
 }
 
-/* --- one relay
- * ------------------------------------------------------------------------------------------------------
- */
-
 static void
 relay_start(struct relay *relay)
 {
@@ -247,7 +243,6 @@ relay_acts(struct relay *relay)
     }
 }
 
-/* --- the database's side of a relay
  * --------------------------------------------------------------------------------- */
 
 static void
@@ -337,7 +332,6 @@ expire_sessions(void)
     }
 }
 
-/* --- the broker's side of a relay
  * ----------------------------------------------------------------------------------- */
 
 static void
@@ -419,10 +413,6 @@ broker_steps(void)
         }
     }
 }
-
-/* --- the run
- * --------------------------------------------------------------------------------------------------------
- */
 
 static void
 fault(struct relay *relay)

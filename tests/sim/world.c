@@ -45,10 +45,6 @@ world_init(struct world *world, uint64_t seed)
     world->now_us = 1000000;
 }
 
-/* --- applications
- * ---------------------------------------------------------------------------------------------------
- */
-
 static bool
 key_is_locked(const struct world *world, int64_t key)
 {
@@ -136,10 +132,6 @@ world_left(const struct world *world)
     return left;
 }
 
-/* --- the database
- * ---------------------------------------------------------------------------------------------------
- */
-
 static bool
 contains(const int64_t *values, size_t count, int64_t value)
 {
@@ -213,10 +205,6 @@ world_final(const struct world *world)
     }
     return world->next_id - 1;
 }
-
-/* --- the broker
- * -----------------------------------------------------------------------------------------------------
- */
 
 struct pipe *
 world_connect(struct world *world)

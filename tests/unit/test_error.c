@@ -39,7 +39,7 @@ Test(error, long_text_is_cut)
 Test(error, may_quote_its_own_text)
 {
     struct error error;
-    (void)error_set(&error, ERROR_TRANSIENT, "inner");                 /* always false */
+    (void)error_set(&error, ERROR_TRANSIENT, "inner");                  /* always false */
     (void)error_set(&error, ERROR_CONNECTION, "outer: %s", error.text); /* always false */
     cr_assert_str_eq(error.text, "outer: inner");
 }

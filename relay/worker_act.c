@@ -1,0 +1,120 @@
+#include <assert.h>
+
+#include "relay/worker_private.h"
+
+/* Actions between two looks at the sockets: enough to fill large writes, few enough that confirms do not wait. */
+#define ACTIONS_PER_TURN 512
+
+void
+worker_release_row(const struct row *row)
+{
+    struct batch *batch = row->batch;
+    assert(batch->in_use > 0);
+    if (--batch->in_use == 0) {
+        batch_free(batch);
+    }
+}
+
+static void
+publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t now_us)
+{
+    struct session *session = worker->lanes[lane];
+    struct error error;
+    if (publisher_publish(&worker->publisher, session_rabbit(session), CHANNEL, row, &error)) {
+        pipeline_published(worker->pipeline);
+    } else {
+        /* Without room now, although a congested lane is left alone: it is larger than the connection can ever hold. */
+        pipeline_unpublishable(worker->pipeline, error.text, now_us);
+    }
+    worker_release_row(row);
+    if (session_queued_bytes(session) > CONGESTED_BYTES) {
+        pipeline_lane_congested(worker->pipeline, lane, true);
+    }
+}
+
+static void
+log_report(const struct worker *worker, const struct pipeline_report *report, uint64_t now_us)
+{
+    switch (report->type) {
+    case REPORT_REFUSED:
+        log_warning("message_refused", LOG_WORDS("its key waits; trying again"),
+                    LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts),
+                    LOG_MS("retry_in_ms", report->retry_at_us - now_us),
+                    LOG_STR("reason", report->reason));
+        break;
+    case REPORT_SENT:
+        log_info("message_sent", LOG_WORDS("a refused message went out; its key goes on"),
+                 LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts));
+        break;
+    case REPORT_GONE:
+        log_info("message_gone",
+                 LOG_WORDS("a refused message is no longer in the outbox; its key goes on"),
+                 LOG_INT("id", report->id));
+        break;
+    case REPORT_SWEPT:
+        log_warning("rows_swept",
+                    LOG_WORDS("the sweep found rows that the regular look had missed"),
+                    LOG_UINT("rows", report->count), LOG_INT("first_id", report->id));
+        break;
+    case REPORT_FULL:
+        log_error("too_many_paused",
+                  LOG_WORDS("nothing but retries goes out until some of them do (paused_max)"),
+                  LOG_UINT("paused", report->count));
+        break;
+    case REPORT_TIMEOUT:
+        worker_lane_log(worker, report->lane, LOG_WARNING, "confirm_timeout",
+                        "no confirm for too long; connecting anew", NULL);
+        break;
+    }
+}
+
+static void
+act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us)
+{
+    struct source *source = worker->source;
+    switch (action->type) {
+    case PIPELINE_CONNECT:
+        session_open(worker->lanes[action->lane], now_us);
+        break;
+    case PIPELINE_OPEN_CHANNEL:
+        rabbit_channel_open(session_rabbit(worker->lanes[action->lane]), CHANNEL, true);
+        break;
+    case PIPELINE_DISCONNECT:
+        session_abort(worker->lanes[action->lane]);
+        break;
+    case PIPELINE_FETCH:
+        source->ops->fetch(source, &action->fetch, now_us);
+        break;
+    case PIPELINE_SETTLE:
+        source->ops->settle(source, action->ids, action->count, now_us);
+        break;
+    case PIPELINE_WATERMARK:
+        source->ops->watermark(source, now_us);
+        break;
+    case PIPELINE_PUBLISH:
+        publish(worker, action->lane, action->row, now_us);
+        break;
+    case PIPELINE_RELEASE:
+        worker_release_row(action->row);
+        break;
+    case PIPELINE_REPORT:
+        log_report(worker, &action->report, now_us);
+        break;
+    case PIPELINE_DRAINED:
+        worker->drained = true;
+        break;
+    }
+}
+
+bool
+worker_act(struct worker *worker, uint64_t now_us)
+{
+    struct pipeline_action action;
+    for (int i = 0; i < ACTIONS_PER_TURN && !worker->drained; i++) {
+        if (!pipeline_next(worker->pipeline, now_us, &action)) {
+            return true;
+        }
+        act(worker, &action, now_us);
+    }
+    return false;
+}

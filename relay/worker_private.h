@@ -1,0 +1,60 @@
+/* relay/worker_private.h - the worker's state, shared by its files: worker.c (life and loop), worker_source.c and
+ * worker_lane.c (what those report), worker_act.c (what the pipeline wants done). All run on the worker's thread unless
+ * they say otherwise. */
+#ifndef RELAY_WORKER_PRIVATE_H
+#define RELAY_WORKER_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "amqp/session.h"
+#include "relay/log.h"
+#include "relay/outage.h"
+#include "relay/pipeline.h"
+#include "relay/publisher.h"
+#include "relay/worker.h"
+
+#define CHANNEL 1
+/* More than this not yet taken by the socket, and the lane is left alone: the broker does not keep up. */
+#define CONGESTED_BYTES ((size_t)512 * 1024)
+
+struct worker {
+    const struct source_config *config;
+    pthread_t thread;
+    int wake_fd;     /* written by worker_drain */
+    int finished_fd; /* written by the thread as it ends */
+    atomic_bool drain_asked;
+    atomic_bool finished;
+    bool drained; /* the thread's; read after it was joined */
+
+    /* The thread's own. */
+    struct pipeline *pipeline;
+    struct source *source;
+    struct session *lanes[PIPELINE_LANES_MAX];
+    uint32_t lane_count;
+    struct publisher publisher;
+    uint64_t lease_until_us;
+    bool draining;
+    struct outage source_outage;
+    struct outage lane_outages[PIPELINE_LANES_MAX];
+};
+
+/* worker_source.c: after poll(2), takes what the source has to say. */
+void worker_serve_source(struct worker *worker, short revents, uint64_t now_us);
+
+/* worker_lane.c: the same for a lane. */
+void worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t now_us);
+void worker_lane_lost(struct worker *worker, uint32_t lane, const char *why, uint64_t now_us);
+void worker_lane_log(const struct worker *worker, uint32_t lane, enum log_level level,
+                     const char *event, const char *words, const char *error);
+
+/* Tells the broker goodbye, so that it does not log a connection that vanished. Waits up to a second. */
+void worker_lane_close(struct session *session);
+
+/* worker_act.c: does what the pipeline wants, some hundred actions at the most. True if nothing is left to do now. */
+bool worker_act(struct worker *worker, uint64_t now_us);
+
+/* The worker is done with a row; frees the batch after its last. */
+void worker_release_row(const struct row *row);
+
+#endif

@@ -1,0 +1,67 @@
+#include "relay/worker_private.h"
+
+static void
+take_rows(struct worker *worker, struct batch *batch, uint64_t now_us)
+{
+    batch->in_use = batch->count;
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->rows[i].batch = batch;
+    }
+    pipeline_rows(worker->pipeline, batch->rows, batch->count, batch->complete, now_us);
+    if (batch->count == 0) {
+        batch_free(batch);
+    }
+}
+
+static void
+source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
+{
+    pipeline_source_lost(worker->pipeline, now_us);
+    if (outage_is_news(&worker->source_outage, error->text, now_us)) {
+        log_event(error->class == ERROR_CONFIG ? LOG_ERROR : LOG_WARNING, "source_lost",
+                  LOG_WORDS("the database is not there; trying again"), LOG_CAUSE(error));
+    }
+}
+
+static void
+take_source_event(struct worker *worker, struct source_event *event, uint64_t now_us)
+{
+    switch (event->type) {
+    case SOURCE_OWNED:
+        outage_over(&worker->source_outage);
+        log_info("source_owned", LOG_WORDS("this relay works the outbox"));
+        pipeline_source_owned(worker->pipeline, now_us);
+        break;
+    case SOURCE_STANDBY:
+        outage_over(&worker->source_outage);
+        log_info("source_standby", LOG_WORDS("another relay works the outbox; standing by"));
+        break;
+    case SOURCE_LOST:
+        source_lost(worker, &event->error, now_us);
+        break;
+    case SOURCE_ROWS:
+        take_rows(worker, event->batch, now_us);
+        break;
+    case SOURCE_SETTLED:
+        pipeline_settled(worker->pipeline, now_us);
+        break;
+    case SOURCE_FINAL:
+        pipeline_final(worker->pipeline, event->final_id, now_us);
+        break;
+    case SOURCE_ALIVE:
+        break;
+    }
+    worker->lease_until_us = event->lease_until_us;
+    pipeline_lease(worker->pipeline, event->lease_until_us);
+}
+
+void
+worker_serve_source(struct worker *worker, short revents, uint64_t now_us)
+{
+    struct source *source = worker->source;
+    struct source_event event;
+    source->ops->process(source, revents, now_us);
+    while (source->ops->next(source, &event)) {
+        take_source_event(worker, &event, now_us);
+    }
+}

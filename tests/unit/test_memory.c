@@ -1,0 +1,26 @@
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdint.h>
+
+#include "relay/memory.h"
+
+Test(memory, is_zeroed_and_never_null)
+{
+    int *numbers = memory_array(100, sizeof(int));
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(numbers[i], 0);
+    }
+    memory_free(numbers);
+    void *nothing = memory_array(0, 8);
+    cr_assert_not_null(nothing);
+    memory_free(nothing);
+    char *copy = memory_string("text");
+    cr_assert_str_eq(copy, "text");
+    memory_free(copy);
+}
+
+Test(memory, ends_the_process_when_there_is_none, .signal = SIGABRT)
+{
+    volatile size_t too_much = SIZE_MAX / 16; /* volatile: the compiler would refuse it */
+    memory_free(memory_array(too_much, 8));
+}

@@ -1,0 +1,60 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "amqp/table.h"
+#include "relay/headers.h"
+#include "relay/publisher.h"
+
+/* What a published message looks like is tested on a real broker (test_relay_messages); here, how a returned one is
+ * recognised. */
+
+static struct buffer buffer;
+static struct table_writer writer;
+
+static void
+setup(void)
+{
+    buffer_init(&buffer, 256, 4096);
+    table_writer_init(&writer, &buffer);
+}
+
+static void
+teardown(void)
+{
+    buffer_done(&buffer);
+}
+
+TestSuite(publisher, .init = setup, .fini = teardown);
+
+static struct rabbit_message
+message(void)
+{
+    return (struct rabbit_message){
+        .headers = {.data = buffer_front(&buffer), .size = buffer_size(&buffer)}};
+}
+
+static struct span
+name(void)
+{
+    return (struct span){.data = HEADER_ID, .size = strlen(HEADER_ID)};
+}
+
+Test(publisher, finds_the_id_of_a_returned_message)
+{
+    int64_t id = 0;
+    cr_assert(table_put_int(&writer, name(), 1234567890123));
+    const struct rabbit_message returned = message();
+    cr_assert(publisher_returned_id(&returned, &id));
+    cr_assert_eq(id, 1234567890123);
+}
+
+Test(publisher, knows_what_is_not_its_own)
+{
+    int64_t id = 7;
+    const struct rabbit_message without = message();
+    cr_assert_not(publisher_returned_id(&without, &id));
+    cr_assert(table_put_string(&writer, name(), (struct span){.data = "1", .size = 1}));
+    const struct rabbit_message other = message();
+    cr_assert_not(publisher_returned_id(&other, &id), "an id of another type is none of ours");
+    cr_assert_eq(id, 7);
+}

@@ -1,0 +1,107 @@
+#include <criterion/criterion.h>
+
+#include "relay/window.h"
+
+static struct window window;
+
+static void
+setup(void)
+{
+    window_init(&window, 6);
+}
+
+static void
+teardown(void)
+{
+    window_done(&window);
+}
+
+TestSuite(window, .init = setup, .fini = teardown);
+
+static void
+push_ids(int64_t first, int64_t last)
+{
+    for (int64_t id = first; id <= last; id++) {
+        window_push(&window, &(struct window_entry){.id = id, .bytes = 10});
+    }
+}
+
+Test(window, tags_count_from_one)
+{
+    struct window_entry entry;
+    push_ids(101, 103);
+    cr_assert_eq(window.open, 3);
+    cr_assert_eq(window.bytes, 30);
+    cr_assert(window_take(&window, 2, &entry));
+    cr_assert_eq(entry.id, 102);
+    cr_assert_eq(window.open, 2);
+    cr_assert_eq(window.bytes, 20);
+}
+
+Test(window, a_tag_is_taken_once)
+{
+    struct window_entry entry;
+    push_ids(101, 101);
+    cr_assert_not(window_take(&window, 0, &entry));
+    cr_assert_not(window_take(&window, 2, &entry), "never given out");
+    cr_assert(window_take(&window, 1, &entry));
+    cr_assert_not(window_take(&window, 1, &entry));
+}
+
+Test(window, is_full_until_its_oldest_goes)
+{
+    struct window_entry entry;
+    push_ids(1, 8); /* 6 rounded up to a power of two */
+    cr_assert(window_is_full(&window));
+    cr_assert(window_take(&window, 5, &entry));
+    cr_assert(window_is_full(&window), "the place of tag 5 is free, but tag 9 needs that of tag 1");
+    cr_assert(window_take(&window, 1, &entry));
+    cr_assert_not(window_is_full(&window));
+}
+
+Test(window, oldest_passes_over_what_was_taken)
+{
+    struct window_entry entry;
+    push_ids(1, 4);
+    cr_assert_eq(window_oldest(&window), 1);
+    cr_assert(window_take(&window, 2, &entry));
+    cr_assert(window_take(&window, 1, &entry));
+    cr_assert_eq(window_oldest(&window), 3);
+    cr_assert(window_take(&window, 3, &entry));
+    cr_assert(window_take(&window, 4, &entry));
+    cr_assert_eq(window_oldest(&window), window.next);
+}
+
+Test(window, goes_round)
+{
+    struct window_entry entry;
+    for (uint64_t tag = 1; tag <= 100; tag++) {
+        push_ids((int64_t)tag, (int64_t)tag);
+        cr_assert(window_take(&window, tag, &entry));
+        cr_assert_eq(entry.id, (int64_t)tag);
+    }
+}
+
+Test(window, finds_the_copy_that_was_not_returned)
+{
+    push_ids(7, 7);
+    push_ids(7, 7); /* returned once, sent again before its confirm came */
+    window_find_unreturned(&window, 7)->returned = true;
+    struct window_entry *second = window_find_unreturned(&window, 7);
+    cr_assert_not_null(second);
+    cr_assert_not(second->returned);
+    second->returned = true;
+    cr_assert_null(window_find_unreturned(&window, 7));
+}
+
+Test(window, a_new_channel_starts_at_one_again)
+{
+    struct window_entry entry;
+    push_ids(1, 5);
+    window_clear(&window);
+    cr_assert_eq(window.open, 0);
+    cr_assert_eq(window.bytes, 0);
+    push_ids(50, 50);
+    cr_assert(window_take(&window, 1, &entry));
+    cr_assert_eq(entry.id, 50);
+}
