@@ -6,7 +6,8 @@
  * While it owns the outbox it holds a lease: the server ends this session, and with it the
  * ownership, when it has heard nothing for the lease's length. Nobody else can own the outbox
  * before lease_until_us, which every event carries; after that time nothing may be published. (A
- * relay that was stopped and continued must not publish beside its successor.) */
+ * relay that was stopped and continued must not publish beside its successor.) Only the end of the
+ * session itself (a restart, a failover, an administrator) gives the ownership away earlier. */
 #ifndef RELAY_SOURCE_H
 #define RELAY_SOURCE_H
 

@@ -1,14 +1,11 @@
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/source_postgres.h"
 #include "tests/integration/pg_fixture.h"
-
-#define WAIT_US (20 * CLOCK_S_US)
+#include "tests/integration/source_fixture.h"
 
 static PGconn *admin;
 
@@ -27,77 +24,6 @@ drop(void)
 
 TestSuite(source_postgres, .init = create, .fini = drop, .timeout = 120);
 
-static char source_name[] = "orders";
-static char no_exchange[] = "";
-
-static struct source_config
-config_for(const char *dsn, uint64_t takeover_us)
-{
-    return (struct source_config){
-        .name = source_name,
-        .dsn = strdup(dsn),
-        .exchange = no_exchange,
-        .takeover_us = takeover_us,
-    };
-}
-
-static struct source *
-open_source(const struct source_config *config)
-{
-    struct source *source = NULL;
-    struct error error;
-    cr_assert(source_postgres_new(config, &source, &error), "%s", error.text);
-    return source;
-}
-
-/* One turn of the loop that the pipeline's driver runs; false once `until_us` is reached. */
-static bool
-turn(struct source *source, uint64_t until_us)
-{
-    const uint64_t now_us = clock_monotonic_us();
-    const uint64_t deadline_us = source->ops->deadline_us(source);
-    struct pollfd descriptor = {.fd = source->ops->fd(source),
-                                .events = source->ops->poll_events(source)};
-    (void)poll(&descriptor, 1,
-               clock_poll_timeout_ms(now_us, deadline_us < until_us ? deadline_us : until_us));
-    const uint64_t after_us = clock_monotonic_us();
-    source->ops->process(source, descriptor.fd >= 0 ? descriptor.revents : 0, after_us);
-    cr_assert_lt(clock_monotonic_us() - after_us, 2 * CLOCK_S_US, "a call blocked");
-    return after_us < until_us;
-}
-
-/* The next event. */
-static struct source_event
-next_event(struct source *source)
-{
-    const uint64_t until_us = clock_monotonic_us() + WAIT_US;
-    struct source_event event;
-    while (!source->ops->next(source, &event)) {
-        cr_assert(turn(source, until_us), "no event in time");
-    }
-    return event;
-}
-
-static struct source_event
-expect(struct source *source, enum source_event_type type)
-{
-    struct source_event event = next_event(source);
-    while (event.type == SOURCE_ALIVE && type != SOURCE_ALIVE) {
-        event = next_event(source);
-    }
-    cr_assert_eq(event.type, type, "event %d instead of %d: %s", event.type, type,
-                 event.type == SOURCE_LOST ? event.error.text : "");
-    return event;
-}
-
-static struct source *
-open_owner(const struct source_config *config)
-{
-    struct source *source = open_source(config);
-    (void)expect(source, SOURCE_OWNED);
-    return source;
-}
-
 static struct fetch
 fetch_after(int64_t id)
 {
@@ -105,25 +31,11 @@ fetch_after(int64_t id)
         .kind = FETCH_NEXT, .after_id = id, .rows_max = 100, .bytes_max = 4 << 20};
 }
 
-static struct batch *
-fetch_rows(struct source *source, struct fetch fetch)
-{
-    source->ops->fetch(source, &fetch, clock_monotonic_us());
-    return expect(source, SOURCE_ROWS).batch;
-}
-
 static void
 settle(struct source *source, const int64_t *ids, size_t count)
 {
     source->ops->settle(source, ids, count, clock_monotonic_us());
-    (void)expect(source, SOURCE_SETTLED);
-}
-
-static void
-free_source(struct source *source, struct source_config *config)
-{
-    source->ops->free(source);
-    free(config->dsn);
+    (void)source_fixture_expect(source, SOURCE_SETTLED);
 }
 
 static void
@@ -140,11 +52,11 @@ terminate_backend(const char *application)
 
 Test(source_postgres, fetches_and_settles)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin, "insert into outbox (routing_key, payload) select 'k' || n, 'x' from "
                    "generate_series(1, 10) n");
-    struct batch *batch = fetch_rows(source, fetch_after(0));
+    struct batch *batch = source_fixture_fetch(source, fetch_after(0));
     cr_assert_eq(batch->count, 10);
     cr_assert(batch->complete);
     int64_t ids[10];
@@ -155,13 +67,13 @@ Test(source_postgres, fetches_and_settles)
     batch_free(batch);
     settle(source, ids, 9);
     cr_assert_eq(pg_query_int(admin, "select id from outbox"), 10);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, everything_asked_at_once_is_answered)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin, "insert into outbox (payload) select 'x' from generate_series(1, 10) n");
     const struct fetch fetch = fetch_after(2);
     const int64_t ids[] = {1, 2, 3};
@@ -169,12 +81,13 @@ Test(source_postgres, everything_asked_at_once_is_answered)
     source->ops->settle(source, ids, 3, before_us);
     source->ops->fetch(source, &fetch, before_us);
     source->ops->watermark(source, before_us);
-    cr_assert_geq(expect(source, SOURCE_SETTLED).lease_until_us, before_us + config.takeover_us);
-    const struct source_event rows = expect(source, SOURCE_ROWS);
+    cr_assert_geq(source_fixture_expect(source, SOURCE_SETTLED).lease_until_us,
+                  before_us + config.takeover_us);
+    const struct source_event rows = source_fixture_expect(source, SOURCE_ROWS);
     cr_assert_eq(rows.batch->count, 7, "the settled row is not read again");
     batch_free(rows.batch);
-    cr_assert_eq(expect(source, SOURCE_FINAL).final_id, 10);
-    free_source(source, &config);
+    cr_assert_eq(source_fixture_expect(source, SOURCE_FINAL).final_id, 10);
+    source_fixture_close(source, &config);
 }
 
 static bool
@@ -185,8 +98,8 @@ span_is(struct span span, const char *text)
 
 Test(source_postgres, reads_every_column)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin, "insert into outbox (message_id, exchange, routing_key, key, type, "
                    "content_type, headers, payload, "
                    "created_at) values ('00112233-4455-6677-8899-aabbccddeeff', 'events', "
@@ -195,7 +108,7 @@ Test(source_postgres, reads_every_column)
                    "03:04:05.678901+00'), "
                    "(default, null, default, null, null, null, null, '', '-infinity'), "
                    "(default, '', 'r', '', '', '', '{}', 'x', 'infinity')");
-    struct batch *batch = fetch_rows(source, fetch_after(0));
+    struct batch *batch = source_fixture_fetch(source, fetch_after(0));
     cr_assert_eq(batch->count, 3);
     const struct row *full = &batch->rows[0];
     const uint8_t id[] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
@@ -219,13 +132,13 @@ Test(source_postgres, reads_every_column)
     cr_assert(empty->ordered && !empty->exchange_is_null && span_is(empty->headers, "{}"));
     cr_assert_eq(empty->created_at_us, INT64_MAX);
     batch_free(batch);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, leaves_out_ids_keys_and_what_is_not_due)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin, "insert into outbox (key, payload, deliver_after) values ('a', '1', null), "
                    "('b', '2', null), "
                    "('a', '3', null), (null, '4', null), ('c', '5', now() + '1 h'::interval), "
@@ -238,17 +151,17 @@ Test(source_postgres, leaves_out_ids_keys_and_what_is_not_due)
     fetch.id_count = 2;
     fetch.keys = keys;
     fetch.key_count = 2;
-    struct batch *batch = fetch_rows(source, fetch);
+    struct batch *batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 3);
     cr_assert(batch->rows[0].id == 2 && batch->rows[1].id == 6 && batch->rows[2].id == 7);
     batch_free(batch);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, reads_what_became_due)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin,
             "insert into outbox (key, payload, deliver_after) values ('a', '1', now() - '1 "
             "s'::interval), "
@@ -258,59 +171,59 @@ Test(source_postgres, reads_what_became_due)
     const int64_t ids[] = {5};
     struct fetch fetch = {
         .kind = FETCH_DUE, .ids = ids, .id_count = 1, .rows_max = 3, .bytes_max = 1000};
-    struct batch *batch = fetch_rows(source, fetch);
+    struct batch *batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 3);
     cr_assert(batch->complete);
     cr_assert(batch->rows[0].id == 6 && batch->rows[1].id == 2 && batch->rows[2].id == 1,
               "by time");
     batch_free(batch);
     fetch.bytes_max = 2;
-    batch = fetch_rows(source, fetch);
+    batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 2);
     cr_assert_not(batch->complete);
     batch_free(batch);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, reads_rows_by_id)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin, "insert into outbox (payload, deliver_after) select 'x', now() + '1 h' from "
                    "generate_series(1, 9) n");
     const int64_t ids[] = {7, 3, 99, 5};
     struct fetch fetch = {
         .kind = FETCH_IDS, .ids = ids, .id_count = 4, .rows_max = 3, .bytes_max = 1000};
-    struct batch *batch = fetch_rows(source, fetch);
+    struct batch *batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 3);
     cr_assert(batch->complete);
     cr_assert(batch->rows[0].id == 3 && batch->rows[1].id == 5 && batch->rows[2].id == 7);
     batch_free(batch);
     fetch.rows_max = 2;
-    batch = fetch_rows(source, fetch);
+    batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 2);
     cr_assert_not(batch->complete);
     batch_free(batch);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, complete_means_that_there_is_no_more)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
-    struct batch *batch = fetch_rows(source, fetch_after(0));
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    struct batch *batch = source_fixture_fetch(source, fetch_after(0));
     cr_assert(batch->count == 0 && batch->complete);
     batch_free(batch);
     pg_exec(admin, "insert into outbox (payload) select 'x' from generate_series(1, 10) n");
     for (uint32_t rows_max = 9; rows_max <= 11; rows_max++) {
         struct fetch fetch = fetch_after(0);
         fetch.rows_max = rows_max;
-        batch = fetch_rows(source, fetch);
+        batch = source_fixture_fetch(source, fetch);
         cr_assert_eq(batch->count, rows_max < 10 ? rows_max : 10);
         cr_assert_eq(batch->complete, rows_max >= 10);
         batch_free(batch);
     }
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 /* Reads on from id 0 until complete, checks the order, and returns how many batches it took. */
@@ -321,7 +234,7 @@ read_all(struct source *source, struct fetch fetch, int64_t rows, uint64_t bytes
     int64_t last = 0;
     for (bool complete = false; !complete; batches++) {
         fetch.after_id = last;
-        struct batch *batch = fetch_rows(source, fetch);
+        struct batch *batch = source_fixture_fetch(source, fetch);
         uint64_t before = 0;
         cr_assert(batch->count > 0);
         for (size_t i = 0; i < batch->count; i++) {
@@ -338,97 +251,97 @@ read_all(struct source *source, struct fetch fetch, int64_t rows, uint64_t bytes
 
 Test(source_postgres, bounds_the_bytes_of_a_batch)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin,
             "insert into outbox (payload) select convert_to(repeat('x', case when n % 10 = 0 then "
             "16 << 20 "
             "when n % 7 = 0 then 100000 else 10 end), 'UTF8') from generate_series(1, 40) n");
     const size_t batches = read_all(source, fetch_after(0), 40, 4 << 20);
     cr_assert_leq(batches, 7, "%zu", batches);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, one_row_is_read_however_large)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin,
             "insert into outbox (payload) select convert_to(repeat('x', 16 << 20), 'UTF8') from "
             "generate_series(1, 3) n");
     struct fetch fetch = fetch_after(0);
     fetch.bytes_max = 1;
     cr_assert_eq(read_all(source, fetch, 3, 1), 3);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, counts_headers_as_bytes)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin,
             "insert into outbox (headers, payload) select jsonb_build_object('a', (select "
             "string_agg(md5(n || "
             "' ' || m), '') from generate_series(1, 1000) m)), '' from generate_series(1, 10) n");
     struct fetch fetch = fetch_after(0);
     fetch.bytes_max = 50000;
-    struct batch *batch = fetch_rows(source, fetch);
+    struct batch *batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 2, "%zu", batch->count);
     batch_free(batch);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, the_second_relay_takes_over_when_the_first_is_gone)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source_config other = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source_config other = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     static char other_name[] = "standby";
     other.name = other_name;
-    struct source *first = open_owner(&config);
-    struct source *second = open_source(&other);
-    cr_assert_eq(expect(second, SOURCE_STANDBY).lease_until_us, 0);
+    struct source *first = source_fixture_own(&config);
+    struct source *second = source_fixture_open(&other);
+    cr_assert_eq(source_fixture_expect(second, SOURCE_STANDBY).lease_until_us, 0);
     terminate_backend("outbox-relay orders");
-    (void)expect(second, SOURCE_OWNED);
-    const struct source_event lost = expect(first, SOURCE_LOST);
+    (void)source_fixture_expect(second, SOURCE_OWNED);
+    const struct source_event lost = source_fixture_expect(first, SOURCE_LOST);
     cr_assert_eq(lost.lease_until_us, 0);
     cr_assert_eq(lost.error.class, ERROR_CONNECTION);
     cr_assert_not_null(strstr(lost.error.text, "57P01"), "%s", lost.error.text);
-    (void)expect(first, SOURCE_STANDBY);
+    (void)source_fixture_expect(first, SOURCE_STANDBY);
     second->ops->free(second);
-    (void)expect(first, SOURCE_OWNED);
+    (void)source_fixture_expect(first, SOURCE_OWNED);
     free(other.dsn);
-    free_source(first, &config);
+    source_fixture_close(first, &config);
 }
 
 Test(source_postgres, an_owner_that_is_silent_loses_its_ownership)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 2 * CLOCK_S_US);
-    struct source_config other = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *silent = open_source(&config);
-    const uint64_t lease_until_us = expect(silent, SOURCE_OWNED).lease_until_us;
-    struct source *second = open_source(&other);
-    (void)expect(second, SOURCE_STANDBY);
-    (void)expect(second, SOURCE_OWNED);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
+    struct source_config other = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *silent = source_fixture_open(&config);
+    const uint64_t lease_until_us = source_fixture_expect(silent, SOURCE_OWNED).lease_until_us;
+    struct source *second = source_fixture_open(&other);
+    (void)source_fixture_expect(second, SOURCE_STANDBY);
+    (void)source_fixture_expect(second, SOURCE_OWNED);
     cr_assert_geq(clock_monotonic_us(), lease_until_us, "owned by two at a time");
-    const struct source_event lost = expect(silent, SOURCE_LOST);
+    const struct source_event lost = source_fixture_expect(silent, SOURCE_LOST);
     cr_assert_not_null(strstr(lost.error.text, "57P05"), "%s", lost.error.text);
-    free_source(silent, &config);
-    free_source(second, &other);
+    source_fixture_close(silent, &config);
+    source_fixture_close(second, &other);
 }
 
 Test(source_postgres, pings_renew_the_lease)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 2 * CLOCK_S_US);
-    struct source *source = open_source(&config);
-    uint64_t lease_until_us = expect(source, SOURCE_OWNED).lease_until_us;
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
+    struct source *source = source_fixture_open(&config);
+    uint64_t lease_until_us = source_fixture_expect(source, SOURCE_OWNED).lease_until_us;
     for (int i = 0; i < 6; i++) { /* 3 s in all, longer than the lease */
-        const struct source_event alive = next_event(source);
+        const struct source_event alive = source_fixture_next(source);
         cr_assert_eq(alive.type, SOURCE_ALIVE);
         cr_assert_gt(alive.lease_until_us, lease_until_us);
         cr_assert_leq(alive.lease_until_us, clock_monotonic_us() + config.takeover_us);
         lease_until_us = alive.lease_until_us;
     }
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 /* Lets nobody connect to the test's database, or everybody again. */
@@ -445,36 +358,36 @@ allow_connections(bool allowed)
 
 Test(source_postgres, comes_back_after_an_outage)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     const struct fetch fetch = fetch_after(0);
     allow_connections(false);
     terminate_backend("outbox-relay orders");
-    cr_assert_eq(expect(source, SOURCE_LOST).lease_until_us, 0);
+    cr_assert_eq(source_fixture_expect(source, SOURCE_LOST).lease_until_us, 0);
     source->ops->fetch(source, &fetch, clock_monotonic_us()); /* not owned: no answer */
-    struct source_event event = expect(source, SOURCE_LOST);
+    struct source_event event = source_fixture_expect(source, SOURCE_LOST);
     cr_assert_not_null(strstr(event.error.text, "55000"), "%s", event.error.text);
     allow_connections(true);
     do {
-        event = next_event(source);
+        event = source_fixture_next(source);
     } while (event.type == SOURCE_LOST);
     cr_assert_eq(event.type, SOURCE_OWNED);
-    batch_free(fetch_rows(source, fetch));
-    free_source(source, &config);
+    batch_free(source_fixture_fetch(source, fetch));
+    source_fixture_close(source, &config);
 }
 
 static struct error
 refusal(struct source_config *config)
 {
-    struct source *source = open_source(config);
-    const struct error error = expect(source, SOURCE_LOST).error;
-    free_source(source, config);
+    struct source *source = source_fixture_open(config);
+    const struct error error = source_fixture_expect(source, SOURCE_LOST).error;
+    source_fixture_close(source, config);
     return error;
 }
 
 Test(source_postgres, says_that_the_password_is_refused)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     char password[] = "open sesame";
     config.password = password;
     const struct error error = refusal(&config);
@@ -488,7 +401,7 @@ Test(source_postgres, says_that_the_database_is_not_there)
 {
     char dsn[2000];
     (void)snprintf(dsn, sizeof(dsn), "%s dbname=nowhere", pg_fixture_dsn());
-    struct source_config config = config_for(dsn, 10 * CLOCK_S_US);
+    struct source_config config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(strstr(error.text, "3D000"), "%s", error.text);
@@ -496,7 +409,8 @@ Test(source_postgres, says_that_the_database_is_not_there)
 
 Test(source_postgres, says_that_nobody_listens)
 {
-    struct source_config config = config_for("host=127.0.0.1 port=1 user=nobody", 10 * CLOCK_S_US);
+    struct source_config config =
+        source_fixture_config("host=127.0.0.1 port=1 user=nobody", 10 * CLOCK_S_US);
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONNECTION);
     cr_assert_not_null(strstr(error.text, "refused"), "%s", error.text);
@@ -505,7 +419,7 @@ Test(source_postgres, says_that_nobody_listens)
 Test(source_postgres, says_which_version_of_the_tables_it_needs)
 {
     pg_exec(admin, "update outbox_schema set version = 7");
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(
@@ -516,7 +430,7 @@ Test(source_postgres, says_which_version_of_the_tables_it_needs)
 Test(source_postgres, says_that_the_tables_are_missing)
 {
     pg_exec(admin, "drop table outbox");
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(strstr(error.text, "outbox-relay init"), "%s", error.text);
@@ -529,129 +443,123 @@ Test(source_postgres, says_which_privilege_is_missing)
                    "duplicate_object then end $$");
     pg_exec(admin, "grant select on outbox to outbox_reader");
     (void)snprintf(dsn, sizeof(dsn), "%s user=outbox_reader password=r", pg_fixture_dsn());
-    struct source_config config = config_for(dsn, 10 * CLOCK_S_US);
+    struct source_config config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(strstr(error.text, "grant select, delete on outbox"), "%s", error.text);
     pg_exec(admin, "grant delete on outbox to outbox_reader");
-    config = config_for(dsn, 10 * CLOCK_S_US);
+    config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     error = refusal(&config);
     cr_assert_not_null(strstr(error.text, "on its sequence"), "%s", error.text);
     pg_exec(admin, "grant select on sequence outbox_id_seq to outbox_reader");
-    config = config_for(dsn, 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    config = source_fixture_config(dsn, 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     source->ops->watermark(source, clock_monotonic_us());
-    (void)expect(source, SOURCE_FINAL);
-    free_source(source, &config);
+    (void)source_fixture_expect(source, SOURCE_FINAL);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, a_table_that_goes_away_is_a_loss_with_words)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     const struct fetch fetch = fetch_after(0);
     pg_exec(admin, "drop table outbox");
     source->ops->fetch(source, &fetch, clock_monotonic_us());
-    const struct source_event lost = expect(source, SOURCE_LOST);
+    const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
     cr_assert_eq(lost.error.class, ERROR_CONFIG);
     cr_assert_not_null(strstr(lost.error.text, "42P01"), "%s", lost.error.text);
-    free_source(source, &config);
-}
-
-static int64_t
-watermark(struct source *source)
-{
-    source->ops->watermark(source, clock_monotonic_us());
-    return expect(source, SOURCE_FINAL).final_id;
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, final_ids_wait_for_those_who_write)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
-    cr_assert_eq(watermark(source), 0, "no id was given out");
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    cr_assert_eq(source_fixture_watermark(source), 0, "no id was given out");
     PGconn *late = pg_fixture_connect();
     PGconn *early = pg_fixture_connect();
     pg_exec(early, "insert into outbox (payload) values ('1')");
-    cr_assert_eq(watermark(source), 1);
+    cr_assert_eq(source_fixture_watermark(source), 1);
     pg_exec(late, "begin; insert into outbox (payload) values ('2')");
     pg_exec(early, "insert into outbox (payload) values ('3')");
-    cr_assert_eq(watermark(source), 1, "2 may still come");
+    cr_assert_eq(source_fixture_watermark(source), 1, "2 may still come");
     pg_exec(early, "begin; insert into outbox (payload) values ('4')");
-    cr_assert_eq(watermark(source), 1);
-    struct batch *batch = fetch_rows(source, fetch_after(0));
+    cr_assert_eq(source_fixture_watermark(source), 1);
+    struct batch *batch = source_fixture_fetch(source, fetch_after(0));
     cr_assert(batch->count == 2 && batch->rows[0].id == 1 && batch->rows[1].id == 3);
     batch_free(batch);
     pg_exec(late, "commit");
-    cr_assert_eq(watermark(source), 3, "the one who came later does not matter");
-    batch = fetch_rows(source, fetch_after(1));
+    cr_assert_eq(source_fixture_watermark(source), 3, "the one who came later does not matter");
+    batch = source_fixture_fetch(source, fetch_after(1));
     cr_assert(batch->count == 2 && batch->rows[0].id == 2 && batch->rows[1].id == 3,
               "the late row comes first");
     batch_free(batch);
     pg_exec(early, "rollback");
-    cr_assert_eq(watermark(source), 4);
+    cr_assert_eq(source_fixture_watermark(source), 4);
     PQfinish(early);
     PQfinish(late);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, final_ids_wait_for_prepared_transactions)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     char sql[100];
     PGconn *writer = pg_fixture_connect();
     pg_exec(writer, "begin; insert into outbox (payload) values ('1')");
     pg_exec(admin, "insert into outbox (payload) values ('2')");
-    cr_assert_eq(watermark(source), 0);
+    cr_assert_eq(source_fixture_watermark(source), 0);
     (void)snprintf(sql, sizeof(sql), "prepare transaction '%s'", PQdb(admin));
     pg_exec(writer, sql);
-    cr_assert_eq(watermark(source), 0, "prepared is not over");
+    cr_assert_eq(source_fixture_watermark(source), 0, "prepared is not over");
     PQfinish(writer);
-    cr_assert_eq(watermark(source), 0);
+    cr_assert_eq(source_fixture_watermark(source), 0);
     (void)snprintf(sql, sizeof(sql), "commit prepared '%s'", PQdb(admin));
     pg_exec(admin, sql);
-    cr_assert_eq(watermark(source), 2);
-    free_source(source, &config);
+    cr_assert_eq(source_fixture_watermark(source), 2);
+    source_fixture_close(source, &config);
 }
 
 Test(source_postgres, final_ids_do_not_wait_for_anything_else)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     PGconn *other = pg_fixture_connect();
     pg_exec(other, "create table elsewhere (n int)");
     pg_exec(other, "begin isolation level repeatable read; insert into elsewhere values (1); "
                    "select * from outbox");
     pg_exec(admin, "insert into outbox (payload) values ('1')");
-    cr_assert_eq(watermark(source), 1);
+    cr_assert_eq(source_fixture_watermark(source), 1);
     const int64_t id = 1;
     source->ops->settle(source, &id, 1, clock_monotonic_us());
     source->ops->watermark(source, clock_monotonic_us());
-    (void)expect(source, SOURCE_SETTLED);
-    cr_assert_eq(expect(source, SOURCE_FINAL).final_id, 1, "its own deletes do not matter");
+    (void)source_fixture_expect(source, SOURCE_SETTLED);
+    cr_assert_eq(source_fixture_expect(source, SOURCE_FINAL).final_id, 1,
+                 "its own deletes do not matter");
     PQfinish(other);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }
 
 /* The lease of 2 s makes stretches of 200,000 ids. */
 Test(source_postgres, walks_over_ids_without_rows_in_stretches)
 {
-    struct source_config config = config_for(pg_fixture_dsn(), 2 * CLOCK_S_US);
-    struct source *source = open_owner(&config);
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     pg_exec(admin, "insert into outbox (payload) values ('1')");
     pg_exec(admin, "alter sequence outbox_id_seq restart 500000");
     pg_exec(admin, "insert into outbox (payload) values ('2'), ('3')");
-    cr_assert_eq(watermark(source), 500001);
-    struct batch *batch = fetch_rows(source, fetch_after(INT64_MIN));
+    cr_assert_eq(source_fixture_watermark(source), 500001);
+    struct batch *batch = source_fixture_fetch(source, fetch_after(INT64_MIN));
     cr_assert(batch->count == 1 && batch->rows[0].id == 1);
     cr_assert_not(batch->complete, "it has seen a stretch only");
     batch_free(batch);
-    batch = fetch_rows(source, fetch_after(1));
+    batch = source_fixture_fetch(source, fetch_after(1));
     cr_assert(batch->count == 2 && batch->rows[0].id == 500000 && batch->complete);
     batch_free(batch);
-    batch = fetch_rows(source, fetch_after(500001));
+    batch = source_fixture_fetch(source, fetch_after(500001));
     cr_assert(batch->count == 0 && batch->complete);
     batch_free(batch);
-    free_source(source, &config);
+    source_fixture_close(source, &config);
 }

@@ -1,0 +1,103 @@
+#include "tests/integration/source_fixture.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "relay/source_postgres.h"
+
+#define WAIT_US (30 * CLOCK_S_US)
+/* Far above what a call takes; a call that waits for the server would take as long as the server. */
+#define BLOCKED_US (1 * CLOCK_S_US)
+
+struct source_config
+source_fixture_config(const char *dsn, uint64_t takeover_us)
+{
+    static char name[] = "orders";
+    static char exchange[] = "";
+    return (struct source_config){
+        .name = name,
+        .dsn = strdup(dsn),
+        .exchange = exchange,
+        .takeover_us = takeover_us,
+    };
+}
+
+struct source *
+source_fixture_open(const struct source_config *config)
+{
+    struct source *source = NULL;
+    struct error error;
+    cr_assert(source_postgres_new(config, &source, &error), "%s", error.text);
+    return source;
+}
+
+/* False once `until_us` is reached. */
+static bool
+turn(struct source *source, uint64_t until_us)
+{
+    const uint64_t now_us = clock_monotonic_us();
+    const uint64_t deadline_us = source->ops->deadline_us(source);
+    const uint64_t wake_us = deadline_us < until_us ? deadline_us : until_us;
+    struct pollfd descriptor = {.fd = source->ops->fd(source),
+                                .events = source->ops->poll_events(source)};
+    (void)poll(&descriptor, 1, clock_poll_timeout_ms(now_us, wake_us));
+    const uint64_t before_us = clock_monotonic_us();
+    source->ops->process(source, descriptor.fd >= 0 ? descriptor.revents : 0, before_us);
+    cr_assert_lt(clock_monotonic_us() - before_us, BLOCKED_US, "a call blocked");
+    return before_us < until_us;
+}
+
+struct source_event
+source_fixture_next(struct source *source)
+{
+    const uint64_t until_us = clock_monotonic_us() + WAIT_US;
+    struct source_event event;
+    while (!source->ops->next(source, &event)) {
+        cr_assert(turn(source, until_us), "no event in time");
+    }
+    return event;
+}
+
+struct source_event
+source_fixture_expect(struct source *source, enum source_event_type type)
+{
+    struct source_event event = source_fixture_next(source);
+    while (event.type == SOURCE_ALIVE && type != SOURCE_ALIVE) {
+        event = source_fixture_next(source);
+    }
+    cr_assert_eq(event.type, type, "event %d instead of %d: %s", event.type, type,
+                 event.type == SOURCE_LOST ? event.error.text : "");
+    return event;
+}
+
+struct source *
+source_fixture_own(const struct source_config *config)
+{
+    struct source *source = source_fixture_open(config);
+    (void)source_fixture_expect(source, SOURCE_OWNED);
+    return source;
+}
+
+void
+source_fixture_close(struct source *source, struct source_config *config)
+{
+    source->ops->free(source);
+    free(config->dsn);
+}
+
+struct batch *
+source_fixture_fetch(struct source *source, struct fetch fetch)
+{
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_ROWS).batch;
+}
+
+int64_t
+source_fixture_watermark(struct source *source)
+{
+    source->ops->watermark(source, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_FINAL).final_id;
+}

@@ -1,0 +1,25 @@
+/* tests/integration/source_fixture.h - drives a source as the worker does: polls its descriptor,
+ * lets it work, takes its events. Each wait has a deadline, after which the test fails. */
+#ifndef TESTS_INTEGRATION_SOURCE_FIXTURE_H
+#define TESTS_INTEGRATION_SOURCE_FIXTURE_H
+
+#include "relay/config.h"
+#include "relay/source.h"
+
+/* A source "orders" at this dsn. Freed by source_fixture_close. */
+struct source_config source_fixture_config(const char *dsn, uint64_t takeover_us);
+
+struct source *source_fixture_open(const struct source_config *config);
+/* The same, once it owns the outbox. */
+struct source *source_fixture_own(const struct source_config *config);
+void source_fixture_close(struct source *source, struct source_config *config);
+
+/* The next event, whatever it is. */
+struct source_event source_fixture_next(struct source *source);
+/* The next event, which must be of this type; SOURCE_ALIVE is passed over. */
+struct source_event source_fixture_expect(struct source *source, enum source_event_type type);
+
+struct batch *source_fixture_fetch(struct source *source, struct fetch fetch);
+int64_t source_fixture_watermark(struct source *source);
+
+#endif
