@@ -24,7 +24,7 @@ use_unix_socket(struct redis_link *link, const char *path, struct inbox_error *r
                           sizeof(name->sun_path) - 1);
     }
     name->sun_family = AF_UNIX;
-    strcpy(name->sun_path, path);
+    memcpy(name->sun_path, path, strlen(path) + 1);
     address->length = sizeof(*name);
     link->address_count = 1;
     return INBOX_OK;

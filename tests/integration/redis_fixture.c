@@ -71,7 +71,7 @@ launch(void)
 const char *
 redis_fixture_start(int persistent)
 {
-    strcpy(directory, "/tmp/outbox-test-redis-XXXXXX");
+    (void)snprintf(directory, sizeof(directory), "/tmp/outbox-test-redis-XXXXXX");
     if (mkdtemp(directory) == NULL) {
         die("cannot make a directory");
     }

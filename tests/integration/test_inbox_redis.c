@@ -44,7 +44,7 @@ set_up(void)
     options.hint_ttl_s = 60;
     options.done_ttl_s = 60;
     options.host = environment("OUTBOX_TEST_REDIS_HOST");
-    options.port = (uint16_t)atoi(environment("OUTBOX_TEST_REDIS_PORT"));
+    options.port = (uint16_t)strtoul(environment("OUTBOX_TEST_REDIS_PORT"), NULL, 10);
     redis = handle();
 }
 

@@ -103,10 +103,10 @@ fake_redis_start(struct fake_redis *fake, const char *const *replies)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     memset(fake, 0, sizeof(*fake));
-    strcpy(fake->directory, "/tmp/fake-redis-XXXXXX");
+    (void)snprintf(fake->directory, sizeof(fake->directory), "/tmp/fake-redis-XXXXXX");
     cr_assert_not_null(mkdtemp(fake->directory));
     (void)snprintf(fake->path, sizeof(fake->path), "%s/socket", fake->directory);
-    strcpy(name.sun_path, fake->path);
+    memcpy(name.sun_path, fake->path, sizeof(fake->path));
     fake->replies = replies;
     cr_assert_eq(pipe(fake->stop), 0);
     fake->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
