@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "runner_private.h"
+#include "consumers/runner_private.h"
 
 /* For the broker's answers to our goodbye. */
 #define DRAIN_US (5 * CLOCK_S_US)
@@ -172,7 +172,9 @@ static void
 drain(struct inbox_runner *runner)
 {
     runner_report(runner, INBOX_REPORT_INFO, "draining", "queue %s", runner->options.queue);
-    runner_broker_turn(runner, clock_monotonic_us());
+    if (runner->broker.state == BROKER_CONSUMING) {
+        runner_broker_turn(runner, clock_monotonic_us());
+    }
     runner_broker_drain(runner, clock_monotonic_us() + DRAIN_US);
     runner_pg_close(&runner->pg);
 }

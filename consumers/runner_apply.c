@@ -3,7 +3,7 @@
 #include <inbox/inbox_pg.h>
 
 #include "base/clock.h"
-#include "runner_private.h"
+#include "consumers/runner_private.h"
 
 /* What came of a transaction. */
 struct outcome {

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "runner_private.h"
+#include "consumers/runner_private.h"
 
 bool
 runner_broker_init(struct inbox_runner *runner, struct error *reterr)

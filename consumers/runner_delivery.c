@@ -1,4 +1,4 @@
-#include "runner_delivery.h"
+#include "consumers/runner_delivery.h"
 
 #include <stdlib.h>
 #include <string.h>

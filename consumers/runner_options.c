@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_private.h"
+#include "consumers/runner_private.h"
 
 static const char *const required_names[] = {"broker_uri", "queue", "consumer"};
 

@@ -1,4 +1,4 @@
-#include "runner_pg.h"
+#include "consumers/runner_pg.h"
 
 #include <libpq-events.h>
 #include <stdio.h>

@@ -4,6 +4,7 @@
 #define CONSUMERS_RUNNER_PG_H
 
 #include <inbox/inbox_runner.h>
+#include <libpq-fe.h>
 
 #include "base/error.h"
 

@@ -8,10 +8,10 @@
 #include <inbox/inbox_runner.h>
 
 #include "amqp/session.h"
-#include "runner_delivery.h"
-#include "runner_pg.h"
-#include "runner_pump.h"
-#include "runner_window.h"
+#include "consumers/runner_delivery.h"
+#include "consumers/runner_pg.h"
+#include "consumers/runner_pump.h"
+#include "consumers/runner_window.h"
 
 enum runner_counter {
     COUNT_DELIVERED,

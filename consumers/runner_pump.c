@@ -1,4 +1,4 @@
-#include "runner_pump.h"
+#include "consumers/runner_pump.h"
 
 #include <assert.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "runner_window.h"
+#include "consumers/runner_window.h"
 
 #include <assert.h>
 #include <stdlib.h>

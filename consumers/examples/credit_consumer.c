@@ -6,6 +6,7 @@
  * Ends on SIGTERM or SIGINT, after the transaction in hand. */
 #include <inbox/inbox_redis.h>
 #include <inbox/inbox_runner.h>
+#include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ make_redis(const char *consumer, const char *host, const char *port)
     inbox_redis *redis = NULL;
     options.consumer = consumer;
     options.host = host;
-    options.port = (uint16_t)atoi(port);
+    options.port = (uint16_t)strtoul(port, NULL, 10);
     if (inbox_redis_new(&options, &redis, &error) != INBOX_OK) {
         (void)fprintf(stderr, "no hint: %s\n", error.message); /* works without */
     }

@@ -86,7 +86,7 @@ transfer(PGconn *conn, bool roll_back)
 }
 
 static void
-sleep_until(const struct timespec *start, int number, int per_second)
+sleep_until(const struct timespec *start, long number, long per_second)
 {
     struct timespec due = *start;
     const int64_t nanoseconds = due.tv_nsec + (int64_t)number * 1000000000 / per_second;
@@ -98,25 +98,27 @@ sleep_until(const struct timespec *start, int number, int per_second)
 int
 main(int argc, char **argv)
 {
-    if (argc != 4 || atoi(argv[2]) < 1 || atoi(argv[3]) < 1) {
+    const long transfers = argc == 4 ? strtol(argv[2], NULL, 10) : 0;
+    const long per_second = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
+    if (transfers < 1 || per_second < 1) {
         (void)fprintf(stderr, "usage: debit_producer DSN TRANSFERS PER_SECOND\n");
         return 64;
     }
     PGconn *conn = PQconnectdb(argv[1]);
     struct timespec start;
-    int committed = 0, rolled_back = 0;
+    long committed = 0, rolled_back = 0;
     (void)clock_gettime(CLOCK_MONOTONIC, &start);
     srand((unsigned)(start.tv_nsec ^ start.tv_sec));
-    while (committed < atoi(argv[2])) {
+    while (committed < transfers) {
         const bool roll_back = (committed + rolled_back) % ROLL_BACK_EVERY == ROLL_BACK_EVERY - 1;
         if (!transfer(conn, roll_back)) {
             (void)fprintf(stderr, "transfer failed: %s", PQerrorMessage(conn));
             break;
         }
         *(roll_back ? &rolled_back : &committed) += 1;
-        sleep_until(&start, committed + rolled_back, atoi(argv[3]));
+        sleep_until(&start, committed + rolled_back, per_second);
     }
-    (void)printf("committed=%d rolled_back=%d\n", committed, rolled_back);
+    (void)printf("committed=%ld rolled_back=%ld\n", committed, rolled_back);
     PQfinish(conn);
-    return committed == atoi(argv[2]) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return committed == transfers ? EXIT_SUCCESS : EXIT_FAILURE;
 }

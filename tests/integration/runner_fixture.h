@@ -4,11 +4,12 @@
 #define TESTS_INTEGRATION_RUNNER_FIXTURE_H
 
 #include <inbox/inbox_runner.h>
+#include <libpq-fe.h>
 #include <stdatomic.h>
 
 extern PGconn *runner_fixture_conn;
-extern atomic_int runner_fixture_calls;    /* of apply */
-extern char runner_fixture_report[1100];   /* the last one; read it when no runner runs */
+extern atomic_int runner_fixture_calls;  /* of apply */
+extern char runner_fixture_report[1100]; /* the last one; read it when no runner runs */
 
 void runner_fixture_setup(void);
 void runner_fixture_teardown(void);
@@ -27,7 +28,8 @@ void runner_fixture_publish_many(int count); /* m1, m2, … of one key */
 /* One runner at a time. Stop and join free it. */
 void runner_fixture_start(const struct inbox_runner_options *options);
 struct inbox_runner_counters runner_fixture_counters(void);
-void runner_fixture_wait(uint64_t count); /* until so many messages are applied, duplicates or rejected; at most 30 s */
+void runner_fixture_wait(
+    uint64_t count); /* until so many messages are applied, duplicates or rejected; at most 30 s */
 struct inbox_runner_counters runner_fixture_stop(void);
 struct inbox_runner_counters runner_fixture_join(void);
 

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -190,8 +191,9 @@ see_even(void *hint, const char *const *ids, size_t count, bool *ret_seen)
 static void
 note_ids(void *hint, const char *const *ids, size_t count)
 {
+    char *end = (char *)hint + strlen(hint);
     for (size_t i = 0; i < count; i++) {
-        strcat(hint, ids[i]);
+        end += snprintf(end, sizeof("m1"), "%s", ids[i]);
     }
 }
 

@@ -21,13 +21,30 @@ struct ledger {
     int64_t money_before, money_after;
 };
 
+static PGconn *from, *to;
+
+static void
+disconnect(void)
+{
+    PQfinish(from);
+    PQfinish(to);
+}
+
+static _Noreturn void
+give_up(const PGconn *conn)
+{
+    (void)fprintf(stderr, "demo_ledger: %s", PQerrorMessage(conn));
+    disconnect();
+    exit(2);
+}
+
 static PGresult *
 query(PGconn *conn, const char *sql)
 {
     PGresult *result = PQexec(conn, sql);
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        (void)fprintf(stderr, "demo_ledger: %s", PQerrorMessage(conn));
-        exit(2);
+        PQclear(result);
+        give_up(conn);
     }
     return result;
 }
@@ -86,7 +103,7 @@ match(struct ledger *ledger, const PGresult *sent, const PGresult *booked)
 }
 
 static struct ledger
-take_stock(PGconn *from, PGconn *to)
+take_stock(void)
 {
     struct ledger ledger = {0};
     PGresult *sent =
@@ -140,17 +157,6 @@ print_table(const struct ledger *ledger, char **pairs)
                  ledger->out_of_order);
 }
 
-static PGconn *
-connect_database(const char *dsn)
-{
-    PGconn *conn = PQconnectdb(dsn);
-    if (PQstatus(conn) != CONNECTION_OK) {
-        (void)fprintf(stderr, "demo_ledger: %s", PQerrorMessage(conn));
-        exit(2);
-    }
-    return conn;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -158,11 +164,14 @@ main(int argc, char **argv)
         (void)fprintf(stderr, "usage: demo_ledger FROM_DSN TO_DSN [LABEL=VALUE...]\n");
         return 64;
     }
-    PGconn *from = connect_database(argv[1]), *to = connect_database(argv[2]);
-    const struct ledger ledger = take_stock(from, to);
+    from = PQconnectdb(argv[1]);
+    to = PQconnectdb(argv[2]);
+    if (PQstatus(from) != CONNECTION_OK || PQstatus(to) != CONNECTION_OK) {
+        give_up(PQstatus(from) != CONNECTION_OK ? from : to);
+    }
+    const struct ledger ledger = take_stock();
     print_table(&ledger, argv + 3);
-    PQfinish(from);
-    PQfinish(to);
+    disconnect();
     const int wrong = ledger.lost != 0 || ledger.applied_twice != 0 || ledger.out_of_order != 0 ||
                       ledger.invented != 0 || ledger.money_before != ledger.money_after;
     return wrong ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -44,8 +44,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <libpq-fe.h>
-
 #include <inbox/inbox.h>
 
 #ifdef __cplusplus
@@ -53,6 +51,7 @@ extern "C" {
 #endif
 
 typedef struct inbox_runner inbox_runner;
+struct pg_conn; /* libpq's PGconn */
 
 /* A message. Everything it points to is good until `apply` returns. Texts end with a zero byte and are "" when the message
  * has no such property. New members are only ever appended. */
@@ -62,37 +61,39 @@ struct inbox_delivery {
     const char *routing_key;
     const char *type;
     const char *content_type;
-    const char *key;        /* x-outbox-key; NULL: unordered */
-    const char *source;     /* x-outbox-source: which outbox it comes from */
-    int64_t outbox_id;      /* x-outbox-id: its row there; 0: none */
-    const void *body;       /* body_length bytes, and a zero byte behind them */
+    const char *key;    /* x-outbox-key; NULL: unordered */
+    const char *source; /* x-outbox-source: which outbox it comes from */
+    int64_t outbox_id;  /* x-outbox-id: its row there; 0: none */
+    const void *body;   /* body_length bytes, and a zero byte behind them */
     size_t body_length;
-    uint64_t timestamp_s;   /* seconds since 1970 when the row was written; 0: none */
-    uint32_t attempt;       /* 1, or more after failures in this process */
-    bool redelivered;       /* the broker has delivered it before, perhaps to somebody else */
+    uint64_t timestamp_s; /* seconds since 1970 when the row was written; 0: none */
+    uint32_t attempt;     /* 1, or more after failures in this process */
+    bool redelivered;     /* the broker has delivered it before, perhaps to somebody else */
 };
 
 /* The text of a header, ret_length bytes without a zero byte behind them; false if there is none of that name or it is not
  * a text. Only within `apply`. */
-INBOX_API bool inbox_delivery_header(const struct inbox_delivery *delivery, const char *name, const char **ret_value,
-                                     size_t *ret_length);
+INBOX_API bool inbox_delivery_header(const struct inbox_delivery *delivery, const char *name,
+                                     const char **ret_value, size_t *ret_length);
 
 /* What `apply` says about a message. */
 typedef enum inbox_apply {
     INBOX_APPLY_OK = 0,
     INBOX_APPLY_RETRY = 1,  /* it failed: roll back, try again later; costs an attempt */
     INBOX_APPLY_REJECT = 2, /* it can never be applied: roll back, dead-letter it */
-    INBOX_APPLY_OUTAGE = 3  /* something that every message needs is away: roll back, wait, try again; costs no attempt */
+    INBOX_APPLY_OUTAGE =
+        3 /* something that every message needs is away: roll back, wait, try again; costs no attempt */
 } inbox_apply;
 
 /* Applies one message: its statements go through `tx`, where a transaction is open, which it must not end. It can be called
  * again for the same message after a roll-back, so it keeps its effects inside the transaction. A statement that fails has
  * failed the transaction: return INBOX_APPLY_RETRY (a deadlock or an outage of the database is recognised, and costs no
  * attempt all the same). */
-typedef inbox_apply (*inbox_apply_fn)(void *context, PGconn *tx, const struct inbox_delivery *delivery);
+typedef inbox_apply (*inbox_apply_fn)(void *context, struct pg_conn *tx,
+                                      const struct inbox_delivery *delivery);
 
 /* A connection to the database, or NULL if there is none to be had now. The runner finishes it (PQfinish). */
-typedef PGconn *(*inbox_connect_fn)(void *context);
+typedef struct pg_conn *(*inbox_connect_fn)(void *context);
 
 /* How serious a report is. */
 typedef enum inbox_report_level {
@@ -103,7 +104,8 @@ typedef enum inbox_report_level {
 
 /* Something worth a log line: `event` is a stable name such as "message_rejected", `text` a sentence for people, without
  * newline, payload or secret. */
-typedef void (*inbox_report_fn)(void *context, inbox_report_level level, const char *event, const char *text);
+typedef void (*inbox_report_fn)(void *context, inbox_report_level level, const char *event,
+                                const char *text);
 
 /* A memory of ids in front of the table, such as Redis (inbox_redis_hint_seen and _remember of inbox_redis.h), that may forget and may be away
  * at any time. A hit saves the message its transaction, and is believed: so it must never hold what the database may lose.
@@ -118,40 +120,45 @@ struct inbox_runner_hint {
 };
 
 struct inbox_runner_options {
-    size_t struct_size;             /* set by INBOX_RUNNER_OPTIONS_INIT */
-    const char *broker_uri;         /* amqp[s]://user:password@host[:port][,host…]/vhost; required */
-    const char *broker_password;    /* instead of the URI's; NULL: the URI's */
-    const char *queue;              /* required */
-    const char *consumer;           /* the name under which ids are kept in the inbox: one for each effect; required */
-    const char *dsn;                /* libpq connection string; this or `connect` */
+    size_t struct_size;          /* set by INBOX_RUNNER_OPTIONS_INIT */
+    const char *broker_uri;      /* amqp[s]://user:password@host[:port][,host…]/vhost; required */
+    const char *broker_password; /* instead of the URI's; NULL: the URI's */
+    const char *queue;           /* required */
+    const char *
+        consumer; /* the name under which ids are kept in the inbox: one for each effect; required */
+    const char *dsn; /* libpq connection string; this or `connect` */
     inbox_connect_fn connect;
-    inbox_apply_fn apply;           /* required */
-    inbox_report_fn report;         /* NULL: nobody listens */
-    void *context;                  /* passed to connect, apply and report */
-    struct inbox_runner_hint hint;  /* functions NULL: none */
-    uint32_t batch_max;             /* messages in one transaction; 1 to 10000 */
-    uint32_t batch_wait_ms;         /* how long the first message of a batch waits for more; 0 to 10000 */
-    uint32_t prefetch;              /* messages in hand; batch_max to 65535. Their bodies are in memory. 0: twice batch_max */
-    uint32_t attempts_max;          /* 1 to 1000000 */
-    uint32_t retry_initial_ms;      /* first pause, also of an outage; 1 to retry_max_ms */
-    uint32_t retry_max_ms;          /* longest pause; keep attempts_max of them below RabbitMQ's consumer_timeout */
-    uint32_t heartbeat_s;           /* between the two sides, if the URI names none; 1 to 3600 */
+    inbox_apply_fn apply;          /* required */
+    inbox_report_fn report;        /* NULL: nobody listens */
+    void *context;                 /* passed to connect, apply and report */
+    struct inbox_runner_hint hint; /* functions NULL: none */
+    uint32_t batch_max;            /* messages in one transaction; 1 to 10000 */
+    uint32_t batch_wait_ms; /* how long the first message of a batch waits for more; 0 to 10000 */
+    uint32_t
+        prefetch; /* messages in hand; batch_max to 65535. Their bodies are in memory. 0: twice batch_max */
+    uint32_t attempts_max;     /* 1 to 1000000 */
+    uint32_t retry_initial_ms; /* first pause, also of an outage; 1 to retry_max_ms */
+    uint32_t
+        retry_max_ms; /* longest pause; keep attempts_max of them below RabbitMQ's consumer_timeout */
+    uint32_t heartbeat_s; /* between the two sides, if the URI names none; 1 to 3600 */
 };
 
-#define INBOX_RUNNER_OPTIONS_INIT                                                                                     \
-    {                                                                                                                 \
-        sizeof(struct inbox_runner_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,                    \
-            {NULL, NULL, NULL}, 100, 2, 0, 10, 100, 10000, 30                                                         \
+#define INBOX_RUNNER_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(struct inbox_runner_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+            {NULL, NULL, NULL}, 100, 2, 0, 10, 100, 10000, 30                                      \
     }
 
 /* Checks the options, copies them, allocates; connects to nothing. INBOX_INVALID with a text that says which option. */
-INBOX_API inbox_result inbox_runner_new(const struct inbox_runner_options *options, inbox_runner **ret_runner,
+INBOX_API inbox_result inbox_runner_new(const struct inbox_runner_options *options,
+                                        inbox_runner **ret_runner,
                                         struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* Consumes until inbox_runner_stop. It then finishes the transaction in hand, acknowledges, cancels the consumer and closes
  * both connections, waiting at most 5 s for the broker; messages not applied go back to the queue, in order. INBOX_OK after
  * a stop, and nothing else but INBOX_NO_MEMORY ends it. May be called again. */
-INBOX_API inbox_result inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr) INBOX_MUST_CHECK;
+INBOX_API inbox_result inbox_runner_run(inbox_runner *runner,
+                                        struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* Ends the run that is going on, or the next one. Any thread, any signal handler, any number of times. */
 INBOX_API void inbox_runner_stop(inbox_runner *runner);
@@ -172,8 +179,8 @@ struct inbox_runner_counters {
 };
 
 /* What has happened since inbox_runner_new. Any thread. counters_size: sizeof(struct inbox_runner_counters). */
-INBOX_API void inbox_runner_count(const inbox_runner *runner, struct inbox_runner_counters *ret_counters,
-                                  size_t counters_size);
+INBOX_API void inbox_runner_count(const inbox_runner *runner,
+                                  struct inbox_runner_counters *ret_counters, size_t counters_size);
 
 #ifdef __cplusplus
 }

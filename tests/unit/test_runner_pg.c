@@ -1,0 +1,41 @@
+#include <criterion/criterion.h>
+
+#include "consumers/runner_pg.h"
+
+Test(runner_pg, whose_fault_an_sqlstate_is)
+{
+    static const struct {
+        const char *sqlstate;
+        enum runner_fault fault;
+    } cases[] = {
+        {"40P01", RUNNER_FAULT_CONTENTION}, /* deadlock */
+        {"40001", RUNNER_FAULT_CONTENTION}, /* serialization failure */
+        {"55P03", RUNNER_FAULT_CONTENTION}, /* lock not available */
+        {"08006", RUNNER_FAULT_OUTAGE},     /* connection failure */
+        {"57P01", RUNNER_FAULT_OUTAGE},     /* administrator's shutdown */
+        {"53100", RUNNER_FAULT_OUTAGE},     /* disk full */
+        {"25006", RUNNER_FAULT_OUTAGE},     /* a standby: read only */
+        {"58030", RUNNER_FAULT_OUTAGE},     /* input/output error */
+        {"57014", RUNNER_FAULT_MESSAGE},    /* statement timeout */
+        {"25P02", RUNNER_FAULT_MESSAGE},    /* transaction has failed */
+        {"23505", RUNNER_FAULT_MESSAGE},    /* unique violation */
+        {"22P02", RUNNER_FAULT_MESSAGE},    /* not a number */
+        {"42P01", RUNNER_FAULT_MESSAGE},    /* no such table */
+        {"", RUNNER_FAULT_MESSAGE},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cr_expect_eq(runner_pg_fault(cases[i].sqlstate), cases[i].fault, "%s", cases[i].sqlstate);
+    }
+}
+
+Test(runner_pg, a_database_that_is_not_there_is_an_outage)
+{
+    struct runner_pg pg = {.dsn = "host=/nonexistent dbname=x"};
+    struct error error = {0};
+    cr_expect_eq(runner_pg_begin(&pg, &error), RUNNER_FAULT_OUTAGE);
+    cr_expect_null(pg.conn);
+    cr_expect_neq(error.text[0], '\0');
+    cr_expect_null(strchr(error.text, '\n'));
+    runner_pg_rollback(&pg);
+    runner_pg_close(&pg);
+}

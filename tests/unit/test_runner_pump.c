@@ -1,0 +1,55 @@
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/clock.h"
+#include "consumers/runner_pump.h"
+
+static struct session *
+make_session(void)
+{
+    struct amqp_endpoint endpoint;
+    struct error error;
+    cr_assert(amqp_uri_parse("amqp://127.0.0.1:1/", &endpoint, &error));
+    struct session *session = session_new(&(struct session_options){.endpoint = &endpoint}, &error);
+    amqp_endpoint_done(&endpoint);
+    cr_assert_not_null(session);
+    return session;
+}
+
+Test(runner_pump, a_session_can_be_lent_and_taken_back_any_number_of_times)
+{
+    struct session *session = make_session();
+    struct runner_pump *pump = runner_pump_new(session);
+    cr_assert_not_null(pump);
+    for (int i = 0; i < 1000; i++) {
+        runner_pump_lend(pump);
+        runner_pump_take_back(pump);
+    }
+    runner_pump_free(pump);
+    session_free(session);
+}
+
+/* A lost connection is the owner's to hear of, and must not keep the thread busy meanwhile. */
+Test(runner_pump, a_connection_that_is_over_is_left_alone)
+{
+    struct session *session = make_session();
+    struct runner_pump *pump = runner_pump_new(session);
+    session_open(session, clock_monotonic_us());
+    runner_pump_lend(pump);
+    runner_pump_take_back(pump);
+    struct rabbit_event event;
+    const uint64_t deadline_us = clock_monotonic_us() + 10 * CLOCK_S_US;
+    while (!session_next(session, &event)) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us);
+        session_process(session, session_poll_events(session), clock_monotonic_us());
+    }
+    cr_expect_eq(event.type, RABBIT_CLOSED);
+    runner_pump_free(pump);
+    session_free(session);
+}
+
+Test(runner_pump, no_pump_is_freed)
+{
+    runner_pump_free(NULL);
+}
