@@ -42,6 +42,10 @@ struct request {
 struct link {
     struct pipe *pipe;
     bool channel_wanted;
+    bool blocked;       /* the pipeline was told */
+    int64_t sent[8192]; /* row by tag */
+    uint64_t sent_count;
+    uint64_t confirmed_to;
     bool connecting;
 };
 
@@ -60,6 +64,7 @@ struct relay {
      * be refused. */
     bool in_flight[ROWS_MAX];
     uint32_t row_lane[ROWS_MAX];
+    bool confirmed[ROWS_MAX];
 };
 
 static struct world world;
@@ -91,6 +96,7 @@ relay_start(struct relay *relay)
     relay->options.seed = random_next(&world.random);
     relay->pipeline = pipeline_new(&relay->options, world.now_us);
     memset(relay->in_flight, 0, sizeof(relay->in_flight));
+    memset(relay->confirmed, 0, sizeof(relay->confirmed));
 }
 
 static void
@@ -98,13 +104,13 @@ cut_link(struct relay *relay, uint32_t lane)
 {
     struct link *link = &relay->links[lane];
     if (link->pipe != NULL) {
-        link->pipe->connected = false;
+        world_cut(&world, link->pipe);
         if (chance(50)) {
             link->pipe->in_count =
                 0; /* what had not reached the broker is gone with the socket, or still comes */
         }
     }
-    *link = (struct link){0};
+    *link = (struct link){.pipe = NULL};
     for (size_t id = 0; id < ROWS_MAX; id++) {
         if (relay->row_lane[id] == lane) {
             relay->in_flight[id] = false;
@@ -174,12 +180,15 @@ check_publish(const struct relay *relay, const struct row *row)
 {
     PROMISE(world.owner == relay->index, "relay %d published row %ld without owning the outbox",
             relay->index, (long)row->id);
-    for (int64_t id = 1; row->ordered && id < row->id; id++) {
+    PROMISE(!relay->in_flight[row->id], "row %ld published while it is in flight", (long)row->id);
+    PROMISE(!relay->confirmed[row->id], "row %ld published after its confirm", (long)row->id);
+    for (int64_t id = 1; row->ordered && !world.late_rows && id < row->id; id++) {
         const struct world_row *earlier = &world.rows[id];
         if (earlier->key == row->key_hash && earlier->state == ROW_COMMITTED &&
             earlier->accepted == 0) {
-            PROMISE(relay->in_flight[id], "row %ld of key %ld published before row %ld",
-                    (long)row->id, (long)row->key_hash, (long)id);
+            PROMISE(relay->in_flight[id] || relay->confirmed[id],
+                    "row %ld of key %ld published before row %ld", (long)row->id,
+                    (long)row->key_hash, (long)id);
         }
     }
 }
@@ -193,9 +202,11 @@ do_publish(struct relay *relay, const struct row *row, uint32_t lane)
         return;
     }
     assert(relay->links[lane].pipe != NULL);
+    PROMISE(!relay->links[lane].blocked, "row %ld published to a blocked broker", (long)row->id);
     world_note(&world, "relay %d publishes row %ld of key %ld", relay->index, (long)row->id,
                (long)row->key_hash);
     world_publish(&world, relay->links[lane].pipe, row->id);
+    relay->links[lane].sent[++relay->links[lane].sent_count] = row->id;
     relay->in_flight[row->id] = true;
     relay->row_lane[row->id] = lane;
     pipeline_published(relay->pipeline);
@@ -213,16 +224,35 @@ static void
 do_action(struct relay *relay, const struct pipeline_action *action)
 {
     switch (action->type) {
-    case PIPELINE_CONNECT: relay->links[action->lane].connecting = true; break;
-    case PIPELINE_OPEN_CHANNEL: relay->links[action->lane].channel_wanted = true; break;
-    case PIPELINE_DISCONNECT: cut_link(relay, action->lane); break;
-    case PIPELINE_FETCH: do_fetch(relay, &action->fetch); break;
-    case PIPELINE_SETTLE: do_settle(relay, action->ids, action->count); break;
-    case PIPELINE_WATERMARK: (void)add_request(relay, REQUEST_WATERMARK); break;
-    case PIPELINE_PUBLISH: do_publish(relay, action->row, action->lane); break;
-    case PIPELINE_RELEASE: break;
-    case PIPELINE_REPORT: note_report(relay, &action->report); break;
-    case PIPELINE_DRAINED: assert(!"nobody drains here"); break;
+    case PIPELINE_CONNECT:
+        relay->links[action->lane].connecting = true;
+        break;
+    case PIPELINE_OPEN_CHANNEL:
+        relay->links[action->lane].channel_wanted = true;
+        break;
+    case PIPELINE_DISCONNECT:
+        cut_link(relay, action->lane);
+        break;
+    case PIPELINE_FETCH:
+        do_fetch(relay, &action->fetch);
+        break;
+    case PIPELINE_SETTLE:
+        do_settle(relay, action->ids, action->count);
+        break;
+    case PIPELINE_WATERMARK:
+        (void)add_request(relay, REQUEST_WATERMARK);
+        break;
+    case PIPELINE_PUBLISH:
+        do_publish(relay, action->row, action->lane);
+        break;
+    case PIPELINE_RELEASE:
+        break;
+    case PIPELINE_REPORT:
+        note_report(relay, &action->report);
+        break;
+    case PIPELINE_DRAINED:
+        assert(!"nobody drains here");
+        break;
     }
 }
 
@@ -242,8 +272,6 @@ relay_acts(struct relay *relay)
         do_action(relay, &action);
     }
 }
-
- * --------------------------------------------------------------------------------- */
 
 static void
 execute_next(struct relay *relay)
@@ -332,12 +360,37 @@ expire_sessions(void)
     }
 }
 
- * ----------------------------------------------------------------------------------- */
-
+/* The first copy that is out: a later one may be on its way before the confirm of a returned one has come. */
 static void
-note_refused(struct relay *relay, int64_t id)
+note_refused(struct relay *relay, struct link *link, int64_t id)
 {
     relay->in_flight[id] = false;
+    for (uint64_t tag = 1; tag <= link->sent_count; tag++) {
+        if (link->sent[tag] == id) {
+            link->sent[tag] = 0;
+            return;
+        }
+    }
+}
+
+static void
+note_confirmed(struct relay *relay, struct link *link, const struct frame *frame)
+{
+    for (uint64_t tag = frame->multiple ? 1 : frame->tag; tag <= frame->tag; tag++) {
+        const int64_t id = link->sent[tag];
+        if (id != 0) {
+            relay->in_flight[id] = false;
+            relay->confirmed[id] = true;
+        }
+        link->sent[tag] = 0;
+    }
+}
+
+static void
+set_blocked(struct relay *relay, uint32_t lane, bool blocked)
+{
+    relay->links[lane].blocked = blocked;
+    pipeline_lane_blocked(relay->pipeline, lane, blocked, world.now_us);
 }
 
 static void
@@ -354,22 +407,27 @@ deliver_frame(struct relay *relay, uint32_t lane)
     bool known = true;
     switch (frame.type) {
     case FRAME_ACK:
+        note_confirmed(relay, link, &frame);
         known = pipeline_confirmed(relay->pipeline, lane, frame.tag, frame.multiple, world.now_us);
         break;
     case FRAME_NACK:
-        note_refused(relay, frame.id);
+        note_refused(relay, link, frame.id);
         known = pipeline_nacked(relay->pipeline, lane, frame.tag, frame.multiple, world.now_us);
         break;
     case FRAME_RETURN:
-        note_refused(relay, frame.id);
+        note_refused(relay, link, frame.id);
         pipeline_returned(relay->pipeline, lane, frame.id, "unroutable", world.now_us);
         break;
     case FRAME_CLOSE:
         cut_link(relay, lane);
         pipeline_channel_closed(relay->pipeline, lane, "404 no exchange", world.now_us);
         break;
-    case FRAME_BLOCKED: pipeline_lane_blocked(relay->pipeline, lane, true, world.now_us); break;
-    case FRAME_UNBLOCKED: pipeline_lane_blocked(relay->pipeline, lane, false, world.now_us); break;
+    case FRAME_BLOCKED:
+        set_blocked(relay, lane, true);
+        break;
+    case FRAME_UNBLOCKED:
+        set_blocked(relay, lane, false);
+        break;
     }
     PROMISE(known, "the core did not know tag %" PRIu64, frame.tag);
 }
@@ -389,7 +447,7 @@ link_steps(struct relay *relay, uint32_t lane)
         link->channel_wanted = false;
         link->pipe = world_connect(&world);
         pipeline_lane_ready(relay->pipeline, lane, world.now_us);
-        pipeline_lane_blocked(relay->pipeline, lane, world.blocked, world.now_us);
+        set_blocked(relay, lane, world.blocked);
     } else {
         for (uint64_t i = random_between(&world.random, 0, 20); i > 0; i--) {
             deliver_frame(relay, lane);
@@ -415,12 +473,31 @@ broker_steps(void)
 }
 
 static void
+broker_crash(void)
+{
+    world_note(&world, "the broker crashes");
+    world_broker_crash(&world);
+    for (int i = 0; i < RELAYS_MAX; i++) {
+        for (uint32_t lane = 0; lane < relays[i].options.lane_count; lane++) {
+            if (relays[i].links[lane].pipe != NULL) {
+                cut_link(&relays[i], lane);
+                pipeline_lane_lost(relays[i].pipeline, lane, world.now_us);
+            }
+        }
+    }
+}
+
+static void
 fault(struct relay *relay)
 {
     const uint32_t lane = (uint32_t)random_between(&world.random, 0, relay->options.lane_count - 1);
-    switch (random_between(&world.random, 0, 6)) {
-    case 0: relay_kill(relay); break;
-    case 1: cut_session(relay); break;
+    switch (random_between(&world.random, 0, 7)) {
+    case 0:
+        relay_kill(relay);
+        break;
+    case 1:
+        cut_session(relay);
+        break;
     case 2:
         if (relay->links[lane].pipe != NULL) {
             world_note(&world, "relay %d loses lane %u", relay->index, lane);
@@ -432,10 +509,20 @@ fault(struct relay *relay)
         relay->frozen = true;
         world_note(&world, "relay %d frozen", relay->index);
         break;
-    case 4: world_set_blocked(&world, !world.blocked); break;
-    case 5: world.now_us += random_between(&world.random, 0, 2 * TAKEOVER_US); break;
-    case 6: pipeline_lane_congested(relay->pipeline, lane, chance(50)); break;
-    default: break;
+    case 4:
+        world_set_blocked(&world, !world.blocked);
+        break;
+    case 5:
+        world.now_us += random_between(&world.random, 0, 2 * TAKEOVER_US);
+        break;
+    case 6:
+        pipeline_lane_congested(relay->pipeline, lane, chance(50));
+        break;
+    case 7:
+        broker_crash();
+        break;
+    default:
+        break;
     }
 }
 
@@ -497,7 +584,7 @@ choose_options(void)
     options.batch_rows = (uint32_t)random_between(&world.random, 1, 40);
     options.confirm_timeout_us = 2 * CLOCK_S_US;
     options.sweep_interval_us = random_between(&world.random, 1, 10) * CLOCK_S_US;
-    options.retry_initial_us = 50 * CLOCK_MS_US;
+    options.retry_initial_us = random_between(&world.random, 1, 50) * CLOCK_MS_US;
     options.retry_max_us = CLOCK_S_US;
     options.reconnect_max_us = CLOCK_S_US;
     options.paused_max = (uint32_t)random_between(&world.random, 2, 50);
@@ -526,7 +613,8 @@ check_end(void)
         const struct world_row *row = &world.rows[id];
         PROMISE(row->state == ROW_DELETED || row->state == ROW_ROLLED_BACK,
                 "row %ld of key %ld never left (state %d)", (long)id, (long)row->key, row->state);
-        PROMISE(row->state != ROW_DELETED || row->accepted > 0, "row %ld lost", (long)id);
+        PROMISE(row->state != ROW_DELETED || (row->accepted > 0 && row->safe > 0), "row %ld lost",
+                (long)id);
         PROMISE(row->state != ROW_ROLLED_BACK || row->accepted == 0,
                 "row %ld was rolled back and sent", (long)id);
     }
@@ -539,6 +627,7 @@ start_run(uint64_t seed)
     world_init(&world, seed);
     world.strict_order = chance(30);
     world.nack_percent = chance(50) ? 3 : 0;
+    world.late_rows = !world.strict_order && chance(10);
     memset(relays, 0, sizeof(relays));
     for (int i = 0; i < RELAYS_MAX; i++) {
         relays[i].index = i;

@@ -189,7 +189,7 @@ world_settle(struct world *world, const int64_t *ids, size_t count)
         struct world_row *row = &world->rows[ids[i]];
         PROMISE(row->state == ROW_COMMITTED || row->state == ROW_DELETED,
                 "row %ld settled in state %d", (long)ids[i], row->state);
-        PROMISE(row->accepted > 0, "row %ld deleted, and no queue has it: it is lost",
+        PROMISE(row->safe > 0, "row %ld deleted before it was confirmed: it may be lost",
                 (long)ids[i]);
         row->state = ROW_DELETED;
     }
@@ -198,6 +198,9 @@ world_settle(struct world *world, const int64_t *ids, size_t count)
 int64_t
 world_final(const struct world *world)
 {
+    if (world->late_rows) {
+        return world->next_id - 1; /* and open transactions have lower ids */
+    }
     for (int64_t id = 1; id < world->next_id; id++) {
         if (world->rows[id].state == ROW_OPEN) {
             return id - 1;
@@ -262,6 +265,66 @@ accept(struct world *world, int64_t id)
     world->key_accepted[row->key] = id;
 }
 
+static void
+make_safe(struct world *world, const struct unconfirmed *unconfirmed)
+{
+    world->rows[unconfirmed->id].safe++;
+    if (unconfirmed->place > world->log_safe) {
+        world->log_safe = unconfirmed->place;
+    }
+}
+
+/* Nobody will be told, but the broker has them. */
+static void
+keep_unconfirmed(struct world *world, struct pipe *pipe)
+{
+    for (size_t i = 0; i < pipe->unconfirmed_count; i++) {
+        make_safe(world, &pipe->unconfirmed[i]);
+    }
+    pipe->unconfirmed_count = 0;
+}
+
+void
+world_cut(struct world *world, struct pipe *pipe)
+{
+    keep_unconfirmed(world, pipe);
+    pipe->connected = false;
+}
+
+static void
+recount_key(struct world *world, int64_t key)
+{
+    world->key_accepted[key] = 0;
+    for (int64_t id = 1; id < world->next_id; id++) {
+        if (world->rows[id].key == key && world->rows[id].accepted > 0) {
+            world->key_accepted[key] = id;
+        }
+    }
+}
+
+/* A queue is a log: what it loses is its end. */
+void
+world_broker_crash(struct world *world)
+{
+    const uint64_t end = random_between(&world->random, world->log_safe, world->log_end);
+    for (size_t i = 0; i < PIPES_MAX; i++) {
+        struct pipe *pipe = &world->pipes[i];
+        size_t kept = 0;
+        for (size_t k = 0; k < pipe->unconfirmed_count; k++) {
+            struct world_row *row = &world->rows[pipe->unconfirmed[k].id];
+            if (pipe->unconfirmed[k].place <= end) {
+                pipe->unconfirmed[kept++] = pipe->unconfirmed[k];
+            } else if (row->accepted > 0) { /* it was not returned */
+                row->accepted--;
+                recount_key(world, row->key);
+            }
+        }
+        pipe->unconfirmed_count = kept;
+        keep_unconfirmed(world, pipe);
+        pipe->in_count = 0;
+    }
+}
+
 void
 world_broker_reads(struct world *world, struct pipe *pipe)
 {
@@ -278,7 +341,7 @@ world_broker_reads(struct world *world, struct pipe *pipe)
     const enum poison poison = world->mended ? POISON_NONE : world->rows[id].poison;
     if (poison == POISON_CLOSE) {
         pipe->closed = true;
-        pipe->unconfirmed_count = 0;
+        keep_unconfirmed(world, pipe);
         send_frame(pipe, (struct frame){.type = FRAME_CLOSE});
         return;
     }
@@ -292,7 +355,8 @@ world_broker_reads(struct world *world, struct pipe *pipe)
     } else {
         accept(world, id);
     }
-    pipe->unconfirmed[pipe->unconfirmed_count++] = tag;
+    pipe->unconfirmed[pipe->unconfirmed_count++] =
+        (struct unconfirmed){.tag = tag, .id = id, .place = ++world->log_end};
 }
 
 /* Either everything up to one tag, or a single one out of order, as RabbitMQ does (rabbit_channel:
@@ -304,14 +368,16 @@ world_broker_confirms(struct world *world, struct pipe *pipe)
         return;
     }
     const size_t pick = (size_t)random_between(&world->random, 0, pipe->unconfirmed_count - 1);
-    const uint64_t tag = pipe->unconfirmed[pick];
+    const uint64_t tag = pipe->unconfirmed[pick].tag;
     /* `multiple` would cover refused tags in between only after their nack was sent, and it was. */
     const bool multiple = random_chance(&world->random, 50);
     size_t kept = 0;
     for (size_t i = 0; i < pipe->unconfirmed_count; i++) {
-        const uint64_t each = pipe->unconfirmed[i];
-        if (multiple ? each > tag : each != tag) {
+        const struct unconfirmed each = pipe->unconfirmed[i];
+        if (multiple ? each.tag > tag : each.tag != tag) {
             pipe->unconfirmed[kept++] = each;
+        } else {
+            make_safe(world, &each);
         }
     }
     pipe->unconfirmed_count = kept;

@@ -28,6 +28,7 @@ struct world_row {
     int64_t key;       /* 0: unordered */
     uint64_t due_us;   /* deliver_after; 0: none */
     uint32_t accepted; /* times the broker put it into its queue */
+    uint32_t safe; /* times it is there for good: confirmed, or read before its connection ended */
     uint32_t key_hold; /* transaction that holds the key's lock, while open */
 };
 
@@ -38,6 +39,12 @@ enum frame_type {
     FRAME_CLOSE,
     FRAME_BLOCKED,
     FRAME_UNBLOCKED
+};
+
+struct unconfirmed {
+    uint64_t tag;
+    int64_t id;
+    uint64_t place; /* in the broker's log */
 };
 
 struct frame {
@@ -56,7 +63,7 @@ struct pipe {
     int64_t in[8192];
     size_t in_head, in_count;
     uint64_t next_tag; /* of the next publish that the broker reads */
-    uint64_t unconfirmed[8192];
+    struct unconfirmed unconfirmed[8192];
     size_t unconfirmed_count;
     struct frame out[16384];
     size_t out_head, out_count;
@@ -74,7 +81,10 @@ struct world {
     unsigned nack_percent;
     struct pipe pipes[PIPES_MAX];
     int64_t key_accepted[KEYS_MAX]; /* the highest id of the key that the queue has */
+    bool late_rows; /* rows appear below an id that was called final: only the sweep finds them */
     bool strict_order; /* nothing is refused in this run: the queue's order must be perfect */
+    uint64_t log_end;  /* places given out */
+    uint64_t log_safe; /* a confirm for a place makes all before it safe */
     uint64_t duplicates;
     bool trace;
 };
@@ -104,7 +114,10 @@ struct pipe *world_connect(struct world *world);
 void world_publish(struct world *world, struct pipe *pipe, int64_t id);
 void world_broker_reads(struct world *world, struct pipe *pipe); /* one publish */
 void world_broker_confirms(struct world *world,
-                           struct pipe *pipe); /* some of what it has, in any order */
+                           struct pipe *pipe);          /* some of what it has, in any order */
+void world_cut(struct world *world, struct pipe *pipe); /* the connection ends */
+void
+world_broker_crash(struct world *world); /* what was not confirmed may be gone, the latest first */
 void world_set_blocked(struct world *world, bool blocked);
 
 #endif
