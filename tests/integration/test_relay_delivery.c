@@ -44,8 +44,6 @@ element(struct span fields, unsigned n, char type)
     return found;
 }
 
-/* --- properties ------------------------------------------------------------------------------- */
-
 /* Promise: the AMQP properties of a message are those of its row, and say who sent it. */
 Test(relay_delivery, a_message_has_the_properties_of_its_row)
 {
@@ -125,8 +123,6 @@ Test(relay_delivery, no_exchange_is_the_sources_and_an_empty_one_is_the_default)
     broker_delete_exchange(scene.broker, exchange);
 }
 
-/* --- headers ---------------------------------------------------------------------------------- */
-
 static void
 expect_scalars(struct span headers)
 {
@@ -172,8 +168,6 @@ Test(relay_delivery, headers_of_every_type_arrive)
     expect_text(field(headers, "x-outbox-source", 'S').text, "test");
     consumer_close(consumer);
 }
-
-/* --- payloads --------------------------------------------------------------------------------- */
 
 #define FRAME_BODY (131072 - 8) /* what one body frame holds */
 
@@ -256,8 +250,6 @@ Test(relay_delivery, memory_stays_small)
     relay_drain(scene.relay);
 }
 
-/* --- time ------------------------------------------------------------------------------------- */
-
 static int64_t
 now_ms(void)
 {
@@ -270,11 +262,10 @@ Test(relay_delivery, a_message_goes_when_it_is_due)
 {
     scene_start_relay(NULL);
     struct consumer *consumer = consumer_open(NULL, scene.queue);
-    scene_exec("insert into outbox (key, routing_key, payload, deliver_after) values "
-               "('k', '%1$s', 'late', now() + interval '3 s'), ('k', '%1$s', 'now', null), "
-               "('k', '%1$s', 'past', now() - interval '1 day'), (null, '%1$s', 'later', now() + "
-               "interval '4 s'), "
-               "(null, '%1$s', 'never', 'infinity')",
+    scene_exec("insert into outbox (key, routing_key, payload, deliver_after) "
+               "select key, '%s', payload::bytea, now() + wait::interval from (values "
+               "('k', 'late', '3 s'), ('k', 'now', null), ('k', 'past', '-1 day'), "
+               "(null, 'later', '4 s'), (null, 'never', '100 years')) as row (key, payload, wait)",
                scene.queue);
     const int64_t start_ms = now_ms();
     consumer_expect(consumer, "now");
@@ -291,8 +282,6 @@ Test(relay_delivery, a_message_goes_when_it_is_due)
     consumer_close(consumer);
     relay_drain(scene.relay);
 }
-
-/* --- the broker by TLS ------------------------------------------------------------------------ */
 
 static const char *
 tls_uri(const char *ca)
@@ -334,8 +323,6 @@ Test(relay_delivery, a_broker_with_another_certificate_gets_nothing)
     check(broker_count(scene.broker, scene.queue) == 0, "it was sent all the same");
     relay_drain(scene.relay);
 }
-
-/* --- the table -------------------------------------------------------------------------------- */
 
 /* Promise: a table of another version is not touched; the log names both; once it is right, the work
  * begins. */

@@ -1,0 +1,148 @@
+/* Commits in any order, and the order of each key: with writers that overlap, wait for each other,
+ * roll back and come late. The sweep is switched off as far as it goes, so that nothing is healed
+ * that the regular look had missed. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+#define NO_SWEEP "sweep_interval = \"1h\"\n"
+
+TestSuite(relay_order, .init = scene_open, .fini = scene_close, .timeout = 240);
+
+static PGconn *
+open_late_transaction(const char *key, const char *payload)
+{
+    char sql[512];
+    PGconn *conn = pg_fixture_connect();
+    (void)snprintf(sql, sizeof(sql),
+                   "begin; insert into outbox (routing_key, key, payload) values ('%s', %s, '%s')",
+                   scene.queue, key, payload);
+    pg_exec(conn, sql);
+    return conn;
+}
+
+static void
+close_transaction(PGconn *conn, const char *how)
+{
+    pg_exec(conn, how);
+    PQfinish(conn);
+}
+
+static void
+insert_many(unsigned from, unsigned to)
+{
+    scene_exec("insert into outbox (routing_key, key, payload) "
+               "select '%s', 'k' || i %% 10, ('n' || i)::bytea from generate_series(%u, %u) as i",
+               scene.queue, from, to);
+}
+
+/* Takes messages that were made by insert_many; they come in any order of keys. */
+static void
+take_many(struct consumer *consumer, unsigned count)
+{
+    struct delivery delivery;
+    for (unsigned i = 0; i < count; i++) {
+        consumer_take(consumer, &delivery);
+        check(delivery.body[0] == 'n', "\"%s\" came too early", delivery.body);
+    }
+}
+
+/* Promise: a transaction that takes its id first and commits last is not lost, however many have
+ * passed it meanwhile; nor does it hold them up. One that was rolled back is not sent. */
+Test(relay_order, a_transaction_that_stays_open_for_long_is_not_lost)
+{
+    scene_start_relay(NO_SWEEP);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    PGconn *first = open_late_transaction("null", "late");
+    PGconn *keyed = open_late_transaction("'late'", "late");
+    PGconn *rolled_back = open_late_transaction("null", "never");
+    for (unsigned i = 0; i < 20; i++) {
+        insert_many(250 * i, 250 * i + 249);
+    }
+    take_many(consumer, 5000);
+    await_empty_outbox(scene.conn);
+    close_transaction(rolled_back, "rollback");
+    close_transaction(first, "commit");
+    consumer_expect(consumer, "late");
+    insert_many(5000, 5999);
+    take_many(consumer, 1000);
+    close_transaction(keyed, "commit");
+    consumer_expect(consumer, "late");
+    await_empty_outbox(scene.conn);
+    check(relay_logged(scene.relay, "event=rows_swept") == 0, "it was the sweep that found it");
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+/* Promise: the same for a prepared transaction, which has no session. */
+Test(relay_order, a_prepared_transaction_is_not_lost)
+{
+    scene_start_relay(NO_SWEEP);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    char sql[128];
+    (void)snprintf(sql, sizeof(sql), "prepare transaction 'late %ld'", (long)getpid());
+    close_transaction(open_late_transaction("null", "late"), sql);
+    insert_many(0, 1999);
+    take_many(consumer, 2000);
+    await_empty_outbox(scene.conn);
+    scene_exec("commit prepared 'late %ld'", (long)getpid());
+    consumer_expect(consumer, "late");
+    check(relay_logged(scene.relay, "event=rows_swept") == 0, "it was the sweep that found it");
+    consumer_close(consumer);
+}
+
+/* Promise: nothing is lost when ids are taken in one order and committed in another, all the time. */
+Test(relay_order, many_late_committers_lose_nothing)
+{
+    traffic_set_up(scene.conn);
+    scene_start_relay(NO_SWEEP);
+    struct traffic *traffic = traffic_start(&(struct traffic_options){
+        .routing_key = scene.queue,
+        .writers = 12,
+        .keys = TRAFFIC_KEYS_MAX, /* few of them meet */
+        .transactions = 150,
+        .open_us_max = 60000,
+    });
+    traffic_end(traffic);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
+    check(relay_logged(scene.relay, "event=rows_swept") == 0, "the sweep found what was missed");
+    relay_drain(scene.relay);
+}
+
+static void
+write_and_check_order(const char *source)
+{
+    traffic_set_up(scene.conn);
+    scene_start_relay(source);
+    struct traffic *traffic = traffic_start(&(struct traffic_options){
+        .routing_key = scene.queue,
+        .writers = 8,
+        .keys = 20,
+        .transactions = 400,
+        .rollback_percent = 10,
+        .open_us_max = 3000,
+    });
+    traffic_end(traffic);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
+    relay_drain(scene.relay);
+}
+
+/* Promise: the order of a key is the order of its commits; what is rolled back is never sent. */
+Test(relay_order, each_key_keeps_its_order_with_many_writers)
+{
+    write_and_check_order(NO_SWEEP);
+}
+
+/* Promise: the same with several publishing connections, and a window and batches so small that
+ * they are full all the time. */
+Test(relay_order, each_key_keeps_its_order_on_four_connections)
+{
+    write_and_check_order(NO_SWEEP "publishers = 4\nwindow_messages = 16\nbatch_rows = 7\n");
+}

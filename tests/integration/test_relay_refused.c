@@ -1,0 +1,284 @@
+/* Promise: a message that cannot go stops only its own key. It is logged in words that tell what to
+ * do, tried again, and once the cause is mended its key goes on, in order. Nothing a row contains
+ * can do more than that. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+TestSuite(relay_refused, .init = scene_open, .fini = scene_close, .timeout = 240);
+
+static struct consumer *consumer;
+
+static void
+start(void)
+{
+    scene_start_relay(NULL);
+    consumer = consumer_open(NULL, scene.queue);
+}
+
+static void
+finish(void)
+{
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+/* Three messages of key "bad"; the first of them is about to be made one that cannot go. Then those
+ * of others, before and after them. */
+static void
+insert_messages(const char *spoil)
+{
+    const char *queue = scene.queue;
+    scene_exec("begin; insert into outbox (routing_key, key, payload) select '%s', "
+               "'before' || i, ('before ' || i)::bytea from generate_series(1, 50) as i; "
+               "insert into outbox (routing_key, key, payload) select '%s', 'bad', "
+               "('bad ' || i)::bytea from generate_series(1, 3) as i; "
+               "insert into outbox (routing_key, key, payload) select '%s', "
+               "case when i %% 2 = 0 then 'after' || i end, ('after ' || i)::bytea "
+               "from generate_series(1, 50) as i; "
+               "update outbox set %s where payload = 'bad 1'; commit",
+               queue, queue, queue, spoil);
+}
+
+static bool
+starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* All the others come: each of them, repetitions aside, and none of the key that is paused. */
+static void
+expect_others(void)
+{
+    struct delivery delivery;
+    bool seen[2][51] = {0};
+    for (unsigned missing = 100; missing > 0;) {
+        consumer_take(consumer, &delivery);
+        const bool after = starts_with(delivery.body, "after ");
+        check(after || starts_with(delivery.body, "before "), "\"%s\" came", delivery.body);
+        const unsigned long number = strtoul(strchr(delivery.body, ' '), NULL, 10);
+        check(number >= 1 && number <= 50, "\"%s\" came", delivery.body);
+        missing -= seen[after][number] ? 0 : 1;
+        seen[after][number] = true;
+    }
+}
+
+/* The others again, which came twice because their channel was closed, then the key in order. */
+static void
+expect_bad_key(const char *first)
+{
+    struct delivery delivery;
+    do {
+        consumer_take(consumer, &delivery);
+    } while (!starts_with(delivery.body, "bad"));
+    check(strcmp(delivery.body, first) == 0, "\"%s\" came first", delivery.body);
+    for (unsigned i = first[4] - '0' + 1u; i <= 3; i++) {
+        char body[16];
+        (void)snprintf(body, sizeof(body), "bad %u", i);
+        consumer_expect(consumer, body);
+    }
+}
+
+/* The relay says what is wrong, tries again and says it again; meanwhile the key stays where it is. */
+static void
+expect_refused(const char *words)
+{
+    const int64_t id = pg_query_int(scene.conn, "select id from outbox where payload = 'bad 1'");
+    char text[64];
+    (void)snprintf(text, sizeof(text), " id=%lld ", (long long)id);
+    const char *line = relay_await_log(scene.relay, "event=message_refused", text);
+    check(strstr(line, "attempt=1 ") != NULL && strstr(line, words) != NULL,
+          "not the words \"%s\": %s", words, line);
+    line = relay_await_log(scene.relay, "attempt=3 ", text);
+    check(strstr(line, words) != NULL, "not the words \"%s\": %s", words, line);
+    check(pg_query_int(scene.conn, "select count(*) from outbox where key = 'bad'") == 3,
+          "one of its key is gone");
+    check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
+}
+
+static void
+refuse_and_mend(const char *spoil, const char *words, const char *mend)
+{
+    start();
+    insert_messages(spoil);
+    expect_others();
+    expect_refused(words);
+    scene_exec("%s", mend);
+    expect_bad_key("bad 1");
+    check(relay_logged(scene.relay, "event=message_sent") == 1, "it is not told that it went out");
+    finish();
+}
+
+/* The broker returns one message and takes those behind it. What of the key was on its way by then
+ * has gone out; what comes later waits. */
+Test(relay_refused, an_unroutable_message_goes_once_its_queue_is_bound)
+{
+    char nobody[200];
+    (void)snprintf(nobody, sizeof(nobody), "%s-nobody", scene.queue);
+    start();
+    scene_exec("insert into outbox (exchange, routing_key, key, payload) "
+               "values ('amq.direct', '%s', 'bad', 'bad 1')",
+               nobody);
+    (void)relay_await_log(scene.relay, "event=message_refused", nobody); /* says it all */
+    scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'bad', 'bad 2'), "
+               "('%s', 'bad', 'bad 3'), ('%s', 'good', 'good')",
+               scene.queue, scene.queue, scene.queue);
+    consumer_expect(consumer, "good");
+    (void)relay_await_log(scene.relay, "attempt=3 ", "unroutable"); /* as above */
+    check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
+    broker_bind(scene.broker, scene.queue, "amq.direct", nobody);
+    expect_bad_key("bad 1");
+    finish();
+}
+
+Test(relay_refused, a_missing_exchange_costs_only_its_key_and_can_be_declared)
+{
+    char spoil[200];
+    const char *exchange = broker_name("missing");
+    (void)snprintf(spoil, sizeof(spoil), "exchange = '%s'", exchange);
+    start();
+    insert_messages(spoil);
+    expect_others();
+    expect_refused(exchange);
+    broker_declare_exchange(scene.broker, exchange, "fanout");
+    broker_bind(scene.broker, scene.queue, exchange, "");
+    expect_bad_key("bad 1");
+    finish();
+    broker_delete_exchange(scene.broker, exchange);
+}
+
+/* Internal exchanges take messages from exchanges only: 403. */
+Test(relay_refused, an_exchange_that_may_not_be_used_costs_only_its_key)
+{
+    char mend[200];
+    (void)snprintf(mend, sizeof(mend), "update outbox set exchange = null where payload = 'bad 1'");
+    refuse_and_mend("exchange = 'amq.rabbitmq.trace'", "ACCESS_REFUSED", mend);
+}
+
+#define MEND_ALL                                                                           \
+    "update outbox set headers = null, type = null, content_type = null, exchange = null " \
+    "where payload = 'bad 1'"
+
+Test(relay_refused, a_routing_key_over_255_bytes_costs_only_its_key)
+{
+    char mend[256];
+    (void)snprintf(mend, sizeof(mend),
+                   "update outbox set routing_key = '%s' where payload = 'bad 1'", scene.queue);
+    refuse_and_mend("routing_key = repeat('r', 300)", "routing key", mend);
+}
+
+Test(relay_refused, a_type_over_255_bytes_costs_only_its_key)
+{
+    refuse_and_mend("type = repeat('t', 256)", "type", MEND_ALL);
+}
+
+Test(relay_refused, a_content_type_over_255_bytes_costs_only_its_key)
+{
+    refuse_and_mend("content_type = repeat('t', 256)", "content type", MEND_ALL);
+}
+
+Test(relay_refused, an_exchange_over_255_bytes_costs_only_its_key)
+{
+    refuse_and_mend("exchange = repeat('t', 256)", "exchange", MEND_ALL);
+}
+
+Test(relay_refused, headers_that_are_an_array_cost_only_their_key)
+{
+    refuse_and_mend("headers = '[1, 2]'", "headers", MEND_ALL);
+}
+
+Test(relay_refused, headers_that_are_a_string_cost_only_their_key)
+{
+    refuse_and_mend("headers = '\"text\"'", "headers", MEND_ALL);
+}
+
+Test(relay_refused, headers_that_are_a_number_cost_only_their_key)
+{
+    refuse_and_mend("headers = '7'", "headers", MEND_ALL);
+}
+
+Test(relay_refused, headers_that_are_json_null_cost_only_their_key)
+{
+    refuse_and_mend("headers = 'null'", "headers", MEND_ALL);
+}
+
+Test(relay_refused, a_header_with_an_over_long_name_costs_only_its_key)
+{
+    refuse_and_mend("headers = jsonb_build_object(repeat('n', 300), 1)", "headers", MEND_ALL);
+}
+
+Test(relay_refused, headers_over_a_frame_cost_only_their_key)
+{
+    refuse_and_mend("headers = jsonb_build_object('long', repeat('h', 200000))", "headers",
+                    MEND_ALL);
+}
+
+Test(relay_refused, a_number_no_header_can_hold_costs_only_its_key)
+{
+    refuse_and_mend("headers = '{\"n\": 123456789012345678901234567890}'", "headers", MEND_ALL);
+}
+
+Test(relay_refused, headers_nested_too_deep_cost_only_their_key)
+{
+    refuse_and_mend("headers = (repeat('{\"a\":', 100) || '1' || repeat('}', 100))::jsonb",
+                    "headers", MEND_ALL);
+}
+
+/* Deleting the row is another way to mend. */
+Test(relay_refused, a_refused_message_can_be_deleted)
+{
+    start();
+    insert_messages("headers = '[]'");
+    expect_others();
+    expect_refused("headers");
+    scene_exec("delete from outbox where payload = 'bad 1'");
+    expect_bad_key("bad 2");
+    check(relay_logged(scene.relay, "event=message_gone") == 1, "it is not told that it is gone");
+    finish();
+}
+
+/* Without a key a message stops nothing but itself. */
+Test(relay_refused, an_unordered_message_stops_only_itself)
+{
+    start();
+    scene_exec("insert into outbox (routing_key, payload) values "
+               "('%s', 'good 1'), ('%s-nobody', 'bad'), ('%s', 'good 2')",
+               scene.queue, scene.queue, scene.queue);
+    consumer_expect(consumer, "good 1");
+    consumer_expect(consumer, "good 2");
+    (void)relay_await_log(scene.relay, "event=message_refused", "attempt=2"); /* is all it says */
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'good 3')", scene.queue);
+    consumer_expect(consumer, "good 3");
+    scene_exec("update outbox set routing_key = '%s' where payload = 'bad'", scene.queue);
+    consumer_expect(consumer, "bad");
+    finish();
+}
+
+/* One of each kind at once, under traffic: every one of them is told, the rest never waits, and what
+ * was refused goes in the end. */
+Test(relay_refused, all_kinds_at_once_under_traffic)
+{
+    traffic_set_up(scene.conn);
+    scene_start_relay("publishers = 2\n");
+    struct traffic *traffic = traffic_start(&(struct traffic_options){
+        .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 4000});
+    scene_exec(
+        "insert into outbox (key, exchange, routing_key, headers, payload) values "
+        "('a', 'test-missing-exchange', '', null, '1'), ('b', '', 'test-nobody', null, '1'), "
+        "('c', '', repeat('r', 300), null, '1'), ('d', '', '', '[]', '1'), "
+        "('e', 'amq.rabbitmq.trace', '', null, '1')");
+    for (unsigned i = 0; i < 20; i++) { /* some rounds of each: every one is tried again */
+        (void)relay_await_log(scene.relay, "event=message_refused", NULL);
+    }
+    traffic_end(traffic);
+    scene_exec("delete from outbox where payload = '1'");
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates: where a channel was closed */
+    relay_drain(scene.relay);
+}
