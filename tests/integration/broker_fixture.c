@@ -201,8 +201,6 @@ broker_count(struct broker *broker, const char *queue)
     return rabbit_declared_count(rabbit_of(broker));
 }
 
-/* --- consuming -------------------------------------------------------------------------------- */
-
 struct consumer *
 consumer_open(const char *uri, const char *queue)
 {

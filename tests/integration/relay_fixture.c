@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "tests/integration/pg_fixture.h"
 
-#define TAIL_BYTES 6000
+#define TAIL_BYTES 3000
 #define LINE_BYTES 4096
 
 struct relay {
@@ -80,8 +80,6 @@ await(bool (*holds)(void *context), void *context, const char *what, unsigned se
     }
 }
 
-/* --- the process ------------------------------------------------------------------------------ */
-
 static const char *
 or_else(const char *text, const char *otherwise)
 {
@@ -120,8 +118,8 @@ write_config(const struct relay *relay, const struct relay_options *options)
 static _Noreturn void
 become_relay(const struct relay *relay, const char *program, pid_t parent)
 {
-    const int log = open(relay->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    const int nothing = open("/dev/null", O_RDONLY);
+    const int log = open(relay->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (log < 0 || nothing < 0 || dup2(nothing, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         _exit(127);
@@ -233,8 +231,6 @@ relay_drain(struct relay *relay)
     check(status == 0, "drained: exit status %d", status);
 }
 
-/* --- its log ---------------------------------------------------------------------------------- */
-
 struct wanted {
     struct relay *relay;
     const char *text;
@@ -260,6 +256,8 @@ is_logged(void *context)
                 (wanted->more == NULL || strstr(relay->line, wanted->more) != NULL);
     }
     (void)fclose(file);
+    check(found || waitpid(relay->pid, NULL, WNOHANG) == 0,
+          "the relay ended while \"%s\" was awaited", wanted->text);
     return found;
 }
 
@@ -267,6 +265,7 @@ const char *
 relay_await_log(struct relay *relay, const char *text, const char *more)
 {
     char what[256];
+    check(relay->pid > 0, "the relay does not run");
     (void)snprintf(what, sizeof(what), "a line of the log with \"%s\" and \"%s\"", text,
                    or_else(more, ""));
     await(is_logged, &(struct wanted){relay, text, more}, what, PATIENCE_S);

@@ -12,8 +12,6 @@
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/relay_fixture.h"
 
-/* --- the applications ------------------------------------------------------------------------- */
-
 struct writer {
     struct traffic *traffic;
     pthread_t thread;
@@ -143,13 +141,25 @@ traffic_end(struct traffic *traffic)
     free(traffic);
 }
 
+void
+traffic_burst(PGconn *conn, const char *routing_key, unsigned keys, unsigned per_key)
+{
+    char sql[1024];
+    (void)snprintf(
+        sql, sizeof(sql),
+        "with moved as (update account set seq = seq + %u where substr(key, 2)::int < %u "
+        "returning key, seq) insert into outbox (routing_key, key, payload) "
+        "select '%s', key, convert_to(key || ' ' || n, 'UTF8') "
+        "from moved, generate_series(seq - %u, seq) as n order by n",
+        per_key, keys, routing_key, per_key - 1);
+    pg_exec(conn, sql);
+}
+
 int64_t
 traffic_committed(PGconn *conn)
 {
     return pg_query_int(conn, "select coalesce(sum(seq), 0)::bigint from account");
 }
-
-/* --- the ledger ------------------------------------------------------------------------------- */
 
 /* For each key the messages so far, each by a number made from its message-id: the n-th has n. */
 struct account {

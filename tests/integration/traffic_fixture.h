@@ -38,6 +38,9 @@ struct traffic *traffic_start(const struct traffic_options *options);
 /* Lets them finish what they do (all of it, if `transactions` was given) and frees. */
 void traffic_end(struct traffic *traffic);
 
+/* One transaction with so many messages of each of the keys 0 to keys - 1. */
+void traffic_burst(PGconn *conn, const char *routing_key, unsigned keys, unsigned per_key);
+
 /* Messages that were committed so far. */
 int64_t traffic_committed(PGconn *conn);
 

@@ -1,0 +1,218 @@
+/* The relay is killed, stopped, doubled and told to go, with applications writing all the time.
+ * What is committed comes, in the order of its key once duplicates are left out. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+TestSuite(relay_crash, .init = scene_open, .fini = scene_close, .timeout = 280);
+
+static struct traffic *
+start_traffic(void)
+{
+    traffic_set_up(scene.conn);
+    return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
+                                                   .writers = 6,
+                                                   .keys = 20,
+                                                   .rollback_percent = 5,
+                                                   .open_us_max = 2000,
+                                                   .pause_us_max = 5000});
+}
+
+static void
+burst(unsigned per_key)
+{
+    traffic_burst(scene.conn, scene.queue, 20, per_key);
+}
+
+static bool
+queue_has_some(void *context)
+{
+    const uint32_t *wanted = context;
+    return broker_count(scene.broker, scene.queue) >= *wanted;
+}
+
+static void
+await_queue(uint32_t count)
+{
+    await(queue_has_some, &count, "messages are in the queue", PATIENCE_S);
+}
+
+/* Promise: kill -9 of the relay at any moment loses nothing and breaks no order. */
+Test(relay_crash, killed_again_and_again_it_loses_nothing)
+{
+    struct random random;
+    random_seed(&random, clock_wall_us());
+    struct traffic *traffic = start_traffic();
+    scene_start_relay("publishers = 2\n");
+    for (unsigned kill = 0; kill < 20; kill++) {
+        burst(50);
+        (void)usleep((useconds_t)random_between(&random, 0, 250000)); /* the random moment */
+        relay_kill(scene.relay);
+        relay_start_again(scene.relay);
+        if (kill % 2 == 0) { /* the next kill meets it at work, else maybe still starting */
+            (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* says no more */
+        }
+    }
+    traffic_end(traffic);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+}
+
+/* The session that owns the outbox; 0 if none does. */
+static int64_t
+owner(void)
+{
+    return pg_query_int(scene.conn,
+                        "select coalesce(max(pid), 0) from pg_locks where locktype = 'advisory' "
+                        "and classid = 1869968482 and granted and database = "
+                        "(select oid from pg_database where datname = current_database())");
+}
+
+/* Promise: a session that the database ends costs nothing but a new one. */
+Test(relay_crash, its_session_ended_by_the_database_it_loses_nothing)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay(NULL);
+    for (unsigned i = 0; i < 5; i++) {
+        burst(100);
+        scene_exec("select pg_terminate_backend(%lld)", (long long)owner());
+        (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* that it is told counts */
+        (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
+    }
+    traffic_end(traffic);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+}
+
+static struct relay *
+start_standby(const char *source)
+{
+    struct relay *relay = relay_start(&(struct relay_options){.source = source});
+    (void)relay_await_log(relay, "event=source_standby", NULL); /* the line says no more */
+    return relay;
+}
+
+/* Promise: of two relays one works and one waits, and takes over when the first is killed. */
+Test(relay_crash, a_standby_takes_over_from_an_owner_that_was_killed)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay(NULL);
+    struct relay *standby = start_standby(NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        burst(200);
+        await_queue(500);
+        relay_kill(scene.relay);
+        (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+        struct relay *killed = scene.relay;
+        scene.relay = standby;
+        standby = killed;
+        relay_start_again(standby);
+        (void)relay_await_log(standby, "event=source_standby", NULL); /* likewise */
+    }
+    traffic_end(traffic);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+    relay_drain(standby);
+    relay_free(standby);
+}
+
+/* Promise: an owner that drains leaves the outbox to the standby, and no message comes twice. */
+Test(relay_crash, a_standby_takes_over_from_an_owner_that_drains)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay(NULL);
+    struct relay *standby = start_standby(NULL);
+    burst(200);
+    await_queue(500);
+    relay_drain(scene.relay);
+    (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+    traffic_end(traffic);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
+    relay_drain(standby);
+    relay_free(standby);
+}
+
+#define SHORT_LEASE "takeover = \"2s\"\n"
+
+/* Promise: an owner that is stopped for longer than its lease loses the outbox; when it goes on, it
+ * publishes nothing beside its successor, and waits in turn. */
+Test(relay_crash, an_owner_that_was_stopped_does_not_publish_beside_its_successor)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay(SHORT_LEASE);
+    struct relay *standby = start_standby(SHORT_LEASE);
+    for (unsigned i = 0; i < 3; i++) {
+        const uint32_t before = broker_count(scene.broker, scene.queue);
+        burst(400);
+        await_queue(before + 500);
+        relay_signal(scene.relay, SIGSTOP);
+        (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+        burst(200);
+        relay_signal(scene.relay, SIGCONT);                               /* both at work, almost */
+        (void)relay_await_log(scene.relay, "event=source_lost", NULL);    /* it says no more */
+        (void)relay_await_log(scene.relay, "event=source_standby", NULL); /* likewise */
+        struct relay *successor = standby;
+        standby = scene.relay;
+        scene.relay = successor;
+    }
+    traffic_end(traffic);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+    relay_drain(standby);
+    relay_free(standby);
+}
+
+static bool
+nothing_is_in_between(void *context)
+{
+    (void)context;
+    return broker_count(scene.broker, scene.queue) +
+               pg_query_int(scene.conn, "select count(*) from outbox") ==
+           traffic_committed(scene.conn);
+}
+
+/* Promise: SIGTERM ends with everything settled that was sent: each message is either in the queue or
+ * in the outbox, and the next relay sends none again. */
+Test(relay_crash, told_to_go_it_settles_what_is_in_flight)
+{
+    traffic_set_up(scene.conn);
+    scene_start_relay("publishers = 2\n");
+    burst(1000);
+    await_queue(2000);
+    relay_drain(scene.relay);
+    const int64_t left = pg_query_int(scene.conn, "select count(*) from outbox");
+    await(nothing_is_in_between, NULL, "each message is here or there", PATIENCE_S);
+    (void)fprintf(stderr, "left in the outbox: %lld\n", (long long)left);
+    relay_start_again(scene.relay);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
+    relay_drain(scene.relay);
+}
+
+static bool
+is_at_work_without_broker(void *context)
+{
+    (void)context;
+    return relay_logged(scene.relay, "event=source_owned") > 0 &&
+           relay_logged(scene.relay, "refused") > 0;
+}
+
+/* Promise: with the broker away there is nothing to wait for. */
+Test(relay_crash, told_to_go_without_a_broker_it_goes)
+{
+    scene.relay = relay_start(&(struct relay_options){.uri = "amqp://guest:guest@127.0.0.1:1/"});
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'stays')", scene.queue);
+    await(is_at_work_without_broker, NULL, "it owns the outbox and has no broker", PATIENCE_S);
+    relay_signal(scene.relay, SIGTERM);
+    const int status = relay_await_exit(scene.relay, 10 * SANITIZED_FACTOR);
+    check(status == 0, "exit status %d", status);
+    check(pg_query_int(scene.conn, "select count(*) from outbox") == 1, "a message is gone");
+}
