@@ -111,6 +111,7 @@ main(int argc, char **argv)
     options.consumer = "credit";
     options.apply = credit;
     options.report = report;
+    options.retry_max_ms = 2000; /* back soon after a server is */
     inbox_redis *redis = argc == 6 ? make_redis(options.consumer, argv[4], argv[5]) : NULL;
     if (redis != NULL) {
         options.hint.hint = redis;
