@@ -283,17 +283,14 @@ pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused, c
     report_refused(pipeline, entry);
 }
 
-/* The key goes on. What was left behind is read again; a fetch that is out left the key out, or was
- * sent before it was paused: either way its rows of the key would overtake those, so none of it is
- * used. */
+/* The key goes on. What was left behind is read again. A fetch that is out now left the key out: it
+ * was sent after the one that brought the head, since only one is out at a time, and thus after the
+ * key was paused. So nothing of the key can overtake what was left behind. */
 void
 pipeline_let_go(struct pipeline *pipeline, const struct paused_entry *entry)
 {
     if (entry->subject.ordered) {
         cursor_forget(&pipeline->cursor, entry->floor_id);
-        if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind != FETCH_IDS) {
-            pipeline->fetch_state = FETCH_OUT_STALE;
-        }
     }
     paused_remove(&pipeline->paused, paused_find(&pipeline->paused, entry->subject));
     pipeline->full_reported = false;

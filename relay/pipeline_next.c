@@ -256,13 +256,14 @@ exclude(struct pipeline *pipeline, struct fetch *fetch, int64_t id)
     }
 }
 
-/* What is in memory, and unordered messages that are paused. */
+/* What is in memory, and unordered messages that are paused. Not what is being settled: that was asked
+ * first, so the fetch will not see it. */
 static void
 exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
 {
     reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
             pipeline->queue_count + pipeline_open_total(pipeline) + pipeline->settle_ready_count +
-                pipeline->settle_out_count + pipeline->paused.count);
+                pipeline->paused.count);
     for (uint32_t i = 0; i < pipeline->queue_count; i++) {
         const struct queued *queued = pipeline_queue_at(pipeline, i);
         if (!queued->dropped) {
@@ -280,9 +281,6 @@ exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
     }
     for (size_t i = 0; i < pipeline->settle_ready_count; i++) {
         exclude(pipeline, fetch, pipeline->settle_ready[i]);
-    }
-    for (size_t i = 0; i < pipeline->settle_out_count; i++) {
-        exclude(pipeline, fetch, pipeline->settle_out[i]);
     }
     const struct paused_entry *entry;
     for (entry = pipeline->paused.entries; entry != NULL; entry = entry->hh.next) {

@@ -56,7 +56,8 @@ struct relay {
     bool session;    /* connected to the database */
     bool owned_told; /* the pipeline knows that it owns */
     bool frozen;
-    uint64_t heard_us;                     /* when the server last heard of this session */
+    bool unaware;      /* the server ended the session and no word of it got through yet */
+    uint64_t heard_us; /* when the server last heard of this session */
     struct request requests[REQUESTS_MAX]; /* in the order they were sent */
     size_t request_count;
     struct link links[PIPELINE_LANES_MAX];
@@ -139,6 +140,7 @@ relay_kill(struct relay *relay)
     cut_session(relay);
     relay->owned_told = false;
     relay->frozen = false;
+    relay->unaware = false;
     relay_start(relay);
 }
 
@@ -322,7 +324,12 @@ answer_next(struct relay *relay)
 static void
 session_steps(struct relay *relay)
 {
+    if (relay->unaware && chance(90)) {
+        return;
+    }
+    relay->unaware = false;
     if (!relay->session) {
+        relay->request_count = 0;
         if (relay->owned_told) {
             relay->owned_told = false;
             pipeline_source_lost(relay->pipeline, world.now_us);
@@ -356,6 +363,7 @@ expire_sessions(void)
         if (relay->session && world.now_us - relay->heard_us >= TAKEOVER_US) {
             world_note(&world, "the server ends the session of relay %d", i);
             cut_session(relay);
+            relay->unaware = chance(50);
         }
     }
 }
