@@ -58,11 +58,18 @@ buffer_reserve(struct buffer *buffer, size_t size)
     if (size > buffer->max || used > buffer->max - size) {
         return NULL;
     }
+    /* Moving is paid for by what was consumed since the last time: at most as many bytes are moved. Where less was
+     * consumed, more room is the cheaper way, so that a nearly full buffer is not moved for each small addition. */
+    const bool move_is_cheap = buffer->start >= used;
+    const bool fits = used + size <= buffer->capacity;
     if (buffer->data != NULL) {
         move_to_front(buffer);
     }
-    if ((buffer->data == NULL || used + size > buffer->capacity) && !grow(buffer, used + size)) {
-        return NULL;
+    if (!fits || (!move_is_cheap && buffer->capacity < buffer->max)) {
+        const size_t needed = used + size > buffer->capacity ? used + size : buffer->capacity + 1;
+        if (!grow(buffer, needed) && !fits) {
+            return NULL;
+        }
     }
     return buffer->data + buffer->end;
 }

@@ -58,3 +58,22 @@ Test(buffer, gives_back_what_one_large_message_took)
     cr_assert(buffer_append(&buffer, "x", 1), "usable after shrinking");
     buffer_done(&buffer);
 }
+
+Test(buffer, a_nearly_full_one_is_not_moved_for_each_addition)
+{
+    struct buffer buffer;
+    buffer_init(&buffer, 64, 1 << 20);
+    char block[1000] = {0};
+    while (buffer_size(&buffer) < 200000) {
+        cr_assert(buffer_append(&buffer, block, sizeof(block)));
+    }
+    unsigned moves = 0;
+    for (int i = 0; i < 10000; i++) {
+        buffer_consume(&buffer, 10);
+        const size_t start = buffer.start;
+        cr_assert(buffer_append(&buffer, block, 10));
+        moves += buffer.start < start;
+    }
+    cr_assert_leq(moves, 4, "%u moves of 200 kB for 100 kB added", moves);
+    buffer_done(&buffer);
+}
