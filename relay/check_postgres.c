@@ -51,7 +51,7 @@ is_true(const struct inquiry *self, enum column column)
 static bool
 is_pooled(const struct inquiry *self)
 {
-    return atoi(text_of(self, COLUMN_PID)) != PQbackendPID(self->connection);
+    return strtol(text_of(self, COLUMN_PID), NULL, 10) != PQbackendPID(self->connection);
 }
 
 static void

@@ -15,10 +15,17 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/uuid.h" /* UUID_BYTES, for LOG_UUID */
+#include "base/uuid.h"    /* UUID_BYTES, for LOG_UUID */
 #include "relay/config.h" /* enum log_format, enum log_level */
 
-enum log_kind { LOG_KIND_END, LOG_KIND_TEXT, LOG_KIND_INT, LOG_KIND_UINT, LOG_KIND_BOOL, LOG_KIND_UUID };
+enum log_kind {
+    LOG_KIND_END,
+    LOG_KIND_TEXT,
+    LOG_KIND_INT,
+    LOG_KIND_UINT,
+    LOG_KIND_BOOL,
+    LOG_KIND_UUID
+};
 
 /* Made by the macros below only; borrows what it points to until log_write returns. */
 struct log_field {
@@ -35,7 +42,8 @@ struct log_field {
 #define LOG_INT(name, value) log_field_number((name), LOG_KIND_INT, (int64_t)(value))
 #define LOG_UINT(name, value) log_field_number((name), LOG_KIND_UINT, (int64_t)(uint64_t)(value))
 #define LOG_BOOL(name, value) log_field_number((name), LOG_KIND_BOOL, (value) ? 1 : 0)
-#define LOG_MS(name, us) LOG_UINT((name), (us) / 1000) /* microseconds in, milliseconds out: call it something_ms */
+#define LOG_MS(name, us) \
+    LOG_UINT((name), (us) / 1000) /* microseconds in, milliseconds out: call it something_ms */
 #define LOG_UUID(name, uuid) ((struct log_field){(name), LOG_KIND_UUID, 0, (uuid), UUID_BYTES})
 #define LOG_CAUSE(error) LOG_STR("error", (error)->text) /* of a struct error * */
 
@@ -44,11 +52,11 @@ struct log_field log_field_bytes(const char *name, const void *data, size_t size
 struct log_field log_field_number(const char *name, enum log_kind kind, int64_t number);
 
 /* At least one field. Arguments are evaluated only if the level is logged. */
-#define log_event(level, event, ...)                                                               \
-    do {                                                                                           \
-        if (log_enabled(level)) {                                                                  \
-            log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {0}});             \
-        }                                                                                          \
+#define log_event(level, event, ...)                                                   \
+    do {                                                                               \
+        if (log_enabled(level)) {                                                      \
+            log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {0}}); \
+        }                                                                              \
     } while (0)
 #define log_error(event, ...) log_event(LOG_ERROR, event, __VA_ARGS__)
 #define log_warning(event, ...) log_event(LOG_WARNING, event, __VA_ARGS__)
@@ -69,7 +77,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 
 /* The line as log_write makes it, zero-terminated, with its newline: for tests, and where lines go elsewhere. Returns the
  * length. size >= 64. */
-size_t log_format_line(char *line, size_t size, enum log_format format, bool journal, uint64_t wall_us,
-                       enum log_level level, const char *event, const struct log_field *fields);
+size_t log_format_line(char *line, size_t size, enum log_format format, bool journal,
+                       uint64_t wall_us, enum log_level level, const char *event,
+                       const struct log_field *fields);
 
 #endif

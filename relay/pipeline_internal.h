@@ -11,7 +11,7 @@
 #include "relay/window.h"
 
 /* Every limit of the core has a name here. */
-#define WINDOW_LIMIT_START                                                                        \
+#define WINDOW_LIMIT_START \
     256 /* a lane starts with this many unconfirmed, and doubles while that is what holds it back \
          */
 #define RETRY_IDS_MAX 64    /* paused messages fetched at once */

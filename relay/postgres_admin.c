@@ -113,7 +113,7 @@ postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_v
     }
     *ret_tables =
         outbox && PQntuples(result) == 1 ? POSTGRES_TABLES_THERE : POSTGRES_TABLES_FOREIGN;
-    *ret_version = PQntuples(result) == 1 ? atoi(PQgetvalue(result, 0, 0)) : 0;
+    *ret_version = PQntuples(result) == 1 ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     return true;
 }

@@ -60,8 +60,9 @@ become(const char *arguments, const char *stdout_path, const char *stderr_path)
     char *argv[WORDS_MAX + 2] = {program};
     int argc = 1;
     (void)snprintf(words, sizeof(words), "%s", arguments); /* fits */
-    for (char *word = strtok(words, " "); word != NULL && argc <= WORDS_MAX;
-         word = strtok(NULL, " ")) {
+    char *rest = words;
+    char *word;
+    while (argc <= WORDS_MAX && (word = strsep(&rest, " ")) != NULL) {
         argv[argc++] = word;
     }
     redirect(STDOUT_FILENO, stdout_path);
