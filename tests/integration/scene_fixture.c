@@ -27,6 +27,15 @@ scene_close(void)
 }
 
 void
+scene_reconnect(void)
+{
+    PQfinish(scene.conn);
+    scene.conn = pg_fixture_connect();
+    broker_close(scene.broker);
+    scene.broker = broker_open(NULL);
+}
+
+void
 scene_start_relay(const char *source)
 {
     scene.relay = relay_start(&(struct relay_options){.source = source});

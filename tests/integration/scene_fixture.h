@@ -20,6 +20,9 @@ extern struct scene scene;
 void scene_open(void);
 void scene_close(void);
 
+/* New connections to both, after their servers were away. */
+void scene_reconnect(void);
+
 /* scene.relay, with more of its source's configuration (NULL: none), working the outbox. */
 void scene_start_relay(const char *source);
 

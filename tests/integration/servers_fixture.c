@@ -10,11 +10,11 @@
 
 #include "tests/integration/relay_fixture.h"
 
-static char directory[64];
-static const char *program; /* tests/services/services */
-static int leash = -1;      /* its end at the guardian reads the end of this process */
+/* Set once OUTBOX_TEST_DIR is the own instance: nobody else's is ever disturbed. */
+#define OWN "OUTBOX_TEST_OWN"
+
+static int leash = -1; /* the guardian reads at its other end; the end of it is ours */
 static pid_t guardian;
-static pid_t begun;
 
 static _Noreturn void
 run_shell(const char *line)
@@ -47,27 +47,25 @@ await_shell(pid_t pid, const char *line)
 /* Waits for the leash to be let go, then ends the instance. A session of its own: whoever ends this
  * test and its process group does not end that. */
 static _Noreturn void
-guard(int end, int other_end)
+guard(int end, int other_end, const char *last_words)
 {
-    char line[4096];
     char byte;
     (void)close(other_end); /* cannot fail in a way that matters */
     (void)setsid();         /* cannot fail: a new process leads no group */
     while (read(end, &byte, 1) < 0 && errno == EINTR) {
     }
-    (void)snprintf(line, sizeof(line), "exec '%s' '%s' stop", program, directory);
-    run_shell(line);
+    run_shell(last_words);
 }
 
 static void
-start_guardian(void)
+start_guardian(const char *last_words)
 {
     int ends[2];
     check(pipe2(ends, O_CLOEXEC) == 0, "pipe2: %s", strerror(errno));
     guardian = fork();
     check(guardian >= 0, "fork: %s", strerror(errno));
     if (guardian == 0) {
-        guard(ends[0], ends[1]);
+        guard(ends[0], ends[1], last_words);
     }
     (void)close(ends[0]); /* was never used here */
     leash = ends[1];
@@ -94,59 +92,50 @@ set_variable(char *line)
 }
 
 static void
-take_environment(void)
+take_environment(const char *line_to_run)
 {
     char line[4096];
-    (void)snprintf(line, sizeof(line), "exec '%s' '%s' env", program, directory);
-    FILE *output = popen(line, "r");
-    check(output != NULL, "%s: %s", line, strerror(errno));
+    FILE *output = popen(line_to_run, "r");
+    check(output != NULL, "%s: %s", line_to_run, strerror(errno));
     while (fgets(line, sizeof(line), output) != NULL) {
         set_variable(line);
     }
-    check(pclose(output) == 0, "the servers' addresses cannot be had");
+    check(pclose(output) == 0, "failed: %s", line_to_run);
+}
+
+static void
+format_command(char *line, size_t size, const char *directory, const char *command)
+{
+    const int length =
+        snprintf(line, size, "'%s' '%s' %s", test_env("OUTBOX_TEST_SERVICES"), directory, command);
+    check(length > 0 && (size_t)length < size, "a command is too long: %s", command);
 }
 
 void
 servers_start(const char *services)
 {
-    static char services_program[4096];
+    char directory[64];
+    char line[4096];
     char command[256];
-    (void)snprintf(services_program, sizeof(services_program), "%s",
-                   test_env("OUTBOX_TEST_SERVICES"));
-    program = services_program;
     const int length = snprintf(directory, sizeof(directory), "%s/own-%ld",
                                 test_env("OUTBOX_TEST_DIR"), (long)getpid());
     check(length < (int)sizeof(directory), "%s is too long a name", directory);
-    start_guardian();
+    format_command(line, sizeof(line), directory, "stop");
+    start_guardian(line);
     (void)snprintf(command, sizeof(command), "start %s", services);
-    servers_do(command);
-    take_environment();
-}
-
-static void
-finish_begun(void)
-{
-    if (begun > 0) {
-        const pid_t pid = begun;
-        begun = 0;
-        await_shell(pid, "a command for the servers");
-    }
-}
-
-void
-servers_begin(const char *command)
-{
-    char line[4096];
-    finish_begun();
-    (void)snprintf(line, sizeof(line), "exec '%s' '%s' %s", program, directory, command);
-    begun = start_shell(line);
+    format_command(line, sizeof(line), directory, command);
+    await_shell(start_shell(line), line);
+    format_command(line, sizeof(line), directory, "env");
+    take_environment(line);
+    check(setenv(OWN, directory, 1) == 0, "out of memory");
 }
 
 void
 servers_do(const char *command)
 {
-    servers_begin(command);
-    finish_begun();
+    char line[4096];
+    format_command(line, sizeof(line), test_env(OWN), command);
+    await_shell(start_shell(line), line);
 }
 
 void

@@ -5,14 +5,13 @@
 #define TESTS_INTEGRATION_SERVERS_FIXTURE_H
 
 /* services: "postgres rabbitmq". From then on, OUTBOX_TEST_* of this process and of those it starts
- * name them; what was not started keeps its name. Before there are threads, once in a process. */
+ * name them; what was not started keeps its name. Before there are threads, once in a process. What
+ * is below works in those that this process starts, too: a test may use what the hook before all
+ * tests has started. */
 void servers_start(const char *services);
 
 /* A command for them: "restart rabbitmq", "alarm on". */
 void servers_do(const char *command);
-
-/* The same without waiting for its end. The next servers_do waits for it first. */
-void servers_begin(const char *command);
 
 /* rabbitmqctl of the broker that is used: "add_user shop first". */
 void servers_rabbitmqctl(const char *arguments);

@@ -1,0 +1,275 @@
+/* Servers that go away and come back, and servers that say no. The relay never ends over it, loses
+ * nothing, and goes on by itself. The servers are this program's own, one test at a time. */
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/servers_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+/* A test that failed may have left them stopped. */
+static void
+open_scene(void)
+{
+    servers_do("resume rabbitmq || :");
+    servers_do("start postgres rabbitmq");
+    scene_open();
+}
+
+TestSuite(relay_outage, .init = open_scene, .fini = scene_close, .timeout = 280);
+
+static struct traffic *
+start_traffic(void)
+{
+    traffic_set_up(scene.conn);
+    return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
+                                                   .writers = 4,
+                                                   .keys = 20,
+                                                   .rollback_percent = 5,
+                                                   .open_us_max = 2000,
+                                                   .pause_us_max = 8000});
+}
+
+static void
+burst(unsigned per_key)
+{
+    traffic_burst(scene.conn, scene.queue, 20, per_key);
+}
+
+static bool
+has_grown(void *context)
+{
+    const int64_t *wanted = context;
+    return traffic_committed(scene.conn) >= *wanted;
+}
+
+/* The applications write on: so many more. */
+static void
+await_traffic(int64_t more)
+{
+    int64_t wanted = traffic_committed(scene.conn) + more;
+    await(has_grown, &wanted, "the applications write", PATIENCE_S);
+}
+
+/* Promise: a broker that is restarted, or crashes, under load costs no message. */
+Test(relay_outage, a_broker_that_is_restarted_and_one_that_crashes)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay("publishers = 2\n");
+    burst(500);
+    servers_do("restart rabbitmq");
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL);  /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=lane_ready", NULL); /* likewise */
+    burst(500);
+    servers_do("kill rabbitmq");
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* likewise */
+    await_traffic(100);
+    servers_do("start rabbitmq");
+    (void)relay_await_log(scene.relay, "event=lane_ready", NULL); /* likewise */
+    traffic_end(traffic);
+    scene_reconnect();
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    check(relay_logged(scene.relay, "event=message_refused") == 0,
+          "the outage was blamed on a message");
+    relay_drain(scene.relay);
+}
+
+/* Promise: a database that is restarted, or crashes, under load costs no message. The crash undoes
+ * what was settled last: those come twice. */
+Test(relay_outage, a_database_that_is_restarted_and_one_that_crashes)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay(NULL);
+    burst(500);
+    servers_do("restart postgres");
+    (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
+    scene_reconnect();
+    burst(500);
+    servers_do("kill postgres");
+    servers_do("start postgres");
+    (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* likewise */
+    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
+    scene_reconnect();
+    await_traffic(100);
+    traffic_end(traffic);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+}
+
+/* Promise: a broker that goes silent with messages in flight counts as lost after confirm_timeout,
+ * and the messages are sent again. */
+Test(relay_outage, a_broker_that_is_silent)
+{
+    traffic_set_up(scene.conn);
+    scene.relay = relay_start(&(struct relay_options){.broker = "confirm_timeout = \"2s\"\n"});
+    (void)relay_await_log(scene.relay, "event=lane_ready", NULL); /* the line says no more */
+    servers_do("pause rabbitmq");
+    burst(100);
+    (void)relay_await_log(scene.relay, "event=confirm_timeout", NULL); /* likewise */
+    servers_do("resume rabbitmq");
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+}
+
+static struct relay *
+start_with_messages_in_flight(const char *global)
+{
+    traffic_set_up(scene.conn);
+    scene.relay = relay_start(&(struct relay_options){.global = global});
+    (void)relay_await_log(scene.relay, "event=lane_ready", NULL);   /* the line says no more */
+    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
+    burst(50);
+    await_empty_outbox(scene.conn);
+    servers_do("pause rabbitmq");
+    burst(50);
+    return scene.relay;
+}
+
+static bool
+is_read(void *context)
+{
+    (void)context; /* the last row was read by a scan: what is read is published at once */
+    return pg_query_int(scene.conn, "select idx_tup_fetch from pg_stat_user_tables "
+                                    "where relname = 'outbox'") >= 2000;
+}
+
+static void
+resume_and_check(void)
+{
+    servers_do("resume rabbitmq");
+    relay_start_again(scene.relay);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+}
+
+/* Promise: the drain waits for what is in flight; a second signal does not; nothing is lost. */
+Test(relay_outage, a_second_signal_leaves_at_once)
+{
+    struct relay *relay = start_with_messages_in_flight("shutdown_timeout = \"5m\"\n");
+    await(is_read, NULL, "the messages are in flight", PATIENCE_S);
+    relay_signal(relay, SIGTERM);
+    (void)relay_await_log(relay, "event=draining", NULL); /* the line says no more */
+    const uint64_t until_us = clock_monotonic_us() + 2 * CLOCK_S_US;
+    while (clock_monotonic_us() < until_us) { /* that it stays can only be seen by waiting */
+        check(kill(relay_pid(relay), 0) == 0 && relay_logged(relay, "event=source_drained") == 0,
+              "it left what was in flight");
+    }
+    relay_signal(relay, SIGTERM);
+    const int status = relay_await_exit(relay, 5 * SANITIZED_FACTOR);
+    check(status == 1, "exit status %d", status);
+    resume_and_check();
+}
+
+/* Promise: the drain ends at shutdown_timeout, with exit status 1; nothing is lost. */
+Test(relay_outage, the_drain_has_an_end)
+{
+    struct relay *relay = start_with_messages_in_flight("shutdown_timeout = \"2s\"\n");
+    await(is_read, NULL, "the messages are in flight", PATIENCE_S);
+    const uint64_t start_us = clock_monotonic_us();
+    relay_signal(relay, SIGTERM);
+    const int status = relay_await_exit(relay, 5 * SANITIZED_FACTOR);
+    check(status == 1, "exit status %d", status);
+    check(clock_monotonic_us() - start_us >= 1900 * CLOCK_MS_US, "it did not wait");
+    resume_and_check();
+}
+
+static const char *
+uri_of(const char *user_and_password)
+{
+    static char uri[256];
+    (void)snprintf(uri, sizeof(uri), "amqp://%s@%s:%s/", user_and_password,
+                   test_env("OUTBOX_TEST_AMQP_HOST"), test_env("OUTBOX_TEST_AMQP_PORT"));
+    return uri;
+}
+
+static void
+insert_one(void)
+{
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'hello')", scene.queue);
+}
+
+static void
+expect_one(void)
+{
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    consumer_expect(consumer, "hello");
+    consumer_close(consumer);
+    await_empty_outbox(scene.conn);
+}
+
+/* Promise: a broker that refuses the password is told of, without the password, and tried again: it
+ * is mended at the broker, and the relay goes on. */
+Test(relay_outage, a_broker_that_refuses_the_password)
+{
+    servers_rabbitmqctl("add_user shop first-password");
+    servers_rabbitmqctl("set_permissions shop '.*' '.*' '.*'");
+    scene.relay = relay_start(&(struct relay_options){.uri = uri_of("shop:second-password")});
+    insert_one();
+    const char *line = relay_await_log(scene.relay, "event=lane_lost", NULL);
+    check(strstr(line, "password") != NULL || strstr(line, "ACCESS_REFUSED") != NULL,
+          "it is not told why: %s", line);
+    check(broker_count(scene.broker, scene.queue) == 0, "it was sent all the same");
+    servers_rabbitmqctl("change_password shop second-password");
+    expect_one();
+    check(relay_logged(scene.relay, "second-password") == 0, "the password was told");
+    check(relay_logged(scene.relay, "event=started") == 1, "it was started again");
+    relay_drain(scene.relay);
+    servers_rabbitmqctl("delete_user shop");
+}
+
+/* Promise: the same of the database. */
+Test(relay_outage, a_database_that_refuses_the_password)
+{
+    char dsn[512];
+    scene_exec("create role shop login password 'first-password'; "
+               "grant select, delete on outbox to shop; "
+               "grant select, usage on sequence outbox_id_seq to shop");
+    (void)snprintf(dsn, sizeof(dsn), "%s user=shop password=second-password", pg_fixture_dsn());
+    scene.relay = relay_start(&(struct relay_options){.dsn = dsn});
+    insert_one();
+    const char *line = relay_await_log(scene.relay, "event=source_lost", "password");
+    check(strstr(line, "level=error") != NULL, "an operator must act: %s", line);
+    scene_exec("alter role shop password 'second-password'");
+    expect_one();
+    check(relay_logged(scene.relay, "second-password") == 0, "the password was told");
+    check(relay_logged(scene.relay, "event=started") == 1, "it was started again");
+    relay_drain(scene.relay);
+    scene_exec("drop owned by shop; drop role shop");
+}
+
+/* Promise: a relay that may not touch the table says so, and works once it may. */
+Test(relay_outage, a_database_that_grants_too_little)
+{
+    char dsn[512];
+    scene_exec("create role reader login password 'reader'; grant select on outbox to reader");
+    (void)snprintf(dsn, sizeof(dsn), "%s user=reader password=reader", pg_fixture_dsn());
+    scene.relay = relay_start(&(struct relay_options){.dsn = dsn});
+    insert_one();
+    const char *line = relay_await_log(scene.relay, "event=source_lost", NULL);
+    check(strstr(line, "level=error") != NULL && strstr(line, "grant") != NULL,
+          "it is not told what to do: %s", line);
+    scene_exec("grant delete on outbox to reader; "
+               "grant select, usage on sequence outbox_id_seq to reader");
+    expect_one();
+    relay_drain(scene.relay);
+    scene_exec("drop owned by reader; drop role reader");
+}
+
+/* In the process that runs the tests, each of which is a process of its own. */
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+    (void)tests; /* servers do not depend on what is tested */
+    servers_start("postgres rabbitmq");
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+    (void)stats; /* likewise */
+    servers_stop();
+}

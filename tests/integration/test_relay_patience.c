@@ -1,0 +1,120 @@
+/* Minutes in which nothing may happen: an idle connection that must live on its heartbeats, and a
+ * broker that takes nothing. Each waits for more than a minute, so they run side by side. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/servers_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+#define SHORT_HEARTBEAT "heartbeat = \"2s\"\n"
+#define LONG_WAIT_S 65
+
+TestSuite(relay_patience, .timeout = 280);
+
+static void
+expect_no_trouble(void)
+{
+    check(relay_logged(scene.relay, "event=lane_lost") == 0, "the connection was lost");
+    check(relay_logged(scene.relay, "event=confirm_timeout") == 0, "it did not wait");
+    check(relay_logged(scene.relay, "event=source_lost") == 0, "the database was lost");
+    check(relay_logged(scene.relay, "event=lane_ready") == 1, "it connected more than once");
+}
+
+/* Promise: a connection without messages lives on its heartbeats, and the next message goes at once.
+ */
+Test(relay_patience, an_idle_connection_lives, .init = scene_open, .fini = scene_close)
+{
+    scene.relay = relay_start(
+        &(struct relay_options){.broker = SHORT_HEARTBEAT, .source = "takeover = \"5s\"\n"});
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'first')", scene.queue);
+    consumer_expect(consumer, "first");
+    const uint64_t until_us = clock_monotonic_us() + LONG_WAIT_S * CLOCK_S_US;
+    while (clock_monotonic_us() < until_us) { /* this wait is what is tested */
+        expect_no_trouble();
+        (void)usleep(500000);
+    }
+    const uint64_t start_us = clock_monotonic_us();
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'last')", scene.queue);
+    consumer_expect(consumer, "last");
+    const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
+    check(took_ms < 2000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
+    expect_no_trouble();
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+static void
+open_own_scene(void)
+{
+    servers_start("rabbitmq");
+    scene_open();
+}
+
+static void
+close_own_scene(void)
+{
+    scene_close();
+    servers_stop();
+}
+
+struct stillness {
+    uint32_t count;
+    uint64_t since_us;
+};
+
+/* The number in the queue has been the same for a second. */
+static bool
+is_still(void *context)
+{
+    struct stillness *stillness = context;
+    const uint32_t count = broker_count(scene.broker, scene.queue);
+    if (count != stillness->count) {
+        *stillness = (struct stillness){count, clock_monotonic_us()};
+    }
+    return clock_monotonic_us() - stillness->since_us > CLOCK_S_US;
+}
+
+static uint32_t
+await_stillness(void)
+{
+    struct stillness stillness = {0, clock_monotonic_us()};
+    await(is_still, &stillness, "the broker is blocked and nothing comes", PATIENCE_S);
+    return stillness.count;
+}
+
+/* Promise: while the broker is blocked nothing is published, nothing is lost, the connection is
+ * kept; afterwards it goes on at once, and no message comes twice. */
+Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
+     .fini = close_own_scene)
+{
+    traffic_set_up(scene.conn);
+    scene.relay = relay_start(&(struct relay_options){.broker = SHORT_HEARTBEAT});
+    struct traffic *traffic = traffic_start(&(struct traffic_options){
+        .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 200000});
+    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* the line says no more */
+    servers_do("alarm on");
+    (void)relay_await_log(scene.relay, "event=lane_blocked", NULL); /* likewise */
+    const uint32_t count = await_stillness();
+    const uint64_t until_us = clock_monotonic_us() + LONG_WAIT_S * CLOCK_S_US;
+    while (clock_monotonic_us() < until_us) { /* this wait is what is tested */
+        expect_no_trouble();
+        check(broker_count(scene.broker, scene.queue) == count, "something was published");
+        (void)usleep(500000);
+    }
+    traffic_end(traffic);
+    const uint64_t start_us = clock_monotonic_us();
+    servers_do("alarm off");
+    (void)relay_await_log(scene.relay, "event=lane_unblocked", NULL); /* the line says no more */
+    await_empty_outbox(scene.conn);
+    const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
+    check(took_ms < 10000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
+    expect_no_trouble();
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
+    relay_drain(scene.relay);
+}
