@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 #include "amqp/session.h"
 #include "relay/window.h"

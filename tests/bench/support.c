@@ -55,6 +55,7 @@ connect_to(const char *dsn)
     if (PQstatus(conn) != CONNECTION_OK) {
         bench_fail("%s", PQerrorMessage(conn));
     }
+    bench_exec(conn, "set client_min_messages = warning");
     return conn;
 }
 
