@@ -129,8 +129,7 @@ keep_time(struct source_postgres *self, uint64_t now_us)
     } else if (self->state == PG_STANDBY && now_us >= self->retry_us) {
         pg_session_own(self, now_us);
     } else if (self->state == PG_OWNED && now_us >= ping_deadline_us(self)) {
-        (void)pg_request_end(self, PG_REQUEST_PING,
-                             now_us); /* nothing but a sync; a loss was told */
+        pg_request_end(self, PG_REQUEST_PING, now_us); /* nothing but a sync */
     }
 }
 
@@ -197,7 +196,7 @@ settle(struct source *source, const int64_t *ids, size_t count, uint64_t now_us)
     pg_parameters_encode(&self->settle_ids, ids, count);
     pg_parameters_array(&parameters, &self->settle_ids);
     if (pg_request_send(self, PG_SETTLE, &parameters, now_us)) {
-        (void)pg_request_end(self, PG_REQUEST_SETTLE, now_us); /* a loss was told */
+        pg_request_end(self, PG_REQUEST_SETTLE, now_us); /* a loss was told */
     }
 }
 

@@ -62,7 +62,7 @@ send_fetch(struct source_postgres *self, uint64_t now_us)
         pg_parameters_int8(&parameters, fetch->up_to_id);
     }
     if (pg_request_send(self, statement_of(fetch), &parameters, now_us)) {
-        (void)pg_request_end(self, PG_REQUEST_FETCH, now_us); /* a loss was told */
+        pg_request_end(self, PG_REQUEST_FETCH, now_us); /* a loss was told */
     }
 }
 

@@ -141,8 +141,7 @@ struct pg_parameters;
 bool pg_request_send(struct source_postgres *self, enum pg_statement statement,
                      const struct pg_parameters *parameters, uint64_t now_us) MUST_CHECK;
 bool pg_request_prepare_all(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
-bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind,
-                    uint64_t now_us) MUST_CHECK;
+bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us);
 bool pg_request_flush(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
 /* Reads what has come and handles the answers. */
 void pg_request_receive(struct source_postgres *self, uint64_t now_us);

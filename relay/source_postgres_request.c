@@ -174,20 +174,29 @@ consume(PGconn *connection)
     return alive;
 }
 
+/* All answers that have come. */
+static void
+take_answers(struct source_postgres *self, uint64_t now_us)
+{
+    while (self->connection != NULL && self->request_count > 0) {
+        PGresult *result = next_result(self->connection);
+        if (result == NULL) {
+            return;
+        }
+        answer_take(self, result, now_us);
+    }
+    if (self->connection != NULL) {
+        /* Looks at the input: the last words of a server come without a question. */
+        (void)PQisBusy(self->connection);
+    }
+}
+
 void
 pg_request_receive(struct source_postgres *self, uint64_t now_us)
 {
     const bool alive = consume(self->connection);
-    /* Looks at the input: the last words of a server come without a question. */
-    (void)PQisBusy(self->connection);
-    while (self->connection != NULL && self->request_count > 0) {
-        PGresult *result = next_result(self->connection);
-        if (result == NULL) {
-            break;
-        }
-        answer_take(self, result, now_us);
-    }
-    if (self->connection != NULL && !alive) {
+    take_answers(self, now_us);
+    if (self->connection != NULL && (!alive || self->fatal_sqlstate[0] != '\0')) {
         pg_session_broken(self, now_us);
     }
 }

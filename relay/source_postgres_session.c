@@ -62,7 +62,7 @@ pg_session_watermark(struct source_postgres *self, uint64_t now_us)
     pg_parameters_oid(&outbox, self->outbox_oid);
     if (pg_request_send(self, PG_SEQUENCE_LAST, &sequence, now_us) &&
         pg_request_send(self, PG_WRITERS, &outbox, now_us)) {
-        (void)pg_request_end(self, PG_REQUEST_WATERMARK, now_us); /* a loss was told */
+        pg_request_end(self, PG_REQUEST_WATERMARK, now_us); /* a loss was told */
     }
 }
 
@@ -74,7 +74,7 @@ pg_session_own(struct source_postgres *self, uint64_t now_us)
     pg_parameters_oid(&parameters, self->outbox_oid);
     self->retry_us = CLOCK_NEVER_US; /* set by the answer */
     if (pg_request_send(self, PG_OWN, &parameters, now_us)) {
-        (void)pg_request_end(self, PG_REQUEST_OWN, now_us); /* a loss was told */
+        pg_request_end(self, PG_REQUEST_OWN, now_us); /* a loss was told */
     }
 }
 

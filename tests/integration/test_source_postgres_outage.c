@@ -1,10 +1,11 @@
-/* What becomes of a source whose server restarts, crashes or freezes: on a server of its own, since
- * other tests use theirs at the same time. */
+/* What becomes of a source whose server restarts, crashes or freezes: on a server of its own for
+ * each test, since others use theirs at the same time. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/integration/pg_fixture.h"
@@ -26,8 +27,9 @@ static void
 services(const char *arguments, char *ret_line, size_t size)
 {
     char command[600];
-    (void)snprintf(command, sizeof(command), "'%s' '%s/source_outage' %s",
-                   environment("OUTBOX_TEST_SERVICES"), environment("OUTBOX_TEST_DIR"), arguments);
+    (void)snprintf(command, sizeof(command), "'%s' '%s/source_outage_%ld' %s",
+                   environment("OUTBOX_TEST_SERVICES"), environment("OUTBOX_TEST_DIR"),
+                   (long)getpid(), arguments);
     FILE *output = popen(command, "r");
     cr_assert_not_null(output);
     if (fgets(ret_line, (int)size, output) == NULL) {
@@ -59,7 +61,7 @@ static void
 drop(void)
 {
     PQfinish(admin);
-    run_services("stop postgres");
+    run_services("stop");
 }
 
 TestSuite(source_postgres_outage, .init = create, .fini = drop, .timeout = 300);
