@@ -5,6 +5,18 @@
 #include "base/clock.h"
 #include "relay/memory.h"
 
+unsigned
+paused_hash(const void *key, size_t length)
+{
+    const struct paused_subject *subject = key;
+    assert(length == sizeof(*subject));
+    (void)length; /* only asserted */
+    /* Fibonacci hashing: the upper bits of the product depend on all bits of a key hash or a row id. */
+    const uint64_t mixed =
+        (uint64_t)(subject->value ^ subject->ordered << 62) * UINT64_C(0x9e3779b97f4a7c15);
+    return (unsigned)(mixed >> 32);
+}
+
 void
 paused_init(struct paused *paused)
 {

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* uthash's own function falls through switch labels, of which clang warns where the macro is used. */
+#define HASH_FUNCTION(key, length, hash) ((hash) = paused_hash((key), (length)))
 #include <uthash.h>
 
 #define PAUSED_REASON_BYTES 240
@@ -42,6 +44,9 @@ struct paused {
     size_t ordered_count;
     uint64_t next_retry_us; /* no entry is due before; CLOCK_NEVER_US if none waits */
 };
+
+/* Of a struct paused_subject. */
+unsigned paused_hash(const void *key, size_t length);
 
 void paused_init(struct paused *paused);
 void paused_done(struct paused *paused);

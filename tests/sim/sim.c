@@ -253,7 +253,7 @@ do_action(struct relay *relay, const struct pipeline_action *action)
         note_report(relay, &action->report);
         break;
     case PIPELINE_DRAINED:
-        assert(!"nobody drains here");
+        PROMISE(false, "nobody drains here");
         break;
     }
 }

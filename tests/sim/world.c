@@ -225,7 +225,7 @@ world_connect(struct world *world)
             return pipe;
         }
     }
-    assert(!"more connections than the simulation has room for");
+    PROMISE(false, "more connections than the simulation has room for");
     return NULL;
 }
 
