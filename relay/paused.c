@@ -73,6 +73,7 @@ paused_remove(struct paused *paused, struct paused_entry *entry)
     HASH_DEL(paused->entries, entry);
     paused->count--;
     paused->ordered_count -= entry->subject.ordered != 0;
+    paused->headless_count -= entry->state == PAUSED_HEADLESS;
     memory_free(entry);
 }
 
@@ -123,4 +124,25 @@ paused_due(struct paused *paused, uint64_t now_us, int64_t *ret_ids, size_t ids_
     }
     paused->next_retry_us = next_retry_us;
     return count;
+}
+
+void
+paused_behead(struct paused *paused)
+{
+    struct paused_entry *entry;
+    for (entry = paused->entries; entry != NULL; entry = entry->hh.next) {
+        entry->state = PAUSED_HEADLESS;
+    }
+    paused->headless_count = paused->count;
+    paused->next_retry_us = CLOCK_NEVER_US;
+}
+
+void
+paused_crown(struct paused *paused, struct paused_entry *entry, int64_t head_id)
+{
+    assert(entry->state == PAUSED_HEADLESS);
+    paused->headless_count--;
+    entry->head_id = head_id;
+    entry->floor_id = head_id;
+    paused_wait(paused, entry, entry->retry_at_us);
 }

@@ -4,7 +4,8 @@
  *
  * An entry is WAITING until its time comes, FETCHING while its message is being read again, PROBING
  * while that message, alone of its key, is on its way. Then it is removed (the broker took it) or
- * waits again, longer. */
+ * waits again, longer. Once the ownership of the outbox was lost it is HEADLESS: which message is
+ * the first of its key now is not known before the table was read again. */
 #ifndef RELAY_PAUSED_H
 #define RELAY_PAUSED_H
 
@@ -18,7 +19,7 @@
 
 #define PAUSED_REASON_BYTES 240
 
-enum paused_state { PAUSED_WAITING, PAUSED_FETCHING, PAUSED_PROBING };
+enum paused_state { PAUSED_WAITING, PAUSED_FETCHING, PAUSED_PROBING, PAUSED_HEADLESS };
 
 /* What is paused: all messages of a key, or one message that has none. */
 struct paused_subject {
@@ -42,6 +43,7 @@ struct paused {
     struct paused_entry *entries; /* uthash */
     size_t count;
     size_t ordered_count;
+    size_t headless_count;
     uint64_t next_retry_us; /* no entry is due before; CLOCK_NEVER_US if none waits */
 };
 
@@ -68,5 +70,11 @@ void paused_rewind(struct paused *paused, enum paused_state from, uint64_t now_u
 
 /* Moves the WAITING entries that are due to FETCHING, at most ids_max, and gives their head ids. */
 size_t paused_due(struct paused *paused, uint64_t now_us, int64_t *ret_ids, size_t ids_max);
+
+/* All entries become HEADLESS; when they are due stays as it was. */
+void paused_behead(struct paused *paused);
+
+/* The first message of a HEADLESS entry was found: it waits with that one. */
+void paused_crown(struct paused *paused, struct paused_entry *entry, int64_t head_id);
 
 #endif

@@ -40,7 +40,6 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     pipeline->options = *options;
     random_seed(&pipeline->random, options->seed);
     cursor_init(&pipeline->cursor);
-    pipeline->highest_admitted = CURSOR_START;
     paused_init(&pipeline->paused);
     const size_t window_total = (size_t)options->lane_count * options->window_messages;
     for (uint32_t i = 0; i < options->lane_count; i++) {
@@ -303,29 +302,29 @@ pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
     assert(!pipeline->owned);
     pipeline->owned = true;
     cursor_init(&pipeline->cursor);
+    pipeline->highest_admitted = CURSOR_START;
     pipeline->poll_at_us = now_us;
     pipeline->watermark_at_us = now_us;
     pipeline->due_at_us = now_us + pipeline->options.due_interval_us;
     pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
 }
 
-/* Ownership is gone with the session. What is in flight stays in flight: if it is confirmed, it
- * will be settled once the outbox is ours again, and until then another owner may publish it too,
- * which is a duplicate and nothing worse. */
+/* Ownership is gone with the session, and with it all that is known of rows: after a crash or a failover of the database an
+ * id may belong to another message than the one that was published under it. So what is in flight or confirmed and not
+ * settled is read and sent again: duplicates, where settling by a stale id could lose a message. */
 void
 pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
 {
     pipeline->owned = false;
     pipeline->lease_until_us = 0;
     pipeline_drop_queue(pipeline, now_us);
-    paused_rewind(&pipeline->paused, PAUSED_FETCHING, now_us);
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        window_abandon(&pipeline->lanes[i].window);
+    }
+    paused_behead(&pipeline->paused);
     pipeline->fetch_state = FETCH_IDLE;
     pipeline->watermark_out = false;
-    /* Whether those were deleted is not known; deleting them again does no harm. */
-    assert(pipeline->settle_ready_count + pipeline->settle_out_count <= pipeline->settle_capacity);
-    memcpy(pipeline->settle_ready + pipeline->settle_ready_count, pipeline->settle_out,
-           pipeline->settle_out_count * sizeof(int64_t));
-    pipeline->settle_ready_count += pipeline->settle_out_count;
+    pipeline->settle_ready_count = 0;
     pipeline->settle_out_count = 0;
 }
 
@@ -343,7 +342,9 @@ admit_next(struct pipeline *pipeline, const struct row *row)
     const struct paused_subject subject = paused_subject(row->id, row->key_hash, row->ordered);
     struct paused_entry *entry =
         pipeline->paused.count > 0 ? paused_find(&pipeline->paused, subject) : NULL;
-    if (entry != NULL && row->id < entry->floor_id) {
+    if (entry != NULL && entry->state == PAUSED_HEADLESS) {
+        paused_crown(&pipeline->paused, entry, row->id);
+    } else if (entry != NULL && row->id < entry->floor_id) {
         entry->floor_id = row->id;
     }
     if (row->id > pipeline->highest_admitted) {
@@ -365,16 +366,16 @@ admit_retry(struct pipeline *pipeline, const struct row *row)
     push_front(pipeline, &(struct queued){.row = row, .probe = true, .dropped = !wanted});
 }
 
-/* Paused messages that were asked for and did not come: somebody deleted them, or gave them another
+/* Paused messages that were looked for and did not come: somebody deleted them, or gave them another
  * key. */
 static void
-let_go_of_missing(struct pipeline *pipeline)
+let_go_of_missing(struct pipeline *pipeline, enum paused_state looked_for)
 {
     struct paused_entry *entry;
     struct paused_entry *next;
     HASH_ITER(hh, pipeline->paused.entries, entry, next)
     {
-        if (entry->state == PAUSED_FETCHING) {
+        if (entry->state == looked_for) {
             pipeline_report(pipeline,
                             &(struct pipeline_report){.type = REPORT_GONE, .id = entry->head_id});
             cursor_forget(&pipeline->cursor, entry->floor_id);
@@ -423,6 +424,9 @@ rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool 
     }
     cursor_received(&pipeline->cursor, count, count > 0 ? rows[count - 1].id : 0, complete);
     plan_poll(pipeline, count, complete, now_us);
+    if (complete && pipeline->paused.headless_count > 0) {
+        let_go_of_missing(pipeline, PAUSED_HEADLESS);
+    }
 }
 
 static void
@@ -433,7 +437,7 @@ rows_retry(struct pipeline *pipeline, const struct row *rows, size_t count, bool
         admit_retry(pipeline, &rows[i]);
     }
     if (complete) {
-        let_go_of_missing(pipeline);
+        let_go_of_missing(pipeline, PAUSED_FETCHING);
     } else {
         paused_rewind(&pipeline->paused, PAUSED_FETCHING, now_us);
     }

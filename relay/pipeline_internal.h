@@ -56,7 +56,8 @@ struct pipeline {
     struct lane lanes[PIPELINE_LANES_MAX];
     struct cursor cursor;
     struct paused paused;
-    int64_t highest_admitted; /* no row in memory has a higher id */
+    int64_t
+        highest_admitted; /* no row in memory has a higher id; may be above cursor.high (FETCH_DUE) */
 
     bool owned;
     bool draining;

@@ -38,8 +38,8 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
     struct window *window = &lane->window;
     struct window_entry entry;
     for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
-        if (!window_take(window, tag, &entry) || entry.returned) {
-            continue; /* a returned message is paused already */
+        if (!window_take(window, tag, &entry) || entry.returned || entry.abandoned) {
+            continue; /* a returned message is paused already, an abandoned one is nobody's */
         }
         if (entry.probe) {
             pipeline_probe_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
@@ -138,7 +138,7 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
         const bool taken = window_take(&lane->window, window_oldest(&lane->window), &culprit);
         assert(taken);
         (void)taken; /* only asserted */
-        if (!culprit.returned) {
+        if (!culprit.returned && !culprit.abandoned) {
             pipeline_refuse(pipeline, &culprit, reason, now_us);
         }
     }
@@ -172,8 +172,8 @@ probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe)
 static void
 confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
 {
-    if (entry->returned) {
-        return; /* confirmed that it reached no queue: it was refused when it came back */
+    if (entry->returned || entry->abandoned) {
+        return; /* returned: confirmed that it reached no queue; it was refused when it came back */
     }
     pipeline->counts.confirmed++;
     settle_later(pipeline, entry->id, now_us);
@@ -223,7 +223,7 @@ each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multip
         taken++;
         if (!nack) {
             confirm(pipeline, &entry, now_us);
-        } else if (!entry.returned) {
+        } else if (!entry.returned && !entry.abandoned) {
             pipeline_refuse(pipeline, &entry,
                             "the broker refused it (basic.nack): a queue is full or failing",
                             now_us);
@@ -262,6 +262,8 @@ pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const c
     struct window_entry *entry = window_find_unreturned(&lane_of(pipeline, index)->window, id);
     if (entry != NULL) {
         entry->returned = true;
-        pipeline_refuse(pipeline, entry, reason, now_us);
+        if (!entry->abandoned) {
+            pipeline_refuse(pipeline, entry, reason, now_us);
+        }
     }
 }

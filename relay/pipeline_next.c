@@ -159,13 +159,18 @@ choose_lane(struct pipeline *pipeline, const struct row *row)
 }
 
 static bool
+is_full(const struct pipeline *pipeline)
+{
+    return pipeline->paused.count - pipeline->paused.headless_count >= pipeline->options.paused_max;
+}
+
+static bool
 may_publish(const struct pipeline *pipeline, bool probe, uint64_t now_us)
 {
     const size_t unsettled =
         pipeline->settle_ready_count + pipeline->settle_out_count + pipeline_open_total(pipeline);
     return pipeline->owned && now_us < pipeline->lease_until_us &&
-           unsettled < pipeline->settle_capacity &&
-           (probe || pipeline->paused.count < pipeline->options.paused_max);
+           unsettled < pipeline->settle_capacity && (probe || !is_full(pipeline));
 }
 
 static bool
@@ -273,8 +278,8 @@ exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
     for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
         const struct window *window = &pipeline->lanes[i].window;
         for (uint64_t tag = window->low; tag < window->next; tag++) {
-            const struct window_entry *entry = &window->entries[tag & (window->capacity - 1)];
-            if (entry->pending && !entry->returned) {
+            const struct window_entry *entry = window_at(window, tag);
+            if (entry->pending && !entry->returned && !entry->abandoned) {
                 exclude(pipeline, fetch, entry->id);
             }
         }
@@ -284,7 +289,7 @@ exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
     }
     const struct paused_entry *entry;
     for (entry = pipeline->paused.entries; entry != NULL; entry = entry->hh.next) {
-        if (!entry->subject.ordered) {
+        if (!entry->subject.ordered && entry->state != PAUSED_HEADLESS) {
             exclude(pipeline, fetch, entry->head_id);
         }
     }
@@ -298,7 +303,7 @@ exclude_keys(struct pipeline *pipeline, struct fetch *fetch)
             pipeline->paused.ordered_count);
     const struct paused_entry *entry;
     for (entry = pipeline->paused.entries; entry != NULL; entry = entry->hh.next) {
-        if (entry->subject.ordered) {
+        if (entry->subject.ordered && entry->state != PAUSED_HEADLESS) {
             pipeline->exclude_keys[fetch->key_count++] = entry->subject.value;
         }
     }
@@ -352,12 +357,6 @@ fetch_rows(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *r
     exclude_keys(pipeline, &fetch);
     cursor_sent(&pipeline->cursor);
     return send_fetch(pipeline, &fetch, ret_action);
-}
-
-static bool
-is_full(const struct pipeline *pipeline)
-{
-    return pipeline->paused.count >= pipeline->options.paused_max;
 }
 
 static bool

@@ -42,6 +42,14 @@ window_clear(struct window *window)
     window->bytes = 0;
 }
 
+void
+window_abandon(struct window *window)
+{
+    for (uint64_t tag = window->low; tag < window->next; tag++) {
+        entry_at(window, tag)->abandoned = true;
+    }
+}
+
 bool
 window_is_full(const struct window *window)
 {
@@ -74,6 +82,13 @@ window_take(struct window *window, uint64_t tag, struct window_entry *ret_entry)
     window->bytes -= entry->bytes;
     (void)window_oldest(window); /* moves `low` along */
     return true;
+}
+
+const struct window_entry *
+window_at(const struct window *window, uint64_t tag)
+{
+    assert(tag >= window->low && tag < window->next);
+    return entry_at(window, tag);
 }
 
 uint64_t

@@ -11,10 +11,11 @@ struct window_entry {
     int64_t id;
     int64_t key_hash;
     uint32_t bytes;
-    bool ordered;  /* has a key */
-    bool probe;    /* a paused message, published alone to see whether it goes now */
-    bool returned; /* basic.return came; its confirm is still to come */
-    bool pending;  /* not yet confirmed */
+    bool ordered;   /* has a key */
+    bool probe;     /* a paused message, published alone to see whether it goes now */
+    bool returned;  /* basic.return came; its confirm is still to come */
+    bool pending;   /* not yet confirmed */
+    bool abandoned; /* of an earlier ownership: its confirm means nothing any more */
 };
 
 struct window {
@@ -33,6 +34,9 @@ void window_done(struct window *window);
 /* A new channel: tags start at 1 again. The caller has seen to what was pending. */
 void window_clear(struct window *window);
 
+/* What is pending belongs to an ownership that is over. Its tags still have to be accounted for. */
+void window_abandon(struct window *window);
+
 bool window_is_full(const struct window *window);
 
 /* Appends; not when full. */
@@ -41,6 +45,9 @@ void window_push(struct window *window, const struct window_entry *entry);
 /* The pending entry with this tag becomes not pending; its content is given out. False if there is
  * none. */
 bool window_take(struct window *window, uint64_t tag, struct window_entry *ret_entry);
+
+/* The entry of a tag from window.low to window.next - 1. */
+const struct window_entry *window_at(const struct window *window, uint64_t tag);
 
 /* The oldest tag that is pending, or window.next if nothing is. */
 uint64_t window_oldest(struct window *window);

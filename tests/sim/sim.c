@@ -43,7 +43,7 @@ struct link {
     struct pipe *pipe;
     bool channel_wanted;
     bool blocked;       /* the pipeline was told */
-    int64_t sent[8192]; /* row by tag */
+    int64_t sent[8192]; /* row by tag; negative: of an earlier ownership */
     uint64_t sent_count;
     uint64_t confirmed_to;
     bool connecting;
@@ -207,7 +207,9 @@ do_publish(struct relay *relay, const struct row *row, uint32_t lane)
     PROMISE(!relay->links[lane].blocked, "row %ld published to a blocked broker", (long)row->id);
     world_note(&world, "relay %d publishes row %ld of key %ld", relay->index, (long)row->id,
                (long)row->key_hash);
-    world_publish(&world, relay->links[lane].pipe, row->id);
+    struct sent sent = {.id = row->id};
+    memcpy(&sent.version, row->message_id, sizeof(sent.version));
+    world_publish(&world, relay->links[lane].pipe, sent);
     relay->links[lane].sent[++relay->links[lane].sent_count] = row->id;
     relay->in_flight[row->id] = true;
     relay->row_lane[row->id] = lane;
@@ -321,6 +323,20 @@ answer_next(struct relay *relay)
     }
 }
 
+/* With the ownership goes what was known of rows: what is in flight counts for nothing any more. */
+static void
+forget_all(struct relay *relay)
+{
+    memset(relay->in_flight, 0, sizeof(relay->in_flight));
+    memset(relay->confirmed, 0, sizeof(relay->confirmed));
+    for (uint32_t lane = 0; lane < relay->options.lane_count; lane++) {
+        struct link *link = &relay->links[lane];
+        for (uint64_t tag = 1; tag <= link->sent_count; tag++) {
+            link->sent[tag] = link->sent[tag] > 0 ? -link->sent[tag] : link->sent[tag];
+        }
+    }
+}
+
 static void
 session_steps(struct relay *relay)
 {
@@ -332,6 +348,7 @@ session_steps(struct relay *relay)
         relay->request_count = 0;
         if (relay->owned_told) {
             relay->owned_told = false;
+            forget_all(relay);
             pipeline_source_lost(relay->pipeline, world.now_us);
         }
         relay->session = chance(50);
@@ -368,17 +385,25 @@ expire_sessions(void)
     }
 }
 
-/* The first copy that is out: a later one may be on its way before the confirm of a returned one has come. */
 static void
-note_refused(struct relay *relay, struct link *link, int64_t id)
+note_refused(struct relay *relay, struct link *link, uint64_t tag)
 {
-    relay->in_flight[id] = false;
-    for (uint64_t tag = 1; tag <= link->sent_count; tag++) {
-        if (link->sent[tag] == id) {
-            link->sent[tag] = 0;
-            return;
-        }
+    if (link->sent[tag] > 0) {
+        relay->in_flight[link->sent[tag]] = false;
     }
+    link->sent[tag] = 0;
+}
+
+/* A return has no tag. It is for the first copy that is out: a later one may be on its way before
+ * the confirm of a returned one has come. */
+static uint64_t
+tag_of_returned(const struct link *link, int64_t id)
+{
+    uint64_t tag = 1;
+    while (tag < link->sent_count && link->sent[tag] != id && link->sent[tag] != -id) {
+        tag++;
+    }
+    return tag;
 }
 
 static void
@@ -386,7 +411,7 @@ note_confirmed(struct relay *relay, struct link *link, const struct frame *frame
 {
     for (uint64_t tag = frame->multiple ? 1 : frame->tag; tag <= frame->tag; tag++) {
         const int64_t id = link->sent[tag];
-        if (id != 0) {
+        if (id > 0) {
             relay->in_flight[id] = false;
             relay->confirmed[id] = true;
         }
@@ -419,11 +444,11 @@ deliver_frame(struct relay *relay, uint32_t lane)
         known = pipeline_confirmed(relay->pipeline, lane, frame.tag, frame.multiple, world.now_us);
         break;
     case FRAME_NACK:
-        note_refused(relay, link, frame.id);
+        note_refused(relay, link, frame.tag);
         known = pipeline_nacked(relay->pipeline, lane, frame.tag, frame.multiple, world.now_us);
         break;
     case FRAME_RETURN:
-        note_refused(relay, link, frame.id);
+        note_refused(relay, link, tag_of_returned(link, frame.id));
         pipeline_returned(relay->pipeline, lane, frame.id, "unroutable", world.now_us);
         break;
     case FRAME_CLOSE:
@@ -496,10 +521,19 @@ broker_crash(void)
 }
 
 static void
+database_crash(void)
+{
+    world_note(&world, "the database crashes");
+    world_database_crash(&world);
+    cut_session(&relays[0]);
+    cut_session(&relays[1]);
+}
+
+static void
 fault(struct relay *relay)
 {
     const uint32_t lane = (uint32_t)random_between(&world.random, 0, relay->options.lane_count - 1);
-    switch (random_between(&world.random, 0, 7)) {
+    switch (random_between(&world.random, 0, 8)) {
     case 0:
         relay_kill(relay);
         break;
@@ -528,6 +562,9 @@ fault(struct relay *relay)
         break;
     case 7:
         broker_crash();
+        break;
+    case 8:
+        database_crash();
         break;
     default:
         break;

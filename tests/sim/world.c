@@ -93,6 +93,7 @@ end_transaction(struct world *world, uint32_t hold, bool commit)
         struct world_row *row = &world->rows[id];
         if (row->state == ROW_OPEN && row->key_hold == hold) {
             row->state = commit ? ROW_COMMITTED : ROW_ROLLED_BACK;
+            row->commit = ++world->commits;
             world_note(world, "row %ld of key %ld %s", (long)id, (long)row->key,
                        commit ? "committed" : "rolled back");
         }
@@ -130,6 +131,42 @@ world_left(const struct world *world)
         left += world->rows[id].state == ROW_COMMITTED;
     }
     return left;
+}
+
+static void
+recount_key(struct world *world, int64_t key)
+{
+    world->key_accepted[key] = 0;
+    for (int64_t id = 1; id < world->next_id; id++) {
+        if (world->rows[id].key == key && world->rows[id].accepted > 0) {
+            world->key_accepted[key] = id;
+        }
+    }
+}
+
+void
+world_database_crash(struct world *world)
+{
+    const uint64_t lost = random_between(&world->random, 0, 8);
+    const uint64_t end = world->commits > lost ? world->commits - lost : 0;
+    for (int64_t id = 1; id < world->next_id; id++) {
+        struct world_row *row = &world->rows[id];
+        if (row->state != ROW_COMMITTED && row->state != ROW_DELETED) {
+            continue;
+        }
+        if (row->commit > end) {
+            row->version++;
+            row->state = ROW_COMMITTED;
+            row->commit = ++world->commits;
+            row->accepted = 0;
+            row->safe = 0;
+            recount_key(world, row->key);
+            world_note(world, "row %ld is another message now", (long)id);
+        } else if (row->state == ROW_DELETED && row->commit + 30 > end &&
+                   random_chance(&world->random, 20)) {
+            row->state = ROW_COMMITTED;
+        }
+    }
 }
 
 static bool
@@ -177,8 +214,9 @@ world_fetch(struct world *world, const struct fetch *fetch, const int64_t *ids, 
             return;
         }
         const struct world_row *row = &world->rows[id];
-        ret_rows[(*ret_count)++] =
-            (struct row){.id = id, .key_hash = row->key, .ordered = row->key != 0};
+        struct row *ret_row = &ret_rows[(*ret_count)++];
+        *ret_row = (struct row){.id = id, .key_hash = row->key, .ordered = row->key != 0};
+        memcpy(ret_row->message_id, &row->version, sizeof(row->version));
     }
 }
 
@@ -189,6 +227,7 @@ world_settle(struct world *world, const int64_t *ids, size_t count)
         struct world_row *row = &world->rows[ids[i]];
         PROMISE(row->state == ROW_COMMITTED || row->state == ROW_DELETED,
                 "row %ld settled in state %d", (long)ids[i], row->state);
+        world_note(world, "row %ld deleted", (long)ids[i]);
         PROMISE(row->safe > 0, "row %ld deleted before it was confirmed: it may be lost",
                 (long)ids[i]);
         row->state = ROW_DELETED;
@@ -230,14 +269,15 @@ world_connect(struct world *world)
 }
 
 void
-world_publish(struct world *world, struct pipe *pipe, int64_t id)
+world_publish(struct world *world, struct pipe *pipe, struct sent sent)
 {
+    const int64_t id = sent.id;
     const struct world_row *row = &world->rows[id];
     PROMISE(row->state != ROW_OPEN && row->state != ROW_ROLLED_BACK,
             "row %ld published without a commit", (long)id);
     PROMISE(row->due_us <= world->now_us, "row %ld published before its time", (long)id);
     assert(pipe->in_count < sizeof(pipe->in) / sizeof(pipe->in[0]));
-    pipe->in[(pipe->in_head + pipe->in_count++) % (sizeof(pipe->in) / sizeof(pipe->in[0]))] = id;
+    pipe->in[(pipe->in_head + pipe->in_count++) % (sizeof(pipe->in) / sizeof(pipe->in[0]))] = sent;
 }
 
 static void
@@ -249,9 +289,13 @@ send_frame(struct pipe *pipe, struct frame frame)
 }
 
 static void
-accept(struct world *world, int64_t id)
+accept(struct world *world, struct sent sent)
 {
+    const int64_t id = sent.id;
     struct world_row *row = &world->rows[id];
+    if (row->version != sent.version) {
+        return; /* a message that its database forgot */
+    }
     row->accepted++;
     world->duplicates += row->accepted > 1;
     if (row->key == 0 || row->accepted > 1) {
@@ -268,7 +312,9 @@ accept(struct world *world, int64_t id)
 static void
 make_safe(struct world *world, const struct unconfirmed *unconfirmed)
 {
-    world->rows[unconfirmed->id].safe++;
+    world_note(world, "row %ld is safe", (long)unconfirmed->id);
+    struct world_row *row = &world->rows[unconfirmed->id];
+    row->safe += unconfirmed->place != 0 && row->version == unconfirmed->version;
     if (unconfirmed->place > world->log_safe) {
         world->log_safe = unconfirmed->place;
     }
@@ -291,17 +337,6 @@ world_cut(struct world *world, struct pipe *pipe)
     pipe->connected = false;
 }
 
-static void
-recount_key(struct world *world, int64_t key)
-{
-    world->key_accepted[key] = 0;
-    for (int64_t id = 1; id < world->next_id; id++) {
-        if (world->rows[id].key == key && world->rows[id].accepted > 0) {
-            world->key_accepted[key] = id;
-        }
-    }
-}
-
 /* A queue is a log: what it loses is its end. */
 void
 world_broker_crash(struct world *world)
@@ -314,7 +349,8 @@ world_broker_crash(struct world *world)
             struct world_row *row = &world->rows[pipe->unconfirmed[k].id];
             if (pipe->unconfirmed[k].place <= end) {
                 pipe->unconfirmed[kept++] = pipe->unconfirmed[k];
-            } else if (row->accepted > 0) { /* it was not returned */
+            } else if (row->accepted > 0 && row->version == pipe->unconfirmed[k].version) {
+                /* and it was not returned */
                 row->accepted--;
                 recount_key(world, row->key);
             }
@@ -331,7 +367,8 @@ world_broker_reads(struct world *world, struct pipe *pipe)
     if (pipe->in_count == 0 || world->blocked) {
         return;
     }
-    const int64_t id = pipe->in[pipe->in_head];
+    const struct sent sent = pipe->in[pipe->in_head];
+    const int64_t id = sent.id;
     pipe->in_head = (pipe->in_head + 1) % (sizeof(pipe->in) / sizeof(pipe->in[0]));
     pipe->in_count--;
     if (pipe->closed) {
@@ -353,10 +390,11 @@ world_broker_reads(struct world *world, struct pipe *pipe)
     if (poison == POISON_RETURN) {
         send_frame(pipe, (struct frame){.type = FRAME_RETURN, .id = id});
     } else {
-        accept(world, id);
+        accept(world, sent);
     }
+    const uint64_t place = poison == POISON_RETURN ? 0 : ++world->log_end;
     pipe->unconfirmed[pipe->unconfirmed_count++] =
-        (struct unconfirmed){.tag = tag, .id = id, .place = ++world->log_end};
+        (struct unconfirmed){.tag = tag, .id = id, .version = sent.version, .place = place};
 }
 
 /* Either everything up to one tag, or a single one out of order, as RabbitMQ does (rabbit_channel:

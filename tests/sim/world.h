@@ -29,6 +29,9 @@ struct world_row {
     uint64_t due_us;   /* deliver_after; 0: none */
     uint32_t accepted; /* times the broker put it into its queue */
     uint32_t safe; /* times it is there for good: confirmed, or read before its connection ended */
+    uint32_t
+        version;     /* which message has this id: a crash of the database may give it to another */
+    uint64_t commit; /* its place in the order of commits */
     uint32_t key_hold; /* transaction that holds the key's lock, while open */
 };
 
@@ -44,7 +47,8 @@ enum frame_type {
 struct unconfirmed {
     uint64_t tag;
     int64_t id;
-    uint64_t place; /* in the broker's log */
+    uint32_t version;
+    uint64_t place; /* in the broker's log; 0: it was returned, no queue has it */
 };
 
 struct frame {
@@ -54,13 +58,18 @@ struct frame {
     int64_t id;
 };
 
+struct sent {
+    int64_t id;
+    uint32_t version;
+};
+
 /* One channel of one connection: publishes on their way in, frames on their way back. After the
  * relay is gone the broker may still read what stood in the pipe. */
 struct pipe {
     bool used;
     bool closed;    /* the broker closed the channel: the rest of what is in the pipe is ignored */
     bool connected; /* the relay still listens */
-    int64_t in[8192];
+    struct sent in[8192];
     size_t in_head, in_count;
     uint64_t next_tag; /* of the next publish that the broker reads */
     struct unconfirmed unconfirmed[8192];
@@ -75,6 +84,7 @@ struct world {
     struct world_row rows[ROWS_MAX]; /* index = id */
     int64_t next_id;
     int64_t final_floor;
+    uint64_t commits;
     int owner; /* the relay whose session holds the lock */
     bool mended;
     bool blocked;
@@ -103,6 +113,10 @@ world_end_some(struct world *world); /* one of the open ones commits or rolls ba
 void world_end_all(struct world *world);
 size_t world_left(const struct world *world); /* rows committed and not deleted */
 
+/* The database crashes: the latest commits are lost, and their ids go to other messages; some of the
+ * latest deletes are undone. */
+void world_database_crash(struct world *world);
+
 /* The database, executing a statement of a relay. */
 void world_fetch(struct world *world, const struct fetch *fetch, const int64_t *ids,
                  const int64_t *keys, struct row *ret_rows, size_t *ret_count, bool *ret_complete);
@@ -111,7 +125,7 @@ int64_t world_final(const struct world *world);
 
 /* The broker. */
 struct pipe *world_connect(struct world *world);
-void world_publish(struct world *world, struct pipe *pipe, int64_t id);
+void world_publish(struct world *world, struct pipe *pipe, struct sent sent);
 void world_broker_reads(struct world *world, struct pipe *pipe); /* one publish */
 void world_broker_confirms(struct world *world,
                            struct pipe *pipe);          /* some of what it has, in any order */

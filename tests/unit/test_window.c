@@ -105,3 +105,16 @@ Test(window, a_new_channel_starts_at_one_again)
     cr_assert(window_take(&window, 1, &entry));
     cr_assert_eq(entry.id, 50);
 }
+
+Test(window, what_is_abandoned_still_has_its_tags)
+{
+    struct window_entry entry;
+    push_ids(1, 2);
+    window_abandon(&window);
+    push_ids(3, 3);
+    cr_assert(window_take(&window, 1, &entry));
+    cr_assert(entry.abandoned);
+    cr_assert(window_take(&window, 3, &entry));
+    cr_assert_not(entry.abandoned);
+    cr_assert_eq(window.open, 1);
+}
