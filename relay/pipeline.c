@@ -366,7 +366,7 @@ admit_retry(struct pipeline *pipeline, const struct row *row)
     push_front(pipeline, &(struct queued){.row = row, .probe = true, .dropped = !wanted});
 }
 
-/* Paused messages that were looked for and did not come: somebody deleted them, or gave them another
+/* Paused messages that were looked for and did not come: somebody deleted or postponed them, or gave them another
  * key. */
 static void
 let_go_of_missing(struct pipeline *pipeline, enum paused_state looked_for)

@@ -34,7 +34,7 @@ enum fetch_kind {
     FETCH_NEXT, /* rows with id > after_id that are due, except `ids` and except those whose key is
                    in `keys` */
     FETCH_DUE,  /* rows whose deliver_after has come, with the same exceptions */
-    FETCH_IDS,  /* the rows with these `ids` that still exist */
+    FETCH_IDS,  /* the rows with these `ids` that still exist and are due */
 };
 
 struct fetch {

@@ -84,8 +84,8 @@ check_contract(const PGresult *result, struct error *reterr)
     const int32_t version = PQgetisnull(result, 0, 2) ? 0 : pg_rows_int4(result, 0, 2);
     if (version != PG_SCHEMA_VERSION) {
         return error_set(reterr, ERROR_CONFIG,
-                         "the outbox tables have version %d, this relay needs version %d: run "
-                         "`outbox-relay init`",
+                         "the outbox tables have version %d, this relay needs version %d: use "
+                         "the relay that fits the tables",
                          version, PG_SCHEMA_VERSION);
     }
     if (PQgetisnull(result, 0, 1)) {

@@ -13,28 +13,32 @@
 #include "relay/source_postgres.h"
 #include "relay/worker_private.h"
 
-/* What was queued before this process was stopped for longer than its lease must not go out beside its successor's. */
-static bool
-overslept(const struct worker *worker, uint64_t turn_us, uint64_t now_us)
+/* What was queued under a lease that is over must not go out beside a successor's messages: this
+ * process may have been stopped for long. */
+static void
+drop_stale_output(struct worker *worker, uint64_t now_us)
 {
-    return now_us - turn_us > CLOCK_S_US && now_us >= worker->lease_until_us;
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        if (worker->lane_unsent[i] && now_us >= worker->lease_until_us) {
+            session_abort(worker->lanes[i]);
+            worker_lane_lost(worker, i, LOG_WARNING,
+                             "the ownership ended while messages were waiting to be written",
+                             now_us);
+        }
+    }
 }
 
 static void
-flush_lanes(struct worker *worker, uint64_t turn_us)
+flush_lanes(struct worker *worker)
 {
     const uint64_t now_us = clock_monotonic_us();
+    drop_stale_output(worker, now_us);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        if (session_queued_bytes(worker->lanes[i]) == 0) {
-            continue;
-        }
-        if (overslept(worker, turn_us, now_us)) {
-            session_abort(worker->lanes[i]);
-            worker_lane_lost(worker, i, "this process was stopped for longer than its lease",
-                             now_us);
-        } else {
+        if (session_queued_bytes(worker->lanes[i]) > 0) {
             session_flush(worker->lanes[i], now_us);
         }
+        worker->lane_unsent[i] =
+            worker->lane_unsent[i] && session_queued_bytes(worker->lanes[i]) > 0;
     }
 }
 
@@ -97,11 +101,12 @@ work(struct worker *worker)
         begin_drain_if_asked(worker);
         /* The source first: after a long stop it knows whether the outbox is still ours. */
         worker_serve_source(worker, polls[POLL_SOURCE].revents, now_us);
+        drop_stale_output(worker, now_us);
         for (uint32_t i = 0; i < worker->lane_count; i++) {
             worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);
         }
         const bool idle = worker_act(worker, now_us);
-        flush_lanes(worker, now_us);
+        flush_lanes(worker);
         wait_for_something(worker, polls, idle);
     }
 }

@@ -22,6 +22,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
     struct error error;
     if (publisher_publish(&worker->publisher, session_rabbit(session), CHANNEL, row, &error)) {
         pipeline_published(worker->pipeline);
+        worker->lane_unsent[lane] = true;
     } else {
         /* Without room now, although a congested lane is left alone: it is larger than the connection can ever hold. */
         pipeline_unpublishable(worker->pipeline, error.text, now_us);
@@ -47,9 +48,11 @@ log_report(const struct worker *worker, const struct pipeline_report *report, ui
                  LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts));
         break;
     case REPORT_GONE:
-        log_info("message_gone",
-                 LOG_WORDS("a refused message is no longer in the outbox; its key goes on"),
-                 LOG_INT("id", report->id));
+        log_info(
+            "message_gone",
+            LOG_WORDS(
+                "a refused message was deleted, postponed or given another key; its key goes on"),
+            LOG_INT("id", report->id));
         break;
     case REPORT_SWEPT:
         log_warning("rows_swept",

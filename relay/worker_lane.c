@@ -15,12 +15,14 @@ worker_lane_log(const struct worker *worker, uint32_t lane, enum log_level level
 }
 
 void
-worker_lane_lost(struct worker *worker, uint32_t lane, const char *why, uint64_t now_us)
+worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, const char *why,
+                 uint64_t now_us)
 {
+    worker->lane_unsent[lane] = false;
     pipeline_lane_lost(worker->pipeline, lane, now_us);
     if (outage_is_news(&worker->lane_outages[lane], why, now_us)) {
-        worker_lane_log(worker, lane, LOG_WARNING, "lane_lost",
-                        "the broker is not there; trying again", why);
+        worker_lane_log(worker, lane, level, "lane_lost",
+                        "no connection to the broker; trying again", why);
     }
 }
 
@@ -28,7 +30,7 @@ static void
 lane_distrust(struct worker *worker, uint32_t lane, uint64_t now_us)
 {
     session_abort(worker->lanes[lane]);
-    worker_lane_lost(worker, lane, "the broker confirmed what was not sent", now_us);
+    worker_lane_lost(worker, lane, LOG_WARNING, "the broker confirmed what was not sent", now_us);
 }
 
 static const char *
@@ -124,7 +126,8 @@ take_lane_event(struct worker *worker, uint32_t lane, const struct rabbit_event 
         pipeline_lane_blocked(pipeline, lane, false, now_us);
         break;
     case RABBIT_CLOSED:
-        worker_lane_lost(worker, lane, event->error.text, now_us);
+        worker_lane_lost(worker, lane, event->error.class == ERROR_CONFIG ? LOG_ERROR : LOG_WARNING,
+                         event->error.text, now_us);
         break;
     case RABBIT_DELIVERED:
     case RABBIT_CONSUMING:

@@ -31,6 +31,7 @@ struct worker {
     struct pipeline *pipeline;
     struct source *source;
     struct session *lanes[PIPELINE_LANES_MAX];
+    bool lane_unsent[PIPELINE_LANES_MAX]; /* messages stand in the lane's output */
     uint32_t lane_count;
     struct publisher publisher;
     uint64_t lease_until_us;
@@ -44,7 +45,9 @@ void worker_serve_source(struct worker *worker, short revents, uint64_t now_us);
 
 /* worker_lane.c: the same for a lane. */
 void worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t now_us);
-void worker_lane_lost(struct worker *worker, uint32_t lane, const char *why, uint64_t now_us);
+/* level: LOG_ERROR where an operator must act. */
+void worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, const char *why,
+                      uint64_t now_us);
 void worker_lane_log(const struct worker *worker, uint32_t lane, enum log_level level,
                      const char *event, const char *words, const char *error);
 

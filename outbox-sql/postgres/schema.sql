@@ -1,4 +1,4 @@
--- The outbox of one database: PostgreSQL 13 or newer. Run inside a transaction; `outbox-relay init` does so after it has
+-- The outbox of one database: PostgreSQL 13 or newer (the relay needs 14.1). Run inside a transaction; `outbox-relay init` does so after it has
 -- looked whether the table is there. By hand: psql --single-transaction -f schema.sql
 --
 -- A row is in "outbox" if and only if its message is committed and not yet confirmed by the broker (or set aside).
@@ -46,7 +46,7 @@ comment on column outbox.routing_key is 'AMQP routing key, at most 255 bytes';
 comment on column outbox.key is 'Ordering key, such as the id of the aggregate; NULL: unordered';
 comment on column outbox.type is 'AMQP type property, at most 255 bytes';
 comment on column outbox.content_type is 'AMQP content-type property, at most 255 bytes';
-comment on column outbox.headers is 'AMQP headers: a flat JSON object';
+comment on column outbox.headers is 'AMQP headers: a JSON object';
 comment on column outbox.payload is 'The body, sent as it is';
 comment on column outbox.created_at is 'Start of the transaction that wrote the row';
 comment on column outbox.deliver_after is 'Not to be sent before this time; NULL: at once';

@@ -423,7 +423,7 @@ Test(source_postgres, says_which_version_of_the_tables_it_needs)
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(
-        strstr(error.text, "version 7, this relay needs version 1: run `outbox-relay init`"), "%s",
+        strstr(error.text, "version 7, this relay needs version 1: use the relay that fits"), "%s",
         error.text);
 }
 

@@ -1,4 +1,4 @@
--- Those of the rows $1 that still exist: $2 at most so many rows, $3 bytes of all together as in fetch_next_exact.sql.
+-- Those of the rows $1 that still exist and are due: $2 at most so many rows, $3 bytes of all together as in fetch_next_exact.sql.
 select id, message_id, created_at, key_hash, exchange, routing_key, key, type, content_type,
     case when bytes_before < $3::int8 then headers end as headers,
     case when bytes_before < $3::int8 then payload end as payload
@@ -11,6 +11,7 @@ from (
             over (order by id rows between unbounded preceding and 2 preceding), 0) as bytes_before_last
     from outbox
     where id = any($1::int8[])
+        and (deliver_after is null or deliver_after <= now())
     order by id
     limit $2::int8
 ) as candidate
