@@ -287,6 +287,23 @@ relay_logged(const struct relay *relay, const char *text)
     return count;
 }
 
+static bool
+is_at_work(void *context)
+{
+    const struct relay *relay = context;
+    return relay_logged(relay, "event=source_owned") > 0 &&
+           relay_logged(relay, "event=lane_ready") > 0;
+}
+
+void
+relay_await_work(struct relay *relay)
+{
+    struct stat log;
+    await(is_at_work, relay, "the relay owns the outbox and reaches the broker", PATIENCE_S);
+    check(stat(relay->log, &log) == 0, "%s: %s", relay->log, strerror(errno));
+    relay->seen = log.st_size;
+}
+
 uint64_t
 relay_peak_kib(const struct relay *relay)
 {

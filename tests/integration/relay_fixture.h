@@ -69,6 +69,9 @@ void relay_drain(struct relay *relay); /* SIGTERM, and it must end well */
  * `more` may be NULL. The line lives until the next call. */
 const char *relay_await_log(struct relay *relay, const char *text, const char *more);
 
+/* Waits until it has owned the outbox and reached the broker; what is waited for next comes later. */
+void relay_await_work(struct relay *relay);
+
 /* How many lines of the whole log contain the text. */
 unsigned relay_logged(const struct relay *relay, const char *text);
 

@@ -39,7 +39,7 @@ void
 scene_start_relay(const char *source)
 {
     scene.relay = relay_start(&(struct relay_options){.source = source});
-    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* the line says no more */
+    relay_await_work(scene.relay);
 }
 
 void

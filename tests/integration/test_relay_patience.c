@@ -94,9 +94,9 @@ Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
 {
     traffic_set_up(scene.conn);
     scene.relay = relay_start(&(struct relay_options){.broker = SHORT_HEARTBEAT});
+    relay_await_work(scene.relay);
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 200000});
-    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* the line says no more */
     servers_do("alarm on");
     (void)relay_await_log(scene.relay, "event=lane_blocked", NULL); /* likewise */
     const uint32_t count = await_stillness();
