@@ -150,19 +150,41 @@ rabbit_of(const struct broker *broker)
     return session_rabbit(broker->session);
 }
 
-void
-broker_declare_queue(struct broker *broker, const char *queue)
+static struct span
+span_of(const char *text)
+{
+    return (struct span){text, strlen(text)};
+}
+
+static void
+declare_queue(struct broker *broker, const char *queue, const char *type, unsigned messages)
 {
     struct buffer arguments;
     struct table_writer writer;
     buffer_init(&arguments, 0, 4096);
     table_writer_init(&writer, &arguments);
-    check(table_put_string(&writer, (struct span){"x-queue-type", 12}, (struct span){"quorum", 6}),
-          "cannot encode the arguments of a queue");
+    bool written = table_put_string(&writer, span_of("x-queue-type"), span_of(type));
+    if (messages > 0) {
+        written = written && table_put_int(&writer, span_of("x-max-length"), messages) &&
+                  table_put_string(&writer, span_of("x-overflow"), span_of("reject-publish"));
+    }
+    check(written, "cannot encode the arguments of a queue");
     rabbit_queue_declare(rabbit_of(broker), CHANNEL, queue, true,
                          (struct span){buffer_front(&arguments), buffer_size(&arguments)});
     await_event(broker->session, RABBIT_DONE);
     buffer_done(&arguments);
+}
+
+void
+broker_declare_queue(struct broker *broker, const char *queue)
+{
+    declare_queue(broker, queue, "quorum", 0);
+}
+
+void
+broker_declare_small_queue(struct broker *broker, const char *queue, unsigned messages)
+{
+    declare_queue(broker, queue, "classic", messages);
 }
 
 void

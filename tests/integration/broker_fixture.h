@@ -21,6 +21,8 @@ void broker_close(struct broker *broker); /* queues stay; takes NULL */
 const char *broker_name(const char *word);
 
 void broker_declare_queue(struct broker *broker, const char *queue); /* durable, quorum */
+/* Classic; with so many messages in it, it refuses more. */
+void broker_declare_small_queue(struct broker *broker, const char *queue, unsigned messages);
 void broker_delete_queue(struct broker *broker, const char *queue);
 void broker_declare_exchange(struct broker *broker, const char *exchange, const char *type);
 void broker_delete_exchange(struct broker *broker, const char *exchange);

@@ -154,6 +154,41 @@ Test(relay_refused, a_missing_exchange_costs_only_its_key_and_can_be_declared)
     broker_delete_exchange(scene.broker, exchange);
 }
 
+static bool
+is_full(void *context)
+{
+    const char *const *queue = context;
+    return broker_count(scene.broker, *queue) >= 5;
+}
+
+/* The broker's nack: what it could not take now is tried again until it can; others go meanwhile. */
+Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
+{
+    struct delivery delivery;
+    bool seen[41] = {0};
+    const char *small = broker_name("small");
+    broker_declare_small_queue(scene.broker, small, 5);
+    start();
+    scene_exec("insert into outbox (routing_key, payload) "
+               "select '%s', i::text::bytea from generate_series(1, 40) as i",
+               small);
+    (void)relay_await_log(scene.relay, "event=message_refused", "a queue is full"); /* is enough */
+    await(is_full, &small, "the queue is full", PATIENCE_S);
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'good')", scene.queue);
+    consumer_expect(consumer, "good");
+    struct consumer *late = consumer_open(NULL, small);
+    for (unsigned missing = 40; missing > 0;) {
+        consumer_take(late, &delivery);
+        const unsigned long number = strtoul(delivery.body, NULL, 10);
+        check(number >= 1 && number <= 40, "\"%s\" came", delivery.body);
+        missing -= seen[number] ? 0 : 1;
+        seen[number] = true;
+    }
+    finish();
+    consumer_close(late);
+    broker_delete_queue(scene.broker, small);
+}
+
 /* Internal exchanges take messages from exchanges only: 403. */
 Test(relay_refused, an_exchange_that_may_not_be_used_costs_only_its_key)
 {
