@@ -22,13 +22,20 @@ config_path(void)
     return path;
 }
 
+static FILE *
+create(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    if (file == NULL) {
+        bench_fail("%s: %s", path, strerror(errno));
+    }
+    return file;
+}
+
 static void
 write_config(void)
 {
-    FILE *file = fopen(config_path(), "w");
-    if (file == NULL) {
-        bench_fail("%s: %s", config_path(), strerror(errno));
-    }
+    FILE *file = create(config_path());
     (void)fprintf(file,
                   "log_level = \"warning\"\n"
                   "broker \"main\" { uri = \"%s\" }\n"

@@ -63,7 +63,9 @@ become(const char *arguments, const char *stdout_path, const char *stderr_path)
     char *rest = words;
     char *word;
     while (argc <= WORDS_MAX && (word = strsep(&rest, " ")) != NULL) {
-        argv[argc++] = word;
+        if (word[0] != '\0') {
+            argv[argc++] = word;
+        }
     }
     redirect(STDOUT_FILENO, stdout_path);
     redirect(STDERR_FILENO, stderr_path);
