@@ -37,6 +37,7 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
 {
     struct window *window = &lane->window;
     struct window_entry entry;
+    bool forgot = false;
     for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
         if (!window_take(window, tag, &entry) || entry.returned || entry.abandoned) {
             continue; /* a returned message is paused already, an abandoned one is nobody's */
@@ -45,12 +46,17 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
             pipeline_probe_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
         } else {
             pipeline_forget(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
+            forgot = true;
         }
     }
     window_clear(window);
-    /* What is queued comes after what was in flight, so it must not go first. */
-    pipeline_drop_queue(pipeline, now_us);
-    pipeline->poll_at_us = now_us;
+    if (forgot) {
+        /* What is queued comes after what was in flight, so it must not go first. A probe is alone of
+         * its key: nothing waits behind it here, and a large one that closes the channel at each try
+         * must not cost the others their turn. */
+        pipeline_drop_queue(pipeline, now_us);
+        pipeline->poll_at_us = now_us;
+    }
 }
 
 void

@@ -282,6 +282,26 @@ Test(pipeline, leaves_out_what_is_in_memory)
     }
 }
 
+/* A message of 100 MB that closes the channel at each try would otherwise throw away what the others
+ * have fetched meanwhile, again and again. */
+Test(pipeline, a_probe_that_closes_the_channel_costs_the_others_nothing)
+{
+    give(1, 1, true);
+    pipeline_channel_closed(pipeline, 0, "406 too large", now_us);
+    later(options.reconnect_max_us);
+    pipeline_lane_ready(pipeline, 0, now_us);
+    cr_assert_eq(await_fetch(FETCH_IDS)->ids[0], 1);
+    give(1, 1, true);
+    cr_assert_eq(published_count, 1, "the probe");
+    cr_assert_eq(await_fetch(FETCH_NEXT)->key_count, 1);
+    pipeline_channel_closed(pipeline, 0, "406 too large", now_us);
+    give(2, 2, true);
+    pipeline_lane_ready(pipeline, 0, now_us);
+    turn();
+    cr_assert_eq(published_count, 1);
+    cr_assert_eq(published[0], 2);
+}
+
 /* Answers a fetch from a table in which rows up to 16 stand, less those in `gone`. */
 static void
 answer_from_table(const bool *gone)
