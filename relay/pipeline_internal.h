@@ -56,8 +56,7 @@ struct pipeline {
     struct lane lanes[PIPELINE_LANES_MAX];
     struct cursor cursor;
     struct paused paused;
-    int64_t
-        highest_admitted; /* no row in memory has a higher id; may be above cursor.high (FETCH_DUE) */
+    int64_t highest_admitted; /* no row in memory has a higher id */
 
     bool owned;
     bool draining;

@@ -33,13 +33,14 @@ void batch_free(struct batch *batch);
 enum fetch_kind {
     FETCH_NEXT, /* rows with id > after_id that are due, except `ids` and except those whose key is
                    in `keys` */
-    FETCH_DUE,  /* rows whose deliver_after has come, with the same exceptions */
-    FETCH_IDS,  /* the rows with these `ids` that still exist and are due */
+    FETCH_DUE, /* rows with id <= up_to_id whose deliver_after has come, with the same exceptions */
+    FETCH_IDS, /* the rows with these `ids` that still exist and are due */
 };
 
 struct fetch {
     enum fetch_kind kind;
-    int64_t after_id;
+    int64_t after_id; /* FETCH_NEXT */
+    int64_t up_to_id; /* FETCH_DUE */
     const int64_t *ids;
     size_t id_count;
     const int64_t *keys; /* key hashes */

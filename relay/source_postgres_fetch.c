@@ -35,7 +35,7 @@ bytes_parameter(const struct pg_fetch *fetch)
  * are final, though: elsewhere a row may become visible behind us and its successor before us, and
  * one statement must see both. */
 static int64_t
-up_to_id(const struct source_postgres *self)
+stretch_end(const struct source_postgres *self)
 {
     const int64_t stretch = (int64_t)(self->config->takeover_us / 10);
     const int64_t start = self->fetch.after_id > 0 ? self->fetch.after_id : 0;
@@ -47,7 +47,7 @@ send_fetch(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_fetch *fetch = &self->fetch;
     struct pg_parameters parameters = {.count = 0};
-    fetch->up_to_id = fetch->kind == FETCH_NEXT ? up_to_id(self) : INT64_MAX;
+    fetch->stretch_end = fetch->kind == FETCH_NEXT ? stretch_end(self) : INT64_MAX;
     if (fetch->kind == FETCH_NEXT) {
         pg_parameters_int8(&parameters, fetch->after_id);
     }
@@ -58,8 +58,9 @@ send_fetch(struct source_postgres *self, uint64_t now_us)
     pg_parameters_int8(&parameters,
                        (int64_t)fetch->rows_max + 1); /* one more says that it is not all */
     pg_parameters_int8(&parameters, bytes_parameter(fetch));
-    if (fetch->kind == FETCH_NEXT) {
-        pg_parameters_int8(&parameters, fetch->up_to_id);
+    if (fetch->kind != FETCH_IDS) {
+        pg_parameters_int8(&parameters,
+                           fetch->kind == FETCH_NEXT ? fetch->stretch_end : fetch->up_to_id);
     }
     if (pg_request_send(self, statement_of(fetch), &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_FETCH, now_us); /* a loss was told */
@@ -74,6 +75,7 @@ pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t n
     mine->outstanding = true;
     mine->kind = fetch->kind;
     mine->after_id = fetch->after_id;
+    mine->up_to_id = fetch->up_to_id;
     mine->rows_max = fetch->rows_max;
     mine->bytes_max = fetch->bytes_max;
     mine->exact = mine->exact_left > 0;
@@ -107,7 +109,7 @@ static bool
 must_ask_again(struct pg_fetch *fetch, struct batch *batch)
 {
     const bool cut = !batch->complete;
-    if (fetch->up_to_id < INT64_MAX) {
+    if (fetch->stretch_end < INT64_MAX) {
         batch->complete = false;
     }
     if (batch->count > 0 || batch->complete) {
@@ -116,7 +118,7 @@ must_ask_again(struct pg_fetch *fetch, struct batch *batch)
     if (cut) {
         fetch->exact = true;
     } else {
-        fetch->after_id = fetch->up_to_id;
+        fetch->after_id = fetch->stretch_end;
     }
     return true;
 }

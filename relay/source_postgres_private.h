@@ -73,7 +73,8 @@ struct pg_fetch {
     uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
     enum fetch_kind kind;
     int64_t after_id;
-    int64_t up_to_id; /* the statement that was sent looks no further */
+    int64_t up_to_id;    /* FETCH_DUE */
+    int64_t stretch_end; /* FETCH_NEXT: the statement that was sent looks no further */
     uint32_t rows_max;
     uint64_t bytes_max;
     struct buffer ids; /* as binary parameters */

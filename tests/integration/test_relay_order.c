@@ -3,6 +3,7 @@
  * that the regular look had missed. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -145,4 +146,25 @@ Test(relay_order, each_key_keeps_its_order_with_many_writers)
 Test(relay_order, each_key_keeps_its_order_on_four_connections)
 {
     write_and_check_order(NO_SWEEP "publishers = 4\nwindow_messages = 16\nbatch_rows = 7\n");
+}
+
+/* Promise: a message with deliver_after never passes those of its key that were written before it and
+ * have no such time: not when it is due at once, and not when it becomes due while the relay works
+ * off a backlog. */
+Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
+{
+    struct delivery delivery;
+    insert_many(1, 5000);
+    scene_exec("insert into outbox (routing_key, key, payload, deliver_after) values "
+               "('%s', 'k1', 'first', null), ('%s', 'k1', 'then', now() - interval '1 s')",
+               scene.queue, scene.queue);
+    scene_start_relay("window_messages = 16\nbatch_rows = 16\n"); /* slow, so that there is time */
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    do {
+        consumer_take(consumer, &delivery);
+    } while (delivery.body[0] == 'n');
+    check(strcmp(delivery.body, "first") == 0, "\"%s\" came first", delivery.body);
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    relay_drain(scene.relay);
 }

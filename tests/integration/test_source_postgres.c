@@ -169,8 +169,12 @@ Test(source_postgres, reads_what_became_due)
             "null), "
             "('e', '5', now() - '2 s'::interval), ('f', '6', '-infinity'), ('g', '7', 'infinity')");
     const int64_t ids[] = {5};
-    struct fetch fetch = {
-        .kind = FETCH_DUE, .ids = ids, .id_count = 1, .rows_max = 3, .bytes_max = 1000};
+    struct fetch fetch = {.kind = FETCH_DUE,
+                          .up_to_id = 7,
+                          .ids = ids,
+                          .id_count = 1,
+                          .rows_max = 3,
+                          .bytes_max = 1000};
     struct batch *batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 3);
     cr_assert(batch->complete);
@@ -181,6 +185,13 @@ Test(source_postgres, reads_what_became_due)
     batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 2);
     cr_assert_not(batch->complete);
+    batch_free(batch);
+    fetch.bytes_max = 1000;
+    fetch.up_to_id = 5;
+    batch = source_fixture_fetch(source, fetch);
+    cr_assert_eq(batch->count, 2);
+    cr_assert(batch->complete);
+    cr_assert(batch->rows[0].id == 2 && batch->rows[1].id == 1, "up to that id");
     batch_free(batch);
     source_fixture_close(source, &config);
 }

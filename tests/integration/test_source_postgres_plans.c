@@ -120,8 +120,8 @@ Test(source_postgres_plans, the_next_rows)
 Test(source_postgres_plans, the_rows_that_became_due)
 {
     /* By time, so the dead ones lie in front: 4000 of them, each with a page of the table. */
-    expect_index("execute fetch_due('{200001}', '{5}', 1001, 4194304)", "outbox_deliver_after",
-                 6000);
+    expect_index("execute fetch_due('{200001}', '{5}', 1001, 4194304, 1000000)",
+                 "outbox_deliver_after", 6000);
 }
 
 Test(source_postgres_plans, rows_by_id)
@@ -136,8 +136,8 @@ Test(source_postgres_plans, statistics_change_nothing)
     expect_index("execute fetch_next(" DEAD ", '{200001}', '{5}', 1001, 4096, 1000000)",
                  "outbox_pkey", 60);
     expect_index("execute settle('{200001,200003,3}')", "outbox_pkey", 30);
-    expect_index("execute fetch_due('{200001}', '{5}', 1001, 4194304)", "outbox_deliver_after",
-                 6000);
+    expect_index("execute fetch_due('{200001}', '{5}', 1001, 4194304, 1000000)",
+                 "outbox_deliver_after", 6000);
 }
 
 Test(source_postgres_plans, a_table_that_was_empty_when_the_statement_was_planned)

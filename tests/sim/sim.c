@@ -187,7 +187,7 @@ check_publish(const struct relay *relay, const struct row *row)
     for (int64_t id = 1; row->ordered && !world.late_rows && id < row->id; id++) {
         const struct world_row *earlier = &world.rows[id];
         if (earlier->key == row->key_hash && earlier->state == ROW_COMMITTED &&
-            earlier->accepted == 0) {
+            earlier->due_us == 0 && earlier->accepted == 0) {
             PROMISE(relay->in_flight[id] || relay->confirmed[id],
                     "row %ld of key %ld published before row %ld", (long)row->id,
                     (long)row->key_hash, (long)id);

@@ -80,7 +80,7 @@ world_begin(struct world *world)
         struct world_row *row = &world->rows[world->next_id++];
         *row = (struct world_row){
             .state = ROW_OPEN, .key = key, .poison = choose_poison(world), .key_hold = hold};
-        if (key == 0 && random_chance(&world->random, 5)) {
+        if (random_chance(&world->random, 5)) {
             row->due_us = world->now_us + random_between(&world->random, 0, 2000000);
         }
     }
@@ -196,7 +196,8 @@ matches(const struct world *world, const struct fetch *fetch, const int64_t *ids
         return false;
     }
     const bool due = row->due_us <= world->now_us;
-    return due && (fetch->kind == FETCH_NEXT ? id > fetch->after_id : row->due_us != 0);
+    return due && (fetch->kind == FETCH_NEXT ? id > fetch->after_id
+                                             : id <= fetch->up_to_id && row->due_us != 0);
 }
 
 void
@@ -298,8 +299,8 @@ accept(struct world *world, struct sent sent)
     }
     row->accepted++;
     world->duplicates += row->accepted > 1;
-    if (row->key == 0 || row->accepted > 1) {
-        return; /* the consumer's inbox drops repetitions */
+    if (row->key == 0 || row->accepted > 1 || row->due_us != 0) {
+        return; /* the consumer's inbox drops repetitions; a scheduled message may be late */
     }
     if (world->strict_order) {
         PROMISE(id > world->key_accepted[row->key],
