@@ -200,11 +200,12 @@ Test(source_postgres, reads_rows_by_id)
 {
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
-    pg_exec(admin, "insert into outbox (payload, deliver_after) select 'x', now() + '1 h' from "
-                   "generate_series(1, 9) n");
-    const int64_t ids[] = {7, 3, 99, 5};
+    pg_exec(admin, "insert into outbox (payload, deliver_after) "
+                   "select 'x', case when n = 9 then now() + '1 h'::interval end "
+                   "from generate_series(1, 9) n");
+    const int64_t ids[] = {7, 3, 99, 5, 9}; /* 99 does not exist, 9 is postponed */
     struct fetch fetch = {
-        .kind = FETCH_IDS, .ids = ids, .id_count = 4, .rows_max = 3, .bytes_max = 1000};
+        .kind = FETCH_IDS, .ids = ids, .id_count = 5, .rows_max = 3, .bytes_max = 1000};
     struct batch *batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 3);
     cr_assert(batch->complete);
