@@ -192,10 +192,11 @@ inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
     drain(runner);
     runner_pump_free(runner->broker.pump);
     runner->broker.pump = NULL;
+    /* This run is over; the next one begins unasked. inbox_runner_stop writes before it sets: so a stop that comes right
+     * now counts for one of the two runs, and never leaves a readable descriptor behind that nobody waits for. */
     uint64_t ignored;
-    (void)!read(runner->stop, &ignored,
-                sizeof(ignored)); /* this run is over; the next one begins unasked */
     atomic_store(&runner->stopping, false);
+    (void)!read(runner->stop, &ignored, sizeof(ignored));
     return INBOX_OK;
 }
 
@@ -203,8 +204,8 @@ void
 inbox_runner_stop(inbox_runner *runner)
 {
     const uint64_t one = 1;
-    atomic_store(&runner->stopping, true);
     (void)!write(runner->stop, &one, sizeof(one)); /* full: then it is readable already */
+    atomic_store(&runner->stopping, true);
 }
 
 void
