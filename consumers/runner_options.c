@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "consumers/runner_private.h"
 
 static const char *const required_names[] = {"broker_uri", "queue", "consumer"};
@@ -16,6 +17,13 @@ check_texts(const struct inbox_runner_options *options, struct inbox_error *rete
     }
     if (strlen(options->queue) > 255) {
         return runner_fail(reterr, INBOX_INVALID, "queue is longer than 255 bytes");
+    }
+    const size_t consumer_length = strlen(options->consumer);
+    if (consumer_length > INBOX_NAME_MAX_BYTES ||
+        !utf8_is_text(options->consumer, consumer_length)) {
+        return runner_fail(reterr, INBOX_INVALID,
+                           "consumer is longer than %d bytes or not valid UTF-8",
+                           INBOX_NAME_MAX_BYTES);
     }
     if ((options->dsn == NULL) == (options->connect == NULL)) {
         return runner_fail(reterr, INBOX_INVALID, "one of dsn and connect is needed, and not both");

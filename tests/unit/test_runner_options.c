@@ -72,6 +72,18 @@ Test(runner_options, what_is_missing_is_named)
     expect_invalid(&options, "struct_size");
 }
 
+Test(runner_options, a_consumer_that_the_inbox_would_refuse_is_refused_at_once)
+{
+    char name[INBOX_NAME_MAX_BYTES + 2];
+    struct inbox_runner_options options = valid();
+    memset(name, 'c', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    options.consumer = name;
+    expect_invalid(&options, "consumer");
+    options.consumer = "\xff";
+    expect_invalid(&options, "consumer");
+}
+
 Test(runner_options, numbers_out_of_range_are_named)
 {
     struct inbox_runner_options options = valid();
