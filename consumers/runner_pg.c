@@ -15,7 +15,9 @@ remember_failure(PGEventId event, void *event_info, void *pass_through)
     struct runner_pg *pg = pass_through;
     const PGresult *result = ((const PGEventResultCreate *)event_info)->result;
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (PQresultStatus(result) == PGRES_FATAL_ERROR && sqlstate != NULL) {
+    /* 25P02: the transaction had failed before, and the reason is known already. */
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR && sqlstate != NULL &&
+        (pg->sqlstate[0] == '\0' || strcmp(sqlstate, "25P02") != 0)) {
         const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         (void)snprintf(pg->sqlstate, sizeof(pg->sqlstate), "%s", sqlstate);
         (void)snprintf(pg->message, sizeof(pg->message), "%s", message != NULL ? message : "");

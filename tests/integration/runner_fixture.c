@@ -80,6 +80,12 @@ close_our_connection(void)
     cr_assert_eq(system(command), 0);
 }
 
+static void
+fail_with_deadlock(PGconn *tx)
+{
+    PQclear(PQexec(tx, "do $$ begin raise exception 'deadlock' using errcode = '40P01'; end $$"));
+}
+
 /* Accidents that a body asks for, before or after the effect; the effect is one row in `applied`. */
 inbox_apply
 runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *delivery)
@@ -112,8 +118,12 @@ runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *del
         return INBOX_APPLY_OUTAGE;
     }
     if (strcmp(body, "accident: deadlock") == 0) {
-        PQclear(
-            PQexec(tx, "do $$ begin raise exception 'deadlock' using errcode = '40P01'; end $$"));
+        fail_with_deadlock(tx);
+        return INBOX_APPLY_RETRY;
+    }
+    if (strcmp(body, "accident: deadlock, and more") == 0) {
+        fail_with_deadlock(tx);
+        PQclear(PQexec(tx, "select 1")); /* refused: the transaction has failed */
         return INBOX_APPLY_RETRY;
     }
     if (strcmp(body, "accident: backend") == 0) {

@@ -15,7 +15,8 @@ void runner_fixture_setup(void);
 void runner_fixture_teardown(void);
 
 /* So many of the messages whose body begins with "accident" will meet theirs; later ones are applied. The bodies: reject,
- * bad sql, bad at commit, and accident: retry, outage, deadlock, backend, commit, broker, kill, stop, slow. */
+ * bad sql, bad at commit, and accident: retry, outage, deadlock, "deadlock, and more", backend, commit,
+ * broker, kill, stop, slow. */
 void runner_fixture_accidents(int count);
 inbox_apply runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *delivery);
 

@@ -47,6 +47,11 @@ Test(runner_outages, a_deadlock_costs_no_attempt)
     outages("accident: deadlock", 5);
 }
 
+Test(runner_outages, a_deadlock_is_recognised_though_the_application_goes_on)
+{
+    outages("accident: deadlock, and more", 5);
+}
+
 Test(runner_outages, a_transaction_ended_by_the_application_is_not_applied_twice)
 {
     runner_fixture_publish("m1", "a", "accident: commit");
