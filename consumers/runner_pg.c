@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "consumers/postgres/session_sql.h"
+
 /* libpq tells its event procedures about every result, so the runner knows why a statement of the
  * application's failed without having to ask for it back. */
 static int
@@ -65,7 +67,11 @@ connect_by_dsn(const char *dsn)
         "fallback_application_name", "connect_timeout", "tcp_user_timeout",
         "keepalives_idle",           "dbname",          NULL};
     const char *const values[] = {"inbox-runner", "10", "30000", "30", dsn, NULL};
-    return PQconnectdbParams(names, values, 1);
+    PGconn *conn = PQconnectdbParams(names, values, 1);
+    if (PQstatus(conn) == CONNECTION_OK) {
+        PQclear(PQexec(conn, sql_session)); /* works without, if the server will not */
+    }
+    return conn;
 }
 
 static bool

@@ -63,6 +63,30 @@ Test(runner_outages, a_transaction_ended_by_the_application_is_not_applied_twice
     cr_expect_str_eq(runner_fixture_applied(), "m1");
 }
 
+static inbox_apply
+look_at_session(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+{
+    cr_expect_str_eq(pg_query_text(tx,
+                                   "select concat_ws(' ', current_setting('tcp_keepalives_idle'),"
+                                   " current_setting('tcp_keepalives_interval'),"
+                                   " current_setting('tcp_keepalives_count'),"
+                                   " current_setting('tcp_user_timeout'))"),
+                     "30 10 3 60000");
+    return runner_fixture_apply(context, tx, delivery);
+}
+
+/* A machine that went silent in a transaction must not hold for hours what it has claimed. */
+Test(runner_outages, the_server_looks_whether_the_consumer_still_lives)
+{
+    runner_fixture_publish("m1", "a", "x");
+    struct inbox_runner_options options = runner_fixture_options();
+    options.apply = look_at_session;
+    runner_fixture_start(&options);
+    runner_fixture_wait(1);
+    (void)runner_fixture_stop();
+    cr_expect_str_eq(runner_fixture_applied(), "m1");
+}
+
 static atomic_int refusals;
 
 static PGconn *

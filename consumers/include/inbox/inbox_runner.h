@@ -92,7 +92,9 @@ typedef enum inbox_apply {
 typedef inbox_apply (*inbox_apply_fn)(void *context, struct pg_conn *tx,
                                       const struct inbox_delivery *delivery);
 
-/* A connection to the database, or NULL if there is none to be had now. The runner finishes it (PQfinish). */
+/* A connection to the database, or NULL if there is none to be had now. The runner finishes it (PQfinish). Have the server
+ * notice a client that went silent (tcp_keepalives_idle and its like, set in the session): what it has claimed in an open
+ * transaction, its successor waits for. With a dsn the runner sees to that. */
 typedef struct pg_conn *(*inbox_connect_fn)(void *context);
 
 /* How serious a report is. */
