@@ -136,6 +136,9 @@ drain(struct rabbit *rabbit)
         rabbit_queue_check(rabbit, CHANNEL, queue);
         await(RABBIT_DONE);
     } while (rabbit_declared_count(rabbit) > 0 && clock_monotonic_us() < deadline_us);
+    if (rabbit_declared_count(rabbit) > 0) {
+        die("messages are left after 30 s in", text_span(queue));
+    }
 }
 
 int
