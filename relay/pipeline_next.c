@@ -442,7 +442,8 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         return next_publish(pipeline, now_us, ret_action);
     }
     if (pipeline_open_total(pipeline) > 0 || pipeline->settle_ready_count > 0 ||
-        pipeline->settle_out_count > 0 || pipeline->fetch_state != FETCH_IDLE) {
+        pipeline->settle_out_count > 0 || pipeline->fetch_state != FETCH_IDLE ||
+        pipeline->queue_count > 0) {
         return false;
     }
     pipeline->drained = true;

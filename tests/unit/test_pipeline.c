@@ -25,6 +25,7 @@ static size_t report_count;
 static unsigned connects;
 static unsigned channel_opens;
 static unsigned watermarks;
+static unsigned released;
 static bool drained;
 static const char *unpublishable;
 
@@ -68,8 +69,10 @@ note_action(const struct pipeline_action *action)
     case PIPELINE_DRAINED:
         drained = true;
         break;
-    case PIPELINE_DISCONNECT:
     case PIPELINE_RELEASE:
+        released++;
+        break;
+    case PIPELINE_DISCONNECT:
         break;
     }
 }
@@ -79,8 +82,8 @@ turn(void)
 {
     struct pipeline_action action;
     published_count = settled_count = fetch_count = report_count = 0;
-    connects = channel_opens = watermarks = 0;
-    while (pipeline_next(pipeline, now_us, &action)) {
+    connects = channel_opens = watermarks = released = 0;
+    while (!drained && pipeline_next(pipeline, now_us, &action)) {
         note_action(&action);
     }
 }
@@ -437,6 +440,17 @@ Test(pipeline, drains)
     turn();
     cr_assert(drained);
     cr_assert_eq(fetch_count, 0);
+}
+
+Test(pipeline, a_drain_gives_back_what_was_queued)
+{
+    pipeline_lane_congested(pipeline, 0, true);
+    give(1, 3, true);
+    cr_assert_eq(published_count, 0);
+    pipeline_drain(pipeline);
+    turn();
+    cr_assert_eq(released, 3, "before it is drained");
+    cr_assert(drained);
 }
 
 Test(pipeline, looks_ever_more_seldom_at_an_idle_table)
