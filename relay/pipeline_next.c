@@ -339,7 +339,8 @@ fetch_retries(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
 static bool
 fetch_due(struct pipeline *pipeline, struct pipeline_action *ret_action)
 {
-    struct fetch fetch = {.kind = FETCH_DUE, .up_to_id = cursor_after(&pipeline->cursor)};
+    struct fetch fetch = {
+        .kind = FETCH_DUE, .after_id = CURSOR_START, .up_to_id = cursor_after(&pipeline->cursor)};
     exclude_ids(pipeline, &fetch);
     exclude_keys(pipeline, &fetch);
     return send_fetch(pipeline, &fetch, ret_action);

@@ -285,6 +285,15 @@ Test(pipeline, leaves_out_what_is_in_memory)
     }
 }
 
+Test(pipeline, leaves_out_what_is_in_memory_below_zero)
+{
+    rows[1] = (struct row){.id = -5};
+    pipeline_rows(pipeline, &rows[1], 1, true, now_us);
+    turn();
+    cr_assert_eq(published_count, 1);
+    cr_assert(fetch_excludes(await_fetch(FETCH_DUE), -5));
+}
+
 /* A message of 100 MB that closes the channel at each try would otherwise throw away what the others
  * have fetched meanwhile, again and again. */
 Test(pipeline, a_probe_that_closes_the_channel_costs_the_others_nothing)
