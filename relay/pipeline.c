@@ -414,6 +414,20 @@ plan_poll(struct pipeline *pipeline, size_t count, bool complete, uint64_t now_u
     pipeline->poll_at_us = complete ? now_us + pipeline->poll_interval_us : now_us;
 }
 
+/* Nothing new is read while a sweep is under way, so one that takes long is followed by a pause that
+ * is longer still. */
+static void
+plan_sweep(struct pipeline *pipeline, uint64_t now_us)
+{
+    if (pipeline->sweep_at_us != CLOCK_NEVER_US ||
+        pipeline->cursor.sent_without_sweep != CURSOR_NONE) {
+        return;
+    }
+    const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);
+    const uint64_t interval_us = pipeline->options.sweep_interval_us;
+    pipeline->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
+}
+
 static void
 rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
           uint64_t now_us)
@@ -424,6 +438,7 @@ rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool 
     }
     cursor_received(&pipeline->cursor, count, count > 0 ? rows[count - 1].id : 0, complete);
     plan_poll(pipeline, count, complete, now_us);
+    plan_sweep(pipeline, now_us);
     if (complete && pipeline->paused.headless_count > 0) {
         let_go_of_missing(pipeline, PAUSED_HEADLESS);
     }

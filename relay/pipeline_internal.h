@@ -18,6 +18,7 @@
 #define REPORTS_MAX 64      /* more than these between two turns are counted, not kept */
 #define SETTLE_IDS_MAX 2000 /* ids in one settle */
 #define POLL_INTERVAL_MIN_US UINT64_C(1000)
+#define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
 
 enum lane_state {
     LANE_DOWN, /* no connection; connect at retry_at_us */
@@ -77,7 +78,8 @@ struct pipeline {
     enum fetch_kind fetch_kind;
     uint64_t poll_at_us;
     uint64_t poll_interval_us;
-    uint64_t sweep_at_us;
+    uint64_t sweep_at_us; /* CLOCK_NEVER_US: one is under way */
+    uint64_t sweep_begun_us;
     uint64_t due_at_us;
 
     bool watermark_out;

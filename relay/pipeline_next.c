@@ -351,7 +351,8 @@ fetch_rows(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *r
 {
     if (now_us >= pipeline->sweep_at_us) {
         cursor_sweep(&pipeline->cursor);
-        pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+        pipeline->sweep_begun_us = now_us;
+        pipeline->sweep_at_us = CLOCK_NEVER_US; /* set when this one is over */
     }
     struct fetch fetch = {.kind = FETCH_NEXT, .after_id = cursor_after(&pipeline->cursor)};
     if (fetch.after_id < pipeline->highest_admitted) {

@@ -462,6 +462,32 @@ Test(pipeline, a_drain_gives_back_what_was_queued)
     cr_assert(drained);
 }
 
+/* Otherwise a sweep longer than its interval would begin anew for ever, and nothing new be read. */
+Test(pipeline, a_long_sweep_ends_and_is_followed_by_a_longer_pause)
+{
+    give(1, 10, true);
+    cr_assert(pipeline_confirmed(pipeline, 0, 10, true, now_us));
+    later(options.settle_delay_us);
+    pipeline_settled(pipeline, now_us);
+    pipeline_final(pipeline, 10, now_us);
+    pipeline_rows(pipeline, NULL, 0, true, now_us);
+    later(options.sweep_interval_us);
+    while (await_fetch(FETCH_NEXT)->after_id != INT64_MIN) {
+        pipeline_rows(pipeline, NULL, 0, true, now_us);
+        later(CLOCK_MS_US);
+    }
+    later(2 * options.sweep_interval_us);
+    give(2, 3, false);
+    cr_assert_eq(await_fetch(FETCH_NEXT)->after_id, 3, "it goes on where it was");
+    cr_assert(pipeline_confirmed(pipeline, 0, 0, true, now_us));
+    pipeline_rows(pipeline, NULL, 0, true, now_us);
+    const uint64_t end_us = now_us + 10 * options.sweep_interval_us;
+    for (later(CLOCK_MS_US); now_us < end_us; later(CLOCK_S_US)) {
+        cr_assert_neq(await_fetch(FETCH_NEXT)->after_id, INT64_MIN);
+        pipeline_rows(pipeline, NULL, 0, true, now_us);
+    }
+}
+
 Test(pipeline, looks_ever_more_seldom_at_an_idle_table)
 {
     pipeline_rows(pipeline, NULL, 0, true, now_us);
