@@ -37,8 +37,9 @@ enum runner_fault
 runner_pg_fault(const char *sqlstate)
 {
     /* https://www.postgresql.org/docs/15/errcodes-appendix.html; 25006 is a primary that became a
-     * standby. */
-    static const char *const outages[] = {"08", "25006", "53", "57P", "58"};
+     * standby; 42501 a right and 42P01 a table that every message needs and that an operator has to
+     * give, so they must not cost a whole queue its attempts. */
+    static const char *const outages[] = {"08", "25006", "42501", "42P01", "53", "57P", "58"};
     if (starts_with(sqlstate, "40") || strcmp(sqlstate, "55P03") == 0) {
         return RUNNER_FAULT_CONTENTION;
     }

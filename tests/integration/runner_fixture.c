@@ -101,8 +101,9 @@ runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *del
         return INBOX_APPLY_REJECT;
     }
     if (strcmp(body, "bad sql") == 0) {
-        return insert(tx, "insert into nowhere values ($1)", delivery) ? INBOX_APPLY_OK
-                                                                       : INBOX_APPLY_OK;
+        return insert(tx, "insert into nowhere values ($1) on conflict do nonsense", delivery)
+                   ? INBOX_APPLY_OK
+                   : INBOX_APPLY_OK;
     }
     if (strcmp(body, "bad at commit") == 0) {
         (void)insert(tx, "insert into child values ($1)", delivery);

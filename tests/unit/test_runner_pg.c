@@ -20,7 +20,8 @@ Test(runner_pg, whose_fault_an_sqlstate_is)
         {"25P02", RUNNER_FAULT_MESSAGE},    /* transaction has failed */
         {"23505", RUNNER_FAULT_MESSAGE},    /* unique violation */
         {"22P02", RUNNER_FAULT_MESSAGE},    /* not a number */
-        {"42P01", RUNNER_FAULT_MESSAGE},    /* no such table */
+        {"42P01", RUNNER_FAULT_OUTAGE},     /* no such table: not migrated yet */
+        {"42501", RUNNER_FAULT_OUTAGE},     /* a right was revoked */
         {"", RUNNER_FAULT_MESSAGE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -23,7 +23,8 @@
  *                                if the queue has none. Later messages of its key then go on without it; whether and when
  *                                the dead one may still be applied is for an operator to decide.
  *   INBOX_APPLY_REJECT           the message is rejected in this way at once
- *   the database is away         everything waits and tries again, for ever; costs no message an attempt
+ *   the database is away, or a table or a right of everybody's is missing (42P01, 42501)
+ *                                everything waits and tries again, for ever; costs no message an attempt
  *   the broker is away           reconnects for ever; what was in hand is delivered again
  *   commit, and no answer        the messages run again, and the inbox tells those that were committed
  *   a message without an id      is rejected: nobody could recognise its duplicate
