@@ -28,18 +28,23 @@ drop_stale_output(struct worker *worker, uint64_t now_us)
     }
 }
 
-static void
+/* True if a lane that was congested has room again: no descriptor will tell. */
+static bool
 flush_lanes(struct worker *worker)
 {
     const uint64_t now_us = clock_monotonic_us();
+    bool eased = false;
     drop_stale_output(worker, now_us);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        if (session_queued_bytes(worker->lanes[i]) > 0) {
+        const size_t before = session_queued_bytes(worker->lanes[i]);
+        if (before > 0) {
             session_flush(worker->lanes[i], now_us);
         }
-        worker->lane_unsent[i] =
-            worker->lane_unsent[i] && session_queued_bytes(worker->lanes[i]) > 0;
+        const size_t after = session_queued_bytes(worker->lanes[i]);
+        worker->lane_unsent[i] = worker->lane_unsent[i] && after > 0;
+        eased |= before > CONGESTED_BYTES && after <= CONGESTED_BYTES;
     }
+    return eased;
 }
 
 static uint64_t
@@ -105,9 +110,9 @@ work(struct worker *worker)
         for (uint32_t i = 0; i < worker->lane_count; i++) {
             worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);
         }
-        const bool idle = worker_act(worker, now_us);
-        flush_lanes(worker);
-        wait_for_something(worker, polls, idle);
+        const bool done = worker_act(worker, now_us);
+        const bool eased = flush_lanes(worker);
+        wait_for_something(worker, polls, done && !eased);
     }
 }
 
