@@ -47,6 +47,10 @@ lane_returned(struct worker *worker, uint32_t lane, const struct rabbit_event *e
 {
     int64_t id;
     if (!publisher_returned_id(&event->message, &id)) {
+        /* Its confirm is still to come, and must not count. */
+        session_abort(worker->lanes[lane]);
+        worker_lane_lost(worker, lane, LOG_WARNING, "the broker returned a message without its id",
+                         now_us);
         return;
     }
     char exchange[256];
