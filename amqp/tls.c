@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,10 +57,22 @@ bio_control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
+/* OpenSSL has 127 numbers for kinds of BIO in a process, and takes none back: one is for all
+ * connections that are ever made. */
+static int bio_type;
+
+static void
+take_bio_type(void)
+{
+    bio_type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+}
+
 static BIO_METHOD *
 make_bio_method(void)
 {
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "rabbit socket");
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, take_bio_type); /* fails only for a `once` that is none */
+    BIO_METHOD *method = BIO_meth_new(bio_type, "rabbit socket");
     if (method != NULL) {
         BIO_meth_set_write(method, bio_write);
         BIO_meth_set_read(method, bio_read);

@@ -11,7 +11,8 @@
 /* "No deadline": later than any time that comes. */
 #define CLOCK_NEVER_US UINT64_MAX
 
-/* Microseconds since an arbitrary start; never goes back. */
+/* Microseconds since an arbitrary start; never goes back, and does not stand still while the machine
+ * is suspended. */
 uint64_t clock_monotonic_us(void);
 
 /* Microseconds since 1970-01-01 00:00 UTC. */

@@ -79,7 +79,8 @@ bool pipeline_confirmed(struct pipeline *pipeline, uint32_t lane, uint64_t tag, 
                         uint64_t now_us);
 bool pipeline_nacked(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool multiple,
                      uint64_t now_us);
-void pipeline_returned(struct pipeline *pipeline, uint32_t lane, int64_t id, const char *reason,
+/* False: nothing with this id is outstanding, and the confirm that follows would be taken for another's: likewise. */
+bool pipeline_returned(struct pipeline *pipeline, uint32_t lane, int64_t id, const char *reason,
                        uint64_t now_us);
 
 /* Stop fetching, let go of what is not sent, wait for the confirms, settle. */

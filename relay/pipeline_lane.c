@@ -261,15 +261,17 @@ pipeline_nacked(struct pipeline *pipeline, uint32_t index, uint64_t tag, bool mu
 
 /* Comes before the confirm of the same message (rabbit_channel.erl: "basic.returns must be sent
  * before confirms"). */
-void
+bool
 pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const char *reason,
                   uint64_t now_us)
 {
     struct window_entry *entry = window_find_unreturned(&lane_of(pipeline, index)->window, id);
-    if (entry != NULL) {
-        entry->returned = true;
-        if (!entry->abandoned) {
-            pipeline_refuse(pipeline, entry, reason, now_us);
-        }
+    if (entry == NULL) {
+        return false;
     }
+    entry->returned = true;
+    if (!entry->abandoned) {
+        pipeline_refuse(pipeline, entry, reason, now_us);
+    }
+    return true;
 }

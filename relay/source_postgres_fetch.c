@@ -136,6 +136,7 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
     learn(fetch, batch);
     if (must_ask_again(fetch, batch)) {
         batch_free(batch);
+        pg_event_push(self, SOURCE_ALIVE, NULL, 0, NULL); /* a walk over many dead rows is long */
         send_fetch(self, now_us);
         return;
     }

@@ -131,6 +131,9 @@ thread_main(void *argument)
     struct worker *worker = argument;
     log_set_source(worker->config->name);
     work(worker);
+    /* Other sources may take longer; a standby need not wait for them. */
+    worker->source->ops->free(worker->source);
+    worker->source = NULL;
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         worker_lane_close(worker->lanes[i]);
     }

@@ -5,6 +5,7 @@
 #include "relay/worker_private.h"
 
 #define CLOSE_WAIT_US CLOCK_S_US
+#define NOT_SENT "the broker confirmed what was not sent"
 
 void
 worker_lane_log(const struct worker *worker, uint32_t lane, enum log_level level, const char *event,
@@ -27,10 +28,10 @@ worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, con
 }
 
 static void
-lane_distrust(struct worker *worker, uint32_t lane, uint64_t now_us)
+lane_distrust(struct worker *worker, uint32_t lane, const char *why, uint64_t now_us)
 {
     session_abort(worker->lanes[lane]);
-    worker_lane_lost(worker, lane, LOG_WARNING, "the broker confirmed what was not sent", now_us);
+    worker_lane_lost(worker, lane, LOG_WARNING, why, now_us);
 }
 
 static const char *
@@ -48,9 +49,7 @@ lane_returned(struct worker *worker, uint32_t lane, const struct rabbit_event *e
     int64_t id;
     if (!publisher_returned_id(&event->message, &id)) {
         /* Its confirm is still to come, and must not count. */
-        session_abort(worker->lanes[lane]);
-        worker_lane_lost(worker, lane, LOG_WARNING, "the broker returned a message without its id",
-                         now_us);
+        lane_distrust(worker, lane, "the broker returned a message without its id", now_us);
         return;
     }
     char exchange[256];
@@ -60,7 +59,9 @@ lane_returned(struct worker *worker, uint32_t lane, const struct rabbit_event *e
                    "unroutable: exchange \"%s\" has no queue for routing key \"%s\"",
                    text_of(event->message.exchange, exchange, sizeof(exchange)),
                    text_of(event->message.routing_key, routing_key, sizeof(routing_key)));
-    pipeline_returned(worker->pipeline, lane, id, reason, now_us);
+    if (!pipeline_returned(worker->pipeline, lane, id, reason, now_us)) {
+        lane_distrust(worker, lane, "the broker returned what was not sent", now_us);
+    }
 }
 
 static void
@@ -107,12 +108,12 @@ take_lane_event(struct worker *worker, uint32_t lane, const struct rabbit_event 
         break;
     case RABBIT_CONFIRMED:
         if (!pipeline_confirmed(pipeline, lane, event->tag, event->multiple, now_us)) {
-            lane_distrust(worker, lane, now_us);
+            lane_distrust(worker, lane, NOT_SENT, now_us);
         }
         break;
     case RABBIT_NACKED:
         if (!pipeline_nacked(pipeline, lane, event->tag, event->multiple, now_us)) {
-            lane_distrust(worker, lane, now_us);
+            lane_distrust(worker, lane, NOT_SENT, now_us);
         }
         break;
     case RABBIT_RETURNED:

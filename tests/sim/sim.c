@@ -449,7 +449,7 @@ deliver_frame(struct relay *relay, uint32_t lane)
         break;
     case FRAME_RETURN:
         note_refused(relay, link, tag_of_returned(link, frame.id));
-        pipeline_returned(relay->pipeline, lane, frame.id, "unroutable", world.now_us);
+        known = pipeline_returned(relay->pipeline, lane, frame.id, "unroutable", world.now_us);
         break;
     case FRAME_CLOSE:
         cut_link(relay, lane);
@@ -462,7 +462,7 @@ deliver_frame(struct relay *relay, uint32_t lane)
         set_blocked(relay, lane, false);
         break;
     }
-    PROMISE(known, "the core did not know tag %" PRIu64, frame.tag);
+    PROMISE(known, "the core did not know tag %" PRIu64 " or row %ld", frame.tag, (long)frame.id);
 }
 
 static void

@@ -190,6 +190,7 @@ Test(pipeline, refuses_a_confirm_for_what_was_never_sent)
     give(1, 2, true);
     cr_assert_not(pipeline_confirmed(pipeline, 0, 3, false, now_us));
     cr_assert_not(pipeline_confirmed(pipeline, 0, 0, false, now_us));
+    cr_assert_not(pipeline_returned(pipeline, 0, 3, "unroutable", now_us));
     cr_assert(pipeline_confirmed(pipeline, 0, 0, true, now_us), "tag 0 with multiple means all");
     later(options.settle_delay_us);
     cr_assert_eq(settled_count, 2);
@@ -198,7 +199,7 @@ Test(pipeline, refuses_a_confirm_for_what_was_never_sent)
 Test(pipeline, a_returned_message_pauses_its_key_and_is_not_settled)
 {
     give(1, 2, true);
-    pipeline_returned(pipeline, 0, 1, "unroutable", now_us);
+    cr_assert(pipeline_returned(pipeline, 0, 1, "unroutable", now_us));
     cr_assert(pipeline_confirmed(pipeline, 0, 2, true, now_us));
     const struct fetch *fetch = await_fetch(FETCH_NEXT);
     cr_assert_eq(fetch->key_count, 1);
@@ -214,7 +215,7 @@ Test(pipeline, a_returned_message_pauses_its_key_and_is_not_settled)
 Test(pipeline, a_paused_key_goes_on_in_order)
 {
     give(1, 1, true);
-    pipeline_returned(pipeline, 0, 1, "unroutable", now_us);
+    cr_assert(pipeline_returned(pipeline, 0, 1, "unroutable", now_us));
     cr_assert(pipeline_confirmed(pipeline, 0, 1, false, now_us));
     const struct fetch *retry = await_fetch(FETCH_IDS);
     cr_assert_eq(retry->id_count, 1);
@@ -235,7 +236,7 @@ Test(pipeline, a_refused_message_waits_longer_each_time)
     give(1, 1, true);
     unpublishable = "headers: no object";
     uint64_t last_wait_us = 0;
-    pipeline_returned(pipeline, 0, 1, "unroutable", now_us);
+    cr_assert(pipeline_returned(pipeline, 0, 1, "unroutable", now_us));
     for (uint32_t attempt = 2; attempt < 6; attempt++) {
         cr_assert_eq(await_fetch(FETCH_IDS)->ids[0], 1);
         give(1, 1, true);
