@@ -575,3 +575,24 @@ Test(source_postgres, walks_over_ids_without_rows_in_stretches)
     batch_free(batch);
     source_fixture_close(source, &config);
 }
+
+/* An owner that was stopped between two writes of one request: the server waits for the rest of it,
+ * and none of its timeouts runs. */
+Test(source_postgres, an_owner_that_stopped_in_the_middle_of_a_request_is_ended)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), CLOCK_S_US / 2);
+    PGconn *owner = pg_fixture_connect();
+    PGresult *locked =
+        PQexec(owner, "select pg_try_advisory_lock(1869968482, 'outbox'::regclass::oid::int4)");
+    cr_assert_eq(PQgetvalue(locked, 0, 0)[0], 't');
+    PQclear(locked);
+    cr_assert_eq(PQenterPipelineMode(owner), 1);
+    cr_assert_eq(PQsendQueryParams(owner, "select 1", 0, NULL, NULL, NULL, NULL, 0), 1);
+    cr_assert_eq(PQsendFlushRequest(owner), 1); /* and no sync */
+    cr_assert_eq(PQflush(owner), 0);
+    struct source *source = source_fixture_open(&config);
+    (void)source_fixture_expect(source, SOURCE_STANDBY);
+    (void)source_fixture_expect(source, SOURCE_OWNED);
+    source_fixture_close(source, &config);
+    PQfinish(owner);
+}

@@ -1,3 +1,22 @@
 -- Ownership of the outbox $1 (its oid), for as long as this session lives. 1869968482 is 'outb' in ASCII: the class of
 -- locks that are the relay's.
-select pg_try_advisory_lock(1869968482, $1::oid::int4)
+-- The server ends the session of a silent owner by idle_session_timeout, but not while it waits for the rest of a request
+-- that was cut in the middle: an owner that was stopped between two writes would keep the outbox for ever. So whoever
+-- waits ends a session that has stood so for twice the lease, if it may. (The lease of that owner is over by then.)
+select pg_try_advisory_lock(1869968482, $1::oid::int4) as owned,
+    (
+        select count(pg_terminate_backend(activity.pid))
+        from pg_locks as lock
+        join pg_stat_activity as activity on activity.pid = lock.pid
+        where lock.locktype = 'advisory'
+            and lock.database = (select oid from pg_database where datname = current_database())
+            and lock.classid = 1869968482
+            and lock.objid = $1::oid
+            and lock.objsubid = 2
+            and lock.granted
+            and lock.pid <> pg_backend_pid()
+            and activity.wait_event = 'ClientRead'
+            and activity.state <> 'idle'
+            and activity.state_change < now() - 2 * current_setting('idle_session_timeout')::interval
+            and pg_has_role(activity.usesysid, 'USAGE')
+    ) as ended
