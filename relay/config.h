@@ -14,6 +14,8 @@ enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum source_kind { SOURCE_KIND_POSTGRES };
 enum source_mode { SOURCE_MODE_POLL };
+enum source_ordering { ORDERING_KEY, ORDERING_STRICT };
+enum source_on_dead { ON_DEAD_BLOCK, ON_DEAD_SKIP };
 
 struct broker_config {
     char *name;
@@ -43,7 +45,12 @@ struct source_config {
     uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */
     uint64_t retry_initial_us;
     uint64_t retry_max_us;
-    uint32_t paused_max; /* keys (and unordered messages) that may wait for a retry at a time */
+    enum source_ordering ordering;
+    uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
+    enum source_on_dead on_dead;
+    uint32_t
+        held_max; /* refused messages set aside, at most; those waiting behind them do not count */
+    uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
 };
 
 /* Things that work but should not stay so, such as a password file that everybody may read: one

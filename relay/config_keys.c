@@ -8,6 +8,8 @@ static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const source_kinds[] = {"postgres", NULL};
 static const char *const source_modes[] = {"poll", NULL};
+static const char *const orderings[] = {"key", "strict", NULL};
+static const char *const on_dead_choices[] = {"block", "skip", NULL};
 
 #define GLOBAL_KEY(key, member) CONFIG_GLOBAL, key, .offset = offsetof(struct config, member)
 #define BROKER_KEY(key, member) CONFIG_BROKER, key, .offset = offsetof(struct broker_config, member)
@@ -83,13 +85,32 @@ const struct config_key config_keys[] = {
     {SOURCE_KEY("takeover", takeover_us), DURATION("2s", "10m"), DEFAULT("15s"),
      MEANS("The lease of the ownership: a standby relay takes over when the owner has been silent "
            "for this long.")},
+    {SOURCE_KEY("ordering", ordering), CHOICE(orderings), DEFAULT("key"),
+     MEANS(
+         "`key`: many messages of a key may be unconfirmed at a time, in order on one connection; "
+         "if the broker refuses one of them, those behind it may pass it. `strict`: at most one "
+         "unconfirmed message of a key, so nothing ever passes; a key then goes no faster than one "
+         "message per round trip.")},
     {SOURCE_KEY("retry_initial", retry_initial_us), DURATION("10ms", "1h"), DEFAULT("1s"),
      MEANS("The wait before a refused message is tried again for the first time.")},
     {SOURCE_KEY("retry_max", retry_max_us), DURATION("100ms", "1d"), DEFAULT("5m"),
-     MEANS("The longest wait between two tries of a refused message.")},
-    {SOURCE_KEY("paused_max", paused_max), NUMBER("1", "100000"), DEFAULT("1000"),
-     MEANS("Keys (and messages without one) that may wait for another try at a time. At the limit "
-           "the source stops reading until one of them is through.")},
+     MEANS("The longest wait between two tries of a refused message; waits double up to it, with "
+           "jitter.")},
+    {SOURCE_KEY("max_attempts", max_attempts), NUMBER("0", "1000000"), DEFAULT("100"),
+     MEANS("After so many refusals a message is dead: it is tried again only when an operator says "
+           "so (`outbox-relay held retry`). 0: never dead. Outages of any kind do not count.")},
+    {SOURCE_KEY("on_dead", on_dead), CHOICE(on_dead_choices), DEFAULT("block"),
+     MEANS(
+         "What a dead message does to its key: `block`: the later messages of the key wait for an "
+         "operator; `skip`: they go on without it.")},
+    {SOURCE_KEY("held_max", held_max), NUMBER("1", "100000"), DEFAULT("10000"),
+     MEANS(
+         "Refused messages (retrying or dead) that may be set aside at a time; scheduled ones, and "
+         "those waiting behind a refused one, do not count. At the limit the source pauses, and "
+         "only tries those again.")},
+    {SOURCE_KEY("keep_sent", keep_sent_us), DURATION("0", "30d"), DEFAULT("0"),
+     MEANS("How long to remember when a message went out, for `outbox-relay explain`. Costs the "
+           "database about one more insert and delete a message. 0: not at all.")},
 };
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
 

@@ -20,6 +20,11 @@ struct row {
                          it */
     bool ordered;     /* has a key */
     bool exchange_is_null; /* goes to the source's default exchange */
+    bool
+        withheld; /* headers and payload were not read: together they are larger than a message can be */
+    uint64_t
+        due_in_us; /* deliver_after is to come in so long: then headers and payload were not read;
+                           0: it may go now */
     struct span exchange;
     struct span routing_key;
     struct span key;

@@ -31,10 +31,11 @@ struct batch {
 void batch_free(struct batch *batch);
 
 enum fetch_kind {
-    FETCH_NEXT, /* rows with id > after_id that are due, except `ids` and except those whose key is
-                   in `keys` */
-    FETCH_DUE, /* rows with id <= up_to_id whose deliver_after has come, with the same exceptions */
-    FETCH_IDS, /* the rows with these `ids` that still exist and are due */
+    FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those whose deliver_after is to
+                   come among them */
+    FETCH_DUE,
+    FETCH_IDS,
+    FETCH_HEADS, /* held messages in state retrying whose next attempt is due, except `ids` */
 };
 
 struct fetch {
@@ -50,21 +51,69 @@ struct fetch {
                            in any case */
 };
 
+/* The states of held messages; outbox-sql/postgres/schema_relay.sql says what each means. */
+enum held_state { HELD_SCHEDULED = 1, HELD_RETRYING, HELD_WAITING, HELD_DEAD };
+
+/* One message to be set aside: moved from the outbox, or given another state if it is held already. */
+struct hold {
+    int64_t id;
+    enum held_state state;
+    bool skipped;            /* HELD_DEAD: its key goes on without it */
+    uint32_t attempts;       /* RETRYING, DEAD */
+    uint64_t retry_after_us; /* RETRYING: the next attempt, from now */
+    const char *reason;      /* RETRYING, DEAD: the last error; else NULL */
+};
+
+/* Held messages that go back. */
+struct release {
+    const int64_t *ids; /* these are confirmed: they are deleted */
+    size_t id_count;
+    const int64_t *keys; /* key hashes: their messages in state waiting move back to the outbox, */
+    size_t key_count;    /* those with the lowest ids first, */
+    uint32_t rows_max;   /* at most so many */
+};
+
+/* A held message that keeps its key (or, without one, itself) back. */
+struct head {
+    int64_t id; /* orphans: the first message waiting */
+    int64_t key_hash;
+    bool ordered; /* has a key, and was not skipped */
+    bool dead;
+    bool orphans; /* there are messages waiting behind none that is held */
+    uint32_t attempts;
+    uint64_t retry_in_us; /* not dead, no orphans */
+};
+
+/* What the relay tells of itself, for those who look at the database (table outbox_relay). */
+struct source_status {
+    uint64_t in_flight;
+    uint64_t in_flight_for_us; /* the oldest of them; 0 if none */
+    int64_t read_up_to;        /* INT64_MIN: nothing yet */
+    int64_t published_up_to;   /* likewise */
+    uint64_t confirmed;
+    double rate;
+    const char *paused_reason; /* NULL: it works */
+    uint64_t paused_for_us;
+};
+
 enum source_event_type {
-    /* This relay owns the outbox now: fetch, settle and watermark may be called. What was learned
-     * under an earlier ownership does not hold any more. After a crash or a failover a server may
-     * give out ids again: final_id starts anew, and a row that was read before must be read again
-     * (FETCH_IDS) and its message_id compared before it is settled. */
+    /* This relay owns the outbox now: all may be asked. What was learned under an earlier ownership
+     * does not hold any more: after a crash or a failover a server may give out ids again, and
+     * final_id starts anew. */
     SOURCE_OWNED,
     /* Another relay owns it; tried again from time to time. Told once per connection. */
     SOURCE_STANDBY,
     /* Connection and ownership are gone, or one more attempt to connect has failed (error says
      * why). What was asked gets no answer. */
     SOURCE_LOST,
-    SOURCE_ROWS,    /* answer to fetch: batch */
-    SOURCE_SETTLED, /* answer to settle */
-    SOURCE_FINAL,   /* answer to watermark: final_id */
-    SOURCE_ALIVE,   /* the lease was renewed by a ping */
+    SOURCE_ROWS,     /* answer to fetch: batch */
+    SOURCE_SETTLED,  /* answer to settle */
+    SOURCE_FINAL,    /* answer to watermark: final_id */
+    SOURCE_HELD,     /* answer to hold: ids of those that are in neither table any more */
+    SOURCE_RELEASED, /* answer to release: count, first_id, last_id of what moved back */
+    SOURCE_HEADS,    /* answer to heads: all of them */
+    SOURCE_WOKEN,    /* answer to wake: count, next_in_us, acts */
+    SOURCE_ALIVE,    /* the lease was renewed by a ping */
 };
 
 struct source_event {
@@ -73,6 +122,13 @@ struct source_event {
     struct batch *batch;     /* SOURCE_ROWS: the receiver's now, freed by batch_free */
     int64_t final_id;        /* SOURCE_FINAL: every row with an id up to this one that will ever be
                                 committed is visible */
+    int64_t *ids;            /* SOURCE_HELD: from malloc, the receiver's; NULL if count is 0 */
+    struct head *heads;      /* SOURCE_HEADS: likewise */
+    size_t count; /* HELD, HEADS: of the array; RELEASED, WOKEN: rows that moved to the outbox */
+    int64_t first_id;    /* RELEASED: the lowest and the highest id of what moved; */
+    int64_t last_id;     /* nothing of the keys up to last_id is left waiting */
+    uint64_t next_in_us; /* WOKEN: when the next scheduled message is due; CLOCK_NEVER_US: none */
+    bool acts;           /* WOKEN: operators did something; ask for the heads */
     /* SOURCE_LOST. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
      * password, missing privilege); retried all the same, but seldom. */
     struct error error;
@@ -100,6 +156,14 @@ struct source_ops {
     void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
     void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
     void (*watermark)(struct source *source, uint64_t now_us);
+    void (*hold)(struct source *source, const struct hold *holds, size_t count, uint64_t now_us);
+    void (*release)(struct source *source, const struct release *release, uint64_t now_us);
+    void (*heads)(struct source *source, uint64_t now_us);
+    /* Scheduled messages whose time has come move to the outbox, at most rows_max, in the order of
+     * their times, under new ids: from then on they stand in the order of their key. */
+    void (*wake)(struct source *source, uint32_t rows_max, uint64_t now_us);
+    /* No event answers; asked again while one is outstanding, it does nothing. */
+    void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
 };
 
 struct source {

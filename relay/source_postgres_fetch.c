@@ -15,6 +15,8 @@ statement_of(const struct pg_fetch *fetch)
         return PG_FETCH_DUE;
     case FETCH_IDS:
         return PG_FETCH_IDS;
+    case FETCH_HEADS:
+        break;
     }
     assert(false);
     return PG_FETCH_NEXT;

@@ -160,7 +160,7 @@ options_of(const struct source_config *config)
     options.reconnect_max_us = broker->reconnect_max_us;
     options.retry_initial_us = config->retry_initial_us;
     options.retry_max_us = config->retry_max_us;
-    options.paused_max = config->paused_max;
+    options.paused_max = config->held_max;
     options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
     return options;
 }

@@ -48,6 +48,10 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     case SOURCE_FINAL:
         pipeline_final(worker->pipeline, event->final_id, now_us);
         break;
+    case SOURCE_HELD:
+    case SOURCE_RELEASED:
+    case SOURCE_HEADS:
+    case SOURCE_WOKEN:
     case SOURCE_ALIVE:
         break;
     }

@@ -135,7 +135,7 @@ Test(config, everything_given)
         "  password_file = \"db.password\" broker = \"main\" exchange = \"orders\"\n"
         "  publishers = 4 batch_rows = 1 batch_bytes = 64KiB window_messages = 2\n"
         "  window_bytes = 1GiB poll_interval_max = 250ms sweep_interval = 5m takeover = 2s\n"
-        "  retry_initial = 1s retry_max = 1d paused_max = 7\n"
+        "  retry_initial = 1s retry_max = 1d held_max = 7\n"
         "}\n");
     cr_assert_eq(config->log_format, LOG_FORMAT_JSON);
     cr_assert_eq(config->log_level, LOG_DEBUG);
@@ -155,7 +155,7 @@ Test(config, everything_given)
     cr_assert_eq(source->poll_interval_max_us, 250000);
     cr_assert_eq(source->sweep_interval_us, 300000000);
     cr_assert_eq(source->retry_max_us, 86400000000);
-    cr_assert_eq(source->paused_max, 7);
+    cr_assert_eq(source->held_max, 7);
     config_free(config);
 }
 
@@ -346,13 +346,13 @@ Test(config, environment)
     struct config *const config = load_good(
         BROKER "source \"a\" { kind = postgres broker = main\n"
                "  dsn = \"dbname='${DB}' user=${NOBODY:-relay}\" batch_rows = ${ROWS}\n"
-               "  exchange = 'a${DB}' paused_max = ${EMPTY:-7} publishers = \"${EMPTY}2\" }\n"
+               "  exchange = 'a${DB}' held_max = ${EMPTY:-7} publishers = \"${EMPTY}2\" }\n"
                "source \"b\" { kind = postgres broker = main dsn = \"dbname=b\"\n"
                "  exchange = \"\\${DB} ${EMPTY}\" }\n");
     cr_assert_str_eq(config->sources[0].dsn, "dbname='shop\" } {' user=relay");
     cr_assert_eq(config->sources[0].batch_rows, 42);
     cr_assert_str_eq(config->sources[0].exchange, "a${DB}", "single quotes keep it as it is");
-    cr_assert_eq(config->sources[0].paused_max, 7);
+    cr_assert_eq(config->sources[0].held_max, 7);
     cr_assert_eq(config->sources[0].publishers, 2);
     cr_assert_str_eq(config->sources[1].exchange, "${DB} ");
     config_free(config);
