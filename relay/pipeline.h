@@ -3,17 +3,23 @@
  * no log, no thread: the worker around it does what it says, and the simulation runs this same code
  * against a world it can break at will.
  *
- *   events in   source owned / lost, rows, settled, final id, lease; lane connected, ready, lost,
- * channel closed; confirmed, nacked, returned; blocked; drain actions out connect a lane, open its
- * channel, drop it; fetch, settle, ask for the watermark; publish; release a row
+ *   events in    source owned / lost, rows, settled, final id, lease, held, released, heads, woken;
+ *                lane connected, ready, lost, channel closed; confirmed, nacked, returned; blocked;
+ *                drain
+ *   actions out  connect a lane, open its channel, drop it; fetch, settle, hold, release, ask for
+ *                the heads, wake, ask for the watermark; publish; drop a row
  *
  * What it guarantees:
  * - An id is given to settle only after the broker confirmed that message and did not return it.
  * - Messages of a key are published in the order of their ids, on one lane, and none of them while
- * an earlier one of the key is known to be refused.
- * - An outage (lane lost, blocked, no confirms, database gone) costs no message an attempt.
+ *   an earlier one of the key is known to be refused. With `strict` at most one of a key is
+ *   unconfirmed at any time.
+ * - A message that is refused for what it is moves aside (outbox_held) and is tried again with
+ *   growing pauses; its key's later messages wait behind it, in order; other keys go on.
+ * - An outage (lane lost, blocked, no confirms, database gone, a full queue, a route that refuses
+ *   everything) costs no message an attempt.
  * - Memory is bounded: what cannot be sent now is left in the table and read again. The table is
- * the truth; the core keeps ids of what is in flight, never a message. */
+ *   the truth; the core keeps ids of what is in flight, never a message. */
 #ifndef RELAY_PIPELINE_H
 #define RELAY_PIPELINE_H
 
@@ -23,10 +29,13 @@
 
 #include "relay/source.h"
 
-#define PIPELINE_LANES_MAX 4
+/* Lanes 0 to lane_count - 1 carry the stream. Lane lane_count is the probe lane: held messages are tried
+ * again there, so that one that closes its channel closes nobody else's. It is connected only when
+ * there is something to try. */
+#define PIPELINE_LANES_MAX 5
 
 struct pipeline_options {
-    uint32_t lane_count;      /* 1 to PIPELINE_LANES_MAX */
+    uint32_t lane_count;      /* 1 to PIPELINE_LANES_MAX - 1; the probe lane comes on top */
     uint32_t window_messages; /* per lane: the most that may be unconfirmed */
     uint64_t window_bytes;    /* per lane; one message of any size is allowed */
     uint32_t batch_rows;
@@ -34,7 +43,10 @@ struct pipeline_options {
     uint64_t poll_interval_max_us;
     uint64_t watermark_interval_us;
     uint64_t sweep_interval_us;
-    uint64_t due_interval_us; /* how late a scheduled message may be noticed */
+    uint64_t wake_interval_us; /* between two looks for scheduled messages that are due, at least */
+    uint64_t look_interval_us; /* what operators did to held messages is noticed within this */
+    uint64_t hold_delay_us;    /* how long a refused message may wait for company before it moves
+                                  aside: long enough to see whether the route refuses everything */
     uint64_t
         settle_delay_us; /* how long a confirmed row may wait for company before it is settled */
     uint64_t confirm_timeout_us;
@@ -43,8 +55,11 @@ struct pipeline_options {
     uint64_t retry_initial_us; /* a refused message is tried again after this, then after twice as
                                   long, … */
     uint64_t retry_max_us;
-    uint32_t paused_max; /* more paused keys than this stop the pipeline until some go out */
-    uint64_t seed;       /* for jitter */
+    uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
+    bool skip_dead;        /* a dead message lets its key go on */
+    uint32_t held_max;     /* more refused messages than this stop the stream until some go out */
+    bool strict;           /* at most one unconfirmed message of a key */
+    uint64_t seed;         /* for jitter */
 };
 
 /* A value for every field that serves most; the worker overwrites what the configuration names. */
@@ -55,8 +70,8 @@ struct pipeline;
 struct pipeline *pipeline_new(const struct pipeline_options *options, uint64_t now_us);
 void pipeline_free(struct pipeline *pipeline); /* rows not yet released are the caller's */
 
-/* The source. Rows given in are the core's until an action releases each (PIPELINE_PUBLISH,
- * PIPELINE_RELEASE). */
+/* The source. Rows given in are the core's until an action gives each back (PIPELINE_PUBLISH,
+ * PIPELINE_DROP). Of a row's exchange the name counts: the source's default is filled in. */
 void pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_lease(struct pipeline *pipeline, uint64_t until_us);
@@ -64,6 +79,19 @@ void pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t cou
                    uint64_t now_us);
 void pipeline_settled(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t now_us);
+/* `missing` were to be held and are in neither table any more. */
+void pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count,
+                   uint64_t now_us);
+/* So many messages moved back to the outbox, with ids from first_id to last_id. */
+void pipeline_released(struct pipeline *pipeline, size_t count, int64_t first_id, int64_t last_id,
+                       uint64_t now_us);
+/* All heads there are, ascending by key_hash, id. */
+void pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count,
+                    uint64_t now_us);
+/* So many scheduled messages moved to the outbox; the next is due in next_in_us (CLOCK_NEVER_US:
+ * none is known); acts: operators did something to held messages. */
+void pipeline_woken(struct pipeline *pipeline, size_t count, uint64_t next_in_us, bool acts,
+                    uint64_t now_us);
 
 /* The lanes. `reason` is kept by copy. */
 void pipeline_lane_connected(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
@@ -71,8 +99,11 @@ void pipeline_lane_ready(struct pipeline *pipeline, uint32_t lane, uint64_t now_
 void pipeline_lane_lost(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_congested(struct pipeline *pipeline, uint32_t lane, bool congested);
 void pipeline_lane_blocked(struct pipeline *pipeline, uint32_t lane, bool blocked, uint64_t now_us);
+/* exchange: the one that the broker's words name (pipeline_exchange_hash), 0 if they name none: then
+ * the culprit has to be searched for. */
 void pipeline_channel_closed(struct pipeline *pipeline, uint32_t lane, const char *reason,
-                             uint64_t now_us);
+                             uint32_t exchange, uint64_t now_us);
+uint32_t pipeline_exchange_hash(struct span exchange); /* never 0 */
 
 /* False: a tag that is not outstanding; the lane cannot be trusted any more and must be dropped. */
 bool pipeline_confirmed(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool multiple,
@@ -95,21 +126,28 @@ enum pipeline_action_type {
     PIPELINE_FETCH,      /* fetch; answer: rows or source_lost */
     PIPELINE_SETTLE,     /* ids, count; answer: settled or source_lost */
     PIPELINE_WATERMARK,  /* answer: final or source_lost */
+    PIPELINE_HOLD,       /* holds, count; answer: held or source_lost */
+    PIPELINE_RELEASE,    /* release; answer: released or source_lost */
+    PIPELINE_HEADS,      /* answer: heads or source_lost */
+    PIPELINE_WAKE,       /* count: rows at most; answer: woken or source_lost */
     PIPELINE_PUBLISH, /* row, lane; answer at once, before the next call: published or unpublishable
                        */
-    PIPELINE_RELEASE, /* row: it is not needed (any more); it will be fetched again if it still
+    PIPELINE_DROP,    /* row: it is not needed (any more); it will be fetched again if it still
                          exists */
     PIPELINE_REPORT,  /* report: worth a log line; nothing to do */
     PIPELINE_DRAINED, /* after pipeline_drain: all is settled. The last action. */
 };
 
 enum pipeline_report_type {
-    REPORT_REFUSED, /* id, attempts, retry_at_us, reason: its key (or it, having none) is paused */
-    REPORT_SENT,    /* id, attempts: a paused message went out */
-    REPORT_GONE,    /* id: a paused message is no longer in the table; its key goes on */
-    REPORT_SWEPT,   /* count: the sweep found rows that the regular look had missed */
-    REPORT_FULL,    /* count: paused_max is reached; nothing but retries goes out */
-    REPORT_TIMEOUT, /* lane, count in flight: no confirm for confirm_timeout */
+    REPORT_REFUSED,  /* id, attempts, retry_at_us, reason: it (and its key) is held */
+    REPORT_DEAD,     /* id, attempts, reason: not tried again; its key waits, or is skipped over */
+    REPORT_SENT,     /* id, attempts: a held message went out */
+    REPORT_GONE,     /* id: a held message is no longer in the table; its key goes on */
+    REPORT_SWEPT,    /* count: the sweep found rows that the regular look had missed */
+    REPORT_FULL,     /* count: held_max is reached; nothing but retries goes out */
+    REPORT_TIMEOUT,  /* lane, count in flight: no confirm for confirm_timeout */
+    REPORT_DEGRADED, /* reason: the route refuses nearly everything; nothing is held for it */
+    REPORT_HEALED,   /* the route takes messages again */
 };
 
 struct pipeline_report {
@@ -126,7 +164,9 @@ struct pipeline_action {
     enum pipeline_action_type type;
     uint32_t lane;
     const struct row *row;
-    struct fetch fetch; /* its arrays are good until the next call */
+    struct fetch fetch;       /* its arrays are good until the next call, */
+    struct release release;   /* as here */
+    const struct hold *holds; /* good until the answer; likewise their reasons */
     const int64_t *ids;
     size_t count;
     struct pipeline_report report;
@@ -149,7 +189,7 @@ struct pipeline_counts {
     uint64_t queued;    /* rows in memory, not yet published */
     uint64_t in_flight; /* published, not yet confirmed */
     uint64_t unsettled; /* confirmed, not yet deleted */
-    uint64_t paused;
+    uint64_t held;      /* heads: keys, and messages without one, that are held back */
     uint64_t published; /* since the start, with repetitions */
     uint64_t confirmed;
     uint64_t refused;
@@ -157,5 +197,9 @@ struct pipeline_counts {
     uint64_t swept;
 };
 void pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_counts);
+
+/* What the core knows of it; `rate` is the worker's. The reason lives until the next event. */
+void pipeline_status(const struct pipeline *pipeline, uint64_t now_us,
+                     struct source_status *ret_status);
 
 #endif
