@@ -1,24 +1,42 @@
-/* relay/pipeline_internal.h - the core's state, shared by its three files: pipeline.c (life,
- * source, refusals), pipeline_lane.c (what lanes report) and pipeline_next.c (what to do next). */
+/* relay/pipeline_internal.h - the core's state, shared by its files: pipeline.c (life, source, rows), pipeline_held.c
+ * (what is set aside, and how it comes back), pipeline_route.c (when the route refuses everything), pipeline_lane.c (what
+ * lanes report) and pipeline_next.c (what to do next). */
 #ifndef RELAY_PIPELINE_INTERNAL_H
 #define RELAY_PIPELINE_INTERNAL_H
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "relay/busy.h"
 #include "relay/cursor.h"
-#include "relay/paused.h"
+#include "relay/held.h"
+#include "relay/holds.h"
+#include "relay/outcomes.h"
 #include "relay/pipeline.h"
+#include "relay/suspects.h"
 #include "relay/window.h"
 
 /* Every limit of the core has a name here. */
 #define WINDOW_LIMIT_START \
     256 /* a lane starts with this many unconfirmed, and doubles while that is what holds it back \
          */
-#define RETRY_IDS_MAX 64    /* paused messages fetched at once */
-#define REPORTS_MAX 64      /* more than these between two turns are counted, not kept */
-#define SETTLE_IDS_MAX 2000 /* ids in one settle */
+#define PROBE_LIMIT_START 16 /* the same of the probe lane, */
+#define PROBE_WINDOW 256     /* which never has more */
+#define RETRY_IDS_MAX 64     /* held messages fetched at once, and keys released at once */
+#define REPORTS_MAX 64       /* more than these between two turns are counted, not kept */
+#define SETTLE_IDS_MAX 2000  /* ids in one settle */
+#define HOLDS_MAX 2000       /* messages in one hold */
 #define POLL_INTERVAL_MIN_US UINT64_C(1000)
 #define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
+#define SAMPLE_START \
+    16 /* messages published to see whether a degraded route has healed; then twice as many, … */
+#define HEADS_MISSED_US \
+    (200 * CLOCK_MS_US) /* a head that the table did not call due is looked for again after this */
+#define ROUTE_TRY_MAX_US \
+    (10 * CLOCK_S_US) /* a degraded route is tried again after this at the latest */
+#define PROBE_POSTPONED_US \
+    (50 * CLOCK_MS_US) /* a head behind an earlier message of its key that is still on its way */
+#define PROBE_LANE_IDLE_US \
+    (60 * CLOCK_S_US) /* the probe lane is let go when nothing was held for so long */
 
 enum lane_state {
     LANE_DOWN, /* no connection; connect at retry_at_us */
@@ -31,12 +49,16 @@ enum lane_state {
 struct lane {
     enum lane_state state;
     struct window window;
+    uint32_t limit_start;
+    uint32_t limit_max;
     uint32_t limit;  /* how many may be unconfirmed now: halved when a channel closes, doubled as it
                         proves good */
     uint32_t proved; /* confirmed since the limit changed */
     bool limited;    /* the limit was reached since it changed */
     bool blocked;    /* connection.blocked */
     bool congested;  /* the socket does not keep up */
+    bool
+        passed_over; /* in this pass over the queue a row for it had to stay: those behind it stay too */
     uint64_t ready_since_us;
     uint64_t progress_us; /* the last confirm, or when the window became non-empty */
     uint64_t retry_at_us;
@@ -44,20 +66,48 @@ struct lane {
 };
 
 struct queued {
-    const struct row *row;
+    const struct row *row; /* NULL: published from the middle of the queue */
     bool probe;
-    bool dropped; /* to be released, not published */
+    bool dropped; /* to be given back, not published */
 };
 
 enum fetch_state { FETCH_IDLE, FETCH_OUT, FETCH_OUT_STALE };
+
+/* An answer to a release has to wait until the fetch that was out with it has come: pipeline_held.c. */
+enum release_state { RELEASE_IDLE, RELEASE_OUT, RELEASE_ANSWERED };
+
+enum route_state {
+    ROUTE_GOOD,
+    ROUTE_RESTING, /* degraded: nothing goes out until try_at_us */
+    ROUTE_TRYING,  /* degraded: a sample of messages is on its way */
+};
+
+struct route {
+    enum route_state state;
+    struct outcomes outcomes;
+    struct backoff backoff;
+    uint64_t try_at_us;
+    uint64_t cause;
+    uint32_t sample_rows;
+    bool sample_empty; /* nothing in the outbox: held messages are tried */
+    bool sample_heads; /* and were asked for */
+    uint32_t sample_taken;
+    uint32_t sample_same;
+    uint32_t sample_other;
+    char reason[240];
+};
 
 struct pipeline {
     struct pipeline_options options;
     struct random random;
     struct lane lanes[PIPELINE_LANES_MAX];
     struct cursor cursor;
-    struct paused paused;
+    struct held held;
+    struct busy busy;
+    struct suspects suspects;
+    struct route route;
     int64_t highest_admitted; /* no row in memory has a higher id */
+    int64_t highest_published;
 
     bool owned;
     bool draining;
@@ -70,17 +120,18 @@ struct pipeline {
     uint32_t queue_capacity;
     uint32_t queue_head;
     uint32_t queue_count;
-    uint32_t queue_dropped;
-    uint32_t queue_probes;
+    uint32_t queue_live;   /* neither dropped nor published */
+    uint32_t queue_probes; /* live */
+    uint32_t queue_at;     /* the pass over the queue has come so far */
     uint64_t queue_bytes;
 
     enum fetch_state fetch_state;
     enum fetch_kind fetch_kind;
+    uint64_t fetch_sent_us;
     uint64_t poll_at_us;
     uint64_t poll_interval_us;
     uint64_t sweep_at_us; /* CLOCK_NEVER_US: one is under way */
     uint64_t sweep_begun_us;
-    uint64_t due_at_us;
 
     bool watermark_out;
     uint64_t watermark_at_us;
@@ -92,9 +143,34 @@ struct pipeline {
     int64_t *settle_out;
     size_t settle_out_count;
 
+    /* What is set aside. */
+    struct holds hold_ready;
+    struct holds hold_out;
+    uint64_t hold_since_us;   /* when the first of hold_ready came */
+    int64_t *confirmed_heads; /* to be deleted from the held table */
+    size_t confirmed_heads_count;
+    size_t confirmed_heads_capacity;
+    enum release_state release_state;
+    int64_t *release_ids;
+    size_t release_ids_capacity;
+    int64_t release_keys[RETRY_IDS_MAX];
+    struct held_subject release_subjects[RETRY_IDS_MAX];
+    size_t release_subjects_count;
+    uint32_t release_rows_max;
+    size_t released_count; /* RELEASE_ANSWERED */
+    int64_t released_first;
+    int64_t released_last;
+    bool heads_known; /* since the ownership began */
+    bool heads_wanted;
+    bool heads_out;
+    uint64_t heads_sent_change;
+    uint64_t heads_load;
+    bool wake_out;
+    uint64_t wake_last_us;
+    uint64_t wake_due_us;     /* CLOCK_NEVER_US: nothing is scheduled */
+    uint64_t probe_wanted_us; /* when something was held last */
+
     int64_t *exclude_ids;
-    int64_t *exclude_keys;
-    size_t exclude_keys_capacity;
     size_t exclude_ids_capacity;
 
     /* The PIPELINE_PUBLISH that waits for its answer. */
@@ -111,21 +187,50 @@ struct pipeline {
 };
 
 /* pipeline.c */
-void pipeline_refuse(struct pipeline *pipeline, const struct window_entry *entry,
-                     const char *reason, uint64_t now_us);
-void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
-                           uint64_t now_us);
-void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
-                     uint64_t now_us);
+void pipeline_forget(struct pipeline *pipeline, int64_t id);
+void pipeline_drop(struct pipeline *pipeline, struct queued *queued);
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
-void pipeline_let_go(struct pipeline *pipeline, const struct paused_entry *entry);
+void pipeline_look_at_once(struct pipeline *pipeline);
 void pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report);
 struct queued *pipeline_queue_at(const struct pipeline *pipeline, uint32_t index);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
+bool pipeline_is_full(const struct pipeline *pipeline);
+void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);
+
+/* pipeline_held.c */
+struct refusal {
+    enum refusal_kind kind;
+    const char *reason;
+    uint64_t retry_at_us; /* 0: by the number of tries */
+    bool unsent;          /* it was not given to the broker: costs no attempt */
+};
+void pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
+                     const struct refusal *refusal, uint64_t now_us);
+bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
+                        uint64_t now_us) MUST_CHECK;
+void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
+void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
+void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                           uint64_t now_us);
+bool pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row,
+                             uint64_t now_us) MUST_CHECK;
+void pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us);
+void pipeline_apply_release(struct pipeline *pipeline);
+
+/* pipeline_route.c */
+bool route_is_bad(const struct pipeline *pipeline);
+void route_refused(struct pipeline *pipeline, const struct window_entry *refused,
+                   const struct refusal *refusal, uint64_t now_us);
+void route_taken(struct pipeline *pipeline, const struct window_entry *taken);
+bool route_may_try(const struct pipeline *pipeline, uint64_t now_us);
+void route_try(struct pipeline *pipeline);
+void route_rest(struct pipeline *pipeline, uint64_t now_us);
+void route_heal(struct pipeline *pipeline);
+void route_judge(struct pipeline *pipeline, uint64_t now_us);
 
 /* pipeline_lane.c */
+struct lane *lane_for_probes(struct pipeline *pipeline);
 void lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
-uint32_t lane_limit_start(const struct pipeline_options *options);
 bool lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_t bytes);
 
 #endif

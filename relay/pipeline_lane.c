@@ -5,15 +5,15 @@
 static struct lane *
 lane_of(struct pipeline *pipeline, uint32_t index)
 {
-    assert(index < pipeline->options.lane_count);
+    assert(index <= pipeline->options.lane_count);
+    pipeline->queue_at = 0; /* what it reports may let something of the queue go */
     return &pipeline->lanes[index];
 }
 
-uint32_t
-lane_limit_start(const struct pipeline_options *options)
+struct lane *
+lane_for_probes(struct pipeline *pipeline)
 {
-    return options->window_messages < WINDOW_LIMIT_START ? options->window_messages
-                                                         : WINDOW_LIMIT_START;
+    return &pipeline->lanes[pipeline->options.lane_count];
 }
 
 bool
@@ -30,6 +30,18 @@ lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_
     return lane->window.open == 0 || lane->window.bytes + bytes <= options->window_bytes;
 }
 
+static bool
+take(struct pipeline *pipeline, struct lane *lane, uint64_t tag, struct window_entry *ret_entry)
+{
+    if (!window_take(&lane->window, tag, ret_entry)) {
+        return false;
+    }
+    if (ret_entry->ordered) {
+        busy_remove(&pipeline->busy, ret_entry->key_hash);
+    }
+    return true;
+}
+
 /* What the lane has in flight has an unknown fate: all of it is read and sent again, with the same
  * message ids. */
 static void
@@ -39,21 +51,20 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
     struct window_entry entry;
     bool forgot = false;
     for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
-        if (!window_take(window, tag, &entry) || entry.returned || entry.abandoned) {
-            continue; /* a returned message is paused already, an abandoned one is nobody's */
+        if (!take(pipeline, lane, tag, &entry) || entry.returned || entry.abandoned) {
+            continue; /* a returned message is held already, an abandoned one is nobody's */
         }
         if (entry.probe) {
             pipeline_probe_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
         } else {
-            pipeline_forget(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
+            pipeline_forget(pipeline, entry.id);
             forgot = true;
         }
     }
     window_clear(window);
     if (forgot) {
-        /* What is queued comes after what was in flight, so it must not go first. A probe is alone of
-         * its key: nothing waits behind it here, and a large one that closes the channel at each try
-         * must not cost the others their turn. */
+        /* What is queued comes after what was in flight, so it must not go first. (Nothing stands
+         * behind a probe: it is alone of its key.) */
         pipeline_drop_queue(pipeline, now_us);
         pipeline->poll_at_us = now_us;
     }
@@ -68,7 +79,7 @@ lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
         backoff_reset(&lane->backoff); /* it was good for long enough: this is a new trouble */
     }
     lane->state = LANE_DOWN;
-    lane->limit = lane_limit_start(&pipeline->options);
+    lane->limit = lane->limit_start;
     lane->proved = 0;
     lane->limited = false;
     lane->blocked = false;
@@ -119,34 +130,59 @@ pipeline_lane_blocked(struct pipeline *pipeline, uint32_t index, bool blocked, u
     lane->progress_us = now_us; /* while blocked nothing is confirmed, and nothing can be */
 }
 
-/* The broker closes a channel for one message of the window and does not say which. With one in
- * flight it is that one. Otherwise half as many go at a time from here on, so that ten closes
- * single it out of a thousand, in order; the limit doubles again as messages prove good. */
+/* The tag of the message for which the channel was closed, or window.next if it cannot be told. The
+ * broker works through a channel in order, so it is the first to the exchange that it names. */
+static uint64_t
+find_culprit(struct lane *lane, uint32_t exchange)
+{
+    const uint64_t named =
+        exchange == 0 ? lane->window.next : window_find_exchange(&lane->window, exchange);
+    return named == lane->window.next && lane->window.open == 1 ? window_oldest(&lane->window)
+                                                                : named;
+}
+
+static void
+refuse_culprit(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const char *reason,
+               uint64_t now_us)
+{
+    struct window_entry culprit;
+    const bool taken = take(pipeline, lane, tag, &culprit);
+    assert(taken);
+    (void)taken; /* only asserted */
+    if (!culprit.returned && !culprit.abandoned) {
+        pipeline_refuse(pipeline, &culprit,
+                        &(struct refusal){.kind = REFUSED_CLOSED, .reason = reason}, now_us);
+    }
+}
+
+/* The broker closes a channel for one message of the window and does not say for which; but often it names an exchange.
+ * Otherwise half as many go at a time from here on, so that ten closes single it out of a thousand, in order; the limit
+ * doubles again as messages prove good. */
 void
 pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *reason,
-                        uint64_t now_us)
+                        uint32_t exchange, uint64_t now_us)
 {
     struct lane *lane = lane_of(pipeline, index);
     if (lane->state != LANE_READY && lane->state != LANE_OPENING) {
         return;
     }
     const uint32_t open = lane->window.open;
+    const uint64_t culprit = find_culprit(lane, exchange);
     lane->state = LANE_CONNECTED;
     lane->retry_at_us = now_us;
     lane->proved = 0;
     lane->limited = false;
-    lane->limit = open > 1 ? open / 2 : 1;
     if (open == 0) {
-        lane->limit = lane_limit_start(&pipeline->options);
+        lane->limit = lane->limit_start;
         lane->retry_at_us = now_us + backoff_next_us(&lane->backoff, &pipeline->random);
-    } else if (open == 1) {
-        struct window_entry culprit;
-        const bool taken = window_take(&lane->window, window_oldest(&lane->window), &culprit);
-        assert(taken);
-        (void)taken; /* only asserted */
-        if (!culprit.returned && !culprit.abandoned) {
-            pipeline_refuse(pipeline, &culprit, reason, now_us);
+    } else if (culprit < lane->window.next) {
+        if (exchange != 0) {
+            suspects_add(&pipeline->suspects, exchange, &pipeline->route.backoff, &pipeline->random,
+                         now_us);
         }
+        refuse_culprit(pipeline, lane, culprit, reason, now_us);
+    } else {
+        lane->limit = open / 2;
     }
     forget_window(pipeline, lane, now_us);
 }
@@ -162,55 +198,55 @@ settle_later(struct pipeline *pipeline, int64_t id, uint64_t now_us)
 }
 
 static void
-probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe)
-{
-    const struct paused_subject subject =
-        paused_subject(probe->id, probe->key_hash, probe->ordered);
-    struct paused_entry *entry = paused_find(&pipeline->paused, subject);
-    if (entry != NULL && entry->head_id == probe->id) {
-        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_SENT,
-                                                            .id = probe->id,
-                                                            .attempts = entry->attempts + 1});
-        pipeline_let_go(pipeline, entry);
-    }
-}
-
-static void
 confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
 {
     if (entry->returned || entry->abandoned) {
         return; /* returned: confirmed that it reached no queue; it was refused when it came back */
     }
     pipeline->counts.confirmed++;
-    settle_later(pipeline, entry->id, now_us);
+    route_taken(pipeline, entry);
     if (entry->probe) {
-        probe_confirmed(pipeline, entry);
+        pipeline_probe_confirmed(pipeline, entry);
+    } else {
+        settle_later(pipeline, entry->id, now_us);
     }
 }
 
 /* The limit doubles when it was what held the lane back and as many messages have been confirmed
  * since. */
 static void
-prove(struct pipeline *pipeline, struct lane *lane, uint32_t confirmed)
+prove(struct lane *lane, uint32_t confirmed)
 {
     lane->proved += confirmed;
     if (lane->proved < lane->limit) {
         return;
     }
-    if (lane->limited && lane->limit < pipeline->options.window_messages) {
+    if (lane->limited && lane->limit < lane->limit_max) {
         lane->limit *= 2;
-        if (lane->limit > pipeline->options.window_messages) {
-            lane->limit = pipeline->options.window_messages;
+        if (lane->limit > lane->limit_max) {
+            lane->limit = lane->limit_max;
         }
     }
     lane->proved = 0;
     lane->limited = false;
 }
 
+static void
+nack(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
+{
+    static const struct refusal refusal = {
+        .kind = REFUSED_NACKED,
+        .reason = "the broker refused it (basic.nack): a queue is full or failing",
+    };
+    if (!entry->returned && !entry->abandoned) {
+        pipeline_refuse(pipeline, entry, &refusal, now_us);
+    }
+}
+
 /* Applies `confirm` or a refusal to one tag or to all up to it. False if the tag was never given
  * out. */
 static bool
-each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multiple, bool nack,
+each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multiple, bool nacked,
          uint64_t now_us)
 {
     struct window *window = &lane->window;
@@ -223,22 +259,20 @@ each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multip
     struct window_entry entry;
     uint32_t taken = 0;
     for (uint64_t each = first; each <= last; each++) {
-        if (!window_take(window, each, &entry)) {
+        if (!take(pipeline, lane, each, &entry)) {
             continue;
         }
         taken++;
-        if (!nack) {
+        if (nacked) {
+            nack(pipeline, &entry, now_us);
+        } else {
             confirm(pipeline, &entry, now_us);
-        } else if (!entry.returned && !entry.abandoned) {
-            pipeline_refuse(pipeline, &entry,
-                            "the broker refused it (basic.nack): a queue is full or failing",
-                            now_us);
         }
     }
     lane->progress_us = now_us;
-    if (!nack && taken > 0) {
+    if (!nacked && taken > 0) {
         backoff_reset(&lane->backoff);
-        prove(pipeline, lane, taken);
+        prove(lane, taken);
     }
     return true;
 }
@@ -271,7 +305,8 @@ pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const c
     }
     entry->returned = true;
     if (!entry->abandoned) {
-        pipeline_refuse(pipeline, entry, reason, now_us);
+        pipeline_refuse(pipeline, entry,
+                        &(struct refusal){.kind = REFUSED_RETURNED, .reason = reason}, now_us);
     }
     return true;
 }

@@ -33,19 +33,14 @@ void batch_free(struct batch *batch);
 enum fetch_kind {
     FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those whose deliver_after is to
                    come among them */
-    FETCH_DUE,
-    FETCH_IDS,
     FETCH_HEADS, /* held messages in state retrying whose next attempt is due, except `ids` */
 };
 
 struct fetch {
     enum fetch_kind kind;
     int64_t after_id; /* FETCH_NEXT */
-    int64_t up_to_id; /* FETCH_DUE */
     const int64_t *ids;
     size_t id_count;
-    const int64_t *keys; /* key hashes */
-    size_t key_count;
     uint32_t rows_max;
     uint64_t bytes_max; /* of payloads and headers; passed by the last row at most, for one is read
                            in any case */

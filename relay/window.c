@@ -111,3 +111,14 @@ window_find_unreturned(struct window *window, int64_t id)
     }
     return NULL;
 }
+
+uint64_t
+window_find_exchange(struct window *window, uint32_t exchange)
+{
+    uint64_t tag = window_oldest(window);
+    while (tag < window->next &&
+           !(entry_at(window, tag)->pending && entry_at(window, tag)->exchange == exchange)) {
+        tag++;
+    }
+    return tag;
+}

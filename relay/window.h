@@ -10,12 +10,14 @@
 struct window_entry {
     int64_t id;
     int64_t key_hash;
+    uint64_t published_us;
     uint32_t bytes;
-    bool ordered;   /* has a key */
-    bool probe;     /* a paused message, published alone to see whether it goes now */
-    bool returned;  /* basic.return came; its confirm is still to come */
-    bool pending;   /* not yet confirmed */
-    bool abandoned; /* of an earlier ownership: its confirm means nothing any more */
+    uint32_t exchange; /* pipeline_exchange_hash */
+    bool ordered;      /* has a key */
+    bool probe;        /* a held message, published to see whether it goes now */
+    bool returned;     /* basic.return came; its confirm is still to come */
+    bool pending;      /* not yet confirmed */
+    bool abandoned;    /* of an earlier ownership: its confirm means nothing any more */
 };
 
 struct window {
@@ -56,5 +58,8 @@ uint64_t window_oldest(struct window *window);
  * returned may be out again before the confirm of its first try has come.) Takes a step per entry:
  * for rare events. */
 struct window_entry *window_find_unreturned(struct window *window, int64_t id);
+
+/* The tag of the oldest pending entry for this exchange, or window.next. Likewise. */
+uint64_t window_find_exchange(struct window *window, uint32_t exchange);
 
 #endif

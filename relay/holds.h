@@ -1,0 +1,32 @@
+/* relay/holds.h - messages that are to be set aside: a list that is filled, sent as one statement, and answered. What each
+ * was before is kept with it, so that it can be taken back as long as it was not sent. */
+#ifndef RELAY_HOLDS_H
+#define RELAY_HOLDS_H
+
+#include "relay/held.h"
+#include "relay/source.h"
+
+/* Why it is in the list. */
+struct hold_note {
+    struct held_subject subject;
+    bool fresh;               /* it is in the outbox; else held already, with another state */
+    uint32_t attempts_before; /* not fresh */
+};
+
+struct holds {
+    struct hold *items;
+    struct hold_note *notes; /* of each */
+    size_t count;
+    size_t capacity;
+};
+
+void holds_done(struct holds *holds);
+void holds_clear(struct holds *holds);
+
+/* The reason is copied; NULL: none. */
+void holds_add(struct holds *holds, const struct hold *hold, const struct hold_note *note);
+
+/* Moves the first ones, at most so many, to the end of `to`. */
+void holds_move(struct holds *from, struct holds *to, size_t max);
+
+#endif
