@@ -1,19 +1,18 @@
 #include "relay/cli.h"
 
+#include <assert.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "relay/memory.h"
 
 /* Sorted by name. */
-static const struct cli_command *const commands[] = {
-    &cli_check,
-    &cli_config_reference,
-    &cli_init,
-    &cli_run,
-};
-#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+static const struct cli_command *const commands[] = {&cli_check, &cli_config_reference, &cli_init,
+                                                     &cli_run, NULL};
+#define COMMANDS_MAX 8
 
 static enum cli_exit
 print_help(void)
@@ -21,7 +20,7 @@ print_help(void)
     (void)printf("outbox-relay %s: from the outbox table of a database to RabbitMQ\n\n"
                  "usage: outbox-relay COMMAND [OPTION...]\n\n",
                  RELAY_VERSION); /* a reader who went away needs no help */
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    for (size_t i = 0; commands[i] != NULL; i++) {
         if (commands[i]->summary != NULL) {
             (void)printf("  %-8s %s\n", commands[i]->name, commands[i]->summary); /* as above */
         }
@@ -33,52 +32,96 @@ print_help(void)
     return CLI_DONE;
 }
 
+/* parent: NULL or the command whose own command or option is not known. */
 static enum cli_exit
-unknown(const char *what, const char *word, const char *const *names, size_t count)
+unknown(const struct cli_command *parent, const char *what, const char *word,
+        const char *const *names, size_t count)
 {
+    const char *const blank = parent == NULL ? "" : " ";
+    const char *const name = parent == NULL ? "" : parent->name;
     const char *const nearest = text_nearest(word, names, count);
-    (void)fprintf(stderr, "outbox-relay: unknown %s \"%s\"", what,
+    (void)fprintf(stderr, "outbox-relay%s%s: unknown %s \"%s\"", blank, name, what,
                   word); /* nowhere else to say it */
     if (nearest != NULL) {
         (void)fprintf(stderr, "; did you mean \"%s\"?", nearest); /* as above */
     }
-    (void)fputs("\nTry \"outbox-relay --help\".\n", stderr); /* as above */
+    (void)fprintf(stderr, "\nTry \"outbox-relay%s%s --help\".\n", blank, name); /* as above */
     return CLI_USAGE;
 }
 
+/* The last word: what is typed after the parent's name. */
+static const char *
+own_name(const struct cli_command *command)
+{
+    const char *const blank = strrchr(command->name, ' ');
+    return blank == NULL ? command->name : blank + 1;
+}
+
 static enum cli_exit
-unknown_command(const char *word)
+unknown_command(const struct cli_command *parent, const struct cli_command *const *list,
+                const char *word)
 {
     static const char *const options[] = {"--help", "--version"};
-    const char *names[COMMAND_COUNT];
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        names[i] = commands[i]->name;
+    const char *names[COMMANDS_MAX];
+    size_t count = 0;
+    for (; list[count] != NULL; count++) {
+        assert(count < COMMANDS_MAX);
+        names[count] = own_name(list[count]);
     }
-    return word[0] == '-' ? unknown("option", word, options, 2)
-                          : unknown("command", word, names, COMMAND_COUNT);
+    return word[0] == '-' ? unknown(parent, "option", word, options, parent == NULL ? 2 : 1)
+                          : unknown(parent, "command", word, names, count);
+}
+
+static enum cli_exit
+which_command(const struct cli_command *parent)
+{
+    const char *const blank = parent == NULL ? "" : " ";
+    const char *const name = parent == NULL ? "" : parent->name;
+    (void)fprintf(stderr, "outbox-relay%s%s: which command?\nTry \"outbox-relay%s%s --help\".\n",
+                  blank, name, blank, name); /* nowhere else to say it */
+    return CLI_USAGE;
+}
+
+static bool
+is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* argv[0] is the parent's name, or the program's. */
+static enum cli_exit
+dispatch(const struct cli_command *parent, const struct cli_command *const *list, int argc,
+         char **argv)
+{
+    if (argc < 2) {
+        return which_command(parent);
+    }
+    for (size_t i = 0; list[i] != NULL; i++) {
+        const struct cli_command *const command = list[i];
+        if (strcmp(argv[1], own_name(command)) == 0) {
+            return command->commands == NULL
+                       ? command->run(command, argc - 1, argv + 1)
+                       : dispatch(command, command->commands, argc - 1, argv + 1);
+        }
+    }
+    if (parent != NULL && is_help(argv[1])) {
+        (void)fputs(parent->usage, stdout); /* a reader who went away needs no help */
+        return CLI_DONE;
+    }
+    return unknown_command(parent, list, argv[1]);
 }
 
 int
 cli_main(int argc, char **argv)
 {
-    if (argc < 2) {
-        (void)fputs("outbox-relay: which command?\nTry \"outbox-relay --help\".\n",
-                    stderr); /* as above */
-        return CLI_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (argc >= 2 && is_help(argv[1])) {
         return print_help();
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
         (void)puts("outbox-relay " RELAY_VERSION); /* as above */
         return CLI_DONE;
     }
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(argv[1], commands[i]->name) == 0) {
-            return commands[i]->run(commands[i], argc - 1, argv + 1);
-        }
-    }
-    return unknown_command(argv[1]);
+    return dispatch(NULL, commands, argc, argv);
 }
 
 enum cli_exit
@@ -93,6 +136,17 @@ cli_misused(const struct cli_command *command, const char *format, ...)
     return CLI_USAGE;
 }
 
+static size_t
+option_count(const struct cli_command *command)
+{
+    size_t count = 0;
+    while (command->options != NULL && command->options[count].name != NULL) {
+        count++;
+    }
+    assert(count <= CLI_OPTIONS_MAX);
+    return count;
+}
+
 /* letter: what getopt_long left in optopt. */
 static enum cli_exit
 wrong_option(const struct cli_command *command, const char *word, int letter)
@@ -102,64 +156,134 @@ wrong_option(const struct cli_command *command, const char *word, int letter)
     }
     const char *names[CLI_OPTIONS_MAX + 1] = {"--help"};
     char dashed[CLI_OPTIONS_MAX][32];
-    size_t count = 1;
-    for (const struct option *option = command->options; option->name != NULL; option++) {
-        (void)snprintf(dashed[count - 1], sizeof(dashed[0]), "--%s", option->name); /* fits */
-        names[count] = dashed[count - 1];
-        count++;
+    const size_t count = option_count(command);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(dashed[i], sizeof(dashed[0]), "--%s", command->options[i].name); /* fits */
+        names[i + 1] = dashed[i];
     }
-    const char *const nearest = text_nearest(word, names, count);
+    const char *const nearest = text_nearest(word, names, count + 1);
     return cli_misused(command, "unknown option \"%s\"%s%s%s", word,
                        nearest == NULL ? "" : "; did you mean \"", nearest == NULL ? "" : nearest,
                        nearest == NULL ? "" : "\"?");
 }
 
-/* getopt_long's array: the command's and --help. */
+/* The command's options as getopt_long wants them, and --help. */
+struct getopt_table {
+    struct option options[CLI_OPTIONS_MAX + 2];
+    char letters[2 * CLI_OPTIONS_MAX + 3];
+};
+
+/* What getopt_long gives back for the option with this index, if it has no letter. */
+#define FIRST_VALUE 256
+
 static void
-fill_options(const struct cli_command *command, struct option ret_options[CLI_OPTIONS_MAX + 1])
+fill_table(const struct cli_command *command, struct getopt_table *ret_table)
 {
-    size_t count = 0;
-    for (; command->options[count].name != NULL; count++) {
-        ret_options[count] = command->options[count];
+    const size_t count = option_count(command);
+    char *letter = ret_table->letters;
+    *letter++ = ':'; /* a missing value is told from an unknown option */
+    *letter++ = 'h';
+    for (size_t i = 0; i < count; i++) {
+        const struct cli_option *const option = &command->options[i];
+        const bool has_value = option->kind != CLI_FLAG;
+        ret_table->options[i] =
+            (struct option){option->name, has_value ? required_argument : no_argument, NULL,
+                            option->letter != 0 ? option->letter : FIRST_VALUE + (int)i};
+        if (option->letter != 0) {
+            *letter++ = option->letter;
+        }
+        if (option->letter != 0 && has_value) {
+            *letter++ = ':';
+        }
     }
-    ret_options[count] = (struct option){"help", no_argument, NULL, 'h'};
-    ret_options[count + 1] = (struct option){0};
+    *letter = '\0';
+    ret_table->options[count] = (struct option){"help", no_argument, NULL, 'h'};
+    ret_table->options[count + 1] = (struct option){0};
+}
+
+static const struct cli_option *
+find_option(const struct cli_command *command, int value)
+{
+    const struct cli_option *option = command->options;
+    if (value >= FIRST_VALUE) {
+        return option + (value - FIRST_VALUE);
+    }
+    while (option->letter != value) {
+        option++;
+    }
+    return option;
+}
+
+static bool
+set_option(const struct cli_command *command, const struct cli_option *option, const char *text,
+           void *options, enum cli_exit *ret_exit)
+{
+    void *const member = (char *)options + option->member;
+    switch (option->kind) {
+    case CLI_FLAG:
+        *(bool *)member = true;
+        return true;
+    case CLI_TEXT:
+        *(const char **)member = text;
+        return true;
+    case CLI_NUMBER:
+        if (text_parse_number(text, member)) {
+            return true;
+        }
+        *ret_exit =
+            cli_misused(command, "--%s \"%s\": expected a whole number", option->name, text);
+        return false;
+    case CLI_DURATION:
+        if (text_parse_duration(text, member)) {
+            return true;
+        }
+        *ret_exit = cli_misused(command, "--%s \"%s\": expected a duration such as 30s, 5m, 2h, 1d",
+                                option->name, text);
+        return false;
+    }
+    return false;
+}
+
+/* True to go on. */
+static bool
+take_option(const struct cli_command *command, int value, char **argv, void *options,
+            enum cli_exit *ret_exit)
+{
+    switch (value) {
+    case 'h':
+        (void)fputs(command->usage, stdout); /* a reader who went away needs no help */
+        *ret_exit = CLI_DONE;
+        return false;
+    case ':':
+        *ret_exit = cli_misused(command, "%s needs a value", argv[optind - 1]);
+        return false;
+    case '?':
+        *ret_exit = wrong_option(command, argv[optind - 1], optopt);
+        return false;
+    default:
+        return set_option(command, find_option(command, value), optarg, options, ret_exit);
+    }
 }
 
 bool
-cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_options *ret_options,
-          enum cli_exit *ret_exit)
+cli_parse(const struct cli_command *command, int argc, char **argv, void *options,
+          struct cli_words *ret_words, enum cli_exit *ret_exit)
 {
-    struct option options[CLI_OPTIONS_MAX + 1];
-    fill_options(command, options);
-    struct cli_options found = {0};
+    struct getopt_table table;
+    fill_table(command, &table);
     opterr = 0;
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, ":c:h", options, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
-            found.config_path = optarg;
-            break;
-        case 'f':
-            found.flag = true;
-            break;
-        case 'h':
-            (void)fputs(command->usage, stdout); /* a reader who went away needs no help */
-            *ret_exit = CLI_DONE;
-            return false;
-        case ':':
-            *ret_exit = cli_misused(command, "%s needs a value", argv[optind - 1]);
-            return false;
-        default:
-            *ret_exit = wrong_option(command, argv[optind - 1], optopt);
+    for (int value; (value = getopt_long(argc, argv, table.letters, table.options, NULL)) != -1;) {
+        if (!take_option(command, value, argv, options, ret_exit)) {
             return false;
         }
     }
-    if (optind < argc) {
+    if (ret_words != NULL) {
+        *ret_words = (struct cli_words){argv + optind, (size_t)(argc - optind)};
+    } else if (optind < argc) {
         *ret_exit = cli_misused(command, "\"%s\" is one word too many", argv[optind]);
         return false;
     }
-    *ret_options = found;
     return true;
 }
 
@@ -171,14 +295,53 @@ print_problem(void *context, const char *problem)
 }
 
 struct config *
-cli_config(const struct cli_command *command, const struct cli_options *options,
-           enum cli_exit *ret_exit)
+cli_config(const struct cli_command *command, const char *path, enum cli_exit *ret_exit)
 {
-    if (options->config_path == NULL) {
+    if (path == NULL) {
         *ret_exit = cli_misused(command, "which configuration? Name it by -c FILE");
         return NULL;
     }
-    struct config *const config = config_load(options->config_path, print_problem, NULL);
+    struct config *const config = config_load(path, print_problem, NULL);
     *ret_exit = config == NULL ? CLI_CONFIG : CLI_DONE;
     return config;
+}
+
+static enum cli_exit
+unknown_source(const struct cli_command *command, const struct config *config, const char *name)
+{
+    const char **const names = memory_array(config->source_count, sizeof(*names));
+    for (size_t i = 0; i < config->source_count; i++) {
+        names[i] = config->sources[i].name;
+    }
+    const char *const nearest = text_nearest(name, names, config->source_count);
+    memory_free(names);
+    return cli_misused(command, "there is no source \"%s\"%s%s%s", name,
+                       nearest == NULL ? "" : "; did you mean \"", nearest == NULL ? "" : nearest,
+                       nearest == NULL ? "" : "\"?");
+}
+
+bool
+cli_sources(const struct cli_command *command, const struct config *config, const char *name,
+            struct cli_sources *ret_sources, enum cli_exit *ret_exit)
+{
+    if (name == NULL) {
+        *ret_sources = (struct cli_sources){config->sources, config->source_count};
+        return true;
+    }
+    for (size_t i = 0; i < config->source_count; i++) {
+        if (strcmp(config->sources[i].name, name) == 0) {
+            *ret_sources = (struct cli_sources){&config->sources[i], 1};
+            return true;
+        }
+    }
+    *ret_exit = unknown_source(command, config, name);
+    return false;
+}
+
+enum cli_exit
+cli_source_failed(const struct source_config *source, const struct error *error)
+{
+    (void)fprintf(stderr, "source \"%s\": %s\n", source->name,
+                  error->text); /* nowhere else to say it */
+    return CLI_FAILED;
 }

@@ -3,15 +3,24 @@
 #include "relay/check.h"
 #include "relay/cli.h"
 
+struct check_options {
+    const char *config_path;
+};
+
+static const struct cli_option option_table[] = {
+    CLI_OPTION_CONFIG(struct check_options),
+    {0},
+};
+
 static enum cli_exit
 run(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_options options;
+    struct check_options options = {0};
     enum cli_exit exit;
-    if (!cli_parse(command, argc, argv, &options, &exit)) {
+    if (!cli_parse(command, argc, argv, &options, NULL, &exit)) {
         return exit;
     }
-    struct config *const config = cli_config(command, &options, &exit);
+    struct config *const config = cli_config(command, options.config_path, &exit);
     if (config != NULL) {
         exit = check_run(config, stdout) ? CLI_DONE : CLI_FAILED;
     }
@@ -28,6 +37,6 @@ const struct cli_command cli_check = {
         "nothing, and says of every problem what to do about it.\n\n"
         "  -c, --config FILE   the configuration\n\n"
         "exit status: 0 no problem, 1 problems, 64 wrong usage, 78 wrong configuration\n",
-    .options = {CLI_OPTION_CONFIG},
+    .options = option_table,
     .run = run,
 };

@@ -6,9 +6,8 @@
 static enum cli_exit
 run(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_options options;
     enum cli_exit exit;
-    if (!cli_parse(command, argc, argv, &options, &exit)) {
+    if (!cli_parse(command, argc, argv, NULL, NULL, &exit)) {
         return exit;
     }
     config_reference_print(stdout);

@@ -3,6 +3,17 @@
 #include "relay/cli.h"
 #include "relay/init.h"
 
+struct init_options {
+    const char *config_path;
+    bool print;
+};
+
+static const struct cli_option option_table[] = {
+    CLI_OPTION_CONFIG(struct init_options),
+    {"print", 0, CLI_FLAG, offsetof(struct init_options, print)},
+    {0},
+};
+
 static enum cli_exit
 print(void)
 {
@@ -13,15 +24,15 @@ print(void)
 static enum cli_exit
 run(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_options options;
+    struct init_options options = {0};
     enum cli_exit exit;
-    if (!cli_parse(command, argc, argv, &options, &exit)) {
+    if (!cli_parse(command, argc, argv, &options, NULL, &exit)) {
         return exit;
     }
-    if (options.flag) {
+    if (options.print) {
         return print();
     }
-    struct config *const config = cli_config(command, &options, &exit);
+    struct config *const config = cli_config(command, options.config_path, &exit);
     if (config != NULL) {
         exit = init_run(config, stdout) ? CLI_DONE : CLI_FAILED;
     }
@@ -42,6 +53,6 @@ const struct cli_command cli_init = {
         "      --print         only print the SQL, for whoever may run it\n\n"
         "exit status: 0 the tables are there, 1 somewhere they are not, 64 wrong usage, 78 wrong\n"
         "configuration\n",
-    .options = {CLI_OPTION_CONFIG, CLI_OPTION_FLAG("print")},
+    .options = option_table,
     .run = run,
 };

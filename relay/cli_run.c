@@ -4,6 +4,17 @@
 #include "relay/log.h"
 #include "relay/supervisor.h"
 
+struct run_options {
+    const char *config_path;
+    bool check_config;
+};
+
+static const struct cli_option option_table[] = {
+    CLI_OPTION_CONFIG(struct run_options),
+    {"check-config", 0, CLI_FLAG, offsetof(struct run_options, check_config)},
+    {0},
+};
+
 static enum cli_exit
 work(const struct config *config)
 {
@@ -17,16 +28,16 @@ work(const struct config *config)
 static enum cli_exit
 run(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_options options;
+    struct run_options options = {0};
     enum cli_exit exit;
-    if (!cli_parse(command, argc, argv, &options, &exit)) {
+    if (!cli_parse(command, argc, argv, &options, NULL, &exit)) {
         return exit;
     }
-    struct config *const config = cli_config(command, &options, &exit);
+    struct config *const config = cli_config(command, options.config_path, &exit);
     if (config == NULL) {
         return exit;
     }
-    if (options.flag) {
+    if (options.check_config) {
         (void)printf("%s: good\n", options.config_path); /* the exit status says it too */
         for (size_t i = 0; i < config->warnings.count; i++) {
             (void)printf("warning: %s\n", config->warnings.texts[i]); /* only advice */
@@ -52,6 +63,6 @@ const struct cli_command cli_run = {
              "      --check-config  only read and check the configuration\n\n"
              "exit status: 0 drained, 1 failed or not drained in time, 64 wrong usage, 78 wrong\n"
              "configuration\n",
-    .options = {CLI_OPTION_CONFIG, CLI_OPTION_FLAG("check-config")},
+    .options = option_table,
     .run = run,
 };

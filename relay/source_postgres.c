@@ -11,7 +11,7 @@
 #define RECONNECT_MAX_US (5 * CLOCK_S_US)
 #define RECONNECT_CONFIG_INITIAL_US (5 * CLOCK_S_US)
 #define RECONNECT_CONFIG_MAX_US (30 * CLOCK_S_US)
-/* 12 bytes for each id: more than any window and every paused key. */
+/* 12 bytes for each id: more than any window. */
 #define ARRAY_KEEP_BYTES ((size_t)256 << 10)
 #define ARRAY_MAX_BYTES ((size_t)64 << 20)
 
@@ -27,23 +27,15 @@ const_self_of(const struct source *source)
     return (const struct source_postgres *)source;
 }
 
-void
-pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch,
-              int64_t final_id, const struct error *error)
+struct source_event *
+pg_event_push(struct source_postgres *self, enum source_event_type type)
 {
     assert(self->event_count < PG_EVENTS_MAX);
     struct source_event *event =
         &self->events[(self->event_first + self->event_count) % PG_EVENTS_MAX];
-    *event = (struct source_event){
-        .type = type,
-        .lease_until_us = self->lease_until_us,
-        .batch = batch,
-        .final_id = final_id,
-    };
-    if (error != NULL) {
-        event->error = *error;
-    }
+    *event = (struct source_event){.type = type, .lease_until_us = self->lease_until_us};
     self->event_count++;
+    return event;
 }
 
 static bool
@@ -190,12 +182,13 @@ settle(struct source *source, const int64_t *ids, size_t count, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
     struct pg_parameters parameters = {.count = 0};
+    const enum pg_statement statement = self->config->keep_sent_us > 0 ? PG_SETTLE_KEEP : PG_SETTLE;
     if (self->state != PG_OWNED) {
         return;
     }
     pg_parameters_encode(&self->settle_ids, ids, count);
     pg_parameters_array(&parameters, &self->settle_ids);
-    if (pg_request_send(self, PG_SETTLE, &parameters, now_us)) {
+    if (pg_request_send(self, statement, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_SETTLE, now_us); /* a loss was told */
     }
 }
@@ -209,6 +202,71 @@ watermark(struct source *source, uint64_t now_us)
     }
 }
 
+static void
+hold(struct source *source, const struct hold *holds, size_t count, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_hold(self, holds, count, now_us);
+    }
+}
+
+static void
+release(struct source *source, const struct release *what, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_release(self, what, now_us);
+    }
+}
+
+static void
+heads(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_heads(self, now_us);
+    }
+}
+
+static void
+wake(struct source *source, uint32_t rows_max, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_wake(self, rows_max, now_us);
+    }
+}
+
+static void
+status(struct source *source, const struct source_status *what, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_status_ask(self, what, now_us);
+    }
+}
+
+/* The buffers for parameters. */
+static void
+each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
+{
+    act(&self->fetch.ids);
+    act(&self->fetch.keys);
+    act(&self->settle_ids);
+    act(&self->release_ids);
+    act(&self->release_keys);
+    for (size_t i = 0; i < PG_HOLD_ARRAYS; i++) {
+        act(&self->hold_arrays[i]);
+    }
+}
+
+static void
+init_buffer(struct buffer *buffer)
+{
+    buffer_init(buffer, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
+}
+
 /* The server lets go of the ownership when it reads the goodbye that PQfinish sends. */
 static void
 free_source(struct source *source)
@@ -218,12 +276,12 @@ free_source(struct source *source)
     PQfinish(self->connection);
     while (next(source, &event)) {
         batch_free(event.batch);
+        memory_free(event.ids);
+        memory_free(event.heads);
     }
     pg_hosts_done(&self->hosts);
     pg_watermark_done(&self->watermark);
-    buffer_done(&self->fetch.ids);
-    buffer_done(&self->fetch.keys);
-    buffer_done(&self->settle_ids);
+    each_buffer(self, buffer_done);
     memory_free(self);
 }
 
@@ -238,6 +296,11 @@ static const struct source_ops postgres_ops = {
     .fetch = fetch,
     .settle = settle,
     .watermark = watermark,
+    .hold = hold,
+    .release = release,
+    .heads = heads,
+    .wake = wake,
+    .status = status,
 };
 
 bool
@@ -256,9 +319,8 @@ source_postgres_new(const struct source_config *config, struct source **ret_sour
     random_seed(&self->random, clock_wall_us() ^ clock_monotonic_us());
     backoff_init(&self->backoff, RECONNECT_INITIAL_US, RECONNECT_MAX_US);
     backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
-    buffer_init(&self->fetch.ids, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
-    buffer_init(&self->fetch.keys, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
-    buffer_init(&self->settle_ids, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
+    self->created_us = clock_monotonic_us();
+    each_buffer(self, init_buffer);
     pg_watermark_init(&self->watermark);
     *ret_source = &self->source;
     return true;

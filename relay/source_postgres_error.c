@@ -12,10 +12,10 @@ static const struct {
     const char *words;
 } meanings[] = {
     {"3D000", ERROR_CONFIG, "the database does not exist"},
-    {"42501", ERROR_CONFIG,
-     "a privilege is missing: grant select, delete on outbox, and select on its sequence"},
-    {"42P01", ERROR_CONFIG,
-     "the outbox tables (version 1 is needed) are missing: run `outbox-relay init`"},
+    {"42501", ERROR_CONFIG, "a privilege is missing: `outbox-relay check` says which"},
+    {"42P01", ERROR_CONFIG, "a table of the outbox is missing: run `outbox-relay init`"},
+    {"23505", ERROR_CONFIG,
+     "an id is in use twice: was the outbox truncated while messages were held?"},
     {"42703", ERROR_CONFIG, "the outbox tables are not those of `outbox-relay init`"},
     {"42", ERROR_CONFIG, "a statement of the relay does not fit this database"},
     {"57P05", ERROR_CONNECTION,

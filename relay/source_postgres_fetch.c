@@ -4,6 +4,8 @@
 
 /* After a row that was too large for the cheap statement, so many fetches count bytes. */
 #define EXACT_FETCHES 32
+/* An answer within this part of the lease is fast. */
+#define STRETCH_FAST 64
 
 static enum pg_statement
 statement_of(const struct pg_fetch *fetch)
@@ -16,7 +18,7 @@ statement_of(const struct pg_fetch *fetch)
     case FETCH_IDS:
         return PG_FETCH_IDS;
     case FETCH_HEADS:
-        break;
+        return PG_FETCH_HEADS;
     }
     assert(false);
     return PG_FETCH_NEXT;
@@ -37,11 +39,67 @@ bytes_parameter(const struct pg_fetch *fetch)
  * are final, though: elsewhere a row may become visible behind us and its successor before us, and
  * one statement must see both. */
 static int64_t
+stretch_usual(const struct source_postgres *self)
+{
+    return (int64_t)(self->config->takeover_us / 10);
+}
+
+static int64_t
 stretch_end(const struct source_postgres *self)
 {
-    const int64_t stretch = (int64_t)(self->config->takeover_us / 10);
     const int64_t start = self->fetch.after_id > 0 ? self->fetch.after_id : 0;
-    return start < self->watermark.final_id - stretch ? start + stretch : INT64_MAX;
+    return start < self->watermark.final_id - self->fetch.stretch ? start + self->fetch.stretch
+                                                                  : INT64_MAX;
+}
+
+/* Where there is nothing, not even dead rows, an answer comes at once whatever the stretch: then it
+ * doubles. Where it got slow, it is the usual one again. */
+static void
+adapt_stretch(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_fetch *fetch = &self->fetch;
+    const bool fast = now_us - fetch->sent_us < self->config->takeover_us / STRETCH_FAST;
+    if (!fast) {
+        fetch->stretch = stretch_usual(self);
+    } else if (fetch->stretch < INT64_MAX / 4 &&
+               (fetch->stretch_max == 0 || fetch->stretch * 2 <= fetch->stretch_max)) {
+        fetch->stretch *= 2;
+    }
+}
+
+/* A stretch that outlasted the session would do so again: this far it never grows any more. */
+void
+pg_fetch_lost(struct source_postgres *self)
+{
+    struct pg_fetch *fetch = &self->fetch;
+    if (fetch->outstanding && fetch->stretch > stretch_usual(self)) {
+        fetch->stretch_max = fetch->stretch / 2;
+    }
+    fetch->outstanding = false;
+    fetch->exact_left = 0;
+}
+
+static void
+add_parameters(struct source_postgres *self, struct pg_parameters *parameters)
+{
+    struct pg_fetch *fetch = &self->fetch;
+    const bool next = fetch->kind == FETCH_NEXT;
+    if (next) {
+        pg_parameters_int8(parameters, fetch->after_id);
+    }
+    pg_parameters_array(parameters, &fetch->ids);
+    if (fetch->kind == FETCH_DUE) {
+        pg_parameters_array(parameters, &fetch->keys);
+    }
+    pg_parameters_int8(parameters,
+                       (int64_t)fetch->rows_max + 1); /* one more says that it is not all */
+    pg_parameters_int8(parameters, bytes_parameter(fetch));
+    if (next || fetch->kind == FETCH_DUE) {
+        pg_parameters_int8(parameters, next ? fetch->stretch_end : fetch->up_to_id);
+    }
+    if (next || fetch->kind == FETCH_HEADS) {
+        pg_parameters_int8(parameters, PG_MESSAGE_BYTES_MAX);
+    }
 }
 
 static void
@@ -50,20 +108,8 @@ send_fetch(struct source_postgres *self, uint64_t now_us)
     struct pg_fetch *fetch = &self->fetch;
     struct pg_parameters parameters = {.count = 0};
     fetch->stretch_end = fetch->kind == FETCH_NEXT ? stretch_end(self) : INT64_MAX;
-    if (fetch->kind == FETCH_NEXT) {
-        pg_parameters_int8(&parameters, fetch->after_id);
-    }
-    pg_parameters_array(&parameters, &fetch->ids);
-    if (fetch->kind != FETCH_IDS) {
-        pg_parameters_array(&parameters, &fetch->keys);
-    }
-    pg_parameters_int8(&parameters,
-                       (int64_t)fetch->rows_max + 1); /* one more says that it is not all */
-    pg_parameters_int8(&parameters, bytes_parameter(fetch));
-    if (fetch->kind != FETCH_IDS) {
-        pg_parameters_int8(&parameters,
-                           fetch->kind == FETCH_NEXT ? fetch->stretch_end : fetch->up_to_id);
-    }
+    fetch->sent_us = now_us;
+    add_parameters(self, &parameters);
     if (pg_request_send(self, statement_of(fetch), &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_FETCH, now_us); /* a loss was told */
     }
@@ -81,6 +127,7 @@ pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t n
     mine->rows_max = fetch->rows_max;
     mine->bytes_max = fetch->bytes_max;
     mine->exact = mine->exact_left > 0;
+    mine->stretch = stretch_usual(self);
     pg_parameters_encode(&mine->ids, fetch->ids, fetch->id_count);
     pg_parameters_encode(&mine->keys, fetch->keys, fetch->key_count);
     send_fetch(self, now_us);
@@ -138,10 +185,11 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
     learn(fetch, batch);
     if (must_ask_again(fetch, batch)) {
         batch_free(batch);
-        pg_event_push(self, SOURCE_ALIVE, NULL, 0, NULL); /* a walk over many dead rows is long */
+        adapt_stretch(self, now_us);
+        pg_event_push(self, SOURCE_ALIVE); /* a walk over many dead rows is long */
         send_fetch(self, now_us);
         return;
     }
     fetch->outstanding = false;
-    pg_event_push(self, SOURCE_ROWS, batch, 0, NULL);
+    pg_event_push(self, SOURCE_ROWS)->batch = batch;
 }

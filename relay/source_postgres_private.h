@@ -6,6 +6,8 @@
  *   source_postgres_session.c     a connection: set up, owning, lost
  *   source_postgres_request.c     what is sent, in what order answers come
  *   source_postgres_fetch.c       fetch: which statement, and when it must be asked again
+ *   source_postgres_held.c        hold, release, heads, wake
+ *   source_postgres_status.c      status; forgetting what was sent long ago
  *   source_postgres_rows.c        a result as rows
  *   source_postgres_parameters.c  binary parameters
  *   source_postgres_watermark.c   which ids are final
@@ -23,10 +25,14 @@
 #include "relay/source_postgres_hosts.h"
 #include "relay/source_postgres_watermark.h"
 
-/* Per connection: session, contract, own; then fetch, settle, watermark, ping at most once each. */
-#define PG_REQUESTS_MAX 8
-#define PG_EVENTS_MAX 16
-#define PG_SCHEMA_VERSION 1
+/* Per connection: session, contract, own; then each of the other kinds at most once. */
+#define PG_REQUESTS_MAX 16
+#define PG_EVENTS_MAX 32
+#define PG_SCHEMA_VERSION 1       /* the outbox, which writers use too */
+#define PG_RELAY_SCHEMA_VERSION 2 /* the tables that only the relay uses */
+/* Payload and headers of a larger message do not fit into what a lane can have to write
+ * (amqp/connection.c), so they are not even read. */
+#define PG_MESSAGE_BYTES_MAX (INT64_C(192) << 20)
 
 enum pg_statement {
     PG_OWN,
@@ -34,7 +40,18 @@ enum pg_statement {
     PG_FETCH_NEXT_EXACT,
     PG_FETCH_DUE,
     PG_FETCH_IDS,
+    PG_FETCH_HEADS,
     PG_SETTLE,
+    PG_SETTLE_KEEP,
+    PG_SETTLE_HELD,
+    PG_SETTLE_HELD_KEEP,
+    PG_FORGET_SENT,
+    PG_HOLD,
+    PG_RELEASE,
+    PG_HEADS,
+    PG_WAKE,
+    PG_ACTS,
+    PG_STATUS,
     PG_SEQUENCE_LAST,
     PG_WRITERS,
     PG_STATEMENTS,
@@ -56,8 +73,17 @@ enum pg_request_kind {
     PG_REQUEST_FETCH,
     PG_REQUEST_SETTLE,
     PG_REQUEST_WATERMARK,
+    PG_REQUEST_HOLD,
+    PG_REQUEST_RELEASE,
+    PG_REQUEST_HEADS,
+    PG_REQUEST_WAKE,
+    PG_REQUEST_STATUS,
+    PG_REQUEST_FORGET,
     PG_REQUEST_PING,
 };
+
+/* hold.sql: ids, states, skipped, attempts, retry_after, reasons */
+#define PG_HOLD_ARRAYS 6
 
 /* One or more statements up to a sync. */
 struct pg_request {
@@ -74,7 +100,10 @@ struct pg_fetch {
     enum fetch_kind kind;
     int64_t after_id;
     int64_t up_to_id;    /* FETCH_DUE */
-    int64_t stretch_end; /* FETCH_NEXT: the statement that was sent looks no further */
+    int64_t stretch;     /* FETCH_NEXT: so many ids at a time, */
+    int64_t stretch_max; /* at most: less after one took too long; 0: no limit */
+    int64_t stretch_end; /* the statement that was sent looks no further */
+    uint64_t sent_us;
     uint32_t rows_max;
     uint64_t bytes_max;
     struct buffer ids; /* as binary parameters */
@@ -104,6 +133,15 @@ struct source_postgres {
     int64_t sequence_last; /* the first half of the watermark's answer */
     struct pg_fetch fetch;
     struct buffer settle_ids;
+    struct buffer hold_arrays[PG_HOLD_ARRAYS];
+    struct buffer release_ids;
+    struct buffer release_keys;
+    struct source_event woken; /* of the two answers to wake, what the first says */
+    uint64_t created_us;       /* monotonic */
+    int64_t started_at_us;     /* since 1970, by the server's clock: when this relay was started, */
+    int64_t owned_since_us;    /* and when it came to own the outbox */
+    bool status_outstanding;
+    bool forget_outstanding;
     struct pg_watermark watermark;
     struct pg_request requests[PG_REQUESTS_MAX]; /* a ring, in the order of their answers */
     uint32_t request_first;
@@ -117,8 +155,8 @@ struct source_postgres {
 };
 
 /* source_postgres.c */
-void pg_event_push(struct source_postgres *self, enum source_event_type type, struct batch *batch,
-                   int64_t final_id, const struct error *error);
+/* The event, to be filled in; it has its type and the lease. */
+struct source_event *pg_event_push(struct source_postgres *self, enum source_event_type type);
 
 /* source_postgres_connect.c */
 void pg_connect_start(struct source_postgres *self, uint64_t now_us);
@@ -151,12 +189,29 @@ uint64_t pg_request_deadline_us(const struct source_postgres *self);
 
 /* source_postgres_fetch.c */
 void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us);
+void pg_fetch_lost(struct source_postgres *self);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
 
+/* source_postgres_held.c */
+void pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t count,
+                  uint64_t now_us);
+void pg_held_release(struct source_postgres *self, const struct release *release, uint64_t now_us);
+void pg_held_heads(struct source_postgres *self, uint64_t now_us);
+void pg_held_wake(struct source_postgres *self, uint32_t rows_max, uint64_t now_us);
+/* One of the answers to these. */
+void pg_held_answer(struct source_postgres *self, const struct pg_request *request,
+                    const PGresult *result);
+
+/* source_postgres_status.c */
+void pg_status_ask(struct source_postgres *self, const struct source_status *status,
+                   uint64_t now_us);
+/* Of status and forget. */
+void pg_status_answer(struct source_postgres *self, const struct pg_request *request,
+                      PGresult *result, uint64_t now_us);
+
 /* source_postgres_rows.c */
-/* Takes the result: a batch of its rows up to the first that came without payload, at most
- * rows_max. complete: neither limit was met. NULL, and the result cleared, if a column is not
+/* Takes the result: a batch of its rows up to the first that was cut, at most rows_max. complete: neither limit was met. NULL, and the result cleared, if a column is not
  * what was asked for. */
 struct batch *pg_rows_decode_take(PGresult *result, uint32_t rows_max, struct error *reterr);
 int64_t pg_rows_int8(const PGresult *result, int row, int column);
@@ -166,7 +221,7 @@ bool pg_rows_bool(const PGresult *result, int row, int column);
 int64_t pg_rows_time_us(int64_t value);
 
 /* source_postgres_parameters.c */
-#define PG_PARAMETERS_MAX 6
+#define PG_PARAMETERS_MAX 14
 struct pg_parameters {
     int count;
     const char *values[PG_PARAMETERS_MAX];
@@ -175,11 +230,27 @@ struct pg_parameters {
     uint64_t numbers[PG_PARAMETERS_MAX]; /* what values of numbers point to */
 };
 void pg_parameters_int8(struct pg_parameters *parameters, int64_t value);
+/* A span of time as the server can add it to a time: a hundred years at most. */
+int64_t pg_parameters_span_us(uint64_t span_us);
+void pg_parameters_null(struct pg_parameters *parameters);
 void pg_parameters_oid(struct pg_parameters *parameters, uint32_t value);
+void pg_parameters_double(struct pg_parameters *parameters, double value);
+/* NULL is NULL; else cleaned by pg_text_clean. Stays the caller's, as arrays do. */
+void pg_parameters_text(struct pg_parameters *parameters, const char *text);
 /* `array` stays the caller's and must live until the statement is sent. */
 void pg_parameters_array(struct pg_parameters *parameters, const struct buffer *array);
 /* Replaces the content of `buffer` by a binary int8[]. */
 void pg_parameters_encode(struct buffer *buffer, const int64_t *values, size_t count);
+/* An array that is written element by element: so many must follow. */
+void pg_array_begin_int8(struct buffer *buffer, size_t count);
+void pg_array_put_int8(struct buffer *buffer, int64_t value);
+void pg_array_begin_text(struct buffer *buffer, size_t count);
+/* NULL is NULL; cleaned as by pg_text_clean. */
+void pg_array_put_text(struct buffer *buffer, const char *text, bool utf8);
+/* What the server would refuse, and the session with it, is replaced: what is not UTF-8; and if the
+ * database is not in UTF-8 (so that a character may have no counterpart), all that is not ASCII. */
+void pg_text_clean(char *text, size_t size, bool utf8);
+bool pg_request_takes_utf8(const struct source_postgres *self);
 
 /* source_postgres_error.c */
 void pg_error_from_result(const PGresult *result, struct error *reterr);

@@ -1,16 +1,28 @@
 #include <assert.h>
 #include <openssl/ssl.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "relay/source_postgres_private.h"
 
+#include "acts_sql.h"
 #include "fetch_due_sql.h"
+#include "fetch_heads_sql.h"
 #include "fetch_ids_sql.h"
 #include "fetch_next_exact_sql.h"
 #include "fetch_next_sql.h"
+#include "forget_sent_sql.h"
+#include "heads_sql.h"
+#include "hold_sql.h"
 #include "own_sql.h"
+#include "release_sql.h"
 #include "sequence_last_sql.h"
+#include "settle_held_keep_sql.h"
+#include "settle_held_sql.h"
+#include "settle_keep_sql.h"
 #include "settle_sql.h"
+#include "status_sql.h"
+#include "wake_sql.h"
 #include "writers_sql.h"
 
 static const struct {
@@ -22,7 +34,18 @@ static const struct {
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
     [PG_FETCH_DUE] = {"fetch_due", sql_fetch_due},
     [PG_FETCH_IDS] = {"fetch_ids", sql_fetch_ids},
+    [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
     [PG_SETTLE] = {"settle", sql_settle},
+    [PG_SETTLE_KEEP] = {"settle_keep", sql_settle_keep},
+    [PG_SETTLE_HELD] = {"settle_held", sql_settle_held},
+    [PG_SETTLE_HELD_KEEP] = {"settle_held_keep", sql_settle_held_keep},
+    [PG_FORGET_SENT] = {"forget_sent", sql_forget_sent},
+    [PG_HOLD] = {"hold", sql_hold},
+    [PG_RELEASE] = {"release", sql_release},
+    [PG_HEADS] = {"heads", sql_heads},
+    [PG_WAKE] = {"wake", sql_wake},
+    [PG_ACTS] = {"acts", sql_acts},
+    [PG_STATUS] = {"status", sql_status},
     [PG_SEQUENCE_LAST] = {"sequence_last", sql_sequence_last},
     [PG_WRITERS] = {"writers", sql_writers},
 };
@@ -46,6 +69,13 @@ pg_request_send(struct source_postgres *self, enum pg_statement statement,
                                     parameters->values, parameters->lengths, parameters->formats,
                                     1),
                 now_us);
+}
+
+bool
+pg_request_takes_utf8(const struct source_postgres *self)
+{
+    const char *encoding = PQparameterStatus(self->connection, "server_encoding");
+    return encoding != NULL && strcmp(encoding, "UTF8") == 0;
 }
 
 bool
@@ -100,7 +130,7 @@ finish(struct source_postgres *self, PGresult *sync)
     self->request_first = (self->request_first + 1) % PG_REQUESTS_MAX;
     self->request_count--;
     if (request.kind == PG_REQUEST_PING) {
-        pg_event_push(self, SOURCE_ALIVE, NULL, 0, NULL);
+        pg_event_push(self, SOURCE_ALIVE);
     }
 }
 

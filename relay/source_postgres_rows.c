@@ -13,6 +13,10 @@ enum column {
     COLUMN_MESSAGE_ID,
     COLUMN_CREATED_AT,
     COLUMN_KEY_HASH,
+    COLUMN_ORDERED,
+    COLUMN_DUE_IN,
+    COLUMN_WITHHELD,
+    COLUMN_CUT,
     COLUMN_EXCHANGE,
     COLUMN_ROUTING_KEY,
     COLUMN_KEY,
@@ -78,7 +82,9 @@ decode_row(const PGresult *result, int row, struct row *ret_row)
     *ret_row = (struct row){
         .id = pg_rows_int8(result, row, COLUMN_ID),
         .created_at_us = pg_rows_time_us(pg_rows_int8(result, row, COLUMN_CREATED_AT)),
-        .ordered = !PQgetisnull(result, row, COLUMN_KEY),
+        .ordered = pg_rows_bool(result, row, COLUMN_ORDERED),
+        .withheld = pg_rows_bool(result, row, COLUMN_WITHHELD),
+        .due_in_us = (uint64_t)pg_rows_int8(result, row, COLUMN_DUE_IN),
         .exchange_is_null = PQgetisnull(result, row, COLUMN_EXCHANGE),
         .exchange = text_at(result, row, COLUMN_EXCHANGE),
         .routing_key = text_at(result, row, COLUMN_ROUTING_KEY),
@@ -103,7 +109,8 @@ has_type(const PGresult *result, int column, Oid type)
 static bool
 check_columns(const PGresult *result, struct error *reterr)
 {
-    static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 25, 25, 25, 25, 25, 3802, 17};
+    static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 20,   16, 16,
+                                       25, 25,   25,   25, 25, 3802, 17};
     if (PQnfields(result) != COLUMNS) {
         return error_set(reterr, ERROR_CONFIG, "the outbox gave %d columns instead of %d",
                          PQnfields(result), COLUMNS);
@@ -126,7 +133,8 @@ check_values(const PGresult *result, int row, struct error *reterr)
                             PQgetvalue(result, row, COLUMN_HEADERS)[0] == JSONB_VERSION;
     if (!json_known || PQgetlength(result, row, COLUMN_ID) != 8 ||
         PQgetlength(result, row, COLUMN_MESSAGE_ID) != UUID_BYTES ||
-        PQgetlength(result, row, COLUMN_CREATED_AT) != 8) {
+        PQgetlength(result, row, COLUMN_CREATED_AT) != 8 ||
+        PQgetisnull(result, row, COLUMN_PAYLOAD)) {
         return error_set(reterr, ERROR_CONFIG,
                          "the outbox has a row with a NULL or in a form that is not known");
     }
@@ -145,7 +153,7 @@ decode_rows(const PGresult *result, uint32_t rows_max, struct row *rows, struct 
 {
     const int tuples = PQntuples(result);
     int row = 0;
-    while (row < tuples && (uint32_t)row < rows_max && !PQgetisnull(result, row, COLUMN_PAYLOAD)) {
+    while (row < tuples && (uint32_t)row < rows_max && !pg_rows_bool(result, row, COLUMN_CUT)) {
         if (!check_values(result, row, reterr)) {
             return -1;
         }

@@ -9,6 +9,7 @@
 #include "relay/source_postgres_private.h"
 
 #include "contract_sql.h"
+#include "privileges_sql.h"
 #include "session_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
@@ -28,6 +29,7 @@ send_setup(struct source_postgres *self, uint64_t now_us)
         return false;
     }
     return PQsendQueryParams(self->connection, sql_contract, 0, NULL, NULL, NULL, NULL, 1) != 0 &&
+           PQsendQueryParams(self->connection, sql_privileges, 0, NULL, NULL, NULL, NULL, 1) != 0 &&
            pg_request_end(self, PG_REQUEST_CONTRACT, now_us);
 }
 
@@ -82,36 +84,61 @@ static bool
 check_contract(const PGresult *result, struct error *reterr)
 {
     const int32_t version = PQgetisnull(result, 0, 2) ? 0 : pg_rows_int4(result, 0, 2);
+    const int32_t relay_version = PQgetisnull(result, 0, 3) ? 0 : pg_rows_int4(result, 0, 3);
     if (version != PG_SCHEMA_VERSION) {
         return error_set(reterr, ERROR_CONFIG,
                          "the outbox tables have version %d, this relay needs version %d: use "
                          "the relay that fits the tables",
                          version, PG_SCHEMA_VERSION);
     }
+    if (relay_version != PG_RELAY_SCHEMA_VERSION) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "the relay's own tables have version %d, this relay needs version %d: %s",
+                         relay_version, PG_RELAY_SCHEMA_VERSION,
+                         relay_version < PG_RELAY_SCHEMA_VERSION
+                             ? "run `outbox-relay init`"
+                             : "use the relay that fits the tables");
+    }
     if (PQgetisnull(result, 0, 1)) {
         return error_set(reterr, ERROR_CONFIG,
                          "column id of table outbox is no identity column: create the table by "
                          "`outbox-relay init`");
     }
-    if (!pg_rows_bool(result, 0, 3) || !pg_rows_bool(result, 0, 4)) {
-        return error_set(reterr, ERROR_CONFIG,
-                         "the relay's role lacks a privilege: grant select, delete on outbox, and "
-                         "select on its sequence");
-    }
     return true;
 }
 
+/* What the role lacks, as grants to be run. */
+static bool
+check_privileges(const PGresult *result, bool keep_sent, struct error *reterr)
+{
+    char grants[300] = "";
+    size_t used = 0;
+    for (int i = 0; i < PQntuples(result); i++) {
+        const char *object = PQgetvalue(result, i, 1);
+        if ((keep_sent || strstr(object, "outbox_sent") == NULL) && used < sizeof(grants)) {
+            used += (size_t)snprintf(grants + used, sizeof(grants) - used, "%sgrant %s on %s",
+                                     used > 0 ? "; " : "", PQgetvalue(result, i, 0),
+                                     object); /* cut is fine: `check` says it all */
+        }
+    }
+    return used == 0 ||
+           error_set(reterr, ERROR_CONFIG, "the relay's role lacks a privilege: %s", grants);
+}
+
 static void
-learn_contract(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+learn_contract(struct source_postgres *self, uint32_t answer, const PGresult *result,
+               uint64_t now_us)
 {
     struct error error;
-    if (!check_contract(result, &error)) {
+    const bool good = answer == 1
+                          ? check_contract(result, &error)
+                          : check_privileges(result, self->config->keep_sent_us > 0, &error);
+    if (!good) {
         pg_session_lost(self, &error, now_us);
-        return;
-    }
-    self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
-    self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
-    if (pg_request_prepare_all(self, now_us)) {
+    } else if (answer == 1) {
+        self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
+        self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
+    } else if (pg_request_prepare_all(self, now_us)) {
         pg_session_own(self, now_us);
     }
 }
@@ -125,6 +152,8 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
     if (pg_rows_bool(result, 0, 0)) {
         self->state = PG_OWNED;
         self->lease_until_us = sent_us + self->config->takeover_us;
+        self->owned_since_us = pg_rows_int8(result, 0, 1);
+        self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
         pg_session_watermark(self, now_us); /* its answer is told as SOURCE_OWNED */
         return;
     }
@@ -134,7 +163,7 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
     self->retry_us = now_us + random_between(&self->random, interval * 3 / 4, interval * 5 / 4);
     if (!self->standby_told) {
         self->standby_told = true;
-        pg_event_push(self, SOURCE_STANDBY, NULL, 0, NULL);
+        pg_event_push(self, SOURCE_STANDBY);
     }
 }
 
@@ -149,8 +178,8 @@ learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now
     }
     if (known) {
         pg_watermark_observe(&self->watermark, self->sequence_last, writers, (size_t)count);
-        pg_event_push(self, self->owned_told ? SOURCE_FINAL : SOURCE_OWNED, NULL,
-                      self->watermark.final_id, NULL);
+        pg_event_push(self, self->owned_told ? SOURCE_FINAL : SOURCE_OWNED)->final_id =
+            self->watermark.final_id;
         self->owned_told = true;
     } else {
         struct error error;
@@ -179,7 +208,7 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     request->answers++;
     switch (request->kind) {
     case PG_REQUEST_CONTRACT:
-        learn_contract(self, result, now_us);
+        learn_contract(self, request->answers, result, now_us);
         break;
     case PG_REQUEST_OWN:
         if (PQresultStatus(result) ==
@@ -188,10 +217,20 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         }
         break;
     case PG_REQUEST_SETTLE:
-        pg_event_push(self, SOURCE_SETTLED, NULL, 0, NULL);
+        pg_event_push(self, SOURCE_SETTLED);
         break;
     case PG_REQUEST_WATERMARK:
         learn_watermark(self, request->answers, result, now_us);
+        break;
+    case PG_REQUEST_HOLD:
+    case PG_REQUEST_RELEASE:
+    case PG_REQUEST_HEADS:
+    case PG_REQUEST_WAKE:
+        pg_held_answer(self, request, result);
+        break;
+    case PG_REQUEST_STATUS:
+    case PG_REQUEST_FORGET:
+        pg_status_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_SESSION:
     case PG_REQUEST_FETCH: /* in source_postgres_fetch.c */
@@ -212,11 +251,12 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->wants_write = false;
     self->lease_until_us = 0;
     self->request_count = 0;
-    self->fetch.outstanding = false;
-    self->fetch.exact_left = 0;
+    pg_fetch_lost(self);
+    self->status_outstanding = false;
+    self->forget_outstanding = false;
     pg_watermark_done(&self->watermark);
     self->retry_us = now_us + backoff_next_us(backoff, &self->random);
-    pg_event_push(self, SOURCE_LOST, NULL, 0, error);
+    pg_event_push(self, SOURCE_LOST)->error = *error;
 }
 
 void

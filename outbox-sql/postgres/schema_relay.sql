@@ -20,7 +20,8 @@ create table outbox_held (
     attempts integer not null default 0,
     next_attempt_at timestamptz,
     last_error text,
-    held_at timestamptz not null default now()
+    held_at timestamptz not null default now(),
+    check (state <> 'waiting' or key is not null)
 )
 with (
     autovacuum_vacuum_scale_factor = 0,
@@ -36,7 +37,7 @@ with (
 );
 
 -- Keys are found by their hash, which the relay uses too: a key may be longer than an index takes.
-create index outbox_held_due on outbox_held (state, next_attempt_at) where state in ('scheduled', 'retrying');
+create index outbox_held_due on outbox_held (state, next_attempt_at, id) where state in ('scheduled', 'retrying');
 create index outbox_held_heads on outbox_held (hashtextextended(key, 0), id) where state in ('retrying', 'dead');
 create index outbox_held_waiting on outbox_held (hashtextextended(key, 0), id) where state = 'waiting';
 create index outbox_held_message_id on outbox_held (message_id);
@@ -103,7 +104,7 @@ create unlogged table outbox_sent (
     sent_at timestamptz not null default now()
 );
 create index outbox_sent_message_id on outbox_sent (message_id);
-create index outbox_sent_at on outbox_sent using brin (sent_at);
+create index outbox_sent_at on outbox_sent (sent_at);
 
 -- Cancels a message whose deliver_after is to come: true if it was cancelled and will not be sent. Two statements, each
 -- with a snapshot of its own, in this order: a relay that moves the message from the one table to the other meanwhile
@@ -129,3 +130,4 @@ create table outbox_relay_schema (
 );
 comment on table outbox_relay_schema is 'The version of the tables that only the relay uses: exactly one row. outbox_schema has that of the outbox';
 insert into outbox_relay_schema (version) values (2);
+grant select on outbox_relay_schema to public;

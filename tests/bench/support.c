@@ -6,6 +6,7 @@
 
 #include "amqp/table.h"
 #include "base/clock.h"
+#include "schema_relay_sql.h"
 #include "schema_sql.h"
 #include "tests/bench/bench.h"
 
@@ -96,6 +97,7 @@ bench_create_database(void)
     PQfinish(conn);
     conn = bench_connect();
     bench_exec(conn, sql_schema);
+    bench_exec(conn, sql_schema_relay);
     PQfinish(conn);
 }
 

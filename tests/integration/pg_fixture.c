@@ -116,6 +116,13 @@ pg_fixture_load(PGconn *conn, const char *path)
     pg_exec(conn, text);
 }
 
+void
+pg_fixture_load_outbox(PGconn *conn)
+{
+    pg_fixture_load(conn, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load(conn, "outbox-sql/postgres/schema_relay.sql");
+}
+
 const char *
 pg_query_text(PGconn *conn, const char *sql)
 {

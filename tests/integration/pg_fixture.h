@@ -24,6 +24,9 @@ PGconn *pg_fixture_connect(void);
 /* Runs a file, given from the root of the source: "outbox-sql/postgres/schema.sql". */
 void pg_fixture_load(PGconn *conn, const char *path);
 
+/* The tables of the outbox, those of the relay among them. */
+void pg_fixture_load_outbox(PGconn *conn);
+
 /* Runs SQL, one or more statements. */
 void pg_exec(PGconn *conn, const char *sql);
 

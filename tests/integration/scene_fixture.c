@@ -11,7 +11,7 @@ void
 scene_open(void)
 {
     scene.conn = pg_fixture_create();
-    pg_fixture_load(scene.conn, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load_outbox(scene.conn);
     scene.broker = broker_open(NULL);
     scene.queue = broker_name("queue");
     broker_declare_queue(scene.broker, scene.queue);

@@ -40,7 +40,7 @@ set_up(void)
     (void)snprintf(sql, sizeof(sql), "drop role if exists %s; create role %s login password 'pw'",
                    role, role); /* fits */
     pg_exec(db, sql);
-    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load_outbox(db);
     (void)snprintf(
         sql, sizeof(sql),
         "grant select, delete on outbox to %s; grant select on sequence outbox_id_seq to %s", role,

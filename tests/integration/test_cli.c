@@ -116,7 +116,7 @@ Test(cli, run_drains_on_a_signal)
 {
     static const int signals[] = {SIGTERM, SIGINT};
     PGconn *const db = pg_fixture_create();
-    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load_outbox(db);
     cli_write("relay.conf",
               "broker main { uri = \"%s\" }\n"
               "source orders { kind = postgres dsn = \"%s\" broker = main }\n",

@@ -13,7 +13,7 @@ static void
 create(void)
 {
     admin = pg_fixture_create();
-    pg_fixture_load(admin, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load_outbox(admin);
 }
 
 static void
@@ -135,86 +135,40 @@ Test(source_postgres, reads_every_column)
     source_fixture_close(source, &config);
 }
 
-Test(source_postgres, leaves_out_ids_keys_and_what_is_not_due)
+/* What cannot go now comes, but nothing of it is read. */
+Test(source_postgres, says_what_is_not_due)
 {
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
-    pg_exec(admin, "insert into outbox (key, payload, deliver_after) values ('a', '1', null), "
-                   "('b', '2', null), "
-                   "('a', '3', null), (null, '4', null), ('c', '5', now() + '1 h'::interval), "
-                   "('d', '6', now() - '1 h'::interval), "
-                   "('e', '7', null)");
+    pg_exec(admin, "insert into outbox (headers, payload, deliver_after) values ('{}', '1', null), "
+                   "('{}', '2', now() + '1 h'::interval), ('{}', '3', 'infinity'), "
+                   "('{}', '4', now() - '1 h'::interval), ('{}', '5', '-infinity'), "
+                   "('{}', '6', '294276-12-31 23:59:59'), ('{}', '7', null)");
     const int64_t ids[] = {4, 99};
-    const int64_t keys[] = {pg_query_int(admin, "select hashtextextended('a', 0)"), 12345};
     struct fetch fetch = fetch_after(0);
     fetch.ids = ids;
     fetch.id_count = 2;
-    fetch.keys = keys;
-    fetch.key_count = 2;
+    fetch.bytes_max = 1;
+    fetch.rows_max = 7; /* the first is too large for its share, so bytes are counted */
     struct batch *batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 3);
-    cr_assert(batch->rows[0].id == 2 && batch->rows[1].id == 6 && batch->rows[2].id == 7);
-    batch_free(batch);
-    source_fixture_close(source, &config);
-}
-
-Test(source_postgres, reads_what_became_due)
-{
-    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = source_fixture_own(&config);
-    pg_exec(admin,
-            "insert into outbox (key, payload, deliver_after) values ('a', '1', now() - '1 "
-            "s'::interval), "
-            "('b', '2', now() - '1 h'::interval), ('c', '3', now() + '1 h'::interval), ('d', '4', "
-            "null), "
-            "('e', '5', now() - '2 s'::interval), ('f', '6', '-infinity'), ('g', '7', 'infinity')");
-    const int64_t ids[] = {5};
-    struct fetch fetch = {.kind = FETCH_DUE,
-                          .up_to_id = 7,
-                          .ids = ids,
-                          .id_count = 1,
-                          .rows_max = 3,
-                          .bytes_max = 1000};
-    struct batch *batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 3);
-    cr_assert(batch->complete);
-    cr_assert(batch->rows[0].id == 6 && batch->rows[1].id == 2 && batch->rows[2].id == 1,
-              "by time");
-    batch_free(batch);
-    fetch.bytes_max = 2;
-    batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 2);
-    cr_assert_not(batch->complete);
+    cr_assert_eq(batch->count, 1, "%zu", batch->count);
     batch_free(batch);
     fetch.bytes_max = 1000;
-    fetch.up_to_id = 5;
     batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 2);
-    cr_assert(batch->complete);
-    cr_assert(batch->rows[0].id == 2 && batch->rows[1].id == 1, "up to that id");
-    batch_free(batch);
-    source_fixture_close(source, &config);
-}
-
-Test(source_postgres, reads_rows_by_id)
-{
-    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = source_fixture_own(&config);
-    pg_exec(admin, "insert into outbox (payload, deliver_after) "
-                   "select 'x', case when n = 9 then now() + '1 h'::interval end "
-                   "from generate_series(1, 9) n");
-    const int64_t ids[] = {7, 3, 99, 5, 9}; /* 99 does not exist, 9 is postponed */
-    struct fetch fetch = {
-        .kind = FETCH_IDS, .ids = ids, .id_count = 5, .rows_max = 3, .bytes_max = 1000};
-    struct batch *batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 3);
-    cr_assert(batch->complete);
-    cr_assert(batch->rows[0].id == 3 && batch->rows[1].id == 5 && batch->rows[2].id == 7);
-    batch_free(batch);
-    fetch.rows_max = 2;
-    batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 2);
-    cr_assert_not(batch->complete);
+    cr_assert_eq(batch->count, 6);
+    static const int64_t expected[] = {1, 2, 3, 5, 6, 7};
+    for (size_t i = 0; i < 6; i++) {
+        const struct row *row = &batch->rows[i];
+        const bool due = row->id != 2 && row->id != 3 && row->id != 6;
+        cr_assert_eq(row->id, expected[i]);
+        cr_assert_eq(row->due_in_us == 0, due);
+        cr_assert_eq(row->payload.size, due ? 1 : 0);
+        cr_assert_eq(row->headers.size, due ? 2 : 0);
+        cr_assert_not(row->withheld);
+    }
+    cr_assert(batch->rows[1].due_in_us > 3590 * CLOCK_S_US &&
+              batch->rows[1].due_in_us < 3610 * CLOCK_S_US);
+    cr_assert_eq(batch->rows[2].due_in_us, INT64_MAX);
     batch_free(batch);
     source_fixture_close(source, &config);
 }
@@ -439,6 +393,25 @@ Test(source_postgres, says_which_version_of_the_tables_it_needs)
         error.text);
 }
 
+Test(source_postgres, says_which_version_of_its_own_tables_it_needs)
+{
+    pg_exec(admin, "update outbox_relay_schema set version = 1");
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct error error = refusal(&config);
+    cr_assert_eq(error.class, ERROR_CONFIG);
+    cr_assert_not_null(strstr(error.text, "version 1, this relay needs version 2: run `outbox-rel"),
+                       "%s", error.text);
+    pg_exec(admin, "update outbox_relay_schema set version = 3");
+    config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    error = refusal(&config);
+    cr_assert_not_null(strstr(error.text, "use the relay that fits"), "%s", error.text);
+    pg_exec(admin, "drop table outbox_relay_schema");
+    config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    error = refusal(&config);
+    cr_assert_eq(error.class, ERROR_CONFIG);
+    cr_assert_not_null(strstr(error.text, "run `outbox-relay init`"), "%s", error.text);
+}
+
 Test(source_postgres, says_that_the_tables_are_missing)
 {
     pg_exec(admin, "drop table outbox");
@@ -458,12 +431,24 @@ Test(source_postgres, says_which_privilege_is_missing)
     struct source_config config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
-    cr_assert_not_null(strstr(error.text, "grant select, delete on outbox"), "%s", error.text);
-    pg_exec(admin, "grant delete on outbox to outbox_reader");
+    cr_assert_not_null(
+        strstr(error.text, "a privilege: grant select on sequence outbox_id_seq; grant insert, "
+                           "delete on outbox; grant select, insert, update, delete on outbox_held; "
+                           "grant select, update on outbox_held_act; grant select, insert, update "
+                           "on outbox_relay"),
+        "%s", error.text);
+    cr_assert_null(strstr(error.text, "outbox_sent"), "it is not told to remember anything");
+    pg_exec(admin, "grant insert, delete on outbox to outbox_reader; "
+                   "grant select, insert, update, delete on outbox_held to outbox_reader; "
+                   "grant select, update on outbox_held_act to outbox_reader; "
+                   "grant select, insert, update on outbox_relay to outbox_reader; "
+                   "grant select on sequence outbox_id_seq to outbox_reader");
     config = source_fixture_config(dsn, 10 * CLOCK_S_US);
+    config.keep_sent_us = CLOCK_S_US;
     error = refusal(&config);
-    cr_assert_not_null(strstr(error.text, "on its sequence"), "%s", error.text);
-    pg_exec(admin, "grant select on sequence outbox_id_seq to outbox_reader");
+    cr_assert_not_null(
+        strstr(error.text, "lacks a privilege: grant select, insert, delete on outbox_sent"), "%s",
+        error.text);
     config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
     source->ops->watermark(source, clock_monotonic_us());

@@ -53,7 +53,7 @@ create(void)
     services("env | sh -c '. /dev/stdin; echo \"$OUTBOX_TEST_PG_DSN\"'", dsn, sizeof(dsn));
     setenv("OUTBOX_TEST_PG_DSN", dsn, 1);
     admin = pg_fixture_create();
-    pg_fixture_load(admin, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load_outbox(admin);
     pg_exec(admin, "insert into outbox (payload) values ('1'), ('2')");
 }
 

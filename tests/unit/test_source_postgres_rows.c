@@ -4,14 +4,15 @@
 
 #include "relay/source_postgres_private.h"
 
-#define COLUMNS 11
+#define COLUMNS 15
 
 /* Results are made with libpq's own means, so no server is needed. */
 static PGresult *
 result_of(Oid headers_type)
 {
     static char name[] = "column";
-    const Oid types[COLUMNS] = {20, 2950, 1184, 20, 25, 25, 25, 25, 25, headers_type, 17};
+    const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 20,           16, 16,
+                                25, 25,   25,   25, 25, headers_type, 17};
     PGresAttDesc columns[COLUMNS];
     memset(columns, 0, sizeof(columns));
     for (int i = 0; i < COLUMNS; i++) {
@@ -45,12 +46,18 @@ add_row(PGresult *result, int row, int64_t id, const char *headers, const char *
     set(result, row, 0, &big, 8);
     set(result, row, 1, "0123456789abcdef", 16);
     set(result, row, 2, &(uint64_t){0}, 8);
-    for (int column = 3; column < 9; column++) {
+    set_null(result, row, 3);
+    set(result, row, 4, "\0", 1);
+    set(result, row, 5, &(uint64_t){0}, 8);
+    set(result, row, 6, "\0", 1);
+    set(result, row, 7, "\0", 1);
+    for (int column = 8; column < 13; column++) {
         set_null(result, row, column);
     }
-    headers != NULL ? set(result, row, 9, headers, (int)strlen(headers)) : set_null(result, row, 9);
-    payload != NULL ? set(result, row, 10, payload, (int)strlen(payload))
-                    : set_null(result, row, 10);
+    headers != NULL ? set(result, row, 13, headers, (int)strlen(headers))
+                    : set_null(result, row, 13);
+    payload != NULL ? set(result, row, 14, payload, (int)strlen(payload))
+                    : set_null(result, row, 14);
 }
 
 Test(source_postgres_rows, times_are_counted_from_1970)
@@ -62,13 +69,14 @@ Test(source_postgres_rows, times_are_counted_from_1970)
     cr_assert_eq(pg_rows_time_us(INT64_MAX - 1), INT64_MAX, "no overflow");
 }
 
-Test(source_postgres_rows, stops_at_a_row_without_payload)
+Test(source_postgres_rows, stops_at_a_row_that_was_cut)
 {
     struct error error;
     PGresult *result = result_of(3802);
     add_row(result, 0, 5, "\1{}", "abc");
     add_row(result, 1, -6, NULL, "");
     add_row(result, 2, 7, NULL, NULL);
+    set(result, 2, 7, "\1", 1);
     add_row(result, 3, 8, NULL, "abc");
     struct batch *batch = pg_rows_decode_take(result, 10, &error);
     cr_assert_not_null(batch);
@@ -109,4 +117,51 @@ Test(source_postgres_rows, refuses_a_form_of_json_that_it_does_not_know)
     add_row(result, 0, 5, "\2{}", "a");
     cr_assert_null(pg_rows_decode_take(result, 10, &error));
     cr_assert_eq(error.class, ERROR_CONFIG);
+}
+
+Test(source_postgres_rows, refuses_a_payload_that_is_null)
+{
+    struct error error;
+    PGresult *result = result_of(3802);
+    add_row(result, 0, 5, NULL, NULL);
+    cr_assert_null(pg_rows_decode_take(result, 10, &error));
+    cr_assert_eq(error.class, ERROR_CONFIG);
+    cr_assert_not_null(strstr(error.text, "NULL"), "%s", error.text);
+}
+
+Test(source_postgres_rows, says_what_cannot_go_now)
+{
+    struct error error;
+    const uint64_t due_in_us = htobe64(1234567);
+    PGresult *result = result_of(3802);
+    add_row(result, 0, 5, NULL, "");
+    set(result, 0, 5, &due_in_us, 8);
+    add_row(result, 1, 6, NULL, "");
+    set(result, 1, 6, "\1", 1);
+    add_row(result, 2, 7, NULL, "x");
+    struct batch *batch = pg_rows_decode_take(result, 10, &error);
+    cr_assert_eq(batch->count, 3);
+    cr_assert(batch->rows[0].due_in_us == 1234567 && !batch->rows[0].withheld);
+    cr_assert(batch->rows[1].due_in_us == 0 && batch->rows[1].withheld);
+    cr_assert(batch->rows[2].due_in_us == 0 && !batch->rows[2].withheld);
+    batch_free(batch);
+}
+
+/* A message that was skipped has a key, which is sent with it, and goes without its order. */
+Test(source_postgres_rows, a_key_does_not_make_it_ordered)
+{
+    struct error error;
+    const uint64_t hash = htobe64(77);
+    PGresult *result = result_of(3802);
+    for (int row = 0; row < 2; row++) {
+        add_row(result, row, row, NULL, "x");
+        set(result, row, 3, &hash, 8);
+        set(result, row, 4, row == 0 ? "\0" : "\1", 1);
+        set(result, row, 10, "k", 1);
+    }
+    struct batch *batch = pg_rows_decode_take(result, 10, &error);
+    cr_assert(!batch->rows[0].ordered && batch->rows[0].key_hash == 0);
+    cr_assert(batch->rows[1].ordered && batch->rows[1].key_hash == 77);
+    cr_assert(batch->rows[0].key.size == 1 && batch->rows[1].key.size == 1);
+    batch_free(batch);
 }

@@ -1,7 +1,8 @@
 -- Rows that were not to go before a time which has come: $1 except these ids, $2 except keys with these hashes, $3 at
 -- most so many rows, $4 bytes of all together as in fetch_next_exact.sql, $5 up to this id: those above it come with
 -- fetch_next.sql, behind what was written before them.
-select id, message_id, created_at, key_hash, exchange, routing_key, key, type, content_type,
+select id, message_id, created_at, key_hash, key is not null as ordered, 0::int8 as due_in_us, false as withheld,
+    bytes_before >= $4::int8 as cut, exchange, routing_key, key, type, content_type,
     case when bytes_before < $4::int8 then headers end as headers,
     case when bytes_before < $4::int8 then payload end as payload
 from (

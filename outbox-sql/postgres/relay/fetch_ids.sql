@@ -1,5 +1,6 @@
 -- Those of the rows $1 that still exist and are due: $2 at most so many rows, $3 bytes of all together as in fetch_next_exact.sql.
-select id, message_id, created_at, key_hash, exchange, routing_key, key, type, content_type,
+select id, message_id, created_at, key_hash, key is not null as ordered, 0::int8 as due_in_us, false as withheld,
+    bytes_before >= $3::int8 as cut, exchange, routing_key, key, type, content_type,
     case when bytes_before < $3::int8 then headers end as headers,
     case when bytes_before < $3::int8 then payload end as payload
 from (

@@ -4,6 +4,7 @@
 -- that was cut in the middle: an owner that was stopped between two writes would keep the outbox for ever. So whoever
 -- waits ends a session that has stood so for twice the lease, if it may. (The lease of that owner is over by then.)
 select pg_try_advisory_lock(1869968482, $1::oid::int4) as owned,
+    (extract(epoch from now()) * 1000000)::int8 as now_us,
     (
         select count(pg_terminate_backend(activity.pid))
         from pg_locks as lock
