@@ -8,7 +8,7 @@ void
 holds_clear(struct holds *holds)
 {
     for (size_t i = 0; i < holds->count; i++) {
-        memory_free((char *)holds->items[i].reason); /* from holds_add */
+        memory_free(holds->notes[i].reason);
     }
     holds->count = 0;
 }
@@ -42,14 +42,46 @@ make_room(struct holds *holds, size_t needed)
     holds->capacity = capacity;
 }
 
+static void
+set(struct holds *holds, size_t index, const struct hold *hold)
+{
+    char *const reason = hold->reason == NULL ? NULL : memory_string(hold->reason);
+    holds->items[index] = *hold;
+    holds->items[index].reason = reason;
+    holds->notes[index].reason = reason;
+}
+
 void
 holds_add(struct holds *holds, const struct hold *hold, const struct hold_note *note)
 {
     make_room(holds, holds->count + 1);
-    holds->items[holds->count] = *hold;
-    holds->items[holds->count].reason = hold->reason == NULL ? NULL : memory_string(hold->reason);
     holds->notes[holds->count] = *note;
-    holds->count++;
+    set(holds, holds->count++, hold);
+}
+
+void
+holds_replace(struct holds *holds, size_t index, const struct hold *hold)
+{
+    memory_free(holds->notes[index].reason);
+    set(holds, index, hold);
+}
+
+void
+holds_filter(struct holds *holds,
+             bool (*takes)(void *context, const struct hold *hold, const struct hold_note *note),
+             void *context)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < holds->count; i++) {
+        if (takes(context, &holds->items[i], &holds->notes[i])) {
+            memory_free(holds->notes[i].reason);
+            continue;
+        }
+        holds->items[kept] = holds->items[i];
+        holds->notes[kept] = holds->notes[i];
+        kept++;
+    }
+    holds->count = kept;
 }
 
 void

@@ -11,6 +11,7 @@ struct hold_note {
     struct held_subject subject;
     bool fresh;               /* it is in the outbox; else held already, with another state */
     uint32_t attempts_before; /* not fresh */
+    char *reason;             /* the list's own: what the item's points to */
 };
 
 struct holds {
@@ -23,8 +24,17 @@ struct holds {
 void holds_done(struct holds *holds);
 void holds_clear(struct holds *holds);
 
-/* The reason is copied; NULL: none. */
+/* The hold's reason is copied; NULL: none. The note's is not looked at. */
 void holds_add(struct holds *holds, const struct hold *hold, const struct hold_note *note);
+
+/* Another content for an item, but for why it is in the list. */
+void holds_replace(struct holds *holds, size_t index, const struct hold *hold);
+
+/* Takes out all items for which it says so, in their order. */
+void holds_filter(struct holds *holds,
+                  bool (*takes)(void *context, const struct hold *hold,
+                                const struct hold_note *note),
+                  void *context);
 
 /* Moves the first ones, at most so many, to the end of `to`. */
 void holds_move(struct holds *from, struct holds *to, size_t max);

@@ -31,9 +31,7 @@ hold_head(struct pipeline *pipeline, const struct hold *hold, const struct hold_
     struct holds *ready = &pipeline->hold_ready;
     for (size_t i = 0; i < ready->count; i++) {
         if (ready->items[i].id == hold->id) {
-            memory_free((char *)ready->items[i].reason); /* from holds_add */
-            ready->items[i] = *hold;
-            ready->items[i].reason = hold->reason == NULL ? NULL : memory_string(hold->reason);
+            holds_replace(ready, i, hold);
             return;
         }
     }
@@ -239,11 +237,16 @@ is_head_state(const struct hold *hold)
     return hold->state == HELD_RETRYING || hold->state == HELD_DEAD;
 }
 
+struct taking {
+    struct pipeline *pipeline;
+    uint64_t now_us;
+};
+
 /* A message that was just refused: it stays in the outbox, as if it had not been tried. */
 static bool
-take_back_fresh_head(struct pipeline *pipeline, const struct hold *hold,
-                     const struct hold_note *note)
+take_back_fresh_head(void *context, const struct hold *hold, const struct hold_note *note)
 {
+    struct pipeline *pipeline = ((struct taking *)context)->pipeline;
     if (!note->fresh || !is_head_state(hold)) {
         return false;
     }
@@ -258,29 +261,31 @@ take_back_fresh_head(struct pipeline *pipeline, const struct hold *hold,
 
 /* One that is held already: it stays as the table has it. */
 static bool
-take_back_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
-               uint64_t now_us)
+take_back_held(void *context, const struct hold *hold, const struct hold_note *note)
 {
+    const struct taking *taking = context;
+    struct pipeline *pipeline = taking->pipeline;
     if (note->fresh) {
         return false;
     }
     struct held_entry *entry = held_find(&pipeline->held, note->subject);
     if (entry == NULL) {
-        entry = held_add(&pipeline->held, note->subject, hold->id, now_us);
+        entry = held_add(&pipeline->held, note->subject, hold->id, taking->now_us);
     } else if (entry->head_id != hold->id) {
         return false;
     }
     give_back_floor(pipeline, entry);
     entry->limit_id = hold->id;
     entry->attempts = note->attempts_before;
-    held_retry(&pipeline->held, entry, now_us);
+    held_retry(&pipeline->held, entry, taking->now_us);
     return true;
 }
 
 /* One behind a head that was taken back. */
 static bool
-take_back_follower(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note)
+take_back_follower(void *context, const struct hold *hold, const struct hold_note *note)
 {
+    struct pipeline *pipeline = ((struct taking *)context)->pipeline;
     if (!note->fresh || hold->state != HELD_WAITING) {
         return false;
     }
@@ -296,24 +301,10 @@ take_back_follower(struct pipeline *pipeline, const struct hold *hold, const str
 void
 pipeline_take_back(struct pipeline *pipeline, uint64_t now_us)
 {
-    struct holds *ready = &pipeline->hold_ready;
-    for (int pass = 0; pass < 3; pass++) {
-        size_t kept = 0;
-        for (size_t i = 0; i < ready->count; i++) {
-            const struct hold *hold = &ready->items[i];
-            const struct hold_note *note = &ready->notes[i];
-            if ((pass == 0 && take_back_fresh_head(pipeline, hold, note)) ||
-                (pass == 1 && take_back_held(pipeline, hold, note, now_us)) ||
-                (pass == 2 && take_back_follower(pipeline, hold, note))) {
-                memory_free((char *)hold->reason); /* from holds_add */
-                continue;
-            }
-            ready->items[kept] = *hold;
-            ready->notes[kept] = *note;
-            kept++;
-        }
-        ready->count = kept;
-    }
+    struct taking taking = {.pipeline = pipeline, .now_us = now_us};
+    holds_filter(&pipeline->hold_ready, take_back_fresh_head, &taking);
+    holds_filter(&pipeline->hold_ready, take_back_held, &taking);
+    holds_filter(&pipeline->hold_ready, take_back_follower, &taking);
 }
 
 /* ---- what the table answers ----------------------------------------------------------------------- */

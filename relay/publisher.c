@@ -15,9 +15,9 @@
 static const char app_id[] = "outbox-relay";
 
 void
-publisher_init(struct publisher *publisher, const char *source, const char *exchange)
+publisher_init(struct publisher *publisher, const char *source)
 {
-    *publisher = (struct publisher){.source = source, .exchange = exchange};
+    *publisher = (struct publisher){.source = source};
     buffer_init(&publisher->headers, HEADERS_KEEP_BYTES, HEADERS_MAX_BYTES);
 }
 
@@ -45,9 +45,9 @@ publisher_publish(struct publisher *publisher, struct rabbit *rabbit, uint16_t c
         .mandatory = true,
         .body = row->payload,
     };
-    if (row->exchange_is_null) {
-        message.exchange =
-            (struct span){.data = publisher->exchange, .size = strlen(publisher->exchange)};
+    if (row->withheld) {
+        return error_set(reterr, ERROR_MESSAGE,
+                         "payload and headers together are larger than can ever be sent");
     }
     return headers_encode(row, publisher->source, &publisher->headers, &message.headers, reterr) &&
            rabbit_publish(rabbit, channel, &message, reterr);

@@ -7,13 +7,12 @@
 #include "relay/row.h"
 
 struct publisher {
-    const char *source;   /* the source's name */
-    const char *exchange; /* for rows that name none */
+    const char *source; /* the source's name */
     struct buffer headers;
 };
 
-/* Borrows both texts for its life. */
-void publisher_init(struct publisher *publisher, const char *source, const char *exchange);
+/* Borrows the text for its life. */
+void publisher_init(struct publisher *publisher, const char *source);
 void publisher_done(struct publisher *publisher);
 
 /* Queues the row on the channel. False, and nothing queued, with ERROR_MESSAGE if this row can never be a message, with

@@ -19,7 +19,7 @@
 /* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
  * into is the owner's. Whoever takes it from an event frees it. */
 struct batch {
-    struct row *rows; /* ascending by id (FETCH_DUE: by time, then id) */
+    struct row *rows; /* ascending by id (FETCH_HEADS: by time, then id) */
     size_t count;
     size_t in_use; /* rows not yet released; the worker's */
     bool complete; /* there was no more to be had under the same conditions; if not, count > 0 */

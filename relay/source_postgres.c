@@ -252,7 +252,6 @@ static void
 each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
 {
     act(&self->fetch.ids);
-    act(&self->fetch.keys);
     act(&self->settle_ids);
     act(&self->release_ids);
     act(&self->release_keys);

@@ -13,10 +13,6 @@ statement_of(const struct pg_fetch *fetch)
     switch (fetch->kind) {
     case FETCH_NEXT:
         return fetch->exact ? PG_FETCH_NEXT_EXACT : PG_FETCH_NEXT;
-    case FETCH_DUE:
-        return PG_FETCH_DUE;
-    case FETCH_IDS:
-        return PG_FETCH_IDS;
     case FETCH_HEADS:
         return PG_FETCH_HEADS;
     }
@@ -88,18 +84,13 @@ add_parameters(struct source_postgres *self, struct pg_parameters *parameters)
         pg_parameters_int8(parameters, fetch->after_id);
     }
     pg_parameters_array(parameters, &fetch->ids);
-    if (fetch->kind == FETCH_DUE) {
-        pg_parameters_array(parameters, &fetch->keys);
-    }
     pg_parameters_int8(parameters,
                        (int64_t)fetch->rows_max + 1); /* one more says that it is not all */
     pg_parameters_int8(parameters, bytes_parameter(fetch));
-    if (next || fetch->kind == FETCH_DUE) {
-        pg_parameters_int8(parameters, next ? fetch->stretch_end : fetch->up_to_id);
+    if (next) {
+        pg_parameters_int8(parameters, fetch->stretch_end);
     }
-    if (next || fetch->kind == FETCH_HEADS) {
-        pg_parameters_int8(parameters, PG_MESSAGE_BYTES_MAX);
-    }
+    pg_parameters_int8(parameters, PG_MESSAGE_BYTES_MAX);
 }
 
 static void
@@ -123,13 +114,11 @@ pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t n
     mine->outstanding = true;
     mine->kind = fetch->kind;
     mine->after_id = fetch->after_id;
-    mine->up_to_id = fetch->up_to_id;
     mine->rows_max = fetch->rows_max;
     mine->bytes_max = fetch->bytes_max;
     mine->exact = mine->exact_left > 0;
     mine->stretch = stretch_usual(self);
     pg_parameters_encode(&mine->ids, fetch->ids, fetch->id_count);
-    pg_parameters_encode(&mine->keys, fetch->keys, fetch->key_count);
     send_fetch(self, now_us);
 }
 

@@ -38,8 +38,6 @@ enum pg_statement {
     PG_OWN,
     PG_FETCH_NEXT,
     PG_FETCH_NEXT_EXACT,
-    PG_FETCH_DUE,
-    PG_FETCH_IDS,
     PG_FETCH_HEADS,
     PG_SETTLE,
     PG_SETTLE_KEEP,
@@ -99,7 +97,6 @@ struct pg_fetch {
     uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
     enum fetch_kind kind;
     int64_t after_id;
-    int64_t up_to_id;    /* FETCH_DUE */
     int64_t stretch;     /* FETCH_NEXT: so many ids at a time, */
     int64_t stretch_max; /* at most: less after one took too long; 0: no limit */
     int64_t stretch_end; /* the statement that was sent looks no further */
@@ -107,7 +104,6 @@ struct pg_fetch {
     uint32_t rows_max;
     uint64_t bytes_max;
     struct buffer ids; /* as binary parameters */
-    struct buffer keys;
 };
 
 struct source_postgres {

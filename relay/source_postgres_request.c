@@ -6,9 +6,7 @@
 #include "relay/source_postgres_private.h"
 
 #include "acts_sql.h"
-#include "fetch_due_sql.h"
 #include "fetch_heads_sql.h"
-#include "fetch_ids_sql.h"
 #include "fetch_next_exact_sql.h"
 #include "fetch_next_sql.h"
 #include "forget_sent_sql.h"
@@ -32,8 +30,6 @@ static const struct {
     [PG_OWN] = {"own", sql_own},
     [PG_FETCH_NEXT] = {"fetch_next", sql_fetch_next},
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
-    [PG_FETCH_DUE] = {"fetch_due", sql_fetch_due},
-    [PG_FETCH_IDS] = {"fetch_ids", sql_fetch_ids},
     [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
     [PG_SETTLE] = {"settle", sql_settle},
     [PG_SETTLE_KEEP] = {"settle_keep", sql_settle_keep},

@@ -2,45 +2,38 @@
 
 #include <stddef.h>
 
-static struct suspect *
-find(struct suspects *suspects, uint32_t exchange)
+/* SUSPECTS_MAX: it is not there. */
+static uint32_t
+find(const struct suspects *suspects, uint32_t exchange)
 {
-    for (uint32_t i = 0; suspects->count > 0 && i < SUSPECTS_MAX; i++) {
-        if (suspects->kept[i].exchange == exchange) {
-            return &suspects->kept[i];
-        }
+    uint32_t i = 0;
+    while (i < SUSPECTS_MAX && suspects->kept[i].exchange != exchange) {
+        i++;
     }
-    return NULL;
+    return i;
 }
 
 void
 suspects_add(struct suspects *suspects, uint32_t exchange, const struct backoff *backoff,
              struct random *random, uint64_t now_us)
 {
-    struct suspect *free_place = NULL;
-    for (uint32_t i = 0; i < SUSPECTS_MAX; i++) {
-        if (suspects->kept[i].exchange == exchange) {
-            return; /* its time was set when the one that failed was let through */
-        }
-        if (suspects->kept[i].exchange == 0) {
-            free_place = &suspects->kept[i];
-        }
+    const uint32_t place = find(suspects, 0);
+    if (find(suspects, exchange) < SUSPECTS_MAX || place == SUSPECTS_MAX) {
+        return; /* known: its time was set when the one that failed was let through */
     }
-    if (free_place == NULL) {
-        return;
-    }
-    free_place->exchange = exchange;
-    backoff_init(&free_place->backoff, backoff->initial_us, backoff->max_us);
-    free_place->try_at_us = now_us + backoff_next_us(&free_place->backoff, random);
+    struct suspect *suspect = &suspects->kept[place];
+    suspect->exchange = exchange;
+    backoff_init(&suspect->backoff, backoff->initial_us, backoff->max_us);
+    suspect->try_at_us = now_us + backoff_next_us(&suspect->backoff, random);
     suspects->count++;
 }
 
 void
 suspects_clear(struct suspects *suspects, uint32_t exchange)
 {
-    struct suspect *suspect = find(suspects, exchange);
-    if (suspect != NULL) {
-        suspect->exchange = 0;
+    const uint32_t place = find(suspects, exchange);
+    if (place < SUSPECTS_MAX) {
+        suspects->kept[place].exchange = 0;
         suspects->count--;
     }
 }
@@ -48,16 +41,18 @@ suspects_clear(struct suspects *suspects, uint32_t exchange)
 const struct suspect *
 suspects_find(const struct suspects *suspects, uint32_t exchange)
 {
-    return find((struct suspects *)suspects, exchange); /* gives nothing away that can be written */
+    const uint32_t place = find(suspects, exchange);
+    return place < SUSPECTS_MAX ? &suspects->kept[place] : NULL;
 }
 
 bool
 suspects_try(struct suspects *suspects, uint32_t exchange, struct random *random, uint64_t now_us)
 {
-    struct suspect *suspect = find(suspects, exchange);
-    if (suspect == NULL) {
+    const uint32_t place = find(suspects, exchange);
+    if (place == SUSPECTS_MAX) {
         return true;
     }
+    struct suspect *suspect = &suspects->kept[place];
     if (now_us < suspect->try_at_us) {
         return false;
     }

@@ -58,6 +58,7 @@ next_deadline_us(const struct worker *worker, uint64_t now_us)
 {
     uint64_t deadline_us = pipeline_deadline_us(worker->pipeline, now_us);
     deadline_us = earlier(deadline_us, worker->source->ops->deadline_us(worker->source));
+    deadline_us = earlier(deadline_us, worker_status_deadline_us(worker));
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         deadline_us = earlier(deadline_us, session_deadline_us(worker->lanes[i]));
     }
@@ -111,6 +112,7 @@ work(struct worker *worker)
             worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);
         }
         const bool done = worker_act(worker, now_us);
+        worker_status_tell(worker, now_us);
         const bool eased = flush_lanes(worker);
         wait_for_something(worker, polls, done && !eased);
     }
@@ -160,7 +162,10 @@ options_of(const struct source_config *config)
     options.reconnect_max_us = broker->reconnect_max_us;
     options.retry_initial_us = config->retry_initial_us;
     options.retry_max_us = config->retry_max_us;
-    options.paused_max = config->held_max;
+    options.max_attempts = config->max_attempts;
+    options.skip_dead = config->on_dead == ON_DEAD_SKIP;
+    options.held_max = config->held_max;
+    options.strict = config->ordering == ORDERING_STRICT;
     options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
     return options;
 }
@@ -177,7 +182,8 @@ make_lanes(struct worker *worker, struct error *reterr)
         .connection_name = name,
         .heartbeat_s = broker->heartbeat_s,
     };
-    for (; worker->lane_count < worker->config->publishers; worker->lane_count++) {
+    /* And the probe lane (pipeline.h). */
+    for (; worker->lane_count < worker->config->publishers + 1; worker->lane_count++) {
         worker->lanes[worker->lane_count] = session_new(&options, reterr);
         if (worker->lanes[worker->lane_count] == NULL) {
             return false;
@@ -217,7 +223,7 @@ prepare(struct worker *worker, struct error *reterr)
     }
     const struct pipeline_options options = options_of(worker->config);
     worker->pipeline = pipeline_new(&options, clock_monotonic_us());
-    publisher_init(&worker->publisher, worker->config->name, worker->config->exchange);
+    publisher_init(&worker->publisher, worker->config->name);
     outage_init(&worker->source_outage);
     return source_postgres_new(worker->config, &worker->source, reterr) &&
            make_lanes(worker, reterr);

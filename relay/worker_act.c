@@ -6,7 +6,7 @@
 #define ACTIONS_PER_TURN 512
 
 void
-worker_release_row(const struct row *row)
+worker_drop_row(const struct row *row)
 {
     struct batch *batch = row->batch;
     assert(batch->in_use > 0);
@@ -27,7 +27,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
         /* Without room now, although a congested lane is left alone: it is larger than the connection can ever hold. */
         pipeline_unpublishable(worker->pipeline, error.text, now_us);
     }
-    worker_release_row(row);
+    worker_drop_row(row);
     if (session_queued_bytes(session) > CONGESTED_BYTES) {
         pipeline_lane_congested(worker->pipeline, lane, true);
     }
@@ -38,21 +38,23 @@ log_report(const struct worker *worker, const struct pipeline_report *report, ui
 {
     switch (report->type) {
     case REPORT_REFUSED:
-        log_warning("message_refused", LOG_WORDS("its key waits; trying again"),
+        log_warning("message_refused", LOG_WORDS("set aside; its key waits; trying again"),
                     LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts),
                     LOG_MS("retry_in_ms", report->retry_at_us - now_us),
                     LOG_STR("reason", report->reason));
+        break;
+    case REPORT_DEAD:
+        log_error("message_dead", LOG_WORDS("not tried again; see `outbox-relay held`"),
+                  LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts),
+                  LOG_STR("reason", report->reason));
         break;
     case REPORT_SENT:
         log_info("message_sent", LOG_WORDS("a refused message went out; its key goes on"),
                  LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts));
         break;
     case REPORT_GONE:
-        log_info(
-            "message_gone",
-            LOG_WORDS(
-                "a refused message was deleted, postponed or given another key; its key goes on"),
-            LOG_INT("id", report->id));
+        log_info("message_gone", LOG_WORDS("a refused message is no longer there; its key goes on"),
+                 LOG_INT("id", report->id));
         break;
     case REPORT_SWEPT:
         log_warning("rows_swept",
@@ -60,13 +62,23 @@ log_report(const struct worker *worker, const struct pipeline_report *report, ui
                     LOG_UINT("rows", report->count), LOG_INT("first_id", report->id));
         break;
     case REPORT_FULL:
-        log_error("too_many_paused",
-                  LOG_WORDS("nothing but retries goes out until some of them do (paused_max)"),
-                  LOG_UINT("paused", report->count));
+        log_error("held_max_reached",
+                  LOG_WORDS("nothing but retries goes out until some of them do (held_max)"),
+                  LOG_UINT("held", report->count));
         break;
     case REPORT_TIMEOUT:
         worker_lane_log(worker, report->lane, LOG_WARNING, "confirm_timeout",
                         "no confirm for too long; connecting anew", NULL);
+        break;
+    case REPORT_DEGRADED:
+        log_error(
+            "degraded",
+            LOG_WORDS("the broker refuses nearly everything; nothing is set aside for it, and "
+                      "some messages are tried from time to time"),
+            LOG_STR("reason", report->reason));
+        break;
+    case REPORT_HEALED:
+        log_info("healed", LOG_WORDS("the broker takes messages again"));
         break;
     }
 }
@@ -97,8 +109,20 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
     case PIPELINE_PUBLISH:
         publish(worker, action->lane, action->row, now_us);
         break;
+    case PIPELINE_HOLD:
+        source->ops->hold(source, action->holds, action->count, now_us);
+        break;
     case PIPELINE_RELEASE:
-        worker_release_row(action->row);
+        source->ops->release(source, &action->release, now_us);
+        break;
+    case PIPELINE_HEADS:
+        source->ops->heads(source, now_us);
+        break;
+    case PIPELINE_WAKE:
+        source->ops->wake(source, (uint32_t)action->count, now_us);
+        break;
+    case PIPELINE_DROP:
+        worker_drop_row(action->row);
         break;
     case PIPELINE_REPORT:
         log_report(worker, &action->report, now_us);

@@ -1,5 +1,6 @@
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "relay/worker_private.h"
@@ -64,6 +65,27 @@ lane_returned(struct worker *worker, uint32_t lane, const struct rabbit_event *e
     }
 }
 
+/* RabbitMQ says "no exchange 'x' in vhost '/'" and "write access to exchange 'x' in vhost '/' refused for user 'u'": the
+ * name from the first quote to the last words. 0: no exchange is named. */
+static uint32_t
+named_exchange(const char *reason)
+{
+    static const char before[] = "exchange '";
+    static const char after[] = "' in vhost '";
+    const char *start = strstr(reason, before);
+    if (start == NULL) {
+        return 0;
+    }
+    start += sizeof(before) - 1;
+    const char *end = NULL;
+    for (const char *at = strstr(start, after); at != NULL; at = strstr(at + 1, after)) {
+        end = at;
+    }
+    return end == NULL ? 0
+                       : pipeline_exchange_hash(
+                             (struct span){.data = start, .size = (size_t)(end - start)});
+}
+
 static void
 lane_channel_closed(struct worker *worker, uint32_t lane, const struct rabbit_event *event,
                     uint64_t now_us)
@@ -71,7 +93,7 @@ lane_channel_closed(struct worker *worker, uint32_t lane, const struct rabbit_ev
     char reason[240];
     text_of(event->text, reason, sizeof(reason));
     log_debug("channel_closed", LOG_INT("lane", lane), LOG_STR("error", reason));
-    pipeline_channel_closed(worker->pipeline, lane, reason, now_us);
+    pipeline_channel_closed(worker->pipeline, lane, reason, named_exchange(reason), now_us);
 }
 
 static void

@@ -18,6 +18,16 @@
 /* More than this not yet taken by the socket, and the lane is left alone: the broker does not keep up. */
 #define CONGESTED_BYTES ((size_t)512 * 1024)
 
+/* What was told last. */
+struct worker_status {
+    uint64_t told_us;
+    uint64_t confirmed;
+    double rate;
+    bool paused;
+    bool quiet; /* nothing went out and nothing is paused: told more seldom */
+    uint64_t paused_since_us;
+};
+
 struct worker {
     const struct source_config *config;
     pthread_t thread;
@@ -36,6 +46,7 @@ struct worker {
     struct publisher publisher;
     uint64_t lease_until_us;
     bool draining;
+    struct worker_status status;
     struct outage source_outage;
     struct outage lane_outages[PIPELINE_LANES_MAX];
 };
@@ -58,6 +69,11 @@ void worker_lane_close(struct session *session);
 bool worker_act(struct worker *worker, uint64_t now_us);
 
 /* The worker is done with a row; frees the batch after its last. */
-void worker_release_row(const struct row *row);
+void worker_drop_row(const struct row *row);
+
+/* worker_status.c: what the relay tells of itself in the database, about once a second. */
+void worker_status_begin(struct worker *worker, uint64_t now_us);
+void worker_status_tell(struct worker *worker, uint64_t now_us);
+uint64_t worker_status_deadline_us(const struct worker *worker);
 
 #endif

@@ -1,11 +1,19 @@
+#include <string.h>
+
+#include "relay/memory.h"
 #include "relay/worker_private.h"
 
 static void
 take_rows(struct worker *worker, struct batch *batch, uint64_t now_us)
 {
+    const char *exchange = worker->config->exchange;
     batch->in_use = batch->count;
     for (size_t i = 0; i < batch->count; i++) {
-        batch->rows[i].batch = batch;
+        struct row *row = &batch->rows[i];
+        row->batch = batch;
+        if (row->exchange_is_null) {
+            row->exchange = (struct span){.data = exchange, .size = strlen(exchange)};
+        }
     }
     pipeline_rows(worker->pipeline, batch->rows, batch->count, batch->complete, now_us);
     if (batch->count == 0) {
@@ -23,6 +31,24 @@ source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
     }
 }
 
+/* What was set aside and came back. */
+static void
+take_held_event(struct worker *worker, struct source_event *event, uint64_t now_us)
+{
+    struct pipeline *pipeline = worker->pipeline;
+    if (event->type == SOURCE_HELD) {
+        pipeline_held(pipeline, event->ids, event->count, now_us);
+        memory_free(event->ids);
+    } else if (event->type == SOURCE_RELEASED) {
+        pipeline_released(pipeline, event->count, event->first_id, event->last_id, now_us);
+    } else if (event->type == SOURCE_HEADS) {
+        pipeline_heads(pipeline, event->heads, event->count, now_us);
+        memory_free(event->heads);
+    } else {
+        pipeline_woken(pipeline, event->count, event->next_in_us, event->acts, now_us);
+    }
+}
+
 static void
 take_source_event(struct worker *worker, struct source_event *event, uint64_t now_us)
 {
@@ -30,6 +56,7 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     case SOURCE_OWNED:
         outage_over(&worker->source_outage);
         log_info("source_owned", LOG_WORDS("this relay works the outbox"));
+        worker_status_begin(worker, now_us);
         pipeline_source_owned(worker->pipeline, now_us);
         break;
     case SOURCE_STANDBY:
@@ -52,6 +79,8 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     case SOURCE_RELEASED:
     case SOURCE_HEADS:
     case SOURCE_WOKEN:
+        take_held_event(worker, event, now_us);
+        break;
     case SOURCE_ALIVE:
         break;
     }
