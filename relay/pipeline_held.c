@@ -336,6 +336,25 @@ is_missing(struct pipeline *pipeline, int64_t id)
     }
 }
 
+/* The table counts the time to the next try from when it was told, which is later than when it was decided. */
+static void
+is_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
+        uint64_t now_us)
+{
+    if (hold->state == HELD_SCHEDULED) {
+        pipeline->wake_due_us = now_us; /* it tells when the next one is due */
+    }
+    if (hold->state != HELD_RETRYING) {
+        return;
+    }
+    struct held_entry *entry = held_find(&pipeline->held, note->subject);
+    if (entry != NULL && entry->stage == HELD_STAGE_RETRYING && entry->head_id == hold->id &&
+        entry->apart) {
+        entry->retry_at_us = now_us + hold->retry_after_us;
+        entry->apart = false;
+    }
+}
+
 void
 pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count, uint64_t now_us)
 {
@@ -344,9 +363,7 @@ pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count, u
         is_missing(pipeline, missing[i]);
     }
     for (size_t i = 0; i < pipeline->hold_out.count; i++) {
-        if (pipeline->hold_out.items[i].state == HELD_SCHEDULED) {
-            pipeline->wake_due_us = now_us; /* it tells when the next one is due */
-        }
+        is_held(pipeline, &pipeline->hold_out.items[i], &pipeline->hold_out.notes[i], now_us);
     }
     holds_clear(&pipeline->hold_out);
 }
@@ -454,6 +471,8 @@ learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
     } else if (entry->change <= pipeline->heads_sent_change && leads_in_table(entry)) {
         if (head->orphans) {
             head_is_gone(pipeline, entry);
+        } else if (entry->stage == HELD_STAGE_DEAD && !head->dead) {
+            entry->tries = head->attempts; /* an operator brought it back */
         }
         take_head(pipeline, entry, head, now_us);
     }
