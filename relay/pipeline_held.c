@@ -126,15 +126,14 @@ static void
 set_head_aside(struct pipeline *pipeline, struct held_entry *entry, const struct refusal *refusal,
                const struct hold_note *note, uint64_t now_us)
 {
-    const bool counts = refusal->kind != REFUSED_NACKED && !refusal->unsent;
-    entry->attempts += counts;
-    entry->tries += !refusal->unsent;
+    entry->attempts += !refusal->blameless;
+    entry->tries++;
     struct hold hold = {.id = entry->head_id,
                         .state = HELD_RETRYING,
                         .attempts = entry->attempts,
                         .reason = refusal->reason};
     const uint32_t max = pipeline->options.max_attempts;
-    if (counts && max > 0 && entry->attempts >= max) {
+    if (!refusal->blameless && max > 0 && entry->attempts >= max) {
         bury(pipeline, entry, &hold);
         report_head(pipeline, REPORT_DEAD, entry, refusal->reason);
     } else {
@@ -178,14 +177,13 @@ is_head(const struct held_entry *entry, const struct window_entry *refused)
     return refused->probe && entry->stage == HELD_STAGE_PROBING && refused->id == entry->head_id;
 }
 
-void
-pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
-                const struct refusal *refusal, uint64_t now_us)
+static void
+hold_refused(struct pipeline *pipeline, const struct window_entry *refused,
+             const struct refusal *refusal, uint64_t now_us)
 {
     const struct held_subject subject =
         held_subject(refused->id, refused->key_hash, refused->ordered);
     struct held_entry *entry = held_find(&pipeline->held, subject);
-    pipeline->counts.refused++;
     if (entry == NULL) {
         entry = held_add(&pipeline->held, subject, refused->id, now_us);
         lead_with(pipeline, entry, refused, refusal, now_us);
@@ -201,7 +199,22 @@ pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
         hold_waiting(pipeline, subject, refused->id, now_us);
         entry->more = true;
     }
-    route_refused(pipeline, refused, refusal, now_us);
+}
+
+/* When nearly everything is refused for the same reason the message is not to blame: a held one that is tried again loses
+ * no attempt, and if it was one of the stream, the stream pauses. */
+void
+pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
+                const struct refusal *refusal, uint64_t now_us)
+{
+    const bool nearly_all = route_refused(pipeline, refused, refusal);
+    struct refusal fair = *refusal;
+    fair.blameless |= nearly_all || refusal->kind == REFUSED_NACKED;
+    pipeline->counts.refused++;
+    hold_refused(pipeline, refused, &fair, now_us);
+    if (nearly_all && !refused->probe && !route_is_bad(pipeline)) {
+        route_degrade(pipeline, refused, refusal, now_us);
+    }
 }
 
 /* A row of the outbox that is not to be published: it is not due, or its key is held back. */

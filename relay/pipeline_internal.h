@@ -202,7 +202,7 @@ struct refusal {
     enum refusal_kind kind;
     const char *reason;
     uint64_t retry_at_us; /* 0: by the number of tries */
-    bool unsent;          /* it was not given to the broker: costs no attempt */
+    bool blameless;       /* it costs no attempt */
 };
 void pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
                      const struct refusal *refusal, uint64_t now_us);
@@ -219,7 +219,10 @@ void pipeline_apply_release(struct pipeline *pipeline);
 
 /* pipeline_route.c */
 bool route_is_bad(const struct pipeline *pipeline);
-void route_refused(struct pipeline *pipeline, const struct window_entry *refused,
+/* True if nearly everything is refused for the same reason. */
+bool route_refused(struct pipeline *pipeline, const struct window_entry *refused,
+                   const struct refusal *refusal) MUST_CHECK;
+void route_degrade(struct pipeline *pipeline, const struct window_entry *refused,
                    const struct refusal *refusal, uint64_t now_us);
 void route_taken(struct pipeline *pipeline, const struct window_entry *taken);
 bool route_may_try(const struct pipeline *pipeline, uint64_t now_us);

@@ -472,7 +472,7 @@ refuse_unsent(struct pipeline *pipeline, const struct row *row, bool probe, uint
                           .retry_at_us =
                               suspect->try_at_us +
                               random_between(&pipeline->random, 0, suspect->try_at_us - now_us + 1),
-                          .unsent = true},
+                          .blameless = true},
         now_us);
 }
 

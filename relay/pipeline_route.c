@@ -18,14 +18,16 @@ route_rest(struct pipeline *pipeline, uint64_t now_us)
 
 /* Nearly everything is refused for the same reason. The messages are not to blame: what was refused and did not move aside
  * yet stays in the outbox, and nothing goes out but a few messages now and then, to see whether the route is mended. */
-static void
-degrade(struct pipeline *pipeline, uint64_t cause, const char *reason, uint64_t now_us)
+void
+route_degrade(struct pipeline *pipeline, const struct window_entry *refused,
+              const struct refusal *refusal, uint64_t now_us)
 {
     struct route *route = &pipeline->route;
+    const char *reason = refusal->reason;
     struct pipeline_report report = {.type = REPORT_DEGRADED};
     (void)snprintf(report.reason, sizeof(report.reason), "%s", reason);           /* cut is fine */
     (void)snprintf(route->reason, sizeof(route->reason), "degraded: %s", reason); /* likewise */
-    route->cause = cause;
+    route->cause = outcomes_cause(refusal->kind, refused->exchange);
     route->sample_rows = SAMPLE_START;
     backoff_reset(&route->backoff);
     route_rest(pipeline, now_us);
@@ -33,14 +35,14 @@ degrade(struct pipeline *pipeline, uint64_t cause, const char *reason, uint64_t 
     pipeline_report(pipeline, &report);
 }
 
-void
+bool
 route_refused(struct pipeline *pipeline, const struct window_entry *refused,
-              const struct refusal *refusal, uint64_t now_us)
+              const struct refusal *refusal)
 {
     struct route *route = &pipeline->route;
     if (refusal->kind == REFUSED_UNPUBLISHABLE) {
         route->sample_other++;
-        return;
+        return false;
     }
     const uint64_t cause = outcomes_cause(refusal->kind, refused->exchange);
     const bool nearly_all = outcomes_refused(&route->outcomes, refused->id, cause);
@@ -49,9 +51,7 @@ route_refused(struct pipeline *pipeline, const struct window_entry *refused,
     } else {
         route->sample_other++;
     }
-    if (nearly_all && route->state == ROUTE_GOOD) {
-        degrade(pipeline, cause, refusal->reason, now_us);
-    }
+    return nearly_all;
 }
 
 void
