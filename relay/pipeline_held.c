@@ -201,6 +201,17 @@ hold_refused(struct pipeline *pipeline, const struct window_entry *refused,
     }
 }
 
+/* It was on its way when the route turned out to be bad. */
+static void
+leave(struct pipeline *pipeline, const struct window_entry *refused, uint64_t now_us)
+{
+    if (refused->probe) {
+        pipeline_probe_failed(pipeline, refused->id, refused->key_hash, refused->ordered, now_us);
+    } else {
+        pipeline_forget(pipeline, refused->id);
+    }
+}
+
 /* When nearly everything is refused for the same reason the message is not to blame: a held one that is tried again loses
  * no attempt, and if it was one of the stream, the stream pauses. */
 void
@@ -211,6 +222,10 @@ pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
     struct refusal fair = *refusal;
     fair.blameless |= nearly_all || refusal->kind == REFUSED_NACKED;
     pipeline->counts.refused++;
+    if (pipeline->route.state == ROUTE_RESTING) {
+        leave(pipeline, refused, now_us);
+        return;
+    }
     hold_refused(pipeline, refused, &fair, now_us);
     if (nearly_all && !refused->probe && !route_is_bad(pipeline)) {
         route_degrade(pipeline, refused, refusal, now_us);
