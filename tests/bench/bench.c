@@ -84,7 +84,7 @@ prepare(const struct bench *bench)
     PGconn *conn = bench_connect();
     struct session *session = bench_session();
     bench_fill(conn, bench->messages);
-    bench_fresh_queue(session);
+    bench_fresh_queue(session, BENCH_QUEUE);
     session_free(session);
     PQfinish(conn);
 }
@@ -100,18 +100,10 @@ run(const struct bench *bench, const char *name,
     return result;
 }
 
-static int
-compare(const void *a, const void *b)
-{
-    const double left = *(const double *)a;
-    const double right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 static double
 median(double *values, int count)
 {
-    qsort(values, (size_t)count, sizeof(double), compare);
+    bench_sort(values, count);
     return values[count / 2];
 }
 
@@ -140,6 +132,38 @@ print(const char *mode, struct series *series, const double *ratios_in, double l
         median(series->rss_mib, rounds));
 }
 
+struct poison_series {
+    double rate[ROUNDS_MAX];
+    double clean[ROUNDS_MAX];
+    double ratio[ROUNDS_MAX];
+    double held[ROUNDS_MAX];
+    double seconds_to_heal[ROUNDS_MAX];
+};
+
+static void
+run_poison(const struct bench *bench, struct poison_series *series, int round, double clean_rate)
+{
+    const struct bench_poison poison = bench_poison(bench->messages, bench->relay_path);
+    (void)printf("%-9s %8.0f messages/s\n", "poison", poison.rate);
+    (void)fflush(stdout);
+    series->rate[round] = poison.rate;
+    series->clean[round] = clean_rate;
+    series->ratio[round] = poison.rate / clean_rate;
+    series->held[round] = (double)poison.held;
+    series->seconds_to_heal[round] = poison.seconds_to_heal;
+}
+
+/* A message lost or out of order would have ended the bench. */
+static void
+print_poison(struct poison_series *series, int rounds)
+{
+    (void)printf(
+        "bench: mode=poison rate=%.0f clean=%.0f ratio=%.2f held=%.0f out_of_order=0 lost=0 "
+        "seconds_to_heal=%.1f\n",
+        median(series->rate, rounds), median(series->clean, rounds), median(series->ratio, rounds),
+        median(series->held, rounds), median(series->seconds_to_heal, rounds));
+}
+
 /* Relay, limit and hand-made loop in turns; the ratios are taken within a round, so that a machine whose speed drifts does
  * not decide. */
 static void
@@ -148,6 +172,7 @@ bench_rates(const struct bench *bench)
     struct series relay;
     struct series limit;
     struct series handmade;
+    struct poison_series poison;
     double relay_ratio[ROUNDS_MAX] = {0};
     double handmade_ratio[ROUNDS_MAX] = {0};
     for (int i = 0; i < bench->rounds; i++) {
@@ -155,6 +180,7 @@ bench_rates(const struct bench *bench)
         note(&limit, i, bench, &result);
         result = run(bench, "relay", run_relay);
         note(&relay, i, bench, &result);
+        run_poison(bench, &poison, i, relay.rate[i]);
         result = run(bench, "hand-made", run_handmade);
         note(&handmade, i, bench, &result);
         relay_ratio[i] = relay.rate[i] / limit.rate[i];
@@ -162,8 +188,10 @@ bench_rates(const struct bench *bench)
     }
     const double limit_rate = median(limit.rate, bench->rounds);
     bench_latency(bench->relay_path, 500, 10);
+    bench_scheduled(bench->relay_path, 1000, 10);
     print("handmade", &handmade, handmade_ratio, limit_rate, bench->rounds);
     print("poll", &relay, relay_ratio, limit_rate, bench->rounds);
+    print_poison(&poison, bench->rounds);
 }
 
 int

@@ -14,6 +14,7 @@
 #define BENCH_PAYLOAD_BYTES 256
 #define BENCH_KEYS 1000
 #define BENCH_QUEUE "bench"
+#define BENCH_QUEUE_POISONED "bench-poisoned"
 #define BENCH_DATABASE "outbox_bench"
 
 /* What one run cost. */
@@ -33,14 +34,16 @@ void bench_exec(PGconn *conn, const char *sql);
 int64_t bench_number(PGconn *conn, const char *sql);
 void bench_create_database(void);
 void bench_drop_database(void);
+void bench_empty(PGconn *conn);         /* all tables; ids begin with 1 again */
+void bench_settle_tables(PGconn *conn); /* at rest: every contestant finds them in the same state */
 void bench_fill(PGconn *conn, int64_t rows);
 
 /* The broker: a connection with channel 1 open, events taken until one of the wanted type comes. */
 struct session *bench_session(void);
 void bench_wait(struct session *session, enum rabbit_event_type type,
                 struct rabbit_event *ret_event);
-void bench_fresh_queue(struct session *session);
-uint32_t bench_queue_length(struct session *session);
+void bench_fresh_queue(struct session *session, const char *queue);
+uint32_t bench_queue_length(struct session *session, const char *queue);
 struct rabbit_message bench_message(struct buffer *headers);
 
 /* Publishes on channel 1 and notes it in the window. */
@@ -56,11 +59,26 @@ void bench_read_and_delete(int64_t rows); /* the same rows, read and deleted by 
 void bench_handmade(int64_t messages);    /* the loop that most teams write */
 struct bench_result bench_relay(int64_t messages, const char *relay_path);
 void bench_latency(const char *relay_path, double rate, double seconds);
+void bench_scheduled(const char *relay_path, double due_per_s, double seconds);
 
-/* Starts `outbox-relay run` on the bench's database and queue; ends it by SIGTERM and tells what it used. */
-pid_t bench_relay_start(const char *relay_path);
+/* Messages that no queue takes among healthy ones. */
+struct bench_poison {
+    double rate; /* of the healthy messages */
+    int64_t held;
+    double seconds_to_heal;
+};
+struct bench_poison bench_poison(int64_t messages, const char *relay_path);
+
+/* Starts `outbox-relay run` on the bench's database and queue; ends it by SIGTERM and tells what it used. What it logs
+ * goes to the file, if one is named. */
+pid_t bench_relay_start(const char *relay_path, const char *log_path);
 void bench_relay_stop(pid_t relay, struct rusage *ret_usage);
 
+/* Waits until the broker has so many in BENCH_QUEUE; seconds since start_us. The queue is asked, since asking the table
+ * would cost what is measured. */
+double bench_wait_for_queue(struct session *session, int64_t messages, uint64_t start_us);
+
+void bench_sort(double *values, int64_t count);
 double bench_rusage_cpu_us(const struct rusage *usage);
 
 #endif

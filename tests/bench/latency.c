@@ -45,7 +45,7 @@ consumer_start(struct consumer *consumer, int64_t messages)
     struct rabbit_event event;
     consumer->messages = messages;
     consumer->session = bench_session();
-    bench_fresh_queue(consumer->session);
+    bench_fresh_queue(consumer->session, BENCH_QUEUE);
     rabbit_consume(session_rabbit(consumer->session), 1, BENCH_QUEUE, "bench");
     bench_wait(consumer->session, RABBIT_CONSUMING, &event);
     if (pthread_create(&consumer->thread, NULL, consume, consumer) != 0) {
@@ -140,14 +140,6 @@ write_directly(int64_t messages, double rate)
     buffer_done(&headers);
 }
 
-static int
-compare(const void *a, const void *b)
-{
-    const double left = *(const double *)a;
-    const double right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 static void
 percentiles(int64_t messages, double *ret_p50_ms, double *ret_p99_ms)
 {
@@ -157,7 +149,7 @@ percentiles(int64_t messages, double *ret_p50_ms, double *ret_p99_ms)
         waits_ms[i] =
             delivered_us[i] > sent_us[i] ? (double)(delivered_us[i] - sent_us[i]) / 1e3 : 0;
     }
-    qsort(waits_ms, (size_t)messages, sizeof(double), compare);
+    bench_sort(waits_ms, messages);
     *ret_p50_ms = waits_ms[messages / 2];
     *ret_p99_ms = waits_ms[messages * 99 / 100];
 }
@@ -173,11 +165,11 @@ bench_latency(const char *relay_path, double rate, double seconds)
     double direct_p50;
     double direct_p99;
     PGconn *conn = bench_connect();
-    bench_exec(conn, "truncate outbox restart identity");
+    bench_empty(conn);
     PQfinish(conn);
 
     consumer_start(&consumer, messages);
-    const pid_t relay = bench_relay_start(relay_path);
+    const pid_t relay = bench_relay_start(relay_path, NULL);
     write_through_outbox(messages, rate);
     consumer_join(&consumer);
     bench_relay_stop(relay, &usage);

@@ -47,13 +47,25 @@ write_config(void)
     }
 }
 
+static void
+log_to(const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
+        bench_fail("%s: %s", path, strerror(errno));
+    }
+}
+
 pid_t
-bench_relay_start(const char *relay_path)
+bench_relay_start(const char *relay_path, const char *log_path)
 {
     write_config();
     const pid_t relay = fork();
     if (relay == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a bench that fails */
+        if (log_path != NULL) {
+            log_to(log_path);
+        }
         (void)execl(relay_path, "outbox-relay", "run", "-c", config_path(), (char *)NULL);
         bench_fail("%s: %s", relay_path, strerror(errno));
     }
@@ -75,11 +87,10 @@ bench_relay_stop(pid_t relay, struct rusage *ret_usage)
     (void)unlink(config_path()); /* the directory goes with the servers */
 }
 
-/* Done when the broker has them all; the queue is asked, since asking the table would cost what is measured. */
-static double
-wait_for_queue(struct session *session, int64_t messages, uint64_t start_us)
+double
+bench_wait_for_queue(struct session *session, int64_t messages, uint64_t start_us)
 {
-    while (bench_queue_length(session) < messages) {
+    while (bench_queue_length(session, BENCH_QUEUE) < messages) {
         if (clock_monotonic_us() - start_us > RUN_MAX_US) {
             bench_fail("the relay is not done after ten minutes");
         }
@@ -94,8 +105,8 @@ bench_relay(int64_t messages, const char *relay_path)
     struct session *session = bench_session();
     struct rusage usage;
     const uint64_t start_us = clock_monotonic_us();
-    const pid_t relay = bench_relay_start(relay_path);
-    const double seconds = wait_for_queue(session, messages, start_us);
+    const pid_t relay = bench_relay_start(relay_path, NULL);
+    const double seconds = bench_wait_for_queue(session, messages, start_us);
     bench_relay_stop(relay, &usage);
     session_free(session);
     PGconn *conn = bench_connect();

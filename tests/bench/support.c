@@ -41,6 +41,20 @@ bench_rusage_cpu_us(const struct rusage *usage)
            (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
 }
 
+static int
+compare(const void *a, const void *b)
+{
+    const double left = *(const double *)a;
+    const double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+void
+bench_sort(double *values, int64_t count)
+{
+    qsort(values, (size_t)count, sizeof(double), compare);
+}
+
 const char *
 bench_dsn(void)
 {
@@ -109,7 +123,20 @@ bench_drop_database(void)
     PQfinish(conn);
 }
 
-/* A fresh backlog, at rest: every contestant finds the table in the same state. */
+void
+bench_empty(PGconn *conn)
+{
+    bench_exec(conn, "truncate outbox, outbox_held, outbox_held_act restart identity");
+}
+
+void
+bench_settle_tables(PGconn *conn)
+{
+    bench_exec(conn, "vacuum analyze outbox");
+    bench_exec(conn, "vacuum analyze outbox_held");
+    bench_exec(conn, "checkpoint");
+}
+
 void
 bench_fill(PGconn *conn, int64_t rows)
 {
@@ -119,10 +146,9 @@ bench_fill(PGconn *conn, int64_t rows)
                    "', (i %% %d)::text, "
                    "decode(repeat('5a', %d), 'hex') from generate_series(1, %lld) i",
                    BENCH_KEYS, BENCH_PAYLOAD_BYTES, (long long)rows);
-    bench_exec(conn, "truncate outbox restart identity");
+    bench_empty(conn);
     bench_exec(conn, sql);
-    bench_exec(conn, "vacuum analyze outbox");
-    bench_exec(conn, "checkpoint");
+    bench_settle_tables(conn);
 }
 
 static bool
@@ -192,7 +218,7 @@ span_of(const char *text)
 
 /* A quorum queue: what anybody should use for messages that matter. */
 void
-bench_fresh_queue(struct session *session)
+bench_fresh_queue(struct session *session, const char *queue)
 {
     struct buffer arguments;
     struct table_writer writer;
@@ -203,18 +229,18 @@ bench_fresh_queue(struct session *session)
         bench_fail("no memory");
     }
     const struct span table = {.data = buffer_front(&arguments), .size = buffer_size(&arguments)};
-    rabbit_queue_delete(session_rabbit(session), 1, BENCH_QUEUE);
+    rabbit_queue_delete(session_rabbit(session), 1, queue);
     bench_wait(session, RABBIT_DONE, &event);
-    rabbit_queue_declare(session_rabbit(session), 1, BENCH_QUEUE, true, table);
+    rabbit_queue_declare(session_rabbit(session), 1, queue, true, table);
     bench_wait(session, RABBIT_DONE, &event);
     buffer_done(&arguments);
 }
 
 uint32_t
-bench_queue_length(struct session *session)
+bench_queue_length(struct session *session, const char *queue)
 {
     struct rabbit_event event;
-    rabbit_queue_check(session_rabbit(session), 1, BENCH_QUEUE);
+    rabbit_queue_check(session_rabbit(session), 1, queue);
     bench_wait(session, RABBIT_DONE, &event);
     return rabbit_declared_count(session_rabbit(session));
 }
