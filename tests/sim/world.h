@@ -1,6 +1,11 @@
-/* tests/sim/world.h - the world the core is put into: an outbox table with its transactions, and a
- * broker with its connections. It knows everything, and ends the run when a promise is broken.
- * Nothing in it takes time by itself: the simulation decides what happens next. */
+/* tests/sim/world.h - the world the core is put into: the tables of an outbox with the transactions
+ * and operators that change them (world_table.c, world_writers.c), and a broker with its connections
+ * (world_broker.c). It knows everything, and ends the run when a promise is broken. Nothing in it
+ * takes time by itself: the simulation decides what happens next.
+ *
+ * A message is what an application wrote; an id is where it stands in the tables. They are apart:
+ * a scheduled message gets another id when its time has come, and after a crash of the database an
+ * id may go to another message. */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
@@ -11,28 +16,87 @@
 #include "base/random.h"
 #include "relay/source.h"
 
-#define ROWS_MAX 600
+#define IDS_MAX 1200
+#define MESSAGES_MAX 1200
+#define APPLICATION_MAX 600 /* ids and messages that applications make; wakes take more ids */
 #define KEYS_MAX 12
+#define OPEN_MAX 200
+#define CHANGES_MAX 4096
+#define EXCHANGES_GOOD 3
+#define EXCHANGES_MAX 5 /* the last ones are missing until somebody declares them */
 #define PIPES_MAX 256
-#define RELAYS_MAX 2
+#define PIPE_IN 256
+#define PIPE_OUT 1024
 #define NOBODY (-1)
 
-enum row_state { ROW_NONE, ROW_OPEN, ROW_ROLLED_BACK, ROW_COMMITTED, ROW_DELETED };
+/* What became of a message. */
+enum fate {
+    FATE_NONE,
+    FATE_OPEN, /* its transaction is */
+    FATE_ROLLED_BACK,
+    FATE_LIVE,      /* committed; in one of the two tables */
+    FATE_DELETED,   /* by the relay, as confirmed */
+    FATE_DISCARDED, /* by an operator */
+    FATE_CANCELLED,
+    FATE_FORGOTTEN, /* the database crashed, and its transaction is gone */
+};
 
 /* What the broker does with a message while the world is not yet mended. */
-enum poison { POISON_NONE, POISON_RETURN, POISON_CLOSE, POISON_UNENCODABLE };
+enum poison {
+    POISON_NONE,
+    POISON_RETURN,      /* no queue for its routing key */
+    POISON_MISSING,     /* its exchange is missing: the channel closes, and the broker names it */
+    POISON_OVERSIZED,   /* the channel closes, and the broker's words name nothing */
+    POISON_UNENCODABLE, /* the publisher itself refuses it */
+};
 
-struct world_row {
-    enum row_state state;
+/* What a statement may change of a message, and a crash takes back. */
+struct stored {
+    enum fate fate;
+    int64_t id;
+    uint64_t due_us;  /* deliver_after; 0: none */
+    uint64_t visible; /* the transaction that made it visible under its id */
+    bool woken;       /* its id is the one it got when its time had come */
+};
+
+struct message {
+    struct stored stored;
     enum poison poison;
-    int64_t key;       /* 0: unordered */
-    uint64_t due_us;   /* deliver_after; 0: none */
+    int64_t key; /* 0: unordered */
+    uint32_t exchange;
+    uint32_t bytes;
     uint32_t accepted; /* times the broker put it into its queue */
     uint32_t safe; /* times it is there for good: confirmed, or read before its connection ended */
-    uint32_t
-        version;     /* which message has this id: a crash of the database may give it to another */
-    uint64_t commit; /* its place in the order of commits */
-    uint32_t key_hold; /* transaction that holds the key's lock, while open */
+    uint32_t refused;       /* times it was refused in a way that counts; a nack does not */
+    uint32_t closes;        /* times it closed a main lane's channel for what it is */
+    uint32_t resets_before; /* of the world, when it was committed */
+    bool aside;             /* no order is promised for it (any more) */
+};
+
+/* What stands under an id. */
+enum place { PLACE_NONE, PLACE_OPEN, PLACE_OUTBOX, PLACE_HELD, PLACE_GONE };
+
+struct slot {
+    enum place place;
+    uint32_t message;
+    enum held_state state; /* PLACE_HELD, as the rest */
+    bool skipped;
+    uint32_t attempts;
+    uint64_t next_us; /* RETRYING: the next attempt; SCHEDULED: when its time has come */
+};
+
+/* What stood there before. */
+struct change {
+    uint64_t transaction;
+    int64_t id;
+    struct slot slot;
+    struct stored stored;
+};
+
+struct transaction {
+    int64_t first_id;
+    int64_t count;
+    int64_t key;
 };
 
 enum frame_type {
@@ -44,11 +108,16 @@ enum frame_type {
     FRAME_UNBLOCKED
 };
 
+struct sent {
+    int64_t id;
+    uint32_t message;
+};
+
 struct unconfirmed {
     uint64_t tag;
-    int64_t id;
-    uint32_t version;
-    uint64_t place; /* in the broker's log; 0: it was returned, no queue has it */
+    struct sent sent;
+    bool nack;
+    uint64_t place; /* in the broker's log; 0: no queue has it */
 };
 
 struct frame {
@@ -56,11 +125,8 @@ struct frame {
     uint64_t tag;
     bool multiple;
     int64_t id;
-};
-
-struct sent {
-    int64_t id;
-    uint32_t version;
+    bool named;        /* a close that tells which exchange is missing, */
+    uint32_t exchange; /* this one */
 };
 
 /* One channel of one connection: publishes on their way in, frames on their way back. After the
@@ -69,69 +135,171 @@ struct pipe {
     bool used;
     bool closed;    /* the broker closed the channel: the rest of what is in the pipe is ignored */
     bool connected; /* the relay still listens */
-    struct sent in[8192];
+    bool probe;     /* a probe lane's */
+    struct sent in[PIPE_IN];
     size_t in_head, in_count;
     uint64_t next_tag; /* of the next publish that the broker reads */
-    struct unconfirmed unconfirmed[8192];
+    struct unconfirmed unconfirmed[PIPE_IN];
     size_t unconfirmed_count;
-    struct frame out[16384];
+    struct frame out[PIPE_OUT];
     size_t out_head, out_count;
+};
+
+/* A route that takes nothing, whatever the message. */
+enum trouble { TROUBLE_NONE, TROUBLE_RETURNS, TROUBLE_NACKS, TROUBLE_CLOSES };
+
+struct route {
+    enum trouble trouble;
+    bool everywhere; /* else: one exchange */
+    uint32_t exchange;
+    uint64_t until_us;
+};
+
+/* What the configuration says; the same for all relays of an outbox. */
+struct rules {
+    bool strict;
+    bool skip_dead;
+    uint32_t max_attempts;
+    uint32_t held_max;
+};
+
+/* What happened, over all runs: shows that a run looks at what it should. */
+enum event {
+    EVENT_DUPLICATE,
+    EVENT_RETURN,
+    EVENT_NACK,
+    EVENT_CLOSE_MAIN,
+    EVENT_CLOSE_PROBE,
+    EVENT_OUTAGE,
+    EVENT_HOLD,
+    EVENT_DEAD,
+    EVENT_SKIPPED,
+    EVENT_SCHEDULED,
+    EVENT_WAITING,
+    EVENT_RELEASED,
+    EVENT_WOKEN,
+    EVENT_ACT,
+    EVENT_CANCEL,
+    EVENT_CRASH,
+    EVENT_UNDONE,
+    EVENT_TAKEOVER,
+    EVENT_REPEATED_FETCH,
+    EVENT_DEGRADED,
+    EVENT_FULL,
+    EVENT_DRAINED,
+    EVENTS,
 };
 
 struct world {
     struct random random;
     uint64_t now_us;
-    struct world_row rows[ROWS_MAX]; /* index = id */
+    struct rules rules;
+    uint64_t *tally; /* EVENTS of them */
+
+    struct message messages[MESSAGES_MAX]; /* the first is none */
+    uint32_t message_count;
+    uint32_t key_messages[KEYS_MAX][MESSAGES_MAX];
+    uint32_t key_count[KEYS_MAX];
+    uint32_t live;                   /* messages */
+    struct slot slots[IDS_MAX];      /* by id */
+    uint32_t stamps[IDS_MAX], stamp; /* marks the ids of a list */
     int64_t next_id;
-    int64_t final_floor;
-    uint64_t commits;
-    int owner; /* the relay whose session holds the lock */
+    int64_t final_told;
+    uint64_t transactions;
+    struct change changes[CHANGES_MAX];
+    size_t change_count;
+    struct transaction open[OPEN_MAX];
+    size_t open_count;
+    bool key_locked[KEYS_MAX];
+    bool acts_unseen;
+    bool acted; /* an operator did something in this run */
+
+    int owner;       /* the relay whose session holds the lock */
+    uint32_t resets; /* events after which a relay knows nothing of what is wrong with messages */
+
     bool mended;
     bool blocked;
-    unsigned nack_percent;
+    struct route route;
+    bool missing[EXCHANGES_MAX];
     struct pipe pipes[PIPES_MAX];
-    int64_t key_accepted[KEYS_MAX]; /* the highest id of the key that the queue has */
-    bool late_rows; /* rows appear below an id that was called final: only the sweep finds them */
-    bool strict_order; /* nothing is refused in this run: the queue's order must be perfect */
+    size_t pipe_end;
     uint64_t log_end;  /* places given out */
     uint64_t log_safe; /* a confirm for a place makes all before it safe */
-    uint64_t duplicates;
+
+    /* What kind of run it is. */
+    unsigned nack_percent;
+    unsigned poison_percent;
+    unsigned scheduled_percent;
+    bool late_rows; /* rows appear below an id that was called final: only the sweep finds them */
+    bool punctual;  /* the core is not asked before the time that it named */
+    bool refusing;  /* some messages may be refused; if not, the queue's order must be perfect */
     bool trace;
 };
 
 void world_init(struct world *world, uint64_t seed);
 void world_note(const struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+bool world_chance(struct world *world, unsigned percent);
+void world_count(struct world *world, enum event event);
 #define PROMISE(condition, ...) ((condition) ? (void)0 : promise_broken(#condition, __VA_ARGS__))
 _Noreturn void promise_broken(const char *condition, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Applications. */
-void world_begin(struct world *world); /* a transaction takes ids and a key's lock */
-void
-world_end_some(struct world *world); /* one of the open ones commits or rolls back, in any order */
-void world_end_all(struct world *world);
-size_t world_left(const struct world *world); /* rows committed and not deleted */
+/* Of two messages of a key: `earlier` must reach the queue first. */
+bool world_precedes(const struct message *earlier, const struct message *later);
+const char *world_exchange_name(uint32_t exchange);
 
-/* The database crashes: the latest commits are lost, and their ids go to other messages; some of the
- * latest deletes are undone. */
+/* Applications: world_writers.c. */
+void world_begin(struct world *world); /* a transaction takes ids and a key's lock */
+/* One of the open ones commits or rolls back, in any order. */
+void world_end_some(struct world *world);
+void world_end_all(struct world *world);
+
+/* Operators, likewise: retry, discard, cancel some message. */
+void world_operate(struct world *world);
+void world_retry_dead(struct world *world); /* all of them */
+
+/* The database crashes: the latest transactions are undone, and their ids may go to other
+ * messages. */
 void world_database_crash(struct world *world);
 
-/* The database, executing a statement of a relay. */
-void world_fetch(struct world *world, const struct fetch *fetch, const int64_t *ids,
-                 const int64_t *keys, struct row *ret_rows, size_t *ret_count, bool *ret_complete);
+/* The database, executing a statement of a relay: world_table.c. What they give is from malloc. */
+struct released {
+    size_t count;
+    int64_t first_id, last_id;
+};
+struct woken {
+    size_t count;
+    uint64_t next_in_us;
+    bool acts;
+};
+void world_fetch(struct world *world, const struct fetch *fetch, struct row *ret_rows,
+                 size_t *ret_count, bool *ret_complete);
 void world_settle(struct world *world, const int64_t *ids, size_t count);
-int64_t world_final(const struct world *world);
+int64_t world_final(struct world *world);
+void world_hold(struct world *world, const struct hold *holds, size_t count, int64_t *ret_missing,
+                size_t *ret_missing_count);
+struct released world_release(struct world *world, const struct release *release);
+struct head *world_heads(struct world *world, size_t *ret_count);
+struct woken world_wake(struct world *world, size_t rows_max);
+
+/* How transactions are written down so that a crash can undo them. */
+uint64_t world_transaction(struct world *world);
+struct slot *world_change(struct world *world, int64_t id); /* before each change */
+void world_delete(struct world *world, int64_t id, enum fate fate);
+struct message *world_message_at(struct world *world, int64_t id); /* or NULL */
 
 /* The broker. */
-struct pipe *world_connect(struct world *world);
+struct pipe *world_connect(struct world *world, bool probe);
 void world_publish(struct world *world, struct pipe *pipe, struct sent sent);
 void world_broker_reads(struct world *world, struct pipe *pipe); /* one publish */
-void world_broker_confirms(struct world *world,
-                           struct pipe *pipe);          /* some of what it has, in any order */
+/* Some of what it has, in any order. */
+void world_broker_confirms(struct world *world, struct pipe *pipe);
 void world_cut(struct world *world, struct pipe *pipe); /* the connection ends */
-void
-world_broker_crash(struct world *world); /* what was not confirmed may be gone, the latest first */
+/* What was not confirmed may be gone, the latest first. */
+void world_broker_crash(struct world *world);
 void world_set_blocked(struct world *world, bool blocked);
+void world_route_breaks(struct world *world);
+void world_route_mends(struct world *world);
 
 #endif

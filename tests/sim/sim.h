@@ -1,0 +1,123 @@
+/* tests/sim/sim.h - the relays in the world: each a core with what a worker has around it. They act
+ * by sim_relay.c, are watched by sim_checks.c, and live through what sim.c makes happen. */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include "relay/pipeline.h"
+#include "tests/sim/world.h"
+
+#define RELAYS_MAX 2
+#define TAKEOVER_US (3 * CLOCK_S_US)
+#define TAGS_MAX 8192     /* publishes of one channel */
+#define ACTIONS_MAX 10000 /* nothing takes more at a time */
+#define QUIET_US (3 * CLOCK_S_US)
+#define QUIET_REQUESTS_MAX 40 /* of a kind in that time */
+#define CLOSES_MAX 10         /* to find one culprit: a window of 64 is halved six times */
+
+enum request_type {
+    REQUEST_FETCH,
+    REQUEST_SETTLE,
+    REQUEST_WATERMARK,
+    REQUEST_HOLD,
+    REQUEST_RELEASE,
+    REQUEST_HEADS,
+    REQUEST_WAKE,
+    REQUEST_TYPES,
+};
+
+/* Rows lent to the core. What is given back is wiped, so that nobody reads it any more. */
+struct loan {
+    struct batch batch;
+    struct loan *next;
+};
+
+/* What was asked of the database, and once it was carried out, the answer. Arrays are from malloc. */
+struct request {
+    enum request_type type;
+    bool executed;
+    uint64_t sent_us;
+    struct fetch fetch;
+    struct release release;
+    struct hold *holds;
+    int64_t *ids;  /* of a settle, of a fetch to leave out, of a release */
+    int64_t *keys; /* of a release */
+    size_t count;
+    struct loan *loan;
+    int64_t final_id;
+    int64_t *missing;
+    size_t missing_count;
+    struct released released;
+    struct head *heads;
+    size_t head_count;
+    struct woken woken;
+};
+
+struct link {
+    struct pipe *pipe;
+    bool connecting;
+    bool channel_wanted;
+    bool blocked;               /* the core was told */
+    struct sent sent[TAGS_MAX]; /* by tag; id 0: nothing more to come, negative: of an earlier
+                                    ownership */
+    uint64_t sent_count;
+};
+
+struct relay {
+    int index;
+    struct pipeline *pipeline;
+    struct pipeline_options options;
+    bool session;    /* connected to the database */
+    bool owned_told; /* the core knows that it owns */
+    bool frozen;
+    bool unaware; /* the server ended the session and no word of it got through yet */
+    bool draining;
+    bool drained;
+    bool heads_told; /* since the ownership began */
+    bool stirred;    /* something happened, or there is more to do, since the core was asked last */
+    uint64_t heard_us;                      /* when the server last heard of this session */
+    uint64_t asked[REQUEST_TYPES];          /* how many requests of each kind */
+    struct request requests[REQUEST_TYPES]; /* in the order they were sent */
+    size_t request_count;
+    struct link links[PIPELINE_LANES_MAX];
+    struct loan *loans;
+    /* What this incarnation knows of each row: in flight on the present channel, and not known to
+     * be refused; where; confirmed. */
+    bool in_flight[IDS_MAX];
+    uint32_t row_lane[IDS_MAX];
+    bool confirmed[IDS_MAX];
+    bool probe[IDS_MAX]; /* it was read from the held table last */
+};
+
+extern struct world world;
+extern struct relay relays[RELAYS_MAX];
+
+/* sim_relay.c */
+void relay_start(struct relay *relay);
+void relay_stop(struct relay *relay);
+void relay_kill(struct relay *relay);
+void relay_cut_lane(struct relay *relay, uint32_t lane);
+void relay_cut_session(struct relay *relay);
+void relay_lose_lane(struct relay *relay, uint32_t lane);
+void relay_steps(struct relay *relay);
+
+/* sim_requests.c */
+void request_send(struct relay *relay, enum request_type type,
+                  const struct pipeline_action *action);
+void requests_drop(struct relay *relay);
+void request_execute(struct relay *relay);
+void request_answer(struct relay *relay);
+void loan_return(struct relay *relay, const struct row *row);
+void loans_drop(struct relay *relay);
+
+/* sim_checks.c */
+void check_publish(const struct relay *relay, const struct row *row, uint32_t lane);
+void check_hold(const struct relay *relay, const struct pipeline_action *action);
+void check_report(const struct relay *relay, const struct pipeline_report *report);
+void check_drained(const struct relay *relay);
+void check_world(void); /* now and then */
+bool is_settled_down(void);
+void check_settled_down(void); /* all is mended: only what waits for an operator may be left */
+void check_end(void);
+void check_quiet(void);
+
+#endif

@@ -1,0 +1,268 @@
+/* The promises that are not about one statement or one channel. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/sim/sim.h"
+
+/* ---- at the moment of publishing -------------------------------------------------------------- */
+
+static const struct message *
+message_of(const struct row *row)
+{
+    uint32_t index;
+    memcpy(&index, row->message_id, sizeof(index));
+    return &world.messages[index];
+}
+
+/* No message is published while an earlier one of its key is left behind, in either table; or with
+ * strict, while any other of its key is under way. */
+static void
+check_order(const struct relay *relay, const struct row *row)
+{
+    const struct message *message = message_of(row);
+    for (uint32_t i = 0; i < world.key_count[message->key]; i++) {
+        const struct message *other = &world.messages[world.key_messages[message->key][i]];
+        const int64_t id = other->stored.id;
+        if (other == message || other->stored.fate != FATE_LIVE || other->aside || message->aside) {
+            continue;
+        }
+        PROMISE(!world.rules.strict || !relay->in_flight[id],
+                "row %ld of key %ld published while row %ld is under way", (long)row->id,
+                (long)message->key, (long)id);
+        PROMISE(!world_precedes(other, message) || relay->in_flight[id] || relay->confirmed[id],
+                "row %ld of key %ld published before row %ld", (long)row->id, (long)message->key,
+                (long)id);
+    }
+}
+
+void
+check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
+{
+    const uint32_t probe_lane = relay->options.lane_count;
+    PROMISE(world.owner == relay->index, "relay %d published row %ld without owning the outbox",
+            relay->index, (long)row->id);
+    PROMISE(!relay->in_flight[row->id], "row %ld published while it is in flight", (long)row->id);
+    PROMISE(!relay->confirmed[row->id], "row %ld published after its confirm", (long)row->id);
+    PROMISE(row->due_in_us == 0, "row %ld published without its payload", (long)row->id);
+    PROMISE((lane == probe_lane) == relay->probe[row->id], "row %ld published on lane %u",
+            (long)row->id, lane);
+    PROMISE(relay->links[lane].pipe != NULL, "row %ld published on a lane that is down",
+            (long)row->id);
+    PROMISE(!relay->links[lane].blocked, "row %ld published to a blocked broker", (long)row->id);
+    if (message_of(row)->key != 0) {
+        check_order(relay, row);
+    }
+}
+
+/* ---- other actions ---------------------------------------------------------------------------- */
+
+/* What is under way is not set aside. (A held message is: how its last try ended may be written down
+ * after the next one has begun.) */
+void
+check_hold(const struct relay *relay, const struct pipeline_action *action)
+{
+    for (size_t i = 0; i < action->count; i++) {
+        const struct hold *hold = &action->holds[i];
+        const bool held = relay->probe[hold->id];
+        PROMISE(held || !relay->in_flight[hold->id], "row %ld is set aside while in flight",
+                (long)hold->id);
+        PROMISE(held || !relay->confirmed[hold->id], "row %ld is set aside after its confirm",
+                (long)hold->id);
+        for (size_t k = 0; k < i; k++) {
+            PROMISE(action->holds[k].id != hold->id, "row %ld is set aside twice in one statement",
+                    (long)hold->id);
+        }
+    }
+}
+
+void
+check_report(const struct relay *relay, const struct pipeline_report *report)
+{
+    world_note(&world, "relay %d reports %d: row %ld, attempts %u, count %" PRIu64 " %s",
+               relay->index, report->type, (long)report->id, report->attempts, report->count,
+               report->reason);
+    switch (report->type) {
+    case REPORT_SWEPT:
+        PROMISE(world.late_rows, "the regular look missed row %ld", (long)report->id);
+        break;
+    case REPORT_GONE:
+        PROMISE(world.acted, "row %ld is gone, and nobody took it", (long)report->id);
+        break;
+    case REPORT_DEGRADED:
+        PROMISE(world.refusing, "relay %d calls a good route bad", relay->index);
+        world_count(&world, EVENT_DEGRADED);
+        break;
+    case REPORT_FULL:
+        world_count(&world, EVENT_FULL);
+        break;
+    case REPORT_REFUSED:
+    case REPORT_DEAD:
+        PROMISE(world.refusing, "row %ld was never refused", (long)report->id);
+        break;
+    case REPORT_SENT:
+    case REPORT_TIMEOUT:
+    case REPORT_HEALED:
+        break;
+    }
+}
+
+void
+check_drained(const struct relay *relay)
+{
+    struct pipeline_counts counts;
+    pipeline_counts(relay->pipeline, &counts);
+    PROMISE(relay->draining, "relay %d has drained unasked", relay->index);
+    PROMISE(relay->loans == NULL, "relay %d keeps rows after the drain", relay->index);
+    PROMISE(counts.in_flight == 0 && counts.unsettled == 0, "relay %d leaves work behind",
+            relay->index);
+    for (size_t i = 0; i < relay->request_count; i++) {
+        const enum request_type type = relay->requests[i].type;
+        PROMISE(type != REQUEST_SETTLE && type != REQUEST_HOLD && type != REQUEST_RELEASE,
+                "relay %d leaves request %d behind", relay->index, type);
+    }
+}
+
+/* ---- the state of the world ------------------------------------------------------------------- */
+
+static bool
+is_dead(const struct slot *slot)
+{
+    return slot->place == PLACE_HELD && slot->state == HELD_DEAD;
+}
+
+/* A message that closes channels is found out in about as many closes as the window can be halved;
+ * and anew each time after a relay lost what it knew. */
+static void
+check_closes(void)
+{
+    for (uint32_t i = 1; i < world.message_count; i++) {
+        const struct message *message = &world.messages[i];
+        const uint32_t finds = 1 + world.resets - message->resets_before;
+        PROMISE(message->closes <= finds * CLOSES_MAX, "row %ld closed %u channels",
+                (long)message->stored.id, message->closes);
+    }
+}
+
+static void
+check_tables(void)
+{
+    uint32_t live = 0;
+    for (uint32_t i = 1; i < world.message_count; i++) {
+        const struct message *message = &world.messages[i];
+        if (message->stored.fate != FATE_LIVE) {
+            continue;
+        }
+        const struct slot *slot = &world.slots[message->stored.id];
+        PROMISE((slot->place == PLACE_OUTBOX || slot->place == PLACE_HELD) && slot->message == i,
+                "row %ld is in neither table", (long)message->stored.id);
+        live++;
+    }
+    PROMISE(live == world.live, "%u messages are live, not %u", live, world.live);
+}
+
+void
+check_world(void)
+{
+    check_tables();
+    check_closes();
+}
+
+static uint32_t
+count_heads(bool *ret_led)
+{
+    uint32_t count = 0;
+    memset(ret_led, 0, KEYS_MAX * sizeof(*ret_led));
+    for (int64_t id = 1; id < world.next_id; id++) {
+        const struct slot *slot = &world.slots[id];
+        if (is_dead(slot) && !slot->skipped) {
+            ret_led[world.messages[slot->message].key] = true;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* The row that is still on its way, or 0. */
+static int64_t
+find_unsettled(void)
+{
+    bool led[KEYS_MAX];
+    const bool full = count_heads(led) >= world.rules.held_max;
+    for (int64_t id = 1; id < world.next_id && !full; id++) {
+        const struct slot *slot = &world.slots[id];
+        const bool held = slot->place == PLACE_HELD;
+        const bool waits =
+            held && slot->state == HELD_WAITING && led[world.messages[slot->message].key];
+        if (slot->place == PLACE_OUTBOX || (held && !is_dead(slot) && !waits)) {
+            return id;
+        }
+    }
+    return 0;
+}
+
+bool
+is_settled_down(void)
+{
+    return find_unsettled() == 0;
+}
+
+static void
+note_counts(const struct relay *relay)
+{
+    struct pipeline_counts counts;
+    struct source_status status;
+    pipeline_counts(relay->pipeline, &counts);
+    pipeline_status(relay->pipeline, world.now_us, &status);
+    world_note(&world,
+               "relay %d at the end: session %d, owned %d, lanes ready %u, blocked %d, queued "
+               "%" PRIu64 ", in flight %" PRIu64 ", unsettled %" PRIu64 ", held %" PRIu64
+               ", requests %zu, %s",
+               relay->index, relay->session, counts.owned, counts.lanes_ready, counts.blocked,
+               counts.queued, counts.in_flight, counts.unsettled, counts.held, relay->request_count,
+               status.paused_reason == NULL ? "" : status.paused_reason);
+}
+
+void
+check_settled_down(void)
+{
+    note_counts(&relays[0]);
+    note_counts(&relays[1]);
+    const int64_t id = find_unsettled();
+    const struct slot *slot = &world.slots[id];
+    PROMISE(id == 0, "row %ld of key %ld does not go on (place %d, state %d)", (long)id,
+            (long)world.messages[slot->message].key, slot->place, slot->state);
+}
+
+void
+check_quiet(void)
+{
+    for (int i = 0; i < RELAYS_MAX; i++) {
+        const uint64_t *asked = relays[i].asked;
+        PROMISE(asked[REQUEST_HOLD] + asked[REQUEST_RELEASE] + asked[REQUEST_SETTLE] == 0,
+                "relay %d moves what is not there", i);
+        PROMISE(asked[REQUEST_FETCH] <= QUIET_REQUESTS_MAX &&
+                    asked[REQUEST_HEADS] <= QUIET_REQUESTS_MAX &&
+                    asked[REQUEST_WAKE] <= QUIET_REQUESTS_MAX &&
+                    asked[REQUEST_WATERMARK] <= QUIET_REQUESTS_MAX,
+                "relay %d asks too often with nothing to do", i);
+    }
+}
+
+void
+check_end(void)
+{
+    note_counts(&relays[0]);
+    note_counts(&relays[1]);
+    for (uint32_t i = 1; i < world.message_count; i++) {
+        const struct message *message = &world.messages[i];
+        const enum fate fate = message->stored.fate;
+        const long id = (long)message->stored.id;
+        PROMISE(fate != FATE_LIVE && fate != FATE_OPEN, "row %ld of key %ld never left", id,
+                (long)message->key);
+        PROMISE(fate != FATE_DELETED || (message->accepted > 0 && message->safe > 0),
+                "row %ld lost", id);
+        PROMISE(fate != FATE_ROLLED_BACK || message->accepted == 0,
+                "row %ld was rolled back and sent", id);
+    }
+}

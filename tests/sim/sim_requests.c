@@ -1,0 +1,295 @@
+/* What relays ask of the database: sent, carried out, answered, each at its own time. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/sim/sim.h"
+
+/* ---- rows that the core has ------------------------------------------------------------------- */
+
+static struct loan *
+loan_new(uint32_t rows_max)
+{
+    struct loan *loan = calloc(1, sizeof(*loan));
+    assert(loan != NULL);
+    loan->batch.rows = calloc(rows_max, sizeof(*loan->batch.rows));
+    assert(loan->batch.rows != NULL);
+    return loan;
+}
+
+static void
+loan_free(struct loan *loan)
+{
+    if (loan != NULL) {
+        memset(loan->batch.rows, 0xa5, loan->batch.count * sizeof(*loan->batch.rows));
+        free(loan->batch.rows);
+        free(loan);
+    }
+}
+
+void
+loan_return(struct relay *relay, const struct row *row)
+{
+    struct loan **place = &relay->loans;
+    while (*place != NULL && &(*place)->batch != row->batch) {
+        place = &(*place)->next;
+    }
+    struct loan *loan = *place;
+    PROMISE(loan != NULL, "relay %d gives back a row twice, or one that it was not given",
+            relay->index);
+    if (--loan->batch.in_use == 0) {
+        *place = loan->next;
+        loan_free(loan);
+    }
+}
+
+void
+loans_drop(struct relay *relay)
+{
+    while (relay->loans != NULL) {
+        struct loan *loan = relay->loans;
+        relay->loans = loan->next;
+        loan_free(loan);
+    }
+}
+
+/* ---- sending ---------------------------------------------------------------------------------- */
+
+static void *
+room_for(size_t count, size_t size)
+{
+    void *memory = calloc(count + 1, size);
+    assert(memory != NULL);
+    return memory;
+}
+
+static void *
+copy(const void *values, size_t count, size_t size)
+{
+    void *memory = room_for(count, size);
+    if (count > 0) {
+        memcpy(memory, values, count * size);
+    }
+    return memory;
+}
+
+static void
+copy_arguments(struct request *request, const struct pipeline_action *action)
+{
+    switch (request->type) {
+    case REQUEST_FETCH:
+        request->fetch = action->fetch;
+        request->ids = copy(action->fetch.ids, action->fetch.id_count, sizeof(int64_t));
+        request->fetch.ids = request->ids;
+        break;
+    case REQUEST_SETTLE:
+        request->ids = copy(action->ids, action->count, sizeof(int64_t));
+        break;
+    case REQUEST_HOLD:
+        request->holds = copy(action->holds, action->count, sizeof(struct hold));
+        break;
+    case REQUEST_RELEASE:
+        request->release = action->release;
+        request->ids = copy(action->release.ids, action->release.id_count, sizeof(int64_t));
+        request->keys = copy(action->release.keys, action->release.key_count, sizeof(int64_t));
+        request->release.ids = request->ids;
+        request->release.keys = request->keys;
+        break;
+    case REQUEST_WATERMARK:
+    case REQUEST_HEADS:
+    case REQUEST_WAKE:
+    case REQUEST_TYPES:
+        break;
+    }
+}
+
+void
+request_send(struct relay *relay, enum request_type type, const struct pipeline_action *action)
+{
+    for (size_t i = 0; i < relay->request_count; i++) {
+        PROMISE(relay->requests[i].type != type, "relay %d asks for two of kind %d at a time",
+                relay->index, type);
+    }
+    PROMISE(relay->owned_told, "relay %d asks without owning the outbox", relay->index);
+    struct request *request = &relay->requests[relay->request_count++];
+    *request = (struct request){.type = type, .sent_us = world.now_us, .count = action->count};
+    copy_arguments(request, action);
+    relay->asked[type]++;
+}
+
+static void
+request_done(struct request *request)
+{
+    free(request->ids);
+    free(request->keys);
+    free(request->holds);
+    free(request->missing);
+    free(request->heads);
+    loan_free(request->loan);
+}
+
+void
+requests_drop(struct relay *relay)
+{
+    for (size_t i = 0; i < relay->request_count; i++) {
+        request_done(&relay->requests[i]);
+    }
+    relay->request_count = 0;
+}
+
+/* ---- carrying out ----------------------------------------------------------------------------- */
+
+static void
+execute_fetch(struct request *request)
+{
+    struct loan *loan = loan_new(request->fetch.rows_max);
+    struct batch *batch = &loan->batch;
+    world_fetch(&world, &request->fetch, batch->rows, &batch->count, &batch->complete);
+    batch->in_use = batch->count;
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->rows[i].batch = batch;
+    }
+    request->loan = loan;
+}
+
+static void
+execute(struct request *request)
+{
+    switch (request->type) {
+    case REQUEST_FETCH:
+        execute_fetch(request);
+        break;
+    case REQUEST_SETTLE:
+        world_settle(&world, request->ids, request->count);
+        break;
+    case REQUEST_WATERMARK:
+        request->final_id = world_final(&world);
+        break;
+    case REQUEST_HOLD:
+        request->missing = room_for(request->count, sizeof(int64_t));
+        world_hold(&world, request->holds, request->count, request->missing,
+                   &request->missing_count);
+        break;
+    case REQUEST_RELEASE:
+        request->released = world_release(&world, &request->release);
+        break;
+    case REQUEST_HEADS:
+        request->heads = world_heads(&world, &request->head_count);
+        break;
+    case REQUEST_WAKE:
+        request->woken = world_wake(&world, request->count);
+        break;
+    case REQUEST_TYPES:
+        break;
+    }
+}
+
+/* A fetch that met a large row is carried out again after what was asked later. */
+static void
+repeat(struct relay *relay, size_t index)
+{
+    struct request request = relay->requests[index];
+    loan_free(request.loan);
+    request.loan = NULL;
+    request.executed = false;
+    relay->request_count--;
+    memmove(relay->requests + index, relay->requests + index + 1,
+            (relay->request_count - index) * sizeof(request));
+    relay->requests[relay->request_count++] = request;
+    world_count(&world, EVENT_REPEATED_FETCH);
+    world_note(&world, "relay %d has its fetch carried out again", relay->index);
+}
+
+void
+request_execute(struct relay *relay)
+{
+    size_t index = 0;
+    while (index < relay->request_count && relay->requests[index].executed) {
+        index++;
+    }
+    if (index == relay->request_count) {
+        return;
+    }
+    struct request *request = &relay->requests[index];
+    request->executed = true;
+    relay->heard_us = world.now_us;
+    execute(request);
+    if (request->type == REQUEST_FETCH && request->fetch.kind == FETCH_NEXT &&
+        world_chance(&world, 10)) {
+        repeat(relay, index);
+    }
+}
+
+/* ---- answering -------------------------------------------------------------------------------- */
+
+static void
+lend(struct relay *relay, struct request *request)
+{
+    struct loan *loan = request->loan;
+    request->loan = NULL;
+    world_note(&world, "relay %d reads %zu %s", relay->index, loan->batch.count,
+               request->fetch.kind == FETCH_HEADS ? "heads" : "rows");
+    for (size_t i = 0; i < loan->batch.count; i++) {
+        relay->probe[loan->batch.rows[i].id] = request->fetch.kind == FETCH_HEADS;
+    }
+    pipeline_rows(relay->pipeline, loan->batch.rows, loan->batch.count, loan->batch.complete,
+                  world.now_us);
+    if (loan->batch.count == 0) {
+        loan_free(loan);
+        return;
+    }
+    loan->next = relay->loans;
+    relay->loans = loan;
+}
+
+static void
+answer(struct relay *relay, struct request *request)
+{
+    struct pipeline *pipeline = relay->pipeline;
+    const uint64_t now_us = world.now_us;
+    switch (request->type) {
+    case REQUEST_FETCH:
+        lend(relay, request);
+        break;
+    case REQUEST_SETTLE:
+        pipeline_settled(pipeline, now_us);
+        break;
+    case REQUEST_WATERMARK:
+        pipeline_final(pipeline, request->final_id, now_us);
+        break;
+    case REQUEST_HOLD:
+        pipeline_held(pipeline, request->missing, request->missing_count, now_us);
+        break;
+    case REQUEST_RELEASE:
+        pipeline_released(pipeline, request->released.count, request->released.first_id,
+                          request->released.last_id, now_us);
+        break;
+    case REQUEST_HEADS:
+        relay->heads_told = true;
+        world_note(&world, "relay %d learns %zu heads", relay->index, request->head_count);
+        pipeline_heads(pipeline, request->heads, request->head_count, now_us);
+        break;
+    case REQUEST_WAKE:
+        pipeline_woken(pipeline, request->woken.count, request->woken.next_in_us,
+                       request->woken.acts, now_us);
+        break;
+    case REQUEST_TYPES:
+        break;
+    }
+}
+
+void
+request_answer(struct relay *relay)
+{
+    if (relay->request_count == 0 || !relay->requests[0].executed) {
+        return;
+    }
+    struct request request = relay->requests[0];
+    relay->request_count--;
+    memmove(relay->requests, relay->requests + 1, relay->request_count * sizeof(request));
+    pipeline_lease(relay->pipeline, request.sent_us + TAKEOVER_US);
+    relay->stirred = true;
+    answer(relay, &request);
+    request_done(&request);
+}

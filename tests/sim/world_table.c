@@ -1,0 +1,452 @@
+/* The tables outbox and outbox_held, and what a relay's statements do to them. Each is carried out
+ * at once and in whole. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/sim/world.h"
+
+/* ---- changes that can be undone --------------------------------------------------------------- */
+
+uint64_t
+world_transaction(struct world *world)
+{
+    return ++world->transactions;
+}
+
+/* Half of what was written down is forgotten when there is no more room: a crash undoes little. */
+static void
+make_room(struct world *world)
+{
+    size_t first = CHANGES_MAX / 2;
+    while (world->changes[first].transaction == world->changes[first - 1].transaction) {
+        first++;
+        assert(first < CHANGES_MAX);
+    }
+    world->change_count -= first;
+    memmove(world->changes, world->changes + first,
+            world->change_count * sizeof(world->changes[0]));
+}
+
+struct slot *
+world_change(struct world *world, int64_t id)
+{
+    if (world->change_count == CHANGES_MAX) {
+        make_room(world);
+    }
+    struct slot *slot = &world->slots[id];
+    world->changes[world->change_count++] = (struct change){
+        .transaction = world->transactions,
+        .id = id,
+        .slot = *slot,
+        .stored = world->messages[slot->message].stored,
+    };
+    return slot;
+}
+
+struct message *
+world_message_at(struct world *world, int64_t id)
+{
+    const struct slot *slot = &world->slots[id];
+    return slot->place == PLACE_NONE || slot->place == PLACE_GONE ? NULL
+                                                                  : &world->messages[slot->message];
+}
+
+void
+world_delete(struct world *world, int64_t id, enum fate fate)
+{
+    struct slot *slot = world_change(world, id);
+    struct message *message = &world->messages[slot->message];
+    message->stored.fate = fate;
+    message->aside |= fate != FATE_DELETED;
+    world->live--;
+    *slot = (struct slot){.place = PLACE_GONE, .message = slot->message};
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static void
+mark(struct world *world, const int64_t *ids, size_t count)
+{
+    world->stamp++;
+    for (size_t i = 0; i < count; i++) {
+        assert(ids[i] > 0 && ids[i] < IDS_MAX);
+        world->stamps[ids[i]] = world->stamp;
+    }
+}
+
+static bool
+matches(const struct world *world, const struct fetch *fetch, int64_t id)
+{
+    const struct slot *slot = &world->slots[id];
+    if (world->stamps[id] == world->stamp) {
+        return false;
+    }
+    if (fetch->kind == FETCH_NEXT) {
+        return slot->place == PLACE_OUTBOX && id > fetch->after_id;
+    }
+    return slot->place == PLACE_HELD && slot->state == HELD_RETRYING &&
+           slot->next_us <= world->now_us;
+}
+
+/* Heads come in the order of their times. */
+static size_t
+find_matches(const struct world *world, const struct fetch *fetch, int64_t *ret_ids)
+{
+    size_t count = 0;
+    for (int64_t id = 1; id < world->next_id; id++) {
+        if (!matches(world, fetch, id)) {
+            continue;
+        }
+        size_t at = count++;
+        const uint64_t next_us = world->slots[id].next_us;
+        while (fetch->kind == FETCH_HEADS && at > 0 &&
+               world->slots[ret_ids[at - 1]].next_us > next_us) {
+            ret_ids[at] = ret_ids[at - 1];
+            at--;
+        }
+        ret_ids[at] = id;
+    }
+    return count;
+}
+
+static struct row
+read_row(const struct world *world, int64_t id)
+{
+    const uint32_t index = world->slots[id].message;
+    const struct message *message = &world->messages[index];
+    const char *exchange = world_exchange_name(message->exchange);
+    struct row row = {
+        .id = id,
+        .key_hash = message->key,
+        .ordered = message->key != 0 && !world->slots[id].skipped,
+        .exchange = {.data = (const uint8_t *)exchange, .size = strlen(exchange)},
+    };
+    memcpy(row.message_id, &index, sizeof(index));
+    if (message->stored.due_us > world->now_us) {
+        row.due_in_us = message->stored.due_us - world->now_us;
+    } else {
+        row.payload = (struct span){.data = (const uint8_t *)exchange, .size = message->bytes};
+    }
+    return row;
+}
+
+void
+world_fetch(struct world *world, const struct fetch *fetch, struct row *ret_rows, size_t *ret_count,
+            bool *ret_complete)
+{
+    int64_t ids[IDS_MAX];
+    uint64_t bytes = 0;
+    mark(world, fetch->ids, fetch->id_count);
+    const size_t found = find_matches(world, fetch, ids);
+    *ret_count = 0;
+    while (*ret_count < found && *ret_count < fetch->rows_max && bytes < fetch->bytes_max) {
+        struct row *row = &ret_rows[*ret_count];
+        *row = read_row(world, ids[(*ret_count)++]);
+        bytes += row->payload.size;
+    }
+    *ret_complete = *ret_count == found;
+}
+
+int64_t
+world_final(struct world *world)
+{
+    int64_t final = world->next_id - 1;
+    for (size_t i = 0; i < world->open_count && !world->late_rows; i++) {
+        if (world->open[i].first_id <= final) {
+            final = world->open[i].first_id - 1;
+        }
+    }
+    if (final > world->final_told) {
+        world->final_told = final;
+    }
+    return final;
+}
+
+static bool
+is_head(const struct slot *slot)
+{
+    return slot->place == PLACE_HELD &&
+           (slot->state == HELD_RETRYING || (slot->state == HELD_DEAD && !slot->skipped));
+}
+
+static struct head
+read_head(const struct world *world, int64_t id)
+{
+    const struct slot *slot = &world->slots[id];
+    const int64_t key = world->messages[slot->message].key;
+    const bool dead = slot->state == HELD_DEAD;
+    const uint64_t now_us = world->now_us;
+    return (struct head){
+        .id = id,
+        .key_hash = key,
+        .ordered = key != 0 && !slot->skipped,
+        .dead = dead,
+        .attempts = slot->attempts,
+        .retry_in_us = dead || slot->next_us < now_us ? 0 : slot->next_us - now_us,
+    };
+}
+
+static int
+compare_heads(const void *a, const void *b)
+{
+    const struct head *one = a;
+    const struct head *other = b;
+    if (one->key_hash != other->key_hash) {
+        return one->key_hash < other->key_hash ? -1 : 1;
+    }
+    return one->id < other->id ? -1 : 1;
+}
+
+struct head *
+world_heads(struct world *world, size_t *ret_count)
+{
+    struct head *heads = calloc((size_t)world->next_id + KEYS_MAX, sizeof(*heads));
+    int64_t waiting[KEYS_MAX] = {0};
+    bool led[KEYS_MAX] = {false};
+    size_t count = 0;
+    assert(heads != NULL);
+    for (int64_t id = world->next_id - 1; id > 0; id--) {
+        const struct slot *slot = &world->slots[id];
+        const int64_t key = world->messages[slot->message].key;
+        if (is_head(slot)) {
+            heads[count++] = read_head(world, id);
+            led[key] |= !slot->skipped;
+        } else if (slot->place == PLACE_HELD && slot->state == HELD_WAITING) {
+            waiting[key] = id;
+        }
+    }
+    for (int64_t key = 1; key < KEYS_MAX; key++) {
+        if (waiting[key] != 0 && !led[key]) {
+            heads[count++] = (struct head){
+                .id = waiting[key], .key_hash = key, .ordered = true, .orphans = true};
+        }
+    }
+    qsort(heads, count, sizeof(*heads), compare_heads);
+    *ret_count = count;
+    return heads;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+void
+world_settle(struct world *world, const int64_t *ids, size_t count)
+{
+    (void)world_transaction(world);
+    for (size_t i = 0; i < count; i++) {
+        const int64_t id = ids[i];
+        const enum place place = world->slots[id].place;
+        PROMISE(place == PLACE_OUTBOX || place == PLACE_GONE, "row %ld settled at place %d",
+                (long)id, place);
+        if (place == PLACE_OUTBOX) {
+            world_note(world, "row %ld deleted", (long)id);
+            PROMISE(world_message_at(world, id)->safe > 0,
+                    "row %ld deleted before it was confirmed: it may be lost", (long)id);
+            world_delete(world, id, FATE_DELETED);
+        }
+    }
+}
+
+/* A message is charged only for what it did itself, and no more often than it did it. */
+static void
+check_attempts(const struct world *world, const struct hold *hold)
+{
+    const struct message *message = &world->messages[world->slots[hold->id].message];
+    const uint32_t most = world->rules.max_attempts;
+    PROMISE(hold->attempts <= message->refused,
+            "row %ld was refused %u times and is charged with %u attempts", (long)hold->id,
+            message->refused, hold->attempts);
+    PROMISE(most == 0 || hold->attempts <= most, "row %ld is charged with %u attempts of %u",
+            (long)hold->id, hold->attempts, most);
+}
+
+static void
+check_hold(const struct world *world, const struct hold *hold)
+{
+    const struct slot *slot = &world->slots[hold->id];
+    const struct message *message = &world->messages[slot->message];
+    const uint32_t most = world->rules.max_attempts;
+    PROMISE(slot->place == PLACE_OUTBOX || slot->state == HELD_RETRYING ||
+                slot->state == HELD_WAITING,
+            "row %ld is held in state %d and goes to state %d", (long)hold->id, slot->state,
+            hold->state);
+    switch (hold->state) {
+    case HELD_SCHEDULED:
+        PROMISE(message->stored.due_us != 0 && slot->place == PLACE_OUTBOX,
+                "row %ld is to wait for a time that it does not have", (long)hold->id);
+        break;
+    case HELD_WAITING:
+        PROMISE(message->key != 0, "row %ld is to wait behind nothing", (long)hold->id);
+        break;
+    case HELD_DEAD:
+        PROMISE(most != 0 && hold->attempts == most, "row %ld is dead after %u attempts of %u",
+                (long)hold->id, hold->attempts, most);
+        PROMISE(hold->skipped == world->rules.skip_dead, "row %ld is dead, skipped: %d",
+                (long)hold->id, hold->skipped);
+        check_attempts(world, hold);
+        break;
+    case HELD_RETRYING:
+        PROMISE(most == 0 || hold->attempts < most, "row %ld is tried again after %u attempts",
+                (long)hold->id, hold->attempts);
+        check_attempts(world, hold);
+        break;
+    default:
+        PROMISE(false, "row %ld is to be held in no known state", (long)hold->id);
+    }
+}
+
+static void
+count_hold(struct world *world, const struct hold *hold)
+{
+    static const enum event events[] = {
+        [HELD_SCHEDULED] = EVENT_SCHEDULED,
+        [HELD_RETRYING] = EVENT_HOLD,
+        [HELD_WAITING] = EVENT_WAITING,
+        [HELD_DEAD] = EVENT_DEAD,
+    };
+    world_count(world, hold->skipped ? EVENT_SKIPPED : events[hold->state]);
+    world_note(world, "row %ld is held: state %d, attempts %u", (long)hold->id, hold->state,
+               hold->attempts);
+}
+
+static void
+hold_one(struct world *world, const struct hold *hold)
+{
+    struct slot *slot = world_change(world, hold->id);
+    struct message *message = &world->messages[slot->message];
+    if (slot->place == PLACE_OUTBOX) {
+        *slot = (struct slot){.place = PLACE_HELD, .message = slot->message};
+    }
+    slot->state = hold->state;
+    slot->skipped = hold->skipped;
+    slot->next_us = 0;
+    if (hold->state == HELD_SCHEDULED) {
+        slot->next_us = message->stored.due_us;
+    } else if (hold->state == HELD_RETRYING) {
+        slot->next_us = world->now_us + hold->retry_after_us;
+        slot->attempts = hold->attempts;
+    } else if (hold->state == HELD_DEAD) {
+        slot->attempts = hold->attempts;
+        message->aside |= hold->skipped;
+    }
+}
+
+void
+world_hold(struct world *world, const struct hold *holds, size_t count, int64_t *ret_missing,
+           size_t *ret_missing_count)
+{
+    (void)world_transaction(world);
+    *ret_missing_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const enum place place = world->slots[holds[i].id].place;
+        if (place != PLACE_OUTBOX && place != PLACE_HELD) {
+            world_note(world, "row %ld was to be held and is gone", (long)holds[i].id);
+            ret_missing[(*ret_missing_count)++] = holds[i].id;
+            continue;
+        }
+        check_hold(world, &holds[i]);
+        count_hold(world, &holds[i]);
+        hold_one(world, &holds[i]);
+    }
+}
+
+static void
+delete_heads(struct world *world, const struct release *release)
+{
+    for (size_t i = 0; i < release->id_count; i++) {
+        const int64_t id = release->ids[i];
+        const enum place place = world->slots[id].place;
+        PROMISE(place == PLACE_HELD || place == PLACE_GONE, "row %ld released at place %d",
+                (long)id, place);
+        if (place == PLACE_HELD) {
+            world_note(world, "row %ld deleted, it was held", (long)id);
+            PROMISE(world_message_at(world, id)->safe > 0,
+                    "row %ld deleted before it was confirmed: it may be lost", (long)id);
+            world_delete(world, id, FATE_DELETED);
+        }
+    }
+}
+
+static bool
+has_key(const struct release *release, int64_t key)
+{
+    for (size_t i = 0; i < release->key_count; i++) {
+        if (release->keys[i] == key) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct released
+world_release(struct world *world, const struct release *release)
+{
+    (void)world_transaction(world);
+    delete_heads(world, release);
+    struct released released = {0};
+    for (int64_t id = 1; id < world->next_id && released.count < release->rows_max; id++) {
+        const struct slot *slot = &world->slots[id];
+        if (slot->place != PLACE_HELD || slot->state != HELD_WAITING ||
+            !has_key(release, world->messages[slot->message].key)) {
+            continue;
+        }
+        *world_change(world, id) = (struct slot){.place = PLACE_OUTBOX, .message = slot->message};
+        released.first_id = released.count++ == 0 ? id : released.first_id;
+        released.last_id = id;
+        world_count(world, EVENT_RELEASED);
+        world_note(world, "row %ld is back in the outbox", (long)id);
+    }
+    return released;
+}
+
+static int64_t
+next_scheduled(const struct world *world)
+{
+    int64_t next = 0;
+    for (int64_t id = 1; id < world->next_id; id++) {
+        const struct slot *slot = &world->slots[id];
+        if (slot->place == PLACE_HELD && slot->state == HELD_SCHEDULED &&
+            (next == 0 || slot->next_us < world->slots[next].next_us)) {
+            next = id;
+        }
+    }
+    return next;
+}
+
+static void
+wake_one(struct world *world, int64_t old_id)
+{
+    const int64_t id = world->next_id++;
+    assert(id < IDS_MAX);
+    /* Undone in the opposite order: the message goes back to where it was. */
+    struct slot *old = world_change(world, old_id);
+    struct message *message = &world->messages[old->message];
+    *world_change(world, id) = (struct slot){.place = PLACE_OUTBOX, .message = old->message};
+    *old = (struct slot){.place = PLACE_GONE, .message = old->message};
+    message->stored.id = id;
+    message->stored.visible = world->transactions;
+    message->stored.woken = true;
+    world_count(world, EVENT_WOKEN);
+    world_note(world, "row %ld of key %ld wakes up as row %ld", (long)old_id, (long)message->key,
+               (long)id);
+}
+
+struct woken
+world_wake(struct world *world, size_t rows_max)
+{
+    (void)world_transaction(world);
+    struct woken woken = {.acts = world->acts_unseen, .next_in_us = CLOCK_NEVER_US};
+    world->acts_unseen = false;
+    int64_t next = next_scheduled(world);
+    while (next != 0 && world->slots[next].next_us <= world->now_us && woken.count < rows_max) {
+        wake_one(world, next);
+        woken.count++;
+        next = next_scheduled(world);
+    }
+    if (next != 0) {
+        const uint64_t next_us = world->slots[next].next_us;
+        woken.next_in_us = next_us > world->now_us ? next_us - world->now_us : 0;
+    }
+    return woken;
+}

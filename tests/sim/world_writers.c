@@ -1,0 +1,278 @@
+/* Who else changes the tables: applications, operators, and a crash. */
+#include <assert.h>
+
+#include "tests/sim/world.h"
+
+/* ---- applications ----------------------------------------------------------------------------- */
+
+static enum poison
+choose_poison(struct world *world)
+{
+    if (!world_chance(world, world->poison_percent)) {
+        return POISON_NONE;
+    }
+    return (enum poison)random_between(&world->random, POISON_RETURN, POISON_UNENCODABLE);
+}
+
+static uint32_t
+choose_exchange(struct world *world, enum poison poison)
+{
+    return poison == POISON_MISSING
+               ? (uint32_t)random_between(&world->random, EXCHANGES_GOOD, EXCHANGES_MAX - 1)
+               : (uint32_t)random_between(&world->random, 0, EXCHANGES_GOOD - 1);
+}
+
+static void
+insert(struct world *world, int64_t key)
+{
+    assert(world->message_count < MESSAGES_MAX && world->next_id < IDS_MAX);
+    const uint32_t index = world->message_count++;
+    struct message *message = &world->messages[index];
+    const enum poison poison = choose_poison(world);
+    *message = (struct message){
+        .stored = {.fate = FATE_OPEN, .id = world->next_id},
+        .key = key,
+        .poison = poison,
+        .exchange = choose_exchange(world, poison),
+        .bytes = (uint32_t)random_between(&world->random, 0, 1000),
+    };
+    if (world_chance(world, world->scheduled_percent)) {
+        message->stored.due_us = world->now_us + random_between(&world->random, 0, 2000000);
+    }
+    world->slots[world->next_id++] = (struct slot){.place = PLACE_OPEN, .message = index};
+    world->key_messages[key][world->key_count[key]++] = index;
+}
+
+/* Ids are taken now; other transactions take theirs before this one ends. Writers of a key are
+ * serialised, as by the lock on the row whose change the message tells. */
+void
+world_begin(struct world *world)
+{
+    if (world->open_count == OPEN_MAX) {
+        return;
+    }
+    int64_t key = (int64_t)random_between(&world->random, 0, KEYS_MAX - 1);
+    if (world->key_locked[key]) {
+        key = 0;
+    }
+    struct transaction *transaction = &world->open[world->open_count];
+    *transaction = (struct transaction){
+        .first_id = world->next_id,
+        .key = key,
+        .count = (int64_t)random_between(&world->random, 1, 4),
+    };
+    if (world->next_id + transaction->count > APPLICATION_MAX ||
+        world->message_count + transaction->count > APPLICATION_MAX) {
+        return;
+    }
+    world->open_count++;
+    world->key_locked[key] = key != 0;
+    for (int64_t i = 0; i < transaction->count; i++) {
+        insert(world, key);
+    }
+}
+
+static void
+commit(struct world *world, const struct transaction *transaction)
+{
+    const uint64_t number = world_transaction(world);
+    for (int64_t i = 0; i < transaction->count; i++) {
+        const int64_t id = transaction->first_id + i;
+        world_change(world, id)->place = PLACE_OUTBOX;
+        struct message *message = world_message_at(world, id);
+        message->stored.fate = FATE_LIVE;
+        message->stored.visible = number;
+        message->resets_before = world->resets;
+        world->live++;
+        if (id <= world->final_told) {
+            PROMISE(world->late_rows, "row %ld committed below what was called final", (long)id);
+            message->aside = true;
+        }
+        world_note(world, "row %ld of key %ld committed", (long)id, (long)message->key);
+    }
+}
+
+static void
+roll_back(struct world *world, const struct transaction *transaction)
+{
+    for (int64_t i = 0; i < transaction->count; i++) {
+        const int64_t id = transaction->first_id + i;
+        world_message_at(world, id)->stored.fate = FATE_ROLLED_BACK;
+        world->slots[id] = (struct slot){.place = PLACE_NONE};
+    }
+    world_note(world, "rows %ld to %ld rolled back", (long)transaction->first_id,
+               (long)(transaction->first_id + transaction->count - 1));
+}
+
+static void
+end_transaction(struct world *world, size_t index, bool committed)
+{
+    const struct transaction transaction = world->open[index];
+    world->open[index] = world->open[--world->open_count];
+    world->key_locked[transaction.key] = false;
+    if (committed) {
+        commit(world, &transaction);
+    } else {
+        roll_back(world, &transaction);
+    }
+}
+
+void
+world_end_some(struct world *world)
+{
+    if (world->open_count > 0) {
+        const size_t index = (size_t)random_between(&world->random, 0, world->open_count - 1);
+        end_transaction(world, index, !world_chance(world, 20));
+    }
+}
+
+void
+world_end_all(struct world *world)
+{
+    while (world->open_count > 0) {
+        end_transaction(world, 0, true);
+    }
+}
+
+/* ---- operators -------------------------------------------------------------------------------- */
+
+static void
+operator_retries(struct world *world, int64_t id)
+{
+    const enum held_state state = world->slots[id].state;
+    if (state == HELD_WAITING) {
+        return;
+    }
+    (void)world_transaction(world);
+    struct slot *slot = world_change(world, id);
+    slot->next_us = world->now_us;
+    if (state == HELD_DEAD) {
+        slot->state = HELD_RETRYING;
+        slot->attempts = 0;
+    } else if (state == HELD_SCHEDULED) {
+        world_message_at(world, id)->stored.due_us = world->now_us;
+    }
+    world->acts_unseen = true;
+    world_count(world, EVENT_ACT);
+    world_note(world, "an operator retries row %ld (state %d)", (long)id, state);
+}
+
+static void
+operator_discards(struct world *world, int64_t id)
+{
+    world_note(world, "an operator discards row %ld (state %d)", (long)id, world->slots[id].state);
+    (void)world_transaction(world);
+    world_delete(world, id, FATE_DISCARDED);
+    world->acts_unseen = true;
+    world->acted = true;
+    world_count(world, EVENT_ACT);
+}
+
+static void
+application_cancels(struct world *world, int64_t id)
+{
+    world_note(world, "row %ld is cancelled", (long)id);
+    (void)world_transaction(world);
+    world_delete(world, id, FATE_CANCELLED);
+    world->acted = true;
+    world_count(world, EVENT_CANCEL);
+}
+
+/* As the function outbox_cancel: in the outbox its time must be to come. */
+static bool
+may_be_cancelled(const struct world *world, const struct slot *slot)
+{
+    if (slot->place == PLACE_OUTBOX) {
+        return world->messages[slot->message].stored.due_us > world->now_us;
+    }
+    return slot->place == PLACE_HELD && slot->state == HELD_SCHEDULED;
+}
+
+void
+world_operate(struct world *world)
+{
+    const int64_t start = (int64_t)random_between(&world->random, 0, (uint64_t)world->next_id);
+    const uint64_t what = random_between(&world->random, 0, 9);
+    for (int64_t i = 0; i < world->next_id; i++) {
+        const int64_t id = (start + i) % world->next_id;
+        const struct slot *slot = &world->slots[id];
+        if (what == 0 && may_be_cancelled(world, slot)) {
+            application_cancels(world, id);
+            return;
+        }
+        if (what > 0 && slot->place == PLACE_HELD) {
+            if (what < 6) {
+                operator_retries(world, id);
+            } else {
+                operator_discards(world, id);
+            }
+            return;
+        }
+    }
+}
+
+void
+world_retry_dead(struct world *world)
+{
+    for (int64_t id = 1; id < world->next_id; id++) {
+        if (world->slots[id].place == PLACE_HELD && world->slots[id].state == HELD_DEAD) {
+            operator_retries(world, id);
+        }
+    }
+}
+
+/* ---- a crash ---------------------------------------------------------------------------------- */
+
+/* A message that is no longer confirmed in the database has not lost its place in the queue. But it
+ * gets a new place if it wakes up again, so nothing can be said of it; the same goes for those whose
+ * key went on without them for a while. */
+static void
+undo(struct world *world, const struct change *change)
+{
+    struct message *before = &world->messages[change->slot.message];
+    world_note(world, "undone: what was done to row %ld", (long)change->id);
+    world_count(world, EVENT_UNDONE);
+    world->slots[change->id] = change->slot;
+    if (change->slot.place == PLACE_NONE) {
+        return; /* of a row that woke up; what it was before is the next to be undone */
+    }
+    world->live -= before->stored.fate == FATE_LIVE;
+    if (change->slot.place == PLACE_OPEN) {
+        before->stored.fate = FATE_FORGOTTEN;
+        world->slots[change->id] = (struct slot){.place = PLACE_NONE};
+        return;
+    }
+    before->aside |= before->stored.id != change->stored.id;
+    before->stored = change->stored;
+    world->live += before->stored.fate == FATE_LIVE;
+}
+
+/* The sequence never falls behind an id that survived. */
+static void
+rewind_sequence(struct world *world)
+{
+    int64_t id = world->next_id;
+    while (id > 1 && world->slots[id - 1].place == PLACE_NONE) {
+        id--;
+    }
+    world->next_id = id;
+}
+
+void
+world_database_crash(struct world *world)
+{
+    world_note(world, "the database crashes");
+    world_count(world, EVENT_CRASH);
+    while (world->open_count > 0) {
+        end_transaction(world, 0, false);
+    }
+    const uint64_t lost = random_between(&world->random, 0, 12);
+    const uint64_t end = world->transactions > lost ? world->transactions - lost : 0;
+    while (world->change_count > 0 && world->changes[world->change_count - 1].transaction > end) {
+        undo(world, &world->changes[--world->change_count]);
+    }
+    if (world_chance(world, 50)) {
+        rewind_sequence(world);
+    }
+    world->final_told = 0;
+}
