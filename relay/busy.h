@@ -1,19 +1,24 @@
-/* relay/busy.h - which keys have messages on their way to the broker. Counts by a part of the key's hash: two keys may share
- * a place, which makes one wait for the other now and then and never lets one pass that must wait. Costs a step for each
- * message and no memory for each key. */
+/* relay/busy.h - which keys have messages on their way to the broker, and how many. A hash table with open addressing, as
+ * large as the windows need, allocated once: a step or two for each message. */
 #ifndef RELAY_BUSY_H
 #define RELAY_BUSY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define BUSY_PLACES 65536
-
-struct busy {
-    uint32_t *counts; /* BUSY_PLACES of them */
+struct busy_place {
+    int64_t key_hash;
+    uint32_t count; /* 0: free */
 };
 
-void busy_init(struct busy *busy);
+struct busy {
+    struct busy_place *places;
+    size_t mask; /* places - 1; a power of two */
+};
+
+/* Room for so many keys at a time. */
+void busy_init(struct busy *busy, size_t keys);
 void busy_done(struct busy *busy);
 
 void busy_add(struct busy *busy, int64_t key_hash);

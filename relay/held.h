@@ -29,16 +29,19 @@ struct held_entry {
     enum held_stage stage;
     int64_t head_id;  /* the refused message */
     int64_t limit_id; /* messages of the key from this id on wait; those before it go */
-    int64_t
-        floor_id; /* RELEASING: the lowest id of the key that was read and left in the outbox; CURSOR_NONE */
+    /* RELEASING: the lowest id of the key that was read and left in the outbox; CURSOR_NONE */
+    int64_t floor_id;
     uint32_t attempts; /* as in the table */
     uint32_t tries;    /* refusals of any kind in a row: what the next wait grows by */
     uint64_t retry_at_us;
     uint64_t change; /* when it last changed, counted in changes of the whole map */
     uint64_t load;   /* the answer of heads that named it last */
-    bool more; /* RELEASING: one more was put behind those waiting since the release was asked */
-    bool
-        apart; /* RETRYING: the table may call it due, and it must not be fetched before retry_at_us */
+    bool more;  /* RELEASING: one more was put behind those waiting since the release was asked */
+    bool fresh; /* the head is in the outbox still: nothing of it was told to the table */
+    /* fresh: it may be told once so many confirmed messages were deleted; 0: not known yet */
+    uint64_t settle_mark;
+    /* RETRYING: the table may call it due, and it must not be fetched before retry_at_us */
+    bool apart;
     UT_hash_handle hh;
 };
 

@@ -83,19 +83,3 @@ holds_filter(struct holds *holds,
     }
     holds->count = kept;
 }
-
-void
-holds_move(struct holds *from, struct holds *to, size_t max)
-{
-    const size_t count = from->count < max ? from->count : max;
-    if (count == 0) {
-        return;
-    }
-    make_room(to, to->count + count);
-    memcpy(to->items + to->count, from->items, count * sizeof(*from->items));
-    memcpy(to->notes + to->count, from->notes, count * sizeof(*from->notes));
-    to->count += count;
-    from->count -= count;
-    memmove(from->items, from->items + count, from->count * sizeof(*from->items));
-    memmove(from->notes, from->notes + count, from->count * sizeof(*from->notes));
-}

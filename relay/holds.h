@@ -36,7 +36,4 @@ void holds_filter(struct holds *holds,
                                 const struct hold_note *note),
                   void *context);
 
-/* Moves the first ones, at most so many, to the end of `to`. */
-void holds_move(struct holds *from, struct holds *to, size_t max);
-
 #endif

@@ -62,7 +62,8 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     random_seed(&pipeline->random, options->seed);
     cursor_init(&pipeline->cursor);
     held_init(&pipeline->held);
-    busy_init(&pipeline->busy);
+    busy_init(&pipeline->busy,
+              (size_t)options->lane_count * options->window_messages + PROBE_WINDOW);
     for (uint32_t i = 0; i <= options->lane_count; i++) {
         init_lane(pipeline, i, now_us);
     }
@@ -165,11 +166,16 @@ pipeline_look_at_once(struct pipeline *pipeline)
     pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
 }
 
-/* A message that was in memory, and through no fault of its own did not go, is left to the table. */
+/* A message that was in memory, and through no fault of its own did not go, is left to the table; and a later one of its
+ * key that was refused must not move aside before it. */
 void
-pipeline_forget(struct pipeline *pipeline, int64_t id)
+pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                uint64_t now_us)
 {
     cursor_forget(&pipeline->cursor, id);
+    if (ordered) {
+        pipeline_take_back_behind(pipeline, id, key_hash, now_us);
+    }
 }
 
 /* Nothing of the queue will be published: what stands in it is read again later. A fetch that is
@@ -187,7 +193,7 @@ pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
         if (queued->probe) {
             pipeline_probe_failed(pipeline, row->id, row->key_hash, row->ordered, now_us);
         } else {
-            pipeline_forget(pipeline, row->id);
+            pipeline_forget(pipeline, row->id, row->key_hash, row->ordered, now_us);
         }
         pipeline_drop(pipeline, queued);
     }
@@ -248,6 +254,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->wake_out = false;
     pipeline->settle_ready_count = 0;
     pipeline->settle_out_count = 0;
+    pipeline->settle_sent = pipeline->settle_asked;
     if (route_is_bad(pipeline)) {
         route_rest(pipeline, now_us);
     }

@@ -156,6 +156,8 @@ lead_with(struct pipeline *pipeline, struct held_entry *entry, const struct wind
     entry->limit_id = refused->id;
     entry->attempts = 0;
     entry->tries = 0;
+    entry->fresh = true;
+    entry->settle_mark = 0;
     const struct hold_note note = {.subject = entry->subject, .fresh = true};
     set_head_aside(pipeline, entry, refusal, &note, now_us);
     if (entry->subject.ordered) {
@@ -208,7 +210,7 @@ leave(struct pipeline *pipeline, const struct window_entry *refused, uint64_t no
     if (refused->probe) {
         pipeline_probe_failed(pipeline, refused->id, refused->key_hash, refused->ordered, now_us);
     } else {
-        pipeline_forget(pipeline, refused->id);
+        pipeline_forget(pipeline, refused->id, refused->key_hash, refused->ordered, now_us);
     }
 }
 
@@ -267,15 +269,24 @@ is_head_state(const struct hold *hold)
 
 struct taking {
     struct pipeline *pipeline;
+    const struct held_subject *only; /* NULL: all */
     uint64_t now_us;
 };
+
+static bool
+is_meant(const struct taking *taking, const struct hold_note *note)
+{
+    return taking->only == NULL || (taking->only->value == note->subject.value &&
+                                    taking->only->ordered == note->subject.ordered);
+}
 
 /* A message that was just refused: it stays in the outbox, as if it had not been tried. */
 static bool
 take_back_fresh_head(void *context, const struct hold *hold, const struct hold_note *note)
 {
-    struct pipeline *pipeline = ((struct taking *)context)->pipeline;
-    if (!note->fresh || !is_head_state(hold)) {
+    const struct taking *taking = context;
+    struct pipeline *pipeline = taking->pipeline;
+    if (!note->fresh || !is_head_state(hold) || !is_meant(taking, note)) {
         return false;
     }
     struct held_entry *entry = held_find(&pipeline->held, note->subject);
@@ -283,7 +294,7 @@ take_back_fresh_head(void *context, const struct hold *hold, const struct hold_n
         give_back_floor(pipeline, entry);
         held_remove(&pipeline->held, entry);
     }
-    pipeline_forget(pipeline, hold->id);
+    cursor_forget(&pipeline->cursor, hold->id);
     return true;
 }
 
@@ -293,7 +304,7 @@ take_back_held(void *context, const struct hold *hold, const struct hold_note *n
 {
     const struct taking *taking = context;
     struct pipeline *pipeline = taking->pipeline;
-    if (note->fresh) {
+    if (note->fresh || !is_meant(taking, note)) {
         return false;
     }
     struct held_entry *entry = held_find(&pipeline->held, note->subject);
@@ -313,26 +324,109 @@ take_back_held(void *context, const struct hold *hold, const struct hold_note *n
 static bool
 take_back_follower(void *context, const struct hold *hold, const struct hold_note *note)
 {
-    struct pipeline *pipeline = ((struct taking *)context)->pipeline;
-    if (!note->fresh || hold->state != HELD_WAITING) {
+    const struct taking *taking = context;
+    struct pipeline *pipeline = taking->pipeline;
+    if (!note->fresh || hold->state != HELD_WAITING || !is_meant(taking, note)) {
         return false;
     }
     const struct held_entry *entry = held_find(&pipeline->held, note->subject);
     if (entry != NULL && hold->id >= entry->limit_id) {
         return false;
     }
-    pipeline_forget(pipeline, hold->id);
+    cursor_forget(&pipeline->cursor, hold->id);
     return true;
 }
 
 /* Heads first, then those they were set before, then those behind them. */
+static void
+take_back(struct taking *taking)
+{
+    struct holds *ready = &taking->pipeline->hold_ready;
+    holds_filter(ready, take_back_fresh_head, taking);
+    holds_filter(ready, take_back_held, taking);
+    holds_filter(ready, take_back_follower, taking);
+}
+
 void
 pipeline_take_back(struct pipeline *pipeline, uint64_t now_us)
 {
     struct taking taking = {.pipeline = pipeline, .now_us = now_us};
-    holds_filter(&pipeline->hold_ready, take_back_fresh_head, &taking);
-    holds_filter(&pipeline->hold_ready, take_back_held, &taking);
-    holds_filter(&pipeline->hold_ready, take_back_follower, &taking);
+    if (pipeline->hold_ready.count > 0) {
+        take_back(&taking);
+    }
+}
+
+/* A message of the key has to be sent again. One behind it was refused, and is in the outbox still: it stays there, for a
+ * held message must not have an earlier one of its key in the outbox. */
+void
+pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash, uint64_t now_us)
+{
+    const struct held_subject subject = held_subject(id, key_hash, true);
+    const struct held_entry *entry = held_find(&pipeline->held, subject);
+    if (entry != NULL && entry->fresh && id < entry->head_id) {
+        struct taking taking = {.pipeline = pipeline, .only = &subject, .now_us = now_us};
+        take_back(&taking);
+    }
+}
+
+/* ---- what is sent --------------------------------------------------------------------------------- */
+
+/* A message moves aside only when those of its key that went before it are confirmed, and asked to be deleted: then the
+ * table never has a held message with an earlier one of its key in the outbox, whatever crashes when, and whoever works
+ * the outbox next may try it at once. */
+static bool
+is_ready(struct pipeline *pipeline, const struct hold_note *note)
+{
+    struct held_entry *entry =
+        note->fresh && note->subject.ordered ? held_find(&pipeline->held, note->subject) : NULL;
+    if (entry == NULL || !entry->fresh) {
+        return true;
+    }
+    if (busy_has(&pipeline->busy, note->subject.value)) {
+        return false;
+    }
+    if (entry->settle_mark == 0) {
+        entry->settle_mark = pipeline->settle_asked + 1; /* 0 means something else */
+    }
+    return pipeline->settle_sent + 1 >= entry->settle_mark;
+}
+
+static bool
+sends(void *context, const struct hold *hold, const struct hold_note *note)
+{
+    struct pipeline *pipeline = context;
+    if (pipeline->hold_out.count >= HOLDS_MAX || !is_ready(pipeline, note)) {
+        return false;
+    }
+    holds_add(&pipeline->hold_out, hold, note);
+    return true;
+}
+
+/* Moves what may go now to hold_out. */
+void
+pipeline_send_holds(struct pipeline *pipeline, uint64_t now_us)
+{
+    holds_filter(&pipeline->hold_ready, sends, pipeline);
+    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
+        struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
+        if (entry != NULL && entry->head_id == pipeline->hold_out.items[i].id) {
+            entry->fresh = false;
+        }
+    }
+    pipeline->hold_since_us = now_us; /* what is left is looked at again after the delay */
+}
+
+/* Keys of which something is not told yet: the table does not know it. */
+void
+pipeline_mark_unsent(struct pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
+        struct held_entry *entry =
+            held_find(&pipeline->held, pipeline->hold_ready.notes[i].subject);
+        if (entry != NULL) {
+            entry->change = ++pipeline->held.changes;
+        }
+    }
 }
 
 /* ---- what the table answers ----------------------------------------------------------------------- */
@@ -427,7 +521,7 @@ pipeline_apply_release(struct pipeline *pipeline)
         }
         if (!entry->subject.ordered || (complete && !entry->more)) {
             open_key(pipeline, entry);
-        } else if (!complete) {
+        } else if (!complete && pipeline->released_last >= entry->limit_id) {
             entry->limit_id = pipeline->released_last + 1;
         }
     }
@@ -566,15 +660,14 @@ pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, b
     }
 }
 
-/* Whether an earlier message of its key is still on its way, or was left to the table. A probe has a lane of its own, so
- * it could overtake. */
+/* Whether a message of its key is still on its way. A probe has a lane of its own, so it could overtake. */
 static bool
-has_earlier(const struct pipeline *pipeline, const struct row *row)
+has_company(const struct pipeline *pipeline, const struct row *row)
 {
     if (!row->ordered) {
         return false;
     }
-    if (busy_has(&pipeline->busy, row->key_hash) || pipeline->cursor.floor < row->id) {
+    if (busy_has(&pipeline->busy, row->key_hash)) {
         return true;
     }
     for (uint32_t i = 0; i < pipeline->queue_count; i++) {
@@ -605,7 +698,7 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
         entry->attempts = 0;
         entry->tries = 0;
     }
-    if (has_earlier(pipeline, row)) {
+    if (has_company(pipeline, row)) {
         held_retry(&pipeline->held, entry, now_us + PROBE_POSTPONED_US);
         entry->apart = true;
         return false;

@@ -142,6 +142,9 @@ struct pipeline {
     uint64_t settle_since_us; /* when the first of them was confirmed */
     int64_t *settle_out;
     size_t settle_out_count;
+    uint64_t
+        settle_asked; /* ids that were ever confirmed, and that were ever sent to be deleted: in this order */
+    uint64_t settle_sent;
 
     /* What is set aside. */
     struct holds hold_ready;
@@ -187,7 +190,8 @@ struct pipeline {
 };
 
 /* pipeline.c */
-void pipeline_forget(struct pipeline *pipeline, int64_t id);
+void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                     uint64_t now_us);
 void pipeline_drop(struct pipeline *pipeline, struct queued *queued);
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_look_at_once(struct pipeline *pipeline);
@@ -209,6 +213,10 @@ void pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refus
 bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
                         uint64_t now_us) MUST_CHECK;
 void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
+void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
+                               uint64_t now_us);
+void pipeline_send_holds(struct pipeline *pipeline, uint64_t now_us);
+void pipeline_mark_unsent(struct pipeline *pipeline);
 void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
 void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                            uint64_t now_us);

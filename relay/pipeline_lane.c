@@ -57,7 +57,7 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
         if (entry.probe) {
             pipeline_probe_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
         } else {
-            pipeline_forget(pipeline, entry.id);
+            pipeline_forget(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
             forgot = true;
         }
     }
@@ -195,6 +195,7 @@ settle_later(struct pipeline *pipeline, int64_t id, uint64_t now_us)
         pipeline->settle_since_us = now_us;
     }
     pipeline->settle_ready[pipeline->settle_ready_count++] = id;
+    pipeline->settle_asked++;
 }
 
 static void

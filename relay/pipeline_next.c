@@ -150,6 +150,7 @@ next_settle(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *
     count = count < SETTLE_IDS_MAX ? count : SETTLE_IDS_MAX;
     memcpy(pipeline->settle_out, pipeline->settle_ready, count * sizeof(int64_t));
     pipeline->settle_out_count = count;
+    pipeline->settle_sent += count;
     pipeline->settle_ready_count -= count;
     memmove(pipeline->settle_ready, pipeline->settle_ready + count,
             pipeline->settle_ready_count * sizeof(int64_t));
@@ -183,8 +184,10 @@ next_hold(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *re
     if (!hold_is_due(pipeline, now_us)) {
         return false;
     }
-    holds_move(&pipeline->hold_ready, &pipeline->hold_out, HOLDS_MAX);
-    pipeline->hold_since_us = now_us; /* of what is left, all is due */
+    pipeline_send_holds(pipeline, now_us);
+    if (pipeline->hold_out.count == 0) {
+        return false;
+    }
     *ret_action = (struct pipeline_action){.type = PIPELINE_HOLD,
                                            .holds = pipeline->hold_out.items,
                                            .count = pipeline->hold_out.count};
@@ -196,19 +199,21 @@ next_hold(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *re
 static bool
 may_release_keys(const struct pipeline *pipeline)
 {
-    return pipeline->hold_ready.count == 0 && pipeline->cursor.floor == CURSOR_NONE &&
+    return pipeline->cursor.floor == CURSOR_NONE &&
            pipeline->queue_live <= pipeline->options.batch_rows && !pipeline->draining;
 }
 
+/* Not those of which something is still to be told: it would come to wait behind nothing. */
 static void
 collect_releasing(struct pipeline *pipeline, struct release *release)
 {
-    pipeline->release_subjects_count = 0;
+    const uint64_t told = pipeline->held.changes;
+    pipeline_mark_unsent(pipeline);
     release->keys = pipeline->release_keys;
     for (struct held_entry *entry = pipeline->held.entries;
          entry != NULL && pipeline->release_subjects_count < RETRY_IDS_MAX;
          entry = entry->hh.next) {
-        if (entry->stage != HELD_STAGE_RELEASING) {
+        if (entry->stage != HELD_STAGE_RELEASING || entry->change > told) {
             continue;
         }
         entry->more = false;
@@ -253,24 +258,26 @@ next_release(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         collect_releasing(pipeline, &release);
     }
     collect_confirmed(pipeline, &release);
+    if (release.id_count == 0 && pipeline->release_subjects_count == 0) {
+        return false;
+    }
     pipeline->release_rows_max = release.rows_max;
     pipeline->release_state = RELEASE_OUT;
     *ret_action = (struct pipeline_action){.type = PIPELINE_RELEASE, .release = release};
     return true;
 }
 
-/* After what was decided has been told, so that the answer knows of it. */
 static bool
 next_heads(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     (void)now_us; /* has the shape of a step */
-    if (!pipeline->owned || !pipeline->heads_wanted || pipeline->heads_out ||
-        pipeline->hold_ready.count > 0) {
+    if (!pipeline->owned || !pipeline->heads_wanted || pipeline->heads_out) {
         return false;
     }
     pipeline->heads_wanted = false;
     pipeline->heads_out = true;
     pipeline->heads_sent_change = pipeline->held.changes;
+    pipeline_mark_unsent(pipeline); /* the answer will not know of it */
     *ret_action = (struct pipeline_action){.type = PIPELINE_HEADS};
     return true;
 }
@@ -367,15 +374,12 @@ may_publish(const struct pipeline *pipeline, uint64_t now_us)
 static struct lane *
 lane_for(struct pipeline *pipeline, const struct queued *queued)
 {
-    if (!queued->probe && pipeline_is_full(pipeline)) {
-        return NULL;
-    }
     if (pipeline->options.strict && queued->row->ordered &&
         busy_has(&pipeline->busy, queued->row->key_hash)) {
         return NULL;
     }
     struct lane *lane = choose_lane(pipeline, queued);
-    if (lane->passed_over ||
+    if (lane->passed_over || (!queued->probe && pipeline_is_full(pipeline)) ||
         !lane_has_room(lane, &pipeline->options, (uint32_t)queued->row->payload.size)) {
         lane->passed_over = true;
         return NULL;
@@ -458,7 +462,8 @@ static void
 refuse_unsent(struct pipeline *pipeline, const struct row *row, bool probe, uint64_t now_us)
 {
     const struct window_entry entry = entry_of(row, probe, now_us);
-    const struct suspect *suspect = suspects_find(&pipeline->suspects, entry.exchange);
+    const uint64_t suspect_us = suspects_find(&pipeline->suspects, entry.exchange)->try_at_us;
+    const uint64_t try_at_us = suspect_us > now_us ? suspect_us : now_us;
     char reason[240];
     (void)snprintf(reason, sizeof(reason),
                    "not sent: the broker refuses all messages to exchange \"%.*s\" (missing, or no "
@@ -467,18 +472,18 @@ refuse_unsent(struct pipeline *pipeline, const struct row *row, bool probe, uint
                    row->exchange.size > 0 ? (const char *)row->exchange.data : ""); /* fits */
     pipeline_refuse(
         pipeline, &entry,
-        &(struct refusal){.kind = REFUSED_CLOSED,
-                          .reason = reason,
-                          .retry_at_us =
-                              suspect->try_at_us +
-                              random_between(&pipeline->random, 0, suspect->try_at_us - now_us + 1),
-                          .blameless = true},
+        &(struct refusal){
+            .kind = REFUSED_CLOSED,
+            .reason = reason,
+            .retry_at_us = try_at_us + random_between(&pipeline->random, 0, try_at_us - now_us + 1),
+            .blameless = true},
         now_us);
 }
 
 static bool
-next_drop(struct pipeline *pipeline, struct pipeline_action *ret_action)
+next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
+    (void)now_us; /* has the shape of a step */
     while (pipeline->queue_count > 0) {
         const struct queued *head = pipeline_queue_at(pipeline, 0);
         const struct row *row = head->row;
@@ -500,9 +505,6 @@ next_publish(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     uint32_t index;
     struct lane *lane;
     assert(pipeline->publishing == NULL);
-    if (next_drop(pipeline, ret_action)) {
-        return true;
-    }
     if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, &lane)) {
         return false;
     }
@@ -627,13 +629,17 @@ fetch_heads(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
             struct pipeline_action *ret_action)
 {
     struct fetch fetch = {.kind = FETCH_HEADS, .after_id = CURSOR_START, .rows_max = rows_max};
-    pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity, pipeline->held.count);
+    pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
+                     pipeline->held.count + pipeline->hold_ready.count);
     for (const struct held_entry *entry = pipeline->held.entries; entry != NULL;
          entry = entry->hh.next) {
         if (entry->stage == HELD_STAGE_PROBING || entry->stage == HELD_STAGE_RELEASING ||
             (entry->apart && entry->retry_at_us > now_us)) {
             pipeline->exclude_ids[fetch.id_count++] = entry->head_id;
         }
+    }
+    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
+        pipeline->exclude_ids[fetch.id_count++] = pipeline->hold_ready.items[i].id;
     }
     fetch.ids = pipeline->exclude_ids;
     return send_fetch(pipeline, &fetch, now_us, ret_action);
@@ -671,7 +677,8 @@ heads_deadline_us(const struct pipeline *pipeline)
 {
     const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
     if (!may_fetch(pipeline) || route_is_bad(pipeline) || lane->state != LANE_READY ||
-        lane->blocked || lane->congested || pipeline->queue_probes > 0) {
+        lane->blocked || lane->congested || pipeline->queue_probes > 0 ||
+        pipeline->queue_count > 2 * pipeline->options.batch_rows) {
         return CLOCK_NEVER_US;
     }
     return pipeline->held.next_retry_us;
@@ -770,7 +777,7 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     if (pipeline->queue_live > 0) {
         pipeline_drop_queue(pipeline, now_us);
     }
-    if (next_drop(pipeline, ret_action)) {
+    if (next_drop(pipeline, now_us, ret_action)) {
         return true;
     }
     if (pipeline_open_total(pipeline) > 0 || pipeline->settle_ready_count > 0 ||
@@ -787,9 +794,9 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
 bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    static const step steps[] = {next_report, next_lane,    next_drained,  next_settle,
-                                 next_hold,   next_release, next_heads,    next_wake,
-                                 next_fetch,  next_publish, next_watermark};
+    static const step steps[] = {next_report, next_lane,    next_drained, next_settle,
+                                 next_hold,   next_release, next_heads,   next_wake,
+                                 next_drop,   next_fetch,   next_publish, next_watermark};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
             return true;
