@@ -35,7 +35,11 @@ cursor_after(const struct cursor *cursor)
 void
 cursor_forget(struct cursor *cursor, int64_t id)
 {
-    cursor->floor = lower(cursor->floor, id == INT64_MIN ? INT64_MIN : id - 1);
+    const int64_t before = id == INT64_MIN ? INT64_MIN : id - 1;
+    cursor->floor = lower(cursor->floor, before);
+    if (cursor->sent_without_sweep != CURSOR_NONE) {
+        cursor->sent_without_sweep = lower(cursor->sent_without_sweep, before);
+    }
 }
 
 void

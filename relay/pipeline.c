@@ -281,6 +281,9 @@ admit_next(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
 static void
 count_swept(struct pipeline *pipeline, const struct row *rows, size_t count)
 {
+    if (pipeline->release_state != RELEASE_IDLE) {
+        return; /* they may have moved back since it was sent */
+    }
     const int64_t seen = pipeline->cursor.sent_without_sweep;
     size_t swept = 0;
     while (seen != CURSOR_NONE && swept < count && rows[swept].id <= seen) {

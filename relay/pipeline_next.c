@@ -379,7 +379,8 @@ lane_for(struct pipeline *pipeline, const struct queued *queued)
         return NULL;
     }
     struct lane *lane = choose_lane(pipeline, queued);
-    if (lane->passed_over || (!queued->probe && pipeline_is_full(pipeline)) ||
+    const bool full = !queued->probe && pipeline_is_full(pipeline) && !route_is_bad(pipeline);
+    if (lane->passed_over || full ||
         !lane_has_room(lane, &pipeline->options, (uint32_t)queued->row->payload.size)) {
         lane->passed_over = true;
         return NULL;

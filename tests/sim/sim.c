@@ -330,17 +330,24 @@ calm_down(void)
     check_end();
 }
 
+static void
+let_pass(uint64_t time_us)
+{
+    const uint64_t end_us = world.now_us + time_us;
+    while (world.now_us < end_us) {
+        step(20000);
+    }
+}
+
 /* With nothing to do, a relay does next to nothing. */
 static void
 be_quiet(void)
 {
+    let_pass(QUIET_US);
     for (int i = 0; i < RELAYS_MAX; i++) {
         memset(relays[i].asked, 0, sizeof(relays[i].asked));
     }
-    const uint64_t end_us = world.now_us + QUIET_US;
-    while (world.now_us < end_us) {
-        step(20000);
-    }
+    let_pass(QUIET_US);
     check_quiet();
 }
 

@@ -12,7 +12,9 @@
 #define ACTIONS_MAX 10000 /* nothing takes more at a time */
 #define QUIET_US (3 * CLOCK_S_US)
 #define QUIET_REQUESTS_MAX 40 /* of a kind in that time */
-#define CLOSES_MAX 10         /* to find one culprit: a window of 64 is halved six times */
+#define CLOSES_MAX \
+    20 /* to find one culprit: a window of 64 is halved six times, and may double
+                         again after each */
 
 enum request_type {
     REQUEST_FETCH,

@@ -319,7 +319,7 @@ hold_one(struct world *world, const struct hold *hold)
         *slot = (struct slot){.place = PLACE_HELD, .message = slot->message};
     }
     slot->state = hold->state;
-    slot->skipped = hold->skipped;
+    slot->skipped |= hold->skipped;
     slot->next_us = 0;
     if (hold->state == HELD_SCHEDULED) {
         slot->next_us = message->stored.due_us;
