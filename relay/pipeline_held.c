@@ -10,7 +10,7 @@ put_hold(struct pipeline *pipeline, const struct hold *hold, const struct hold_n
          uint64_t now_us)
 {
     if (pipeline->hold_ready.count == 0) {
-        pipeline->hold_since_us = now_us;
+        pipeline->hold_at_us = now_us + pipeline->options.hold_delay_us;
     }
     holds_add(&pipeline->hold_ready, hold, note);
 }
@@ -413,7 +413,7 @@ pipeline_send_holds(struct pipeline *pipeline, uint64_t now_us)
             entry->fresh = false;
         }
     }
-    pipeline->hold_since_us = now_us; /* what is left is looked at again after the delay */
+    pipeline->hold_at_us = now_us + HOLD_AGAIN_US;
 }
 
 /* Keys of which something is not told yet: the table does not know it. */

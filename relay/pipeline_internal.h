@@ -25,6 +25,7 @@
 #define REPORTS_MAX 64       /* more than these between two turns are counted, not kept */
 #define SETTLE_IDS_MAX 2000  /* ids in one settle */
 #define HOLDS_MAX 2000       /* messages in one hold */
+#define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
 #define POLL_INTERVAL_MIN_US UINT64_C(1000)
 #define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
 #define SAMPLE_START \
@@ -149,7 +150,7 @@ struct pipeline {
     /* What is set aside. */
     struct holds hold_ready;
     struct holds hold_out;
-    uint64_t hold_since_us;   /* when the first of hold_ready came */
+    uint64_t hold_at_us;      /* when what is in hold_ready is sent, as far as it may be */
     int64_t *confirmed_heads; /* to be deleted from the held table */
     size_t confirmed_heads_count;
     size_t confirmed_heads_capacity;

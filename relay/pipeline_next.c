@@ -170,8 +170,7 @@ hold_is_due(const struct pipeline *pipeline, uint64_t now_us)
         return false;
     }
     return pipeline->route.state == ROUTE_RESTING || pipeline->draining ||
-           ready->count >= HOLDS_MAX ||
-           now_us >= pipeline->hold_since_us + pipeline->options.hold_delay_us;
+           ready->count >= HOLDS_MAX || now_us >= pipeline->hold_at_us;
 }
 
 static bool
@@ -826,7 +825,7 @@ hold_deadline_us(const struct pipeline *pipeline)
         pipeline->route.state == ROUTE_TRYING) {
         return CLOCK_NEVER_US;
     }
-    return pipeline->hold_since_us + pipeline->options.hold_delay_us;
+    return pipeline->hold_at_us;
 }
 
 static uint64_t

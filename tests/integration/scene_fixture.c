@@ -42,14 +42,87 @@ scene_start_relay(const char *source)
     relay_await_work(scene.relay);
 }
 
+static const char *
+format_sql(const char *format, va_list args)
+{
+    static char sql[8192];
+    const int length = vsnprintf(sql, sizeof(sql), format, args);
+    check(length >= 0 && length < (int)sizeof(sql), "a statement is too long");
+    return sql;
+}
+
 void
 scene_exec(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    pg_exec(scene.conn, format_sql(format, args));
+    va_end(args);
+}
+
+int64_t
+scene_count(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int64_t count = pg_query_int(scene.conn, format_sql(format, args));
+    va_end(args);
+    return count;
+}
+
+static bool
+is_true(void *context)
+{
+    return pg_query_text(scene.conn, context)[0] == 't';
+}
+
+void
+scene_await(const char *what, const char *format, ...)
 {
     char sql[8192];
     va_list args;
     va_start(args, format);
-    const int length = vsnprintf(sql, sizeof(sql), format, args);
+    (void)snprintf(sql, sizeof(sql), "%s", format_sql(format, args)); /* as long as that */
     va_end(args);
-    check(length >= 0 && length < (int)sizeof(sql), "a statement is too long");
-    pg_exec(scene.conn, sql);
+    await(is_true, sql, what, PATIENCE_S);
+}
+
+void
+scene_await_all_gone(void)
+{
+    scene_await("nothing is left in the outbox, and nothing is held",
+                "select not exists (select from outbox) and not exists (select from outbox_held)");
+}
+
+static void
+operate(const char *what, const char *condition, const char *change)
+{
+    const int64_t before = scene_count("select count(*) from outbox_held_act");
+    scene_exec(
+        "with acted as (%s returning id, message_id, key, state) insert into outbox_held_act "
+        "(who, what, message_id, held_id, key, state) "
+        "select 'the test', '%s', message_id, id, key, state from acted",
+        change, what);
+    check(scene_count("select count(*) from outbox_held_act") > before, "nothing to %s: %s", what,
+          condition);
+}
+
+void
+operator_retry(const char *condition)
+{
+    char change[1024];
+    (void)snprintf(change, sizeof(change),
+                   "update outbox_held set state = 'retrying', next_attempt_at = now(), "
+                   "attempts = case state when 'dead' then 0 else attempts end "
+                   "where state in ('retrying', 'dead') and (%s)",
+                   condition);
+    operate("retry", condition, change);
+}
+
+void
+operator_discard(const char *condition)
+{
+    char change[1024];
+    (void)snprintf(change, sizeof(change), "delete from outbox_held where %s", condition);
+    operate("discard", condition, change);
 }

@@ -29,4 +29,19 @@ void scene_start_relay(const char *source);
 /* Formats a statement and runs it. */
 void scene_exec(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* The number that a query gives: its first column, its first row. */
+int64_t scene_count(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* Waits until a query says true; fails the test, naming `what`, when it does not within PATIENCE_S. */
+void scene_await(const char *what, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Waits until nothing is left in the outbox, and nothing is held. */
+void scene_await_all_gone(void);
+
+/* What an operator does to the held messages for which the condition holds, as `outbox-relay held` does it: one
+ * transaction, and a row that tells the relay. Fails the test if there is none. Retry: they are due now, dead ones begin
+ * anew. Discard: they are deleted; what waits behind them goes on. */
+void operator_retry(const char *condition);
+void operator_discard(const char *condition);
+
 #endif

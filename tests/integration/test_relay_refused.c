@@ -86,11 +86,12 @@ expect_bad_key(const char *first)
     }
 }
 
-/* The relay says what is wrong, tries again and says it again; meanwhile the key stays where it is. */
+/* The relay says what is wrong, tries again and says it again; meanwhile its key is set aside. */
 static void
 expect_refused(const char *words)
 {
-    const int64_t id = pg_query_int(scene.conn, "select id from outbox where payload = 'bad 1'");
+    const int64_t id = scene_count("select id from outbox where payload = 'bad 1' union all "
+                                   "select id from outbox_held where payload = 'bad 1'");
     char text[64];
     (void)snprintf(text, sizeof(text), " id=%lld ", (long long)id);
     const char *line = relay_await_log(scene.relay, "event=message_refused", text);
@@ -98,8 +99,12 @@ expect_refused(const char *words)
           "not the words \"%s\": %s", words, line);
     line = relay_await_log(scene.relay, "attempt=3 ", text);
     check(strstr(line, words) != NULL, "not the words \"%s\": %s", words, line);
-    check(pg_query_int(scene.conn, "select count(*) from outbox where key = 'bad'") == 3,
-          "one of its key is gone");
+    scene_await("its key waits behind it",
+                "select count(*) = 3 and count(*) filter (where state = 'waiting') = 2 and "
+                "count(*) filter (where payload = 'bad 1' and state = 'retrying' and "
+                "next_attempt_at is not null and attempts >= 1 and last_error <> '') = 1 "
+                "from outbox_held where key = 'bad'");
+    check(scene_count("select count(*) from outbox") == 0, "something stays in the outbox");
     check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
 }
 
@@ -116,8 +121,7 @@ refuse_and_mend(const char *spoil, const char *words, const char *mend)
     finish();
 }
 
-/* The broker returns one message and takes those behind it. What of the key was on its way by then
- * has gone out; what comes later waits. */
+/* What of the key was on its way when the broker returned its first message has gone out; what comes later waits. */
 Test(relay_refused, an_unroutable_message_goes_once_its_queue_is_bound)
 {
     char nobody[200];
@@ -161,7 +165,8 @@ is_full(void *context)
     return broker_count(scene.broker, *queue) >= 5;
 }
 
-/* The broker's nack: what it could not take now is tried again until it can; others go meanwhile. */
+/* The broker's nack: what it could not take now is tried again until it can, and no message is blamed; others go
+ * meanwhile. */
 Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
 {
     struct delivery delivery;
@@ -172,7 +177,7 @@ Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
     scene_exec("insert into outbox (routing_key, payload) "
                "select '%s', i::text::bytea from generate_series(1, 40) as i",
                small);
-    (void)relay_await_log(scene.relay, "event=message_refused", "a queue is full"); /* is enough */
+    (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* is enough */
     await(is_full, &small, "the queue is full", PATIENCE_S);
     scene_exec("insert into outbox (routing_key, payload) values ('%s', 'good')", scene.queue);
     consumer_expect(consumer, "good");
@@ -185,6 +190,8 @@ Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
         seen[number] = true;
     }
     finish();
+    check(relay_logged(scene.relay, "event=message_dead") == 0,
+          "the queue was blamed on a message");
     consumer_close(late);
     broker_delete_queue(scene.broker, small);
 }
@@ -193,19 +200,21 @@ Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
 Test(relay_refused, an_exchange_that_may_not_be_used_costs_only_its_key)
 {
     char mend[200];
-    (void)snprintf(mend, sizeof(mend), "update outbox set exchange = null where payload = 'bad 1'");
+    (void)snprintf(mend, sizeof(mend),
+                   "update outbox_held set exchange = null where payload = 'bad 1'");
     refuse_and_mend("exchange = 'amq.rabbitmq.trace'", "ACCESS_REFUSED", mend);
 }
 
-#define MEND_ALL                                                                           \
-    "update outbox set headers = null, type = null, content_type = null, exchange = null " \
+#define MEND_ALL                                                                                \
+    "update outbox_held set headers = null, type = null, content_type = null, exchange = null " \
     "where payload = 'bad 1'"
 
 Test(relay_refused, a_routing_key_over_255_bytes_costs_only_its_key)
 {
     char mend[256];
     (void)snprintf(mend, sizeof(mend),
-                   "update outbox set routing_key = '%s' where payload = 'bad 1'", scene.queue);
+                   "update outbox_held set routing_key = '%s' where payload = 'bad 1'",
+                   scene.queue);
     refuse_and_mend("routing_key = repeat('r', 300)", "routing key", mend);
 }
 
@@ -266,14 +275,14 @@ Test(relay_refused, headers_nested_too_deep_cost_only_their_key)
                     "headers", MEND_ALL);
 }
 
-/* Deleting the row is another way to mend. */
-Test(relay_refused, a_refused_message_can_be_deleted)
+/* Discarding the message is another way to mend. */
+Test(relay_refused, a_refused_message_can_be_discarded)
 {
     start();
     insert_messages("headers = '[]'");
     expect_others();
     expect_refused("headers");
-    scene_exec("delete from outbox where payload = 'bad 1'");
+    operator_discard("payload = 'bad 1'");
     expect_bad_key("bad 2");
     check(relay_logged(scene.relay, "event=message_gone") == 1, "it is not told that it is gone");
     finish();
@@ -291,7 +300,7 @@ Test(relay_refused, an_unordered_message_stops_only_itself)
     (void)relay_await_log(scene.relay, "event=message_refused", "attempt=2"); /* is all it says */
     scene_exec("insert into outbox (routing_key, payload) values ('%s', 'good 3')", scene.queue);
     consumer_expect(consumer, "good 3");
-    scene_exec("update outbox set routing_key = '%s' where payload = 'bad'", scene.queue);
+    scene_exec("update outbox_held set routing_key = '%s' where payload = 'bad'", scene.queue);
     consumer_expect(consumer, "bad");
     finish();
 }
@@ -313,7 +322,7 @@ Test(relay_refused, all_kinds_at_once_under_traffic)
         (void)relay_await_log(scene.relay, "event=message_refused", NULL);
     }
     traffic_end(traffic);
-    scene_exec("delete from outbox where payload = '1'");
+    operator_discard("payload = '1'");
     (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates: where a channel was closed */
     relay_drain(scene.relay);
 }
