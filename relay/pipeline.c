@@ -71,8 +71,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
                  options->retry_max_us < ROUTE_TRY_MAX_US ? options->retry_max_us
                                                           : ROUTE_TRY_MAX_US);
     /* A fetch goes out while at most a batch is queued, so two batches fit; held messages come on top. */
-    pipeline->queue_capacity = 2 * options->batch_rows + RETRY_IDS_MAX;
-    pipeline->queue = memory_array(pipeline->queue_capacity, sizeof(*pipeline->queue));
+    queue_init(&pipeline->queue, 2 * options->batch_rows + RETRY_IDS_MAX);
     pipeline->settle_capacity =
         2 * (size_t)options->lane_count * options->window_messages + PROBE_WINDOW + SETTLE_IDS_MAX;
     pipeline->settle_ready = memory_array(pipeline->settle_capacity, sizeof(int64_t));
@@ -95,7 +94,7 @@ pipeline_free(struct pipeline *pipeline)
     busy_done(&pipeline->busy);
     holds_done(&pipeline->hold_ready);
     holds_done(&pipeline->hold_out);
-    memory_free(pipeline->queue);
+    queue_done(&pipeline->queue);
     memory_free(pipeline->settle_ready);
     memory_free(pipeline->settle_out);
     memory_free(pipeline->confirmed_heads);
@@ -128,13 +127,6 @@ pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report)
     pipeline->reports[(pipeline->report_head + pipeline->report_count++) % REPORTS_MAX] = *report;
 }
 
-struct queued *
-pipeline_queue_at(const struct pipeline *pipeline, uint32_t index)
-{
-    assert(index < pipeline->queue_count);
-    return &pipeline->queue[(pipeline->queue_head + index) % pipeline->queue_capacity];
-}
-
 uint32_t
 pipeline_open_total(const struct pipeline *pipeline)
 {
@@ -149,14 +141,6 @@ bool
 pipeline_is_full(const struct pipeline *pipeline)
 {
     return pipeline->held.count - pipeline->held.releasing_count >= pipeline->options.held_max;
-}
-
-void
-pipeline_drop(struct pipeline *pipeline, struct queued *queued)
-{
-    queued->dropped = true;
-    pipeline->queue_live--;
-    pipeline->queue_probes -= queued->probe;
 }
 
 void
@@ -184,9 +168,9 @@ pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool or
 void
 pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
 {
-    for (uint32_t i = 0; i < pipeline->queue_count; i++) {
-        struct queued *queued = pipeline_queue_at(pipeline, i);
-        if (queued->dropped || queued->row == NULL) {
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        struct queued *queued = queue_at(&pipeline->queue, i);
+        if (!queue_is_live(queued)) {
             continue;
         }
         const struct row *row = queued->row;
@@ -195,23 +179,11 @@ pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
         } else {
             pipeline_forget(pipeline, row->id, row->key_hash, row->ordered, now_us);
         }
-        pipeline_drop(pipeline, queued);
+        queue_drop(&pipeline->queue, queued);
     }
     if (pipeline->fetch_state == FETCH_OUT) {
         pipeline->fetch_state = FETCH_OUT_STALE;
     }
-}
-
-static void
-push_back(struct pipeline *pipeline, const struct queued *queued)
-{
-    assert(pipeline->queue_count < pipeline->queue_capacity);
-    const uint32_t tail = (pipeline->queue_head + pipeline->queue_count) % pipeline->queue_capacity;
-    pipeline->queue_count++;
-    pipeline->queue_live += !queued->dropped;
-    pipeline->queue_probes += queued->probe && !queued->dropped;
-    pipeline->queue_bytes += queued->row->payload.size;
-    pipeline->queue[tail] = *queued;
 }
 
 /* What is held is learned before anything is read. */
@@ -275,7 +247,7 @@ admit_next(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
         pipeline->highest_admitted = row->id;
     }
     const bool aside = pipeline_set_aside(pipeline, row, now_us);
-    push_back(pipeline, &(struct queued){.row = row, .dropped = aside});
+    queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = aside});
 }
 
 static void
@@ -345,7 +317,8 @@ rows_heads(struct pipeline *pipeline, const struct row *rows, size_t count, bool
 {
     for (size_t i = 0; i < count; i++) {
         const bool probe = pipeline_probe_admitted(pipeline, &rows[i], now_us);
-        push_back(pipeline, &(struct queued){.row = &rows[i], .probe = true, .dropped = !probe});
+        queue_push(&pipeline->queue,
+                   &(struct queued){.row = &rows[i], .probe = true, .dropped = !probe});
     }
     pipeline_probes_came(pipeline, complete, now_us);
 }
@@ -354,7 +327,7 @@ static void
 rows_stale(struct pipeline *pipeline, const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        push_back(pipeline, &(struct queued){.row = &rows[i], .dropped = true});
+        queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
     }
     if (pipeline->fetch_kind == FETCH_NEXT) {
         cursor_unsent(&pipeline->cursor);
@@ -369,7 +342,7 @@ pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t count, b
     assert(pipeline->fetch_state != FETCH_IDLE);
     const bool stale = pipeline->fetch_state == FETCH_OUT_STALE;
     pipeline->fetch_state = FETCH_IDLE;
-    pipeline->queue_at = 0;
+    pipeline->queue.at = 0;
     if (stale) {
         rows_stale(pipeline, rows, count);
     } else if (pipeline->fetch_kind == FETCH_NEXT) {
@@ -408,7 +381,7 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
 {
     *ret_counts = pipeline->counts;
     ret_counts->owned = pipeline->owned;
-    ret_counts->queued = pipeline->queue_live;
+    ret_counts->queued = pipeline->queue.live;
     ret_counts->in_flight = pipeline_open_total(pipeline);
     ret_counts->unsettled = pipeline->settle_ready_count + pipeline->settle_out_count;
     ret_counts->held = pipeline->held.count;

@@ -52,14 +52,14 @@ give_back_floor(struct pipeline *pipeline, struct held_entry *entry)
 static void
 drop_followers(struct pipeline *pipeline, const struct held_entry *entry, uint64_t now_us)
 {
-    for (uint32_t i = 0; i < pipeline->queue_count; i++) {
-        struct queued *queued = pipeline_queue_at(pipeline, i);
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        struct queued *queued = queue_at(&pipeline->queue, i);
         const struct row *row = queued->row;
-        if (row == NULL || queued->dropped || queued->probe || !row->ordered ||
+        if (!queue_is_live(queued) || queued->probe || !row->ordered ||
             row->key_hash != entry->subject.value || row->id <= entry->head_id) {
             continue;
         }
-        pipeline_drop(pipeline, queued);
+        queue_drop(&pipeline->queue, queued);
         hold_waiting(pipeline, entry->subject, row->id, now_us);
     }
 }
@@ -72,11 +72,10 @@ demote(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
         give_back_floor(pipeline, entry);
         return;
     }
-    for (uint32_t i = 0; i < pipeline->queue_count; i++) {
-        struct queued *queued = pipeline_queue_at(pipeline, i);
-        if (queued->row != NULL && queued->probe && !queued->dropped &&
-            queued->row->id == entry->head_id) {
-            pipeline_drop(pipeline, queued);
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        struct queued *queued = queue_at(&pipeline->queue, i);
+        if (queue_is_live(queued) && queued->probe && queued->row->id == entry->head_id) {
+            queue_drop(&pipeline->queue, queued);
         }
     }
     const struct hold hold = {.id = entry->head_id, .state = HELD_WAITING};
@@ -496,7 +495,7 @@ open_key(struct pipeline *pipeline, struct held_entry *entry)
     give_back_floor(pipeline, entry);
     held_remove(&pipeline->held, entry);
     pipeline->full_reported = false;
-    pipeline->queue_at = 0;
+    pipeline->queue.at = 0;
     pipeline_look_at_once(pipeline);
 }
 
@@ -670,9 +669,9 @@ has_company(const struct pipeline *pipeline, const struct row *row)
     if (busy_has(&pipeline->busy, row->key_hash)) {
         return true;
     }
-    for (uint32_t i = 0; i < pipeline->queue_count; i++) {
-        const struct queued *queued = pipeline_queue_at(pipeline, i);
-        if (queued->row != NULL && !queued->dropped && queued->row->ordered &&
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        const struct queued *queued = queue_at(&pipeline->queue, i);
+        if (queue_is_live(queued) && queued->row->ordered &&
             queued->row->key_hash == row->key_hash) {
             return true;
         }

@@ -12,6 +12,7 @@
 #include "relay/holds.h"
 #include "relay/outcomes.h"
 #include "relay/pipeline.h"
+#include "relay/queue.h"
 #include "relay/suspects.h"
 #include "relay/window.h"
 
@@ -66,12 +67,6 @@ struct lane {
     struct backoff backoff;
 };
 
-struct queued {
-    const struct row *row; /* NULL: published from the middle of the queue */
-    bool probe;
-    bool dropped; /* to be given back, not published */
-};
-
 enum fetch_state { FETCH_IDLE, FETCH_OUT, FETCH_OUT_STALE };
 
 /* An answer to a release has to wait until the fetch that was out with it has come: pipeline_held.c. */
@@ -116,15 +111,7 @@ struct pipeline {
     bool full_reported;
     uint64_t lease_until_us;
 
-    /* Rows in memory, a ring. */
-    struct queued *queue;
-    uint32_t queue_capacity;
-    uint32_t queue_head;
-    uint32_t queue_count;
-    uint32_t queue_live;   /* neither dropped nor published */
-    uint32_t queue_probes; /* live */
-    uint32_t queue_at;     /* the pass over the queue has come so far */
-    uint64_t queue_bytes;
+    struct queue queue; /* rows in memory */
 
     enum fetch_state fetch_state;
     enum fetch_kind fetch_kind;
@@ -193,11 +180,9 @@ struct pipeline {
 /* pipeline.c */
 void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                      uint64_t now_us);
-void pipeline_drop(struct pipeline *pipeline, struct queued *queued);
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_look_at_once(struct pipeline *pipeline);
 void pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report);
-struct queued *pipeline_queue_at(const struct pipeline *pipeline, uint32_t index);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
 void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);

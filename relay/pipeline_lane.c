@@ -6,7 +6,7 @@ static struct lane *
 lane_of(struct pipeline *pipeline, uint32_t index)
 {
     assert(index <= pipeline->options.lane_count);
-    pipeline->queue_at = 0; /* what it reports may let something of the queue go */
+    pipeline->queue.at = 0; /* what it reports may let something of the queue go */
     return &pipeline->lanes[index];
 }
 

@@ -199,7 +199,7 @@ static bool
 may_release_keys(const struct pipeline *pipeline)
 {
     return pipeline->cursor.floor == CURSOR_NONE &&
-           pipeline->queue_live <= pipeline->options.batch_rows && !pipeline->draining;
+           pipeline->queue.live <= pipeline->options.batch_rows && !pipeline->draining;
 }
 
 /* Not those of which something is still to be told: it would come to wait behind nothing. */
@@ -312,32 +312,6 @@ next_wake(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *re
 
 /* ---- publishing ----------------------------------------------------------------------------------- */
 
-static void
-pop(struct pipeline *pipeline)
-{
-    const struct queued *queued = pipeline_queue_at(pipeline, 0);
-    if (queued->row != NULL) {
-        assert(pipeline->queue_bytes >= queued->row->payload.size);
-        pipeline->queue_bytes -= queued->row->payload.size;
-    }
-    pipeline->queue_head = (pipeline->queue_head + 1) % pipeline->queue_capacity;
-    pipeline->queue_count--;
-    pipeline->queue_at -= pipeline->queue_at > 0;
-}
-
-/* What was published from the middle leaves a hole. */
-static const struct row *
-take_at(struct pipeline *pipeline, uint32_t index)
-{
-    struct queued *queued = pipeline_queue_at(pipeline, index);
-    const struct row *row = queued->row;
-    queued->row = NULL;
-    pipeline->queue_live--;
-    pipeline->queue_probes -= queued->probe;
-    pipeline->queue_bytes -= row->payload.size;
-    return row;
-}
-
 /* A key always has the same lane; a message without one takes the lane with the least in flight. */
 static struct lane *
 choose_lane(struct pipeline *pipeline, const struct queued *queued)
@@ -410,13 +384,13 @@ begin_pass(struct pipeline *pipeline)
 static bool
 find_publishable(struct pipeline *pipeline, uint32_t *ret_index, struct lane **ret_lane)
 {
-    if (pipeline->queue_at == 0) {
+    if (pipeline->queue.at == 0) {
         begin_pass(pipeline);
     }
-    while (pipeline->queue_at < pipeline->queue_count && !all_passed_over(pipeline)) {
-        const uint32_t index = pipeline->queue_at++;
-        const struct queued *queued = pipeline_queue_at(pipeline, index);
-        if (queued->row == NULL || queued->dropped) {
+    while (pipeline->queue.at < pipeline->queue.count && !all_passed_over(pipeline)) {
+        const uint32_t index = pipeline->queue.at++;
+        const struct queued *queued = queue_at(&pipeline->queue, index);
+        if (!queue_is_live(queued)) {
             continue;
         }
         *ret_lane = lane_for(pipeline, queued);
@@ -484,19 +458,9 @@ static bool
 next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     (void)now_us; /* has the shape of a step */
-    while (pipeline->queue_count > 0) {
-        const struct queued *head = pipeline_queue_at(pipeline, 0);
-        const struct row *row = head->row;
-        if (row != NULL && !head->dropped) {
-            return false;
-        }
-        pop(pipeline);
-        if (row != NULL) {
-            *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
-            return true;
-        }
-    }
-    return false;
+    const struct row *row = queue_take_dropped(&pipeline->queue);
+    *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
+    return row != NULL;
 }
 
 static bool
@@ -508,8 +472,8 @@ next_publish(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, &lane)) {
         return false;
     }
-    const bool probe = pipeline_queue_at(pipeline, index)->probe;
-    const struct row *row = take_at(pipeline, index);
+    const bool probe = queue_at(&pipeline->queue, index)->probe;
+    const struct row *row = queue_take(&pipeline->queue, index);
     if (is_suspect(pipeline, row, probe, now_us)) {
         refuse_unsent(pipeline, row, probe, now_us);
         *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
@@ -584,11 +548,11 @@ static void
 exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
 {
     pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
-                     pipeline->queue_count + pipeline_open_total(pipeline) +
+                     pipeline->queue.count + pipeline_open_total(pipeline) +
                          pipeline->settle_ready_count + pipeline->hold_ready.count);
-    for (uint32_t i = 0; i < pipeline->queue_count; i++) {
-        const struct queued *queued = pipeline_queue_at(pipeline, i);
-        if (queued->row != NULL && !queued->dropped && !queued->probe) {
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        const struct queued *queued = queue_at(&pipeline->queue, i);
+        if (queue_is_live(queued) && !queued->probe) {
             exclude(pipeline, fetch, queued->row->id);
         }
     }
@@ -677,8 +641,8 @@ heads_deadline_us(const struct pipeline *pipeline)
 {
     const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
     if (!may_fetch(pipeline) || route_is_bad(pipeline) || lane->state != LANE_READY ||
-        lane->blocked || lane->congested || pipeline->queue_probes > 0 ||
-        pipeline->queue_count > 2 * pipeline->options.batch_rows) {
+        lane->blocked || lane->congested || pipeline->queue.probes > 0 ||
+        pipeline->queue.count > 2 * pipeline->options.batch_rows) {
         return CLOCK_NEVER_US;
     }
     return pipeline->held.next_retry_us;
@@ -687,8 +651,8 @@ heads_deadline_us(const struct pipeline *pipeline)
 static bool
 has_place_for_rows(const struct pipeline *pipeline)
 {
-    return !pipeline_is_full(pipeline) && pipeline->queue_count <= pipeline->options.batch_rows &&
-           pipeline->queue_bytes <= pipeline->options.batch_bytes;
+    return !pipeline_is_full(pipeline) && pipeline->queue.count <= pipeline->options.batch_rows &&
+           pipeline->queue.bytes <= pipeline->options.batch_bytes;
 }
 
 static uint64_t
@@ -774,7 +738,7 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     if (!pipeline->draining || pipeline->drained) {
         return false;
     }
-    if (pipeline->queue_live > 0) {
+    if (pipeline->queue.live > 0) {
         pipeline_drop_queue(pipeline, now_us);
     }
     if (next_drop(pipeline, now_us, ret_action)) {

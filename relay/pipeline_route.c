@@ -67,7 +67,7 @@ route_taken(struct pipeline *pipeline, const struct window_entry *taken)
 static bool
 is_quiet(const struct pipeline *pipeline)
 {
-    return pipeline->queue_live == 0 && pipeline->fetch_state == FETCH_IDLE &&
+    return pipeline->queue.live == 0 && pipeline->fetch_state == FETCH_IDLE &&
            pipeline_open_total(pipeline) == 0;
 }
 

@@ -1,0 +1,118 @@
+#include "relay/queue.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "relay/memory.h"
+
+void
+queue_init(struct queue *queue, uint32_t capacity)
+{
+    *queue = (struct queue){.places = memory_array(capacity, sizeof(*queue->places)),
+                            .capacity = capacity};
+}
+
+void
+queue_done(struct queue *queue)
+{
+    memory_free(queue->places);
+    *queue = (struct queue){0};
+}
+
+struct queued *
+queue_at(const struct queue *queue, uint32_t index)
+{
+    assert(index < queue->count);
+    return &queue->places[(queue->head + index) % queue->capacity];
+}
+
+bool
+queue_is_live(const struct queued *queued)
+{
+    return queued->row != NULL && !queued->dropped;
+}
+
+void
+queue_push(struct queue *queue, const struct queued *queued)
+{
+    assert(queue->count < queue->capacity && queued->row != NULL);
+    queue->count++;
+    *queue_at(queue, queue->count - 1) = *queued;
+    queue->live += !queued->dropped;
+    queue->probes += queued->probe && !queued->dropped;
+    queue->dropped += queued->dropped;
+    queue->bytes += queued->row->payload.size;
+}
+
+void
+queue_drop(struct queue *queue, struct queued *queued)
+{
+    assert(queue_is_live(queued));
+    queued->dropped = true;
+    queue->dropped++;
+    queue->live--;
+    queue->probes -= queued->probe;
+}
+
+static const struct row *
+leave(struct queue *queue, struct queued *queued)
+{
+    const struct row *const row = queued->row;
+    queued->row = NULL;
+    queue->bytes -= row->payload.size;
+    return row;
+}
+
+const struct row *
+queue_take(struct queue *queue, uint32_t index)
+{
+    struct queued *const queued = queue_at(queue, index);
+    assert(queue_is_live(queued));
+    queue->live--;
+    queue->probes -= queued->probe;
+    return leave(queue, queued);
+}
+
+static void
+trim(struct queue *queue)
+{
+    while (queue->count > 0 && queue_at(queue, 0)->row == NULL) {
+        queue->head = (queue->head + 1) % queue->capacity;
+        queue->count--;
+        queue->at -= queue->at > 0;
+    }
+}
+
+/* Once a quarter of the places are empty, so that each row that left costs a few steps at most. */
+static void
+close_gaps(struct queue *queue)
+{
+    const uint32_t rows = queue->live + queue->dropped;
+    uint32_t kept = 0;
+    if ((queue->count - rows) * 4 < queue->count || queue->count == rows) {
+        return;
+    }
+    for (uint32_t i = 0; i < queue->count; i++) {
+        if (queue_at(queue, i)->row != NULL) {
+            *queue_at(queue, kept) = *queue_at(queue, i);
+            kept++;
+        }
+    }
+    queue->count = kept;
+    queue->at = 0;
+}
+
+const struct row *
+queue_take_dropped(struct queue *queue)
+{
+    trim(queue);
+    for (uint32_t i = 0; queue->dropped > 0 && i < queue->count; i++) {
+        struct queued *const queued = queue_at(queue, i);
+        if (queued->row != NULL && queued->dropped) {
+            queue->dropped--;
+            return leave(queue, queued);
+        }
+    }
+    close_gaps(queue);
+    return NULL;
+}
