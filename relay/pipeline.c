@@ -308,7 +308,7 @@ rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool 
     cursor_received(&pipeline->cursor, count, count > 0 ? rows[count - 1].id : 0, complete);
     plan_poll(pipeline, count, complete, now_us);
     plan_sweep(pipeline, now_us);
-    pipeline->route.sample_empty = count == 0;
+    pipeline->route.sample_short = complete;
 }
 
 static void

@@ -499,6 +499,17 @@ open_key(struct pipeline *pipeline, struct held_entry *entry)
     pipeline_look_at_once(pipeline);
 }
 
+/* Nothing of the key up to there is waiting any more. What was read and left in the outbox below it is read again, before
+ * something behind it is. */
+static void
+raise_limit(struct pipeline *pipeline, struct held_entry *entry, int64_t limit_id)
+{
+    entry->limit_id = limit_id;
+    if (entry->floor_id < limit_id) {
+        give_back_floor(pipeline, entry);
+    }
+}
+
 /* A fetch that is out may have been carried out before the messages moved back, or on both sides of
  * it, and must be judged by what was known when it was sent: only once it has come the key is open. */
 void
@@ -521,7 +532,7 @@ pipeline_apply_release(struct pipeline *pipeline)
         if (!entry->subject.ordered || (complete && !entry->more)) {
             open_key(pipeline, entry);
         } else if (!complete && pipeline->released_last >= entry->limit_id) {
-            entry->limit_id = pipeline->released_last + 1;
+            raise_limit(pipeline, entry, pipeline->released_last + 1);
         }
     }
 }

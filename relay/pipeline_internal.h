@@ -80,12 +80,14 @@ enum route_state {
 
 struct route {
     enum route_state state;
-    struct outcomes outcomes;
+    struct outcomes outcomes; /* of the stream */
+    struct outcomes
+        since_taken; /* refusals since anything was taken, held messages tried again among them */
     struct backoff backoff;
     uint64_t try_at_us;
     uint64_t cause;
     uint32_t sample_rows;
-    bool sample_empty; /* nothing in the outbox: held messages are tried */
+    bool sample_short; /* the outbox has no more: held messages are tried too */
     bool sample_heads; /* and were asked for */
     uint32_t sample_taken;
     uint32_t sample_same;

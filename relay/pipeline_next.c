@@ -684,7 +684,7 @@ fetch_sample(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         return fetch_rows(pipeline, route->sample_rows, now_us, ret_action);
     }
     const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
-    if (route->state == ROUTE_TRYING && route->sample_empty && pipeline->held.count > 0 &&
+    if (route->state == ROUTE_TRYING && route->sample_short && pipeline->held.count > 0 &&
         !route->sample_heads && lane->state == LANE_READY) {
         route->sample_heads = true;
         return fetch_heads(pipeline, at_most(route->sample_rows, RETRY_IDS_MAX), now_us,

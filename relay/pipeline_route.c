@@ -45,7 +45,10 @@ route_refused(struct pipeline *pipeline, const struct window_entry *refused,
         return false;
     }
     const uint64_t cause = outcomes_cause(refusal->kind, refused->exchange);
-    const bool nearly_all = outcomes_refused(&route->outcomes, refused->id, cause);
+    bool nearly_all = outcomes_refused(&route->since_taken, refused->id, cause);
+    if (!refused->probe) {
+        nearly_all = outcomes_refused(&route->outcomes, refused->id, cause);
+    }
     if (cause == route->cause) {
         route->sample_same++;
     } else {
@@ -58,6 +61,9 @@ void
 route_taken(struct pipeline *pipeline, const struct window_entry *taken)
 {
     outcomes_taken(&pipeline->route.outcomes, taken->id);
+    if (pipeline->route.since_taken.count > 0) {
+        outcomes_clear(&pipeline->route.since_taken);
+    }
     pipeline->route.sample_taken++;
     if (pipeline->suspects.count > 0) {
         suspects_clear(&pipeline->suspects, taken->exchange);
@@ -83,7 +89,7 @@ route_try(struct pipeline *pipeline)
 {
     struct route *route = &pipeline->route;
     route->state = ROUTE_TRYING;
-    route->sample_empty = false;
+    route->sample_short = false;
     route->sample_heads = false;
     route->sample_taken = 0;
     route->sample_same = 0;
@@ -99,7 +105,7 @@ route_heal(struct pipeline *pipeline)
     pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_HEALED});
 }
 
-/* Once the sample is through. What was refused of it moves aside if the route is good, and is taken back if it is not. The
+/* Once the sample is through. Where there are only a few messages at all, they say nothing about the route. What was refused of it moves aside if the route is good, and is taken back if it is not. The
  * next sample is larger: some hundred bad messages in a row, with good ones behind them, are no reason to wait for ever. */
 void
 route_judge(struct pipeline *pipeline, uint64_t now_us)
@@ -108,12 +114,13 @@ route_judge(struct pipeline *pipeline, uint64_t now_us)
     if (route->state != ROUTE_TRYING || !is_quiet(pipeline) || pipeline->publishing != NULL) {
         return;
     }
-    if (route->sample_empty && !route->sample_heads && pipeline->held.count > 0) {
+    if (route->sample_short && !route->sample_heads && pipeline->held.count > 0) {
         return; /* they are tried next */
     }
     const uint32_t total = route->sample_taken + route->sample_same + route->sample_other;
-    const bool nothing_left = route->sample_empty && pipeline->held.count == 0;
-    if (nothing_left || (total > 0 && route->sample_same * 4 < total * 3)) {
+    const bool few = total < OUTCOMES_MIN && route->sample_short;
+    if ((few && (total > 0 || pipeline->held.count == 0)) ||
+        (total > 0 && route->sample_same * 4 < total * 3)) {
         route_heal(pipeline);
         return;
     }
