@@ -495,7 +495,6 @@ open_key(struct pipeline *pipeline, struct held_entry *entry)
     give_back_floor(pipeline, entry);
     held_remove(&pipeline->held, entry);
     pipeline->full_reported = false;
-    pipeline->queue.at = 0;
     pipeline_look_at_once(pipeline);
 }
 

@@ -114,6 +114,7 @@ struct pipeline {
     uint64_t lease_until_us;
 
     struct queue queue; /* rows in memory */
+    bool pass_full;     /* as many messages are held as may be: only probes leave the queue */
 
     enum fetch_state fetch_state;
     enum fetch_kind fetch_kind;

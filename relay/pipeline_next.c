@@ -352,8 +352,7 @@ lane_for(struct pipeline *pipeline, const struct queued *queued)
         return NULL;
     }
     struct lane *lane = choose_lane(pipeline, queued);
-    const bool full = !queued->probe && pipeline_is_full(pipeline) && !route_is_bad(pipeline);
-    if (lane->passed_over || full ||
+    if (lane->passed_over || (pipeline->pass_full && !queued->probe) ||
         !lane_has_room(lane, &pipeline->options, (uint32_t)queued->row->payload.size)) {
         lane->passed_over = true;
         return NULL;
@@ -384,6 +383,11 @@ begin_pass(struct pipeline *pipeline)
 static bool
 find_publishable(struct pipeline *pipeline, uint32_t *ret_index, struct lane **ret_lane)
 {
+    const bool full = pipeline_is_full(pipeline) && !route_is_bad(pipeline);
+    if (full != pipeline->pass_full) {
+        pipeline->pass_full = full;
+        pipeline->queue.at = 0;
+    }
     if (pipeline->queue.at == 0) {
         begin_pass(pipeline);
     }
