@@ -47,6 +47,7 @@ init_lane(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
     }
     lane->limit_start = start < lane->limit_max ? start : lane->limit_max;
     lane->limit = lane->limit_start;
+    lane->search_id = CURSOR_START;
     lane->retry_at_us = now_us;
     window_init(&lane->window, lane->limit_max);
     backoff_init(&lane->backoff, options->reconnect_initial_us, options->reconnect_max_us);

@@ -57,8 +57,11 @@ struct lane {
                         proves good */
     uint32_t proved; /* confirmed since the limit changed */
     bool limited;    /* the limit was reached since it changed */
-    bool blocked;    /* connection.blocked */
-    bool congested;  /* the socket does not keep up */
+    int64_t
+        search_id; /* a message that closed the channel is looked for: the limit does not grow before
+                          one with this id or a higher one is through; CURSOR_START: none is */
+    bool blocked;  /* connection.blocked */
+    bool congested; /* the socket does not keep up */
     bool
         passed_over; /* in this pass over the queue a row for it had to stay: those behind it stay too */
     uint64_t ready_since_us;

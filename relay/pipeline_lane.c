@@ -30,6 +30,20 @@ lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_
     return lane->window.open == 0 || lane->window.bytes + bytes <= options->window_bytes;
 }
 
+/* Half as many at a time from here on, and no more until all that may have done it are through. */
+static void
+search_culprit(struct lane *lane)
+{
+    struct window *window = &lane->window;
+    lane->limit = window->open / 2;
+    for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
+        const struct window_entry *entry = window_at(window, tag);
+        if (entry->pending && entry->id > lane->search_id) {
+            lane->search_id = entry->id;
+        }
+    }
+}
+
 static bool
 take(struct pipeline *pipeline, struct lane *lane, uint64_t tag, struct window_entry *ret_entry)
 {
@@ -80,6 +94,7 @@ lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
     }
     lane->state = LANE_DOWN;
     lane->limit = lane->limit_start;
+    lane->search_id = CURSOR_START;
     lane->proved = 0;
     lane->limited = false;
     lane->blocked = false;
@@ -149,6 +164,7 @@ refuse_culprit(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const
     const bool taken = take(pipeline, lane, tag, &culprit);
     assert(taken);
     (void)taken; /* only asserted */
+    lane->search_id = CURSOR_START;
     if (!culprit.returned && !culprit.abandoned) {
         pipeline_refuse(pipeline, &culprit,
                         &(struct refusal){.kind = REFUSED_CLOSED, .reason = reason}, now_us);
@@ -156,8 +172,8 @@ refuse_culprit(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const
 }
 
 /* The broker closes a channel for one message of the window and does not say for which; but often it names an exchange.
- * Otherwise half as many go at a time from here on, so that ten closes single it out of a thousand, in order; the limit
- * doubles again as messages prove good. */
+ * Otherwise half as many go at a time from here on, so that ten closes single it out of a thousand, in order; once they
+ * all are through the limit doubles again as messages prove good. */
 void
 pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *reason,
                         uint32_t exchange, uint64_t now_us)
@@ -182,7 +198,7 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
         }
         refuse_culprit(pipeline, lane, culprit, reason, now_us);
     } else {
-        lane->limit = open / 2;
+        search_culprit(lane);
     }
     forget_window(pipeline, lane, now_us);
 }
@@ -219,7 +235,7 @@ static void
 prove(struct lane *lane, uint32_t confirmed)
 {
     lane->proved += confirmed;
-    if (lane->proved < lane->limit) {
+    if (lane->proved < lane->limit || lane->search_id != CURSOR_START) {
         return;
     }
     if (lane->limited && lane->limit < lane->limit_max) {
@@ -264,6 +280,9 @@ each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multip
             continue;
         }
         taken++;
+        if (entry.id >= lane->search_id) {
+            lane->search_id = CURSOR_START;
+        }
         if (nacked) {
             nack(pipeline, &entry, now_us);
         } else {
