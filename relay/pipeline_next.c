@@ -646,7 +646,7 @@ heads_deadline_us(const struct pipeline *pipeline)
     const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
     if (!may_fetch(pipeline) || route_is_bad(pipeline) || lane->state != LANE_READY ||
         lane->blocked || lane->congested || pipeline->queue.probes > 0 ||
-        pipeline->queue.count > 2 * pipeline->options.batch_rows) {
+        queue_rows(&pipeline->queue) > 2 * pipeline->options.batch_rows) {
         return CLOCK_NEVER_US;
     }
     return pipeline->held.next_retry_us;
@@ -655,7 +655,8 @@ heads_deadline_us(const struct pipeline *pipeline)
 static bool
 has_place_for_rows(const struct pipeline *pipeline)
 {
-    return !pipeline_is_full(pipeline) && pipeline->queue.count <= pipeline->options.batch_rows &&
+    return !pipeline_is_full(pipeline) &&
+           queue_rows(&pipeline->queue) <= pipeline->options.batch_rows &&
            pipeline->queue.bytes <= pipeline->options.batch_bytes;
 }
 

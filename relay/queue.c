@@ -32,10 +32,33 @@ queue_is_live(const struct queued *queued)
     return queued->row != NULL && !queued->dropped;
 }
 
+uint32_t
+queue_rows(const struct queue *queue)
+{
+    return queue->live + queue->dropped;
+}
+
+static void
+close_gaps(struct queue *queue)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < queue->count; i++) {
+        if (queue_at(queue, i)->row != NULL) {
+            *queue_at(queue, kept) = *queue_at(queue, i);
+            kept++;
+        }
+    }
+    queue->count = kept;
+    queue->at = 0;
+}
+
 void
 queue_push(struct queue *queue, const struct queued *queued)
 {
-    assert(queue->count < queue->capacity && queued->row != NULL);
+    assert(queue_rows(queue) < queue->capacity && queued->row != NULL);
+    if (queue->count == queue->capacity) {
+        close_gaps(queue);
+    }
     queue->count++;
     *queue_at(queue, queue->count - 1) = *queued;
     queue->live += !queued->dropped;
@@ -83,25 +106,6 @@ trim(struct queue *queue)
     }
 }
 
-/* Once a quarter of the places are empty, so that each row that left costs a few steps at most. */
-static void
-close_gaps(struct queue *queue)
-{
-    const uint32_t rows = queue->live + queue->dropped;
-    uint32_t kept = 0;
-    if ((queue->count - rows) * 4 < queue->count || queue->count == rows) {
-        return;
-    }
-    for (uint32_t i = 0; i < queue->count; i++) {
-        if (queue_at(queue, i)->row != NULL) {
-            *queue_at(queue, kept) = *queue_at(queue, i);
-            kept++;
-        }
-    }
-    queue->count = kept;
-    queue->at = 0;
-}
-
 const struct row *
 queue_take_dropped(struct queue *queue)
 {
@@ -113,6 +117,5 @@ queue_take_dropped(struct queue *queue)
             return leave(queue, queued);
         }
     }
-    close_gaps(queue);
     return NULL;
 }

@@ -36,7 +36,10 @@ struct queued *queue_at(const struct queue *queue, uint32_t index);
 /* Whether there is a row there that is to be published. */
 bool queue_is_live(const struct queued *queued);
 
-/* At the end. There must be room. */
+/* Rows in it, to be published or given back. */
+uint32_t queue_rows(const struct queue *queue);
+
+/* At the end. There must be room: fewer rows than capacity. */
 void queue_push(struct queue *queue, const struct queued *queued);
 
 /* It will not be published. It must be live. */
@@ -45,7 +48,7 @@ void queue_drop(struct queue *queue, struct queued *queued);
 /* Takes a live row out. */
 const struct row *queue_take(struct queue *queue, uint32_t index);
 
-/* The next dropped row, taken out; NULL if there is none. Makes room where rows have left. */
+/* The next dropped row, taken out; NULL if there is none. */
 const struct row *queue_take_dropped(struct queue *queue);
 
 #endif

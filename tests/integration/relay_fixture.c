@@ -104,14 +104,15 @@ write_config(const struct relay *relay, const struct relay_options *options)
                   "    dsn = \"%s\"\n"
                   "    broker = \"main\"\n"
                   "    exchange = \"%s\"\n"
-                  "    retry_initial = \"100ms\"\n"
-                  "    retry_max = \"500ms\"\n"
+                  "    retry_initial = \"%s\"\n"
+                  "    retry_max = \"%s\"\n"
                   "    %s\n"
                   "}\n",
                   or_else(options->global, ""),
                   options->uri != NULL ? options->uri : test_env("OUTBOX_TEST_AMQP_URI"),
                   or_else(options->broker, ""), or_else(options->dsn, pg_fixture_dsn()),
-                  or_else(options->exchange, ""), or_else(options->source, ""));
+                  or_else(options->exchange, ""), or_else(options->retry_initial, "100ms"),
+                  or_else(options->retry_max, "500ms"), or_else(options->source, ""));
     check(fclose(file) == 0, "%s: %s", relay->config, strerror(errno));
 }
 

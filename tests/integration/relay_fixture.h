@@ -43,7 +43,9 @@ struct relay_options {
     const char *dsn;      /* pg_fixture_dsn() */
     const char *uri;      /* OUTBOX_TEST_AMQP_URI */
     const char *exchange; /* "" */
-    const char *global;   /* more of the configuration, as it stands in the file */
+    const char *retry_initial;
+    const char *retry_max;
+    const char *global; /* more of the configuration, as it stands in the file */
     const char *broker;
     const char *source;
 };

@@ -18,9 +18,27 @@ scene_open(void)
 }
 
 void
+scene_open_route(void)
+{
+    scene_open();
+    scene.exchange = broker_name("exchange");
+    broker_declare_exchange(scene.broker, scene.exchange, "direct");
+    scene_bind(scene.queue);
+}
+
+void
+scene_bind(const char *routing_key)
+{
+    broker_bind(scene.broker, scene.queue, scene.exchange, routing_key);
+}
+
+void
 scene_close(void)
 {
     relay_free(scene.relay);
+    if (scene.exchange != NULL) {
+        broker_delete_exchange(scene.broker, scene.exchange);
+    }
     broker_delete_queue(scene.broker, scene.queue);
     broker_close(scene.broker);
     pg_fixture_drop(scene.conn);
@@ -35,11 +53,31 @@ scene_reconnect(void)
     scene.broker = broker_open(NULL);
 }
 
+static void
+start_relay(const struct relay_options *options)
+{
+    scene.relay = relay_start(options);
+    relay_await_work(scene.relay);
+}
+
 void
 scene_start_relay(const char *source)
 {
-    scene.relay = relay_start(&(struct relay_options){.source = source});
-    relay_await_work(scene.relay);
+    start_relay(&(struct relay_options){.exchange = scene.exchange, .source = source});
+}
+
+void
+scene_start_patient_relay(const char *source)
+{
+    start_relay(&(struct relay_options){
+        .exchange = scene.exchange, .retry_initial = "1h", .retry_max = "1h", .source = source});
+}
+
+void
+scene_drain_relay(void)
+{
+    check(relay_logged(scene.relay, "event=rows_swept") == 0, "the sweep found what was missed");
+    relay_drain(scene.relay);
 }
 
 static const char *
@@ -85,13 +123,6 @@ scene_await(const char *what, const char *format, ...)
     (void)snprintf(sql, sizeof(sql), "%s", format_sql(format, args)); /* as long as that */
     va_end(args);
     await(is_true, sql, what, PATIENCE_S);
-}
-
-void
-scene_await_all_gone(void)
-{
-    scene_await("nothing is left in the outbox, and nothing is held",
-                "select not exists (select from outbox) and not exists (select from outbox_held)");
 }
 
 static void

@@ -11,8 +11,9 @@
 struct scene {
     PGconn *conn;
     struct broker *broker;
-    const char *queue;   /* the default exchange's routing key as well */
-    struct relay *relay; /* the test's to start; ended by scene_close */
+    const char *queue;    /* the default exchange's routing key as well */
+    const char *exchange; /* NULL, or that of scene_open_route */
+    struct relay *relay;  /* the test's to start; ended by scene_close */
 };
 
 extern struct scene scene;
@@ -20,11 +21,21 @@ extern struct scene scene;
 void scene_open(void);
 void scene_close(void);
 
+/* The same with a direct exchange, which is the source's from then on. The queue is bound with its own name; with any other
+ * routing key a message is unroutable, until that is bound. */
+void scene_open_route(void);
+void scene_bind(const char *routing_key);
+
 /* New connections to both, after their servers were away. */
 void scene_reconnect(void);
 
-/* scene.relay, with more of its source's configuration (NULL: none), working the outbox. */
+/* scene.relay, with more of its source's configuration (NULL: none), working the outbox. Refused messages are tried again
+ * after a tenth of a second, up to half a second; the second one tries them again after an hour. */
 void scene_start_relay(const char *source);
+void scene_start_patient_relay(const char *source);
+
+/* It must end well, and must not have missed rows at its regular look. */
+void scene_drain_relay(void);
 
 /* Formats a statement and runs it. */
 void scene_exec(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -34,9 +45,6 @@ int64_t scene_count(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* Waits until a query says true; fails the test, naming `what`, when it does not within PATIENCE_S. */
 void scene_await(const char *what, const char *format, ...) PRINTF_LIKE(2, 3);
-
-/* Waits until nothing is left in the outbox, and nothing is held. */
-void scene_await_all_gone(void);
 
 /* What an operator does to the held messages for which the condition holds, as `outbox-relay held` does it: one
  * transaction, and a row that tells the relay. Fails the test if there is none. Retry: they are due now, dead ones begin

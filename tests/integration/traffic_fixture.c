@@ -238,26 +238,33 @@ ledger_note(struct ledger *ledger, const struct delivery *delivery)
 static bool
 is_empty(void *context)
 {
-    return pg_query_int(context, "select count(*) from outbox") == 0;
+    return pg_query_int(context,
+                        "select (select count(*) from outbox) + "
+                        "(select count(*) from outbox_held where state <> 'scheduled')") == 0;
 }
 
 void
 await_empty_outbox(PGconn *conn)
 {
-    await(is_empty, conn, "the outbox is empty", PATIENCE_S);
+    await(is_empty, conn, "the outbox is empty, and nothing is held", PATIENCE_S);
+}
+
+void
+ledger_take(struct ledger *ledger, struct consumer *consumer, uint64_t distinct)
+{
+    struct delivery delivery;
+    while (ledger->distinct < distinct) {
+        check(consumer_take_within(consumer, PATIENCE_S * CLOCK_S_US, &delivery),
+              "lost: %llu messages should come, %llu came", (unsigned long long)distinct,
+              (unsigned long long)ledger->distinct);
+        ledger_note(ledger, &delivery);
+    }
 }
 
 void
 ledger_balance(struct ledger *ledger, struct consumer *consumer, PGconn *conn)
 {
-    struct delivery delivery;
-    const uint64_t committed = (uint64_t)traffic_committed(conn);
-    while (ledger->distinct < committed) {
-        check(consumer_take_within(consumer, PATIENCE_S * CLOCK_S_US, &delivery),
-              "lost: %llu messages were committed, %llu came", (unsigned long long)committed,
-              (unsigned long long)ledger->distinct);
-        ledger_note(ledger, &delivery);
-    }
+    ledger_take(ledger, consumer, (uint64_t)traffic_committed(conn));
     await_empty_outbox(conn);
 }
 

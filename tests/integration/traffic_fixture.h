@@ -14,7 +14,7 @@
 
 #include "tests/integration/broker_fixture.h"
 
-#define TRAFFIC_KEYS_MAX 64
+#define TRAFFIC_KEYS_MAX 1000
 #define TRAFFIC_WRITERS_MAX 16
 
 struct traffic_options {
@@ -53,6 +53,9 @@ void ledger_free(struct ledger *ledger);
  * out duplicates, or was never committed. */
 void ledger_note(struct ledger *ledger, const struct delivery *delivery);
 
+/* Takes messages until so many different ones have come, in all. */
+void ledger_take(struct ledger *ledger, struct consumer *consumer, uint64_t distinct);
+
 /* Takes messages until `committed` different ones have come: nothing is lost. Then waits for the
  * outbox to be empty. */
 void ledger_balance(struct ledger *ledger, struct consumer *consumer, PGconn *conn);
@@ -63,7 +66,7 @@ uint64_t ledger_check(const char *uri, const char *queue, PGconn *conn);
 uint64_t ledger_distinct(const struct ledger *ledger);
 uint64_t ledger_duplicates(const struct ledger *ledger);
 
-/* Waits until the outbox has no row. */
+/* Waits until the outbox has no row, and nothing is held but scheduled messages. */
 void await_empty_outbox(PGconn *conn);
 
 #endif
