@@ -525,8 +525,9 @@ pipeline_apply_release(struct pipeline *pipeline)
     }
     for (size_t i = 0; i < pipeline->release_subjects_count; i++) {
         struct held_entry *entry = held_find(&pipeline->held, pipeline->release_subjects[i]);
-        if (entry == NULL || entry->stage != HELD_STAGE_RELEASING) {
-            continue;
+        if (entry == NULL || entry->stage != HELD_STAGE_RELEASING ||
+            entry->change > pipeline->release_sent_change) {
+            continue; /* another of the key was refused meanwhile */
         }
         if (!entry->subject.ordered || (complete && !entry->more)) {
             open_key(pipeline, entry);

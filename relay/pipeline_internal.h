@@ -154,6 +154,7 @@ struct pipeline {
     struct held_subject release_subjects[RETRY_IDS_MAX];
     size_t release_subjects_count;
     uint32_t release_rows_max;
+    uint64_t release_sent_change;
     size_t released_count; /* RELEASE_ANSWERED */
     int64_t released_first;
     int64_t released_last;

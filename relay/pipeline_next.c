@@ -261,6 +261,7 @@ next_release(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         return false;
     }
     pipeline->release_rows_max = release.rows_max;
+    pipeline->release_sent_change = pipeline->held.changes;
     pipeline->release_state = RELEASE_OUT;
     *ret_action = (struct pipeline_action){.type = PIPELINE_RELEASE, .release = release};
     return true;
