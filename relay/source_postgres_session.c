@@ -114,11 +114,11 @@ check_privileges(const PGresult *result, bool keep_sent, struct error *reterr)
     char grants[300] = "";
     size_t used = 0;
     for (int i = 0; i < PQntuples(result); i++) {
-        const char *object = PQgetvalue(result, i, 1);
-        if ((keep_sent || strstr(object, "outbox_sent") == NULL) && used < sizeof(grants)) {
-            used += (size_t)snprintf(grants + used, sizeof(grants) - used, "%sgrant %s on %s",
-                                     used > 0 ? "; " : "", PQgetvalue(result, i, 0),
-                                     object); /* cut is fine: `check` says it all */
+        if ((keep_sent || !pg_rows_bool(result, i, 2)) && used < sizeof(grants)) {
+            used +=
+                (size_t)snprintf(grants + used, sizeof(grants) - used, "%sgrant %s on %s",
+                                 used > 0 ? "; " : "", PQgetvalue(result, i, 0),
+                                 PQgetvalue(result, i, 1)); /* cut is fine: `check` says it all */
         }
     }
     return used == 0 ||
