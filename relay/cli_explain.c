@@ -110,8 +110,8 @@ messages(uint64_t count, char text[64])
     return text;
 }
 
-/* What keeps everything of this source back, if something does. True if so. */
-static bool
+/* What keeps everything of this source back, if something does. */
+static void
 say_what_stops_all(struct story *story)
 {
     const struct admin_status *const status = story->status;
@@ -120,11 +120,11 @@ say_what_stops_all(struct story *story)
         say(story, status->sessions.count > 0
                        ? "No relay owns the outbox; one that stands by is about to."
                        : "No relay works this source: start one by `outbox-relay run`.");
-        return true;
+        return;
     }
     if (!admin_status_is_owners(status)) {
         say(story, "A relay owns the outbox and has not told its state yet.");
-        return false;
+        return;
     }
     if (!admin_status_is_current(status)) {
         say(story, "The relay that owns the outbox last told its state at %s.",
@@ -133,9 +133,7 @@ say_what_stops_all(struct story *story)
     if (status->relay.paused_reason != NULL) {
         say(story, "The relay is paused since %s: %s",
             when(story, status->relay.paused_since_us, text), status->relay.paused_reason);
-        return true;
     }
-    return false;
 }
 
 /* Those upon this message: the id of a row may also be that of another, in another table. */
@@ -276,13 +274,13 @@ tell_pending(struct story *story, const struct admin_pending *pending, const cha
         say(story, "It is not to go before %s.", when(story, pending->deliver_after_us, text));
         return true;
     }
-    const bool stopped = say_what_stops_all(story);
+    say_what_stops_all(story);
     if (!say_key(story, pending, reterr, &held)) {
         return false;
     }
     if (admin_status_owner(story->status) == NULL) {
         say_before(story, "In the outbox", pending->before);
-    } else if (!held && (!stopped || story->status->relay.in_flight > 0)) {
+    } else if (!held) {
         *ret_where = say_progress(story, pending);
     }
     return true;
@@ -354,7 +352,7 @@ tell_held(struct story *story, const struct admin_message *message, struct error
         } else {
             good = tell_waiting(story, message, reterr);
         }
-        (void)say_what_stops_all(story); /* the rest is said in any case */
+        say_what_stops_all(story);
     }
     say_acts(story, message->message_id);
     cli_json_put(story->document, "held",
