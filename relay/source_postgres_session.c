@@ -153,6 +153,7 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
         self->state = PG_OWNED;
         self->lease_until_us = sent_us + self->config->takeover_us;
         self->owned_since_us = pg_rows_int8(result, 0, 1);
+        self->wake_from_us = INT64_MIN;
         self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
         pg_session_watermark(self, now_us); /* its answer is told as SOURCE_OWNED */
         return;
@@ -226,7 +227,7 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_RELEASE:
     case PG_REQUEST_HEADS:
     case PG_REQUEST_WAKE:
-        pg_held_answer(self, request, result);
+        pg_held_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_STATUS:
     case PG_REQUEST_FORGET:

@@ -21,7 +21,7 @@ create(void)
 {
     admin = pg_fixture_create();
     pg_fixture_load_outbox(admin);
-    config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    config = source_fixture_config(pg_fixture_dsn(), 60 * CLOCK_S_US); /* 192 MiB take a while */
     source = source_fixture_own(&config);
 }
 
@@ -491,6 +491,8 @@ schedule(void)
         holds[i] = (struct hold){.id = i + 1, .state = HELD_SCHEDULED};
     }
     hold(holds, 7);
+    /* As if they had become due after they were set aside. */
+    pg_exec(admin, "update outbox_held set next_attempt_at = deliver_after");
 }
 
 Test(source_postgres_held, wakes_in_the_order_of_their_times_under_new_ids)
@@ -525,6 +527,32 @@ Test(source_postgres_held, wakes_in_the_order_of_their_times_under_new_ids)
     batch_free(batch);
 }
 
+/* The next look begins where the last one ended; what comes behind it must be found all the same. */
+Test(source_postgres_held, wakes_what_comes_due_later)
+{
+    schedule();
+    cr_assert_eq(source_fixture_wake(source, 2).count, 2);
+    cr_assert_eq(source_fixture_wake(source, 1).count, 1, "another with the time of the last");
+    cr_assert_eq(source_fixture_wake(source, 10).count, 1);
+    pg_exec(admin, "insert into outbox (payload, deliver_after) values ('x', now() - "
+                   "'1 h'::interval), ('y', now() + '1 h'::interval)");
+    const int64_t late = pg_query_int(admin, "select max(id) from outbox");
+    const struct hold holds[] = {{.id = late - 1, .state = HELD_SCHEDULED},
+                                 {.id = late, .state = HELD_SCHEDULED}};
+    hold(holds, 2);
+    cr_assert_eq(source_fixture_wake(source, 10).count, 1, "it became due on the way");
+    pg_exec(admin,
+            "begin; update outbox_held set next_attempt_at = now() - '5 min'::interval where "
+            "payload = 'y'; insert into outbox_held_act (who, what, message_id, held_id, "
+            "state) values ('me', 'retry', gen_random_uuid(), 1, 'scheduled'); commit");
+    struct source_event woken = source_fixture_wake(source, 10);
+    cr_assert(woken.acts);
+    if (woken.count == 0) { /* unless it was time for a look at all */
+        woken = source_fixture_wake(source, 10);
+    }
+    cr_assert_eq(woken.count, 1, "an operator's act");
+}
+
 Test(source_postgres_held, what_is_due_never_is_never_woken)
 {
     struct source_event woken = source_fixture_wake(source, 10);
@@ -533,7 +561,7 @@ Test(source_postgres_held, what_is_due_never_is_never_woken)
     pg_exec(admin, "delete from outbox_held where id <> 3");
     woken = source_fixture_wake(source, 10);
     cr_assert(woken.count == 0 && woken.next_in_us == CLOCK_NEVER_US, "infinity");
-    pg_exec(admin, "update outbox_held set next_attempt_at = now()");
+    pg_exec(admin, "update outbox_held set next_attempt_at = clock_timestamp()");
     woken = source_fixture_wake(source, 10);
     cr_assert(woken.count == 1 && woken.next_in_us == CLOCK_NEVER_US);
 }

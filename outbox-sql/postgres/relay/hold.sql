@@ -2,6 +2,7 @@
 -- 3 waiting, 4 dead), $3 skipped, $4 attempts, $5 microseconds to the next attempt, $6 last errors. Attempts and last
 -- error are those of retrying and dead; waiting ones keep what they had. Gives back the ids that are in neither table:
 -- somebody cancelled or deleted them.
+-- A scheduled one that became due on the way is due from now on: what wake.sql has looked at stays looked at.
 -- One snapshot for all parts, so a message that was moved is not met again as a held one.
 with
     asked as materialized (
@@ -21,7 +22,7 @@ with
             created_at, deliver_after, state, skipped, attempts, next_attempt_at, last_error)
         select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
             deliver_after, asked.state, asked.skipped, case when asked.refused then asked.attempts else 0 end,
-            case when asked.state = 'scheduled' then coalesce(deliver_after, now()) else asked.retry_at end,
+            case when asked.state = 'scheduled' then greatest(deliver_after, now()) else asked.retry_at end,
             case when asked.refused then asked.error end
         from moved
         join asked using (id)
@@ -32,7 +33,7 @@ with
             skipped = asked.skipped,
             attempts = case when asked.refused then asked.attempts else held.attempts end,
             next_attempt_at =
-                case when asked.state = 'scheduled' then coalesce(held.deliver_after, now()) else asked.retry_at end,
+                case when asked.state = 'scheduled' then greatest(held.deliver_after, now()) else asked.retry_at end,
             last_error = case when asked.refused then asked.error else held.last_error end
         from asked
         where held.id = any($1::int8[])
