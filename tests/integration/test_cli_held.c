@@ -333,8 +333,8 @@ Test(cli_held, wrong_usage)
          "Try \"outbox-relay held list --help\".\n"},
         {"held list --state",
          "outbox-relay held list: --state needs a value\nTry \"outbox-relay held list --help\".\n"},
-        {"held list --state daed",
-         "outbox-relay held list: --state \"daed\": expected scheduled, retrying, waiting or dead; "
+        {"held list --state deda",
+         "outbox-relay held list: --state \"deda\": expected scheduled, retrying, waiting or dead; "
          "did you mean \"dead\"?\nTry \"outbox-relay held list --help\".\n"},
         {"held list --limit 1k", "outbox-relay held list: --limit \"1k\": expected a whole number\n"
                                  "Try \"outbox-relay held list --help\".\n"},

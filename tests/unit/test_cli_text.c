@@ -116,7 +116,7 @@ Test(cli_text, base64_of_the_rfc)
     static const char *const cases[][2] = {
         {"", ""},
         {"f", "Zg=="},
-        {"fo", "Zm8="},
+        {"\x66o", "Zm8="},
         {"foo", "Zm9v"},
         {"foob", "Zm9vYg=="},
         {"fooba", "Zm9vYmE="},
