@@ -193,7 +193,7 @@ uint64_t pg_request_deadline_us(const struct source_postgres *self);
 
 /* source_postgres_fetch.c */
 void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us);
-void pg_fetch_lost(struct source_postgres *self);
+void pg_fetch_lost(struct source_postgres *self, uint64_t now_us);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
 

@@ -561,26 +561,67 @@ Test(source_postgres, walks_over_ids_without_rows_in_stretches)
     source_fixture_close(source, &config);
 }
 
-/* Ten thousand million ids, of which none has a row: 50,000 stretches, unless they grow. */
+/* Ten thousand million ids, of which only the last has a row: 50,000 stretches, unless they grow. */
+static void
+leave_ids_out(struct source *source)
+{
+    pg_exec(admin, "alter sequence outbox_id_seq restart 10000000000");
+    pg_exec(admin, "insert into outbox (payload) values ('1')");
+    cr_assert_eq(source_fixture_watermark(source), 10000000000);
+}
+
+/* How many statements it takes to find that row. */
+static int
+walk(struct source *source)
+{
+    const struct fetch fetch = fetch_after(INT64_MIN);
+    struct source_event event;
+    int walks = 0;
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    for (event = source_fixture_next(source); event.type == SOURCE_ALIVE; walks++) {
+        event = source_fixture_next(source);
+    }
+    cr_assert_eq(event.type, SOURCE_ROWS);
+    cr_assert(event.batch->count == 1 && event.batch->rows[0].id == 10000000000);
+    batch_free(event.batch);
+    return walks;
+}
+
 Test(source_postgres, stretches_grow_where_there_is_nothing)
 {
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
-    struct source_event event;
+    leave_ids_out(source);
+    const int walks = walk(source);
+    cr_assert_lt(walks, 500, "%d", walks);
+    source_fixture_close(source, &config);
+}
+
+/* One that outlasts the lease would do so again and again. */
+Test(source_postgres, a_stretch_that_took_too_long_is_not_tried_again)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
     const struct fetch fetch = fetch_after(INT64_MIN);
-    int walks = -1;
-    pg_exec(admin, "alter sequence outbox_id_seq restart 10000000000");
-    pg_exec(admin, "insert into outbox (payload) values ('1')");
-    cr_assert_eq(source_fixture_watermark(source), 10000000000);
+    PGconn *other = pg_fixture_connect();
+    leave_ids_out(source);
+    const int walks = walk(source);
     source->ops->fetch(source, &fetch, clock_monotonic_us());
+    for (int i = 0; i < 3; i++) {
+        (void)source_fixture_expect(source, SOURCE_ALIVE);
+    }
+    pg_exec(other, "begin; lock table outbox");
+    struct source_event event;
     do {
         event = source_fixture_next(source);
-        walks++;
     } while (event.type == SOURCE_ALIVE);
-    cr_assert_eq(event.type, SOURCE_ROWS);
-    cr_assert(event.batch->count == 1 && event.batch->rows[0].id == 10000000000);
-    batch_free(event.batch);
-    cr_assert_lt(walks, 200, "%d", walks);
+    cr_assert_eq(event.type, SOURCE_LOST);
+    pg_exec(other, "rollback");
+    (void)source_fixture_expect(source, SOURCE_OWNED);
+    cr_assert_eq(source_fixture_watermark(source), 10000000000);
+    const int more = walk(source);
+    cr_assert_gt(more, 3 * walks, "%d, then %d", walks, more);
+    PQfinish(other);
     source_fixture_close(source, &config);
 }
 
