@@ -27,6 +27,12 @@ clock_wall_us(void)
     return read_clock(CLOCK_REALTIME);
 }
 
+uint64_t
+clock_earlier_us(uint64_t a_us, uint64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
 int
 clock_poll_timeout_ms(uint64_t now_us, uint64_t deadline_us)
 {

@@ -18,6 +18,9 @@ uint64_t clock_monotonic_us(void);
 /* Microseconds since 1970-01-01 00:00 UTC. */
 uint64_t clock_wall_us(void);
 
+/* Of two points in time. */
+uint64_t clock_earlier_us(uint64_t a_us, uint64_t b_us);
+
 /* The milliseconds that poll(2) shall wait from now_us until deadline_us, rounded up, at most 60 s.
  */
 int clock_poll_timeout_ms(uint64_t now_us, uint64_t deadline_us);

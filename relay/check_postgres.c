@@ -5,6 +5,7 @@
 #include "relay/postgres_admin.h"
 
 #include "check_sql.h"
+#include "privileges_sql.h"
 
 /* As source_postgres_session.c says why. */
 #define SERVER_VERSION_MIN 140001
@@ -14,9 +15,6 @@ enum column {
     COLUMN_ROLE,
     COLUMN_PID,
     COLUMN_STANDBY,
-    COLUMN_MAY_SELECT,
-    COLUMN_MAY_DELETE,
-    COLUMN_MAY_READ_SEQUENCE,
     COLUMN_SEQUENCE_CACHE,
     COLUMN_SEQUENCE,
     COLUMN_AUTOVACUUM,
@@ -124,29 +122,46 @@ check_tables(struct inquiry *self)
 }
 
 static void
+check_relay_tables(struct inquiry *self)
+{
+    struct error error;
+    int version = 0;
+    if (!postgres_relay_tables(self->connection, &version, &error)) {
+        PROBLEM(self, "the tables for held messages cannot be looked at: %s", error.text);
+    } else if (version == 0) {
+        PROBLEM(self, "%s",
+                "there are no tables for held messages: run `outbox-relay init`, which adds them "
+                "while writers and an older relay go on");
+    } else if (version != postgres_relay_schema_version) {
+        PROBLEM(self,
+                "the tables for held messages have version %d, this relay needs version %d: use "
+                "the relay that fits the tables",
+                version, postgres_relay_schema_version);
+    } else {
+        OK(self, "the tables for held messages have version %d", version);
+    }
+}
+
+static void
 check_privileges(struct inquiry *self)
 {
-    static const struct {
-        enum column column;
-        const char *privilege;
-        bool on_sequence;
-    } needed[] = {
-        {COLUMN_MAY_SELECT, "select", false},
-        {COLUMN_MAY_DELETE, "delete", false},
-        {COLUMN_MAY_READ_SEQUENCE, "select", true},
-    };
-    bool good = true;
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-        if (!is_true(self, needed[i].column)) {
-            good = false;
-            PROBLEM(self, "the role lacks a privilege: grant %s on %s%s to \"%s\"",
-                    needed[i].privilege, needed[i].on_sequence ? "sequence " : "",
-                    needed[i].on_sequence ? text_of(self, COLUMN_SEQUENCE) : "outbox",
-                    text_of(self, COLUMN_ROLE));
+    struct error error;
+    size_t lacking = 0;
+    PGresult *const result = postgres_query(self->connection, sql_privileges, &error);
+    if (result == NULL) {
+        PROBLEM(self, "the privileges cannot be looked at: %s", error.text);
+        return;
+    }
+    for (int i = 0; i < PQntuples(result); i++) {
+        if (self->source->keep_sent_us > 0 || strcmp(PQgetvalue(result, i, 2), "t") != 0) {
+            PROBLEM(self, "the role lacks a privilege: grant %s on %s to \"%s\"",
+                    PQgetvalue(result, i, 0), PQgetvalue(result, i, 1), text_of(self, COLUMN_ROLE));
+            lacking++;
         }
     }
-    if (good) {
-        OK(self, "\"%s\" may read and delete", text_of(self, COLUMN_ROLE));
+    PQclear(result);
+    if (lacking == 0) {
+        OK(self, "\"%s\" may do on the tables what a relay does", text_of(self, COLUMN_ROLE));
     }
 }
 
@@ -190,6 +205,7 @@ inquire(struct inquiry *self)
     check_server(self);
     check_lease(self);
     if (check_tables(self)) {
+        check_relay_tables(self);
         check_privileges(self);
         check_sequence(self);
         check_vacuum(self);

@@ -10,8 +10,10 @@
 #include "relay/memory.h"
 
 /* Sorted by name. */
-static const struct cli_command *const commands[] = {&cli_check, &cli_config_reference, &cli_init,
-                                                     &cli_run, NULL};
+static const struct cli_command *const commands[] = {
+    &cli_check, &cli_config_reference, &cli_explain, &cli_held, &cli_init,
+    &cli_run,   &cli_status,           NULL,
+};
 #define COMMANDS_MAX 8
 
 static enum cli_exit

@@ -1,5 +1,26 @@
 #include "relay/init.h"
 
+#define GRANTS                                                                                   \
+    "if the relay's role is another, grant it: select, insert, delete on outbox; select on its " \
+    "sequence; select, insert, update, delete on outbox_held; select, update on "                \
+    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "        \
+    "outbox_sent"
+
+static const char *
+words_for(enum init_outcome outcome)
+{
+    switch (outcome) {
+    case INIT_CREATED:
+        return "tables created; " GRANTS;
+    case INIT_MIGRATED:
+        return "migrated: the tables for held messages are there now, the outbox stays as it is; "
+               "writers need nothing new; " GRANTS;
+    case INIT_ALREADY_THERE:
+        break;
+    }
+    return "the tables are there already, nothing to do";
+}
+
 static bool
 init_source(const struct source_config *source, FILE *out)
 {
@@ -11,10 +32,7 @@ init_source(const struct source_config *source, FILE *out)
         return false;
     }
     (void)fprintf(out, "ok       source \"%s\": %s\n", source->name,
-                  outcome == INIT_CREATED
-                      ? "tables created; grant select, delete on outbox and select on its sequence "
-                        "to the relay's role, if that is another"
-                      : "the tables are there already, nothing to do"); /* as above */
+                  words_for(outcome)); /* as above */
     return true;
 }
 

@@ -11,10 +11,14 @@
 /* In each source's database, one line about each to `out`. True if all have the tables of our version now. */
 bool init_run(const struct config *config, FILE *out) MUST_CHECK;
 
-/* The SQL that init would run, a transaction with it. */
+/* The SQL that init runs where there is nothing yet, a transaction around it; it says which part migrates. */
 void init_print(FILE *out);
 
-enum init_outcome { INIT_CREATED, INIT_ALREADY_THERE };
+enum init_outcome {
+    INIT_CREATED,
+    INIT_MIGRATED, /* the outbox was there; the tables that only relays use were added */
+    INIT_ALREADY_THERE,
+};
 
 /* init_postgres.c: one database. False with *reterr, and nothing changed. */
 bool init_postgres(const struct source_config *source, enum init_outcome *ret_outcome,

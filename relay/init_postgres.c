@@ -1,6 +1,7 @@
 #include "relay/init.h"
 #include "relay/postgres_admin.h"
 
+#include "schema_relay_sql.h"
 #include "schema_sql.h"
 
 /* Two inits at a time must not both find nothing. The relay owns an outbox by its oid, so 0 is free (own.sql). Without the
@@ -9,12 +10,37 @@ static const char lock_sql[] = "set local lock_timeout = '30s';"
                                "select pg_advisory_xact_lock(1869968482, 0)";
 
 static bool
-create_tables(PGconn *connection, struct error *reterr)
+run_script(PGconn *connection, const char *sql, struct error *reterr)
 {
-    return postgres_run(connection, sql_schema, reterr) ||
+    return postgres_run(connection, sql, reterr) ||
            error_prefix(reterr,
                         "cannot create the tables (run init as a role that may, or give the "
                         "output of `outbox-relay init --print` to somebody who may)");
+}
+
+static bool
+refuse_version(int version, int known, struct error *reterr)
+{
+    return error_set(reterr, ERROR_CONFIG,
+                     "the tables there have version %d, this relay makes version %d: nothing was "
+                     "changed; use the relay that fits the tables",
+                     version, known);
+}
+
+/* Beside an outbox that is there. The script takes no lock on it, so those who write it, and a relay
+ * that works it, go on meanwhile. */
+static bool
+migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
+{
+    int version = 0;
+    if (!postgres_relay_tables(connection, &version, reterr)) {
+        return false;
+    }
+    if (version != 0 && version != postgres_relay_schema_version) {
+        return refuse_version(version, postgres_relay_schema_version, reterr);
+    }
+    *ret_outcome = version != 0 ? INIT_ALREADY_THERE : INIT_MIGRATED;
+    return version != 0 || run_script(connection, sql_schema_relay, reterr);
 }
 
 /* Inside the transaction. */
@@ -33,15 +59,14 @@ create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, struct erro
             "there is a table \"outbox\" or \"outbox_schema\" that init has not made: "
             "rename it, or give the relay a schema of its own by search_path in the dsn");
     }
-    if (tables == POSTGRES_TABLES_THERE && version != postgres_schema_version) {
-        return error_set(
-            reterr, ERROR_CONFIG,
-            "the tables there have version %d, this relay makes version %d: nothing was "
-            "changed; use the relay that fits the tables",
-            version, postgres_schema_version);
+    if (tables == POSTGRES_TABLES_ABSENT) {
+        *ret_outcome = INIT_CREATED;
+        return run_script(connection, sql_schema, reterr) &&
+               run_script(connection, sql_schema_relay, reterr);
     }
-    *ret_outcome = tables == POSTGRES_TABLES_THERE ? INIT_ALREADY_THERE : INIT_CREATED;
-    return tables == POSTGRES_TABLES_THERE || create_tables(connection, reterr);
+    return version == postgres_schema_version
+               ? migrate_if_needed(connection, ret_outcome, reterr)
+               : refuse_version(version, postgres_schema_version, reterr);
 }
 
 bool
@@ -66,5 +91,10 @@ init_postgres(const struct source_config *source, enum init_outcome *ret_outcome
 void
 init_postgres_print(FILE *out)
 {
-    (void)fprintf(out, "begin;\n%s\ncommit;\n", sql_schema); /* the caller looks at the stream */
+    (void)fprintf(
+        out,
+        "begin;\n%s\n"
+        "-- What only relays use. Where the outbox is there already (version 1), run only "
+        "what follows, in a transaction.\n%s\ncommit;\n",
+        sql_schema, sql_schema_relay); /* the caller looks at the stream */
 }

@@ -1,6 +1,14 @@
-/* relay/pipeline_internal.h - the core's state, shared by its files: pipeline.c (life, source, rows), pipeline_held.c
- * (what is set aside, and how it comes back), pipeline_route.c (when the route refuses everything), pipeline_lane.c (what
- * lanes report) and pipeline_next.c (what to do next). */
+/* relay/pipeline_internal.h - the core's state, shared by its files:
+ *
+ *   pipeline.c          life, source, rows
+ *   pipeline_lane.c     what lanes report
+ *   pipeline_held.c     a message is refused, or not due: it is set aside
+ *   pipeline_moves.c    what is told to and asked of the held table
+ *   pipeline_heads.c    what it answers, and held messages that are tried again
+ *   pipeline_route.c    when the route refuses everything
+ *   pipeline_fetch.c    what is read next
+ *   pipeline_publish.c  what leaves the queue
+ *   pipeline_next.c     what to do next */
 #ifndef RELAY_PIPELINE_INTERNAL_H
 #define RELAY_PIPELINE_INTERNAL_H
 
@@ -194,7 +202,7 @@ uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
 void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);
 
-/* pipeline_held.c */
+/* pipeline_held.c: what is refused or not due is set aside. */
 struct refusal {
     enum refusal_kind kind;
     const char *reason;
@@ -203,20 +211,56 @@ struct refusal {
 };
 void pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
                      const struct refusal *refusal, uint64_t now_us);
+/* A row of the outbox came. True if it is not to be published now. */
 bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
                         uint64_t now_us) MUST_CHECK;
+void pipeline_hold_head(struct pipeline *pipeline, const struct hold *hold,
+                        const struct hold_note *note, uint64_t now_us);
+void pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *hold);
+void pipeline_report_head(struct pipeline *pipeline, enum pipeline_report_type type,
+                          const struct held_entry *entry, const char *reason);
+/* What was left in the outbox behind a key that was being released is read again. */
+void pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry);
+bool pipeline_is_probed_head(const struct held_entry *entry, const struct window_entry *probe);
+
+/* pipeline_moves.c: between the outbox and the held table. */
 void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
-void pipeline_send_holds(struct pipeline *pipeline, uint64_t now_us);
-void pipeline_mark_unsent(struct pipeline *pipeline);
+bool pipeline_next_hold(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+bool pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
+                           struct pipeline_action *ret_action);
+bool pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us,
+                         struct pipeline_action *ret_action);
+bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+uint64_t pipeline_hold_deadline_us(const struct pipeline *pipeline);
+uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_heads.c: what the held table answers, and what becomes of held messages that are tried again. */
+void pipeline_apply_release(struct pipeline *pipeline);
 void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
 void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                            uint64_t now_us);
 bool pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row,
                              uint64_t now_us) MUST_CHECK;
 void pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us);
-void pipeline_apply_release(struct pipeline *pipeline);
+
+/* pipeline_fetch.c: what is read next. */
+bool pipeline_any_lane_ready(const struct pipeline *pipeline);
+bool pipeline_any_lane_blocked(const struct pipeline *pipeline);
+bool pipeline_may_fetch(const struct pipeline *pipeline);
+bool pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us,
+                         struct pipeline_action *ret_action);
+uint64_t pipeline_heads_deadline_us(const struct pipeline *pipeline);
+uint64_t pipeline_rows_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_publish.c: what leaves the queue. */
+bool pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+bool pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
+                           struct pipeline_action *ret_action);
 
 /* pipeline_route.c */
 bool route_is_bad(const struct pipeline *pipeline);

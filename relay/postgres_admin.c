@@ -6,6 +6,7 @@
 #include "relay/source_postgres_private.h" /* PG_SCHEMA_VERSION */
 
 const int postgres_schema_version = PG_SCHEMA_VERSION;
+const int postgres_relay_schema_version = PG_RELAY_SCHEMA_VERSION;
 
 /* libpq's messages about connections have several lines; one is made of them. */
 static bool
@@ -114,6 +115,25 @@ postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_v
     *ret_tables =
         outbox && PQntuples(result) == 1 ? POSTGRES_TABLES_THERE : POSTGRES_TABLES_FOREIGN;
     *ret_version = PQntuples(result) == 1 ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    PQclear(result);
+    return true;
+}
+
+bool
+postgres_relay_tables(PGconn *connection, int *ret_version, struct error *reterr)
+{
+    PGresult *result =
+        postgres_query(connection, "select to_regclass('outbox_relay_schema')", reterr);
+    const bool there = result != NULL && PQgetisnull(result, 0, 0) == 0;
+    if (there) {
+        PQclear(result);
+        result = postgres_query(connection, "select version from outbox_relay_schema", reterr);
+    }
+    if (result == NULL) {
+        return false;
+    }
+    *ret_version =
+        there && PQntuples(result) == 1 ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     return true;
 }

@@ -10,8 +10,9 @@
 #include "base/error.h"
 #include "relay/config.h"
 
-/* The version of the tables that this relay knows. */
+/* The versions of the tables that this relay knows: the outbox, and those that only relays use. */
 extern const int postgres_schema_version;
+extern const int postgres_relay_schema_version;
 
 /* Waits at most 10 s for each host, unless the dsn says otherwise. NULL with *reterr; else for PQfinish. */
 PGconn *postgres_connect(const struct source_config *source, struct error *reterr);
@@ -31,5 +32,8 @@ enum postgres_tables {
 /* What the search_path shows. False with *reterr if the server did not say. */
 bool postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_version,
                      struct error *reterr) MUST_CHECK;
+
+/* The version of the tables that only relays use; 0: they are not there. */
+bool postgres_relay_tables(PGconn *connection, int *ret_version, struct error *reterr) MUST_CHECK;
 
 #endif

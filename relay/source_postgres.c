@@ -78,12 +78,6 @@ ping_deadline_us(const struct source_postgres *self)
 }
 
 static uint64_t
-earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t
 deadline_us(const struct source *source)
 {
     const struct source_postgres *self = const_self_of(source);
@@ -96,9 +90,9 @@ deadline_us(const struct source *source)
     case PG_SETTING_UP:
         return pg_request_deadline_us(self);
     case PG_STANDBY:
-        return earlier(pg_request_deadline_us(self), self->retry_us);
+        return clock_earlier_us(pg_request_deadline_us(self), self->retry_us);
     case PG_OWNED:
-        return earlier(pg_request_deadline_us(self), ping_deadline_us(self));
+        return clock_earlier_us(pg_request_deadline_us(self), ping_deadline_us(self));
     }
     assert(false);
     return 0;

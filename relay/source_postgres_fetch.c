@@ -65,10 +65,11 @@ adapt_stretch(struct source_postgres *self, uint64_t now_us)
 
 /* A stretch that outlasted the session would do so again: this far it never grows any more. */
 void
-pg_fetch_lost(struct source_postgres *self)
+pg_fetch_lost(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_fetch *fetch = &self->fetch;
-    if (fetch->outstanding && fetch->stretch > stretch_usual(self)) {
+    if (fetch->outstanding && fetch->stretch > stretch_usual(self) &&
+        now_us - fetch->sent_us > self->config->takeover_us / 2) {
         fetch->stretch_max = fetch->stretch / 2;
     }
     fetch->outstanding = false;

@@ -4,6 +4,11 @@
 #include "relay/memory.h"
 #include "relay/source_postgres_private.h"
 
+/* Times can be changed by anybody, and clocks can go back: so now and then all is looked at, the less
+ * often the longer it takes. */
+#define FULL_WAKE_INTERVAL_US (10 * CLOCK_S_US)
+#define FULL_WAKE_SHARE 50
+
 enum hold_array { HOLD_IDS, HOLD_STATES, HOLD_SKIPPED, HOLD_ATTEMPTS, HOLD_RETRIES, HOLD_REASONS };
 
 static void
@@ -72,7 +77,13 @@ pg_held_wake(struct source_postgres *self, uint32_t rows_max, uint64_t now_us)
 {
     const struct pg_parameters none = {.count = 0};
     struct pg_parameters parameters = {.count = 0};
+    self->wake_in_full = self->wake_from_us == INT64_MIN || now_us >= self->wake_full_us;
     pg_parameters_int8(&parameters, rows_max);
+    if (self->wake_in_full) {
+        pg_parameters_null(&parameters);
+    } else {
+        pg_parameters_int8(&parameters, self->wake_from_us);
+    }
     if (pg_request_send(self, PG_WAKE, &parameters, now_us) &&
         pg_request_send(self, PG_ACTS, &none, now_us)) {
         pg_request_end(self, PG_REQUEST_WAKE, now_us); /* a loss was told */
@@ -132,31 +143,46 @@ learn_heads(struct source_postgres *self, const PGresult *result)
 }
 
 static void
-learn_woken(struct source_postgres *self, uint32_t answer, const PGresult *result)
+learn_woken(struct source_postgres *self, uint64_t sent_us, const PGresult *result, uint64_t now_us)
 {
-    struct source_event *woken = &self->woken;
-    if (answer == 1) {
-        woken->count = (size_t)pg_rows_int8(result, 0, 0);
-        woken->next_in_us =
-            PQgetisnull(result, 0, 1) ? CLOCK_NEVER_US : (uint64_t)pg_rows_int8(result, 0, 1);
-        return;
+    const uint64_t rest_us = (now_us - sent_us) * FULL_WAKE_SHARE;
+    self->woken.count = (size_t)pg_rows_int8(result, 0, 0);
+    self->woken.next_in_us =
+        PQgetisnull(result, 0, 1) ? CLOCK_NEVER_US : (uint64_t)pg_rows_int8(result, 0, 1);
+    self->wake_from_us = pg_rows_int8(result, 0, 2);
+    if (self->wake_in_full) {
+        self->wake_full_us =
+            now_us + (rest_us > FULL_WAKE_INTERVAL_US ? rest_us : FULL_WAKE_INTERVAL_US);
     }
+}
+
+/* An operator may have made something due at the time at which the act began. */
+static void
+learn_acts(struct source_postgres *self, const PGresult *result)
+{
     struct source_event *event = pg_event_push(self, SOURCE_WOKEN);
-    event->count = woken->count;
-    event->next_in_us = woken->next_in_us;
+    event->count = self->woken.count;
+    event->next_in_us = self->woken.next_in_us;
     event->acts = pg_rows_bool(result, 0, 0);
+    if (event->acts) {
+        self->wake_from_us = INT64_MIN;
+    }
 }
 
 void
 pg_held_answer(struct source_postgres *self, const struct pg_request *request,
-               const PGresult *result)
+               const PGresult *result, uint64_t now_us)
 {
     if (request->kind == PG_REQUEST_HOLD) {
         learn_held(self, result);
     } else if (request->kind == PG_REQUEST_HEADS) {
         learn_heads(self, result);
     } else if (request->kind == PG_REQUEST_WAKE) {
-        learn_woken(self, request->answers, result);
+        if (request->answers == 1) {
+            learn_woken(self, request->sent_us, result, now_us);
+        } else {
+            learn_acts(self, result);
+        }
     } else if (request->answers == 2) { /* the first one says how many were confirmed */
         assert(request->kind == PG_REQUEST_RELEASE);
         learn_released(self, result);

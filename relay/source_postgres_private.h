@@ -133,6 +133,10 @@ struct source_postgres {
     struct buffer release_ids;
     struct buffer release_keys;
     struct source_event woken; /* of the two answers to wake, what the first says */
+    bool wake_in_full;         /* the one that is out looks at all that is scheduled */
+    int64_t wake_from_us;      /* nothing due before is left (by the server's clock); INT64_MIN:
+                                  not known */
+    uint64_t wake_full_us;     /* when to look at all again, for what others have changed */
     uint64_t created_us;       /* monotonic */
     int64_t started_at_us;     /* since 1970, by the server's clock: when this relay was started, */
     int64_t owned_since_us;    /* and when it came to own the outbox */
@@ -185,7 +189,7 @@ uint64_t pg_request_deadline_us(const struct source_postgres *self);
 
 /* source_postgres_fetch.c */
 void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us);
-void pg_fetch_lost(struct source_postgres *self);
+void pg_fetch_lost(struct source_postgres *self, uint64_t now_us);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
 
@@ -197,7 +201,7 @@ void pg_held_heads(struct source_postgres *self, uint64_t now_us);
 void pg_held_wake(struct source_postgres *self, uint32_t rows_max, uint64_t now_us);
 /* One of the answers to these. */
 void pg_held_answer(struct source_postgres *self, const struct pg_request *request,
-                    const PGresult *result);
+                    const PGresult *result, uint64_t now_us);
 
 /* source_postgres_status.c */
 void pg_status_ask(struct source_postgres *self, const struct source_status *status,

@@ -114,11 +114,11 @@ check_privileges(const PGresult *result, bool keep_sent, struct error *reterr)
     char grants[300] = "";
     size_t used = 0;
     for (int i = 0; i < PQntuples(result); i++) {
-        const char *object = PQgetvalue(result, i, 1);
-        if ((keep_sent || strstr(object, "outbox_sent") == NULL) && used < sizeof(grants)) {
-            used += (size_t)snprintf(grants + used, sizeof(grants) - used, "%sgrant %s on %s",
-                                     used > 0 ? "; " : "", PQgetvalue(result, i, 0),
-                                     object); /* cut is fine: `check` says it all */
+        if ((keep_sent || !pg_rows_bool(result, i, 2)) && used < sizeof(grants)) {
+            used +=
+                (size_t)snprintf(grants + used, sizeof(grants) - used, "%sgrant %s on %s",
+                                 used > 0 ? "; " : "", PQgetvalue(result, i, 0),
+                                 PQgetvalue(result, i, 1)); /* cut is fine: `check` says it all */
         }
     }
     return used == 0 ||
@@ -153,6 +153,7 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
         self->state = PG_OWNED;
         self->lease_until_us = sent_us + self->config->takeover_us;
         self->owned_since_us = pg_rows_int8(result, 0, 1);
+        self->wake_from_us = INT64_MIN;
         self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
         pg_session_watermark(self, now_us); /* its answer is told as SOURCE_OWNED */
         return;
@@ -226,7 +227,7 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_RELEASE:
     case PG_REQUEST_HEADS:
     case PG_REQUEST_WAKE:
-        pg_held_answer(self, request, result);
+        pg_held_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_STATUS:
     case PG_REQUEST_FORGET:
@@ -251,7 +252,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->wants_write = false;
     self->lease_until_us = 0;
     self->request_count = 0;
-    pg_fetch_lost(self);
+    pg_fetch_lost(self, now_us);
     self->status_outstanding = false;
     self->forget_outstanding = false;
     pg_watermark_done(&self->watermark);

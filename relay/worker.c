@@ -48,19 +48,13 @@ flush_lanes(struct worker *worker)
 }
 
 static uint64_t
-earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t
 next_deadline_us(const struct worker *worker, uint64_t now_us)
 {
     uint64_t deadline_us = pipeline_deadline_us(worker->pipeline, now_us);
-    deadline_us = earlier(deadline_us, worker->source->ops->deadline_us(worker->source));
-    deadline_us = earlier(deadline_us, worker_status_deadline_us(worker));
+    deadline_us = clock_earlier_us(deadline_us, worker->source->ops->deadline_us(worker->source));
+    deadline_us = clock_earlier_us(deadline_us, worker_status_deadline_us(worker));
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        deadline_us = earlier(deadline_us, session_deadline_us(worker->lanes[i]));
+        deadline_us = clock_earlier_us(deadline_us, session_deadline_us(worker->lanes[i]));
     }
     return deadline_us;
 }

@@ -215,6 +215,14 @@ broker_bind(struct broker *broker, const char *queue, const char *exchange, cons
     await_event(broker->session, RABBIT_DONE);
 }
 
+void
+broker_unbind(struct broker *broker, const char *queue, const char *exchange,
+              const char *routing_key)
+{
+    rabbit_queue_unbind(rabbit_of(broker), CHANNEL, queue, exchange, routing_key);
+    await_event(broker->session, RABBIT_DONE);
+}
+
 uint32_t
 broker_count(struct broker *broker, const char *queue)
 {

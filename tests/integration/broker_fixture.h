@@ -28,6 +28,8 @@ void broker_declare_exchange(struct broker *broker, const char *exchange, const 
 void broker_delete_exchange(struct broker *broker, const char *exchange);
 void broker_bind(struct broker *broker, const char *queue, const char *exchange,
                  const char *routing_key);
+void broker_unbind(struct broker *broker, const char *queue, const char *exchange,
+                   const char *routing_key);
 
 /* Messages ready in the queue. A quorum queue's own count may be some milliseconds old. */
 uint32_t broker_count(struct broker *broker, const char *queue);

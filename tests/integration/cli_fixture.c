@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ redirect(int to, const char *path)
 }
 
 static _Noreturn void
-become(const char *arguments, const char *stdout_path, const char *stderr_path)
+become(const char *arguments)
 {
     char words[1000];
     char program[] = OUTBOX_RELAY;
@@ -67,8 +68,6 @@ become(const char *arguments, const char *stdout_path, const char *stderr_path)
             argv[argc++] = word;
         }
     }
-    redirect(STDOUT_FILENO, stdout_path);
-    redirect(STDERR_FILENO, stderr_path);
     (void)execv(program, argv); /* does not come back when it works */
     _exit(127);
 }
@@ -78,7 +77,9 @@ start(const char *arguments, const char *stdout_path, const char *stderr_path)
 {
     const pid_t child = fork();
     if (child == 0) {
-        become(arguments, stdout_path, stderr_path);
+        redirect(STDOUT_FILENO, stdout_path);
+        redirect(STDERR_FILENO, stderr_path);
+        become(arguments);
     }
     cr_assert_gt(child, 0);
     return child;
@@ -110,6 +111,53 @@ cli(const char *arguments)
     read_file("stdout", out, sizeof(out));
     read_file("stderr", err, sizeof(err));
     return status;
+}
+
+int
+cli_finish(pid_t process)
+{
+    const int status = cli_wait(process);
+    read_file("stdout", out, sizeof(out));
+    read_file("log", err, sizeof(err));
+    return status;
+}
+
+/* Adds what comes to `out`, without the terminal's carriage returns. False at the end. */
+static bool
+read_terminal(int fd, size_t *size)
+{
+    char bytes[1024];
+    const ssize_t count = read(fd, bytes, sizeof(bytes));
+    for (ssize_t i = 0; i < count; i++) {
+        if (bytes[i] != '\r' && *size < sizeof(out) - 1) {
+            out[(*size)++] = bytes[i];
+        }
+    }
+    out[*size] = '\0';
+    return count > 0; /* at the end of the other side Linux says EIO */
+}
+
+int
+cli_on_terminal(const char *arguments, unsigned short columns, const char *answer)
+{
+    const struct winsize window = {.ws_row = 50, .ws_col = columns};
+    size_t size = 0;
+    bool answered = false;
+    int terminal;
+    const pid_t child = forkpty(&terminal, NULL, NULL, &window);
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        become(arguments);
+    }
+    while (read_terminal(terminal, &size)) {
+        if (!answered && answer != NULL && strstr(out, "[y/N]") != NULL) {
+            answered = true;
+            cr_assert_eq(write(terminal, answer, strlen(answer)), (ssize_t)strlen(answer));
+        }
+    }
+    cr_assert_eq(close(terminal), 0);
+    err[0] = '\0';
+    return cli_wait(child);
 }
 
 const char *

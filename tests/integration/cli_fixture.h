@@ -21,9 +21,16 @@ int cli(const char *arguments);
 const char *cli_stdout(void);
 const char *cli_stderr(void);
 
+/* The same on a terminal of `columns` columns, where `answer` is typed once it asks ("[y/N]"). cli_stdout() has all that
+ * the terminal showed. */
+int cli_on_terminal(const char *arguments, unsigned short columns, const char *answer);
+
 /* Starts it, with stderr into the file "log"; and waits for its end: the exit status. */
 pid_t cli_start(const char *arguments);
 int cli_wait(pid_t process);
+
+/* As cli_wait; what it wrote is in cli_stdout() and cli_stderr() then. */
+int cli_finish(pid_t process);
 
 /* Until the file "log" has `text`, at most 30 s. */
 void cli_wait_for_log(const char *text);

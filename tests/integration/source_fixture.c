@@ -101,3 +101,39 @@ source_fixture_watermark(struct source *source)
     source->ops->watermark(source, clock_monotonic_us());
     return source_fixture_expect(source, SOURCE_FINAL).final_id;
 }
+
+struct source_event
+source_fixture_hold(struct source *source, const struct hold *holds, size_t count)
+{
+    source->ops->hold(source, holds, count, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_HELD);
+}
+
+struct source_event
+source_fixture_release(struct source *source, struct release release)
+{
+    source->ops->release(source, &release, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_RELEASED);
+}
+
+struct source_event
+source_fixture_heads(struct source *source)
+{
+    source->ops->heads(source, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_HEADS);
+}
+
+struct source_event
+source_fixture_wake(struct source *source, uint32_t rows_max)
+{
+    source->ops->wake(source, rows_max, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_WOKEN);
+}
+
+/* Requests are carried out in their order, so the answer to a later one says that it is done. */
+void
+source_fixture_status(struct source *source, const struct source_status *status)
+{
+    source->ops->status(source, status, clock_monotonic_us());
+    (void)source_fixture_watermark(source);
+}

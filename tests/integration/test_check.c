@@ -33,7 +33,7 @@ write_config(const char *exchange)
 static void
 set_up(void)
 {
-    char sql[300];
+    char sql[600];
     cli_enter();
     db = pg_fixture_create();
     (void)snprintf(role, sizeof(role), "check_%ld", (long)getpid()); /* fits */
@@ -43,8 +43,10 @@ set_up(void)
     pg_fixture_load_outbox(db);
     (void)snprintf(
         sql, sizeof(sql),
-        "grant select, delete on outbox to %s; grant select on sequence outbox_id_seq to %s", role,
-        role); /* fits */
+        "grant select, insert, delete on outbox to %s; grant select on sequence outbox_id_seq to "
+        "%s; grant select, insert, update, delete on outbox_held to %s; grant select, update on "
+        "outbox_held_act to %s; grant select, insert, update on outbox_relay to %s",
+        role, role, role, role, role); /* fits */
     pg_exec(db, sql);
     const int version = PQserverVersion(db);
     (void)snprintf(connected, sizeof(connected),
@@ -67,7 +69,8 @@ tear_down(void)
 TestSuite(check, .init = set_up, .fini = tear_down);
 
 #define VERSION "ok       source \"orders\": the outbox tables have version 1\n"
-#define MAY "ok       source \"orders\": \"ROLE\" may read and delete\n"
+#define HELD "ok       source \"orders\": the tables for held messages have version 2\n"
+#define MAY "ok       source \"orders\": \"ROLE\" may do on the tables what a relay does\n"
 #define SEQUENCE "ok       source \"orders\": ids are given out in the order of writing\n"
 #define VACUUM "ok       source \"orders\": autovacuum is on\n"
 #define BROKER                                                          \
@@ -106,7 +109,7 @@ expect(int status, const char *expected)
 
 Test(check, all_good)
 {
-    expect(0, VERSION MAY SEQUENCE VACUUM BROKER "no problems\n");
+    expect(0, VERSION HELD MAY SEQUENCE VACUUM BROKER "no problems\n");
 }
 
 Test(check, no_tables)
@@ -131,42 +134,83 @@ Test(check, another_version)
     pg_exec(db, "update outbox_schema set version = 7");
     expect(1,
            "problem  source \"orders\": the outbox tables have version 7, this relay needs version "
-           "1: use the relay that fits the tables\n" MAY SEQUENCE VACUUM BROKER "1 problem\n");
+           "1: use the relay that fits the tables\n" HELD MAY SEQUENCE VACUUM BROKER "1 problem\n");
+}
+
+Test(check, an_outbox_of_an_older_relay)
+{
+    pg_exec(db, "drop table outbox_held, outbox_held_act, outbox_relay, outbox_sent, "
+                "outbox_relay_schema");
+    expect(
+        1, VERSION
+        "problem  source \"orders\": there are no tables for held messages: run `outbox-relay "
+        "init`, which adds them while writers and an older relay go on\n" MAY SEQUENCE VACUUM BROKER
+        "1 problem\n");
+}
+
+Test(check, another_version_of_the_relays_tables)
+{
+    pg_exec(db, "update outbox_relay_schema set version = 3");
+    expect(1, VERSION
+           "problem  source \"orders\": the tables for held messages have version 3, this relay "
+           "needs version 2: use the relay that fits the tables\n" MAY SEQUENCE VACUUM BROKER
+           "1 problem\n");
+}
+
+/* What the relay refuses to start without, `check` must name, and the other way round. */
+Test(check, remembering_what_was_sent_needs_more)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"%s\" }\n"
+              "source orders { kind = postgres broker = main exchange = \"amq.topic\"\n"
+              "  dsn = \"%s user=%s password=pw\" keep_sent = \"1h\" }\n",
+              environment("OUTBOX_TEST_AMQP_URI"), pg_fixture_dsn(), role);
+    expect(
+        1, VERSION HELD
+        "problem  source \"orders\": the role lacks a privilege: grant select, insert, delete on "
+        "outbox_sent to \"ROLE\"\n" SEQUENCE VACUUM BROKER "1 problem\n");
 }
 
 Test(check, all_that_is_wrong_at_once)
 {
-    char sql[300];
+    char sql[600];
     (void)snprintf(sql, sizeof(sql),
-                   "revoke all on outbox from %s; revoke all on sequence outbox_id_seq from %s",
-                   role, role); /* fits */
+                   "revoke all on outbox from %s; revoke all on sequence outbox_id_seq from %s; "
+                   "revoke update, delete on outbox_held from %s; revoke update on outbox_held_act "
+                   "from %s; revoke insert on outbox_relay from %s",
+                   role, role, role, role, role); /* fits */
     pg_exec(db, sql);
     pg_exec(db, "alter sequence outbox_id_seq cache 10");
     pg_exec(db, "alter table outbox set (toast.autovacuum_enabled = off)");
     write_config("nowhere");
-    expect(1, VERSION
-           "problem  source \"orders\": the role lacks a privilege: grant select on outbox to "
-           "\"ROLE\"\n"
-           "problem  source \"orders\": the role lacks a privilege: grant delete on outbox to "
-           "\"ROLE\"\n"
-           "problem  source \"orders\": the role lacks a privilege: grant select on sequence "
-           "outbox_id_seq to \"ROLE\"\n"
-           "problem  source \"orders\": sessions take 10 ids at a time, so the order within a key "
-           "gets "
-           "lost: alter sequence outbox_id_seq cache 1\n"
-           "problem  source \"orders\": autovacuum is off for the table, so it only grows: alter "
-           "table "
-           "outbox set (autovacuum_enabled = true, toast.autovacuum_enabled = true)\n"
-           "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
-           "problem  source \"orders\": exchange \"nowhere\": NOT_FOUND - no exchange 'nowhere' in "
-           "vhost '/'; declare it on the broker or name another\n"
-           "6 problems\n");
+    expect(
+        1, VERSION HELD
+        "problem  source \"orders\": the role lacks a privilege: grant select on sequence "
+        "outbox_id_seq to \"ROLE\"\n"
+        "problem  source \"orders\": the role lacks a privilege: grant select, insert, delete on "
+        "outbox to \"ROLE\"\n"
+        "problem  source \"orders\": the role lacks a privilege: grant update, delete on "
+        "outbox_held to \"ROLE\"\n"
+        "problem  source \"orders\": the role lacks a privilege: grant update on outbox_held_act "
+        "to \"ROLE\"\n"
+        "problem  source \"orders\": the role lacks a privilege: grant insert on outbox_relay to "
+        "\"ROLE\"\n"
+        "problem  source \"orders\": sessions take 10 ids at a time, so the order within a key "
+        "gets "
+        "lost: alter sequence outbox_id_seq cache 1\n"
+        "problem  source \"orders\": autovacuum is off for the table, so it only grows: alter "
+        "table "
+        "outbox set (autovacuum_enabled = true, toast.autovacuum_enabled = true)\n"
+        "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
+        "problem  source \"orders\": exchange \"nowhere\": NOT_FOUND - no exchange 'nowhere' in "
+        "vhost '/'; declare it on the broker or name another\n"
+        "8 problems\n");
 }
 
 Test(check, the_default_exchange_needs_no_look)
 {
     write_config("");
-    expect(0, VERSION MAY SEQUENCE VACUUM
+    expect(0, VERSION HELD MAY SEQUENCE VACUUM
            "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
            "ok       source \"orders\": default exchange is AMQP's, which is always there\n"
            "no problems\n");

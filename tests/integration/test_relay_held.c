@@ -40,8 +40,9 @@ burst(unsigned keys, unsigned per_key)
 static void
 await_held(const char *state, int64_t count)
 {
-    scene_await("so many messages are held", "select count(*) = %lld from outbox_held where state = '%s'",
-                (long long)count, state);
+    scene_await("so many messages are held",
+                "select count(*) = %lld from outbox_held where state = '%s'", (long long)count,
+                state);
 }
 
 static void
@@ -132,19 +133,391 @@ Test(relay_held, poison_among_ten_thousand_in_strict_order)
     poison_among_ten_thousand(NO_SWEEP STRICT "publishers = 2\n", false);
 }
 
+/* A message of each of the keys from `from` to before `to`. */
+static void
+insert_of_keys(const char *routing_key, unsigned from, unsigned to)
+{
+    scene_exec("with moved as (update account set seq = seq + 1 "
+               "where substr(key, 2)::int >= %u and substr(key, 2)::int < %u returning key, seq) "
+               "insert into outbox (routing_key, key, payload) "
+               "select '%s', key, convert_to(key || ' ' || seq, 'UTF8') from moved",
+               from, to, routing_key);
+}
+
 /* Promise: many keys that were held at once, with thousands waiting, go on in order; in more steps than one. */
 Test(relay_held, many_keys_with_thousands_waiting_go_on_in_order)
 {
     traffic_set_up(scene.conn);
-    for (unsigned i = 0; i < 5; i++) {
-        burst(400, 1); /* good ones, so that the route is not to blame */
-    }
     scene_start_relay(NO_SWEEP "batch_rows = 100\n");
-    await_empty_outbox(scene.conn);
-    for (unsigned keys = 15; keys <= 150; keys += 15) { /* never most of what goes */
-        burst(400, 1);
-        await(/* all of them went or wait */
-              (bool (*)(void *))NULL, NULL, "", 0);
-        insert_poison("later", keys);
+    for (unsigned i = 0; i < 10; i++) {
+        insert_of_keys("later", 15 * i, 15 * i + 15);
+        insert_of_keys(scene.queue, 200,
+                       300); /* or it would be for the route, not for the message */
+        await_held("retrying", 15 * i + 15);
     }
+    burst(150, 30);
+    await_held("waiting", 150 * 30);
+    check(relay_logged(scene.relay, "event=degraded") == 0, "the route was blamed");
+    scene_bind("later");
+    expect_ledger(false);
+    scene_drain_relay();
+}
+
+/* Promise: if what waits has another bad message in it, the key stops there again. */
+Test(relay_held, another_one_among_those_that_wait)
+{
+    struct ledger *ledger = ledger_new();
+    traffic_set_up(scene.conn);
+    scene_start_relay(NO_SWEEP STRICT);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    insert_poison("later", 1);
+    burst(1, 100);
+    insert_poison("much later", 1);
+    burst(1, 100);
+    insert_poison("later", 1);
+    burst(1, 100);
+    await_held("waiting", 302);
+    scene_bind("later");
+    ledger_take(ledger, consumer, 101);
+    scene_await("the second one leads",
+                "select count(*) = 1 from outbox_held where state = 'retrying' and attempts >= 2 "
+                "and last_error like '%%much later%%'");
+    await_held("waiting", 201);
+    check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
+    scene_bind("much later");
+    ledger_balance(ledger, consumer, scene.conn);
+    check(ledger_duplicates(ledger) == 0, "messages came twice without a reason");
+    consumer_close(consumer);
+    ledger_free(ledger);
+    scene_drain_relay();
+}
+
+/* ---- larger than anything ------------------------------------------------------------------------- */
+
+static void
+stop_at_a_large_one(unsigned mebibytes, const char *words)
+{
+    scene_start_patient_relay(NULL);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    scene_exec("insert into outbox (routing_key, key, payload) "
+               "values ('%s', 'k', convert_to(repeat('x', %u * 1024 * 1024), 'UTF8'))",
+               scene.queue, mebibytes);
+    (void)relay_await_log(scene.relay, "event=message_refused",
+                          words); /* the words are what counts */
+    insert_message(scene.queue, "k", "behind");
+    insert_message(scene.queue, "l", "beside");
+    consumer_expect(consumer, "beside");
+    await_held("waiting", 1);
+    operator_discard("state = 'retrying'");
+    consumer_expect(consumer, "behind");
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    scene_drain_relay();
+}
+
+Test(relay_held, a_message_larger_than_the_relay_takes)
+{
+    stop_at_a_large_one(200, "MiB");
+}
+
+/* The broker closes the channel. */
+Test(relay_held, a_message_larger_than_the_broker_takes)
+{
+    stop_at_a_large_one(130, "PRECONDITION_FAILED");
+}
+
+/* ---- attempts are used up ------------------------------------------------------------------------- */
+
+static void
+start_with_a_dead_one(const char *source)
+{
+    scene_start_relay(source);
+    insert_message("later", "k", "dead");
+    const char *line = relay_await_log(scene.relay, "event=message_dead", "unroutable");
+    check(strstr(line, "attempt=3 ") != NULL, "it had other than three attempts: %s", line);
+    await_held("dead", 1);
+    insert_message(scene.queue, "k", "behind");
+}
+
+/* Nothing tries it any more: another message is refused and tried again for some time. */
+static void
+expect_not_tried(void)
+{
+    insert_message("never", "other", "other");
+    (void)relay_await_log(scene.relay, "event=message_dead", NULL); /* the other one; says enough */
+    check(scene_count("select attempts from outbox_held where payload = 'dead'") == 3,
+          "it was tried again");
+    operator_discard("payload = 'other'");
+}
+
+/* Promise: a dead message blocks its key until an operator tells to try it again. */
+Test(relay_held, a_dead_message_blocks_its_key_until_an_operator_retries_it)
+{
+    start_with_a_dead_one("max_attempts = 3\non_dead = \"block\"\n");
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    await_held("waiting", 1);
+    expect_not_tried();
+    operator_retry(
+        "payload = 'dead'"); /* too early: it is dead once more, and has three attempts again */
+    (void)relay_await_log(scene.relay, "event=message_dead", "attempt=3 "); /* as above */
+    scene_bind("later");
+    expect_not_tried();
+    check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
+    operator_retry("payload = 'dead'");
+    consumer_expect(consumer, "dead");
+    consumer_expect(consumer, "behind");
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    scene_drain_relay();
+}
+
+/* Promise: or discards it. */
+Test(relay_held, a_dead_message_blocks_its_key_until_an_operator_discards_it)
+{
+    start_with_a_dead_one("max_attempts = 3\n"); /* block is the default */
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    await_held("waiting", 1);
+    operator_discard("payload = 'dead'");
+    consumer_expect(consumer, "behind");
+    check(relay_logged(scene.relay, "event=message_gone") == 1, "it is not told that it is gone");
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    scene_drain_relay();
+}
+
+/* Promise: a key that skips its dead message goes on without it; an operator may still have it sent. */
+Test(relay_held, a_dead_message_is_skipped)
+{
+    start_with_a_dead_one("max_attempts = 3\non_dead = \"skip\"\n");
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    consumer_expect(consumer, "behind");
+    scene_await("it is kept",
+                "select count(*) = 1 from outbox_held where state = 'dead' and skipped");
+    relay_kill(scene.relay);
+    relay_start_again(scene.relay);
+    insert_message(scene.queue, "k", "after a restart");
+    consumer_expect(consumer, "after a restart");
+    scene_bind("later");
+    operator_retry("payload = 'dead'");
+    consumer_expect(consumer, "dead");
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    scene_drain_relay();
+}
+
+/* ---- operators ------------------------------------------------------------------------------------ */
+
+/* Promise: what an operator does is picked up within a second, whatever the relay would have waited for. The best of
+ * three counts, for this machine has other things to do. */
+static void
+act_and_measure(void (*act)(const char *condition), const char *routing_key, const char *first)
+{
+    uint64_t best_us = UINT64_MAX;
+    scene_start_patient_relay(NULL);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    for (unsigned i = 0; i < 3; i++) {
+        insert_message("later", "k", "bad");
+        await_held("retrying", 1);
+        insert_message(scene.queue, "k", "behind");
+        await_held("waiting", 1);
+        scene_bind(routing_key);
+        const uint64_t start_us = clock_monotonic_us();
+        act("payload = 'bad'");
+        consumer_expect(consumer, first);
+        const uint64_t took_us = clock_monotonic_us() - start_us;
+        best_us = took_us < best_us ? took_us : best_us;
+        if (strcmp(first, "behind") != 0) {
+            consumer_expect(consumer, "behind");
+            broker_unbind(scene.broker, scene.queue, scene.exchange, "later");
+        }
+        await_empty_outbox(scene.conn);
+    }
+    (void)fprintf(stderr, "picked up after %llu ms\n", (unsigned long long)(best_us / CLOCK_MS_US));
+    check(best_us < 1 * CLOCK_S_US * SANITIZED_FACTOR, "it took %llu ms",
+          (unsigned long long)(best_us / CLOCK_MS_US));
+    scene_await("the relay took note",
+                "select count(*) = 3 from outbox_held_act where seen_at is not null");
+    consumer_close(consumer);
+    scene_drain_relay();
+}
+
+Test(relay_held, a_retry_is_picked_up_within_a_second)
+{
+    act_and_measure(operator_retry, "later", "bad");
+}
+
+Test(relay_held, a_discard_is_picked_up_within_a_second)
+{
+    act_and_measure(operator_discard, scene.queue, "behind");
+}
+
+/* Promise: nothing has to be told where something is deleted without a word; it takes until the next sweep. */
+Test(relay_held, a_message_that_is_gone_without_a_word_is_noticed)
+{
+    scene_start_patient_relay("sweep_interval = \"1s\"\n");
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    insert_message("later", "k", "bad");
+    await_held("retrying", 1);
+    insert_message(scene.queue, "k", "behind");
+    await_held("waiting", 1);
+    scene_exec("delete from outbox_held where payload = 'bad'");
+    consumer_expect(consumer, "behind");
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+/* ---- how many ------------------------------------------------------------------------------------- */
+
+/* Promise: at held_max the stream pauses, and says so; it goes on once one of them has gone. */
+Test(relay_held, too_many_pause_the_stream_until_some_go)
+{
+    traffic_set_up(scene.conn);
+    scene_start_relay("held_max = 5\n");
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    insert_poison("later", 5);
+    (void)relay_await_log(scene.relay, "event=held_max_reached", "held=5"); /* says it all */
+    insert_message(scene.queue, "healthy", "k100 1");
+    scene_await("the relay tells why it is paused",
+                "select coalesce(max(paused_reason) like '%%held_max%%', false) from outbox_relay");
+    check(scene_count("select count(*) from outbox") == 1, "the stream is not paused");
+    check(broker_count(scene.broker, scene.queue) == 0, "something came");
+    operator_discard("key = 'k3'");
+    consumer_expect(consumer, "k100 1");
+    scene_bind("later");
+    struct delivery delivery;
+    for (unsigned i = 0; i < 4; i++) {
+        consumer_take(consumer, &delivery);
+        check(strcmp(delivery.body, "k3 1") != 0 && delivery.body[3] == '1', "\"%s\" came",
+              delivery.body);
+    }
+    await_empty_outbox(scene.conn);
+    scene_await("the relay tells that it works",
+                "select count(*) = 1 from outbox_relay where paused_reason is null");
+    consumer_close(consumer);
+    scene_drain_relay();
+}
+
+/* ---- kills and takeovers -------------------------------------------------------------------------- */
+
+static struct relay *standby;
+
+static void
+await_standby(struct relay *relay)
+{
+    (void)relay_await_log(relay, "event=source_standby", NULL); /* the line says no more */
+}
+
+static void
+start_two(const char *source)
+{
+    scene_start_relay(source);
+    standby = relay_start(&(struct relay_options){.exchange = scene.exchange, .source = source});
+    await_standby(standby);
+}
+
+static void
+kill_owner(void)
+{
+    relay_kill(scene.relay);
+    (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+    struct relay *killed = scene.relay;
+    scene.relay = standby;
+    standby = killed;
+    relay_start_again(standby);
+    await_standby(standby);
+}
+
+/* Ten keys are held, others and they have more; the owner is killed before and while they go on. */
+static void
+hold_kill_release_kill(struct random *random, unsigned round)
+{
+    char later[16];
+    (void)snprintf(later, sizeof(later), "later %u", round);
+    insert_poison(later, 10);
+    scene_await("they are held",
+                "select count(*) = 10 from outbox_held where routing_key = '%s' "
+                "and state = 'retrying'",
+                later);
+    burst(20, 100);
+    (void)usleep((useconds_t)random_between(random, 0, 60000)); /* the random moment */
+    kill_owner();
+    scene_await("they wait or went",
+                "select count(*) = 1000 from outbox_held where state = 'waiting'");
+    scene_bind(later);
+    (void)usleep((useconds_t)random_between(random, 0, 400000)); /* the random moment */
+    kill_owner();
+}
+
+static void
+kill_in_the_middle(const char *source)
+{
+    struct random random;
+    random_seed(&random, clock_wall_us());
+    traffic_set_up(scene.conn);
+    start_two(source);
+    for (unsigned round = 0; round < 5; round++) {
+        hold_kill_release_kill(&random, round);
+        await_empty_outbox(scene.conn);
+    }
+    expect_ledger(true);
+    relay_drain(standby);
+    scene_drain_relay();
+    relay_free(standby);
+}
+
+/* Promise: a successor holds back what its predecessor held back, and lets it go in order. */
+Test(relay_held, takeovers_while_keys_are_held_and_go_on)
+{
+    kill_in_the_middle("batch_rows = 200\n");
+}
+
+Test(relay_held, takeovers_while_keys_are_held_and_go_on_in_strict_order)
+{
+    kill_in_the_middle(STRICT "publishers = 2\n");
+}
+
+/* Promise: the same for a dead one: its key is blocked for the successor, too. */
+Test(relay_held, a_takeover_with_a_dead_message)
+{
+    start_two("max_attempts = 2\n");
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    insert_message("later", "k", "dead");
+    await_held("dead", 1);
+    insert_message(scene.queue, "k", "behind");
+    await_held("waiting", 1);
+    kill_owner();
+    insert_message(scene.queue, "k", "behind that");
+    await_held("waiting", 2);
+    scene_bind("later");
+    operator_retry("state = 'dead'");
+    consumer_expect(consumer, "dead");
+    consumer_expect(consumer, "behind");
+    consumer_expect(consumer, "behind that");
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    relay_drain(standby);
+    scene_drain_relay();
+    relay_free(standby);
+}
+
+/* ---- others --------------------------------------------------------------------------------------- */
+
+/* Promise: held messages are tried again where they close nobody else's channel: with a missing exchange, the first time
+ * may cost others a repetition, and no later time does. */
+Test(relay_held, a_message_that_closes_its_channel_disturbs_others_once)
+{
+    traffic_set_up(scene.conn);
+    scene_start_relay("publishers = 2\n");
+    scene_exec("insert into outbox (exchange, routing_key, key, payload) "
+               "values ('%s', '', 'bad', 'bad')",
+               broker_name("missing"));
+    (void)relay_await_log(scene.relay, "event=message_refused", "attempt=1 "); /* is all it says */
+    struct traffic *traffic = traffic_start(&(struct traffic_options){
+        .routing_key = scene.queue, .writers = 4, .keys = 100, .pause_us_max = 1000});
+    (void)relay_await_log(scene.relay, "event=message_refused", "attempt=12 "); /* likewise */
+    traffic_end(traffic);
+    operator_discard("key = 'bad'");
+    expect_ledger(false);
+    scene_drain_relay();
 }

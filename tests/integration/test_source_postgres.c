@@ -561,6 +561,85 @@ Test(source_postgres, walks_over_ids_without_rows_in_stretches)
     source_fixture_close(source, &config);
 }
 
+/* Ten thousand million ids, of which only the last has a row: 50,000 stretches, unless they grow. */
+static void
+leave_ids_out(struct source *source)
+{
+    pg_exec(admin, "alter sequence outbox_id_seq restart 10000000000");
+    pg_exec(admin, "insert into outbox (payload) values ('1')");
+    cr_assert_eq(source_fixture_watermark(source), 10000000000);
+}
+
+/* How many statements it takes to find that row. */
+static int
+walk(struct source *source)
+{
+    const struct fetch fetch = fetch_after(INT64_MIN);
+    struct source_event event;
+    int walks = 0;
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    for (event = source_fixture_next(source); event.type == SOURCE_ALIVE; walks++) {
+        event = source_fixture_next(source);
+    }
+    cr_assert_eq(event.type, SOURCE_ROWS);
+    cr_assert(event.batch->count == 1 && event.batch->rows[0].id == 10000000000);
+    batch_free(event.batch);
+    return walks;
+}
+
+Test(source_postgres, stretches_grow_where_there_is_nothing)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    leave_ids_out(source);
+    const int walks = walk(source);
+    cr_assert_lt(walks, 500, "%d", walks);
+    source_fixture_close(source, &config);
+}
+
+/* One that outlasts the lease would do so again and again. */
+Test(source_postgres, a_stretch_that_took_too_long_is_not_tried_again)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    const struct fetch fetch = fetch_after(INT64_MIN);
+    PGconn *other = pg_fixture_connect();
+    leave_ids_out(source);
+    const int walks = walk(source);
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    for (int i = 0; i < 3; i++) {
+        (void)source_fixture_expect(source, SOURCE_ALIVE);
+    }
+    pg_exec(other, "begin; lock table outbox");
+    struct source_event event;
+    do {
+        event = source_fixture_next(source);
+    } while (event.type == SOURCE_ALIVE);
+    cr_assert_eq(event.type, SOURCE_LOST);
+    pg_exec(other, "rollback");
+    (void)source_fixture_expect(source, SOURCE_OWNED);
+    cr_assert_eq(source_fixture_watermark(source), 10000000000);
+    const int more = walk(source);
+    cr_assert_gt(more, 3 * walks, "%d, then %d", walks, more);
+    PQfinish(other);
+    source_fixture_close(source, &config);
+}
+
+/* A table that was altered: asking again would never end. */
+Test(source_postgres, says_that_a_payload_is_null)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    const struct fetch fetch = fetch_after(0);
+    pg_exec(admin, "alter table outbox alter payload drop not null");
+    pg_exec(admin, "insert into outbox (payload) values (null)");
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
+    cr_assert_eq(lost.error.class, ERROR_CONFIG);
+    cr_assert_not_null(strstr(lost.error.text, "a row with a NULL"), "%s", lost.error.text);
+    source_fixture_close(source, &config);
+}
+
 /* An owner that was stopped between two writes of one request: the server waits for the rest of it,
  * and none of its timeouts runs. */
 Test(source_postgres, an_owner_that_stopped_in_the_middle_of_a_request_is_ended)

@@ -3,6 +3,7 @@
 -- error are those of retrying and dead; waiting ones keep what they had; a message that
 -- was skipped stays so, for its key has gone on without it. Gives back the ids that are in neither table:
 -- somebody cancelled or deleted them.
+-- A scheduled one that became due on the way is due from now on: what wake.sql has looked at stays looked at.
 -- One snapshot for all parts, so a message that was moved is not met again as a held one.
 with
     asked as materialized (
@@ -22,7 +23,7 @@ with
             created_at, deliver_after, state, skipped, attempts, next_attempt_at, last_error)
         select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
             deliver_after, asked.state, asked.skipped, case when asked.refused then asked.attempts else 0 end,
-            case when asked.state = 'scheduled' then coalesce(deliver_after, now()) else asked.retry_at end,
+            case when asked.state = 'scheduled' then greatest(deliver_after, now()) else asked.retry_at end,
             case when asked.refused then asked.error end
         from moved
         join asked using (id)
@@ -33,7 +34,7 @@ with
             skipped = held.skipped or asked.skipped,
             attempts = case when asked.refused then asked.attempts else held.attempts end,
             next_attempt_at =
-                case when asked.state = 'scheduled' then coalesce(held.deliver_after, now()) else asked.retry_at end,
+                case when asked.state = 'scheduled' then greatest(held.deliver_after, now()) else asked.retry_at end,
             last_error = case when asked.refused then asked.error else held.last_error end
         from asked
         where held.id = any($1::int8[])

@@ -1,11 +1,14 @@
 -- Scheduled messages whose time has come go to the outbox, at most $1, in the order of their times and under new ids, so
--- that from now on they stand in the order of their key. Gives back how many, and the microseconds until the next one is
--- due: 0 if more are due already, NULL if there is none. || '' as in release.sql.
+-- that from now on they stand in the order of their key. $2: only those with a time from this one on (microseconds since
+-- 1970; NULL: all), so that index entries of the many that went before, which a long transaction elsewhere keeps, are not
+-- walked over again each time. Gives back how many; the microseconds until the next one is due: 0 if more are due
+-- already, NULL if there is none; and the next $2: nothing due before it is left. || '' as in release.sql.
 with
     due as materialized (
-        select id
+        select id, next_attempt_at
         from outbox_held
         where state = 'scheduled'
+            and next_attempt_at >= coalesce('epoch'::timestamptz + $2::int8 * interval '1 microsecond', '-infinity')
             and next_attempt_at <= now()
         order by next_attempt_at, id
         limit $1::int8
@@ -24,19 +27,25 @@ with
         order by next_attempt_at, id
         returning id
     ),
+    done as (
+        select count(*) as count, case when count(*) < $1::int8 then now() else max(next_attempt_at) end as up_to
+        from due
+    ),
     next as (
         -- All parts see the table as it was: the next is the one behind those that were due.
         select next_attempt_at
         from outbox_held
         where state = 'scheduled'
+            and next_attempt_at >= coalesce('epoch'::timestamptz + $2::int8 * interval '1 microsecond', '-infinity')
         order by next_attempt_at, id
-        offset (select count(*) from due)
+        offset (select count from done)
         limit 1
     )
 select (select count(*) from inserted) as count,
     case
         when next_attempt_at <= now() then 0
         when next_attempt_at < 'infinity' then (extract(epoch from next_attempt_at - now()) * 1000000)::int8
-    end as next_in_us
-from (select) as always
+    end as next_in_us,
+    (extract(epoch from greatest(up_to, 'epoch')) * 1000000)::int8 as up_to_us
+from done
 left join next on true

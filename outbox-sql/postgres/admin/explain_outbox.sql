@@ -1,0 +1,15 @@
+-- The messages with the id $1 or the message id $2, the other is NULL, that are in the outbox, and how many are before
+-- each. More than a million are not counted. There is no index for message ids: writers would pay for it.
+select id, message_id, key, type,
+    case when isfinite(created_at) then (extract(epoch from created_at) * 1000000)::int8 end as created_at,
+    case when isfinite(deliver_after) then (extract(epoch from deliver_after) * 1000000)::int8 end as deliver_after,
+    coalesce(deliver_after > now(), false) as scheduled,
+    (
+        select count(*)
+        from (select from outbox as earlier where earlier.id < outbox.id limit 1000001) as counted
+    ) as before
+from outbox
+where id = $1::int8
+    or message_id = $2::uuid
+order by id
+limit 10

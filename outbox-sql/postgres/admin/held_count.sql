@@ -1,0 +1,15 @@
+-- How many held messages there are of each state, and their ids, so that an act can be upon these and no others. $1 to $6
+-- as in held_list.sql.
+select
+    count(*) filter (where state = 'scheduled') as scheduled,
+    count(*) filter (where state = 'retrying') as retrying,
+    count(*) filter (where state = 'waiting') as waiting,
+    count(*) filter (where state = 'dead') as dead,
+    coalesce(array_agg(id order by id), '{}') as ids
+from outbox_held
+where ($1::int8[] is null or id = any($1::int8[]))
+    and ($2::text is null or state = $2::text)
+    and ($3::text is null or (hashtextextended(key, 0) = hashtextextended($3::text, 0) and key = $3::text))
+    and ($4::text is null or type = $4::text)
+    and ($5::text is null or position($5::text in last_error) > 0)
+    and ($6::int8 is null or held_at < now() - $6::int8 * interval '1 microsecond')

@@ -1,0 +1,9 @@
+-- The message that keeps the key $1 back.
+select id
+from outbox_held
+where hashtextextended(key, 0) = hashtextextended($1::text, 0)
+    and key = $1::text
+    and state in ('retrying', 'dead')
+    and not skipped
+order by hashtextextended(key, 0), id
+limit 1

@@ -1,0 +1,37 @@
+/* relay/admin_postgres.h - what the parts of the operator's commands for PostgreSQL share
+ * (admin_postgres*.c only). Results come as text. */
+#ifndef RELAY_ADMIN_POSTGRES_H
+#define RELAY_ADMIN_POSTGRES_H
+
+#include <libpq-fe.h>
+
+#include "relay/admin.h"
+
+/* What the server keeps of a name, with its end. */
+#define APPLICATION_NAME_BYTES 64
+
+struct admin {
+    PGconn *connection;
+    char application_name[APPLICATION_NAME_BYTES]; /* of relays that work this source */
+};
+
+/* One statement with `count` parameters as text; NULL is NULL. Tried again when it was the victim of
+ * a deadlock, unless a transaction is open. NULL with *reterr; else for PQclear. */
+PGresult *admin_postgres_query(struct admin *admin, const char *sql, int count,
+                               const char *const *values, struct error *reterr);
+
+/* NULL and `absent` for NULL. */
+const char *admin_postgres_text(const PGresult *result, int row, int column);
+int64_t admin_postgres_int(const PGresult *result, int row, int column, int64_t absent);
+bool admin_postgres_bool(const PGresult *result, int row, int column);
+
+/* scheduled, retrying, waiting, dead in four columns. */
+struct admin_counts admin_postgres_counts(const PGresult *result, int column);
+
+/* The result is the rows' now. */
+struct admin_rows admin_postgres_own(PGresult *result);
+
+/* Two parameters: the id of the row, the message id; one of them NULL. */
+void admin_postgres_name(const struct admin_name *name, const char *ret_values[2]);
+
+#endif

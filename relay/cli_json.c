@@ -1,0 +1,57 @@
+#include "relay/cli_json.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "relay/admin.h"
+#include "relay/cli_text.h"
+
+/* Texts come from the database as UTF-8, so only memory can have been lacking. */
+static void
+must(bool good)
+{
+    if (!good) {
+        (void)fputs("outbox-relay: out of memory\n", stderr); /* nowhere else to say it */
+        abort();
+    }
+}
+
+void
+cli_json_put(json_t *object, const char *name, json_t *value)
+{
+    must(json_object_set_new(object, name, value) == 0);
+}
+
+void
+cli_json_append(json_t *array, json_t *value)
+{
+    must(json_array_append_new(array, value) == 0);
+}
+
+json_t *
+cli_json_text(const char *text)
+{
+    return text == NULL ? json_null() : json_string(text);
+}
+
+json_t *
+cli_json_time(int64_t wall_us)
+{
+    char text[CLI_TIME_BYTES];
+    if (wall_us == ADMIN_NO_TIME) {
+        return json_null();
+    }
+    cli_text_utc(wall_us, text);
+    return json_string(text);
+}
+
+enum cli_exit
+cli_json_print(json_t *document)
+{
+    must(document != NULL);
+    const bool good = json_dumpf(document, stdout, JSON_INDENT(2)) == 0 &&
+                      fputc('\n', stdout) != EOF && fflush(stdout) == 0;
+    json_decref(document);
+    return good ? CLI_DONE : CLI_FAILED;
+}

@@ -1,0 +1,23 @@
+/* relay/cli_json.h - answers for programs. Memory that cannot be had ends the process (memory.h). */
+#ifndef RELAY_CLI_JSON_H
+#define RELAY_CLI_JSON_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "relay/cli.h"
+
+/* `value` is the object's now. */
+void cli_json_put(json_t *object, const char *name, json_t *value);
+void cli_json_append(json_t *array, json_t *value);
+
+/* null for NULL. */
+json_t *cli_json_text(const char *text);
+
+/* As cli_text_utc; null for ADMIN_NO_TIME. */
+json_t *cli_json_time(int64_t wall_us);
+
+/* The whole document to stdout; frees it. */
+enum cli_exit cli_json_print(json_t *document);
+
+#endif

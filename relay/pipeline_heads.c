@@ -1,0 +1,305 @@
+#include <assert.h>
+
+#include "relay/pipeline_internal.h"
+
+static void
+head_is_gone(struct pipeline *pipeline, struct held_entry *entry)
+{
+    pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_GONE, .id = entry->head_id});
+    held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
+}
+
+static bool
+leads_in_table(const struct held_entry *entry)
+{
+    return entry->stage == HELD_STAGE_RETRYING || entry->stage == HELD_STAGE_DEAD;
+}
+
+static void
+is_missing(struct pipeline *pipeline, int64_t id)
+{
+    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
+        if (pipeline->hold_out.items[i].id != id) {
+            continue;
+        }
+        struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
+        if (entry != NULL && entry->head_id == id && leads_in_table(entry)) {
+            head_is_gone(pipeline, entry);
+        }
+    }
+}
+
+/* The table counts the time to the next try from when it was told, which is later than when it was decided. */
+static void
+is_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
+        uint64_t now_us)
+{
+    if (hold->state == HELD_SCHEDULED) {
+        pipeline->wake_due_us = now_us; /* it tells when the next one is due */
+    }
+    if (hold->state != HELD_RETRYING) {
+        return;
+    }
+    struct held_entry *entry = held_find(&pipeline->held, note->subject);
+    if (entry != NULL && entry->stage == HELD_STAGE_RETRYING && entry->head_id == hold->id &&
+        entry->apart) {
+        entry->retry_at_us = now_us + hold->retry_after_us;
+        entry->apart = false;
+    }
+}
+
+void
+pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count, uint64_t now_us)
+{
+    assert(pipeline->hold_out.count > 0);
+    for (size_t i = 0; i < count; i++) {
+        is_missing(pipeline, missing[i]);
+    }
+    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
+        is_held(pipeline, &pipeline->hold_out.items[i], &pipeline->hold_out.notes[i], now_us);
+    }
+    holds_clear(&pipeline->hold_out);
+}
+
+static void
+open_key(struct pipeline *pipeline, struct held_entry *entry)
+{
+    pipeline_give_back_floor(pipeline, entry);
+    held_remove(&pipeline->held, entry);
+    pipeline->full_reported = false;
+    pipeline_look_at_once(pipeline);
+}
+
+/* Nothing of the key up to there is waiting any more. What was read and left in the outbox below it is read again, before
+ * something behind it is. */
+static void
+raise_limit(struct pipeline *pipeline, struct held_entry *entry, int64_t limit_id)
+{
+    entry->limit_id = limit_id;
+    if (entry->floor_id < limit_id) {
+        pipeline_give_back_floor(pipeline, entry);
+    }
+}
+
+/* A fetch that is out may have been carried out before the messages moved back, or on both sides of
+ * it, and must be judged by what was known when it was sent: only once it has come the key is open. */
+void
+pipeline_apply_release(struct pipeline *pipeline)
+{
+    if (pipeline->release_state != RELEASE_ANSWERED || pipeline->fetch_state != FETCH_IDLE) {
+        return;
+    }
+    pipeline->release_state = RELEASE_IDLE;
+    const bool complete = pipeline->released_count < pipeline->release_rows_max;
+    if (pipeline->released_count > 0) {
+        cursor_forget(&pipeline->cursor, pipeline->released_first);
+        pipeline_look_at_once(pipeline);
+    }
+    for (size_t i = 0; i < pipeline->release_subjects_count; i++) {
+        struct held_entry *entry = held_find(&pipeline->held, pipeline->release_subjects[i]);
+        if (entry == NULL || entry->stage != HELD_STAGE_RELEASING ||
+            entry->change > pipeline->release_sent_change) {
+            continue; /* another of the key was refused meanwhile */
+        }
+        if (!entry->subject.ordered || (complete && !entry->more)) {
+            open_key(pipeline, entry);
+        } else if (!complete && pipeline->released_last >= entry->limit_id) {
+            raise_limit(pipeline, entry, pipeline->released_last + 1);
+        }
+    }
+}
+
+void
+pipeline_released(struct pipeline *pipeline, size_t count, int64_t first_id, int64_t last_id,
+                  uint64_t now_us)
+{
+    (void)now_us; /* as the other events */
+    assert(pipeline->release_state == RELEASE_OUT);
+    pipeline->release_state = RELEASE_ANSWERED;
+    pipeline->released_count = count;
+    pipeline->released_first = first_id;
+    pipeline->released_last = last_id;
+    pipeline_apply_release(pipeline);
+}
+
+static void
+take_dead(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
+{
+    if (!pipeline->options.skip_dead) {
+        held_stage(&pipeline->held, entry, HELD_STAGE_DEAD);
+        return;
+    }
+    struct hold hold = {.id = entry->head_id, .attempts = entry->attempts};
+    const struct hold_note note = {.subject = entry->subject, .attempts_before = entry->attempts};
+    pipeline_bury(pipeline, entry, &hold);
+    pipeline_hold_head(pipeline, &hold, &note, now_us);
+}
+
+static void
+take_head(struct pipeline *pipeline, struct held_entry *entry, const struct head *head,
+          uint64_t now_us)
+{
+    entry->head_id = head->id;
+    entry->limit_id = head->id;
+    entry->attempts = head->attempts;
+    if (head->orphans) {
+        held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
+    } else if (head->dead) {
+        take_dead(pipeline, entry, now_us);
+    } else {
+        held_retry(&pipeline->held, entry, now_us + head->retry_in_us);
+    }
+}
+
+/* Two heads of a key: the second waits behind the first. */
+static void
+take_second_head(struct pipeline *pipeline, const struct held_entry *entry, const struct head *head,
+                 uint64_t now_us)
+{
+    const struct hold hold = {.id = head->id, .state = HELD_WAITING};
+    const struct hold_note note = {.subject = entry->subject, .attempts_before = head->attempts};
+    pipeline_hold_head(pipeline, &hold, &note, now_us);
+}
+
+static void
+learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
+{
+    const struct held_subject subject = held_subject(head->id, head->key_hash, head->ordered);
+    struct held_entry *entry = held_find(&pipeline->held, subject);
+    if (entry == NULL) {
+        entry = held_add(&pipeline->held, subject, head->id, now_us);
+        entry->tries = head->attempts;
+        take_head(pipeline, entry, head, now_us);
+    } else if (entry->load == pipeline->heads_load) {
+        take_second_head(pipeline, entry, head, now_us);
+    } else if (entry->change <= pipeline->heads_sent_change && leads_in_table(entry)) {
+        if (head->orphans) {
+            head_is_gone(pipeline, entry);
+        } else if (entry->stage == HELD_STAGE_DEAD && !head->dead) {
+            entry->tries = head->attempts; /* an operator brought it back */
+        }
+        take_head(pipeline, entry, head, now_us);
+    }
+    entry->load = pipeline->heads_load;
+}
+
+/* The table is the truth, but for what was decided since it was asked. */
+void
+pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count, uint64_t now_us)
+{
+    assert(pipeline->heads_out);
+    pipeline->heads_out = false;
+    pipeline->heads_known = true;
+    pipeline->heads_load++;
+    for (size_t i = 0; i < count; i++) {
+        learn_head(pipeline, &heads[i], now_us);
+    }
+    for (struct held_entry *entry = pipeline->held.entries; entry != NULL; entry = entry->hh.next) {
+        if (entry->load != pipeline->heads_load && leads_in_table(entry) &&
+            entry->change <= pipeline->heads_sent_change) {
+            head_is_gone(pipeline, entry);
+        }
+    }
+}
+
+void
+pipeline_woken(struct pipeline *pipeline, size_t count, uint64_t next_in_us, bool acts,
+               uint64_t now_us)
+{
+    assert(pipeline->wake_out);
+    pipeline->wake_out = false;
+    pipeline->wake_due_us = next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + next_in_us;
+    pipeline->heads_wanted |= acts;
+    if (count > 0) {
+        pipeline_look_at_once(pipeline);
+    }
+}
+
+/* ---- probes --------------------------------------------------------------------------------------- */
+
+void
+pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe)
+{
+    pipeline_reserve(&pipeline->confirmed_heads, &pipeline->confirmed_heads_capacity,
+                     pipeline->confirmed_heads_count + 1);
+    pipeline->confirmed_heads[pipeline->confirmed_heads_count++] = probe->id;
+    struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(probe->id, probe->key_hash, probe->ordered));
+    if (entry != NULL && pipeline_is_probed_head(entry, probe)) {
+        pipeline_report_head(pipeline, REPORT_SENT, entry, "");
+        held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
+    }
+}
+
+/* A probe came to nothing through no fault of its message: it is due again at once. */
+void
+pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                      uint64_t now_us)
+{
+    struct held_entry *entry = held_find(&pipeline->held, held_subject(id, key_hash, ordered));
+    if (entry != NULL && entry->stage == HELD_STAGE_PROBING && entry->head_id == id) {
+        held_retry(&pipeline->held, entry, now_us);
+    }
+}
+
+/* Whether a message of its key is still on its way. A probe has a lane of its own, so it could overtake. */
+static bool
+has_company(const struct pipeline *pipeline, const struct row *row)
+{
+    if (!row->ordered) {
+        return false;
+    }
+    if (busy_has(&pipeline->busy, row->key_hash)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        const struct queued *queued = queue_at(&pipeline->queue, i);
+        if (queue_is_live(queued) && queued->row->ordered &&
+            queued->row->key_hash == row->key_hash) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A held message whose time has come was read. False: it is not to be published now. */
+bool
+pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
+{
+    const struct held_subject subject = held_subject(row->id, row->key_hash, row->ordered);
+    struct held_entry *entry = held_find(&pipeline->held, subject);
+    if (entry == NULL) {
+        entry = held_add(&pipeline->held, subject, row->id, now_us);
+    }
+    if (!leads_in_table(entry)) {
+        return false;
+    }
+    if (entry->stage == HELD_STAGE_DEAD || entry->head_id != row->id) {
+        entry->head_id = row->id; /* an operator wants it tried: the heads will tell */
+        entry->limit_id = row->id;
+        entry->attempts = 0;
+        entry->tries = 0;
+    }
+    if (has_company(pipeline, row)) {
+        held_retry(&pipeline->held, entry, now_us + PROBE_POSTPONED_US);
+        entry->apart = true;
+        return false;
+    }
+    held_stage(&pipeline->held, entry, HELD_STAGE_PROBING);
+    return true;
+}
+
+/* All held messages that are due were read. One that was expected and did not come is not due by the clock of the
+ * database, or somebody took it away, which the heads will tell. */
+void
+pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us)
+{
+    for (struct held_entry *entry = pipeline->held.entries; complete && entry != NULL;
+         entry = entry->hh.next) {
+        if (entry->stage == HELD_STAGE_RETRYING && entry->retry_at_us <= pipeline->fetch_sent_us) {
+            entry->retry_at_us = now_us + HEADS_MISSED_US;
+            entry->apart = false;
+        }
+    }
+    held_plan(&pipeline->held);
+}

@@ -1,0 +1,229 @@
+#include <assert.h>
+#include <stdio.h>
+
+#include "relay/pipeline_internal.h"
+
+/* A key always has the same lane; a message without one takes the lane with the least in flight. */
+static struct lane *
+choose_lane(struct pipeline *pipeline, const struct queued *queued)
+{
+    const uint32_t lane_count = pipeline->options.lane_count;
+    if (queued->probe) {
+        return lane_for_probes(pipeline);
+    }
+    if (queued->row->ordered) {
+        return &pipeline->lanes[(uint64_t)queued->row->key_hash % lane_count];
+    }
+    struct lane *best = &pipeline->lanes[0];
+    for (uint32_t i = 1; i < lane_count; i++) {
+        struct lane *lane = &pipeline->lanes[i];
+        const bool better_state = lane->state == LANE_READY && best->state != LANE_READY;
+        if (better_state || (lane->state == best->state && lane->window.open < best->window.open)) {
+            best = lane;
+        }
+    }
+    return best;
+}
+
+static bool
+may_publish(const struct pipeline *pipeline, uint64_t now_us)
+{
+    const size_t unsettled =
+        pipeline->settle_ready_count + pipeline->settle_out_count + pipeline_open_total(pipeline);
+    return pipeline->owned && now_us < pipeline->lease_until_us &&
+           unsettled < pipeline->settle_capacity;
+}
+
+/* NULL: it has to stay for now. Then those behind it for the same lane stay as well, for they may be of its key. */
+static struct lane *
+lane_for(struct pipeline *pipeline, const struct queued *queued)
+{
+    if (pipeline->options.strict && queued->row->ordered &&
+        busy_has(&pipeline->busy, queued->row->key_hash)) {
+        return NULL;
+    }
+    struct lane *lane = choose_lane(pipeline, queued);
+    if (lane->passed_over || (pipeline->pass_full && !queued->probe) ||
+        !lane_has_room(lane, &pipeline->options, (uint32_t)queued->row->payload.size)) {
+        lane->passed_over = true;
+        return NULL;
+    }
+    return lane;
+}
+
+static bool
+all_passed_over(const struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        if (!pipeline->lanes[i].passed_over && pipeline->lanes[i].state == LANE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+begin_pass(struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        pipeline->lanes[i].passed_over = false;
+    }
+}
+
+/* The next row of this pass over the queue that may go, and its lane. Nearly always it is the first. */
+static bool
+find_publishable(struct pipeline *pipeline, uint32_t *ret_index, struct lane **ret_lane)
+{
+    const bool full = pipeline_is_full(pipeline) && !route_is_bad(pipeline);
+    if (full != pipeline->pass_full) {
+        pipeline->pass_full = full;
+        pipeline->queue.at = 0;
+    }
+    if (pipeline->queue.at == 0) {
+        begin_pass(pipeline);
+    }
+    while (pipeline->queue.at < pipeline->queue.count && !all_passed_over(pipeline)) {
+        const uint32_t index = pipeline->queue.at++;
+        const struct queued *queued = queue_at(&pipeline->queue, index);
+        if (!queue_is_live(queued)) {
+            continue;
+        }
+        *ret_lane = lane_for(pipeline, queued);
+        if (*ret_lane != NULL) {
+            *ret_index = index;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct window_entry
+entry_of(const struct row *row, bool probe, uint64_t now_us)
+{
+    return (struct window_entry){
+        .id = row->id,
+        .key_hash = row->key_hash,
+        .published_us = now_us,
+        .bytes = (uint32_t)row->payload.size,
+        .exchange = pipeline_exchange_hash(row->exchange),
+        .ordered = row->ordered,
+        .probe = probe,
+    };
+}
+
+/* A message for an exchange that just closed a channel is refused unsent, but for one now and then: a held one, or one of
+ * a sample. */
+static bool
+is_suspect(struct pipeline *pipeline, const struct row *row, bool probe, uint64_t now_us)
+{
+    if (pipeline->suspects.count == 0) {
+        return false;
+    }
+    const uint32_t exchange = pipeline_exchange_hash(row->exchange);
+    if (suspects_find(&pipeline->suspects, exchange) == NULL) {
+        return false;
+    }
+    const bool may_try = probe || pipeline->route.state == ROUTE_TRYING;
+    return !may_try || !suspects_try(&pipeline->suspects, exchange, &pipeline->random, now_us);
+}
+
+static void
+refuse_unsent(struct pipeline *pipeline, const struct row *row, bool probe, uint64_t now_us)
+{
+    const struct window_entry entry = entry_of(row, probe, now_us);
+    const uint64_t suspect_us = suspects_find(&pipeline->suspects, entry.exchange)->try_at_us;
+    const uint64_t try_at_us = suspect_us > now_us ? suspect_us : now_us;
+    char reason[240];
+    (void)snprintf(reason, sizeof(reason),
+                   "not sent: the broker refuses all messages to exchange \"%.*s\" (missing, or no "
+                   "permission)",
+                   (int)(row->exchange.size < 150 ? row->exchange.size : 150),
+                   row->exchange.size > 0 ? (const char *)row->exchange.data : ""); /* fits */
+    pipeline_refuse(
+        pipeline, &entry,
+        &(struct refusal){
+            .kind = REFUSED_CLOSED,
+            .reason = reason,
+            .retry_at_us = try_at_us + random_between(&pipeline->random, 0, try_at_us - now_us + 1),
+            .blameless = true},
+        now_us);
+}
+
+bool
+pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    (void)now_us; /* has the shape of a step */
+    const struct row *row = queue_take_dropped(&pipeline->queue);
+    *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
+    return row != NULL;
+}
+
+bool
+pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
+                      struct pipeline_action *ret_action)
+{
+    uint32_t index;
+    struct lane *lane;
+    assert(pipeline->publishing == NULL);
+    if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, &lane)) {
+        return false;
+    }
+    const bool probe = queue_at(&pipeline->queue, index)->probe;
+    const struct row *row = queue_take(&pipeline->queue, index);
+    if (is_suspect(pipeline, row, probe, now_us)) {
+        refuse_unsent(pipeline, row, probe, now_us);
+        *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
+        return true;
+    }
+    pipeline->publishing = row;
+    pipeline->publishing_lane = lane;
+    pipeline->publishing_probe = probe;
+    pipeline->publishing_us = now_us;
+    *ret_action = (struct pipeline_action){
+        .type = PIPELINE_PUBLISH, .row = row, .lane = (uint32_t)(lane - pipeline->lanes)};
+    return true;
+}
+
+void
+pipeline_published(struct pipeline *pipeline)
+{
+    const struct row *row = pipeline->publishing;
+    assert(row != NULL);
+    struct lane *lane = pipeline->publishing_lane;
+    if (lane->window.open == 0) {
+        lane->progress_us = pipeline->publishing_us;
+    }
+    const struct window_entry entry =
+        entry_of(row, pipeline->publishing_probe, pipeline->publishing_us);
+    window_push(&lane->window, &entry);
+    if (entry.ordered) {
+        busy_add(&pipeline->busy, entry.key_hash);
+    }
+    if (entry.id > pipeline->highest_published) {
+        pipeline->highest_published = entry.id;
+    }
+    pipeline->counts.published++;
+    pipeline->publishing = NULL;
+}
+
+void
+pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t now_us)
+{
+    assert(pipeline->publishing != NULL);
+    const struct window_entry entry =
+        entry_of(pipeline->publishing, pipeline->publishing_probe, now_us);
+    pipeline->publishing = NULL;
+    pipeline_refuse(pipeline, &entry,
+                    &(struct refusal){.kind = REFUSED_UNPUBLISHABLE, .reason = reason}, now_us);
+}
+
+uint32_t
+pipeline_exchange_hash(struct span exchange)
+{
+    const unsigned char *bytes = exchange.data;
+    uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
+    for (size_t i = 0; i < exchange.size; i++) {
+        hash = (hash ^ bytes[i]) * UINT32_C(16777619);
+    }
+    return hash == 0 ? 1 : hash;
+}

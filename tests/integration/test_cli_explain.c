@@ -1,0 +1,392 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/held_fixture.h"
+#include "tests/integration/pg_fixture.h"
+
+static PGconn *db;
+
+static void
+set_up(void)
+{
+    db = held_fixture_create();
+}
+
+static void
+tear_down(void)
+{
+    held_fixture_drop(db);
+}
+
+TestSuite(cli_explain, .init = set_up, .fini = tear_down);
+
+/* As a relay's session that owns the outbox. */
+static PGconn *
+relay(void)
+{
+    PGconn *const session = pg_fixture_connect();
+    pg_exec(session, "set application_name = 'outbox-relay orders'; "
+                     "select pg_advisory_lock(1869968482, 'outbox'::regclass::oid::int4)");
+    return session;
+}
+
+/* What the owner tells of itself. */
+static void
+tell(const char *changes)
+{
+    char sql[1000];
+    pg_exec(db, "delete from outbox_relay; "
+                "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
+                "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', now(), "
+                "now(), 0, 0, 0)");
+    if (changes != NULL) {
+        (void)snprintf(sql, sizeof(sql), "update outbox_relay set %s", changes); /* fits */
+        pg_exec(db, sql);
+    }
+}
+
+/* Messages 1 to 3 in the outbox, written 10 min ago: the second of key "a". */
+static void
+write_three(void)
+{
+    pg_exec(db, "insert into outbox (message_id, key, payload, created_at) select "
+                "('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, "
+                "case n when 2 then 'a' end, '', now() - interval '10 min' "
+                "from generate_series(1, 3) n");
+}
+
+static void
+expect(const char *id, int status, const char *expected)
+{
+    char arguments[200];
+    (void)snprintf(arguments, sizeof(arguments), "explain %s -c relay.conf", id); /* fits */
+    cr_assert_eq(cli(arguments), status, "%s", cli_stderr());
+    cr_assert_str_empty(cli_stderr());
+    cr_assert_str_eq(held_timeless(cli_stdout()), expected, "%s\nexpected:\n%s",
+                     held_timeless(cli_stdout()), expected);
+}
+
+/* "where" and the rest of the only story that is told. */
+static json_t *
+story(const char *id, const char *where)
+{
+    char arguments[200];
+    (void)snprintf(arguments, sizeof(arguments), "explain --json %s", id); /* fits */
+    json_t *const array = held_json(arguments, strcmp(where, "unknown") == 0 ? 1 : 0);
+    cr_assert_eq(json_array_size(array), 1);
+    json_t *const told = json_incref(json_array_get(array, 0));
+    cr_assert_str_eq(json_string_value(json_object_get(told, "where")), where);
+    json_decref(array);
+    return told;
+}
+
+static void
+expect_where(const char *id, const char *where)
+{
+    json_decref(story(id, where));
+}
+
+#define MESSAGE(digits, id) "message " HELD_UUID(digits) ", id " id ":\n"
+#define IN_OUTBOX                                                                           \
+    "  It is in the outbox, written at TIME (10 min ago): committed, not confirmed by the " \
+    "broker.\n"
+#define NO_RELAY "  No relay works this source: start one by `outbox-relay run`.\n"
+
+Test(cli_explain, in_the_outbox_and_no_relay)
+{
+    write_three();
+    expect("3", 0,
+           MESSAGE("03", "3") IN_OUTBOX NO_RELAY "  In the outbox 2 messages are before it.\n");
+    expect(HELD_UUID("01"), 0,
+           MESSAGE("01", "1") IN_OUTBOX NO_RELAY "  In the outbox nothing is before it.\n");
+    expect_where("3", "outbox");
+}
+
+Test(cli_explain, in_the_outbox_and_not_read_yet)
+{
+    write_three();
+    PGconn *const owner = relay();
+    tell("read_up_to = 1, published_up_to = 1, in_flight = 1, in_flight_since = now()");
+    expect("2", 0,
+           MESSAGE("02", "2") IN_OUTBOX
+           "  The relay has not read it yet; 1 message is before it.\n");
+    tell("read_up_to = 2, published_up_to = 1, in_flight = 1, in_flight_since = now()");
+    expect("2", 0,
+           MESSAGE("02", "2") IN_OUTBOX
+           "  The relay has read up to id 2, so it has it or finds it soon, and sends it in its "
+           "turn.\n");
+    PQfinish(owner);
+}
+
+Test(cli_explain, in_flight)
+{
+    write_three();
+    PGconn *const owner = relay();
+    tell("read_up_to = 3, published_up_to = 2, in_flight = 2, "
+         "in_flight_since = now() - interval '4 min'");
+    expect("2", 0,
+           MESSAGE("02", "2") IN_OUTBOX
+           "  It is published and waits for the broker's confirm: 2 messages in flight, the oldest "
+           "published at TIME (4 min ago).\n");
+    expect_where("2", "in_flight");
+    expect_where("3", "outbox");
+    tell("read_up_to = 3, published_up_to = 2, in_flight = 0");
+    expect_where("2", "outbox");
+    PQfinish(owner);
+}
+
+Test(cli_explain, the_relay_is_paused)
+{
+    write_three();
+    PGconn *const owner = relay();
+    tell("read_up_to = 1, paused_reason = 'broker unreachable: refused', "
+         "paused_since = now() - interval '4 min'");
+    expect("2", 0,
+           MESSAGE("02", "2") IN_OUTBOX
+           "  The relay is paused since TIME (4 min ago): broker "
+           "unreachable: refused\n"
+           "  The relay has not read it yet; 1 message is before it.\n");
+    PQfinish(owner);
+}
+
+Test(cli_explain, its_key_is_kept_back)
+{
+    write_three();
+    held_put(db, 90, "a", "dead", "attempts = 9, last_error = 'too large'");
+    held_put(db, 91, "a", "dead", "skipped = true");
+    PGconn *const owner = relay();
+    tell("read_up_to = 3, published_up_to = 3, in_flight = 2, in_flight_since = now()");
+    expect(
+        "2", 0,
+        MESSAGE("02", "2") IN_OUTBOX "  Its key is kept back by id 90 (message " HELD_UUID(
+            "90") "), which is held: the relay sets it aside behind that one.\n"
+                  "  That one is dead, refused 9 times.\n"
+                  "  Last answer: too large\n"
+                  "  `outbox-relay held retry 90` tries it again; `outbox-relay held discard 90` "
+                  "lets its key go on without it.\n");
+    expect_where("3", "in_flight");
+    PQfinish(owner);
+}
+
+Test(cli_explain, scheduled)
+{
+    write_three();
+    pg_exec(db, "update outbox set deliver_after = now() + interval '10 h' where id = 3");
+    held_put(db, 50, NULL, "scheduled", "next_attempt_at = now() + interval '3 d'");
+    held_put(db, 51, NULL, "scheduled", "next_attempt_at = 'infinity'");
+    PGconn *const owner = relay();
+    tell(NULL);
+    expect("3", 0, MESSAGE("03", "3") IN_OUTBOX "  It is not to go before TIME (in 10 h).\n");
+    expect("50", 0,
+           MESSAGE("50", "50") "  It is held since TIME (3 min ago): scheduled.\n"
+                               "  It is to go at TIME (in 3 d).\n");
+    expect("51", 0,
+           MESSAGE("51", "51") "  It is held since TIME (3 min ago): scheduled.\n"
+                               "  It is to go at no time that comes.\n");
+    expect_where("3", "scheduled");
+    expect_where("50", "scheduled");
+    PQfinish(owner);
+}
+
+Test(cli_explain, retrying)
+{
+    held_put(db, 1, "a", "retrying",
+             "attempts = 3, next_attempt_at = now() + interval '10 h', last_error = 'no queue'");
+    expect("1", 0,
+           MESSAGE("01", "1") "  It is held since TIME (3 min ago): retrying.\n"
+                              "  It was refused 3 times; it is tried next at TIME (in 10 h).\n"
+                              "  Last answer: no queue\n" NO_RELAY);
+    pg_exec(db, "update outbox_held set attempts = 0, skipped = true, last_error = null, "
+                "next_attempt_at = now() - interval '4 min'");
+    PGconn *const owner = relay();
+    tell(NULL);
+    expect("1", 0,
+           MESSAGE("01", "1") "  It is held since TIME (3 min ago): retrying, skipped.\n"
+                              "  It is to be tried since TIME (4 min ago).\n"
+                              "  Its key went on without it.\n");
+    PQfinish(owner);
+}
+
+Test(cli_explain, waiting)
+{
+    PGconn *const owner = relay();
+    tell(NULL);
+    held_put(db, 1, "a", "retrying",
+             "attempts = 1, next_attempt_at = now() + interval '10 h', last_error = 'no queue'");
+    held_put(db, 2, "a", "waiting", NULL);
+    held_put(db, 3, "a", "waiting", NULL);
+    expect(
+        HELD_UUID("03"), 0,
+        MESSAGE("03", "3") "  It is held since TIME (3 min ago): waiting.\n"
+                           "  It waits behind id 1 (message " HELD_UUID(
+                               "01") ") of its key \"a\", and between them 1 message.\n"
+                                     "  That one was refused 1 time; it is tried next at TIME (in "
+                                     "10 h).\n"
+                                     "  Last answer: no queue\n");
+    pg_exec(db, "delete from outbox_held where id = 1");
+    expect(
+        "2", 0,
+        MESSAGE("02", "2") "  It is held since TIME (3 min ago): waiting.\n"
+                           "  It waits behind none that is held any more: a running relay moves it "
+                           "on.\n");
+    PQfinish(owner);
+}
+
+Test(cli_explain, dead)
+{
+    held_put(db, 1, "a", "dead", "attempts = 10, last_error = 'too large'");
+    expect("1", 0,
+           MESSAGE("01", "1") "  It is held since TIME (3 min ago): dead.\n"
+                              "  It is dead: it was refused 10 times and is not tried again by "
+                              "itself.\n"
+                              "  Last answer: too large\n"
+                              "  What follows it in its key waits behind it.\n"
+                              "  `outbox-relay held retry 1` tries it again, `outbox-relay held "
+                              "discard 1` deletes it.\n");
+    json_t *const told = story("1", "dead");
+    const json_t *const held = json_object_get(told, "held");
+    cr_assert_eq(json_integer_value(json_object_get(told, "id")), 1);
+    cr_assert_eq(json_array_size(json_object_get(told, "text")), 5);
+    cr_assert_str_eq(json_string_value(json_object_get(held, "last_error")), "too large");
+    json_decref(told);
+}
+
+Test(cli_explain, discarded_and_retried)
+{
+    held_put(db, 1, "a", "dead", "attempts = 10");
+    cr_assert_eq(cli("held retry 1 -c relay.conf"), 0);
+    pg_exec(db, "update outbox_held_act set who = 'mia@desk, database role ops'");
+    cr_assert_eq(cli("explain 1 -c relay.conf"), 0);
+    cr_assert_not_null(
+        strstr(cli_stdout(), "\n  It was retried by mia@desk, database role ops at "), "%s",
+        cli_stdout());
+    cr_assert_eq(cli("held discard 1 --yes -c relay.conf"), 0);
+    pg_exec(db, "update outbox_held_act set who = 'mia@desk, database role ops', "
+                "at = now() - interval '4 min'");
+    expect(
+        HELD_UUID("01"), 0,
+        MESSAGE("01", "1") "  It was retried by mia@desk, database role ops at TIME (4 min ago), "
+                           "when it was dead.\n"
+                           "  It was discarded by mia@desk, database role ops at TIME (4 min ago), "
+                           "when it was retrying.\n");
+    expect_where("1", "discarded");
+}
+
+Test(cli_explain, sent)
+{
+    pg_exec(db, "insert into outbox_sent values ('" HELD_UUID("07") "', 7, "
+                                                                    "now() - interval '4 min')");
+    expect("7", 0,
+           MESSAGE("07", "7") "  It was sent, and confirmed by the broker, at TIME (4 min ago).\n");
+    expect_where(HELD_UUID("07"), "sent");
+}
+
+#define NOT_HERE                                                                             \
+    "  It is not here.\n"                                                                    \
+    "  Either it was sent and confirmed (keep_sent is off, so it is not known when), or it " \
+    "was never written, or its transaction was rolled back or is not over.\n"
+
+Test(cli_explain, not_here)
+{
+    expect("99", 1, "message 99:\n" NOT_HERE);
+    expect_where(HELD_UUID("99"), "unknown");
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source orders { kind = postgres dsn = \"%s\" broker = main keep_sent = 7d }\n",
+              pg_fixture_dsn());
+    expect("99", 1,
+           "message 99:\n"
+           "  It is not here.\n"
+           "  Either it was sent and confirmed longer ago than keep_sent = 7d, or it was never "
+           "written, or its transaction was rolled back or is not over.\n");
+}
+
+Test(cli_explain, who_may_have_it)
+{
+    char expected[2000];
+    PGconn *const writer = pg_fixture_connect();
+    PGconn *const owner = relay();
+    tell(NULL);
+    pg_exec(writer,
+            "set application_name = 'shop'; begin; insert into outbox (payload) values ('')");
+    pg_exec(owner, "begin; delete from outbox");
+    (void)snprintf(
+        expected, sizeof(expected),
+        "message 1:\n" NOT_HERE
+        "  Session %d (\"shop\", role postgres) may have it in its transaction, open since "
+        "TIME (0 s ago).\n",
+        PQbackendPID(writer)); /* fits */
+    cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
+    cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected) - 10), 0, "%s",
+                 cli_stdout());
+    json_t *const told = story("1", "unknown");
+    const json_t *const writers = json_object_get(told, "writers");
+    cr_assert_eq(json_array_size(writers), 1);
+    cr_assert_str_eq(json_string_value(json_object_get(json_array_get(writers, 0), "application")),
+                     "shop");
+    json_decref(told);
+    pg_exec(writer, "commit");
+    pg_exec(owner, "rollback");
+    expect_where("1", "outbox");
+    PQfinish(writer);
+    PQfinish(owner);
+}
+
+/* A message id is the application's: nothing keeps it from being there twice. */
+Test(cli_explain, tells_of_all_that_have_the_id)
+{
+    write_three();
+    held_put(db, 3, "b", "dead", NULL);
+    held_put(db, 4, "b", "dead", "message_id = '" HELD_UUID("03") "'");
+    json_t *const array = held_json("explain --json " HELD_UUID("03"), 0);
+    cr_assert_eq(json_array_size(array), 3);
+    json_decref(array);
+}
+
+/* The acts of the row's id may be those upon another message. */
+Test(cli_explain, tells_of_acts_upon_this_message_only)
+{
+    write_three();
+    pg_exec(db, "insert into outbox_held_act (who, what, message_id, held_id, state) values "
+                "('mia', 'discard', '" HELD_UUID("55") "', 1, 'dead')");
+    cr_assert_eq(cli("explain 1 -c relay.conf"), 0);
+    cr_assert_null(strstr(cli_stdout(), "mia"), "%s", cli_stdout());
+}
+
+Test(cli_explain, several_sources)
+{
+    held_put(db, 1, "a", "dead", NULL);
+    pg_exec(db, "create schema second; set search_path = second");
+    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load(db, "outbox-sql/postgres/schema_relay.sql");
+    pg_exec(db, "reset search_path");
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source orders { kind = postgres dsn = \"%s\" broker = main }\n"
+              "source second { kind = postgres broker = main\n"
+              "  dsn = \"%s options='-c search_path=second'\" }\n",
+              pg_fixture_dsn(), pg_fixture_dsn());
+    cr_assert_eq(cli("explain 1 -c relay.conf"), 0);
+    const char *const first = "message " HELD_UUID("01") ", id 1, source \"orders\":\n";
+    cr_assert_eq(strncmp(cli_stdout(), first, strlen(first)), 0, "%s", cli_stdout());
+    cr_assert_null(strstr(cli_stdout(), "second"), "%s", cli_stdout());
+    expect("99", 1,
+           "message 99, source \"orders\":\n" NOT_HERE
+           "\nmessage 99, source \"second\":\n" NOT_HERE);
+    cr_assert_eq(cli("explain 1 --source second -c relay.conf"), 1);
+}
+
+Test(cli_explain, wrong_usage)
+{
+    held_expect("explain", 64, "",
+                "outbox-relay explain: which message? Name its message id, or the id of its row\n"
+                "Try \"outbox-relay explain --help\".\n");
+    held_expect("explain 1 2", 64, "",
+                "outbox-relay explain: \"2\" is one word too many\n"
+                "Try \"outbox-relay explain --help\".\n");
+    held_expect("explain 12ab", 64, "",
+                "outbox-relay explain: \"12ab\" is neither a message id nor the id of a row\n"
+                "Try \"outbox-relay explain --help\".\n");
+}

@@ -1,0 +1,422 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/held_fixture.h"
+#include "tests/integration/pg_fixture.h"
+
+static PGconn *db;
+
+static void
+set_up(void)
+{
+    db = held_fixture_create();
+}
+
+static void
+tear_down(void)
+{
+    held_fixture_drop(db);
+}
+
+TestSuite(cli_held, .init = set_up, .fini = tear_down);
+
+/* One of each state. */
+static void
+put_all(void)
+{
+    held_put(db, 1, "order-1", "retrying",
+             "attempts = 3, next_attempt_at = now() + interval '10 h', "
+             "last_error = 'unroutable: no queue for \"paid\"'");
+    held_put(db, 2, "order-1", "waiting", NULL);
+    held_put(db, 30, "order-2", "dead",
+             "attempts = 10, held_at = now() - interval '5 h', last_error = 'too large'");
+    held_put(db, 31, NULL, "scheduled",
+             "type = null, next_attempt_at = now() + interval '3 d', "
+             "deliver_after = now() + interval '3 d'");
+    held_put(db, 32, "order-2", "dead", "skipped = true");
+}
+
+#define HEADINGS                                                                               \
+    "ID  MESSAGE ID                            KEY      TYPE        STATE          ATTEMPTS  " \
+    "NEXT     HELD FOR  LAST ERROR\n"
+#define ROW_1                                                                                  \
+    " 1  00000000-0000-7000-8000-000000000001  order-1  order.paid  retrying              3  " \
+    "in 10 h  3 min     unroutable: no queue for \"paid\"\n"
+#define ROW_2                                                                                  \
+    " 2  00000000-0000-7000-8000-000000000002  order-1  order.paid  waiting               0  " \
+    "-        3 min     -\n"
+#define ROW_30                                                                                 \
+    "30  00000000-0000-7000-8000-000000000030  order-2  order.paid  dead                 10  " \
+    "-        5 h       too large\n"
+#define ROW_31                                                                                 \
+    "31  00000000-0000-7000-8000-000000000031  -        -           scheduled             0  " \
+    "in 3 d   3 min     -\n"
+#define ROW_32                                                                                 \
+    "32  00000000-0000-7000-8000-000000000032  order-2  order.paid  dead, skipped         0  " \
+    "-        3 min     -\n"
+
+Test(cli_held, lists_all_in_columns)
+{
+    put_all();
+    held_expect("held list", 0,
+                HEADINGS ROW_1 ROW_2 ROW_30 ROW_31 ROW_32
+                "5 messages: 1 scheduled, 1 retrying, 1 waiting, 2 dead\n",
+                "");
+}
+
+Test(cli_held, lists_nothing)
+{
+    held_expect("held list", 0, "nothing is held\n", "");
+    held_expect("held list --state dead", 0, "no held message matches\n", "");
+}
+
+Test(cli_held, lists_as_far_as_the_limit)
+{
+    put_all();
+    cr_assert_eq(cli("held list --limit 2 -c relay.conf"), 0);
+    const char *const said = cli_stdout();
+    cr_assert_not_null(strstr(said, "\n 2  "), "%s", said);
+    cr_assert_null(strstr(said, "\n30  "), "%s", said);
+    cr_assert_not_null(strstr(said, "5 messages: 1 scheduled, 1 retrying, 1 waiting, 2 dead\n"
+                                    "3 more; use --limit\n"),
+                       "%s", said);
+}
+
+/* The ids in a list as "1,2". */
+static const char *
+listed(const char *options)
+{
+    static char ids[200];
+    char arguments[200];
+    size_t i;
+    json_t *message;
+    (void)snprintf(arguments, sizeof(arguments), "held list --json %s", options); /* fits */
+    json_t *const array = held_json(arguments, 0);
+    size_t size = 0;
+    ids[0] = '\0';
+    json_array_foreach(array, i, message)
+    {
+        size +=
+            (size_t)snprintf(ids + size, sizeof(ids) - size, "%s%d", i == 0 ? "" : ",",
+                             (int)json_integer_value(json_object_get(message, "id"))); /* fits */
+    }
+    json_decref(array);
+    return ids;
+}
+
+Test(cli_held, chooses_by_each_option)
+{
+    put_all();
+    static const struct {
+        const char *options;
+        const char *ids;
+    } cases[] = {
+        {"", "1,2,30,31,32"},
+        {"--state waiting", "2"},
+        {"--state dead --key order-2", "30,32"},
+        {"--key order-1", "1,2"},
+        {"--key order", ""},
+        {"--type order.paid", "1,2,30,32"},
+        {"--reason large", "30"},
+        {"--reason Large", ""},
+        {"--reason %", ""},
+        {"--older-than 4h", "30"},
+        {"--older-than 6h", ""},
+        {"--limit 2 --key order-1 --reason queue", "1"},
+        {"--limit 3", "1,2,30"},
+        {"--source orders --limit 0", "1,2,30,31,32"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cr_assert_str_eq(listed(cases[i].options), cases[i].ids, "%s: %s", cases[i].options,
+                         listed(cases[i].options));
+    }
+}
+
+Test(cli_held, a_list_for_programs_has_no_limit_of_its_own)
+{
+    pg_exec(db,
+            "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) "
+            "select id, gen_random_uuid(), '', '', now(), 'dead' from generate_series(1, 60) id");
+    json_t *const array = held_json("held list --json", 0);
+    cr_assert_eq(json_array_size(array), 60);
+    json_decref(array);
+    cr_assert_eq(cli("held list -c relay.conf"), 0);
+    cr_assert_not_null(strstr(cli_stdout(), "\n60 messages: 60 dead\n10 more; use --limit\n"), "%s",
+                       cli_stdout());
+}
+
+static void
+expect_text(const json_t *object, const char *name, const char *expected)
+{
+    const json_t *const value = json_object_get(object, name);
+    cr_assert_not_null(value, "no \"%s\"", name);
+    if (expected == NULL) {
+        cr_assert(json_is_null(value), "\"%s\" is not null", name);
+    } else {
+        cr_assert_str_eq(json_string_value(value), expected, "%s", name);
+    }
+}
+
+Test(cli_held, shows_a_message_to_programs)
+{
+    put_all();
+    pg_exec(db, "update outbox_held set exchange = '', content_type = 'application/json', "
+                "headers = '{\"a\": [1, 2.5]}', payload = '{\"total\": 12}', "
+                "created_at = '2026-01-02 03:04:05.678+00', key = 'größe' where id = 1");
+    json_t *const array = held_json("held show --json 1", 0);
+    const json_t *const shown = json_array_get(array, 0);
+    cr_assert_eq(json_array_size(array), 1);
+    expect_text(shown, "source", "orders");
+    expect_text(shown, "message_id", HELD_UUID("01"));
+    expect_text(shown, "state", "retrying");
+    expect_text(shown, "last_error", "unroutable: no queue for \"paid\"");
+    expect_text(shown, "key", "größe");
+    expect_text(shown, "exchange", "");
+    expect_text(shown, "routing_key", "paid");
+    expect_text(shown, "content_type", "application/json");
+    expect_text(shown, "created_at", "2026-01-02T03:04:05.678Z");
+    expect_text(shown, "deliver_after", NULL);
+    expect_text(shown, "payload", "{\"total\": 12}");
+    cr_assert_eq(json_integer_value(json_object_get(shown, "attempts")), 3);
+    cr_assert_eq(json_integer_value(json_object_get(shown, "payload_bytes")), 13);
+    cr_assert_eq(json_array_size(json_object_get(json_object_get(shown, "headers"), "a")), 2);
+    cr_assert_eq(json_array_size(json_object_get(shown, "acts")), 0);
+    json_decref(array);
+}
+
+Test(cli_held, a_payload_that_is_no_text_is_base64_and_a_dump)
+{
+    put_all();
+    pg_exec(db, "update outbox_held set payload = '\\x1b5b33316d00ff414243444546474849' || "
+                "'\\x4a4b'::bytea where id = 2");
+    json_t *const array = held_json("held show --json 2", 0);
+    const json_t *const shown = json_array_get(array, 0);
+    expect_text(shown, "payload_base64", "G1szMW0A/0FCQ0RFRkdISUpL");
+    cr_assert_null(json_object_get(shown, "payload"));
+    expect_text(json_object_get(shown, "waits_behind"), "message_id", HELD_UUID("01"));
+    json_decref(array);
+    cr_assert_eq(cli("held show 2 -c relay.conf"), 0);
+    cr_assert_not_null(
+        strstr(cli_stdout(),
+               "payload       18 bytes\n"
+               "00000000  1b 5b 33 31 6d 00 ff 41 42 43 44 45 46 47 48 49  |.[31m..ABCDEFGHI|\n"
+               "00000010  4a 4b                                            |JK|\n"),
+        "%s", cli_stdout());
+}
+
+/* `text` with the line that begins with `word` taken out: it holds a time. */
+static const char *
+without(const char *text, const char *word)
+{
+    static char rest[8000];
+    const char *const line = strstr(text, word);
+    cr_assert_not_null(line, "no \"%s\" in:\n%s", word, text);
+    const char *const end = strchr(line, '\n');
+    (void)snprintf(rest, sizeof(rest), "%.*s%s", (int)(line - text), text, end + 1); /* fits */
+    return rest;
+}
+
+Test(cli_held, shows_a_message_to_people)
+{
+    char said[8000];
+    put_all();
+    pg_exec(db, "update outbox_held set headers = '{\"b\": \"x\\u001b\", \"a\": 1}', "
+                "payload = E'line\\nline', created_at = '2026-01-02 03:04:05.678+00', "
+                "content_type = '' where id = 1");
+    cr_assert_eq(cli("held show " HELD_UUID("01") " -c relay.conf"), 0);
+    (void)snprintf(said, sizeof(said), "%s", cli_stdout()); /* fits */
+    cr_assert_not_null(strstr(said, "\nwritten       2026-01-02 03:04:05+00:00 ("), "%s", said);
+    cr_assert_not_null(strstr(said, " (3 min ago)\n"), "%s", said);
+    (void)snprintf(said, sizeof(said), "%s", without(said, "held since")); /* fits */
+    cr_assert_str_eq(without(said, "written"),
+                     "id            1\n"
+                     "message id    00000000-0000-7000-8000-000000000001\n"
+                     "state         retrying\n"
+                     "attempts      3\n"
+                     "next attempt  in 10 h\n"
+                     "last error    unroutable: no queue for \"paid\"\n"
+                     "key           order-1\n"
+                     "type          order.paid\n"
+                     "exchange      the default of the source\n"
+                     "routing key   paid\n"
+                     "content type  (empty)\n"
+                     "behind it     1 message of its key\n"
+                     "headers\n"
+                     "  {\n"
+                     "      \"a\": 1,\n"
+                     "      \"b\": \"x\\u001b\"\n"
+                     "  }\n"
+                     "payload       9 bytes of text\n"
+                     "line\nline\n",
+                     "%s", said);
+}
+
+Test(cli_held, shows_behind_what_a_message_waits)
+{
+    put_all();
+    held_put(db, 3, "order-1", "waiting", NULL);
+    cr_assert_eq(cli("held show 3 -c relay.conf"), 0);
+    cr_assert_not_null(
+        strstr(cli_stdout(),
+               "\nwaits behind  id 1 (message 00000000-0000-7000-8000-000000000001), which is "
+               "retrying: unroutable: no queue for \"paid\"\n"
+               "before it     1 more that waits\n"),
+        "%s", cli_stdout());
+    pg_exec(db, "delete from outbox_held where id = 1");
+    cr_assert_eq(cli("held show 3 -c relay.conf"), 0);
+    cr_assert_not_null(
+        strstr(cli_stdout(), "\nwaits behind  none that is held: a running relay moves it on\n"),
+        "%s", cli_stdout());
+}
+
+/* What an application or a broker wrote must not write to the operator's terminal as it likes. */
+Test(cli_held, control_characters_do_nothing)
+{
+    held_put(db, 1, "k", "dead",
+             "key = E'\\x1b]0;x\\x07', last_error = E'a\\nb\\x1b[2J\\u009b1m', type = E'\\r'");
+    held_expect(
+        "held list", 0,
+        "ID  MESSAGE ID                            KEY           TYPE  STATE  ATTEMPTS  NEXT  "
+        "HELD FOR  LAST ERROR\n"
+        " 1  00000000-0000-7000-8000-000000000001  \\x1b]0;x\\x07  \\x0d  dead          0  "
+        "-     3 min     a\\nb\\x1b[2J\\x9b1m\n"
+        "1 message: 1 dead\n",
+        "");
+    cr_assert_eq(cli("held show 1 -c relay.conf"), 0);
+    cr_assert_null(strchr(cli_stdout(), '\x1b'));
+}
+
+Test(cli_held, a_list_fits_the_terminal)
+{
+    put_all();
+    pg_exec(db, "update outbox_held set last_error = repeat('ä', 300) where id = 1");
+    cr_assert_eq(cli_on_terminal("held list -c relay.conf", 150, NULL), 0);
+    const char *const row = strstr(cli_stdout(), "\n 1  ");
+    cr_assert_not_null(row);
+    const char *const end = strchr(row + 1, '\n');
+    size_t columns = 0;
+    for (const char *at = row + 1; at < end; at++) {
+        columns += ((unsigned char)*at & 0xc0) != 0x80;
+    }
+    cr_assert_eq(columns, 150, "%zu columns:\n%s", columns, cli_stdout());
+    cr_assert_eq(strncmp(end - 3, "…", 3), 0, "%s", cli_stdout());
+}
+
+Test(cli_held, says_of_an_id_that_it_is_not_held)
+{
+    held_expect("held show 99", 1, "",
+                "no held message has the id 99; `outbox-relay explain 99` says where it is\n");
+    held_expect("held show --json " HELD_UUID("99"), 1, "[]\n",
+                "no held message has the id " HELD_UUID("99") "; `outbox-relay explain " HELD_UUID(
+                    "99") "` says where it is\n");
+}
+
+Test(cli_held, wrong_usage)
+{
+    static const struct {
+        const char *arguments;
+        const char *said;
+    } cases[] = {
+        {"held", "outbox-relay held: which command?\nTry \"outbox-relay held --help\".\n"},
+        {"held lst", "outbox-relay held: unknown command \"lst\"; did you mean \"list\"?\n"
+                     "Try \"outbox-relay held --help\".\n"},
+        {"held --hlp", "outbox-relay held: unknown option \"--hlp\"; did you mean \"--help\"?\n"
+                       "Try \"outbox-relay held --help\".\n"},
+        {"held list", "outbox-relay held list: which configuration? Name it by -c FILE\n"
+                      "Try \"outbox-relay held list --help\".\n"},
+        {"held list x", "outbox-relay held list: \"x\" is one word too many\n"
+                        "Try \"outbox-relay held list --help\".\n"},
+        {"held list --sate dead",
+         "outbox-relay held list: unknown option \"--sate\"; did you mean \"--state\"?\n"
+         "Try \"outbox-relay held list --help\".\n"},
+        {"held list --state",
+         "outbox-relay held list: --state needs a value\nTry \"outbox-relay held list --help\".\n"},
+        {"held list --state deda",
+         "outbox-relay held list: --state \"deda\": expected scheduled, retrying, waiting or dead; "
+         "did you mean \"dead\"?\nTry \"outbox-relay held list --help\".\n"},
+        {"held list --limit 1k", "outbox-relay held list: --limit \"1k\": expected a whole number\n"
+                                 "Try \"outbox-relay held list --help\".\n"},
+        {"held list --older-than 5",
+         "outbox-relay held list: --older-than \"5\": expected a duration such as 30s, 5m, 2h, 1d\n"
+         "Try \"outbox-relay held list --help\".\n"},
+        {"held list --source ordres -c relay.conf",
+         "outbox-relay held list: there is no source \"ordres\"; did you mean \"orders\"?\n"
+         "Try \"outbox-relay held list --help\".\n"},
+        {"held show -c relay.conf", "outbox-relay held show: which message? Name its id\n"
+                                    "Try \"outbox-relay held show --help\".\n"},
+        {"held show -c relay.conf 1 2", "outbox-relay held show: \"2\" is one word too many\n"
+                                        "Try \"outbox-relay held show --help\".\n"},
+        {"held show -c relay.conf x1",
+         "outbox-relay held show: \"x1\" is neither the id of a row nor a message id\n"
+         "Try \"outbox-relay held show --help\".\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const int got = cli(cases[i].arguments);
+        cr_assert_str_eq(cli_stderr(), cases[i].said, "%s: %s", cases[i].arguments, cli_stderr());
+        cr_assert_str_empty(cli_stdout());
+        cr_assert_eq(got, 64);
+    }
+}
+
+Test(cli_held, helps)
+{
+    static const char *const commands[] = {"held",         "held list", "held show", "held retry",
+                                           "held discard", "status",    "explain"};
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        char arguments[64];
+        char first[64];
+        (void)snprintf(arguments, sizeof(arguments), "%s --help", commands[i]);      /* fits */
+        (void)snprintf(first, sizeof(first), "usage: outbox-relay %s", commands[i]); /* fits */
+        cr_assert_eq(cli(arguments), 0);
+        cr_assert_eq(strncmp(cli_stdout(), first, strlen(first)), 0, "%s", cli_stdout());
+    }
+}
+
+Test(cli_held, missing_tables)
+{
+    static const char *const commands[] = {
+        "held list", "held show 1", "held retry 1", "held discard --yes 1", "status", "explain 1"};
+    pg_exec(db, "drop table outbox_held");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        held_expect(commands[i], 1, "",
+                    "source \"orders\": the tables for held messages and status are missing: run "
+                    "`outbox-relay init`\n");
+    }
+    pg_exec(db, "drop table outbox");
+    held_expect("held list", 1, "",
+                "source \"orders\": there are no outbox tables: run `outbox-relay init`, or set "
+                "search_path in the dsn to where they are\n");
+}
+
+Test(cli_held, tables_of_another_version)
+{
+    pg_exec(db, "update outbox_relay_schema set version = 3");
+    held_expect("status", 1, "",
+                "source \"orders\": the relay's tables have version 3, this command needs version "
+                "2: use the outbox-relay that fits the tables\n");
+    pg_exec(db, "update outbox_relay_schema set version = 1");
+    held_expect("status", 1, "",
+                "source \"orders\": the relay's tables have version 1, this command needs version "
+                "2: run `outbox-relay init`\n");
+}
+
+/* One that cannot be asked does not hide the other. */
+Test(cli_held, several_sources)
+{
+    put_all();
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source gone { kind = postgres broker = main\n"
+              "  dsn = \"host=127.0.0.1 port=1 password=hunter2\" }\n"
+              "source orders { kind = postgres dsn = \"%s\" broker = main }\n",
+              pg_fixture_dsn());
+    cr_assert_eq(cli("held list --state waiting -c relay.conf"), 1);
+    cr_assert_eq(strncmp(cli_stdout(), "source \"orders\"\nID", 18), 0, "%s", cli_stdout());
+    cr_assert_eq(strncmp(cli_stderr(), "source \"gone\": cannot connect: ", 31), 0, "%s",
+                 cli_stderr());
+    cr_assert_null(strstr(cli_stderr(), "hunter2"), "%s", cli_stderr());
+    cr_assert_eq(cli("held list --source orders -c relay.conf"), 0);
+    cr_assert_str_empty(cli_stderr());
+}

@@ -1,0 +1,442 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/held_fixture.h"
+#include "tests/integration/pg_fixture.h"
+
+static PGconn *db;
+
+static void
+set_up(void)
+{
+    db = held_fixture_create();
+}
+
+static void
+tear_down(void)
+{
+    held_fixture_drop(db);
+}
+
+TestSuite(cli_held_act, .init = set_up, .fini = tear_down);
+
+/* A key that is retried and one that is dead, each with two that wait; a scheduled one without a key. */
+static void
+put_all(void)
+{
+    held_put(db, 10, "a", "retrying",
+             "attempts = 3, next_attempt_at = now() + interval '10 h', last_error = 'no queue'");
+    held_put(db, 11, "a", "waiting", NULL);
+    held_put(db, 12, "a", "waiting", NULL);
+    held_put(db, 20, "b", "dead", "attempts = 9, last_error = 'too large'");
+    held_put(db, 21, "b", "waiting", NULL);
+    held_put(db, 22, "b", "waiting", NULL);
+    held_put(db, 30, NULL, "scheduled",
+             "next_attempt_at = now() + interval '3 d', deliver_after = now() + interval '3 d'");
+}
+
+/* All that is held: "id state attempts due", ids ascending. */
+static const char *
+held(void)
+{
+    return held_query(db,
+                      "select coalesce(string_agg(concat_ws(' ', id, state, attempts, "
+                      "case when next_attempt_at <= now() then 'due' end), '; ' order by id), '') "
+                      "from outbox_held");
+}
+
+/* "what id state", in the order they were written. */
+static const char *
+acts(void)
+{
+    return held_query(db, "select coalesce(string_agg(concat_ws(' ', what, held_id, state), '; ' "
+                          "order by id), '') from outbox_held_act");
+}
+
+static void
+expect_held(const char *expected)
+{
+    cr_assert_str_eq(held(), expected, "%s", held());
+}
+
+static void
+expect_acts(const char *expected)
+{
+    cr_assert_str_eq(acts(), expected, "%s", acts());
+}
+
+#define ALL_AS_IT_WAS                                                                    \
+    "10 retrying 3; 11 waiting 0; 12 waiting 0; 20 dead 9; 21 waiting 0; 22 waiting 0; " \
+    "30 scheduled 0"
+#define BEHIND_A "behind id 10 (message " HELD_UUID("10") ", retrying): "
+#define BEHIND_B "behind id 20 (message " HELD_UUID("20") ", dead): "
+
+Test(cli_held_act, retries_what_is_named)
+{
+    put_all();
+    held_expect("held retry 10 " HELD_UUID("20"), 0,
+                "2 messages are tried again at once (1 retrying, 1 dead)\n", "");
+    expect_held("10 retrying 3 due; 11 waiting 0; 12 waiting 0; 20 retrying 0 due; 21 waiting 0; "
+                "22 waiting 0; 30 scheduled 0");
+    expect_acts("retry 10 retrying; retry 20 dead");
+}
+
+Test(cli_held_act, an_act_says_who_did_it_to_what)
+{
+    put_all();
+    held_expect("held retry 20", 0, "1 message is tried again at once (1 dead)\n", "");
+    cr_assert_str_eq(held_query(db,
+                                "select concat_ws(' ', message_id, held_id, key, seen_at is null, "
+                                "who ~ '^[^ @]+@[^ ]+, database role postgres$', "
+                                "at > now() - interval '1 min') from outbox_held_act"),
+                     HELD_UUID("20") " 20 b t t t");
+}
+
+/* The relay reads deliver_after again when the message is back in the outbox. */
+Test(cli_held_act, a_scheduled_one_goes_now)
+{
+    put_all();
+    held_expect("held retry 30", 0, "1 message is tried again at once (1 scheduled)\n", "");
+    cr_assert_str_eq(held_query(db, "select concat_ws(' ', state, next_attempt_at <= now(), "
+                                    "deliver_after <= now()) from outbox_held where id = 30"),
+                     "scheduled t t");
+}
+
+Test(cli_held_act, a_skipped_one_stays_apart_from_its_key)
+{
+    put_all();
+    held_put(db, 40, "b", "dead", "skipped = true, attempts = 5");
+    held_expect("held retry 40", 0, "1 message is tried again at once (1 dead)\n", "");
+    cr_assert_str_eq(held_query(db, "select concat_ws(' ', state, skipped, attempts) "
+                                    "from outbox_held where id = 40"),
+                     "retrying t 0");
+}
+
+Test(cli_held_act, waiting_ones_wait_for_their_head)
+{
+    put_all();
+    held_expect("held retry 11 12 21", 0,
+                "2 wait " BEHIND_A "they go when that has gone\n"
+                "1 waits " BEHIND_B "it goes when that has gone\n",
+                "");
+    expect_held(ALL_AS_IT_WAS);
+    expect_acts("");
+    held_expect(
+        "held retry --key b", 0,
+        "1 message is tried again at once (1 dead)\n"
+        "2 wait behind id 20 (message " HELD_UUID("20") ", retrying): they go when that has gone\n",
+        "");
+}
+
+Test(cli_held_act, chooses_by_options)
+{
+    put_all();
+    held_expect("held retry --state dead", 0, "1 message is tried again at once (1 dead)\n", "");
+    held_expect("held retry --reason queue --older-than 2m", 0,
+                "1 message is tried again at once (1 retrying)\n", "");
+    held_expect("held retry --reason queue --older-than 4m", 0, "no held message matches\n", "");
+    expect_acts("retry 20 dead; retry 10 retrying");
+    held_expect("held discard --yes --all", 0,
+                "7 messages are discarded (1 scheduled, 2 retrying, 4 waiting)\n", "");
+    expect_held("");
+    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held_act"), 9);
+}
+
+Test(cli_held_act, a_dry_run_changes_nothing)
+{
+    put_all();
+    held_expect("held retry --dry-run --all", 0,
+                "3 messages would be tried again at once (1 scheduled, 1 retrying, 1 dead)\n"
+                "2 wait " BEHIND_A "they go when that has gone\n"
+                "2 wait " BEHIND_B "they go when that has gone\n",
+                "");
+    held_expect("held discard --dry-run --key a", 0,
+                "3 messages would be discarded (1 retrying, 2 waiting)\n", "");
+    expect_held(ALL_AS_IT_WAS);
+    expect_acts("");
+}
+
+Test(cli_held_act, the_next_takes_the_place_of_a_discarded_head)
+{
+    put_all();
+    held_expect("held discard --yes 10", 0,
+                "1 message is discarded (1 retrying)\n"
+                "1 key goes on with the message that waited next\n",
+                "");
+    expect_held("11 retrying 0 due; 12 waiting 0; 20 dead 9; 21 waiting 0; 22 waiting 0; "
+                "30 scheduled 0");
+    expect_acts("discard 10 retrying");
+}
+
+Test(cli_held_act, the_next_is_one_that_is_not_discarded_too)
+{
+    put_all();
+    held_expect("held discard --yes 21 20 10 11 12", 0,
+                "5 messages are discarded (1 retrying, 3 waiting, 1 dead)\n"
+                "1 key goes on with the message that waited next\n",
+                "");
+    expect_held("22 retrying 0 due; 30 scheduled 0");
+}
+
+Test(cli_held_act, nothing_moves_up_when_the_head_stays)
+{
+    put_all();
+    held_put(db, 40, "b", "dead", "skipped = true");
+    held_put(db, 41, "b", "retrying", "skipped = true, next_attempt_at = now() + interval '1 h'");
+    held_expect("held discard --yes 11 40 41", 0,
+                "3 messages are discarded (1 retrying, 1 waiting, 1 dead)\n", "");
+    expect_held("10 retrying 3; 12 waiting 0; 20 dead 9; 21 waiting 0; 22 waiting 0; "
+                "30 scheduled 0");
+}
+
+Test(cli_held_act, other_keys_are_left_alone)
+{
+    put_all();
+    held_put(db, 5, "c", "waiting", NULL);
+    held_expect("held discard --yes --key a --state retrying", 0,
+                "1 message is discarded (1 retrying)\n"
+                "1 key goes on with the message that waited next\n",
+                "");
+    cr_assert_str_eq(held_query(db, "select state from outbox_held where id = 5"), "waiting");
+}
+
+#define UNKNOWN_99 "no held message has the id 99; `outbox-relay explain 99` says where it is\n"
+
+Test(cli_held_act, says_which_ids_are_not_held_and_does_the_rest)
+{
+    put_all();
+    held_expect("held retry 99 20", 1, "1 message is tried again at once (1 dead)\n", UNKNOWN_99);
+    held_expect("held discard --yes 99", 1, "", UNKNOWN_99);
+    expect_acts("retry 20 dead");
+}
+
+Test(cli_held_act, wrong_choices)
+{
+    static const struct {
+        const char *arguments;
+        const char *said;
+    } cases[] = {
+        {"", "which messages? Name their ids, choose by --state, --key, --type, --reason or "
+             "--older-than, or say --all"},
+        {"--source orders", "which messages? Name their ids, choose by --state, --key, --type, "
+                            "--reason or --older-than, or say --all"},
+        {"10 --all", "choose by ids or by options, not by both"},
+        {"10 --state dead", "choose by ids or by options, not by both"},
+        {"--all --state dead", "--all and another choice contradict each other"},
+        {"ten", "\"ten\" is neither the id of a row nor a message id"},
+        {"-1", "unknown option \"-1\""},
+    };
+    put_all();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static const char *const commands[] = {"retry", "discard"};
+        for (size_t j = 0; j < 2; j++) {
+            char arguments[200];
+            char said[400];
+            (void)snprintf(arguments, sizeof(arguments), "held %s %s", commands[j],
+                           cases[i].arguments); /* fits */
+            (void)snprintf(said, sizeof(said),
+                           "outbox-relay held %s: %s\nTry \"outbox-relay held %s --help\".\n",
+                           commands[j], cases[i].said, commands[j]); /* fits */
+            held_expect(arguments, 64, "", said);
+        }
+    }
+    expect_held(ALL_AS_IT_WAS);
+}
+
+Test(cli_held_act, does_not_discard_unasked)
+{
+    put_all();
+    held_expect("held discard --all", 64, "",
+                "outbox-relay held discard: it asks before it discards, and there is no terminal: "
+                "say --yes, or --dry-run to see what it would be\n"
+                "Try \"outbox-relay held discard --help\".\n");
+    expect_held(ALL_AS_IT_WAS);
+}
+
+Test(cli_held_act, asks_and_takes_only_yes_for_yes)
+{
+    static const char *const no[] = {"n\n", "\n", "yo\n", "\x04"};
+    put_all();
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+        cr_assert_eq(cli_on_terminal("held discard 10 11 -c relay.conf", 200, no[i]), 1);
+        cr_assert_not_null(strstr(cli_stdout(), "nothing was discarded\n"), "%s", cli_stdout());
+        expect_held(ALL_AS_IT_WAS);
+    }
+    cr_assert_eq(cli_on_terminal("held discard 10 11 -c relay.conf", 200, "y\n"), 0);
+    const char *const question = "\ndiscard 2 messages for ever? [y/N] y\n"
+                                 "2 messages are discarded (1 retrying, 1 waiting)\n"
+                                 "1 key goes on with the message that waited next\n";
+    cr_assert_not_null(strstr(cli_stdout(), question), "%s", cli_stdout());
+    cr_assert_not_null(strstr(cli_stdout(), "\n10  " HELD_UUID("10")), "%s", cli_stdout());
+    cr_assert_not_null(strstr(cli_stdout(), "\n11  " HELD_UUID("11")), "%s", cli_stdout());
+    expect_acts("discard 10 retrying; discard 11 waiting");
+}
+
+Test(cli_held_act, shows_a_part_of_many_before_it_asks)
+{
+    pg_exec(db,
+            "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) "
+            "select id, gen_random_uuid(), '', '', now(), 'dead' from generate_series(1, 25) id");
+    cr_assert_eq(cli_on_terminal("held discard --all -c relay.conf", 200, "yes\n"), 0);
+    cr_assert_not_null(
+        strstr(cli_stdout(), "\nand 5 more\ndiscard 25 messages for ever? [y/N] yes\n"), "%s",
+        cli_stdout());
+    expect_held("");
+}
+
+/* Until some command waits for a lock of somebody else. */
+static void
+wait_for_blocked_command(void)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (pg_query_int(db, "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
+                            "and application_name = 'outbox-relay'") == 0) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us, "no command waits for a lock");
+        (void)usleep(1000); /* shorter is fine */
+    }
+}
+
+Test(cli_held_act, counts_what_it_did_when_others_act_meanwhile)
+{
+    put_all();
+    PGconn *const other = pg_fixture_connect();
+    pg_exec(other, "begin; delete from outbox_held where id = 20");
+    const pid_t command = cli_start("held retry 10 20 30 -c relay.conf");
+    wait_for_blocked_command();
+    pg_exec(other, "commit");
+    cr_assert_eq(cli_finish(command), 0);
+    cr_assert_str_eq(cli_stdout(),
+                     "2 messages are tried again at once (1 scheduled, 1 retrying)\n"
+                     "2 of 3: 1 is gone or changed meanwhile\n",
+                     "%s", cli_stdout());
+    expect_acts("retry 10 retrying; retry 30 scheduled");
+    PQfinish(other);
+}
+
+/* The operator has agreed to discard what was dead, not what somebody has just tried again. */
+Test(cli_held_act, leaves_what_is_not_as_chosen_any_more)
+{
+    put_all();
+    PGconn *const other = pg_fixture_connect();
+    pg_exec(other, "begin; update outbox_held set state = 'retrying' where id = 20");
+    const pid_t command = cli_start("held discard --yes --state dead -c relay.conf");
+    wait_for_blocked_command();
+    pg_exec(other, "commit");
+    cr_assert_eq(cli_finish(command), 0);
+    cr_assert_str_eq(cli_stdout(),
+                     "0 messages are discarded\n0 of 1: 1 is gone or changed meanwhile\n", "%s",
+                     cli_stdout());
+    cr_assert_str_eq(held_query(db, "select state from outbox_held where id = 20"), "retrying");
+    cr_assert_str_eq(held_query(db, "select state from outbox_held where id = 21"), "waiting");
+    expect_acts("");
+    PQfinish(other);
+}
+
+/* The relay moves the rest of the key back to the outbox while the head is being discarded. */
+Test(cli_held_act, a_successor_that_goes_meanwhile_does_not_come_back)
+{
+    put_all();
+    PGconn *const other = pg_fixture_connect();
+    pg_exec(other, "begin; delete from outbox_held where id in (11, 12)");
+    const pid_t command = cli_start("held discard --yes 10 -c relay.conf");
+    wait_for_blocked_command();
+    pg_exec(other, "commit");
+    cr_assert_eq(cli_finish(command), 0);
+    cr_assert_str_eq(cli_stdout(), "1 message is discarded (1 retrying)\n", "%s", cli_stdout());
+    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held where key = 'a'"), 0);
+    PQfinish(other);
+}
+
+/* Rows are locked by their ids, not as they come: two operators, or one and the relay, do not lock each other out. */
+Test(cli_held_act, locks_in_the_order_of_ids)
+{
+    held_put(db, 3, "c", "dead", NULL);
+    held_put(db, 2, "b", "dead", NULL);
+    held_put(db, 1, "a", "dead", NULL);
+    PGconn *const other = pg_fixture_connect();
+    static const char *const commands[] = {"held retry --all -c relay.conf",
+                                           "held discard --yes --all -c relay.conf"};
+    for (size_t i = 0; i < 2; i++) {
+        pg_exec(other, "begin; select from outbox_held where id = 1 for update");
+        const pid_t command = cli_start(commands[i]);
+        wait_for_blocked_command();
+        pg_exec(other, "set local lock_timeout = '1ms'; "
+                       "select from outbox_held where id in (2, 3) for update; commit");
+        cr_assert_eq(cli_finish(command), 0);
+    }
+    PQfinish(other);
+}
+
+Test(cli_held_act, tries_again_after_a_deadlock)
+{
+    put_all();
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "alter database %s set deadlock_timeout = '2s'",
+                   PQdb(db)); /* fits; so that the command is the one that notices */
+    pg_exec(db, sql);
+    PGconn *const other = pg_fixture_connect();
+    pg_exec(other, "set deadlock_timeout = '1min'; begin; "
+                   "update outbox_held set attempts = 77 where id = 20");
+    const pid_t command = cli_start("held retry 10 20 -c relay.conf");
+    wait_for_blocked_command();
+    pg_exec(other, "update outbox_held set attempts = 77 where id = 10; commit");
+    cr_assert_eq(cli_finish(command), 0, "%s", cli_stderr());
+    cr_assert_str_eq(cli_stdout(), "2 messages are tried again at once (1 retrying, 1 dead)\n");
+    expect_held("10 retrying 77 due; 11 waiting 0; 12 waiting 0; 20 retrying 0 due; 21 waiting 0; "
+                "22 waiting 0; 30 scheduled 0");
+    PQfinish(other);
+}
+
+/* Two sources of one server, in a schema each. */
+static void
+make_second_source(void)
+{
+    pg_exec(db, "create schema second; set search_path = second");
+    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load(db, "outbox-sql/postgres/schema_relay.sql");
+    held_put(db, 50, "x", "dead", NULL);
+    held_put(db, 20, "x", "dead", "message_id = '" HELD_UUID("77") "'");
+    pg_exec(db, "reset search_path");
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source orders { kind = postgres dsn = \"%s\" broker = main }\n"
+              "source second { kind = postgres broker = main\n"
+              "  dsn = \"%s options='-c search_path=second'\" }\n",
+              pg_fixture_dsn(), pg_fixture_dsn());
+}
+
+Test(cli_held_act, finds_ids_in_all_sources)
+{
+    put_all();
+    make_second_source();
+    held_expect("held retry 50 10", 0,
+                "source \"orders\": 1 message is tried again at once (1 retrying)\n"
+                "source \"second\": 1 message is tried again at once (1 dead)\n",
+                "");
+    held_expect("held discard --yes 20", 64, "",
+                "outbox-relay held discard: id 20 is held in source \"orders\" and in \"second\": "
+                "say which by --source\n"
+                "Try \"outbox-relay held discard --help\".\n");
+    held_expect("held discard --yes 20 --source second", 0, "1 message is discarded (1 dead)\n",
+                "");
+    held_expect("held discard --yes " HELD_UUID("20"), 0,
+                "source \"orders\": 1 message is discarded (1 dead)\n"
+                "source \"orders\": 1 key goes on with the message that waited next\n",
+                "");
+    cr_assert_eq(pg_query_int(db, "select count(*) from second.outbox_held"), 1);
+}
+
+/* One statement: the message goes with the note of it, or neither. */
+Test(cli_held_act, an_act_that_cannot_be_written_down_is_not_done)
+{
+    put_all();
+    pg_exec(db, "alter table outbox_held_act add check (what <> 'discard')");
+    cr_assert_eq(cli("held discard --yes 10 -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stderr(), "source \"orders\": new row for relation"), "%s",
+                       cli_stderr());
+    expect_held(ALL_AS_IT_WAS);
+}

@@ -1,0 +1,270 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/held_fixture.h"
+#include "tests/integration/pg_fixture.h"
+
+static PGconn *db;
+
+static void
+set_up(void)
+{
+    db = held_fixture_create();
+}
+
+static void
+tear_down(void)
+{
+    held_fixture_drop(db);
+}
+
+TestSuite(cli_status, .init = set_up, .fini = tear_down);
+
+/* A session as a relay's: with its name, and the ownership if it is free. */
+static PGconn *
+relay(void)
+{
+    PGconn *const session = pg_fixture_connect();
+    pg_exec(session, "set application_name = 'outbox-relay orders'; "
+                     "select pg_try_advisory_lock(1869968482, 'outbox'::regclass::oid::int4)");
+    return session;
+}
+
+/* What the owner tells of itself. */
+static void
+tell(const char *changes)
+{
+    char sql[1000];
+    pg_exec(db, "delete from outbox_relay; "
+                "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
+                "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', now(), "
+                "now() - interval '3 h', 0, 100, 0)");
+    if (changes != NULL) {
+        (void)snprintf(sql, sizeof(sql), "update outbox_relay set %s", changes); /* fits */
+        pg_exec(db, sql);
+    }
+}
+
+static void
+expect(const char *expected)
+{
+    cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_str_empty(cli_stderr());
+    cr_assert_str_eq(held_timeless(cli_stdout()), expected, "%s\nexpected:\n%s",
+                     held_timeless(cli_stdout()), expected);
+}
+
+Test(cli_status, nobody_works_it)
+{
+    expect("source \"orders\"\n"
+           "  relay      none: nobody sends what is pending\n"
+           "  pending    0\n"
+           "  held       none\n");
+    tell("updated_at = now() - interval '5 min'");
+    pg_exec(db, "insert into outbox (payload, created_at) values ('', now() - interval '4 min'), "
+                "('', now() - interval '2 min'), ('', now() - interval '30 d')");
+    pg_exec(db, "update outbox set deliver_after = now() + interval '1 h' where id = 3");
+    expect("source \"orders\"\n"
+           "  relay      none: nobody sends what is pending\n"
+           "             the last was process 4711 on host-a, version 0.1.0, heard of 5 min ago\n"
+           "  pending    3, the oldest for 4 min\n"
+           "  held       none\n");
+}
+
+Test(cli_status, an_owner_and_two_standbys)
+{
+    char expected[1000];
+    PGconn *const owner = relay();
+    PGconn *const first = relay();
+    PGconn *const second = relay();
+    tell("rate = 1250.4, in_flight = 256, in_flight_since = now() - interval '4 min'");
+    held_put(db, 1, "a", "retrying", NULL);
+    held_put(db, 2, "a", "waiting", NULL);
+    held_put(db, 3, "a", "waiting", NULL);
+    (void)snprintf(expected, sizeof(expected),
+                   "source \"orders\"\n"
+                   "  relay      process 4711 on host-a, version 0.1.0\n"
+                   "             database session %d from 127.0.0.1 since TIME (3 h)\n"
+                   "  standby    database session %d from 127.0.0.1\n"
+                   "  standby    database session %d from 127.0.0.1\n"
+                   "  pending    0\n"
+                   "  in flight  256, the oldest for 4 min\n"
+                   "  rate       1250 a second\n"
+                   "  held       1 retrying, 2 waiting\n",
+                   PQbackendPID(owner), PQbackendPID(first), PQbackendPID(second)); /* fits */
+    expect(expected);
+    PQfinish(owner);
+    PQfinish(first);
+    PQfinish(second);
+}
+
+Test(cli_status, why_it_is_paused)
+{
+    char expected[1000];
+    PGconn *const owner = relay();
+    tell("rate = 0.25, paused_reason = E'broker unreachable: \\x1brefused', "
+         "paused_since = now() - interval '3 min'");
+    (void)snprintf(expected, sizeof(expected),
+                   "source \"orders\"\n"
+                   "  relay      process 4711 on host-a, version 0.1.0\n"
+                   "             database session %d from 127.0.0.1 since TIME (3 h)\n"
+                   "  pending    0\n"
+                   "  in flight  0\n"
+                   "  rate       0.2 a second\n"
+                   "  paused     since TIME (3 min): broker unreachable: \\x1brefused\n"
+                   "  held       none\n",
+                   PQbackendPID(owner)); /* fits */
+    expect(expected);
+    PQfinish(owner);
+}
+
+/* What an earlier owner wrote says nothing about this one. */
+Test(cli_status, an_owner_that_has_said_nothing_yet)
+{
+    char expected[1000];
+    tell("in_flight = 7, paused_reason = 'x', updated_at = now() - interval '1 s'");
+    PGconn *const owner = relay();
+    (void)snprintf(expected, sizeof(expected),
+                   "source \"orders\"\n"
+                   "  relay      database session %d from 127.0.0.1 since TIME (0 s)\n"
+                   "             it has not told its state yet\n"
+                   "  pending    0\n"
+                   "  held       none\n",
+                   PQbackendPID(owner)); /* fits */
+    expect(expected);
+    PQfinish(owner);
+}
+
+Test(cli_status, more_than_a_million)
+{
+    pg_exec(db, "insert into outbox (payload) select '' from generate_series(1, 1000000)");
+    cr_assert_eq(cli("status -c relay.conf"), 0);
+    cr_assert_not_null(strstr(cli_stdout(), "  pending    1000000, the oldest for "), "%s",
+                       cli_stdout());
+    pg_exec(db, "insert into outbox (payload) select '' from generate_series(1, 10)");
+    cr_assert_eq(cli("status -c relay.conf"), 0);
+    cr_assert_not_null(strstr(cli_stdout(), "  pending    more than 1000000, the oldest for "),
+                       "%s", cli_stdout());
+}
+
+static json_int_t
+number(const json_t *object, const char *name)
+{
+    cr_assert(json_is_integer(json_object_get(object, name)), "%s", name);
+    return json_integer_value(json_object_get(object, name));
+}
+
+Test(cli_status, for_programs)
+{
+    PGconn *const owner = relay();
+    PGconn *const standby = relay();
+    tell("in_flight = 5, rate = 2.5, paused_reason = 'blocked', paused_since = now()");
+    held_put(db, 1, "a", "dead", NULL);
+    pg_exec(db, "insert into outbox (payload) values ('')");
+    json_t *const array = held_json("status --json", 0);
+    const json_t *const status = json_array_get(array, 0);
+    const json_t *const told = json_object_get(status, "relay");
+    cr_assert_eq(json_array_size(array), 1);
+    cr_assert_str_eq(json_string_value(json_object_get(status, "source")), "orders");
+    cr_assert_eq(number(json_object_get(status, "owner"), "session"), PQbackendPID(owner));
+    const json_t *const standbys = json_object_get(status, "standbys");
+    cr_assert_eq(json_array_size(standbys), 1);
+    cr_assert_eq(number(json_array_get(standbys, 0), "session"), PQbackendPID(standby));
+    cr_assert_eq(number(status, "pending"), 1);
+    cr_assert(json_is_true(json_object_get(status, "pending_exact")));
+    cr_assert_eq(number(json_object_get(status, "held"), "dead"), 1);
+    cr_assert_eq(number(told, "in_flight"), 5);
+    cr_assert_float_eq(json_real_value(json_object_get(told, "rate")), 2.5, 0.01);
+    cr_assert_str_eq(json_string_value(json_object_get(told, "paused_reason")), "blocked");
+    json_decref(array);
+    PQfinish(owner);
+    PQfinish(standby);
+}
+
+/* A role that may read the tables, and sees of other sessions no more than that they are there. */
+static void
+be_a_reader(char role[64])
+{
+    char sql[400];
+    (void)snprintf(role, 64, "status_%ld", (long)getpid()); /* fits */
+    (void)snprintf(sql, sizeof(sql),
+                   "create role %s login password 'pw'; grant select on outbox, outbox_held, "
+                   "outbox_relay, outbox_relay_schema to %s",
+                   role, role); /* fits */
+    pg_exec(db, sql);
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source orders { kind = postgres dsn = \"%s user=%s password=pw\" broker = main }\n",
+              pg_fixture_dsn(), role);
+}
+
+static void
+drop_reader(const char *role)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "drop owned by %s; drop role %s", role, role); /* fits */
+    pg_exec(db, sql);
+}
+
+/* The age of the owner's session is hidden from a reader, so the row may be older than it. */
+Test(cli_status, says_how_old_the_news_is)
+{
+    char expected[1000];
+    char role[64];
+    be_a_reader(role);
+    PGconn *const owner = relay();
+    tell("updated_at = now() - interval '4 min'");
+    (void)snprintf(expected, sizeof(expected),
+                   "source \"orders\"\n"
+                   "  relay      process 4711 on host-a, version 0.1.0\n"
+                   "             database session %d since TIME (3 h)\n"
+                   "  pending    0\n"
+                   "  in flight  0\n"
+                   "  rate       0.0 a second\n"
+                   "  as of      4 min ago: the relay has not told its state since\n"
+                   "  held       none\n",
+                   PQbackendPID(owner)); /* fits */
+    expect(expected);
+    json_t *array = held_json("status --json", 0);
+    cr_assert(json_is_false(
+        json_object_get(json_object_get(json_array_get(array, 0), "relay"), "current")));
+    json_decref(array);
+    tell("updated_at = now() - interval '1 s'");
+    array = held_json("status --json", 0);
+    cr_assert(json_is_true(
+        json_object_get(json_object_get(json_array_get(array, 0), "relay"), "current")));
+    json_decref(array);
+    cr_assert_eq(cli("status -c relay.conf"), 0);
+    cr_assert_null(strstr(cli_stdout(), "as of"), "%s", cli_stdout());
+    PQfinish(owner);
+    drop_reader(role);
+}
+
+Test(cli_status, a_role_that_may_not_even_read)
+{
+    char role[64];
+    char sql[200];
+    be_a_reader(role);
+    (void)snprintf(sql, sizeof(sql), "revoke all on outbox_held from %s", role); /* fits */
+    pg_exec(db, sql);
+    held_expect("status", 1, "", "source \"orders\": permission denied for table outbox_held\n");
+    drop_reader(role);
+}
+
+Test(cli_status, a_server_that_is_not_there)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source gone { kind = postgres broker = main\n"
+              "  dsn = \"host=127.0.0.1 port=1 password=hunter2\" }\n"
+              "source orders { kind = postgres dsn = \"%s\" broker = main }\n",
+              pg_fixture_dsn());
+    cr_assert_eq(cli("status -c relay.conf"), 1);
+    cr_assert_eq(strncmp(cli_stdout(), "source \"orders\"\n", 16), 0, "%s", cli_stdout());
+    cr_assert_eq(strncmp(cli_stderr(), "source \"gone\": cannot connect: ", 31), 0, "%s",
+                 cli_stderr());
+    cr_assert_null(strstr(cli_stderr(), "hunter2"), "%s", cli_stderr());
+}
