@@ -36,8 +36,9 @@ struct held_entry {
     uint64_t retry_at_us;
     uint64_t change; /* when it last changed, counted in changes of the whole map */
     uint64_t load;   /* the answer of heads that named it last */
-    bool more;  /* RELEASING: one more was put behind those waiting since the release was asked */
-    bool fresh; /* the head is in the outbox still: nothing of it was told to the table */
+    bool more; /* RELEASING: one more was put behind those waiting since the release was asked */
+    bool in_table; /* something of it may be in the held table */
+    bool fresh;    /* the head is in the outbox still: nothing of it was told to the table */
     /* fresh: it may be told once so many confirmed messages were deleted; 0: not known yet */
     uint64_t settle_mark;
     /* RETRYING: the table may call it due, and it must not be fetched before retry_at_us */

@@ -142,6 +142,7 @@ take_head(struct pipeline *pipeline, struct held_entry *entry, const struct head
     entry->head_id = head->id;
     entry->limit_id = head->id;
     entry->attempts = head->attempts;
+    entry->in_table = true;
     if (head->orphans) {
         held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
     } else if (head->dead) {
@@ -270,6 +271,7 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
     struct held_entry *entry = held_find(&pipeline->held, subject);
     if (entry == NULL) {
         entry = held_add(&pipeline->held, subject, row->id, now_us);
+        entry->in_table = true;
     }
     if (!leads_in_table(entry)) {
         return false;

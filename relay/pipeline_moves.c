@@ -24,6 +24,18 @@ is_meant(const struct taking *taking, const struct hold_note *note)
                                     taking->only->ordered == note->subject.ordered);
 }
 
+/* Its head is not held after all. If others of the key are, they move back before it goes on. */
+static void
+free_key(struct pipeline *pipeline, struct held_entry *entry)
+{
+    if (entry->in_table) {
+        entry->fresh = false;
+        held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
+    } else {
+        held_remove(&pipeline->held, entry);
+    }
+}
+
 /* A message that was just refused: it stays in the outbox, as if it had not been tried. */
 static bool
 take_back_fresh_head(void *context, const struct hold *hold, const struct hold_note *note)
@@ -36,7 +48,7 @@ take_back_fresh_head(void *context, const struct hold *hold, const struct hold_n
     struct held_entry *entry = held_find(&pipeline->held, note->subject);
     if (entry != NULL && entry->head_id == hold->id) {
         pipeline_give_back_floor(pipeline, entry);
-        held_remove(&pipeline->held, entry);
+        free_key(pipeline, entry);
     }
     cursor_forget(&pipeline->cursor, hold->id);
     return true;
@@ -54,10 +66,12 @@ take_back_held(void *context, const struct hold *hold, const struct hold_note *n
     struct held_entry *entry = held_find(&pipeline->held, note->subject);
     if (entry == NULL) {
         entry = held_add(&pipeline->held, note->subject, hold->id, taking->now_us);
-    } else if (entry->head_id != hold->id) {
+    } else if (entry->head_id != hold->id && entry->stage != HELD_STAGE_RELEASING) {
         return false;
     }
     pipeline_give_back_floor(pipeline, entry);
+    entry->in_table = true;
+    entry->head_id = hold->id;
     entry->limit_id = hold->id;
     entry->attempts = note->attempts_before;
     held_retry(&pipeline->held, entry, taking->now_us);
@@ -153,7 +167,11 @@ send_holds(struct pipeline *pipeline, uint64_t now_us)
     holds_filter(&pipeline->hold_ready, sends, pipeline);
     for (size_t i = 0; i < pipeline->hold_out.count; i++) {
         struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
-        if (entry != NULL && entry->head_id == pipeline->hold_out.items[i].id) {
+        if (entry == NULL) {
+            continue;
+        }
+        entry->in_table = true;
+        if (entry->head_id == pipeline->hold_out.items[i].id) {
             entry->fresh = false;
         }
     }

@@ -80,14 +80,18 @@ check_explained(PGconn *conn, int64_t poisoned)
     }
 }
 
-/* As `outbox-relay held retry` does. */
+/* As `outbox-relay held retry` does: rows are locked in the order of ids, as the relay does. */
 static void
 retry_all(PGconn *conn)
 {
-    bench_exec(conn, "with retried as (update outbox_held set next_attempt_at = now() "
-                     "where state = 'retrying' returning id, message_id, key, state) "
-                     "insert into outbox_held_act (who, what, message_id, held_id, key, state) "
-                     "select 'bench', 'retry', message_id, id, key, state from retried");
+    bench_exec(conn,
+               "with chosen as (select id, message_id, key, state from outbox_held "
+               "where state = 'retrying' order by id for update), "
+               "changed as (update outbox_held as held set next_attempt_at = now() from chosen "
+               "where held.id = chosen.id returning held.id) "
+               "insert into outbox_held_act (who, what, message_id, held_id, key, state) "
+               "select 'bench', 'retry', message_id, id, key, state "
+               "from chosen where id in (select id from changed)");
 }
 
 static double
