@@ -382,6 +382,7 @@ open_channel(struct relay *relay, uint32_t lane)
     struct link *link = &relay->links[lane];
     link->channel_wanted = false;
     if (!world.mended && chance(5)) {
+        world.resets++;
         if (chance(50)) {
             pipeline_lane_lost(relay->pipeline, lane, world.now_us);
         } else {
