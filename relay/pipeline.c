@@ -68,9 +68,9 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     for (uint32_t i = 0; i <= options->lane_count; i++) {
         init_lane(pipeline, i, now_us);
     }
-    backoff_init(&pipeline->route.backoff, options->retry_initial_us,
-                 options->retry_max_us < ROUTE_TRY_MAX_US ? options->retry_max_us
-                                                          : ROUTE_TRY_MAX_US);
+    backoff_init(&pipeline->route.backoff,
+                 clock_earlier_us(options->retry_initial_us, ROUTE_TRY_MAX_US),
+                 clock_earlier_us(options->retry_max_us, ROUTE_TRY_MAX_US));
     /* A fetch goes out while at most a batch is queued, so two batches fit; held messages come on top. */
     queue_init(&pipeline->queue, 2 * options->batch_rows + RETRY_IDS_MAX);
     pipeline->settle_capacity =

@@ -227,7 +227,9 @@ pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *p
     struct held_entry *entry =
         held_find(&pipeline->held, held_subject(probe->id, probe->key_hash, probe->ordered));
     if (entry != NULL && pipeline_is_probed_head(entry, probe)) {
-        pipeline_report_head(pipeline, REPORT_SENT, entry, "");
+        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_SENT,
+                                                            .id = entry->head_id,
+                                                            .attempts = entry->attempts});
         held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
     }
 }

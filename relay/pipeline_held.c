@@ -98,20 +98,6 @@ retry_wait_us(struct pipeline *pipeline, uint32_t tries)
 }
 
 void
-pipeline_report_head(struct pipeline *pipeline, enum pipeline_report_type type,
-                     const struct held_entry *entry, const char *reason)
-{
-    struct pipeline_report report = {
-        .type = type,
-        .id = entry->head_id,
-        .attempts = entry->attempts,
-        .retry_at_us = entry->retry_at_us,
-    };
-    (void)snprintf(report.reason, sizeof(report.reason), "%s", reason); /* cut is fine */
-    pipeline_report(pipeline, &report);
-}
-
-void
 pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *hold)
 {
     hold->state = HELD_DEAD;
@@ -134,7 +120,6 @@ set_head_aside(struct pipeline *pipeline, struct held_entry *entry, const struct
     const uint32_t max = pipeline->options.max_attempts;
     if (!refusal->blameless && max > 0 && entry->attempts >= max) {
         pipeline_bury(pipeline, entry, &hold);
-        pipeline_report_head(pipeline, REPORT_DEAD, entry, refusal->reason);
     } else {
         const uint64_t retry_at_us = refusal->retry_at_us > 0
                                          ? refusal->retry_at_us
@@ -142,7 +127,6 @@ set_head_aside(struct pipeline *pipeline, struct held_entry *entry, const struct
         held_retry(&pipeline->held, entry, retry_at_us);
         entry->apart = true;
         hold.retry_after_us = retry_at_us - now_us;
-        pipeline_report_head(pipeline, REPORT_REFUSED, entry, refusal->reason);
     }
     pipeline_hold_head(pipeline, &hold, note, now_us);
 }

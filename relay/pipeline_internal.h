@@ -217,8 +217,6 @@ bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
 void pipeline_hold_head(struct pipeline *pipeline, const struct hold *hold,
                         const struct hold_note *note, uint64_t now_us);
 void pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *hold);
-void pipeline_report_head(struct pipeline *pipeline, enum pipeline_report_type type,
-                          const struct held_entry *entry, const char *reason);
 /* What was left in the outbox behind a key that was being released is read again. */
 void pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry);
 bool pipeline_is_probed_head(const struct held_entry *entry, const struct window_entry *probe);

@@ -189,7 +189,6 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
     lane->proved = 0;
     lane->limited = false;
     if (open == 0) {
-        lane->limit = lane->limit_start;
         lane->retry_at_us = now_us + backoff_next_us(&lane->backoff, &pipeline->random);
     } else if (culprit < lane->window.next) {
         if (exchange != 0) {
@@ -214,11 +213,28 @@ settle_later(struct pipeline *pipeline, int64_t id, uint64_t now_us)
     pipeline->settle_asked++;
 }
 
+/* Whether a queue has it is not known, and nothing of its key may go before it. */
+static void
+send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
+{
+    if (entry->probe) {
+        pipeline_probe_failed(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
+        return;
+    }
+    pipeline_forget(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
+    pipeline_drop_queue(pipeline, now_us);
+    pipeline_look_at_once(pipeline);
+}
+
 static void
 confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
 {
     if (entry->returned || entry->abandoned) {
         return; /* returned: confirmed that it reached no queue; it was refused when it came back */
+    }
+    if (entry->doubtful) {
+        send_again(pipeline, entry, now_us);
+        return;
     }
     pipeline->counts.confirmed++;
     route_taken(pipeline, entry);
@@ -314,12 +330,14 @@ pipeline_nacked(struct pipeline *pipeline, uint32_t index, uint64_t tag, bool mu
 }
 
 /* Comes before the confirm of the same message (rabbit_channel.erl: "basic.returns must be sent
- * before confirms"). */
+ * before confirms"), and does not say for which copy it is. A copy of an earlier ownership may be out
+ * still: then it may have been for that one or for ours. */
 bool
 pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const char *reason,
                   uint64_t now_us)
 {
-    struct window_entry *entry = window_find_unreturned(&lane_of(pipeline, index)->window, id);
+    struct lane *lane = lane_of(pipeline, index);
+    struct window_entry *entry = window_find_unreturned(&lane->window, id);
     if (entry == NULL) {
         return false;
     }
@@ -327,6 +345,11 @@ pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const c
     if (!entry->abandoned) {
         pipeline_refuse(pipeline, entry,
                         &(struct refusal){.kind = REFUSED_RETURNED, .reason = reason}, now_us);
+        return true;
+    }
+    struct window_entry *copy = window_find_unreturned(&lane->window, id);
+    if (copy != NULL) {
+        copy->doubtful = true;
     }
     return true;
 }

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "relay/pipeline_internal.h"
@@ -160,6 +161,23 @@ sends(void *context, const struct hold *hold, const struct hold_note *note)
     return true;
 }
 
+static void
+report_hold(struct pipeline *pipeline, const struct hold *hold, uint64_t now_us)
+{
+    if (!is_head_state(hold)) {
+        return;
+    }
+    struct pipeline_report report = {
+        .type = hold->state == HELD_DEAD ? REPORT_DEAD : REPORT_REFUSED,
+        .id = hold->id,
+        .attempts = hold->attempts,
+        .retry_at_us = now_us + hold->retry_after_us,
+    };
+    (void)snprintf(report.reason, sizeof(report.reason), "%s",
+                   hold->reason == NULL ? "" : hold->reason); /* cut is fine */
+    pipeline_report(pipeline, &report);
+}
+
 /* Moves what may go now to hold_out. */
 static void
 send_holds(struct pipeline *pipeline, uint64_t now_us)
@@ -167,6 +185,7 @@ send_holds(struct pipeline *pipeline, uint64_t now_us)
     holds_filter(&pipeline->hold_ready, sends, pipeline);
     for (size_t i = 0; i < pipeline->hold_out.count; i++) {
         struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
+        report_hold(pipeline, &pipeline->hold_out.items[i], now_us);
         if (entry == NULL) {
             continue;
         }
