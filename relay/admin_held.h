@@ -87,7 +87,7 @@ void admin_heads_free(struct admin_heads *heads);
 /* What an act did: counted by the states that the messages had. */
 struct admin_done {
     struct admin_counts counts;
-    uint64_t promoted; /* discard: messages that waited and lead their key now */
+    uint64_t freed; /* discard: keys that go on with what waited behind a discarded message */
 };
 
 /* Each is one transaction, with a row for each message in outbox_held_act. filter->ids must be given; those that are gone

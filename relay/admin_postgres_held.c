@@ -262,7 +262,7 @@ act(struct admin *admin, const char *sql, const struct admin_filter *filter, con
         return false;
     }
     ret_done->counts = admin_postgres_counts(result, 0);
-    ret_done->promoted = (uint64_t)admin_postgres_int(result, 0, 4, 0);
+    ret_done->freed = (uint64_t)admin_postgres_int(result, 0, 4, 0);
     PQclear(result);
     return true;
 }

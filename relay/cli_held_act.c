@@ -307,10 +307,10 @@ print_rest(const struct act *self, const struct choice *choice, const struct adm
         (void)printf("%" PRIu64 " of %" PRIu64 ": %" PRIu64 " %s gone or changed meanwhile\n", got,
                      wanted, wanted - got, wanted - got == 1 ? "is" : "are"); /* as above */
     }
-    if (done->promoted > 0) {
+    if (done->freed > 0) {
         cli_databases_prefix(&self->databases, choice->database);
-        (void)printf("%" PRIu64 " key%s on with the message that waited next\n", done->promoted,
-                     done->promoted == 1 ? " goes" : "s go"); /* as above */
+        (void)printf("%" PRIu64 " key%s on with what waited behind\n", done->freed,
+                     done->freed == 1 ? " goes" : "s go"); /* as above */
     }
 }
 
@@ -430,8 +430,8 @@ const struct cli_command cli_held_discard = {
     .usage =
         "usage: outbox-relay held discard -c FILE ID... | OPTION...\n\n"
         "Deletes messages: they are not sent, now or later. Where others of the key wait behind\n"
-        "one of them, the first of these takes its place and is tried at once. Shows them and\n"
-        "asks before.\n" USAGE_SELECTOR "      --yes               do not ask\n"
+        "one of them, a running relay sends these now, in order. Shows them and asks "
+        "before.\n" USAGE_SELECTOR "      --yes               do not ask\n"
         "      --dry-run           only count\n\n" USAGE_EXIT,
     .options = discard_table,
     .run = run,

@@ -98,8 +98,9 @@ struct route {
     uint64_t try_at_us;
     uint64_t cause;
     uint32_t sample_rows;
-    bool sample_short; /* the outbox has no more: held messages are tried too */
-    bool sample_heads; /* and were asked for */
+    bool sample_short;   /* the outbox has no more: held messages are tried too */
+    bool sample_heads;   /* and were asked for */
+    bool sample_suspect; /* one for an exchange that is suspected was let through */
     uint32_t sample_taken;
     uint32_t sample_same;
     uint32_t sample_other;

@@ -192,8 +192,8 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
         lane->retry_at_us = now_us + backoff_next_us(&lane->backoff, &pipeline->random);
     } else if (culprit < lane->window.next) {
         if (exchange != 0) {
-            suspects_add(&pipeline->suspects, exchange, &pipeline->route.backoff, &pipeline->random,
-                         now_us);
+            suspects_add(&pipeline->suspects, exchange, reason, &pipeline->route.backoff,
+                         &pipeline->random, now_us);
         }
         refuse_culprit(pipeline, lane, culprit, reason, now_us);
     } else {

@@ -341,10 +341,7 @@ pipeline_wake_deadline_us(const struct pipeline *pipeline)
     }
     const uint64_t look_us = pipeline->wake_last_us + options->look_interval_us;
     const uint64_t least_us = pipeline->wake_last_us + options->wake_interval_us;
-    uint64_t due_us = pipeline->wake_due_us;
-    if (pipeline->held.count > 0 || due_us != CLOCK_NEVER_US) {
-        due_us = clock_earlier_us(due_us, look_us);
-    }
+    const uint64_t due_us = clock_earlier_us(pipeline->wake_due_us, look_us);
     return due_us > least_us ? due_us : least_us;
 }
 

@@ -1,5 +1,4 @@
 #include <assert.h>
-#include <stdio.h>
 
 #include "relay/pipeline_internal.h"
 
@@ -123,30 +122,25 @@ is_suspect(struct pipeline *pipeline, const struct row *row, bool probe, uint64_
     if (suspects_find(&pipeline->suspects, exchange) == NULL) {
         return false;
     }
-    const bool may_try = probe || pipeline->route.state == ROUTE_TRYING;
-    return !may_try || !suspects_try(&pipeline->suspects, exchange, &pipeline->random, now_us);
+    if (pipeline->route.state == ROUTE_TRYING && !pipeline->route.sample_suspect) {
+        pipeline->route.sample_suspect = true; /* one of each sample goes */
+        return false;
+    }
+    return !probe || !suspects_try(&pipeline->suspects, exchange, &pipeline->random, now_us);
 }
 
 static void
 refuse_unsent(struct pipeline *pipeline, const struct row *row, bool probe, uint64_t now_us)
 {
     const struct window_entry entry = entry_of(row, probe, now_us);
-    const uint64_t suspect_us = suspects_find(&pipeline->suspects, entry.exchange)->try_at_us;
-    const uint64_t try_at_us = suspect_us > now_us ? suspect_us : now_us;
-    char reason[240];
-    (void)snprintf(reason, sizeof(reason),
-                   "not sent: the broker refuses all messages to exchange \"%.*s\" (missing, or no "
-                   "permission)",
-                   (int)(row->exchange.size < 150 ? row->exchange.size : 150),
-                   row->exchange.size > 0 ? (const char *)row->exchange.data : ""); /* fits */
-    pipeline_refuse(
-        pipeline, &entry,
-        &(struct refusal){
-            .kind = REFUSED_CLOSED,
-            .reason = reason,
-            .retry_at_us = try_at_us + random_between(&pipeline->random, 0, try_at_us - now_us + 1),
-            .blameless = true},
-        now_us);
+    const struct suspect *suspect = suspects_find(&pipeline->suspects, entry.exchange);
+    const uint64_t try_at_us = suspect->try_at_us > now_us ? suspect->try_at_us : now_us;
+    const uint64_t spread_us = random_between(&pipeline->random, 0, try_at_us - now_us + 1);
+    const struct refusal refusal = {.kind = REFUSED_CLOSED,
+                                    .reason = suspect->reason,
+                                    .retry_at_us = try_at_us + spread_us,
+                                    .blameless = true};
+    pipeline_refuse(pipeline, &entry, &refusal, now_us);
 }
 
 bool

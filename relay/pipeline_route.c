@@ -91,6 +91,7 @@ route_try(struct pipeline *pipeline)
     route->state = ROUTE_TRYING;
     route->sample_short = false;
     route->sample_heads = false;
+    route->sample_suspect = false;
     route->sample_taken = 0;
     route->sample_same = 0;
     route->sample_other = 0;

@@ -1,6 +1,7 @@
 #include "relay/suspects.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 /* SUSPECTS_MAX: it is not there. */
 static uint32_t
@@ -14,8 +15,8 @@ find(const struct suspects *suspects, uint32_t exchange)
 }
 
 void
-suspects_add(struct suspects *suspects, uint32_t exchange, const struct backoff *backoff,
-             struct random *random, uint64_t now_us)
+suspects_add(struct suspects *suspects, uint32_t exchange, const char *reason,
+             const struct backoff *backoff, struct random *random, uint64_t now_us)
 {
     const uint32_t place = find(suspects, 0);
     if (find(suspects, exchange) < SUSPECTS_MAX || place == SUSPECTS_MAX) {
@@ -23,6 +24,7 @@ suspects_add(struct suspects *suspects, uint32_t exchange, const struct backoff 
     }
     struct suspect *suspect = &suspects->kept[place];
     suspect->exchange = exchange;
+    (void)snprintf(suspect->reason, sizeof(suspect->reason), "%s", reason); /* cut is fine */
     backoff_init(&suspect->backoff, backoff->initial_us, backoff->max_us);
     suspect->try_at_us = now_us + backoff_next_us(&suspect->backoff, random);
     suspects->count++;

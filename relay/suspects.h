@@ -15,6 +15,7 @@
 struct suspect {
     uint32_t exchange; /* 0: free */
     uint64_t try_at_us;
+    char reason[240]; /* the broker's words */
     struct backoff backoff;
 };
 
@@ -24,8 +25,8 @@ struct suspects {
 };
 
 /* The broker closed a channel for it. backoff: as long as its are the waits between two tries. */
-void suspects_add(struct suspects *suspects, uint32_t exchange, const struct backoff *backoff,
-                  struct random *random, uint64_t now_us);
+void suspects_add(struct suspects *suspects, uint32_t exchange, const char *reason,
+                  const struct backoff *backoff, struct random *random, uint64_t now_us);
 /* The broker took a message to it. */
 void suspects_clear(struct suspects *suspects, uint32_t exchange);
 

@@ -224,7 +224,7 @@ choose_options(void)
     options.confirm_timeout_us = 2 * CLOCK_S_US;
     options.sweep_interval_us = random_between(&world.random, 1, 10) * CLOCK_S_US;
     options.wake_interval_us = random_between(&world.random, 1, 50) * CLOCK_MS_US;
-    options.look_interval_us = random_between(&world.random, 50, 1000) * CLOCK_MS_US;
+    options.look_interval_us = random_between(&world.random, 100, 1000) * CLOCK_MS_US;
     options.hold_delay_us = random_between(&world.random, 0, 50) * CLOCK_MS_US;
     options.retry_initial_us = random_between(&world.random, 1, 50) * CLOCK_MS_US;
     options.retry_max_us = CLOCK_S_US;
@@ -248,7 +248,9 @@ choose_world(void)
     if (world.refusing) {
         world.nack_percent = chance(50) ? 3 : 0;
         world.poison_percent = chance(60) ? 4 : chance(50) ? 20 : 0;
+        world.outage_percent = chance(30) ? (unsigned)random_between(&world.random, 1, 3) : 0;
     }
+    world.exchanges = chance(50) ? 1 : EXCHANGES_GOOD;
     world.scheduled_percent = chance(70) ? 5 : chance(50) ? 30 : 0;
     world.late_rows = chance(7);
     world.punctual = chance(60);
@@ -275,9 +277,10 @@ chaos(void)
 {
     const unsigned fault_percent = chance(20) ? 0 : (unsigned)random_between(&world.random, 1, 8);
     const unsigned act_percent = chance(50) ? 0 : (unsigned)random_between(&world.random, 1, 8);
+    const unsigned begin_percent = (unsigned)random_between(&world.random, 5, 45);
     const uint64_t steps = random_between(&world.random, 100, 2500);
     for (uint64_t i = 0; i < steps; i++) {
-        if (chance(40)) {
+        if (chance(begin_percent)) {
             world_begin(&world);
         }
         if (chance(45)) {
@@ -285,6 +288,9 @@ chaos(void)
         }
         if (chance(fault_percent)) {
             fault(&relays[random_between(&world.random, 0, RELAYS_MAX - 1)]);
+        }
+        if (chance(world.outage_percent)) {
+            world_route_breaks(&world);
         }
         if (chance(act_percent)) {
             world_operate(&world);
@@ -464,7 +470,9 @@ print_tally(uint64_t (*tallies)[EVENTS], uint64_t jobs)
         [EVENT_CLOSE_PROBE] = "channels of probes closed",
         [EVENT_OUTAGE] = "broken routes",
         [EVENT_HOLD] = "refused ones held",
+        [EVENT_HOLD_GOOD] = "of them only the route's fault",
         [EVENT_DEAD] = "dead ones",
+        [EVENT_DEAD_GOOD] = "of them only the route's fault",
         [EVENT_SKIPPED] = "skipped ones",
         [EVENT_SCHEDULED] = "scheduled ones held",
         [EVENT_WAITING] = "followers held",

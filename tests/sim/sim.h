@@ -61,6 +61,7 @@ struct link {
     bool blocked;               /* the core was told */
     struct sent sent[TAGS_MAX]; /* by tag; id 0: nothing more to come, negative: of an earlier
                                     ownership */
+    bool doubtful[TAGS_MAX]; /* by tag; a return may have been for it or for an earlier copy */
     uint64_t sent_count;
 };
 

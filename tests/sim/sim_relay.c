@@ -118,6 +118,7 @@ do_publish(struct relay *relay, const struct row *row, uint32_t lane)
     world_publish(&world, link->pipe, sent);
     assert(link->sent_count + 1 < TAGS_MAX);
     link->sent[++link->sent_count] = sent;
+    link->doubtful[link->sent_count] = false;
     relay->in_flight[row->id] = true;
     relay->row_lane[row->id] = lane;
     pipeline_published(relay->pipeline);
@@ -301,6 +302,17 @@ tag_of_returned(const struct link *link, int64_t id)
     return tag;
 }
 
+/* If it was for a copy of an earlier ownership it may as well have been for the later one: whose
+ * confirm says nothing then. */
+static void
+note_doubt(struct link *link, uint64_t tag)
+{
+    const int64_t id = -link->sent[tag].id;
+    for (uint64_t later = tag + 1; id > 0 && later <= link->sent_count; later++) {
+        link->doubtful[later] |= link->sent[later].id == id;
+    }
+}
+
 static void
 note_answer(struct relay *relay, struct link *link, const struct frame *frame, bool confirmed)
 {
@@ -308,7 +320,7 @@ note_answer(struct relay *relay, struct link *link, const struct frame *frame, b
         const int64_t id = link->sent[tag].id;
         if (id > 0) {
             relay->in_flight[id] = false;
-            relay->confirmed[id] |= confirmed;
+            relay->confirmed[id] |= confirmed && !link->doubtful[tag];
         }
         link->sent[tag].id = 0;
     }
@@ -344,6 +356,7 @@ take_frame(struct relay *relay, uint32_t lane, const struct frame *frame)
         return pipeline_nacked(pipeline, lane, frame->tag, frame->multiple, now_us);
     case FRAME_RETURN:
         returned.tag = tag_of_returned(link, frame->id);
+        note_doubt(link, returned.tag);
         note_answer(relay, link, &returned, false);
         return pipeline_returned(pipeline, lane, frame->id, "unroutable", now_us);
     case FRAME_CLOSE:

@@ -172,7 +172,9 @@ enum event {
     EVENT_CLOSE_PROBE,
     EVENT_OUTAGE,
     EVENT_HOLD,
+    EVENT_HOLD_GOOD,
     EVENT_DEAD,
+    EVENT_DEAD_GOOD,
     EVENT_SKIPPED,
     EVENT_SCHEDULED,
     EVENT_WAITING,
@@ -230,6 +232,8 @@ struct world {
     unsigned nack_percent;
     unsigned poison_percent;
     unsigned scheduled_percent;
+    unsigned outage_percent; /* in each step, that the route breaks */
+    uint32_t exchanges;      /* that are not missing */
     bool late_rows; /* rows appear below an id that was called final: only the sweep finds them */
     bool punctual;  /* the core is not asked before the time that it named */
     bool refusing;  /* some messages may be refused; if not, the queue's order must be perfect */

@@ -295,7 +295,7 @@ world_route_breaks(struct world *world)
     world->route = (struct route){
         .trouble = (enum trouble)random_between(&world->random, TROUBLE_RETURNS, TROUBLE_CLOSES),
         .everywhere = world_chance(world, 70),
-        .exchange = (uint32_t)random_between(&world->random, 0, EXCHANGES_GOOD - 1),
+        .exchange = (uint32_t)random_between(&world->random, 0, world->exchanges - 1),
         .until_us = world->now_us + random_between(&world->random, 10000, 3000000),
     };
     world_count(world, EVENT_OUTAGE);

@@ -306,7 +306,14 @@ count_hold(struct world *world, const struct hold *hold)
         [HELD_WAITING] = EVENT_WAITING,
         [HELD_DEAD] = EVENT_DEAD,
     };
-    world_count(world, hold->skipped ? EVENT_SKIPPED : events[hold->state]);
+    world_count(world, events[hold->state]);
+    if (hold->skipped) {
+        world_count(world, EVENT_SKIPPED);
+    }
+    if (world->messages[world->slots[hold->id].message].poison == POISON_NONE &&
+        hold->attempts > 0) {
+        world_count(world, hold->state == HELD_DEAD ? EVENT_DEAD_GOOD : EVENT_HOLD_GOOD);
+    }
     world_note(world, "row %ld is held: state %d, attempts %u", (long)hold->id, hold->state,
                hold->attempts);
 }

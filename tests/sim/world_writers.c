@@ -19,7 +19,7 @@ choose_exchange(struct world *world, enum poison poison)
 {
     return poison == POISON_MISSING
                ? (uint32_t)random_between(&world->random, EXCHANGES_GOOD, EXCHANGES_MAX - 1)
-               : (uint32_t)random_between(&world->random, 0, EXCHANGES_GOOD - 1);
+               : (uint32_t)random_between(&world->random, 0, world->exchanges - 1);
 }
 
 static void
