@@ -118,3 +118,36 @@ Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
     check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
     relay_drain(scene.relay);
 }
+
+static struct traffic *
+start_traffic(void)
+{
+    traffic_set_up(scene.conn);
+    return traffic_start(&(struct traffic_options){
+        .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 100000});
+}
+
+/* Promise: a minute without a broker costs no message an attempt: nothing is set aside, nothing is dead, and afterwards all
+ * goes in order. */
+Test(relay_patience, an_outage_of_a_minute_is_no_messages_fault, .init = open_own_scene,
+     .fini = close_own_scene)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay("max_attempts = 3\n");
+    servers_do("kill rabbitmq");
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* that it is told counts */
+    const uint64_t until_us = clock_monotonic_us() + LONG_WAIT_S * CLOCK_S_US;
+    while (clock_monotonic_us() < until_us) { /* this wait is what is tested */
+        check(scene_count("select count(*) from outbox_held") == 0, "a message was set aside");
+        (void)usleep(500000);
+    }
+    traffic_end(traffic);
+    servers_do("start rabbitmq");
+    broker_close(scene.broker);
+    scene.broker = broker_open(NULL);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    check(relay_logged(scene.relay, "event=message_refused") == 0,
+          "the outage was blamed on a message");
+    check(relay_logged(scene.relay, "event=message_dead") == 0, "a message is dead");
+    relay_drain(scene.relay);
+}
