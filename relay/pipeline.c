@@ -227,7 +227,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->wake_out = false;
     pipeline->settle_ready_count = 0;
     pipeline->settle_out_count = 0;
-    pipeline->settle_sent = pipeline->settle_asked;
+    pipeline->settle_done = pipeline->settle_asked;
     if (route_is_bad(pipeline)) {
         route_rest(pipeline, now_us);
     }
@@ -359,6 +359,7 @@ pipeline_settled(struct pipeline *pipeline, uint64_t now_us)
 {
     assert(pipeline->settle_out_count > 0);
     pipeline->counts.settled += pipeline->settle_out_count;
+    pipeline->settle_done += pipeline->settle_out_count;
     pipeline->settle_out_count = 0;
     pipeline->settle_since_us = now_us;
 }

@@ -145,9 +145,8 @@ struct pipeline {
     uint64_t settle_since_us; /* when the first of them was confirmed */
     int64_t *settle_out;
     size_t settle_out_count;
-    uint64_t
-        settle_asked; /* ids that were ever confirmed, and that were ever sent to be deleted: in this order */
-    uint64_t settle_sent;
+    uint64_t settle_asked; /* ids that were ever confirmed, */
+    uint64_t settle_done;  /* and that were ever deleted: in the same order */
 
     /* What is set aside. */
     struct holds hold_ready;

@@ -130,7 +130,7 @@ pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_has
 
 /* ---- what is told --------------------------------------------------------------------------------- */
 
-/* A message moves aside only when those of its key that went before it are confirmed, and asked to be deleted: then the
+/* A message moves aside only when those of its key that went before it are confirmed and deleted: then the
  * table never has a held message with an earlier one of its key in the outbox, whatever crashes when, and whoever works
  * the outbox next may try it at once. */
 static bool
@@ -147,7 +147,7 @@ is_ready(struct pipeline *pipeline, const struct hold_note *note)
     if (entry->settle_mark == 0) {
         entry->settle_mark = pipeline->settle_asked + 1; /* 0 means something else */
     }
-    return pipeline->settle_sent + 1 >= entry->settle_mark;
+    return pipeline->settle_done + 1 >= entry->settle_mark;
 }
 
 static bool

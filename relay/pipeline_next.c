@@ -116,7 +116,6 @@ next_settle(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *
     count = count < SETTLE_IDS_MAX ? count : SETTLE_IDS_MAX;
     memcpy(pipeline->settle_out, pipeline->settle_ready, count * sizeof(int64_t));
     pipeline->settle_out_count = count;
-    pipeline->settle_sent += count;
     pipeline->settle_ready_count -= count;
     memmove(pipeline->settle_ready, pipeline->settle_ready + count,
             pipeline->settle_ready_count * sizeof(int64_t));
