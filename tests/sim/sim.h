@@ -61,7 +61,7 @@ struct link {
     bool blocked;               /* the core was told */
     struct sent sent[TAGS_MAX]; /* by tag; id 0: nothing more to come, negative: of an earlier
                                     ownership */
-    bool doubtful[TAGS_MAX]; /* by tag; a return may have been for it or for an earlier copy */
+    bool doubtful[TAGS_MAX];    /* by tag; a return may have been for it or for an earlier copy */
     uint64_t sent_count;
 };
 
@@ -72,7 +72,9 @@ struct relay {
     bool session;    /* connected to the database */
     bool owned_told; /* the core knows that it owns */
     bool frozen;
-    bool unaware; /* the server ended the session and no word of it got through yet */
+    bool unaware;       /* the server ended the session and no word of it got through yet */
+    bool degraded;      /* by its own report */
+    int64_t charged_id; /* meanwhile; 0: none */
     bool draining;
     bool drained;
     bool heads_told; /* since the ownership began */
@@ -114,8 +116,8 @@ void loans_drop(struct relay *relay);
 
 /* sim_checks.c */
 void check_publish(const struct relay *relay, const struct row *row, uint32_t lane);
-void check_hold(const struct relay *relay, const struct pipeline_action *action);
-void check_report(const struct relay *relay, const struct pipeline_report *report);
+void check_hold(struct relay *relay, const struct pipeline_action *action);
+void check_report(struct relay *relay, const struct pipeline_report *report);
 void check_drained(const struct relay *relay);
 void check_world(void); /* now and then */
 bool is_settled_down(void);

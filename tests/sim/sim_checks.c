@@ -57,14 +57,27 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
 
 /* ---- other actions ---------------------------------------------------------------------------- */
 
+/* On a route that is known to be bad no message is charged with anything. That it is good again is
+ * told after what follows from it. */
+static void
+check_charge(struct relay *relay, const struct hold *hold)
+{
+    const struct slot *slot = &world.slots[hold->id];
+    const uint32_t before = slot->place == PLACE_HELD ? slot->attempts : 0;
+    if (relay->degraded && hold->attempts > before) {
+        relay->charged_id = hold->id;
+    }
+}
+
 /* What is under way is not set aside. (A held message is: how its last try ended may be written down
  * after the next one has begun.) */
 void
-check_hold(const struct relay *relay, const struct pipeline_action *action)
+check_hold(struct relay *relay, const struct pipeline_action *action)
 {
     for (size_t i = 0; i < action->count; i++) {
         const struct hold *hold = &action->holds[i];
         const bool held = relay->probe[hold->id];
+        check_charge(relay, hold);
         PROMISE(held || !relay->in_flight[hold->id], "row %ld is set aside while in flight",
                 (long)hold->id);
         PROMISE(held || !relay->confirmed[hold->id], "row %ld is set aside after its confirm",
@@ -77,7 +90,7 @@ check_hold(const struct relay *relay, const struct pipeline_action *action)
 }
 
 void
-check_report(const struct relay *relay, const struct pipeline_report *report)
+check_report(struct relay *relay, const struct pipeline_report *report)
 {
     world_note(&world, "relay %d reports %d: row %ld, attempts %u, count %" PRIu64 " %s",
                relay->index, report->type, (long)report->id, report->attempts, report->count,
@@ -91,6 +104,7 @@ check_report(const struct relay *relay, const struct pipeline_report *report)
         break;
     case REPORT_DEGRADED:
         PROMISE(world.refusing, "relay %d calls a good route bad", relay->index);
+        relay->degraded = true;
         world_count(&world, EVENT_DEGRADED);
         break;
     case REPORT_FULL:
@@ -100,9 +114,12 @@ check_report(const struct relay *relay, const struct pipeline_report *report)
     case REPORT_DEAD:
         PROMISE(world.refusing, "row %ld was never refused", (long)report->id);
         break;
+    case REPORT_HEALED:
+        relay->degraded = false;
+        relay->charged_id = 0;
+        break;
     case REPORT_SENT:
     case REPORT_TIMEOUT:
-    case REPORT_HEALED:
         break;
     }
 }

@@ -23,6 +23,8 @@ relay_start(struct relay *relay)
     relay->owned_told = false;
     relay->frozen = false;
     relay->unaware = false;
+    relay->degraded = false;
+    relay->charged_id = 0;
     relay->draining = false;
     relay->drained = false;
     relay->stirred = true;
@@ -145,6 +147,8 @@ do_drained(struct relay *relay)
 static void
 do_action(struct relay *relay, const struct pipeline_action *action)
 {
+    PROMISE(relay->charged_id == 0 || action->type == PIPELINE_REPORT,
+            "row %ld is charged on a bad route", (long)relay->charged_id);
     switch (action->type) {
     case PIPELINE_CONNECT:
         relay->links[action->lane].connecting = true;
