@@ -53,7 +53,7 @@ held_find(const struct held *held, struct held_subject subject)
 }
 
 struct held_entry *
-held_add(struct held *held, struct held_subject subject, int64_t head_id)
+held_add(struct held *held, struct held_subject subject, int64_t head_id, uint64_t retry_at_us)
 {
     assert(held_find(held, subject) == NULL);
     struct held_entry *entry = memory_array(1, sizeof(*entry));
@@ -61,7 +61,7 @@ held_add(struct held *held, struct held_subject subject, int64_t head_id)
         .subject = subject, .head_id = head_id, .limit_id = head_id, .floor_id = CURSOR_NONE};
     HASH_ADD(hh, held->entries, subject, sizeof(entry->subject), entry);
     held->count++;
-    held_retry(held, entry, CLOCK_NEVER_US);
+    held_retry(held, entry, retry_at_us);
     return entry;
 }
 
