@@ -168,7 +168,7 @@ learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
     const struct held_subject subject = held_subject(head->id, head->key_hash, head->ordered);
     struct held_entry *entry = held_find(&pipeline->held, subject);
     if (entry == NULL) {
-        entry = held_add(&pipeline->held, subject, head->id, now_us);
+        entry = held_add(&pipeline->held, subject, head->id, CLOCK_NEVER_US);
         entry->tries = head->attempts;
         take_head(pipeline, entry, head, now_us);
     } else if (entry->load == pipeline->heads_load) {
@@ -272,7 +272,7 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
     const struct held_subject subject = held_subject(row->id, row->key_hash, row->ordered);
     struct held_entry *entry = held_find(&pipeline->held, subject);
     if (entry == NULL) {
-        entry = held_add(&pipeline->held, subject, row->id, now_us);
+        entry = held_add(&pipeline->held, subject, row->id, CLOCK_NEVER_US);
         entry->in_table = true;
     }
     if (!leads_in_table(entry)) {

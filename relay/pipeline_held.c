@@ -170,7 +170,7 @@ hold_refused(struct pipeline *pipeline, const struct window_entry *refused,
         held_subject(refused->id, refused->key_hash, refused->ordered);
     struct held_entry *entry = held_find(&pipeline->held, subject);
     if (entry == NULL) {
-        entry = held_add(&pipeline->held, subject, refused->id, now_us);
+        entry = held_add(&pipeline->held, subject, refused->id, CLOCK_NEVER_US);
         lead_with(pipeline, entry, refused, refusal, now_us);
     } else if (pipeline_is_probed_head(entry, refused)) {
         refuse_again(pipeline, entry, refusal, now_us);

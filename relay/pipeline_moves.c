@@ -66,7 +66,7 @@ take_back_held(void *context, const struct hold *hold, const struct hold_note *n
     }
     struct held_entry *entry = held_find(&pipeline->held, note->subject);
     if (entry == NULL) {
-        entry = held_add(&pipeline->held, note->subject, hold->id, taking->now_us);
+        entry = held_add(&pipeline->held, note->subject, hold->id, CLOCK_NEVER_US);
     } else if (entry->head_id != hold->id && entry->stage != HELD_STAGE_RELEASING) {
         return false;
     }
