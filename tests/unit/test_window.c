@@ -118,3 +118,51 @@ Test(window, what_is_abandoned_still_has_its_tags)
     cr_assert_not(entry.abandoned);
     cr_assert_eq(window.open, 1);
 }
+
+static void
+push_to(int64_t id, uint32_t exchange)
+{
+    window_push(&window, &(struct window_entry){.id = id, .exchange = exchange});
+}
+
+Test(window, finds_the_oldest_for_an_exchange)
+{
+    struct window_entry entry;
+    push_to(1, 70);
+    push_to(2, 71);
+    push_to(3, 70);
+    push_to(4, 71);
+    cr_assert_eq(window_find_exchange(&window, 70), 1);
+    cr_assert_eq(window_find_exchange(&window, 71), 2);
+    cr_assert_eq(window_find_exchange(&window, 72), window.next, "there is none");
+    cr_assert(window_take(&window, 2, &entry));
+    cr_assert_eq(window_find_exchange(&window, 71), 4, "what is confirmed is not looked at");
+    cr_assert(window_take(&window, 4, &entry));
+    cr_assert_eq(window_find_exchange(&window, 71), window.next);
+}
+
+Test(window, each_place_is_as_it_was_pushed)
+{
+    const struct window_entry pushed = {
+        .id = 7, .key_hash = -3, .published_us = 5, .exchange = 70, .ordered = true, .probe = true};
+    struct window_entry entry;
+    window_push(&window, &pushed);
+    push_ids(8, 9);
+    cr_assert_eq(window_at(&window, 1)->key_hash, -3);
+    cr_assert_eq(window_at(&window, 3)->id, 9);
+    cr_assert(window_take(&window, 1, &entry));
+    cr_assert_eq(entry.key_hash, -3);
+    cr_assert_eq(entry.published_us, 5);
+    cr_assert_eq(entry.exchange, 70);
+    cr_assert(entry.ordered);
+    cr_assert(entry.probe);
+}
+
+Test(window, finds_nothing_of_what_is_through)
+{
+    struct window_entry entry;
+    push_ids(7, 8);
+    cr_assert(window_take(&window, 1, &entry));
+    cr_assert_null(window_find_unreturned(&window, 7));
+    cr_assert_eq(window_find_unreturned(&window, 8)->id, 8);
+}

@@ -1,0 +1,128 @@
+/* tests/unit/pipeline_driver.h - drives a core through one scene: takes down what it wants, and
+ * answers out of a table of some messages and a broker that the test can make worse. Statements are
+ * carried out when they are asked; when the answer comes is the test's to say.
+ *
+ * It watches all the while that nothing is deleted that the broker did not take, and that nothing is
+ * published while an earlier message of its key is known to be refused. */
+#ifndef TESTS_PIPELINE_DRIVER_H
+#define TESTS_PIPELINE_DRIVER_H
+
+#include "base/clock.h"
+#include "relay/pipeline.h"
+
+#define DRIVER_IDS 1600
+
+enum place { NOWHERE, IN_OUTBOX, IN_HELD };
+
+/* A message of either table; its place in the driver's array is its id. */
+struct message {
+    enum place place;
+    enum held_state state;
+    bool skipped;
+    bool ordered;
+    int64_t key;
+    const char *exchange;
+    uint32_t bytes;
+    uint64_t deliver_after_us;
+    uint64_t retry_at_us;
+    uint32_t attempts;
+    char reason[240];
+    bool refused;   /* the core was told so, and it was not taken since */
+    unsigned sent;  /* how often it was published, */
+    unsigned taken; /* and how often the broker took it */
+};
+
+/* What a broker makes of a message. Closes: the channel, with words that name no exchange, or its. */
+enum verdict { TAKES, RETURNS, NACKS, CLOSES, CLOSES_NAMED, IS_SILENT };
+
+/* An action as it came; what it points to is a copy. */
+struct note {
+    struct pipeline_action action;
+    int64_t id; /* of the row: PUBLISH, DROP */
+    bool probe; /* PUBLISH: on the lane for them */
+};
+
+struct driver {
+    struct pipeline *pipeline;
+    struct pipeline_options options; /* to be set before start() */
+    uint64_t now_us;
+    struct message messages[DRIVER_IDS];
+    int64_t highest_id;
+    int64_t final_id;                    /* what the source says of late rows; 0: none can come */
+    bool acts;                           /* an operator did something */
+    enum verdict (*broker)(int64_t id);  /* NULL: it says nothing */
+    const char *unpublishable;           /* no message can be encoded */
+    bool lane_stuck[PIPELINE_LANES_MAX]; /* no answer comes to what is asked of it */
+    bool lease_runs_out;
+    bool drained;
+    unsigned closes; /* by `broker` */
+};
+
+extern struct driver driver;
+
+void driver_init(void); /* of each test: options are the defaults, tables are empty */
+void driver_done(void);
+/* The core owns the source and is up: lanes ready, heads known, the first fetch out. */
+void start(void);
+
+/* Rows of the outbox. */
+void put(int64_t id, int64_t key);
+void put_unordered(int64_t id);
+void put_range(int64_t first, int64_t last, int64_t key);
+void put_each(int64_t first, int64_t last); /* a key each */
+/* A held message. */
+void put_held(int64_t id, int64_t key, enum held_state state, uint32_t attempts);
+size_t count_in(enum place place);
+struct message *message_of(int64_t id);
+
+/* Does what the core wants until it wants nothing; what it wanted before is forgotten. */
+void turn(void);
+void later(uint64_t us); /* likewise, after so long */
+/* Time goes by; source, lanes and broker answer at once. What it wanted meanwhile is kept. */
+void run(uint64_t us);
+/* Likewise until it wants this or has this to report, and that is all that is new: it is not
+ * answered. NULL: not within so long. */
+const struct note *await_within(enum pipeline_action_type type, uint64_t us);
+const struct note *await(enum pipeline_action_type type); /* fails the test if it does not come */
+const struct pipeline_report *await_report(enum pipeline_report_type type);
+
+/* Of what it wanted: how many of a type, each, the only one. */
+size_t noted(enum pipeline_action_type type);
+const struct note *note_at(enum pipeline_action_type type, size_t index);
+const struct note *only(enum pipeline_action_type type);
+size_t reported(enum pipeline_report_type type);
+const struct pipeline_report *report_of(enum pipeline_report_type type); /* the first */
+bool was_published(int64_t id);
+bool has_id(const int64_t *ids, size_t count, int64_t id);
+const struct hold *hold_of(const struct note *note, int64_t id); /* NULL: it is not among them */
+
+/* The source answers what is out, if it is, and the core does what it wants. */
+void answer_fetch(void);
+void answer_fetch_with(const struct row *rows, size_t count); /* that are in no table */
+void answer_settle(void);
+void answer_hold(void);
+void answer_release(void);
+void answer_heads(void);
+void answer_wake(void);
+void answer_watermark(void);
+void answer_all(void); /* and the lanes */
+bool fetch_is_out(void);
+/* The fetch that is out sees the tables as they are now. */
+void carry_out_fetch_again(void);
+
+/* The broker and a message that is in flight. The core does not go on before the next turn(). */
+void take(int64_t id);
+void take_all(void);        /* all lanes */
+void give_back(int64_t id); /* basic.return, then the confirm */
+void nack(int64_t id);
+void close_for(int64_t id, bool named); /* closes its channel */
+void lose_lane(uint32_t lane);
+void lose_source(void);
+void own_source(void);
+
+struct pipeline_counts counts(void);
+struct source_status status(void);
+
+enum verdict takes_all(int64_t id);
+
+#endif

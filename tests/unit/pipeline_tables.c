@@ -1,0 +1,329 @@
+#include "tests/unit/pipeline_tables.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_MAX 40000
+
+struct answers out;
+static struct row rows[ROWS_MAX]; /* what fetches gave; the core may have them for long */
+static size_t rows_used;
+
+struct message *
+message_of(int64_t id)
+{
+    cr_assert(id > 0 && id < DRIVER_IDS, "message %ld", (long)id);
+    return &driver.messages[id];
+}
+
+void
+put(int64_t id, int64_t key)
+{
+    *message_of(id) =
+        (struct message){.place = IN_OUTBOX, .key = key, .ordered = true, .exchange = "orders"};
+    driver.highest_id = id > driver.highest_id ? id : driver.highest_id;
+}
+
+void
+put_unordered(int64_t id)
+{
+    put(id, 0);
+    message_of(id)->ordered = false;
+}
+
+void
+put_range(int64_t first, int64_t last, int64_t key)
+{
+    for (int64_t id = first; id <= last; id++) {
+        put(id, key);
+    }
+}
+
+void
+put_each(int64_t first, int64_t last)
+{
+    for (int64_t id = first; id <= last; id++) {
+        put(id, 100000 + id);
+    }
+}
+
+void
+put_held(int64_t id, int64_t key, enum held_state state, uint32_t attempts)
+{
+    put(id, key);
+    message_of(id)->place = IN_HELD;
+    message_of(id)->state = state;
+    message_of(id)->attempts = attempts;
+    message_of(id)->retry_at_us = driver.now_us;
+}
+
+size_t
+count_in(enum place place)
+{
+    size_t count = 0;
+    for (int64_t id = 1; id <= driver.highest_id; id++) {
+        count += driver.messages[id].place == place;
+    }
+    return count;
+}
+
+static bool
+is_wanted(const struct fetch *fetch, int64_t id)
+{
+    const struct message *message = &driver.messages[id];
+    if (has_id(fetch->ids, fetch->id_count, id)) {
+        return false;
+    }
+    if (fetch->kind == FETCH_NEXT) {
+        return message->place == IN_OUTBOX && id > fetch->after_id;
+    }
+    return message->place == IN_HELD && message->state == HELD_RETRYING &&
+           message->retry_at_us <= driver.now_us;
+}
+
+static struct row
+row_of(int64_t id, bool held)
+{
+    const struct message *message = &driver.messages[id];
+    const bool due = held || message->deliver_after_us <= driver.now_us;
+    return (struct row){
+        .id = id,
+        .key_hash = message->key,
+        .ordered = message->ordered,
+        .due_in_us = due ? 0 : message->deliver_after_us - driver.now_us,
+        .exchange = {message->exchange, strlen(message->exchange)},
+        .payload = {"", message->bytes},
+    };
+}
+
+static void
+carry_out_fetch(void)
+{
+    const struct fetch *fetch = &out.fetch_asked;
+    out.rows = &rows[rows_used];
+    out.row_count = 0;
+    out.complete = true;
+    for (int64_t id = 1; id <= driver.highest_id && out.complete; id++) {
+        if (!is_wanted(fetch, id)) {
+            continue;
+        }
+        if (out.row_count == fetch->rows_max) {
+            out.complete = false;
+        } else {
+            cr_assert_lt(rows_used, ROWS_MAX);
+            rows[rows_used++] = row_of(id, fetch->kind == FETCH_HEADS);
+            out.row_count++;
+        }
+    }
+}
+
+static void
+carry_out_settle(const int64_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] <= 0) {
+            continue;
+        }
+        struct message *message = message_of(ids[i]);
+        cr_assert_gt(message->taken, 0, "%ld is deleted, and the broker never took it",
+                     (long)ids[i]);
+        message->place = NOWHERE;
+    }
+}
+
+static void
+carry_out_hold(const struct hold *holds, size_t count)
+{
+    out.missing_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct hold *hold = &holds[i];
+        struct message *message = message_of(hold->id);
+        if (message->place == NOWHERE) {
+            out.missing[out.missing_count++] = hold->id;
+            continue;
+        }
+        message->place = IN_HELD;
+        message->state = hold->state;
+        message->skipped = hold->skipped;
+        if (hold->state == HELD_RETRYING || hold->state == HELD_DEAD) {
+            message->attempts = hold->attempts;
+            message->retry_at_us = driver.now_us + hold->retry_after_us;
+            (void)snprintf(message->reason, sizeof(message->reason), "%s",
+                           hold->reason == NULL ? "" : hold->reason);
+        }
+    }
+}
+
+static bool
+waits_for(const struct message *message, const int64_t *keys, size_t count)
+{
+    return message->place == IN_HELD && message->state == HELD_WAITING &&
+           has_id(keys, count, message->key);
+}
+
+static void
+carry_out_release(const struct release *release)
+{
+    carry_out_settle(release->ids, release->id_count);
+    out.released_count = 0;
+    for (int64_t id = 1; id <= driver.highest_id && out.released_count < release->rows_max; id++) {
+        if (!waits_for(message_of(id), release->keys, release->key_count)) {
+            continue;
+        }
+        message_of(id)->place = IN_OUTBOX;
+        out.released_first = out.released_count == 0 ? id : out.released_first;
+        out.released_last = id;
+        out.released_count++;
+    }
+}
+
+static bool
+leads(const struct message *message)
+{
+    return message->place == IN_HELD &&
+           (message->state == HELD_RETRYING || (message->state == HELD_DEAD && !message->skipped));
+}
+
+static bool
+is_orphan(int64_t id)
+{
+    const struct message *message = message_of(id);
+    if (message->place != IN_HELD || message->state != HELD_WAITING) {
+        return false;
+    }
+    for (int64_t other = 1; other <= driver.highest_id; other++) {
+        const struct message *each = message_of(other);
+        const bool first = other < id && waits_for(each, &message->key, 1);
+        if (first || (leads(each) && each->ordered && each->key == message->key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int
+by_key_and_id(const void *a, const void *b)
+{
+    const struct head *first = a;
+    const struct head *second = b;
+    if (first->key_hash != second->key_hash) {
+        return first->key_hash < second->key_hash ? -1 : 1;
+    }
+    return first->id < second->id ? -1 : 1;
+}
+
+static void
+carry_out_heads(void)
+{
+    out.head_count = 0;
+    for (int64_t id = 1; id <= driver.highest_id; id++) {
+        const struct message *message = message_of(id);
+        const bool orphans = is_orphan(id);
+        if (!orphans && !leads(message)) {
+            continue;
+        }
+        out.head_list[out.head_count++] = (struct head){
+            .id = id,
+            .key_hash = message->key,
+            .ordered = message->ordered,
+            .dead = message->state == HELD_DEAD,
+            .orphans = orphans,
+            .attempts = orphans ? 0 : message->attempts,
+            .retry_in_us =
+                message->retry_at_us > driver.now_us ? message->retry_at_us - driver.now_us : 0,
+        };
+    }
+    qsort(out.head_list, out.head_count, sizeof(out.head_list[0]), by_key_and_id);
+}
+
+/* Under a new id, as the table gives it. */
+static void
+wake_one(int64_t id)
+{
+    const int64_t new_id = ++driver.highest_id;
+    *message_of(new_id) = *message_of(id);
+    message_of(new_id)->place = IN_OUTBOX;
+    message_of(id)->place = NOWHERE;
+    out.woken++;
+}
+
+static void
+carry_out_wake(size_t rows_max)
+{
+    const int64_t highest_id = driver.highest_id;
+    out.woken = 0;
+    out.next_in_us = CLOCK_NEVER_US;
+    for (int64_t id = 1; id <= highest_id; id++) {
+        const struct message *message = message_of(id);
+        if (message->place != IN_HELD || message->state != HELD_SCHEDULED) {
+            continue;
+        }
+        const uint64_t at_us = message->deliver_after_us;
+        if (at_us <= driver.now_us && out.woken < rows_max) {
+            wake_one(id);
+        } else {
+            const uint64_t in_us = at_us > driver.now_us ? at_us - driver.now_us : 0;
+            out.next_in_us = in_us < out.next_in_us ? in_us : out.next_in_us;
+        }
+    }
+}
+
+static void
+ask_fetch(const struct fetch *fetch)
+{
+    cr_assert_not(out.fetch);
+    cr_assert_leq(fetch->id_count, DRIVER_IDS);
+    out.fetch = true;
+    out.fetch_asked = *fetch;
+    out.fetch_asked.ids = out.fetch_ids;
+    memcpy(out.fetch_ids, fetch->ids, fetch->id_count * sizeof(int64_t));
+    carry_out_fetch();
+}
+
+/* Each at most once outstanding. */
+static void
+ask_once(bool *asked)
+{
+    cr_assert_not(*asked);
+    *asked = true;
+}
+
+void
+tables_ask(const struct pipeline_action *action)
+{
+    if (action->type == PIPELINE_FETCH) {
+        ask_fetch(&action->fetch);
+    } else if (action->type == PIPELINE_SETTLE) {
+        ask_once(&out.settle);
+        carry_out_settle(action->ids, action->count);
+    } else if (action->type == PIPELINE_HOLD) {
+        ask_once(&out.hold);
+        carry_out_hold(action->holds, action->count);
+    } else if (action->type == PIPELINE_RELEASE) {
+        ask_once(&out.release);
+        carry_out_release(&action->release);
+    } else if (action->type == PIPELINE_HEADS) {
+        ask_once(&out.heads);
+        carry_out_heads();
+    } else if (action->type == PIPELINE_WAKE) {
+        ask_once(&out.wake);
+        carry_out_wake(action->count);
+    } else if (action->type == PIPELINE_WATERMARK) {
+        ask_once(&out.watermark);
+    }
+}
+
+bool
+fetch_is_out(void)
+{
+    return out.fetch;
+}
+
+void
+carry_out_fetch_again(void)
+{
+    cr_assert(out.fetch);
+    carry_out_fetch();
+}

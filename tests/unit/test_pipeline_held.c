@@ -1,0 +1,617 @@
+#include <criterion/criterion.h>
+
+#include "tests/unit/pipeline_driver.h"
+
+/* Single scenes, as in test_pipeline.c: what is set aside, and how it comes back. */
+
+TestSuite(pipeline_held, .init = driver_init, .fini = driver_done);
+
+#define PROBES 1 /* the lane for them, with one lane for the stream */
+
+static enum verdict
+returns_1(int64_t id)
+{
+    return id == 1 ? RETURNS : TAKES;
+}
+
+static enum verdict
+returns_all(int64_t id)
+{
+    (void)id; /* has the shape of a broker */
+    return RETURNS;
+}
+
+static enum verdict
+nacks_all(int64_t id)
+{
+    (void)id; /* has the shape of a broker */
+    return NACKS;
+}
+
+/* Message 1 of key 1 was refused, and moved aside. */
+static void
+start_with_1_held(void)
+{
+    put(1, 1);
+    driver.broker = returns_1;
+    start();
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(1)->state, HELD_RETRYING);
+    cr_assert_eq(message_of(1)->place, IN_HELD);
+}
+
+/* Held message 1 of key 1 is in flight once more, with no answer yet. */
+static void
+start_with_1_tried(void)
+{
+    put_held(1, 1, HELD_RETRYING, 1);
+    driver.broker = NULL;
+    start();
+    const struct note *probe = await(PIPELINE_PUBLISH);
+    cr_assert_eq(probe->id, 1);
+    cr_assert(probe->probe);
+}
+
+static void
+await_state(int64_t id, enum held_state state)
+{
+    for (int i = 0; i < 1000 && message_of(id)->state != state; i++) {
+        (void)await(PIPELINE_HOLD); /* what it holds is looked at in the table */
+    }
+    cr_assert_eq(message_of(id)->state, state);
+}
+
+/* What was published of the key went in this order. */
+static void
+check_published(int64_t key, const int64_t *ids, size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < noted(PIPELINE_PUBLISH); i++) {
+        const int64_t id = note_at(PIPELINE_PUBLISH, i)->id;
+        if (message_of(id)->ordered && message_of(id)->key == key) {
+            cr_assert_lt(at, count, "%ld as well", (long)id);
+            cr_assert_eq(id, ids[at], "%ld instead of %ld", (long)id, (long)ids[at]);
+            at++;
+        }
+    }
+    cr_assert_eq(at, count, "%zu of %zu", at, count);
+}
+
+#define CHECK_PUBLISHED(key, ...)                          \
+    check_published((key), (const int64_t[]){__VA_ARGS__}, \
+                    sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
+static const struct note *
+await_fetch_of_heads(void)
+{
+    for (int i = 0; i < 100000; i++) {
+        const struct note *fetch = await(PIPELINE_FETCH);
+        if (fetch->action.fetch.kind == FETCH_HEADS) {
+            return fetch;
+        }
+    }
+    cr_assert_fail("no held message is tried");
+    return NULL;
+}
+
+/* ---- moving aside --------------------------------------------------------------------------------- */
+
+Test(pipeline_held, a_refused_message_moves_aside_with_those_behind_it)
+{
+    driver.options.window_messages = 2;
+    put(1, 1);
+    put(2, 2);
+    put_range(3, 4, 1);
+    put(5, 2);
+    start();
+    answer_fetch();
+    cr_assert_eq(counts().in_flight, 2);
+    give_back(1);
+    turn();
+    cr_assert_eq(only(PIPELINE_PUBLISH)->id, 5, "another key goes on");
+    cr_assert_eq(noted(PIPELINE_DROP), 2);
+    later(driver.options.hold_delay_us - 1);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0, "it may be the route that is wrong");
+    later(1);
+    const struct note *hold = only(PIPELINE_HOLD);
+    cr_assert_eq(hold->action.count, 3);
+    cr_assert_eq(report_of(REPORT_REFUSED)->id, 1);
+    cr_assert_eq(report_of(REPORT_REFUSED)->attempts, 1);
+    cr_assert_str_eq(report_of(REPORT_REFUSED)->reason, "unroutable");
+    cr_assert_eq(hold_of(hold, 1)->state, HELD_RETRYING);
+    cr_assert_eq(hold_of(hold, 1)->attempts, 1);
+    cr_assert_str_eq(hold_of(hold, 1)->reason, "unroutable");
+    cr_assert_leq(hold_of(hold, 1)->retry_after_us, driver.options.retry_initial_us);
+    cr_assert_geq(hold_of(hold, 1)->retry_after_us, driver.options.retry_initial_us * 3 / 4);
+    cr_assert_eq(hold_of(hold, 3)->state, HELD_WAITING);
+    cr_assert_eq(hold_of(hold, 4)->state, HELD_WAITING);
+    cr_assert_null(hold_of(hold, 4)->reason);
+}
+
+Test(pipeline_held, one_that_was_in_flight_behind_a_refused_one_waits_if_it_is_refused_too)
+{
+    put_range(1, 4, 1);
+    start();
+    answer_fetch();
+    give_back(1);
+    take(2);
+    give_back(3);
+    take(4);
+    later(driver.options.hold_delay_us);
+    const struct note *hold = only(PIPELINE_HOLD);
+    cr_assert_eq(hold->action.count, 2);
+    cr_assert_eq(hold_of(hold, 1)->state, HELD_RETRYING);
+    cr_assert_eq(hold_of(hold, 3)->state, HELD_WAITING);
+    cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 2);
+    cr_assert_eq(counts().refused, 2);
+}
+
+Test(pipeline_held, what_is_read_later_waits_behind_a_held_one)
+{
+    start_with_1_held();
+    put(2, 1);
+    put(3, 2);
+    run(100 * CLOCK_MS_US);
+    CHECK_PUBLISHED(2, 3);
+    cr_assert_eq(message_of(2)->place, IN_HELD);
+    cr_assert_eq(message_of(2)->state, HELD_WAITING);
+    cr_assert_eq(message_of(2)->sent, 0);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+}
+
+Test(pipeline_held, what_is_about_to_move_is_not_read_again)
+{
+    put_range(1, 2, 1);
+    driver.options.hold_delay_us = CLOCK_S_US;
+    start();
+    answer_fetch();
+    give_back(1);
+    give_back(2);
+    const struct note *fetch = await(PIPELINE_FETCH);
+    cr_assert(has_id(fetch->action.fetch.ids, fetch->action.fetch.id_count, 1));
+    cr_assert(has_id(fetch->action.fetch.ids, fetch->action.fetch.id_count, 2));
+}
+
+/* ---- coming back ---------------------------------------------------------------------------------- */
+
+Test(pipeline_held, a_held_message_goes_out_and_those_behind_it_follow_in_order)
+{
+    start_with_1_held();
+    put_range(2, 5, 1);
+    run(100 * CLOCK_MS_US);
+    driver.broker = takes_all;
+    const struct note *release = await(PIPELINE_RELEASE);
+    cr_assert_eq(release->action.release.id_count, 1);
+    cr_assert_eq(release->action.release.ids[0], 1);
+    cr_assert_eq(release->action.release.key_count, 1);
+    cr_assert_eq(release->action.release.keys[0], 1);
+    cr_assert_eq(report_of(REPORT_SENT)->id, 1);
+    cr_assert_eq(report_of(REPORT_SENT)->attempts, 1);
+    put(6, 1);
+    run(100 * CLOCK_MS_US);
+    CHECK_PUBLISHED(1, 2, 3, 4, 5, 6);
+    for (size_t i = 0; i < noted(PIPELINE_PUBLISH); i++) {
+        cr_assert_not(note_at(PIPELINE_PUBLISH, i)->probe);
+    }
+    cr_assert_eq(counts().held, 0);
+    put(7, 1);
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0, "the key is open");
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+}
+
+Test(pipeline_held, is_tried_at_its_time_on_a_lane_of_its_own)
+{
+    put(1, 1);
+    start();
+    answer_fetch();
+    give_back(1);
+    const uint64_t retry_at_us = await_report(REPORT_REFUSED)->retry_at_us;
+    const struct note *fetch = await_fetch_of_heads();
+    cr_assert_geq(driver.now_us, retry_at_us);
+    cr_assert_leq(driver.now_us, retry_at_us + 5 * CLOCK_MS_US);
+    cr_assert_eq(fetch->action.fetch.id_count, 0);
+    const struct note *probe = await(PIPELINE_PUBLISH);
+    cr_assert_eq(probe->id, 1);
+    cr_assert_eq(probe->action.lane, PROBES);
+    cr_assert_eq(counts().in_flight, 1);
+}
+
+Test(pipeline_held, is_not_read_while_its_lane_is_not_there)
+{
+    put_held(1, 1, HELD_RETRYING, 1);
+    put_each(2, 3);
+    driver.lane_stuck[PROBES] = true;
+    driver.broker = takes_all;
+    start();
+    run(10 * CLOCK_S_US);
+    for (size_t i = 0; i < noted(PIPELINE_FETCH); i++) {
+        cr_assert_eq(note_at(PIPELINE_FETCH, i)->action.fetch.kind, FETCH_NEXT);
+    }
+    cr_assert_eq(count_in(IN_OUTBOX), 0, "the stream does not need it");
+    driver.lane_stuck[PROBES] = false;
+    run(CLOCK_S_US);
+    cr_assert_eq(message_of(1)->taken, 1);
+}
+
+Test(pipeline_held, one_without_a_key_holds_nobody_back)
+{
+    put_unordered(1);
+    put_unordered(2);
+    driver.broker = returns_1;
+    start();
+    run(100 * CLOCK_MS_US);
+    put_unordered(3);
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(3)->taken, 1);
+    driver.broker = takes_all;
+    const struct note *release = await(PIPELINE_RELEASE);
+    cr_assert_eq(release->action.release.ids[0], 1);
+    cr_assert_eq(release->action.release.key_count, 0);
+    answer_release();
+    cr_assert_eq(counts().held, 0);
+}
+
+Test(pipeline_held, many_waiting_come_back_in_parts)
+{
+    driver.options.batch_rows = 3;
+    put_held(1, 1, HELD_RETRYING, 1);
+    for (int64_t id = 2; id <= 8; id++) {
+        put_held(id, 1, HELD_WAITING, 0);
+    }
+    driver.broker = takes_all;
+    start();
+    cr_assert_eq(await(PIPELINE_RELEASE)->action.release.rows_max, 3);
+    put(9, 1);
+    put(10, 2);
+    run(CLOCK_S_US);
+    CHECK_PUBLISHED(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    CHECK_PUBLISHED(2, 10);
+    cr_assert_geq(noted(PIPELINE_RELEASE), 2);
+    cr_assert_eq(counts().held, 0);
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+}
+
+Test(pipeline_held, a_part_that_fills_a_release_keeps_the_key_closed_beyond_it)
+{
+    driver.options.batch_rows = 3;
+    start_with_1_tried();
+    put_held(2, 1, HELD_WAITING, 0);
+    put_held(3, 1, HELD_WAITING, 0);
+    put_held(4, 1, HELD_WAITING, 0);
+    put(5, 1);
+    take(1);
+    cr_assert_eq(await(PIPELINE_RELEASE)->action.release.id_count, 1);
+    answer_release();
+    cr_assert_eq(counts().held, 1, "there may be more");
+    for (int i = 0; i < 100 && counts().held > 0; i++) {
+        cr_assert_eq(message_of(5)->sent, 0);
+        answer_all();
+        later(CLOCK_MS_US);
+    }
+    cr_assert_eq(counts().held, 0);
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+}
+
+/* It was carried out before 2 and 3 moved back. */
+Test(pipeline_held, a_fetch_that_was_out_with_a_release_lets_nothing_pass)
+{
+    start_with_1_tried();
+    put_held(2, 1, HELD_WAITING, 0);
+    put_held(3, 1, HELD_WAITING, 0);
+    put(4, 1);
+    (void)await(PIPELINE_FETCH); /* left unanswered */
+    carry_out_fetch_again();
+    take(1);
+    turn();
+    (void)only(PIPELINE_RELEASE); /* answered before the fetch */
+    answer_release();
+    cr_assert_eq(counts().held, 1);
+    turn();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 0);
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    CHECK_PUBLISHED(1, 2, 3, 4);
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+}
+
+/* Or between the two, and its answer does not say which. */
+Test(pipeline_held, a_fetch_that_saw_half_of_a_release_lets_nothing_pass)
+{
+    start_with_1_tried();
+    put_held(2, 1, HELD_WAITING, 0);
+    put_held(3, 1, HELD_WAITING, 0);
+    put(4, 1);
+    (void)await(PIPELINE_FETCH); /* left unanswered */
+    take(1);
+    turn();
+    message_of(2)->place = IN_HELD;
+    carry_out_fetch_again();
+    message_of(2)->place = IN_OUTBOX;
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 0);
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    CHECK_PUBLISHED(1, 2, 3, 4);
+}
+
+Test(pipeline_held, one_refused_behind_a_release_goes_before_those_it_moved)
+{
+    start_with_1_tried();
+    put(2, 1);
+    put_held(3, 1, HELD_WAITING, 0);
+    message_of(2)->place = NOWHERE; /* appears late, behind the held head's back */
+    take(1);
+    turn();
+    message_of(2)->place = IN_OUTBOX;
+    answer_release();
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    CHECK_PUBLISHED(1, 2, 3);
+}
+
+Test(pipeline_held, the_next_of_a_key_can_be_refused_in_turn)
+{
+    start_with_1_tried();
+    for (int64_t id = 2; id <= 4; id++) {
+        put_held(id, 1, HELD_WAITING, 0);
+    }
+    take(1);
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 2);
+    give_back(2);
+    give_back(3);
+    take(4);
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(2)->state, HELD_RETRYING);
+    cr_assert_eq(message_of(2)->attempts, 1);
+    cr_assert_eq(message_of(3)->state, HELD_WAITING);
+    driver.broker = takes_all;
+    run(3 * CLOCK_S_US);
+    CHECK_PUBLISHED(1, 2, 3);
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+}
+
+Test(pipeline_held, many_heads_are_tried_some_at_a_time)
+{
+    for (int64_t id = 1; id <= 200; id++) {
+        put_held(id, id, HELD_RETRYING, 1);
+    }
+    driver.broker = takes_all;
+    start();
+    run(2 * CLOCK_S_US);
+    cr_assert_eq(count_in(IN_HELD), 0);
+    cr_assert_eq(counts().held, 0);
+    for (size_t i = 0; i < noted(PIPELINE_FETCH); i++) {
+        if (note_at(PIPELINE_FETCH, i)->action.fetch.kind == FETCH_HEADS) {
+            cr_assert_leq(note_at(PIPELINE_FETCH, i)->action.fetch.rows_max, 64);
+        }
+    }
+}
+
+/* The clock of the database has a say in when it is due. */
+Test(pipeline_held, one_that_is_not_due_in_the_table_is_looked_for_again)
+{
+    put_held(1, 1, HELD_RETRYING, 1);
+    start();
+    message_of(1)->retry_at_us = driver.now_us + CLOCK_S_US;
+    driver.broker = takes_all;
+    run(3 * CLOCK_S_US);
+    cr_assert_eq(message_of(1)->taken, 1);
+    size_t looks = 0;
+    for (size_t i = 0; i < noted(PIPELINE_FETCH); i++) {
+        looks += note_at(PIPELINE_FETCH, i)->action.fetch.kind == FETCH_HEADS;
+    }
+    cr_assert_geq(looks, 3);
+    cr_assert_leq(looks, 9, "%zu looks in a second", looks);
+}
+
+/* ---- attempts ------------------------------------------------------------------------------------- */
+
+Test(pipeline_held, waits_longer_after_each_refusal)
+{
+    driver.options.retry_max_us = 8 * CLOCK_S_US;
+    put(1, 1);
+    driver.broker = returns_all;
+    start();
+    uint64_t wait_us = driver.options.retry_initial_us;
+    for (uint32_t attempts = 1; attempts <= 6; attempts++) {
+        const struct pipeline_report *report = await_report(REPORT_REFUSED);
+        cr_assert_eq(report->attempts, attempts);
+        cr_assert_leq(report->retry_at_us - driver.now_us, wait_us);
+        cr_assert_geq(report->retry_at_us - driver.now_us, wait_us * 3 / 4);
+        wait_us = wait_us < 8 * CLOCK_S_US ? wait_us * 2 : wait_us;
+    }
+}
+
+Test(pipeline_held, a_message_is_dead_after_so_many_attempts_and_its_key_waits)
+{
+    driver.options.max_attempts = 3;
+    put(1, 1);
+    put_range(10, 11, 2);
+    driver.broker = returns_1;
+    start();
+    const struct pipeline_report *report = await_report(REPORT_DEAD);
+    cr_assert_eq(report->id, 1);
+    cr_assert_eq(report->attempts, 3);
+    cr_assert_str_eq(report->reason, "unroutable");
+    put(12, 1);
+    run(100 * CLOCK_S_US);
+    cr_assert_eq(message_of(1)->state, HELD_DEAD);
+    cr_assert_not(message_of(1)->skipped);
+    cr_assert_eq(message_of(1)->sent, 3);
+    cr_assert_eq(message_of(1)->attempts, 3);
+    cr_assert_eq(message_of(12)->state, HELD_WAITING);
+    cr_assert_eq(message_of(12)->sent, 0);
+    cr_assert_eq(message_of(11)->taken, 1);
+}
+
+Test(pipeline_held, a_dead_message_may_let_its_key_go_on)
+{
+    driver.options.max_attempts = 2;
+    driver.options.skip_dead = true;
+    start_with_1_held();
+    put_range(2, 4, 1);
+    (void)await_report(REPORT_DEAD); /* its words are checked above */
+    await_state(1, HELD_DEAD);
+    cr_assert(message_of(1)->skipped);
+    run(CLOCK_S_US);
+    CHECK_PUBLISHED(1, 2, 3, 4);
+    cr_assert_eq(message_of(1)->place, IN_HELD);
+    cr_assert_eq(count_in(IN_HELD), 1);
+    cr_assert_eq(counts().held, 0);
+    run(100 * CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0, "nor does a sweep bring it back");
+}
+
+Test(pipeline_held, no_message_is_ever_dead_without_a_limit)
+{
+    driver.options.max_attempts = 0;
+    driver.options.retry_max_us = CLOCK_S_US;
+    put(1, 1);
+    driver.broker = returns_all;
+    start();
+    run(200 * CLOCK_S_US);
+    cr_assert_gt(message_of(1)->attempts, 150);
+    cr_assert_eq(message_of(1)->state, HELD_RETRYING);
+}
+
+Test(pipeline_held, a_nack_costs_no_attempt)
+{
+    driver.options.max_attempts = 1;
+    put(1, 1);
+    driver.broker = nacks_all;
+    start();
+    run(60 * CLOCK_S_US);
+    cr_assert_eq(reported(REPORT_DEAD), 0);
+    cr_assert_eq(message_of(1)->place, IN_HELD);
+    cr_assert_eq(message_of(1)->state, HELD_RETRYING);
+    cr_assert_eq(message_of(1)->attempts, 0);
+    cr_assert_geq(message_of(1)->sent, 5);
+    cr_assert_leq(message_of(1)->sent, 10, "it waits ever longer");
+}
+
+Test(pipeline_held, one_that_cannot_be_encoded_is_refused_and_costs_an_attempt)
+{
+    driver.options.max_attempts = 2;
+    driver.unpublishable = "headers: no object";
+    put(1, 1);
+    start();
+    cr_assert_str_eq(await_report(REPORT_REFUSED)->reason, "headers: no object");
+    await_state(1, HELD_RETRYING);
+    cr_assert_eq(message_of(1)->attempts, 1);
+    cr_assert_str_eq(message_of(1)->reason, "headers: no object");
+    cr_assert_eq(await_report(REPORT_DEAD)->attempts, 2);
+    cr_assert_eq(counts().published, 0);
+}
+
+Test(pipeline_held, a_probe_that_is_lost_with_its_lane_costs_no_attempt)
+{
+    start_with_1_tried();
+    lose_lane(PROBES);
+    driver.broker = takes_all;
+    run(2 * CLOCK_S_US);
+    cr_assert_eq(message_of(1)->attempts, 1);
+    cr_assert_eq(reported(REPORT_REFUSED), 0);
+    CHECK_PUBLISHED(1, 1);
+    cr_assert_eq(count_in(IN_HELD), 0);
+}
+
+/* A message of 100 MB that closes the channel at each try would otherwise throw away what the others
+ * have in flight, again and again. */
+Test(pipeline_held, a_probe_that_closes_its_channel_costs_the_others_nothing)
+{
+    put_held(1, 1, HELD_RETRYING, 1);
+    put_range(2, 4, 2);
+    start();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 3);
+    (void)await(PIPELINE_PUBLISH); /* the probe */
+    close_for(1, false);
+    turn();
+    cr_assert_eq(only(PIPELINE_OPEN_CHANNEL)->action.lane, PROBES);
+    cr_assert_eq(counts().in_flight, 3);
+    cr_assert_eq(await_report(REPORT_REFUSED)->id, 1);
+    cr_assert_eq(report_of(REPORT_REFUSED)->attempts, 2);
+    driver.broker = takes_all;
+    run(500 * CLOCK_MS_US);
+    for (int64_t id = 2; id <= 4; id++) {
+        cr_assert_eq(message_of(id)->sent, 1);
+    }
+}
+
+/* ---- earlier messages that come late -------------------------------------------------------------- */
+
+Test(pipeline_held, an_earlier_message_that_is_refused_takes_the_lead)
+{
+    driver.final_id = 2;
+    put(5, 1);
+    driver.broker = returns_all;
+    start();
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(5)->state, HELD_RETRYING);
+    put(3, 1); /* its transaction was committed late */
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(3)->state, HELD_RETRYING);
+    cr_assert_eq(message_of(5)->state, HELD_WAITING);
+    cr_assert_eq(message_of(5)->attempts, 1, "as it was");
+    driver.broker = takes_all;
+    run(3 * CLOCK_S_US);
+    CHECK_PUBLISHED(1, 3, 5);
+    cr_assert_eq(count_in(IN_HELD), 0);
+}
+
+Test(pipeline_held, an_earlier_message_does_not_wait_behind_a_later_one)
+{
+    driver.final_id = 2;
+    put(5, 1);
+    driver.broker = returns_all;
+    start();
+    run(100 * CLOCK_MS_US);
+    driver.broker = takes_all;
+    put(3, 1);
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(3)->taken, 1);
+    cr_assert_eq(message_of(5)->sent, 1);
+}
+
+Test(pipeline_held, is_not_tried_while_an_earlier_one_of_its_key_is_on_its_way)
+{
+    put_held(5, 1, HELD_RETRYING, 1);
+    put(3, 1);
+    start();
+    answer_fetch();
+    cr_assert_eq(only(PIPELINE_PUBLISH)->id, 3);
+    for (int i = 0; i < 300; i++) {
+        later(CLOCK_MS_US);
+        answer_all();
+        cr_assert_not(was_published(5));
+    }
+    take(3);
+    driver.broker = takes_all;
+    run(200 * CLOCK_MS_US);
+    CHECK_PUBLISHED(1, 5);
+}
+
+/* The broker took what had lost its place meanwhile. */
+Test(pipeline_held, a_probe_that_was_overtaken_is_deleted_when_it_is_confirmed)
+{
+    driver.final_id = 2;
+    put_held(5, 1, HELD_RETRYING, 1);
+    start();
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 5);
+    put(3, 1);
+    (void)await(PIPELINE_PUBLISH); /* 3 */
+    give_back(3);
+    take(5);
+    turn();
+    cr_assert_eq(only(PIPELINE_RELEASE)->action.release.ids[0], 5);
+    cr_assert_eq(only(PIPELINE_RELEASE)->action.release.key_count, 0);
+    cr_assert_eq(counts().held, 1);
+    driver.broker = takes_all;
+    run(3 * CLOCK_S_US);
+    CHECK_PUBLISHED(1, 3);
+    cr_assert_eq(count_in(IN_HELD), 0);
+}
