@@ -21,7 +21,7 @@ pipeline_defaults(void)
         .sweep_interval_us = 30 * CLOCK_S_US,
         .wake_interval_us = 20 * CLOCK_MS_US,
         .look_interval_us = 500 * CLOCK_MS_US,
-        .hold_delay_us = 20 * CLOCK_MS_US,
+        .hold_delay_us = 50 * CLOCK_MS_US,
         .settle_delay_us = 5 * CLOCK_MS_US,
         .confirm_timeout_us = 30 * CLOCK_S_US,
         .reconnect_initial_us = 100 * CLOCK_MS_US,

@@ -139,7 +139,8 @@ pipeline_heads_deadline_us(const struct pipeline *pipeline)
         queue_rows(&pipeline->queue) > 2 * pipeline->options.batch_rows) {
         return CLOCK_NEVER_US;
     }
-    return pipeline->held.next_retry_us;
+    const uint64_t due_us = pipeline->held.next_retry_us;
+    return due_us > pipeline->probes_rest_until_us ? due_us : pipeline->probes_rest_until_us;
 }
 
 static bool

@@ -305,5 +305,6 @@ pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us)
             entry->apart = false;
         }
     }
+    pipeline->probes_rest_until_us = complete ? now_us + PROBES_REST_US : now_us;
     held_plan(&pipeline->held);
 }

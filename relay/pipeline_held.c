@@ -113,6 +113,7 @@ set_head_aside(struct pipeline *pipeline, struct held_entry *entry, const struct
 {
     entry->attempts += !refusal->blameless;
     entry->tries++;
+    entry->taken_mark = pipeline->route.taken;
     struct hold hold = {.id = entry->head_id,
                         .state = HELD_RETRYING,
                         .attempts = entry->attempts,
@@ -197,23 +198,28 @@ leave(struct pipeline *pipeline, const struct window_entry *refused, uint64_t no
     }
 }
 
-/* When nearly everything is refused for the same reason the message is not to blame: a held one that is tried again loses
- * no attempt, and if it was one of the stream, the stream pauses. */
+/* When nothing was taken since it was tried last, and many others were refused for the same reason, a held message is not
+ * to blame. */
+static bool
+is_blameless(const struct pipeline *pipeline, const struct window_entry *refused)
+{
+    const struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(refused->id, refused->key_hash, refused->ordered));
+    return refused->probe && entry != NULL && entry->taken_mark == pipeline->route.taken;
+}
+
 void
-pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
+pipeline_refuse(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
                 const struct refusal *refusal, uint64_t now_us)
 {
-    const bool nearly_all = route_refused(pipeline, refused, refusal);
+    const bool many = route_refused(pipeline, lane, refused, refusal);
     struct refusal fair = *refusal;
-    fair.blameless |= nearly_all || refusal->kind == REFUSED_NACKED;
+    fair.blameless |= refusal->kind == REFUSED_NACKED || (many && is_blameless(pipeline, refused));
     pipeline->counts.refused++;
     if (pipeline->route.state == ROUTE_RESTING) {
         leave(pipeline, refused, now_us);
-        return;
-    }
-    hold_refused(pipeline, refused, &fair, now_us);
-    if (nearly_all && !refused->probe && !route_is_bad(pipeline)) {
-        route_degrade(pipeline, refused, refusal, now_us);
+    } else {
+        hold_refused(pipeline, refused, &fair, now_us);
     }
 }
 

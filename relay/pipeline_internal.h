@@ -34,6 +34,8 @@
 #define REPORTS_MAX 64       /* more than these between two turns are counted, not kept */
 #define SETTLE_IDS_MAX 2000  /* ids in one settle */
 #define HOLDS_MAX 2000       /* messages in one hold */
+#define PROBES_REST_US \
+    (50 * CLOCK_MS_US) /* between two reads of held messages: several are due by then */
 #define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
 #define POLL_INTERVAL_MIN_US UINT64_C(1000)
 #define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
@@ -56,6 +58,13 @@ enum lane_state {
     LANE_READY,
 };
 
+/* A refusal that is to be weighed once everything up to its tag has an outcome. */
+struct lane_refusal {
+    uint64_t tag;
+    int64_t id;
+    uint64_t cause;
+};
+
 struct lane {
     enum lane_state state;
     struct window window;
@@ -76,6 +85,8 @@ struct lane {
     uint64_t progress_us; /* the last confirm, or when the window became non-empty */
     uint64_t retry_at_us;
     struct backoff backoff;
+    struct lane_refusal refused[OUTCOMES_KEPT];
+    uint32_t refused_count;
 };
 
 enum fetch_state { FETCH_IDLE, FETCH_OUT, FETCH_OUT_STALE };
@@ -104,7 +115,9 @@ struct route {
     uint32_t sample_taken;
     uint32_t sample_same;
     uint32_t sample_other;
-    char reason[240];
+    uint64_t taken;        /* messages, ever */
+    char last_reason[240]; /* of a refusal */
+    char reason[256];      /* why it is bad */
 };
 
 struct pipeline {
@@ -171,6 +184,7 @@ struct pipeline {
     bool heads_out;
     uint64_t heads_sent_change;
     uint64_t heads_load;
+    uint64_t probes_rest_until_us; /* held messages are not read before */
     bool wake_out;
     uint64_t wake_last_us;
     uint64_t wake_due_us;     /* CLOCK_NEVER_US: nothing is scheduled */
@@ -208,9 +222,11 @@ struct refusal {
     const char *reason;
     uint64_t retry_at_us; /* 0: by the number of tries */
     bool blameless;       /* it costs no attempt */
+    uint64_t tag;         /* what was published up to it went before; 0: nothing is known of that */
 };
-void pipeline_refuse(struct pipeline *pipeline, const struct window_entry *refused,
-                     const struct refusal *refusal, uint64_t now_us);
+void pipeline_refuse(struct pipeline *pipeline, struct lane *lane,
+                     const struct window_entry *refused, const struct refusal *refusal,
+                     uint64_t now_us);
 /* A row of the outbox came. True if it is not to be published now. */
 bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
                         uint64_t now_us) MUST_CHECK;
@@ -262,11 +278,11 @@ bool pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
 
 /* pipeline_route.c */
 bool route_is_bad(const struct pipeline *pipeline);
-/* True if nearly everything is refused for the same reason. */
-bool route_refused(struct pipeline *pipeline, const struct window_entry *refused,
+/* True if nothing was taken since many different messages were refused for the same reason. */
+bool route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
                    const struct refusal *refusal) MUST_CHECK;
-void route_degrade(struct pipeline *pipeline, const struct window_entry *refused,
-                   const struct refusal *refusal, uint64_t now_us);
+/* After anything of the lane got its outcome. */
+void route_weigh(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
 void route_taken(struct pipeline *pipeline, const struct window_entry *taken);
 bool route_may_try(const struct pipeline *pipeline, uint64_t now_us);
 void route_try(struct pipeline *pipeline);

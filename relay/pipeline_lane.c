@@ -76,6 +76,10 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
         }
     }
     window_clear(window);
+    for (uint32_t i = 0; i < lane->refused_count; i++) {
+        lane->refused[i].tag = 0; /* nothing before it is open any more */
+    }
+    route_weigh(pipeline, lane, now_us);
     if (forgot) {
         /* What is queued comes after what was in flight, so it must not go first. (Nothing stands
          * behind a probe: it is alone of its key.) */
@@ -166,7 +170,7 @@ refuse_culprit(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const
     (void)taken; /* only asserted */
     lane->search_id = CURSOR_START;
     if (!culprit.returned && !culprit.abandoned) {
-        pipeline_refuse(pipeline, &culprit,
+        pipeline_refuse(pipeline, lane, &culprit,
                         &(struct refusal){.kind = REFUSED_CLOSED, .reason = reason}, now_us);
     }
 }
@@ -265,14 +269,16 @@ prove(struct lane *lane, uint32_t confirmed)
 }
 
 static void
-nack(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
+nack(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const struct window_entry *entry,
+     uint64_t now_us)
 {
-    static const struct refusal refusal = {
+    const struct refusal refusal = {
         .kind = REFUSED_NACKED,
         .reason = "the broker refused it (basic.nack): a queue is full or failing",
+        .tag = tag,
     };
     if (!entry->returned && !entry->abandoned) {
-        pipeline_refuse(pipeline, entry, &refusal, now_us);
+        pipeline_refuse(pipeline, lane, entry, &refusal, now_us);
     }
 }
 
@@ -300,12 +306,13 @@ each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multip
             lane->search_id = CURSOR_START;
         }
         if (nacked) {
-            nack(pipeline, &entry, now_us);
+            nack(pipeline, lane, each, &entry, now_us);
         } else {
             confirm(pipeline, &entry, now_us);
         }
     }
     lane->progress_us = now_us;
+    route_weigh(pipeline, lane, now_us);
     if (!nacked && taken > 0) {
         backoff_reset(&lane->backoff);
         prove(lane, taken);
@@ -343,8 +350,9 @@ pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const c
     }
     entry->returned = true;
     if (!entry->abandoned) {
-        pipeline_refuse(pipeline, entry,
-                        &(struct refusal){.kind = REFUSED_RETURNED, .reason = reason}, now_us);
+        const struct refusal refusal = {
+            .kind = REFUSED_RETURNED, .reason = reason, .tag = window_tag(&lane->window, entry)};
+        pipeline_refuse(pipeline, lane, entry, &refusal, now_us);
         return true;
     }
     struct window_entry *copy = window_find_unreturned(&lane->window, id);

@@ -67,6 +67,7 @@ begin_pass(struct pipeline *pipeline)
     for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
         pipeline->lanes[i].passed_over = false;
     }
+    lane_for_probes(pipeline)->passed_over = pipeline->queue.probes == 0;
 }
 
 /* The next row of this pass over the queue that may go, and its lane. Nearly always it is the first. */
@@ -130,7 +131,8 @@ is_suspect(struct pipeline *pipeline, const struct row *row, bool probe, uint64_
 }
 
 static void
-refuse_unsent(struct pipeline *pipeline, const struct row *row, bool probe, uint64_t now_us)
+refuse_unsent(struct pipeline *pipeline, struct lane *lane, const struct row *row, bool probe,
+              uint64_t now_us)
 {
     const struct window_entry entry = entry_of(row, probe, now_us);
     const struct suspect *suspect = suspects_find(&pipeline->suspects, entry.exchange);
@@ -139,8 +141,10 @@ refuse_unsent(struct pipeline *pipeline, const struct row *row, bool probe, uint
     const struct refusal refusal = {.kind = REFUSED_CLOSED,
                                     .reason = suspect->reason,
                                     .retry_at_us = try_at_us + spread_us,
-                                    .blameless = true};
-    pipeline_refuse(pipeline, &entry, &refusal, now_us);
+                                    .blameless = true,
+                                    .tag = lane->window.next - 1};
+    pipeline_refuse(pipeline, lane, &entry, &refusal, now_us);
+    route_weigh(pipeline, lane, now_us);
 }
 
 bool
@@ -165,7 +169,7 @@ pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
     const bool probe = queue_at(&pipeline->queue, index)->probe;
     const struct row *row = queue_take(&pipeline->queue, index);
     if (is_suspect(pipeline, row, probe, now_us)) {
-        refuse_unsent(pipeline, row, probe, now_us);
+        refuse_unsent(pipeline, lane, row, probe, now_us);
         *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
         return true;
     }
@@ -207,7 +211,7 @@ pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t n
     const struct window_entry entry =
         entry_of(pipeline->publishing, pipeline->publishing_probe, now_us);
     pipeline->publishing = NULL;
-    pipeline_refuse(pipeline, &entry,
+    pipeline_refuse(pipeline, pipeline->publishing_lane, &entry,
                     &(struct refusal){.kind = REFUSED_UNPUBLISHABLE, .reason = reason}, now_us);
 }
 

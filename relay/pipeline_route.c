@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "relay/pipeline_internal.h"
 
@@ -18,16 +19,15 @@ route_rest(struct pipeline *pipeline, uint64_t now_us)
 
 /* Nearly everything is refused for the same reason. The messages are not to blame: what was refused and did not move aside
  * yet stays in the outbox, and nothing goes out but a few messages now and then, to see whether the route is mended. */
-void
-route_degrade(struct pipeline *pipeline, const struct window_entry *refused,
-              const struct refusal *refusal, uint64_t now_us)
+static void
+degrade(struct pipeline *pipeline, uint64_t cause, uint64_t now_us)
 {
     struct route *route = &pipeline->route;
-    const char *reason = refusal->reason;
     struct pipeline_report report = {.type = REPORT_DEGRADED};
-    (void)snprintf(report.reason, sizeof(report.reason), "%s", reason);           /* cut is fine */
-    (void)snprintf(route->reason, sizeof(route->reason), "degraded: %s", reason); /* likewise */
-    route->cause = outcomes_cause(refusal->kind, refused->exchange);
+    (void)snprintf(report.reason, sizeof(report.reason), "%s", route->last_reason); /* fits */
+    (void)snprintf(route->reason, sizeof(route->reason), "degraded: %s",
+                   route->last_reason); /* cut is fine */
+    route->cause = cause;
     route->sample_rows = SAMPLE_START;
     backoff_reset(&route->backoff);
     route_rest(pipeline, now_us);
@@ -35,36 +35,70 @@ route_degrade(struct pipeline *pipeline, const struct window_entry *refused,
     pipeline_report(pipeline, &report);
 }
 
+static void
+count_in_sample(struct route *route, uint64_t cause)
+{
+    route->sample_same += cause == route->cause;
+    route->sample_other += cause != route->cause;
+}
+
+/* A refusal is known at once, a confirm only when the message is on disk. So a refusal is weighed when what was published
+ * before it has its outcome too. */
+static void
+note(struct lane *lane, const struct window_entry *refused, uint64_t tag, uint64_t cause)
+{
+    if (lane->refused_count == OUTCOMES_KEPT) {
+        return; /* more would push out one another */
+    }
+    lane->refused[lane->refused_count++] =
+        (struct lane_refusal){.tag = tag, .id = refused->id, .cause = cause};
+}
+
 bool
-route_refused(struct pipeline *pipeline, const struct window_entry *refused,
+route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
               const struct refusal *refusal)
 {
     struct route *route = &pipeline->route;
+    const uint64_t cause = outcomes_cause(refusal->kind, refused->exchange);
+    count_in_sample(route, cause);
     if (refusal->kind == REFUSED_UNPUBLISHABLE) {
-        route->sample_other++;
         return false;
     }
-    const uint64_t cause = outcomes_cause(refusal->kind, refused->exchange);
-    bool nearly_all = outcomes_refused(&route->since_taken, refused->id, cause);
+    (void)snprintf(route->last_reason, sizeof(route->last_reason), "%s",
+                   refusal->reason); /* cut is fine */
     if (!refused->probe) {
-        nearly_all = outcomes_refused(&route->outcomes, refused->id, cause);
+        note(lane, refused, refusal->tag, cause);
     }
-    if (cause == route->cause) {
-        route->sample_same++;
-    } else {
-        route->sample_other++;
+    return outcomes_refused(&route->since_taken, refused->id, cause);
+}
+
+void
+route_weigh(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
+{
+    struct route *route = &pipeline->route;
+    const uint64_t through = window_oldest(&lane->window);
+    uint32_t weighed = 0;
+    while (weighed < lane->refused_count && lane->refused[weighed].tag < through) {
+        const struct lane_refusal *refusal = &lane->refused[weighed++];
+        if (outcomes_refused(&route->outcomes, refusal->id, refusal->cause) &&
+            route->state == ROUTE_GOOD) {
+            degrade(pipeline, refusal->cause, now_us);
+        }
     }
-    return nearly_all;
+    lane->refused_count -= weighed;
+    memmove(lane->refused, lane->refused + weighed, lane->refused_count * sizeof(*lane->refused));
 }
 
 void
 route_taken(struct pipeline *pipeline, const struct window_entry *taken)
 {
-    outcomes_taken(&pipeline->route.outcomes, taken->id);
-    if (pipeline->route.since_taken.count > 0) {
-        outcomes_clear(&pipeline->route.since_taken);
+    struct route *route = &pipeline->route;
+    outcomes_taken(&route->outcomes, taken->id);
+    if (route->since_taken.count > 0) {
+        outcomes_clear(&route->since_taken);
     }
-    pipeline->route.sample_taken++;
+    route->taken++;
+    route->sample_taken++;
     if (pipeline->suspects.count > 0) {
         suspects_clear(&pipeline->suspects, taken->exchange);
     }
@@ -119,7 +153,8 @@ route_judge(struct pipeline *pipeline, uint64_t now_us)
         return; /* they are tried next */
     }
     const uint32_t total = route->sample_taken + route->sample_same + route->sample_other;
-    const bool few = total < OUTCOMES_MIN && route->sample_short;
+    /* All there is was tried: a few messages say nothing, and where one goes the others are to blame. */
+    const bool few = route->sample_short && (total < OUTCOMES_MIN || route->sample_taken > 0);
     if ((few && (total > 0 || pipeline->held.count == 0)) ||
         (total > 0 && route->sample_same * 4 < total * 3)) {
         route_heal(pipeline);

@@ -113,6 +113,14 @@ window_find_unreturned(struct window *window, int64_t id)
 }
 
 uint64_t
+window_tag(const struct window *window, const struct window_entry *entry)
+{
+    const uint64_t mask = window->capacity - 1;
+    const uint64_t place = (uint64_t)(entry - window->entries);
+    return window->low + ((place - window->low) & mask);
+}
+
+uint64_t
 window_find_exchange(struct window *window, uint32_t exchange)
 {
     uint64_t tag = window_oldest(window);
