@@ -1,6 +1,7 @@
 -- Sets messages aside, or gives those that are held already another state: $1 ids, $2 states (1 scheduled, 2 retrying,
 -- 3 waiting, 4 dead), $3 skipped, $4 attempts, $5 microseconds to the next attempt, $6 last errors. Attempts and last
--- error are those of retrying and dead; waiting ones keep what they had. Gives back the ids that are in neither table:
+-- error are those of retrying and dead; waiting ones keep what they had; a message that
+-- was skipped stays so, for its key has gone on without it. Gives back the ids that are in neither table:
 -- somebody cancelled or deleted them.
 -- A scheduled one that became due on the way is due from now on: what wake.sql has looked at stays looked at.
 -- One snapshot for all parts, so a message that was moved is not met again as a held one.
@@ -30,7 +31,7 @@ with
     changed as (
         update outbox_held as held
         set state = asked.state,
-            skipped = asked.skipped,
+            skipped = held.skipped or asked.skipped,
             attempts = case when asked.refused then asked.attempts else held.attempts end,
             next_attempt_at =
                 case when asked.state = 'scheduled' then greatest(held.deliver_after, now()) else asked.retry_at end,
