@@ -150,6 +150,17 @@ Test(cli_status, more_than_a_million)
                        "%s", cli_stdout());
 }
 
+Test(cli_status, more_than_a_million_held)
+{
+    pg_exec(db,
+            "insert into outbox_held (id, message_id, routing_key, key, payload, created_at, "
+            "state) select n, gen_random_uuid(), '', 'a', '', now(), "
+            "case when n <= 3 then 'dead' else 'waiting' end from generate_series(1, 1000004) n");
+    cr_assert_eq(cli("status -c relay.conf"), 0);
+    cr_assert_not_null(strstr(cli_stdout(), "  held       more than 1000000 waiting, 3 dead\n"),
+                       "%s", cli_stdout());
+}
+
 static json_int_t
 number(const json_t *object, const char *name)
 {
