@@ -203,7 +203,11 @@ expect_held_plans(void)
     /* Each key's part of the index, up to 100 rows of it, and the 100 that move. */
     expect_index("execute release(hashes(64), 100)", "outbox_held_waiting", 6000);
     pg_exec(conn, "rollback; begin");
+    expect_index("execute release(hashes(64), 100)", "outbox_held_pkey", 6000);
+    pg_exec(conn, "rollback; begin");
     expect_index("execute wake(100, null)", "outbox_held_due", 3000);
+    pg_exec(conn, "rollback; begin");
+    expect_index("execute wake(100, null)", "outbox_held_pkey", 3000);
     pg_exec(conn, "rollback; begin");
     expect_index("execute fetch_heads('{1001000}', 101, 4194304, 200000000)", "outbox_held_due",
                  200);
