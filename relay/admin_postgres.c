@@ -145,11 +145,13 @@ check_tables(struct admin *admin, struct error *reterr)
     return check_version(admin, reterr);
 }
 
-/* A lock that somebody keeps must not make the operator wait for ever. */
+/* A lock that somebody keeps must not make the operator wait for ever. The memory is for acts upon a
+ * million messages: without a hash table of their ids each would be compared with each. */
 static bool
 set_up(struct admin *admin, struct error *reterr)
 {
-    return postgres_run(admin->connection, "set lock_timeout = '10s'", reterr) &&
+    return postgres_run(admin->connection, "set lock_timeout = '10s'; set work_mem = '256MB'",
+                        reterr) &&
            check_tables(admin, reterr);
 }
 

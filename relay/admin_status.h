@@ -43,9 +43,9 @@ struct admin_sessions {
 struct admin_status {
     struct admin_relay relay;
     struct admin_sessions sessions;
-    uint64_t pending;  /* at most ADMIN_MANY + 1 */
-    int64_t oldest_us; /* when it was written, or due */
-    struct admin_counts held;
+    uint64_t pending;         /* at most ADMIN_MANY + 1 */
+    int64_t oldest_us;        /* when it was written, or due */
+    struct admin_counts held; /* likewise, each */
     int64_t now_us;
 };
 bool admin_status_get(struct admin *admin, struct admin_status *ret_status,

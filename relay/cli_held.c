@@ -111,7 +111,8 @@ cli_held_print_table(const struct admin_messages *messages)
 }
 
 void
-cli_held_counts(const struct admin_counts *counts, char ret_text[CLI_HELD_COUNTS_BYTES])
+cli_held_counts(const struct admin_counts *counts, uint64_t max,
+                char ret_text[CLI_HELD_COUNTS_BYTES])
 {
     const struct {
         uint64_t count;
@@ -125,9 +126,11 @@ cli_held_counts(const struct admin_counts *counts, char ret_text[CLI_HELD_COUNTS
     size_t size = 0;
     (void)snprintf(ret_text, CLI_HELD_COUNTS_BYTES, "none"); /* fits */
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const bool over = parts[i].count > max;
         if (parts[i].count > 0) {
             size += (size_t)snprintf(ret_text + size, CLI_HELD_COUNTS_BYTES - size,
-                                     "%s%" PRIu64 " %s", size == 0 ? "" : ", ", parts[i].count,
+                                     "%s%s%" PRIu64 " %s", size == 0 ? "" : ", ",
+                                     over ? "more than " : "", over ? max : parts[i].count,
                                      parts[i].state); /* four numbers and words fit */
         }
     }

@@ -56,9 +56,10 @@ void cli_held_next_attempt(const struct admin_message *message, char *ret_text, 
 
 void cli_held_print_table(const struct admin_messages *messages);
 
-/* "2 retrying, 1 dead"; "none" if there is nothing. */
+/* "2 retrying, 1 dead"; "none" if there is nothing. What is over `max` is "more than" that. */
 #define CLI_HELD_COUNTS_BYTES 160
-void cli_held_counts(const struct admin_counts *counts, char ret_text[CLI_HELD_COUNTS_BYTES]);
+void cli_held_counts(const struct admin_counts *counts, uint64_t max,
+                     char ret_text[CLI_HELD_COUNTS_BYTES]);
 
 /* For JSON: a message; with headers and payload if they were asked for. */
 json_t *cli_held_json(const char *source, const struct admin_message *message, bool whole);

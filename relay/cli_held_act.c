@@ -261,7 +261,7 @@ print_done(const struct act *self, const struct choice *choice, const struct adm
     char text[CLI_HELD_COUNTS_BYTES];
     const uint64_t sum = admin_counts_sum(counts);
     const char *const verb = self->options.dry_run ? "would be" : sum == 1 ? "is" : "are";
-    cli_held_counts(counts, text);
+    cli_held_counts(counts, UINT64_MAX, text);
     cli_databases_prefix(&self->databases, choice->database);
     (void)printf("%" PRIu64 " message%s %s %s%s%s%s\n", sum, cli_text_plural(sum), verb,
                  self->discard ? "discarded" : "tried again at once", sum == 0 ? "" : " (",

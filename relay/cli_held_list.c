@@ -27,7 +27,7 @@ print_totals(const struct admin_counts *counts, size_t listed, bool filtered)
                             : "nothing is held"); /* a reader who went away needs no answer */
         return;
     }
-    cli_held_counts(counts, text);
+    cli_held_counts(counts, UINT64_MAX, text);
     (void)printf("%" PRIu64 " message%s: %s\n", sum, cli_text_plural(sum), text); /* as above */
     if (sum > listed) {
         (void)printf("%" PRIu64 " more; use --limit\n", sum - listed); /* as above */

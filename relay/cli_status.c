@@ -147,10 +147,8 @@ static void
 print_held(const struct admin_counts *held)
 {
     char text[CLI_HELD_COUNTS_BYTES];
-    cli_held_counts(held, text);
-    (void)printf("  held       %s%s\n",
-                 admin_counts_sum(held) > ADMIN_MANY ? "more than a million, among them " : "",
-                 text); /* as above */
+    cli_held_counts(held, ADMIN_MANY, text);
+    (void)printf("  held       %s\n", text); /* as above */
 }
 
 static void

@@ -376,7 +376,7 @@ Test(cli_held_act, tries_again_after_a_deadlock)
 {
     put_all();
     char sql[200];
-    (void)snprintf(sql, sizeof(sql), "alter database %s set deadlock_timeout = '2s'",
+    (void)snprintf(sql, sizeof(sql), "alter database %s set deadlock_timeout = '4s'",
                    PQdb(db)); /* fits; so that the command is the one that notices */
     pg_exec(db, sql);
     PGconn *const other = pg_fixture_connect();

@@ -136,6 +136,27 @@ Test(source_postgres, reads_every_column)
 }
 
 /* What cannot go now comes, but nothing of it is read. */
+static void
+expect_not_due(struct source *source, struct fetch fetch)
+{
+    static const int64_t expected[] = {1, 2, 3, 5, 6, 7};
+    struct batch *batch = source_fixture_fetch(source, fetch);
+    cr_assert_eq(batch->count, 6);
+    for (size_t i = 0; i < 6; i++) {
+        const struct row *row = &batch->rows[i];
+        const bool due = row->id != 2 && row->id != 3 && row->id != 6;
+        cr_assert_eq(row->id, expected[i]);
+        cr_assert_eq(row->due_in_us == 0, due);
+        cr_assert_eq(row->payload.size, due ? 1 : 0);
+        cr_assert_eq(row->headers.size, due ? 2 : 0);
+        cr_assert_not(row->withheld);
+    }
+    cr_assert(batch->rows[1].due_in_us > 3500 * CLOCK_S_US &&
+              batch->rows[1].due_in_us <= 3600 * CLOCK_S_US);
+    cr_assert_eq(batch->rows[2].due_in_us, INT64_MAX);
+    batch_free(batch);
+}
+
 Test(source_postgres, says_what_is_not_due)
 {
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
@@ -148,28 +169,14 @@ Test(source_postgres, says_what_is_not_due)
     struct fetch fetch = fetch_after(0);
     fetch.ids = ids;
     fetch.id_count = 2;
-    fetch.bytes_max = 1;
-    fetch.rows_max = 7; /* the first is too large for its share, so bytes are counted */
+    expect_not_due(source, fetch);
+    fetch.bytes_max =
+        1; /* the first is too large for its share, so from now on bytes are counted */
     struct batch *batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 1, "%zu", batch->count);
+    cr_assert_eq(batch->count, 1);
     batch_free(batch);
     fetch.bytes_max = 1000;
-    batch = source_fixture_fetch(source, fetch);
-    cr_assert_eq(batch->count, 6);
-    static const int64_t expected[] = {1, 2, 3, 5, 6, 7};
-    for (size_t i = 0; i < 6; i++) {
-        const struct row *row = &batch->rows[i];
-        const bool due = row->id != 2 && row->id != 3 && row->id != 6;
-        cr_assert_eq(row->id, expected[i]);
-        cr_assert_eq(row->due_in_us == 0, due);
-        cr_assert_eq(row->payload.size, due ? 1 : 0);
-        cr_assert_eq(row->headers.size, due ? 2 : 0);
-        cr_assert_not(row->withheld);
-    }
-    cr_assert(batch->rows[1].due_in_us > 3590 * CLOCK_S_US &&
-              batch->rows[1].due_in_us < 3610 * CLOCK_S_US);
-    cr_assert_eq(batch->rows[2].due_in_us, INT64_MAX);
-    batch_free(batch);
+    expect_not_due(source, fetch);
     source_fixture_close(source, &config);
 }
 
@@ -605,7 +612,6 @@ Test(source_postgres, a_stretch_that_took_too_long_is_not_tried_again)
     const struct fetch fetch = fetch_after(INT64_MIN);
     PGconn *other = pg_fixture_connect();
     leave_ids_out(source);
-    const int walks = walk(source);
     source->ops->fetch(source, &fetch, clock_monotonic_us());
     for (int i = 0; i < 3; i++) {
         (void)source_fixture_expect(source, SOURCE_ALIVE);
@@ -619,8 +625,10 @@ Test(source_postgres, a_stretch_that_took_too_long_is_not_tried_again)
     pg_exec(other, "rollback");
     (void)source_fixture_expect(source, SOURCE_OWNED);
     cr_assert_eq(source_fixture_watermark(source), 10000000000);
-    const int more = walk(source);
-    cr_assert_gt(more, 3 * walks, "%d, then %d", walks, more);
+    /* It was the fourth or fifth that took too long, 200,000 ids doubled as often, and half of that
+     * is the most now. */
+    const int walks = walk(source);
+    cr_assert_gt(walks, 5000, "%d", walks);
     PQfinish(other);
     source_fixture_close(source, &config);
 }

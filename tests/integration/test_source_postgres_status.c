@@ -18,7 +18,7 @@ create(void)
 {
     admin = pg_fixture_create();
     pg_fixture_load_outbox(admin);
-    config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    config = source_fixture_config(pg_fixture_dsn(), 30 * CLOCK_S_US);
     source = source_fixture_own(&config);
 }
 
@@ -76,7 +76,13 @@ Test(source_postgres_status, tells_how_it_is)
                                      "'1 min'::interval and version ~ '^[0-9]+[.]'"),
                  1);
     status = (struct source_status){.read_up_to = INT64_MIN, .published_up_to = INT64_MIN};
+    pg_exec(admin, "create table before as select updated_at, started_at, owned_since from "
+                   "outbox_relay");
     source_fixture_status(source, &status);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_relay as relay join before using "
+                                     "(started_at, owned_since) where relay.updated_at > "
+                                     "before.updated_at"),
+                 1);
     cr_assert_eq(pg_query_int(admin, "select num_nulls(in_flight_since, read_up_to, "
                                      "published_up_to, paused_reason, paused_since) from "
                                      "outbox_relay"),
@@ -158,8 +164,7 @@ Test(source_postgres_status, forgets_what_went_long_ago)
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_sent"), 7010, "not asked to");
     reopen(3600 * CLOCK_S_US);
     source_fixture_status(source, &status);
-    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_sent"), 5010,
-                 "the first portion");
+    cr_assert_leq(pg_query_int(admin, "select count(*) from outbox_sent"), 5010);
     for (int i = 0; i < 4; i++) {
         (void)source_fixture_watermark(source);
     }

@@ -1,5 +1,5 @@
 -- What is there to be sent, and what is held. More than a million of each are not counted: whoever asks wants the answer
--- at once. The oldest is the one that has been due for the longest.
+-- at once. The oldest is the one that has been due for the longest. Each state by itself, along its own index.
 with pending as (select created_at, deliver_after from outbox order by id limit 1000001)
 select
     (select count(*) from pending) as pending,
@@ -9,9 +9,8 @@ select
         where isfinite(created_at)
             and (deliver_after is null or deliver_after <= now())
     ) as oldest,
-    count(*) filter (where state = 'scheduled') as scheduled,
-    count(*) filter (where state = 'retrying') as retrying,
-    count(*) filter (where state = 'waiting') as waiting,
-    count(*) filter (where state = 'dead') as dead,
+    (select count(*) from (select from outbox_held where state = 'scheduled' limit 1000001) as held) as scheduled,
+    (select count(*) from (select from outbox_held where state = 'retrying' limit 1000001) as held) as retrying,
+    (select count(*) from (select from outbox_held where state = 'waiting' limit 1000001) as held) as waiting,
+    (select count(*) from (select from outbox_held where state = 'dead' limit 1000001) as held) as dead,
     (extract(epoch from now()) * 1000000)::int8 as now
-from (select state from outbox_held limit 1000001) as held
