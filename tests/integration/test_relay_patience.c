@@ -134,7 +134,7 @@ Test(relay_patience, an_outage_of_a_minute_is_no_messages_fault, .init = open_ow
 {
     struct traffic *traffic = start_traffic();
     scene_start_relay("max_attempts = 3\n");
-    servers_do("kill rabbitmq");
+    servers_do("stop --keep rabbitmq");
     (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* that it is told counts */
     const uint64_t until_us = clock_monotonic_us() + LONG_WAIT_S * CLOCK_S_US;
     while (clock_monotonic_us() < until_us) { /* this wait is what is tested */
