@@ -310,9 +310,9 @@ each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multip
         } else {
             confirm(pipeline, &entry, now_us);
         }
+        route_weigh(pipeline, lane, now_us); /* in the order of the tags */
     }
     lane->progress_us = now_us;
-    route_weigh(pipeline, lane, now_us);
     if (!nacked && taken > 0) {
         backoff_reset(&lane->backoff);
         prove(lane, taken);

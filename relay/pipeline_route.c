@@ -76,6 +76,9 @@ void
 route_weigh(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
 {
     struct route *route = &pipeline->route;
+    if (lane->refused_count == 0) {
+        return;
+    }
     const uint64_t through = window_oldest(&lane->window);
     uint32_t weighed = 0;
     while (weighed < lane->refused_count && lane->refused[weighed].tag < through) {
