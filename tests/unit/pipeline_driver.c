@@ -523,6 +523,19 @@ await_report(enum pipeline_report_type type)
     return report_of(type);
 }
 
+const struct note *
+await_fetch(enum fetch_kind kind)
+{
+    for (int i = 0; i < 100000; i++) {
+        const struct note *fetch = await(PIPELINE_FETCH);
+        if (fetch->action.fetch.kind == kind) {
+            return fetch;
+        }
+    }
+    cr_assert_fail("nothing is read");
+    return NULL;
+}
+
 /* ---- notes ---------------------------------------------------------------------------------------- */
 
 size_t
@@ -586,6 +599,21 @@ was_published(int64_t id)
         }
     }
     return false;
+}
+
+void
+check_published(int64_t key, const int64_t *ids, size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < noted(PIPELINE_PUBLISH); i++) {
+        const int64_t id = note_at(PIPELINE_PUBLISH, i)->id;
+        if (message_of(id)->ordered && message_of(id)->key == key) {
+            cr_assert_lt(at, count, "%ld as well", (long)id);
+            cr_assert_eq(id, ids[at], "%ld instead of %ld", (long)id, (long)ids[at]);
+            at++;
+        }
+    }
+    cr_assert_eq(at, count, "%zu of %zu", at, count);
 }
 
 bool

@@ -84,6 +84,7 @@ void run(uint64_t us);
  * answered. NULL: not within so long. */
 const struct note *await_within(enum pipeline_action_type type, uint64_t us);
 const struct note *await(enum pipeline_action_type type); /* fails the test if it does not come */
+const struct note *await_fetch(enum fetch_kind kind);
 const struct pipeline_report *await_report(enum pipeline_report_type type);
 
 /* Of what it wanted: how many of a type, each, the only one. */
@@ -93,6 +94,11 @@ const struct note *only(enum pipeline_action_type type);
 size_t reported(enum pipeline_report_type type);
 const struct pipeline_report *report_of(enum pipeline_report_type type); /* the first */
 bool was_published(int64_t id);
+/* What was published of the key, all of it in this order. */
+void check_published(int64_t key, const int64_t *ids, size_t count);
+#define CHECK_PUBLISHED(key, ...)                          \
+    check_published((key), (const int64_t[]){__VA_ARGS__}, \
+                    sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 bool has_id(const int64_t *ids, size_t count, int64_t id);
 const struct hold *hold_of(const struct note *note, int64_t id); /* NULL: it is not among them */
 

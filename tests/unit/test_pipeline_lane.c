@@ -1,0 +1,218 @@
+#include <criterion/criterion.h>
+
+#include "tests/unit/pipeline_driver.h"
+
+/* Single scenes, as in test_pipeline.c: what lanes report. */
+
+TestSuite(pipeline_lane, .init = driver_init, .fini = driver_done);
+
+/* With the first and the last of two keys, one after the other, in flight. */
+static void
+start_with(int64_t last)
+{
+    for (int64_t id = 1; id <= last; id++) {
+        put(id, id % 2 == 1 ? 1 : 2);
+    }
+    start();
+    answer_fetch();
+}
+
+static bool
+leaves_out(const struct note *fetch, int64_t id)
+{
+    return id <= fetch->action.fetch.after_id ||
+           has_id(fetch->action.fetch.ids, fetch->action.fetch.id_count, id);
+}
+
+Test(pipeline_lane, refuses_a_confirm_for_what_was_never_sent)
+{
+    start_with(2);
+    cr_assert_not(pipeline_confirmed(driver.pipeline, 0, 3, false, driver.now_us));
+    cr_assert_not(pipeline_confirmed(driver.pipeline, 0, 0, false, driver.now_us));
+    cr_assert_not(pipeline_nacked(driver.pipeline, 0, 3, false, driver.now_us));
+    cr_assert_not(pipeline_returned(driver.pipeline, 0, 3, "unroutable", driver.now_us));
+    message_of(1)->taken = message_of(2)->taken = 1;
+    cr_assert(pipeline_confirmed(driver.pipeline, 0, 0, true, driver.now_us),
+              "tag 0 with multiple means all");
+    later(driver.options.settle_delay_us);
+    cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 2);
+}
+
+Test(pipeline_lane, a_window_grows_as_its_messages_prove_good)
+{
+    put_each(1, 900);
+    start();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 256);
+    take_all();
+    turn();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 512);
+}
+
+Test(pipeline_lane, a_window_is_bounded_by_count_and_by_bytes)
+{
+    driver.options.window_messages = 4;
+    driver.options.window_bytes = 1000;
+    put_each(1, 10);
+    for (int64_t id = 1; id <= 10; id++) {
+        message_of(id)->bytes = id == 5 ? 5000 : 400;
+    }
+    start();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 2);
+    take_all();
+    turn();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 2);
+    take_all();
+    turn();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 1, "one of any size is allowed, alone");
+    cr_assert(was_published(5));
+    for (int64_t id = 6; id <= 10; id++) {
+        message_of(id)->bytes = 0;
+    }
+}
+
+Test(pipeline_lane, at_most_as_many_are_unconfirmed_as_may_be)
+{
+    driver.options.window_messages = 4;
+    put_each(1, 10);
+    start();
+    answer_fetch();
+    cr_assert_eq(counts().in_flight, 4);
+    take(2);
+    turn();
+    cr_assert_eq(counts().in_flight, 3, "tag 1 has its place still");
+    take(1);
+    turn();
+    cr_assert_eq(counts().in_flight, 4);
+}
+
+Test(pipeline_lane, a_lost_lane_costs_no_attempt_and_its_window_is_read_again)
+{
+    start_with(6);
+    take(1);
+    take(2);
+    lose_lane(0);
+    const struct note *fetch = await_fetch(FETCH_NEXT);
+    cr_assert_leq(fetch->action.fetch.after_id, 2);
+    cr_assert_not(leaves_out(fetch, 3));
+    run(10 * CLOCK_S_US);
+    cr_assert_eq(message_of(3)->sent, 2);
+    cr_assert_eq(message_of(2)->sent, 1);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0);
+    cr_assert_eq(counts().refused, 0);
+}
+
+/* The rows of a fetch that was out then come after those that were lost with the lane. */
+Test(pipeline_lane, what_was_read_beside_a_lost_window_does_not_overtake_it)
+{
+    start_with(6);
+    put_range(7, 8, 1);
+    (void)await_fetch(FETCH_NEXT); /* left unanswered */
+    lose_lane(0);
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_DROP), 2);
+    driver.broker = takes_all;
+    run(20 * CLOCK_S_US);
+    cr_assert_lt(note_at(PIPELINE_PUBLISH, 0)->id, 7);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+}
+
+Test(pipeline_lane, a_broker_that_is_blocked_confirms_nothing_and_is_not_given_up)
+{
+    start_with(2);
+    pipeline_lane_blocked(driver.pipeline, 0, true, driver.now_us);
+    later(10 * driver.options.confirm_timeout_us);
+    cr_assert_eq(noted(PIPELINE_DISCONNECT), 0);
+    pipeline_lane_blocked(driver.pipeline, 0, false, driver.now_us);
+    later(driver.options.confirm_timeout_us - 1);
+    cr_assert_eq(noted(PIPELINE_DISCONNECT), 0, "its time begins anew");
+    later(1);
+    cr_assert_eq(noted(PIPELINE_DISCONNECT), 1);
+}
+
+Test(pipeline_lane, connects_anew_when_no_confirm_comes)
+{
+    start_with(2);
+    later(driver.options.confirm_timeout_us);
+    cr_assert_eq(only(PIPELINE_DISCONNECT)->action.lane, 0);
+    cr_assert_eq(report_of(REPORT_TIMEOUT)->count, 2);
+    later(driver.options.reconnect_max_us);
+    cr_assert_eq(only(PIPELINE_CONNECT)->action.lane, 0);
+}
+
+/* ---- a closed channel ----------------------------------------------------------------------------- */
+
+static int64_t culprit;
+
+static enum verdict
+closes_for_culprit(int64_t id)
+{
+    return id == culprit ? CLOSES : TAKES;
+}
+
+static void
+find_culprit(int64_t last, int64_t bad, unsigned closes_max)
+{
+    culprit = bad;
+    put_each(1, last);
+    driver.broker = closes_for_culprit;
+    start();
+    cr_assert_eq(await_report(REPORT_REFUSED)->id, bad);
+    cr_assert_leq(driver.closes, closes_max, "it took %u closed channels to find one of %ld",
+                  driver.closes, (long)last);
+    run(CLOCK_S_US / 2);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+    cr_assert_eq(count_in(IN_HELD), 1);
+    cr_assert_eq(message_of(bad)->place, IN_HELD);
+    cr_assert_eq(counts().refused, 1);
+}
+
+Test(pipeline_lane, finds_the_one_that_closes_the_channel)
+{
+    find_culprit(16, 11, 6);
+}
+
+Test(pipeline_lane, finds_the_one_of_a_thousand_that_closes_the_channel)
+{
+    find_culprit(1000, 700, 10);
+}
+
+Test(pipeline_lane, finds_the_last_one_that_closes_the_channel)
+{
+    find_culprit(256, 256, 9);
+}
+
+Test(pipeline_lane, a_close_without_a_name_halves_the_window)
+{
+    put_each(1, 64);
+    start();
+    answer_fetch();
+    cr_assert_eq(counts().in_flight, 64);
+    close_for(40, false);
+    turn();
+    cr_assert_eq(counts().in_flight, 0);
+    (void)await_fetch(FETCH_NEXT);
+    answer_fetch();
+    cr_assert_eq(counts().in_flight, 32);
+    cr_assert(was_published(1));
+    cr_assert_eq(counts().refused, 0);
+}
+
+Test(pipeline_lane, a_channel_that_closes_with_nothing_in_flight_is_opened_ever_more_seldom)
+{
+    start();
+    answer_fetch();
+    unsigned opened = 0;
+    for (int i = 0; i < 60000; i++) {
+        later(CLOCK_MS_US);
+        if (noted(PIPELINE_OPEN_CHANNEL) > 0) {
+            opened++;
+            pipeline_channel_closed(driver.pipeline, 0, "403 refused", 0, driver.now_us);
+        } else if (i == 0) {
+            pipeline_channel_closed(driver.pipeline, 0, "403 refused", 0, driver.now_us);
+        }
+    }
+    cr_assert_geq(opened, 6);
+    cr_assert_leq(opened, 40);
+}

@@ -1,0 +1,214 @@
+#include <criterion/criterion.h>
+
+#include "tests/unit/pipeline_driver.h"
+
+/* Single scenes, as in test_pipeline.c: when messages move between the tables. */
+
+TestSuite(pipeline_moves, .init = driver_init, .fini = driver_done);
+
+static void
+schedule(int64_t id, int64_t key, uint64_t in_us)
+{
+    put(id, key);
+    message_of(id)->deliver_after_us = driver.now_us + in_us;
+}
+
+/* ---- moving aside --------------------------------------------------------------------------------- */
+
+/* Whoever takes over may try it at once, so nothing of its key may be in the outbox before it. */
+Test(pipeline_moves, a_refused_message_moves_when_those_before_it_are_deleted)
+{
+    put_range(1, 3, 1);
+    start();
+    answer_fetch();
+    give_back(2);
+    later(10 * driver.options.hold_delay_us);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0, "1 is still on its way");
+    take(1);
+    take(3);
+    const struct note *hold = await(PIPELINE_HOLD);
+    cr_assert_eq(hold_of(hold, 2)->state, HELD_RETRYING);
+    cr_assert_eq(message_of(1)->place, NOWHERE);
+}
+
+Test(pipeline_moves, a_refused_message_stays_if_one_before_it_is_lost)
+{
+    driver.options.lane_count = 1;
+    put_range(1, 2, 1);
+    start();
+    answer_fetch();
+    give_back(2);
+    lose_lane(0);
+    message_of(2)->refused = false; /* as if it had not been tried */
+    driver.broker = takes_all;
+    run(20 * CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0);
+    CHECK_PUBLISHED(1, 1, 2);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+}
+
+Test(pipeline_moves, other_keys_do_not_wait_for_a_refused_one_that_cannot_move_yet)
+{
+    put_range(1, 2, 1);
+    put(3, 2);
+    start();
+    answer_fetch();
+    give_back(2);
+    give_back(3);
+    const struct note *hold = await(PIPELINE_HOLD);
+    cr_assert_eq(hold->action.count, 1);
+    cr_assert_eq(hold->action.holds[0].id, 3);
+}
+
+Test(pipeline_moves, one_statement_at_a_time)
+{
+    put_each(1, 2);
+    start();
+    answer_fetch();
+    give_back(1);
+    later(driver.options.hold_delay_us);
+    cr_assert_eq(noted(PIPELINE_HOLD), 1);
+    give_back(2);
+    later(10 * driver.options.hold_delay_us);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0);
+    answer_hold();
+    cr_assert_eq(only(PIPELINE_HOLD)->action.holds[0].id, 2);
+}
+
+Test(pipeline_moves, what_was_to_move_is_forgotten_with_the_ownership)
+{
+    put_range(1, 2, 1);
+    start();
+    answer_fetch();
+    give_back(1);
+    take(2);
+    lose_source();
+    later(CLOCK_S_US);
+    own_source();
+    message_of(1)->refused = false; /* the next owner does not know */
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0);
+    CHECK_PUBLISHED(1, 1, 2);
+    cr_assert_eq(counts().held, 0);
+}
+
+/* ---- scheduled messages --------------------------------------------------------------------------- */
+
+Test(pipeline_moves, a_scheduled_message_waits_aside_and_goes_out_on_time)
+{
+    schedule(1, 1, 10 * CLOCK_S_US);
+    put(2, 1);
+    const uint64_t due_us = message_of(1)->deliver_after_us;
+    driver.broker = takes_all;
+    start();
+    const struct note *hold = await(PIPELINE_HOLD);
+    cr_assert_eq(hold_of(hold, 1)->state, HELD_SCHEDULED);
+    cr_assert_eq(hold->action.count, 1);
+    run(CLOCK_S_US);
+    cr_assert_eq(message_of(2)->taken, 1, "it does not block its key before it is due");
+    cr_assert_eq(message_of(1)->place, IN_HELD);
+    cr_assert_eq(counts().held, 0, "and is no refused one");
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 3, "under the id it got when it was due");
+    cr_assert_geq(driver.now_us, due_us);
+    cr_assert_leq(driver.now_us, due_us + 50 * CLOCK_MS_US);
+}
+
+Test(pipeline_moves, scheduled_messages_wait_behind_a_held_one_from_when_they_are_due)
+{
+    schedule(1, 1, 2 * CLOCK_S_US);
+    start();
+    run(100 * CLOCK_MS_US);
+    put_held(2, 1, HELD_DEAD, 100);
+    driver.acts = true;
+    driver.broker = takes_all;
+    run(10 * CLOCK_S_US);
+    cr_assert_eq(message_of(3)->place, IN_HELD);
+    cr_assert_eq(message_of(3)->state, HELD_WAITING);
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 0);
+}
+
+Test(pipeline_moves, many_that_are_due_move_in_parts_with_a_pause)
+{
+    driver.options.batch_rows = 2;
+    for (int64_t id = 1; id <= 10; id++) {
+        schedule(id, id, 2 * CLOCK_S_US);
+    }
+    driver.broker = takes_all;
+    start();
+    run(CLOCK_S_US);
+    uint64_t last_us = 0;
+    for (int i = 0; i < 5; i++) {
+        do {
+            cr_assert_eq(await(PIPELINE_WAKE)->action.count, 2);
+        } while (driver.now_us < message_of(10)->deliver_after_us);
+        cr_assert_geq(driver.now_us, last_us + driver.options.wake_interval_us);
+        cr_assert(last_us == 0 || driver.now_us <= last_us + 2 * driver.options.wake_interval_us);
+        last_us = driver.now_us;
+    }
+    run(CLOCK_S_US);
+    cr_assert_eq(count_in(IN_HELD) + count_in(IN_OUTBOX), 0);
+}
+
+Test(pipeline_moves, one_that_is_scheduled_sooner_than_the_next_is_not_late)
+{
+    schedule(1, 1, 100 * CLOCK_S_US);
+    driver.broker = takes_all;
+    start();
+    run(CLOCK_S_US);
+    schedule(2, 2, CLOCK_S_US);
+    const uint64_t due_us = message_of(2)->deliver_after_us;
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 3);
+    cr_assert_geq(driver.now_us, due_us);
+    cr_assert_leq(driver.now_us, due_us + 50 * CLOCK_MS_US);
+}
+
+/* ---- draining ------------------------------------------------------------------------------------- */
+
+Test(pipeline_moves, a_drain_tells_what_was_refused)
+{
+    put(1, 1);
+    start();
+    answer_fetch();
+    give_back(1);
+    pipeline_drain(driver.pipeline);
+    turn();
+    answer_fetch();
+    cr_assert_eq(only(PIPELINE_HOLD)->action.holds[0].id, 1, "without delay");
+    cr_assert_not(driver.drained);
+    answer_hold();
+    cr_assert(driver.drained);
+}
+
+Test(pipeline_moves, a_drain_waits_for_what_is_tried_and_leaves_what_waits)
+{
+    put_held(1, 1, HELD_RETRYING, 1);
+    put_held(2, 1, HELD_WAITING, 0);
+    start();
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 1);
+    pipeline_drain(driver.pipeline);
+    turn();
+    answer_all();
+    cr_assert_not(driver.drained);
+    take(1);
+    turn();
+    const struct note *release = only(PIPELINE_RELEASE);
+    cr_assert_eq(release->action.release.ids[0], 1);
+    cr_assert_eq(release->action.release.key_count, 0, "nobody would send them");
+    cr_assert_not(driver.drained, "it is not deleted yet");
+    answer_all();
+    cr_assert(driver.drained);
+    cr_assert_eq(message_of(2)->place, IN_HELD);
+}
+
+Test(pipeline_moves, a_drain_does_not_wait_for_what_is_held)
+{
+    put_held(1, 1, HELD_RETRYING, 1);
+    message_of(1)->retry_at_us = driver.now_us + 10 * CLOCK_S_US;
+    start();
+    answer_fetch();
+    pipeline_drain(driver.pipeline);
+    turn();
+    answer_all();
+    cr_assert(driver.drained);
+}

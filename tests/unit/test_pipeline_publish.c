@@ -1,0 +1,127 @@
+#include <criterion/criterion.h>
+
+#include "tests/unit/pipeline_driver.h"
+
+/* Single scenes, as in test_pipeline.c: which row goes next, and on which lane. */
+
+TestSuite(pipeline_publish, .init = driver_init, .fini = driver_done);
+
+Test(pipeline_publish, a_key_has_its_lane_and_one_that_is_not_there_holds_up_no_other)
+{
+    driver.options.lane_count = 2;
+    driver.lane_stuck[1] = true;
+    put(1, 1);
+    put(2, 2);
+    put(3, 1);
+    put(4, 4);
+    put(5, 6);
+    start();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 3, "rows 2, 4 and 5, past those of lane 1");
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 0)->id, 2);
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 1)->id, 4);
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 2)->action.lane, 0);
+    driver.lane_stuck[1] = false;
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 0)->id, 1);
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 0)->action.lane, 1);
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 1)->id, 3);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+}
+
+Test(pipeline_publish, a_full_lane_holds_up_no_other)
+{
+    driver.options.lane_count = 2;
+    driver.options.window_messages = 2;
+    for (int64_t id = 1; id <= 8; id++) {
+        put(id, id <= 6 ? 1 : 2);
+    }
+    start();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 4);
+    cr_assert(was_published(7));
+    cr_assert(was_published(8));
+    take(1);
+    take(2);
+    turn();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 2);
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 0)->id, 3);
+    cr_assert_eq(note_at(PIPELINE_PUBLISH, 1)->id, 4);
+}
+
+/* What has no key takes a lane that is there. */
+Test(pipeline_publish, unordered_messages_go_where_there_is_least_in_flight)
+{
+    driver.options.lane_count = 3;
+    driver.lane_stuck[0] = true;
+    for (int64_t id = 1; id <= 6; id++) {
+        put_unordered(id);
+    }
+    start();
+    answer_fetch();
+    size_t on_lane[4] = {0};
+    for (size_t i = 0; i < noted(PIPELINE_PUBLISH); i++) {
+        on_lane[note_at(PIPELINE_PUBLISH, i)->action.lane]++;
+    }
+    cr_assert_eq(on_lane[0], 0);
+    cr_assert_eq(on_lane[1], 3);
+    cr_assert_eq(on_lane[2], 3);
+}
+
+Test(pipeline_publish, strict_has_one_of_a_key_on_its_way)
+{
+    driver.options.strict = true;
+    put(1, 1);
+    put(2, 1);
+    put(3, 2);
+    put(4, 1);
+    put_unordered(5);
+    put_unordered(6);
+    start();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 4);
+    cr_assert_not(was_published(2));
+    cr_assert_not(was_published(4));
+    take(3);
+    turn();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 0, "another key's confirm");
+    take(1);
+    turn();
+    cr_assert_eq(only(PIPELINE_PUBLISH)->id, 2);
+    take(2);
+    turn();
+    cr_assert_eq(only(PIPELINE_PUBLISH)->id, 4);
+}
+
+/* The failure that tells the two apart: 2 is taken now, and 1 after it. */
+Test(pipeline_publish, a_nack_can_invert_two_of_a_key)
+{
+    put_range(1, 2, 1);
+    start();
+    answer_fetch();
+    nack(1);
+    turn();
+    cr_assert_eq(counts().in_flight, 1);
+    take(2);
+    driver.broker = takes_all;
+    run(2 * CLOCK_S_US);
+    cr_assert_eq(count_in(IN_HELD), 0);
+}
+
+Test(pipeline_publish, a_nack_cannot_invert_two_of_a_key_that_is_strict)
+{
+    driver.options.strict = true;
+    put_range(1, 2, 1);
+    start();
+    answer_fetch();
+    nack(1);
+    turn();
+    cr_assert_eq(counts().in_flight, 0);
+    driver.broker = takes_all;
+    run(driver.options.retry_initial_us / 2);
+    cr_assert_eq(message_of(2)->sent, 0);
+    run(2 * CLOCK_S_US);
+    cr_assert_eq(message_of(2)->taken, 1);
+    cr_assert_eq(count_in(IN_HELD), 0);
+}
