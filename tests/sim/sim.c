@@ -113,10 +113,18 @@ declare_or_delete_exchange(void)
 }
 
 static void
+break_route(void)
+{
+    if (world.refusing) {
+        world_route_breaks(&world);
+    }
+}
+
+static void
 fault(struct relay *relay)
 {
     const uint32_t lane = (uint32_t)random_between(&world.random, 0, relay->options.lane_count);
-    switch (random_between(&world.random, 0, 11)) {
+    switch (random_between(&world.random, 0, 12)) {
     case 0:
         relay_kill(relay);
         break;
@@ -152,10 +160,12 @@ fault(struct relay *relay)
             declare_or_delete_exchange();
         }
         break;
+    case 11: /* a network that comes back, but not all behind it */
+        relay_cut_session(relay);
+        break_route();
+        break;
     default:
-        if (world.refusing) {
-            world_route_breaks(&world);
-        }
+        break_route();
         break;
     }
 }
@@ -219,7 +229,7 @@ choose_options(void)
     options.lane_count = (uint32_t)random_between(&world.random, 1, 3);
     options.window_messages = (uint32_t)random_between(&world.random, 1, 64);
     options.window_bytes = chance(70) ? options.window_bytes : 4000;
-    options.batch_rows = (uint32_t)random_between(&world.random, 1, 40);
+    options.batch_rows = (uint32_t)random_between(&world.random, 1, chance(30) ? 4 : 40);
     options.batch_bytes = chance(70) ? options.batch_bytes : 5000;
     options.confirm_timeout_us = 2 * CLOCK_S_US;
     options.sweep_interval_us = random_between(&world.random, 1, 10) * CLOCK_S_US;

@@ -79,6 +79,8 @@ struct relay {
     bool drained;
     bool heads_told; /* since the ownership began */
     bool stirred;    /* something happened, or there is more to do, since the core was asked last */
+    bool acts_told;  /* operators did something, and the heads were not asked since */
+    uint64_t wake_asked_us;
     uint64_t heard_us;                      /* when the server last heard of this session */
     uint64_t asked[REQUEST_TYPES];          /* how many requests of each kind */
     struct request requests[REQUEST_TYPES]; /* in the order they were sent */
@@ -108,6 +110,7 @@ void relay_steps(struct relay *relay);
 /* sim_requests.c */
 void request_send(struct relay *relay, enum request_type type,
                   const struct pipeline_action *action);
+bool request_is_out(const struct relay *relay, enum request_type type);
 void requests_drop(struct relay *relay);
 void request_execute(struct relay *relay);
 void request_answer(struct relay *relay);
@@ -118,6 +121,7 @@ void loans_drop(struct relay *relay);
 void check_publish(const struct relay *relay, const struct row *row, uint32_t lane);
 void check_hold(struct relay *relay, const struct pipeline_action *action);
 void check_report(struct relay *relay, const struct pipeline_report *report);
+void check_idle(const struct relay *relay); /* it says that there is nothing to do now */
 void check_drained(const struct relay *relay);
 void check_world(void); /* now and then */
 bool is_settled_down(void);

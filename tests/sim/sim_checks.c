@@ -124,6 +124,20 @@ check_report(struct relay *relay, const struct pipeline_report *report)
     }
 }
 
+/* What operators did is looked for often enough, and then looked at. */
+void
+check_idle(const struct relay *relay)
+{
+    if (!relay->session || !relay->owned_told || !relay->heads_told || relay->draining) {
+        return;
+    }
+    PROMISE(!relay->acts_told || request_is_out(relay, REQUEST_HEADS),
+            "relay %d does not look at what operators did", relay->index);
+    PROMISE(request_is_out(relay, REQUEST_WAKE) ||
+                world.now_us < relay->wake_asked_us + relay->options.look_interval_us,
+            "relay %d does not look for what operators did", relay->index);
+}
+
 void
 check_drained(const struct relay *relay)
 {
@@ -133,11 +147,9 @@ check_drained(const struct relay *relay)
     PROMISE(relay->loans == NULL, "relay %d keeps rows after the drain", relay->index);
     PROMISE(counts.in_flight == 0 && counts.unsettled == 0, "relay %d leaves work behind",
             relay->index);
-    for (size_t i = 0; i < relay->request_count; i++) {
-        const enum request_type type = relay->requests[i].type;
-        PROMISE(type != REQUEST_SETTLE && type != REQUEST_HOLD && type != REQUEST_RELEASE,
-                "relay %d leaves request %d behind", relay->index, type);
-    }
+    PROMISE(!request_is_out(relay, REQUEST_SETTLE) && !request_is_out(relay, REQUEST_HOLD) &&
+                !request_is_out(relay, REQUEST_RELEASE),
+            "relay %d leaves requests behind", relay->index);
 }
 
 /* ---- the state of the world ------------------------------------------------------------------- */
@@ -178,9 +190,30 @@ check_tables(void)
     PROMISE(live == world.live, "%u messages are live, not %u", live, world.live);
 }
 
+/* Beyond the limit comes only what was on its way when it was reached, and what operators bring
+ * back. */
+static void
+check_held(void)
+{
+    uint32_t held = 0;
+    uint32_t on_its_way = world.brought_back;
+    for (int64_t id = 1; id < world.next_id; id++) {
+        const struct slot *slot = &world.slots[id];
+        held += slot->place == PLACE_HELD &&
+                (slot->state == HELD_RETRYING || (slot->state == HELD_DEAD && !slot->skipped));
+    }
+    for (int i = 0; i < RELAYS_MAX; i++) {
+        const struct pipeline_options *options = &relays[i].options;
+        on_its_way += options->lane_count * options->window_messages + options->batch_rows;
+    }
+    PROMISE(held <= world.rules.held_max + on_its_way, "%u messages are held, with a limit of %u",
+            held, world.rules.held_max);
+}
+
 void
 check_world(void)
 {
+    check_held();
     check_tables();
     check_closes();
 }

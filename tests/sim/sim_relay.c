@@ -215,6 +215,7 @@ relay_acts(struct relay *relay)
         if (!pipeline_next(relay->pipeline, now_us, &action)) {
             PROMISE(pipeline_deadline_us(relay->pipeline, now_us) > now_us, "relay %d would spin",
                     relay->index);
+            check_idle(relay);
             relay->stirred = false;
             return;
         }
@@ -261,6 +262,8 @@ win_ownership(struct relay *relay)
     world.owner = relay->index;
     relay->owned_told = true;
     relay->heads_told = false;
+    relay->acts_told = false;
+    relay->wake_asked_us = world.now_us;
     relay->heard_us = world.now_us;
     relay->stirred = true;
     world_note(&world, "relay %d owns the outbox", relay->index);

@@ -104,18 +104,32 @@ copy_arguments(struct request *request, const struct pipeline_action *action)
     }
 }
 
+bool
+request_is_out(const struct relay *relay, enum request_type type)
+{
+    for (size_t i = 0; i < relay->request_count; i++) {
+        if (relay->requests[i].type == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 request_send(struct relay *relay, enum request_type type, const struct pipeline_action *action)
 {
-    for (size_t i = 0; i < relay->request_count; i++) {
-        PROMISE(relay->requests[i].type != type, "relay %d asks for two of kind %d at a time",
-                relay->index, type);
-    }
+    PROMISE(!request_is_out(relay, type), "relay %d asks for two of kind %d at a time",
+            relay->index, type);
     PROMISE(relay->owned_told, "relay %d asks without owning the outbox", relay->index);
     struct request *request = &relay->requests[relay->request_count++];
     *request = (struct request){.type = type, .sent_us = world.now_us, .count = action->count};
     copy_arguments(request, action);
     relay->asked[type]++;
+    if (type == REQUEST_HEADS) {
+        relay->acts_told = false;
+    } else if (type == REQUEST_WAKE) {
+        relay->wake_asked_us = world.now_us;
+    }
 }
 
 static void
@@ -271,6 +285,7 @@ answer(struct relay *relay, struct request *request)
         pipeline_heads(pipeline, request->heads, request->head_count, now_us);
         break;
     case REQUEST_WAKE:
+        relay->acts_told |= request->woken.acts;
         pipeline_woken(pipeline, request->woken.count, request->woken.next_in_us,
                        request->woken.acts, now_us);
         break;

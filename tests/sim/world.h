@@ -27,6 +27,7 @@
 #define PIPES_MAX 256
 #define PIPE_IN 256
 #define PIPE_OUT 1024
+#define CHARGED_MAX 64
 #define NOBODY (-1)
 
 /* What became of a message. */
@@ -153,6 +154,8 @@ struct route {
     bool everywhere; /* else: one exchange */
     uint32_t exchange;
     uint64_t until_us;
+    uint32_t charged; /* attempts of messages that are not to blame */
+    uint32_t resets_before;
 };
 
 /* What the configuration says; the same for all relays of an outbox. */
@@ -214,7 +217,8 @@ struct world {
     size_t open_count;
     bool key_locked[KEYS_MAX];
     bool acts_unseen;
-    bool acted; /* an operator did something in this run */
+    uint32_t brought_back; /* times that an operator made a skipped message a head again */
+    bool acted;            /* an operator did something in this run */
 
     int owner;       /* the relay whose session holds the lock */
     uint32_t resets; /* events after which a relay knows nothing of what is wrong with messages */

@@ -297,6 +297,7 @@ world_route_breaks(struct world *world)
         .everywhere = world_chance(world, 70),
         .exchange = (uint32_t)random_between(&world->random, 0, world->exchanges - 1),
         .until_us = world->now_us + random_between(&world->random, 10000, 3000000),
+        .resets_before = world->resets,
     };
     world_count(world, EVENT_OUTAGE);
     world_note(world, "the route breaks: trouble %d, everywhere %d, exchange %s",

@@ -297,6 +297,23 @@ check_hold(const struct world *world, const struct hold *hold)
     }
 }
 
+/* While the route takes nothing, whatever the message, only the first are charged: until that is
+ * seen, and again after a relay has lost what it knew. */
+static void
+check_route(struct world *world, const struct hold *hold)
+{
+    const struct slot *slot = &world->slots[hold->id];
+    const uint32_t before = slot->place == PLACE_HELD ? slot->attempts : 0;
+    struct route *route = &world->route;
+    if (route->trouble == TROUBLE_NONE || !route->everywhere || world->exchanges > 1 ||
+        world->poison_percent > 0 || hold->attempts <= before) {
+        return;
+    }
+    route->charged++;
+    PROMISE(route->charged <= CHARGED_MAX * (1 + world->resets - route->resets_before),
+            "%u attempts for a broken route", route->charged);
+}
+
 static void
 count_hold(struct world *world, const struct hold *hold)
 {
@@ -354,6 +371,7 @@ world_hold(struct world *world, const struct hold *holds, size_t count, int64_t 
             continue;
         }
         check_hold(world, &holds[i]);
+        check_route(world, &holds[i]);
         count_hold(world, &holds[i]);
         hold_one(world, &holds[i]);
     }

@@ -148,6 +148,7 @@ operator_retries(struct world *world, int64_t id)
     slot->next_us = world->now_us;
     if (state == HELD_DEAD) {
         slot->state = HELD_RETRYING;
+        world->brought_back += slot->skipped;
         slot->attempts = 0;
     } else if (state == HELD_SCHEDULED) {
         world_message_at(world, id)->stored.due_us = world->now_us;
