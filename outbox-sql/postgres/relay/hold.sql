@@ -4,6 +4,8 @@
 -- was skipped stays so, for its key has gone on without it. Gives back the ids that are in neither table:
 -- somebody cancelled or deleted them.
 -- A scheduled one that became due on the way is due from now on: what wake.sql has looked at stays looked at.
+-- Rows are locked in the order of ids, as operators' commands do, so that neither waits for the other in a circle. What
+-- was refused just before an operator said to try it again is tried again at once.
 -- One snapshot for all parts, so a message that was moved is not met again as a held one.
 with
     asked as materialized (
@@ -28,16 +30,33 @@ with
         from moved
         join asked using (id)
     ),
+    locked as (
+        select id
+        from outbox_held
+        where id = any($1::int8[])
+        order by id
+        for update
+    ),
+    retried as (
+        select held_id as id
+        from outbox_held_act
+        where seen_at is null
+            and what = 'retry'
+    ),
     changed as (
         update outbox_held as held
         set state = asked.state,
             skipped = held.skipped or asked.skipped,
             attempts = case when asked.refused then asked.attempts else held.attempts end,
             next_attempt_at =
-                case when asked.state = 'scheduled' then greatest(held.deliver_after, now()) else asked.retry_at end,
+                case
+                    when asked.state = 'scheduled' then greatest(held.deliver_after, now())
+                    when asked.state = 'retrying' and held.id = any(array(select id from retried)) then now()
+                    else asked.retry_at
+                end,
             last_error = case when asked.refused then asked.error else held.last_error end
         from asked
-        where held.id = any($1::int8[])
+        where held.id = any(array(select id from locked))
             and held.id = asked.id
         returning held.id
     )
