@@ -199,7 +199,7 @@ pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
     pipeline->watermark_at_us = now_us;
     pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
     pipeline->heads_known = false;
-    pipeline->heads_wanted = true;
+    pipeline->heads_due_us = now_us;
     pipeline->wake_due_us = now_us;
     pipeline->wake_last_us = 0;
 }

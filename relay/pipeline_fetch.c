@@ -111,7 +111,6 @@ fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
         cursor_sweep(&pipeline->cursor);
         pipeline->sweep_begun_us = now_us;
         pipeline->sweep_at_us = CLOCK_NEVER_US; /* set when this one is over */
-        pipeline->heads_wanted = true;
     }
     struct fetch fetch = {
         .kind = FETCH_NEXT, .after_id = cursor_after(&pipeline->cursor), .rows_max = rows_max};

@@ -162,6 +162,38 @@ take_second_head(struct pipeline *pipeline, const struct held_entry *entry, cons
     pipeline_hold_head(pipeline, &hold, &note, now_us);
 }
 
+/* It changed since the heads were asked for, or is still to be told. */
+static bool
+is_newer(const struct pipeline *pipeline, const struct held_entry *entry)
+{
+    return entry->change > pipeline->heads_sent_change;
+}
+
+/* What the answer says of a key cannot be used. */
+static void
+ask_again(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->heads_due_us =
+        clock_earlier_us(pipeline->heads_due_us, now_us + pipeline->options.look_interval_us);
+}
+
+/* What is read already and still to be told stands before those that wait in the table: the limit does not rise. */
+static void
+learn_known_head(struct pipeline *pipeline, struct held_entry *entry, const struct head *head,
+                 uint64_t now_us)
+{
+    const int64_t limit_id = entry->limit_id;
+    if (head->orphans) {
+        head_is_gone(pipeline, entry);
+    } else if (entry->stage == HELD_STAGE_DEAD && !head->dead) {
+        entry->tries = head->attempts; /* an operator brought it back */
+    }
+    take_head(pipeline, entry, head, now_us);
+    if (head->orphans && limit_id < entry->limit_id) {
+        entry->limit_id = limit_id;
+    }
+}
+
 static void
 learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
 {
@@ -173,13 +205,10 @@ learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
         take_head(pipeline, entry, head, now_us);
     } else if (entry->load == pipeline->heads_load) {
         take_second_head(pipeline, entry, head, now_us);
-    } else if (entry->change <= pipeline->heads_sent_change && leads_in_table(entry)) {
-        if (head->orphans) {
-            head_is_gone(pipeline, entry);
-        } else if (entry->stage == HELD_STAGE_DEAD && !head->dead) {
-            entry->tries = head->attempts; /* an operator brought it back */
-        }
-        take_head(pipeline, entry, head, now_us);
+    } else if (leads_in_table(entry) && !is_newer(pipeline, entry)) {
+        learn_known_head(pipeline, entry, head, now_us);
+    } else if (head->orphans || head->id != entry->head_id) {
+        ask_again(pipeline, now_us);
     }
     entry->load = pipeline->heads_load;
 }
@@ -196,9 +225,13 @@ pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count
         learn_head(pipeline, &heads[i], now_us);
     }
     for (struct held_entry *entry = pipeline->held.entries; entry != NULL; entry = entry->hh.next) {
-        if (entry->load != pipeline->heads_load && leads_in_table(entry) &&
-            entry->change <= pipeline->heads_sent_change) {
+        if (entry->load == pipeline->heads_load || !leads_in_table(entry)) {
+            continue;
+        }
+        if (!is_newer(pipeline, entry)) {
             head_is_gone(pipeline, entry);
+        } else if (!entry->fresh) {
+            ask_again(pipeline, now_us);
         }
     }
 }
@@ -210,7 +243,9 @@ pipeline_woken(struct pipeline *pipeline, size_t count, uint64_t next_in_us, boo
     assert(pipeline->wake_out);
     pipeline->wake_out = false;
     pipeline->wake_due_us = next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + next_in_us;
-    pipeline->heads_wanted |= acts;
+    if (acts) {
+        pipeline->heads_due_us = now_us;
+    }
     if (count > 0) {
         pipeline_look_at_once(pipeline);
     }

@@ -179,8 +179,8 @@ struct pipeline {
     size_t released_count; /* RELEASE_ANSWERED */
     int64_t released_first;
     int64_t released_last;
-    bool heads_known; /* since the ownership began */
-    bool heads_wanted;
+    bool heads_known;      /* since the ownership began */
+    uint64_t heads_due_us; /* when they are asked for next */
     bool heads_out;
     uint64_t heads_sent_change;
     uint64_t heads_load;
@@ -249,6 +249,7 @@ bool pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us,
                          struct pipeline_action *ret_action);
 bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
+uint64_t pipeline_ask_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_hold_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
 

@@ -242,8 +242,8 @@ pipeline_next_hold(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
     return true;
 }
 
-/* Those waiting follow their head at the speed at which they can be read and sent, so that not all of them move to and fro
- * when the next of the key is refused as well. */
+/* Those waiting follow their head at the speed at which they can be read and sent, so that not all of them move back, and
+ * aside again when the next of the key is refused as well. */
 static bool
 may_release_keys(const struct pipeline *pipeline)
 {
@@ -317,14 +317,20 @@ pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
     return true;
 }
 
+uint64_t
+pipeline_ask_deadline_us(const struct pipeline *pipeline)
+{
+    return pipeline->owned && !pipeline->heads_out && !pipeline->draining ? pipeline->heads_due_us
+                                                                          : CLOCK_NEVER_US;
+}
+
 bool
 pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    (void)now_us; /* has the shape of a step */
-    if (!pipeline->owned || !pipeline->heads_wanted || pipeline->heads_out) {
+    if (now_us < pipeline_ask_deadline_us(pipeline)) {
         return false;
     }
-    pipeline->heads_wanted = false;
+    pipeline->heads_due_us = now_us + pipeline->options.sweep_interval_us;
     pipeline->heads_out = true;
     pipeline->heads_sent_change = pipeline->held.changes;
     mark_unsent(pipeline); /* the answer will not know of it */

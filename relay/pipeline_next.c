@@ -211,6 +211,7 @@ source_deadline_us(const struct pipeline *pipeline)
         route_may_try(pipeline, CLOCK_NEVER_US)) {
         deadline_us = clock_earlier_us(deadline_us, pipeline->route.try_at_us);
     }
+    deadline_us = clock_earlier_us(deadline_us, pipeline_ask_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_heads_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_rows_deadline_us(pipeline));
     if (wants_watermark(pipeline)) {
