@@ -226,6 +226,80 @@ Test(pipeline_route, what_is_refused_of_a_sample_moves_aside_when_the_route_is_g
     }
 }
 
+static enum verdict
+returns_9_to_16(int64_t id)
+{
+    return !mended || (id > 8 && id <= 16) ? RETURNS : TAKES;
+}
+
+/* Eight in a row are refused for the same reason, but beside them others are taken. */
+Test(pipeline_route, what_is_refused_of_a_good_sample_costs_an_attempt)
+{
+    start_degraded(returns_9_to_16, 200);
+    mended = true;
+    forget_refusals();
+    (void)await_report(REPORT_HEALED); /* after the first sample of 16 */
+    run(200 * CLOCK_MS_US);
+    cr_assert_eq(count_in(IN_HELD), 8);
+    for (int64_t id = 9; id <= 16; id++) {
+        cr_assert_eq(message_of(id)->attempts, 1);
+    }
+}
+
+/* As long as one of it has no outcome. */
+Test(pipeline_route, nothing_of_a_sample_moves_aside_before_it_is_through)
+{
+    start_degraded(returns_all, 200);
+    driver.broker = NULL;
+    (void)await(PIPELINE_PUBLISH); /* and those with it */
+    for (int64_t id = 2; id <= 16; id++) {
+        give_back(id);
+    }
+    later(10 * driver.options.hold_delay_us);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0);
+    forget_refusals();
+    take(1);
+    turn();
+    later(10 * driver.options.hold_delay_us);
+    cr_assert_eq(noted(PIPELINE_HOLD), 0, "it is as bad as it was");
+}
+
+/* What is said is what most were refused for, not what the last one was. */
+Test(pipeline_route, says_the_reason_that_counts)
+{
+    put_each(1, 30);
+    start();
+    answer_fetch();
+    for (int64_t id = 2; id <= 29; id++) {
+        give_back(id);
+    }
+    nack(30);
+    turn();
+    cr_assert_eq(reported(REPORT_DEGRADED), 0, "the first may be taken still, and those behind it");
+    take(1);
+    turn();
+    cr_assert_str_eq(report_of(REPORT_DEGRADED)->reason, "unroutable");
+}
+
+Test(pipeline_route, a_refusal_waits_for_what_went_before_it)
+{
+    put_each(1, 40);
+    start();
+    answer_fetch();
+    for (int64_t id = 31; id <= 40; id++) {
+        give_back(id);
+    }
+    turn();
+    cr_assert_eq(reported(REPORT_DEGRADED), 0, "30 may be taken still");
+    for (int64_t id = 1; id <= 30; id++) {
+        take(id);
+    }
+    turn();
+    cr_assert_eq(reported(REPORT_DEGRADED), 0);
+    run(CLOCK_S_US / 2);
+    cr_assert_eq(count_in(IN_HELD), 10);
+}
+
 /* Some hundred bad messages in a row, with good ones behind them, are no reason to wait for ever. */
 static enum verdict
 returns_first_hundreds(int64_t id)
