@@ -252,15 +252,22 @@ choose_world(void)
 {
     world.rules.strict = chance(30);
     world.rules.skip_dead = chance(30);
-    world.rules.max_attempts = chance(30) ? 0 : (uint32_t)random_between(&world.random, 1, 6);
+    world.rules.max_attempts =
+        chance(30) ? 0 : (uint32_t)random_between(&world.random, 1, chance(50) ? 3 : 12);
     world.rules.held_max = (uint32_t)random_between(&world.random, 2, 50);
     world.refusing = chance(75);
     if (world.refusing) {
         world.nack_percent = chance(50) ? 3 : 0;
-        world.poison_percent = chance(60) ? 4 : chance(50) ? 20 : 0;
+        world.poison_percent = chance(50) ? 4 : chance(40) ? 20 : 0;
         world.outage_percent = chance(30) ? (unsigned)random_between(&world.random, 1, 3) : 0;
     }
     world.exchanges = chance(50) ? 1 : EXCHANGES_GOOD;
+    world.only_route = world.refusing && chance(15);
+    if (world.only_route) {
+        world.exchanges = 1;
+        world.poison_percent = 0;
+        world.outage_percent = 1;
+    }
     world.scheduled_percent = chance(70) ? 5 : chance(50) ? 30 : 0;
     world.late_rows = chance(7);
     world.punctual = chance(60);
@@ -285,8 +292,10 @@ start_run(uint64_t seed)
 static void
 chaos(void)
 {
-    const unsigned fault_percent = chance(20) ? 0 : (unsigned)random_between(&world.random, 1, 8);
-    const unsigned act_percent = chance(50) ? 0 : (unsigned)random_between(&world.random, 1, 8);
+    const unsigned fault_percent =
+        chance(20) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 8);
+    const unsigned act_percent =
+        chance(50) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 8);
     const unsigned begin_percent = (unsigned)random_between(&world.random, 5, 45);
     const uint64_t steps = random_between(&world.random, 100, 2500);
     for (uint64_t i = 0; i < steps; i++) {

@@ -27,7 +27,8 @@
 #define PIPES_MAX 256
 #define PIPE_IN 256
 #define PIPE_OUT 1024
-#define CHARGED_MAX 64
+#define BLAMED_MIN 16 /* of so many one sees that it is not they */
+#define CHARGED_MAX 4 /* attempts of one message while the route takes nothing */
 #define NOBODY (-1)
 
 /* What became of a message. */
@@ -68,8 +69,10 @@ struct message {
     uint32_t bytes;
     uint32_t accepted; /* times the broker put it into its queue */
     uint32_t safe; /* times it is there for good: confirmed, or read before its connection ended */
-    uint32_t refused;       /* times it was refused in a way that counts; a nack does not */
-    uint32_t closes;        /* times it closed a main lane's channel for what it is */
+    uint32_t refused; /* times it was refused in a way that counts; a nack does not */
+    uint32_t closes;  /* times it closed a main lane's channel for what it is */
+    uint32_t charged; /* attempts in the route's outage */
+    uint32_t outage;
     uint32_t resets_before; /* of the world, when it was committed */
     bool aside;             /* no order is promised for it (any more) */
 };
@@ -83,6 +86,7 @@ struct slot {
     enum held_state state; /* PLACE_HELD, as the rest */
     bool skipped;
     uint32_t attempts;
+    bool retried;     /* an operator said so, and no relay took note yet */
     uint64_t next_us; /* RETRYING: the next attempt; SCHEDULED: when its time has come */
 };
 
@@ -154,7 +158,8 @@ struct route {
     bool everywhere; /* else: one exchange */
     uint32_t exchange;
     uint64_t until_us;
-    uint32_t charged; /* attempts of messages that are not to blame */
+    uint32_t number;
+    uint32_t blamed; /* messages that are not to blame */
     uint32_t resets_before;
 };
 
@@ -238,9 +243,10 @@ struct world {
     unsigned scheduled_percent;
     unsigned outage_percent; /* in each step, that the route breaks */
     uint32_t exchanges;      /* that are not missing */
-    bool late_rows; /* rows appear below an id that was called final: only the sweep finds them */
-    bool punctual;  /* the core is not asked before the time that it named */
-    bool refusing;  /* some messages may be refused; if not, the queue's order must be perfect */
+    bool late_rows;  /* rows appear below an id that was called final: only the sweep finds them */
+    bool punctual;   /* the core is not asked before the time that it named */
+    bool only_route; /* breaks, and nothing else does */
+    bool refusing;   /* some messages may be refused; if not, the queue's order must be perfect */
     bool trace;
 };
 

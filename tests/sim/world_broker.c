@@ -296,7 +296,9 @@ world_route_breaks(struct world *world)
         .trouble = (enum trouble)random_between(&world->random, TROUBLE_RETURNS, TROUBLE_CLOSES),
         .everywhere = world_chance(world, 70),
         .exchange = (uint32_t)random_between(&world->random, 0, world->exchanges - 1),
-        .until_us = world->now_us + random_between(&world->random, 10000, 3000000),
+        .until_us = world->now_us + random_between(&world->random, 10000,
+                                                   world_chance(world, 20) ? 20000000 : 3000000),
+        .number = world->route.number + 1,
         .resets_before = world->resets,
     };
     world_count(world, EVENT_OUTAGE);

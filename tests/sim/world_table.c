@@ -297,21 +297,26 @@ check_hold(const struct world *world, const struct hold *hold)
     }
 }
 
-/* While the route takes nothing, whatever the message, only the first are charged: until that is
- * seen, and again after a relay has lost what it knew. */
+/* While the route takes nothing, whatever the message, a message is charged before that is seen, and
+ * again after a relay has lost what it knew; but not each time that it is tried. Where only a few are
+ * refused it cannot be seen. */
 static void
 check_route(struct world *world, const struct hold *hold)
 {
     const struct slot *slot = &world->slots[hold->id];
     const uint32_t before = slot->place == PLACE_HELD ? slot->attempts : 0;
     struct route *route = &world->route;
+    struct message *message = &world->messages[slot->message];
     if (route->trouble == TROUBLE_NONE || !route->everywhere || world->exchanges > 1 ||
         world->poison_percent > 0 || hold->attempts <= before) {
         return;
     }
-    route->charged++;
-    PROMISE(route->charged <= CHARGED_MAX * (1 + world->resets - route->resets_before),
-            "%u attempts for a broken route", route->charged);
+    route->blamed += message->outage != route->number;
+    message->charged = message->outage == route->number ? message->charged + 1 : 1;
+    message->outage = route->number;
+    PROMISE(route->blamed < BLAMED_MIN ||
+                message->charged <= CHARGED_MAX * (1 + world->resets - route->resets_before),
+            "row %ld: %u attempts for one broken route", (long)hold->id, message->charged);
 }
 
 static void
@@ -349,7 +354,7 @@ hold_one(struct world *world, const struct hold *hold)
     if (hold->state == HELD_SCHEDULED) {
         slot->next_us = message->stored.due_us;
     } else if (hold->state == HELD_RETRYING) {
-        slot->next_us = world->now_us + hold->retry_after_us;
+        slot->next_us = world->now_us + (slot->retried ? 0 : hold->retry_after_us);
         slot->attempts = hold->attempts;
     } else if (hold->state == HELD_DEAD) {
         slot->attempts = hold->attempts;
@@ -458,12 +463,21 @@ wake_one(struct world *world, int64_t old_id)
                (long)id);
 }
 
+static void
+take_note(struct world *world)
+{
+    for (int64_t id = 1; world->acts_unseen && id < world->next_id; id++) {
+        world->slots[id].retried = false;
+    }
+    world->acts_unseen = false;
+}
+
 struct woken
 world_wake(struct world *world, size_t rows_max)
 {
     (void)world_transaction(world);
     struct woken woken = {.acts = world->acts_unseen, .next_in_us = CLOCK_NEVER_US};
-    world->acts_unseen = false;
+    take_note(world);
     int64_t next = next_scheduled(world);
     while (next != 0 && world->slots[next].next_us <= world->now_us && woken.count < rows_max) {
         wake_one(world, next);

@@ -146,6 +146,7 @@ operator_retries(struct world *world, int64_t id)
     (void)world_transaction(world);
     struct slot *slot = world_change(world, id);
     slot->next_us = world->now_us;
+    slot->retried = true;
     if (state == HELD_DEAD) {
         slot->state = HELD_RETRYING;
         world->brought_back += slot->skipped;
