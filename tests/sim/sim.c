@@ -265,6 +265,7 @@ choose_world(void)
     world.only_route = world.refusing && chance(15);
     if (world.only_route) {
         world.exchanges = 1;
+        world.nack_percent = 0;
         world.poison_percent = 0;
         world.outage_percent = 1;
     }
@@ -308,7 +309,7 @@ chaos(void)
         if (chance(fault_percent)) {
             fault(&relays[random_between(&world.random, 0, RELAYS_MAX - 1)]);
         }
-        if (chance(world.outage_percent)) {
+        if (chance(world.outage_percent) && world.route.trouble == TROUBLE_NONE) {
             world_route_breaks(&world);
         }
         if (chance(act_percent)) {

@@ -299,7 +299,7 @@ check_hold(const struct world *world, const struct hold *hold)
 
 /* While the route takes nothing, whatever the message, a message is charged before that is seen, and
  * again after a relay has lost what it knew; but not each time that it is tried. Where only a few are
- * refused it cannot be seen. */
+ * refused, or for changing reasons, it cannot be seen. */
 static void
 check_route(struct world *world, const struct hold *hold)
 {
@@ -307,8 +307,9 @@ check_route(struct world *world, const struct hold *hold)
     const uint32_t before = slot->place == PLACE_HELD ? slot->attempts : 0;
     struct route *route = &world->route;
     struct message *message = &world->messages[slot->message];
-    if (route->trouble == TROUBLE_NONE || !route->everywhere || world->exchanges > 1 ||
-        world->poison_percent > 0 || hold->attempts <= before) {
+    if (route->trouble == TROUBLE_NONE || route->number > 1 || !route->everywhere ||
+        world->exchanges > 1 || world->poison_percent > 0 || world->nack_percent > 0 ||
+        hold->attempts <= before) {
         return;
     }
     route->blamed += message->outage != route->number;
