@@ -22,6 +22,9 @@ is_missing(struct pipeline *pipeline, int64_t id)
         if (pipeline->hold_out.items[i].id != id) {
             continue;
         }
+        if (pipeline->hold_out.items[i].state == HELD_SCHEDULED) {
+            cursor_forget(&pipeline->cursor, id); /* somebody may be cancelling it, and not do it */
+        }
         struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
         if (entry != NULL && entry->head_id == id && leads_in_table(entry)) {
             head_is_gone(pipeline, entry);

@@ -152,7 +152,8 @@ route_judge(struct pipeline *pipeline, uint64_t now_us)
     if (route->state != ROUTE_TRYING || !is_quiet(pipeline) || pipeline->publishing != NULL) {
         return;
     }
-    if (route->sample_short && !route->sample_heads && pipeline->held.count > 0) {
+    if (route->sample_short && !route->sample_heads && pipeline->held.count > 0 &&
+        lane_for_probes(pipeline)->state == LANE_READY && !pipeline->draining) {
         return; /* they are tried next */
     }
     const uint32_t total = route->sample_taken + route->sample_same + route->sample_other;

@@ -56,7 +56,7 @@ struct hold {
     bool skipped;            /* HELD_DEAD: its key goes on without it */
     uint32_t attempts;       /* RETRYING, DEAD */
     uint64_t retry_after_us; /* RETRYING: the next attempt, from now */
-    const char *reason;      /* RETRYING, DEAD: the last error; else NULL */
+    const char *reason;      /* RETRYING, DEAD: the last error, NULL: as it was; else NULL */
 };
 
 /* Held messages that go back. */
@@ -101,10 +101,11 @@ enum source_event_type {
     /* Connection and ownership are gone, or one more attempt to connect has failed (error says
      * why). What was asked gets no answer. */
     SOURCE_LOST,
-    SOURCE_ROWS,     /* answer to fetch: batch */
-    SOURCE_SETTLED,  /* answer to settle */
-    SOURCE_FINAL,    /* answer to watermark: final_id */
-    SOURCE_HELD,     /* answer to hold: ids of those that are in neither table any more */
+    SOURCE_ROWS,    /* answer to fetch: batch */
+    SOURCE_SETTLED, /* answer to settle */
+    SOURCE_FINAL,   /* answer to watermark: final_id */
+    SOURCE_HELD, /* answer to hold: ids of those that are in neither table any more, and of scheduled ones
+                        that could not be moved now */
     SOURCE_RELEASED, /* answer to release: count, first_id, last_id of what moved back */
     SOURCE_HEADS,    /* answer to heads: all of them */
     SOURCE_WOKEN,    /* answer to wake: count, next_in_us, acts */

@@ -45,7 +45,8 @@ pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t coun
     }
 }
 
-/* Both statements before one sync: one transaction. */
+/* Two transactions: in one it would lock first the confirmed heads and then what waits, which may have lower ids, while
+ * operators lock in the order of ids. If only the first comes about, those waiting have no head, and the heads tell. */
 void
 pg_held_release(struct source_postgres *self, const struct release *release, uint64_t now_us)
 {
@@ -58,6 +59,7 @@ pg_held_release(struct source_postgres *self, const struct release *release, uin
     pg_parameters_array(&waiting, &self->release_keys);
     pg_parameters_int8(&waiting, release->rows_max);
     if (pg_request_send(self, keep ? PG_SETTLE_HELD_KEEP : PG_SETTLE_HELD, &confirmed, now_us) &&
+        pg_request_end(self, PG_REQUEST_SETTLE_HELD, now_us) &&
         pg_request_send(self, PG_RELEASE, &waiting, now_us)) {
         pg_request_end(self, PG_REQUEST_RELEASE, now_us); /* a loss was told */
     }
@@ -183,7 +185,7 @@ pg_held_answer(struct source_postgres *self, const struct pg_request *request,
         } else {
             learn_acts(self, result);
         }
-    } else if (request->answers == 2) { /* the first one says how many were confirmed */
+    } else {
         assert(request->kind == PG_REQUEST_RELEASE);
         learn_released(self, result);
     }

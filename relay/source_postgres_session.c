@@ -234,7 +234,8 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         pg_status_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_SESSION:
-    case PG_REQUEST_FETCH: /* in source_postgres_fetch.c */
+    case PG_REQUEST_SETTLE_HELD: /* the answer of the release behind it tells */
+    case PG_REQUEST_FETCH:       /* in source_postgres_fetch.c */
     case PG_REQUEST_PING:
         break;
     }

@@ -38,7 +38,9 @@ with (
 
 -- Keys are found by their hash, which the relay uses too: a key may be longer than an index takes.
 create index outbox_held_due on outbox_held (state, next_attempt_at, id) where state in ('scheduled', 'retrying');
-create index outbox_held_heads on outbox_held (hashtextextended(key, 0), id) where state in ('retrying', 'dead');
+create index outbox_held_heads on outbox_held (hashtextextended(key, 0), id)
+    where state = 'retrying' or (state = 'dead' and not skipped);
+create index outbox_held_skipped on outbox_held (id) where state = 'dead' and skipped;
 create index outbox_held_waiting on outbox_held (hashtextextended(key, 0), id) where state = 'waiting';
 create index outbox_held_message_id on outbox_held (message_id);
 
@@ -110,7 +112,7 @@ create index outbox_sent_at on outbox_sent (sent_at);
 -- with a snapshot of its own, in this order: a relay that moves the message from the one table to the other meanwhile
 -- cannot hide it.
 create function outbox_cancel(message uuid) returns boolean
-language plpgsql security definer set search_path from current
+language plpgsql security definer
 as $$
 begin
     delete from outbox where message_id = message and deliver_after > clock_timestamp();
@@ -122,6 +124,11 @@ begin
 end
 $$;
 revoke all on function outbox_cancel(uuid) from public;
+-- It works with the owner's rights, so it must not meet tables of the caller's: pg_temp is looked at first unless it is
+-- named.
+do $$ begin
+    execute format('alter function outbox_cancel(uuid) set search_path = %I, pg_temp', current_schema());
+end $$;
 comment on function outbox_cancel(uuid) is 'Cancels a scheduled message; grant execute to those who may';
 
 create table outbox_relay_schema (

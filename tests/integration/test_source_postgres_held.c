@@ -308,9 +308,9 @@ Test(source_postgres_held, those_that_waited_go_back_in_portions)
     cr_assert_eq(source_fixture_watermark(source), 21, "ids of its own making do not matter");
 }
 
-/* Deleting the head and moving what follows is one transaction: else a crash between the two would
- * leave messages behind nothing. */
-Test(source_postgres_held, a_head_goes_together_with_what_follows)
+/* Deleting the head and moving what follows are two transactions. What stays behind if only the first
+ * comes about is found by whoever asks for the heads. */
+Test(source_postgres_held, what_is_left_behind_a_head_that_went_is_found)
 {
     hold_four_keys();
     forbid("outbox", 9);
@@ -321,8 +321,16 @@ Test(source_postgres_held, a_head_goes_together_with_what_follows)
         &(struct release){.ids = ids, .id_count = 1, .keys = keys, .key_count = 1, .rows_max = 10},
         clock_monotonic_us());
     (void)source_fixture_expect(source, SOURCE_LOST);
-    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 20);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 19);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
+    (void)source_fixture_expect(source, SOURCE_OWNED);
+    const struct source_event heads = source_fixture_heads(source);
+    bool found = false;
+    for (size_t i = 0; i < heads.count; i++) {
+        found |= heads.heads[i].orphans && heads.heads[i].key_hash == keys[0];
+    }
+    cr_assert(found);
+    free(heads.heads);
 }
 
 /* An operator discards one that was chosen and has not moved yet: if fewer than asked for were
@@ -603,6 +611,51 @@ Test(source_postgres_held, a_scheduled_message_can_be_cancelled)
     const struct source_event held = source_fixture_hold(source, &late, 1);
     cr_assert(held.count == 1 && held.ids[0] == 1);
     free(held.ids);
+}
+
+/* The function has the rights of its owner: a table of the caller's by the same name must not come before the outbox. */
+Test(source_postgres_held, a_cancel_meets_no_table_of_its_caller)
+{
+    pg_exec(admin,
+            "insert into outbox (payload, deliver_after) values ('1', now() + '1 h'::interval);"
+            "create temp table outbox as table outbox; create temp table outbox_held as table "
+            "outbox_held");
+    cr_assert_eq(pg_query_int(admin, "select outbox_cancel(message_id)::int from pg_temp.outbox"),
+                 1);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from pg_temp.outbox"), 1);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from public.outbox"), 0);
+}
+
+/* Somebody's transaction that is open on a row makes nobody wait but that row. */
+Test(source_postgres_held, what_is_locked_is_left_for_later)
+{
+    const struct fetch due_heads = {.kind = FETCH_HEADS, .rows_max = 10, .bytes_max = 1000};
+    PGconn *other = pg_fixture_connect();
+    pg_exec(
+        admin,
+        "insert into outbox (payload, deliver_after) values ('1', now() + '1 h'::interval), "
+        "('2', now() + '1 h'::interval), ('3', now() + '1 h'::interval), ('4', null), ('5', null)");
+    const struct hold holds[] = {{.id = 1, .state = HELD_SCHEDULED},
+                                 {.id = 4, .state = HELD_RETRYING, .reason = "r"},
+                                 {.id = 5, .state = HELD_RETRYING, .reason = "r"}};
+    hold(holds, 3);
+    pg_exec(admin, "update outbox_held set next_attempt_at = now() where id <> 1");
+    pg_exec(other, "begin; select outbox_cancel(message_id) from outbox_held where id = 1; "
+                   "select outbox_cancel(message_id) from outbox where id = 2; "
+                   "update outbox_held set headers = '{}' where id = 4");
+    const struct hold scheduled[] = {{.id = 2, .state = HELD_SCHEDULED},
+                                     {.id = 3, .state = HELD_SCHEDULED}};
+    const struct source_event held = source_fixture_hold(source, scheduled, 2);
+    cr_assert(held.count == 1 && held.ids[0] == 2, "the locked one was waited for, or moved");
+    free(held.ids);
+    struct batch *batch = source_fixture_fetch(source, due_heads);
+    cr_assert(batch->count == 1 && batch->rows[0].id == 5);
+    batch_free(batch);
+    pg_exec(other, "rollback");
+    batch = source_fixture_fetch(source, due_heads);
+    cr_assert_eq(batch->count, 2);
+    batch_free(batch);
+    PQfinish(other);
 }
 
 Test(source_postgres_held, all_can_be_asked_at_once)

@@ -1,8 +1,8 @@
 -- The messages with the id $1 or the message id $2, the other is NULL, that are in the outbox, and how many are before
 -- each. More than a million are not counted. There is no index for message ids: writers would pay for it.
 select id, message_id, key, type,
-    case when isfinite(created_at) then (extract(epoch from created_at) * 1000000)::int8 end as created_at,
-    case when isfinite(deliver_after) then (extract(epoch from deliver_after) * 1000000)::int8 end as deliver_after,
+    case when isfinite(created_at) then (extract(epoch from least(created_at, '200000-01-01')) * 1000000)::int8 end as created_at,
+    case when isfinite(deliver_after) then (extract(epoch from least(deliver_after, '200000-01-01')) * 1000000)::int8 end as deliver_after,
     coalesce(deliver_after > now(), false) as scheduled,
     (
         select count(*)

@@ -3,7 +3,7 @@ select id
 from outbox_held
 where hashtextextended(key, 0) = hashtextextended($1::text, 0)
     and key = $1::text
-    and state in ('retrying', 'dead')
+    and (state = 'retrying' or (state = 'dead' and not skipped))
     and not skipped
 order by hashtextextended(key, 0), id
 limit 1

@@ -7,7 +7,7 @@ left join lateral (
     from outbox_held as candidate
     where hashtextextended(candidate.key, 0) = hashtextextended(held.key, 0)
         and candidate.key = held.key
-        and candidate.state in ('retrying', 'dead')
+        and (candidate.state = 'retrying' or (candidate.state = 'dead' and not candidate.skipped))
         and not candidate.skipped
     order by hashtextextended(candidate.key, 0), candidate.id
     limit 1

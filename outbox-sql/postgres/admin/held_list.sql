@@ -3,10 +3,10 @@
 -- many, $8 with their headers and payload. Times in microseconds since 1970; NULL stands for one that never comes.
 select id, message_id, state, skipped, attempts, key, type, exchange, routing_key, content_type, last_error,
     octet_length(payload) as payload_bytes,
-    case when isfinite(next_attempt_at) then (extract(epoch from next_attempt_at) * 1000000)::int8 end as next_attempt_at,
-    case when isfinite(held_at) then (extract(epoch from held_at) * 1000000)::int8 end as held_at,
-    case when isfinite(created_at) then (extract(epoch from created_at) * 1000000)::int8 end as created_at,
-    case when isfinite(deliver_after) then (extract(epoch from deliver_after) * 1000000)::int8 end as deliver_after,
+    case when isfinite(next_attempt_at) then (extract(epoch from least(next_attempt_at, '200000-01-01')) * 1000000)::int8 end as next_attempt_at,
+    case when isfinite(held_at) then (extract(epoch from least(held_at, '200000-01-01')) * 1000000)::int8 end as held_at,
+    case when isfinite(created_at) then (extract(epoch from least(created_at, '200000-01-01')) * 1000000)::int8 end as created_at,
+    case when isfinite(deliver_after) then (extract(epoch from least(deliver_after, '200000-01-01')) * 1000000)::int8 end as deliver_after,
     case when $8::bool then jsonb_pretty(headers) end as headers,
     case when $8::bool then payload end as payload,
     (extract(epoch from now()) * 1000000)::int8 as now

@@ -4,7 +4,7 @@ with pending as (select created_at, deliver_after from outbox order by id limit 
 select
     (select count(*) from pending) as pending,
     (
-        select (extract(epoch from min(greatest(created_at, deliver_after))) * 1000000)::int8
+        select (extract(epoch from min(least(greatest(created_at, deliver_after), '200000-01-01'))) * 1000000)::int8
         from pending
         where isfinite(created_at)
             and (deliver_after is null or deliver_after <= now())
@@ -12,5 +12,6 @@ select
     (select count(*) from (select from outbox_held where state = 'scheduled' limit 1000001) as held) as scheduled,
     (select count(*) from (select from outbox_held where state = 'retrying' limit 1000001) as held) as retrying,
     (select count(*) from (select from outbox_held where state = 'waiting' limit 1000001) as held) as waiting,
-    (select count(*) from (select from outbox_held where state = 'dead' limit 1000001) as held) as dead,
+    (select count(*) from (select from outbox_held where state = 'dead' and not skipped limit 1000001) as held)
+        + (select count(*) from (select from outbox_held where state = 'dead' and skipped limit 1000001) as held) as dead,
     (extract(epoch from now()) * 1000000)::int8 as now

@@ -1,5 +1,6 @@
 -- Held messages that are to be tried again now: $1 except these ids, $2 at most so many rows, $3 bytes of all together as
 -- in fetch_next_exact.sql, $4 the most bytes that a message can have. One that was skipped goes as if it had no key.
+-- One that somebody is changing is left for later: the relay would have to wait for it to tell what became of the try.
 select id, message_id, created_at, key_hash, ordered, 0::int8 as due_in_us, withheld, bytes_before >= $3::int8 as cut,
     exchange, routing_key, key, type, content_type,
     case when not withheld and bytes_before < $3::int8 then headers end as headers,
@@ -22,6 +23,7 @@ from (
             and id not in (select unnest($1::int8[]))
         order by next_attempt_at, id
         limit $2::int8
+        for share skip locked
     ) as due
 ) as counted
 where bytes_before_last < $3::int8

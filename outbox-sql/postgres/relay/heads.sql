@@ -7,8 +7,8 @@ with recursive
         select id, hashtextextended(key, 0) as key_hash, key is not null and not skipped as ordered,
             state = 'dead' as dead, attempts, next_attempt_at
         from outbox_held
-        where state in ('retrying', 'dead')
-            and (state = 'retrying' or not skipped)
+        where state = 'retrying'
+            or (state = 'dead' and not skipped)
     ),
     waiting as (
         (

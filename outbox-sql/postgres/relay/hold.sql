@@ -15,9 +15,17 @@ with
         from unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[])
             as asked (id, state, skipped, attempts, retry_after_us, error)
     ),
+    free as (
+        -- A scheduled one may be locked by somebody who cancels it: not to wait for him, it is told as missing, and read
+        -- again if he does not.
+        select id
+        from outbox
+        where id = any(array(select id from asked where state = 'scheduled'))
+        for update skip locked
+    ),
     moved as (
         delete from outbox
-        where id = any($1::int8[])
+        where id = any(array(select id from asked where state <> 'scheduled' union all select id from free))
         returning *
     ),
     inserted as (
@@ -54,7 +62,7 @@ with
                     when asked.state = 'retrying' and held.id = any(array(select id from retried)) then now()
                     else asked.retry_at
                 end,
-            last_error = case when asked.refused then asked.error else held.last_error end
+            last_error = case when asked.refused then coalesce(asked.error, held.last_error) else held.last_error end
         from asked
         where held.id = any(array(select id from locked))
             and held.id = asked.id

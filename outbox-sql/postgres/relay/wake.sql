@@ -2,7 +2,8 @@
 -- that from now on they stand in the order of their key. $2: only those with a time from this one on (microseconds since
 -- 1970; NULL: all), so that index entries of the many that went before, which a long transaction elsewhere keeps, are not
 -- walked over again each time. Gives back how many; the microseconds until the next one is due: 0 if more are due
--- already, NULL if there is none; and the next $2: nothing due before it is left. || '' as in release.sql.
+-- already, NULL if there is none; and the next $2: nothing due before it is left, but for what somebody holds locked, such
+-- as one that is being cancelled in a transaction still open: a look at all finds that. || '' as in release.sql.
 with
     due as materialized (
         select id, next_attempt_at
@@ -12,6 +13,7 @@ with
             and next_attempt_at <= now()
         order by next_attempt_at, id
         limit $1::int8
+        for update skip locked
     ),
     moved as (
         delete from outbox_held
