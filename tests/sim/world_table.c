@@ -267,9 +267,11 @@ check_hold(const struct world *world, const struct hold *hold)
     const struct slot *slot = &world->slots[hold->id];
     const struct message *message = &world->messages[slot->message];
     const uint32_t most = world->rules.max_attempts;
-    /* A dead one stays dead, but behind an earlier one of its key that nobody could know of. */
+    /* A dead one stays dead, but behind an earlier one of its key that nobody could know of: it came
+     * late, or its transaction was open when this one woke up. */
     PROMISE(slot->place == PLACE_OUTBOX || slot->state == HELD_RETRYING ||
-                slot->state == HELD_WAITING || (slot->state == HELD_DEAD && world->late_rows),
+                slot->state == HELD_WAITING ||
+                (slot->state == HELD_DEAD && (world->late_rows || message->stored.woken)),
             "row %ld is held in state %d and goes to state %d", (long)hold->id, slot->state,
             hold->state);
     switch (hold->state) {
