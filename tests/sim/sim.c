@@ -270,6 +270,7 @@ choose_world(void)
         world.outage_percent = 1;
     }
     world.scheduled_percent = chance(70) ? 5 : chance(50) ? 30 : 0;
+    world.locked_percent = chance(30) ? 10 : 0;
     world.late_rows = chance(7);
     world.punctual = chance(60);
 }

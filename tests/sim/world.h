@@ -241,6 +241,7 @@ struct world {
     unsigned nack_percent;
     unsigned poison_percent;
     unsigned scheduled_percent;
+    unsigned locked_percent; /* of rows that a statement passes over since somebody locked them */
     unsigned outage_percent; /* in each step, that the route breaks */
     uint32_t exchanges;      /* that are not missing */
     bool late_rows;  /* rows appear below an id that was called final: only the sweep finds them */

@@ -64,6 +64,13 @@ world_delete(struct world *world, int64_t id, enum fate fate)
     *slot = (struct slot){.place = PLACE_GONE, .message = slot->message};
 }
 
+/* Somebody is just changing the row, and the statement does not wait for him. */
+static bool
+is_locked(struct world *world)
+{
+    return !world->mended && world_chance(world, world->locked_percent);
+}
+
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 static void
@@ -77,7 +84,7 @@ mark(struct world *world, const int64_t *ids, size_t count)
 }
 
 static bool
-matches(const struct world *world, const struct fetch *fetch, int64_t id)
+matches(struct world *world, const struct fetch *fetch, int64_t id)
 {
     const struct slot *slot = &world->slots[id];
     if (world->stamps[id] == world->stamp) {
@@ -87,12 +94,12 @@ matches(const struct world *world, const struct fetch *fetch, int64_t id)
         return slot->place == PLACE_OUTBOX && id > fetch->after_id;
     }
     return slot->place == PLACE_HELD && slot->state == HELD_RETRYING &&
-           slot->next_us <= world->now_us;
+           slot->next_us <= world->now_us && !is_locked(world);
 }
 
 /* Heads come in the order of their times. */
 static size_t
-find_matches(const struct world *world, const struct fetch *fetch, int64_t *ret_ids)
+find_matches(struct world *world, const struct fetch *fetch, int64_t *ret_ids)
 {
     size_t count = 0;
     for (int64_t id = 1; id < world->next_id; id++) {
@@ -373,8 +380,10 @@ world_hold(struct world *world, const struct hold *holds, size_t count, int64_t 
     *ret_missing_count = 0;
     for (size_t i = 0; i < count; i++) {
         const enum place place = world->slots[holds[i].id].place;
-        if (place != PLACE_OUTBOX && place != PLACE_HELD) {
-            world_note(world, "row %ld was to be held and is gone", (long)holds[i].id);
+        const bool there = place == PLACE_OUTBOX || place == PLACE_HELD;
+        if (!there || (holds[i].state == HELD_SCHEDULED && is_locked(world))) {
+            world_note(world, "row %ld was to be held and is %s", (long)holds[i].id,
+                       there ? "locked" : "gone");
             ret_missing[(*ret_missing_count)++] = holds[i].id;
             continue;
         }
@@ -434,6 +443,7 @@ world_release(struct world *world, const struct release *release)
     return released;
 }
 
+/* But those that are marked. */
 static int64_t
 next_scheduled(const struct world *world)
 {
@@ -441,6 +451,7 @@ next_scheduled(const struct world *world)
     for (int64_t id = 1; id < world->next_id; id++) {
         const struct slot *slot = &world->slots[id];
         if (slot->place == PLACE_HELD && slot->state == HELD_SCHEDULED &&
+            world->stamps[id] != world->stamp &&
             (next == 0 || slot->next_us < world->slots[next].next_us)) {
             next = id;
         }
@@ -481,12 +492,19 @@ world_wake(struct world *world, size_t rows_max)
     (void)world_transaction(world);
     struct woken woken = {.acts = world->acts_unseen, .next_in_us = CLOCK_NEVER_US};
     take_note(world);
+    mark(world, NULL, 0);
     int64_t next = next_scheduled(world);
     while (next != 0 && world->slots[next].next_us <= world->now_us && woken.count < rows_max) {
-        wake_one(world, next);
-        woken.count++;
+        if (is_locked(world)) {
+            world->stamps[next] = world->stamp;
+        } else {
+            wake_one(world, next);
+            woken.count++;
+        }
         next = next_scheduled(world);
     }
+    mark(world, NULL, 0);
+    next = next_scheduled(world);
     if (next != 0) {
         const uint64_t next_us = world->slots[next].next_us;
         woken.next_in_us = next_us > world->now_us ? next_us - world->now_us : 0;
