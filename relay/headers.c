@@ -132,7 +132,7 @@ headers_encode(const struct row *row, const char *source, struct buffer *buffer,
     }
     if (!table_put_string(&writer, span_of(HEADER_SOURCE), span_of(source)) ||
         !table_put_int(&writer, span_of(HEADER_ID), row->id) ||
-        (row->ordered && !table_put_string(&writer, span_of(HEADER_KEY), row->key))) {
+        (row->has_key && !table_put_string(&writer, span_of(HEADER_KEY), row->key))) {
         return error_set(reterr, ERROR_MESSAGE, "headers and key are larger than %zu bytes",
                          buffer->max);
     }

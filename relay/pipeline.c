@@ -251,6 +251,15 @@ admit_next(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
     queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = aside});
 }
 
+/* It was read and left in the outbox on purpose, until its key is open. */
+static bool
+was_left(const struct pipeline *pipeline, const struct row *row)
+{
+    const struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(row->id, row->key_hash, row->ordered));
+    return entry != NULL && row->id >= entry->floor_id;
+}
+
 static void
 count_swept(struct pipeline *pipeline, const struct row *rows, size_t count)
 {
@@ -258,14 +267,15 @@ count_swept(struct pipeline *pipeline, const struct row *rows, size_t count)
         return; /* they may have moved back since it was sent */
     }
     const int64_t seen = pipeline->cursor.sent_without_sweep;
-    size_t swept = 0;
-    while (seen != CURSOR_NONE && swept < count && rows[swept].id <= seen) {
-        swept++;
+    struct pipeline_report report = {.type = REPORT_SWEPT};
+    for (size_t i = 0; seen != CURSOR_NONE && i < count && rows[i].id <= seen; i++) {
+        if (!was_left(pipeline, &rows[i]) && report.count++ == 0) {
+            report.id = rows[i].id;
+        }
     }
-    if (swept > 0) {
-        pipeline->counts.swept += swept;
-        pipeline_report(pipeline, &(struct pipeline_report){
-                                      .type = REPORT_SWEPT, .count = swept, .id = rows[0].id});
+    pipeline->counts.swept += report.count;
+    if (report.count > 0) {
+        pipeline_report(pipeline, &report);
     }
 }
 

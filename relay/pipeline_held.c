@@ -11,6 +11,7 @@ put_hold(struct pipeline *pipeline, const struct hold *hold, const struct hold_n
 {
     if (pipeline->hold_ready.count == 0) {
         pipeline->hold_at_us = now_us + pipeline->options.hold_delay_us;
+        pipeline->hold_tried = false;
     }
     holds_add(&pipeline->hold_ready, hold, note);
 }
@@ -238,11 +239,11 @@ pipeline_set_aside(struct pipeline *pipeline, const struct row *row, uint64_t no
     if (entry == NULL || row->id < entry->limit_id) {
         return false;
     }
-    if (entry->stage != HELD_STAGE_RELEASING) {
+    if (entry->stage != HELD_STAGE_RELEASING && !entry->fresh) {
         hold_waiting(pipeline, subject, row->id, now_us);
     } else if (row->id <= entry->floor_id) {
-        /* To move it now would put it behind a release that is under way: it stays in the outbox until the
-         * key is open. */
+        /* To move it now would put it behind a release that is under way, or before its head: it stays in the
+         * outbox until the key is open, or the head is told. */
         entry->floor_id = row->id;
     }
     return true;

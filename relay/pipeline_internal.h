@@ -100,6 +100,13 @@ enum route_state {
     ROUTE_TRYING,  /* degraded: a sample of messages is on its way */
 };
 
+#define ROUTE_REASONS 4
+
+struct route_reason {
+    uint64_t cause;
+    char text[240];
+};
+
 struct route {
     enum route_state state;
     struct outcomes outcomes; /* of the stream */
@@ -115,9 +122,10 @@ struct route {
     uint32_t sample_taken;
     uint32_t sample_same;
     uint32_t sample_other;
-    uint64_t taken;        /* messages, ever */
-    char last_reason[240]; /* of a refusal */
-    char reason[256];      /* why it is bad */
+    uint64_t taken;                             /* messages, ever */
+    struct route_reason reasons[ROUTE_REASONS]; /* the latest causes, */
+    uint32_t reason_next;                       /* a ring */
+    char reason[256];                           /* why it is bad */
 };
 
 struct pipeline {
@@ -164,6 +172,7 @@ struct pipeline {
     /* What is set aside. */
     struct holds hold_ready;
     struct holds hold_out;
+    bool hold_tried;          /* something of hold_ready could not be told yet */
     uint64_t hold_at_us;      /* when what is in hold_ready is sent, as far as it may be */
     int64_t *confirmed_heads; /* to be deleted from the held table */
     size_t confirmed_heads_count;
@@ -176,7 +185,8 @@ struct pipeline {
     size_t release_subjects_count;
     uint32_t release_rows_max;
     uint64_t release_sent_change;
-    size_t released_count; /* RELEASE_ANSWERED */
+    uint64_t release_at_us; /* keys are not released before: there was none to be released */
+    size_t released_count;  /* RELEASE_ANSWERED */
     int64_t released_first;
     int64_t released_last;
     bool heads_known;      /* since the ownership began */
@@ -250,6 +260,7 @@ bool pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us,
 bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 uint64_t pipeline_ask_deadline_us(const struct pipeline *pipeline);
+uint64_t pipeline_release_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_hold_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
 

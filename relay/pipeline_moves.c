@@ -192,8 +192,12 @@ send_holds(struct pipeline *pipeline, uint64_t now_us)
         entry->in_table = true;
         if (entry->head_id == pipeline->hold_out.items[i].id) {
             entry->fresh = false;
+            if (entry->stage != HELD_STAGE_RELEASING) {
+                pipeline_give_back_floor(pipeline, entry);
+            }
         }
     }
+    pipeline->hold_tried = true;
     pipeline->hold_at_us = now_us + HOLD_AGAIN_US;
 }
 
@@ -219,7 +223,7 @@ hold_is_due(const struct pipeline *pipeline, uint64_t now_us)
         return false;
     }
     return pipeline->route.state == ROUTE_RESTING || pipeline->draining ||
-           ready->count >= HOLDS_MAX || now_us >= pipeline->hold_at_us;
+           (ready->count >= HOLDS_MAX && !pipeline->hold_tried) || now_us >= pipeline->hold_at_us;
 }
 
 bool
@@ -285,28 +289,38 @@ collect_confirmed(struct pipeline *pipeline, struct release *release)
     release->id_count = count;
 }
 
-static bool
-wants_release(const struct pipeline *pipeline)
+uint64_t
+pipeline_release_deadline_us(const struct pipeline *pipeline)
 {
-    return pipeline->owned && pipeline->release_state == RELEASE_IDLE &&
-           (pipeline->confirmed_heads_count > 0 ||
-            (pipeline->held.releasing_count > 0 && may_release_keys(pipeline)));
+    if (!pipeline->owned || pipeline->release_state != RELEASE_IDLE) {
+        return CLOCK_NEVER_US;
+    }
+    if (pipeline->confirmed_heads_count > 0) {
+        return 0;
+    }
+    return pipeline->held.releasing_count > 0 && may_release_keys(pipeline)
+               ? pipeline->release_at_us
+               : CLOCK_NEVER_US;
 }
 
 bool
 pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
                       struct pipeline_action *ret_action)
 {
-    (void)now_us; /* has the shape of a step */
-    if (!wants_release(pipeline)) {
+    if (now_us < pipeline_release_deadline_us(pipeline)) {
         return false;
     }
     struct release release = {.rows_max = pipeline->options.batch_rows};
     pipeline->release_subjects_count = 0;
-    if (may_release_keys(pipeline)) {
+    if (pipeline->held.releasing_count > 0 && now_us >= pipeline->release_at_us &&
+        may_release_keys(pipeline)) {
         collect_releasing(pipeline, &release);
     }
     collect_confirmed(pipeline, &release);
+    if (pipeline->release_subjects_count == 0) {
+        pipeline->release_at_us =
+            now_us + HOLD_AGAIN_US; /* a walk over all keys, not at each call */
+    }
     if (release.id_count == 0 && pipeline->release_subjects_count == 0) {
         return false;
     }

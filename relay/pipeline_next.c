@@ -212,6 +212,7 @@ source_deadline_us(const struct pipeline *pipeline)
         deadline_us = clock_earlier_us(deadline_us, pipeline->route.try_at_us);
     }
     deadline_us = clock_earlier_us(deadline_us, pipeline_ask_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_release_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_heads_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_rows_deadline_us(pipeline));
     if (wants_watermark(pipeline)) {

@@ -17,6 +17,29 @@ route_rest(struct pipeline *pipeline, uint64_t now_us)
     route->try_at_us = now_us + backoff_next_us(&route->backoff, &pipeline->random);
 }
 
+static struct route_reason *
+find_reason(struct route *route, uint64_t cause)
+{
+    for (uint32_t i = 0; i < ROUTE_REASONS; i++) {
+        if (route->reasons[i].cause == cause) {
+            return &route->reasons[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+keep_reason(struct route *route, uint64_t cause, const char *text)
+{
+    struct route_reason *reason = find_reason(route, cause);
+    if (reason == NULL) {
+        reason = &route->reasons[route->reason_next];
+        route->reason_next = (route->reason_next + 1) % ROUTE_REASONS;
+    }
+    reason->cause = cause;
+    (void)snprintf(reason->text, sizeof(reason->text), "%s", text); /* cut is fine */
+}
+
 /* Nearly everything is refused for the same reason. The messages are not to blame: what was refused and did not move aside
  * yet stays in the outbox, and nothing goes out but a few messages now and then, to see whether the route is mended. */
 static void
@@ -24,9 +47,10 @@ degrade(struct pipeline *pipeline, uint64_t cause, uint64_t now_us)
 {
     struct route *route = &pipeline->route;
     struct pipeline_report report = {.type = REPORT_DEGRADED};
-    (void)snprintf(report.reason, sizeof(report.reason), "%s", route->last_reason); /* fits */
-    (void)snprintf(route->reason, sizeof(route->reason), "degraded: %s",
-                   route->last_reason); /* cut is fine */
+    const struct route_reason *reason = find_reason(route, cause);
+    const char *text = reason == NULL ? "many different ones" : reason->text;
+    (void)snprintf(report.reason, sizeof(report.reason), "%s", text);           /* fits */
+    (void)snprintf(route->reason, sizeof(route->reason), "degraded: %s", text); /* cut is fine */
     route->cause = cause;
     route->sample_rows = SAMPLE_START;
     backoff_reset(&route->backoff);
@@ -64,8 +88,7 @@ route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_
     if (refusal->kind == REFUSED_UNPUBLISHABLE) {
         return false;
     }
-    (void)snprintf(route->last_reason, sizeof(route->last_reason), "%s",
-                   refusal->reason); /* cut is fine */
+    keep_reason(route, cause, refusal->reason);
     if (!refused->probe) {
         note(lane, refused, refusal->tag, cause);
     }

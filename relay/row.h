@@ -18,7 +18,8 @@ struct row {
     int64_t created_at_us; /* since 1970 */
     int64_t key_hash; /* of the key, made by the database, so that a statement can leave keys out by
                          it */
-    bool ordered;     /* has a key */
+    bool has_key;
+    bool ordered; /* has a key whose order it keeps: not one that was skipped, and is tried again */
     bool exchange_is_null; /* goes to the source's default exchange */
     bool
         withheld; /* headers and payload were not read: together they are larger than a message can be */

@@ -82,6 +82,7 @@ decode_row(const PGresult *result, int row, struct row *ret_row)
     *ret_row = (struct row){
         .id = pg_rows_int8(result, row, COLUMN_ID),
         .created_at_us = pg_rows_time_us(pg_rows_int8(result, row, COLUMN_CREATED_AT)),
+        .has_key = !PQgetisnull(result, row, COLUMN_KEY),
         .ordered = pg_rows_bool(result, row, COLUMN_ORDERED),
         .withheld = pg_rows_bool(result, row, COLUMN_WITHHELD),
         .due_in_us = (uint64_t)pg_rows_int8(result, row, COLUMN_DUE_IN),

@@ -49,6 +49,7 @@ struct driver {
     struct message messages[DRIVER_IDS];
     int64_t highest_id;
     int64_t final_id;                    /* what the source says of late rows; 0: none can come */
+    int64_t locked_id;                   /* of a scheduled message that cannot be moved now */
     bool acts;                           /* an operator did something */
     enum verdict (*broker)(int64_t id);  /* NULL: it says nothing */
     const char *unpublishable;           /* no message can be encoded */

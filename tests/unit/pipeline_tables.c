@@ -133,6 +133,15 @@ carry_out_settle(const int64_t *ids, size_t count)
     }
 }
 
+/* NULL: as it was. */
+static void
+keep_reason(struct message *message, const char *reason)
+{
+    if (reason != NULL) {
+        (void)snprintf(message->reason, sizeof(message->reason), "%s", reason); /* fits */
+    }
+}
+
 static void
 carry_out_hold(const struct hold *holds, size_t count)
 {
@@ -140,18 +149,18 @@ carry_out_hold(const struct hold *holds, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct hold *hold = &holds[i];
         struct message *message = message_of(hold->id);
-        if (message->place == NOWHERE) {
+        const bool locked = hold->state == HELD_SCHEDULED && hold->id == driver.locked_id;
+        if (message->place == NOWHERE || locked) {
             out.missing[out.missing_count++] = hold->id;
             continue;
         }
         message->place = IN_HELD;
         message->state = hold->state;
-        message->skipped = hold->skipped;
+        message->skipped |= hold->skipped;
         if (hold->state == HELD_RETRYING || hold->state == HELD_DEAD) {
             message->attempts = hold->attempts;
             message->retry_at_us = driver.now_us + hold->retry_after_us;
-            (void)snprintf(message->reason, sizeof(message->reason), "%s",
-                           hold->reason == NULL ? "" : hold->reason);
+            keep_reason(message, hold->reason);
         }
     }
 }

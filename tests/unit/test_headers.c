@@ -54,7 +54,7 @@ assert_refused(const char *json, const char *words)
 
 Test(headers, the_relays_own)
 {
-    const struct row row = {.id = -5, .ordered = true, .key = span_of("account-7")};
+    const struct row row = {.id = -5, .has_key = true, .key = span_of("account-7")};
     cr_assert(headers_encode(&row, "orders", &buffer, &headers, &error));
     cr_assert_arr_eq(field(headers, HEADER_SOURCE).text.data, "orders", 6);
     cr_assert_eq(field(headers, HEADER_ID).integer, -5);

@@ -206,6 +206,24 @@ Test(pipeline_heads, an_answer_does_not_undo_what_was_decided_since)
     cr_assert_eq(reported(REPORT_GONE), 0);
 }
 
+/* Nor when it was decided before, and not yet told. */
+Test(pipeline_heads, an_answer_does_not_undo_what_was_not_told_yet)
+{
+    driver.options.hold_delay_us = 2 * CLOCK_S_US;
+    put(6, 6);
+    start();
+    answer_fetch();
+    give_back(6);
+    driver.acts = true;
+    if (await_within(PIPELINE_HEADS, CLOCK_S_US) != NULL) {
+        answer_heads();
+        cr_assert_eq(reported(REPORT_GONE), 0);
+    }
+    run(3 * CLOCK_S_US);
+    cr_assert_eq(reported(REPORT_GONE), 0);
+    cr_assert_eq(reported(REPORT_REFUSED), 1);
+}
+
 Test(pipeline_heads, an_answer_does_not_undo_a_try_that_is_under_way)
 {
     put_held(1, 1, HELD_RETRYING, 2);

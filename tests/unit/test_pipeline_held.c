@@ -334,6 +334,63 @@ Test(pipeline_held, one_that_was_read_during_a_release_is_read_again)
     cr_assert_eq(message_of(2)->taken, 1);
 }
 
+/* All that was sent of the key since went in order. */
+static void
+check_ascending(int64_t first, int64_t last)
+{
+    int64_t at = first - 1;
+    for (size_t i = 0; i < noted(PIPELINE_PUBLISH); i++) {
+        cr_assert_eq(note_at(PIPELINE_PUBLISH, i)->id, at + 1);
+        at++;
+    }
+    cr_assert_eq(at, last);
+}
+
+/* It was committed late, with an id lower than those that moved back in part. */
+Test(pipeline_held, one_that_was_read_during_a_part_of_a_release_goes_before_it)
+{
+    driver.options.batch_rows = 3;
+    driver.final_id = 1;
+    start_with_1_tried();
+    for (int64_t id = 3; id <= 8; id++) {
+        put_held(id, 1, HELD_WAITING, 0);
+    }
+    take(1);
+    turn();
+    (void)only(PIPELINE_RELEASE); /* not answered yet */
+    put(2, 1);
+    driver.final_id = 0;
+    for (int i = 0; i < 1000; i++) {
+        answer_fetch();
+        answer_watermark();
+        later(CLOCK_MS_US);
+    }
+    cr_assert_eq(message_of(2)->sent, 0);
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    check_ascending(2, 8);
+}
+
+/* 3 was refused while those behind it were on their way back, and 2, before it, was lost. */
+Test(pipeline_held, a_refusal_that_is_taken_back_leaves_the_key_closed_for_those_held)
+{
+    driver.options.batch_rows = 2;
+    start_with_1_tried();
+    for (int64_t id = 2; id <= 9; id++) {
+        put_held(id, 1, HELD_WAITING, 0);
+    }
+    take(1);
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 2);
+    cr_assert(was_published(3));
+    give_back(3);
+    lose_lane(0);
+    message_of(3)->refused = false; /* as if it had not been tried */
+    put(10, 1);
+    driver.broker = takes_all;
+    run(10 * CLOCK_S_US);
+    check_ascending(2, 10);
+}
+
 Test(pipeline_held, one_refused_behind_a_release_goes_before_those_it_moved)
 {
     start_with_1_tried();

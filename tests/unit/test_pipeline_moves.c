@@ -26,9 +26,11 @@ Test(pipeline_moves, a_refused_message_moves_when_those_before_it_are_deleted)
     cr_assert_eq(noted(PIPELINE_HOLD), 0, "1 is still on its way");
     take(1);
     take(3);
+    later(10 * driver.options.hold_delay_us);
+    (void)only(PIPELINE_SETTLE); /* not answered yet */
+    cr_assert_eq(noted(PIPELINE_HOLD), 0);
     const struct note *hold = await(PIPELINE_HOLD);
     cr_assert_eq(hold_of(hold, 2)->state, HELD_RETRYING);
-    cr_assert_eq(message_of(1)->place, NOWHERE);
 }
 
 Test(pipeline_moves, a_refused_message_stays_if_one_before_it_is_lost)
@@ -111,6 +113,33 @@ Test(pipeline_moves, a_scheduled_message_waits_aside_and_goes_out_on_time)
     cr_assert_eq(counts().held, 0, "and is no refused one");
     cr_assert_eq(await(PIPELINE_PUBLISH)->id, 3, "under the id it got when it was due");
     cr_assert_geq(driver.now_us, due_us);
+    cr_assert_leq(driver.now_us, due_us + 50 * CLOCK_MS_US);
+}
+
+/* Somebody is about to cancel it, and then does not. */
+Test(pipeline_moves, a_scheduled_message_that_cannot_be_moved_now_is_read_again)
+{
+    schedule(1, 1, 2 * CLOCK_S_US);
+    driver.locked_id = 1;
+    driver.broker = takes_all;
+    start();
+    run(CLOCK_S_US);
+    cr_assert_eq(message_of(1)->place, IN_OUTBOX);
+    cr_assert_eq(reported(REPORT_GONE), 0);
+    driver.locked_id = 0;
+    run(3 * CLOCK_S_US);
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+    cr_assert_eq(reported(REPORT_SWEPT), 0);
+}
+
+Test(pipeline_moves, one_that_is_due_soon_is_not_late)
+{
+    driver.options.look_interval_us = 10 * CLOCK_S_US;
+    schedule(1, 1, 300 * CLOCK_MS_US);
+    const uint64_t due_us = message_of(1)->deliver_after_us;
+    driver.broker = takes_all;
+    start();
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 2);
     cr_assert_leq(driver.now_us, due_us + 50 * CLOCK_MS_US);
 }
 
