@@ -221,7 +221,8 @@ say_in_flight(struct story *story)
     char text[WHEN_BYTES];
     char count[64];
     say(story,
-        "It is published and waits for the broker's confirm: %s in flight, the oldest published at "
+        "It is published, or about to be, and waits for the broker's confirm: %s in flight, the "
+        "oldest published at "
         "%s.",
         messages(relay->in_flight, count), when(story, relay->in_flight_since_us, text));
 }

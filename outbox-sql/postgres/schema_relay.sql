@@ -65,7 +65,7 @@ create table outbox_held_act (
 );
 create index outbox_held_act_unseen on outbox_held_act (id) where seen_at is null;
 create index outbox_held_act_message_id on outbox_held_act (message_id);
-comment on table outbox_held_act is 'Who retried or discarded which held message, and when: a row a message';
+comment on table outbox_held_act is 'Who retried or discarded which held message, and when: a row a message; delete old ones as you like';
 comment on column outbox_held_act.who is 'The operator''s login and machine, and the database role';
 comment on column outbox_held_act.state is 'The state that the message had before';
 comment on column outbox_held_act.seen_at is 'When the relay took note';

@@ -127,9 +127,9 @@ Test(cli_explain, in_flight)
     tell("read_up_to = 3, published_up_to = 2, in_flight = 2, "
          "in_flight_since = now() - interval '4 min'");
     expect("2", 0,
-           MESSAGE("02", "2") IN_OUTBOX
-           "  It is published and waits for the broker's confirm: 2 messages in flight, the oldest "
-           "published at TIME (4 min ago).\n");
+           MESSAGE("02", "2") IN_OUTBOX "  It is published, or about to be, and waits for the "
+                                        "broker's confirm: 2 messages in flight, the oldest "
+                                        "published at TIME (4 min ago).\n");
     expect_where("2", "in_flight");
     expect_where("3", "outbox");
     tell("read_up_to = 3, published_up_to = 2, in_flight = 0");

@@ -41,3 +41,4 @@ union all
 select id, key_hash, true, false, true, 0, 0
 from waiting
 where key_hash not in (select key_hash from head where ordered)
+order by key_hash, id

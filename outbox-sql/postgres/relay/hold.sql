@@ -5,7 +5,7 @@
 -- somebody cancelled or deleted them.
 -- A scheduled one that became due on the way is due from now on: what wake.sql has looked at stays looked at.
 -- Rows are locked in the order of ids, as operators' commands do, so that neither waits for the other in a circle. What
--- was refused just before an operator said to try it again is tried again at once.
+-- was refused before the relay took note that an operator said to try it again is tried again at once.
 -- One snapshot for all parts, so a message that was moved is not met again as a held one.
 with
     asked as materialized (
