@@ -105,9 +105,9 @@ const struct config_key config_keys[] = {
          "operator; `skip`: they go on without it.")},
     {SOURCE_KEY("held_max", held_max), NUMBER("1", "100000"), DEFAULT("10000"),
      MEANS(
-         "Refused messages (retrying or dead) that may be set aside at a time; scheduled ones, and "
-         "those waiting behind a refused one, do not count. At the limit the source pauses, and "
-         "only tries those again.")},
+         "Refused messages (retrying or dead) that may be set aside at a time; scheduled ones, "
+         "those waiting behind a refused one, and dead ones that were skipped do not count. At the "
+         "limit the source pauses, and only tries those again.")},
     {SOURCE_KEY("keep_sent", keep_sent_us), DURATION("0", "30d"), DEFAULT("0"),
      MEANS("How long to remember when a message went out, for `outbox-relay explain`. Costs the "
            "database about one more insert and delete a message. 0: not at all.")},
