@@ -384,22 +384,36 @@ close_for(int64_t id, bool named)
     judge_id(id, named ? CLOSES_NAMED : CLOSES);
 }
 
+static bool
+closes(enum verdict verdict)
+{
+    return verdict == CLOSES || verdict == CLOSES_NAMED;
+}
+
+static bool
+will_close(uint32_t lane)
+{
+    bool any = false;
+    for (uint64_t tag = 1; tag < lanes[lane].next; tag++) {
+        any |= lanes[lane].ids[tag] != 0 && closes(driver.broker(lanes[lane].ids[tag]));
+    }
+    return any;
+}
+
 /* In the order of the channel; what comes after the one for which it closes is not looked at. */
 static void
 broker_looks_at(uint32_t lane)
 {
     const uint64_t end = lanes[lane].next;
+    const bool only_closes = driver.confirms_late && will_close(lane);
     for (uint64_t tag = 1; tag < end; tag++) {
         const int64_t id = lanes[lane].ids[tag];
-        if (id == 0) {
-            continue;
-        }
-        const enum verdict verdict = driver.broker(id);
-        if (verdict == IS_SILENT) {
+        const enum verdict verdict = id == 0 ? IS_SILENT : driver.broker(id);
+        if (verdict == IS_SILENT || (only_closes && !closes(verdict))) {
             continue;
         }
         judge(lane, tag, verdict);
-        if (verdict == CLOSES || verdict == CLOSES_NAMED) {
+        if (closes(verdict)) {
             driver.closes++;
             return;
         }

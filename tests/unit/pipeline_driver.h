@@ -52,6 +52,7 @@ struct driver {
     int64_t locked_id;                   /* of a scheduled message that cannot be moved now */
     bool acts;                           /* an operator did something */
     enum verdict (*broker)(int64_t id);  /* NULL: it says nothing */
+    bool confirms_late;                  /* a channel that closes takes the confirms with it */
     const char *unpublishable;           /* no message can be encoded */
     bool lane_stuck[PIPELINE_LANES_MAX]; /* no answer comes to what is asked of it */
     bool lease_runs_out;

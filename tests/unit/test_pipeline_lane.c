@@ -240,6 +240,20 @@ Test(pipeline_lane, finds_the_last_one_that_closes_the_channel)
     find_culprit(256, 256, 9);
 }
 
+/* What was confirmed before the close is not told any more: half of the window is all there is to go
+ * by. */
+Test(pipeline_lane, finds_it_by_halves_when_confirms_are_lost_with_the_channel)
+{
+    driver.confirms_late = true;
+    find_culprit(256, 200, 9);
+}
+
+Test(pipeline_lane, finds_it_by_halves_behind_many_good_ones)
+{
+    driver.confirms_late = true;
+    find_culprit(1000, 511, 10);
+}
+
 Test(pipeline_lane, a_close_without_a_name_halves_the_window)
 {
     put_each(1, 64);
