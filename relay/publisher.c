@@ -63,3 +63,28 @@ publisher_returned_id(const struct rabbit_message *message, int64_t *ret_id)
     *ret_id = field.integer;
     return true;
 }
+
+/* RabbitMQ says "no exchange 'x' in vhost '/'" and "write access to exchange 'x' in vhost '/' refused for user 'u'": the name
+ * from the first quote to the last words. "access to topic 'k' in exchange 'x' in vhost '/' refused" is about a routing key:
+ * other messages may go to that exchange. */
+bool
+publisher_blamed_exchange(const char *words, struct span *ret_exchange)
+{
+    static const char topic[] = "access to topic '";
+    static const char before[] = "exchange '";
+    static const char after[] = "' in vhost '";
+    const char *start = strstr(words, before);
+    if (start == NULL || strstr(words, topic) != NULL) {
+        return false;
+    }
+    start += sizeof(before) - 1;
+    const char *end = NULL;
+    for (const char *at = strstr(start, after); at != NULL; at = strstr(at + 1, after)) {
+        end = at;
+    }
+    if (end == NULL) {
+        return false;
+    }
+    *ret_exchange = (struct span){.data = start, .size = (size_t)(end - start)};
+    return true;
+}

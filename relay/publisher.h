@@ -23,4 +23,8 @@ bool publisher_publish(struct publisher *publisher, struct rabbit *rabbit, uint1
 /* The row's id out of a message that the broker returned; false if it is none of ours. */
 bool publisher_returned_id(const struct rabbit_message *message, int64_t *ret_id);
 
+/* The exchange that the words blame with which the broker closed a channel: missing, or not allowed to this user. False if
+ * they blame none. The span points into the words. */
+bool publisher_blamed_exchange(const char *words, struct span *ret_exchange);
+
 #endif

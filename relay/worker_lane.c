@@ -65,25 +65,12 @@ lane_returned(struct worker *worker, uint32_t lane, const struct rabbit_event *e
     }
 }
 
-/* RabbitMQ says "no exchange 'x' in vhost '/'" and "write access to exchange 'x' in vhost '/' refused for user 'u'": the
- * name from the first quote to the last words. 0: no exchange is named. */
+/* 0: the broker's words blame no exchange. */
 static uint32_t
-named_exchange(const char *reason)
+exchange_of(const char *reason)
 {
-    static const char before[] = "exchange '";
-    static const char after[] = "' in vhost '";
-    const char *start = strstr(reason, before);
-    if (start == NULL) {
-        return 0;
-    }
-    start += sizeof(before) - 1;
-    const char *end = NULL;
-    for (const char *at = strstr(start, after); at != NULL; at = strstr(at + 1, after)) {
-        end = at;
-    }
-    return end == NULL ? 0
-                       : pipeline_exchange_hash(
-                             (struct span){.data = start, .size = (size_t)(end - start)});
+    struct span exchange;
+    return publisher_blamed_exchange(reason, &exchange) ? pipeline_exchange_hash(exchange) : 0;
 }
 
 static void
@@ -93,7 +80,7 @@ lane_channel_closed(struct worker *worker, uint32_t lane, const struct rabbit_ev
     char reason[240];
     text_of(event->text, reason, sizeof(reason));
     log_debug("channel_closed", LOG_INT("lane", lane), LOG_STR("error", reason));
-    pipeline_channel_closed(worker->pipeline, lane, reason, named_exchange(reason), now_us);
+    pipeline_channel_closed(worker->pipeline, lane, reason, exchange_of(reason), now_us);
 }
 
 static void

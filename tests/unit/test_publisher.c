@@ -58,3 +58,33 @@ Test(publisher, knows_what_is_not_its_own)
     cr_assert_not(publisher_returned_id(&other, &id), "an id of another type is none of ours");
     cr_assert_eq(id, 7);
 }
+
+static bool
+blames(const char *words, const char *exchange)
+{
+    struct span found;
+    return publisher_blamed_exchange(words, &found) && found.size == strlen(exchange) &&
+           memcmp(found.data, exchange, found.size) == 0;
+}
+
+Test(publisher, finds_the_exchange_for_which_a_channel_was_closed)
+{
+    struct span found;
+    cr_assert(blames("404 NOT_FOUND - no exchange 'orders' in vhost '/'", "orders"));
+    cr_assert(
+        blames("403 ACCESS_REFUSED - write access to exchange 'it's' in vhost '/' refused for "
+               "user 'relay'",
+               "it's"));
+    cr_assert_not(publisher_blamed_exchange(
+        "406 PRECONDITION_FAILED - message size 5 is larger than configured max size 4", &found));
+}
+
+/* It is one routing key that is forbidden: the exchange takes others. */
+Test(publisher, blames_no_exchange_for_a_forbidden_topic)
+{
+    struct span found;
+    cr_assert_not(publisher_blamed_exchange(
+        "403 ACCESS_REFUSED - access to topic 'a.b' in exchange 'orders' in vhost '/' refused for "
+        "user 'relay'",
+        &found));
+}
