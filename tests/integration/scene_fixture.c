@@ -80,6 +80,8 @@ scene_drain_relay(void)
     relay_drain(scene.relay);
 }
 
+static const char *format_sql(const char *format, va_list args)
+    __attribute__((format(printf, 1, 0)));
 static const char *
 format_sql(const char *format, va_list args)
 {

@@ -35,9 +35,9 @@ loan_return(struct relay *relay, const struct row *row)
     while (*place != NULL && &(*place)->batch != row->batch) {
         place = &(*place)->next;
     }
-    struct loan *loan = *place;
-    PROMISE(loan != NULL, "relay %d gives back a row twice, or one that it was not given",
+    PROMISE(*place != NULL, "relay %d gives back a row twice, or one that it was not given",
             relay->index);
+    struct loan *loan = *place;
     if (--loan->batch.in_use == 0) {
         *place = loan->next;
         loan_free(loan);
