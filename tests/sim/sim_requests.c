@@ -36,8 +36,10 @@ loan_return(struct relay *relay, const struct row *row)
         place = &(*place)->next;
     }
     struct loan *loan = *place;
-    PROMISE(loan != NULL, "relay %d gives back a row twice, or one that it was not given",
-            relay->index);
+    if (loan == NULL) {
+        promise_broken("loan != NULL", "relay %d gives back a row that it does not have",
+                       relay->index);
+    }
     if (--loan->batch.in_use == 0) {
         *place = loan->next;
         loan_free(loan);
