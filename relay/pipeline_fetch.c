@@ -76,6 +76,7 @@ send_fetch(struct pipeline *pipeline, struct fetch *fetch, uint64_t now_us,
     pipeline->fetch_state = FETCH_OUT;
     pipeline->fetch_kind = fetch->kind;
     pipeline->fetch_sent_us = now_us;
+    pipeline->fetch_sent_change = pipeline->held.changes;
     *ret_action = (struct pipeline_action){.type = PIPELINE_FETCH, .fetch = *fetch};
     return true;
 }

@@ -309,12 +309,13 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
 {
     const struct held_subject subject = held_subject(row->id, row->key_hash, row->ordered);
     struct held_entry *entry = held_find(&pipeline->held, subject);
-    if (entry == NULL) {
+    const bool known = entry != NULL;
+    if (!known) {
         entry = held_add(&pipeline->held, subject, row->id, CLOCK_NEVER_US);
         entry->in_table = true;
     }
-    if (!leads_in_table(entry)) {
-        return false;
+    if (!leads_in_table(entry) || (known && entry->change > pipeline->fetch_sent_change)) {
+        return false; /* what was read is not what is known by now */
     }
     if (entry->stage == HELD_STAGE_DEAD || entry->head_id != row->id) {
         entry->head_id = row->id; /* an operator wants it tried: the heads will tell */

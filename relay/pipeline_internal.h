@@ -152,6 +152,7 @@ struct pipeline {
     enum fetch_state fetch_state;
     enum fetch_kind fetch_kind;
     uint64_t fetch_sent_us;
+    uint64_t fetch_sent_change;
     uint64_t poll_at_us;
     uint64_t poll_interval_us;
     uint64_t sweep_at_us; /* CLOCK_NEVER_US: one is under way */

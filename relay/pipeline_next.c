@@ -182,7 +182,8 @@ pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
             return true;
         }
     }
-    return false;
+    /* What a later step had to say, or what it left undone. */
+    return next_report(pipeline, now_us, ret_action) || next_drained(pipeline, now_us, ret_action);
 }
 
 static uint64_t

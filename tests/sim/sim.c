@@ -197,7 +197,7 @@ broker_steps(void)
         for (uint64_t n = random_between(&world.random, 0, 10); n > 0; n--) {
             world_broker_reads(&world, pipe);
         }
-        if (pipe->connected && !pipe->closed && chance(50)) {
+        if (pipe->connected && !pipe->closed && chance(world.confirm_percent)) {
             world_broker_confirms(&world, pipe);
         }
     }
@@ -270,6 +270,7 @@ choose_world(void)
         world.outage_percent = 1;
     }
     world.scheduled_percent = chance(70) ? 5 : chance(50) ? 30 : 0;
+    world.confirm_percent = chance(25) ? 10 : 50;
     world.locked_percent = chance(30) ? 10 : 0;
     world.late_rows = chance(7);
     world.punctual = chance(60);
@@ -325,6 +326,7 @@ mend(void)
 {
     world_note(&world, "everything is mended");
     world.mended = true;
+    world.confirm_percent = 50;
     world_route_mends(&world);
     if (world.blocked) {
         world_set_blocked(&world, false);
@@ -460,7 +462,7 @@ run_all(const struct arguments *arguments, uint64_t (*tallies)[EVENTS])
         children[job] = fork();
         if (children[job] == 0) {
             run_share(arguments, job, tallies[job]);
-            _exit(0);
+            exit(0); /* not _exit: leaks are looked for */
         }
         assert(children[job] > 0);
     }

@@ -79,7 +79,8 @@ struct relay {
     bool drained;
     bool heads_told; /* since the ownership began */
     bool stirred;    /* something happened, or there is more to do, since the core was asked last */
-    bool acts_told;  /* operators did something, and the heads were not asked since */
+    uint64_t next_us; /* the deadline that the core named when it was asked last */
+    bool acts_told;   /* operators did something, and the heads were not asked since */
     uint64_t wake_asked_us;
     uint64_t heard_us;                      /* when the server last heard of this session */
     uint64_t asked[REQUEST_TYPES];          /* how many requests of each kind */

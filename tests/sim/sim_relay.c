@@ -197,28 +197,35 @@ do_action(struct relay *relay, const struct pipeline_action *action)
     }
 }
 
-/* Some actions, or all there are. A core that says "nothing" must also name a time that is not now,
- * and comes to an end before. In some runs it is not asked before that time unless something
- * happens, as a worker does that sleeps until then. */
+/* A core that says that there is nothing to do must also name a time that is not now, and if nothing
+ * happens, have nothing to do before that time. */
+static void
+relay_rests(struct relay *relay)
+{
+    relay->next_us = pipeline_deadline_us(relay->pipeline, world.now_us);
+    PROMISE(relay->next_us > world.now_us, "relay %d would spin", relay->index);
+    check_idle(relay);
+    relay->stirred = false;
+}
+
+/* Some actions, or all there are. In some runs the core is not asked before its time, as by a worker
+ * that sleeps until then. */
 static void
 relay_acts(struct relay *relay)
 {
     struct pipeline_action action;
-    const uint64_t now_us = world.now_us;
-    if (world.punctual && !relay->stirred &&
-        now_us < pipeline_deadline_us(relay->pipeline, now_us)) {
+    const bool early = !relay->stirred && world.now_us < relay->next_us;
+    if (early && world.punctual) {
         return;
     }
     const uint64_t budget = chance(95) ? random_between(&world.random, 1, 200) : ACTIONS_MAX;
     relay->stirred = true;
     for (uint64_t i = 0; i < budget && !relay->drained; i++) {
-        if (!pipeline_next(relay->pipeline, now_us, &action)) {
-            PROMISE(pipeline_deadline_us(relay->pipeline, now_us) > now_us, "relay %d would spin",
-                    relay->index);
-            check_idle(relay);
-            relay->stirred = false;
+        if (!pipeline_next(relay->pipeline, world.now_us, &action)) {
+            relay_rests(relay);
             return;
         }
+        PROMISE(!early, "relay %d would have slept over action %d", relay->index, action.type);
         PROMISE(i + 1 < ACTIONS_MAX, "relay %d acts without end", relay->index);
         do_action(relay, &action);
     }

@@ -238,6 +238,7 @@ struct world {
     uint64_t log_safe; /* a confirm for a place makes all before it safe */
 
     /* What kind of run it is. */
+    unsigned confirm_percent; /* in each step, of each channel */
     unsigned nack_percent;
     unsigned poison_percent;
     unsigned scheduled_percent;
