@@ -35,11 +35,8 @@ loan_return(struct relay *relay, const struct row *row)
     while (*place != NULL && &(*place)->batch != row->batch) {
         place = &(*place)->next;
     }
+    PROMISE(*place != NULL, "relay %d gives back a row that it does not have", relay->index);
     struct loan *loan = *place;
-    if (loan == NULL) {
-        promise_broken("loan != NULL", "relay %d gives back a row that it does not have",
-                       relay->index);
-    }
     if (--loan->batch.in_use == 0) {
         *place = loan->next;
         loan_free(loan);
