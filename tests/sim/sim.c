@@ -23,9 +23,8 @@
 #include "tests/sim/sim.h"
 
 #define JOBS_MAX 64
-#define RUN_SECONDS_MAX 120 /* a core that never comes back; real time */
-#define CALM_US \
-    (300 * CLOCK_S_US) /* within this, all that can goes out once everything is mended */
+#define RUN_SECONDS_MAX 120       /* a core that never comes back; real time */
+#define CALM_US (90 * CLOCK_S_US) /* once all is mended, all that can goes out within this */
 
 struct world world;
 struct relay relays[RELAYS_MAX];

@@ -187,6 +187,7 @@ close_channel(struct world *world, struct pipe *pipe, struct message *message)
     pipe->closed = true;
     message->refused++;
     message->closes += of_its_own && !pipe->probe;
+    message->probe_closes += of_its_own && pipe->probe;
     world_count(world, pipe->probe ? EVENT_CLOSE_PROBE : EVENT_CLOSE_MAIN);
     send_frame(pipe,
                (struct frame){.type = FRAME_CLOSE, .named = named, .exchange = message->exchange});
