@@ -127,6 +127,7 @@ read_row(const struct world *world, int64_t id)
     struct row row = {
         .id = id,
         .key_hash = world_key_hash(message->key),
+        .has_key = message->key != 0,
         .ordered = message->key != 0 && !world->slots[id].skipped,
         .exchange = {.data = (const uint8_t *)exchange, .size = strlen(exchange)},
     };
