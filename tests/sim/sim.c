@@ -297,7 +297,7 @@ chaos(void)
     const unsigned fault_percent =
         chance(20) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 8);
     const unsigned act_percent =
-        chance(50) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 8);
+        chance(50) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 15);
     const unsigned begin_percent = (unsigned)random_between(&world.random, 5, 45);
     const uint64_t steps = random_between(&world.random, 100, 2500);
     for (uint64_t i = 0; i < steps; i++) {
@@ -312,6 +312,9 @@ chaos(void)
         }
         if (chance(world.outage_percent) && world.route.trouble == TROUBLE_NONE) {
             world_route_breaks(&world);
+        }
+        if (world.only_route && random_between(&world.random, 0, 299) == 0) {
+            drain(&relays[random_between(&world.random, 0, RELAYS_MAX - 1)]);
         }
         if (chance(act_percent)) {
             world_operate(&world);
