@@ -322,9 +322,9 @@ check_hold(const struct world *world, const struct hold *hold)
     }
 }
 
-/* While the route takes nothing, whatever the message, a message is charged before that is seen, and
- * again after a relay has lost what it knew; but not each time that it is tried. Where only a few are
- * refused, or for changing reasons, it cannot be seen. */
+/* While the route takes nothing, whatever the message, a message is charged before that is seen (late
+ * confirms hide it), and again after a relay has lost what it knew; but not each time that it is
+ * tried. Where only a few are refused, or for changing reasons, it cannot be seen. */
 static void
 check_route(struct world *world, const struct hold *hold)
 {
