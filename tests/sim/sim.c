@@ -23,9 +23,8 @@
 #include "tests/sim/sim.h"
 
 #define JOBS_MAX 64
-#define RUN_SECONDS_MAX 120 /* a core that never comes back; real time */
-#define CALM_US \
-    (300 * CLOCK_S_US) /* within this, all that can goes out once everything is mended */
+#define RUN_SECONDS_MAX 120       /* a core that never comes back; real time */
+#define CALM_US (90 * CLOCK_S_US) /* once all is mended, all that can goes out within this */
 
 struct world world;
 struct relay relays[RELAYS_MAX];
@@ -298,7 +297,7 @@ chaos(void)
     const unsigned fault_percent =
         chance(20) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 8);
     const unsigned act_percent =
-        chance(50) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 8);
+        chance(50) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 15);
     const unsigned begin_percent = (unsigned)random_between(&world.random, 5, 45);
     const uint64_t steps = random_between(&world.random, 100, 2500);
     for (uint64_t i = 0; i < steps; i++) {
@@ -313,6 +312,9 @@ chaos(void)
         }
         if (chance(world.outage_percent) && world.route.trouble == TROUBLE_NONE) {
             world_route_breaks(&world);
+        }
+        if (world.only_route && random_between(&world.random, 0, 299) == 0) {
+            drain(&relays[random_between(&world.random, 0, RELAYS_MAX - 1)]);
         }
         if (chance(act_percent)) {
             world_operate(&world);

@@ -161,7 +161,7 @@ is_dead(const struct slot *slot)
 }
 
 /* A message that closes channels is found out in about as many closes as the window can be halved;
- * and anew each time after a relay lost what it knew. */
+ * and anew each time that it is tried, or after a relay lost what it knew. */
 static void
 check_closes(void)
 {
@@ -170,6 +170,9 @@ check_closes(void)
         const uint32_t finds = 1 + world.resets - message->resets_before;
         PROMISE(message->closes <= finds * CLOSES_MAX, "row %ld closed %u channels",
                 (long)message->stored.id, message->closes);
+        PROMISE(message->probe_closes <= (finds + message->holds) * CLOSES_MAX,
+                "row %ld closed %u channels of probes", (long)message->stored.id,
+                message->probe_closes);
     }
 }
 
@@ -218,17 +221,27 @@ check_world(void)
     check_closes();
 }
 
-static uint32_t
-count_heads(bool *ret_led)
+/* By hash: two keys with the same are one for the relay. */
+static bool
+is_led(int64_t key)
 {
-    uint32_t count = 0;
-    memset(ret_led, 0, KEYS_MAX * sizeof(*ret_led));
     for (int64_t id = 1; id < world.next_id; id++) {
         const struct slot *slot = &world.slots[id];
-        if (is_dead(slot) && !slot->skipped) {
-            ret_led[world.messages[slot->message].key] = true;
-            count++;
+        if (is_dead(slot) && !slot->skipped &&
+            world_key_hash(world.messages[slot->message].key) == world_key_hash(key)) {
+            return true;
         }
+    }
+    return false;
+}
+
+static uint32_t
+count_dead(void)
+{
+    uint32_t count = 0;
+    for (int64_t id = 1; id < world.next_id; id++) {
+        const struct slot *slot = &world.slots[id];
+        count += is_dead(slot) && !slot->skipped;
     }
     return count;
 }
@@ -237,13 +250,12 @@ count_heads(bool *ret_led)
 static int64_t
 find_unsettled(void)
 {
-    bool led[KEYS_MAX];
-    const bool full = count_heads(led) >= world.rules.held_max;
+    const bool full = count_dead() >= world.rules.held_max;
     for (int64_t id = 1; id < world.next_id && !full; id++) {
         const struct slot *slot = &world.slots[id];
         const bool held = slot->place == PLACE_HELD;
         const bool waits =
-            held && slot->state == HELD_WAITING && led[world.messages[slot->message].key];
+            held && slot->state == HELD_WAITING && is_led(world.messages[slot->message].key);
         if (slot->place == PLACE_OUTBOX || (held && !is_dead(slot) && !waits)) {
             return id;
         }

@@ -151,6 +151,8 @@ do_action(struct relay *relay, const struct pipeline_action *action)
             "row %ld is charged on a bad route", (long)relay->charged_id);
     switch (action->type) {
     case PIPELINE_CONNECT:
+        PROMISE(action->lane < relay->options.lane_count || world.refusing,
+                "relay %d connects the probe lane for nothing", relay->index);
         relay->links[action->lane].connecting = true;
         break;
     case PIPELINE_OPEN_CHANNEL:

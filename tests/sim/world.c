@@ -76,6 +76,13 @@ world_exchange_name(uint32_t exchange)
     return names[exchange];
 }
 
+int64_t
+world_key_hash(int64_t key)
+{
+    const uint64_t same = key == KEYS_MAX - 1 ? KEYS_MAX - 2 : (uint64_t)key;
+    return (int64_t)(same * UINT64_C(0x9e3779b97f4a7c15));
+}
+
 /* By id, and only if whoever sees the later one sees the earlier one too. A scheduled message has
  * no place before it has got one by waking up. */
 bool

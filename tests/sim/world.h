@@ -28,7 +28,7 @@
 #define PIPE_IN 256
 #define PIPE_OUT 1024
 #define BLAMED_MIN 16 /* of so many one sees that it is not they */
-#define CHARGED_MAX 4 /* attempts of one message while the route takes nothing */
+#define CHARGED_MAX 6 /* attempts of one message while the route takes nothing */
 #define NOBODY (-1)
 
 /* What became of a message. */
@@ -69,9 +69,11 @@ struct message {
     uint32_t bytes;
     uint32_t accepted; /* times the broker put it into its queue */
     uint32_t safe; /* times it is there for good: confirmed, or read before its connection ended */
-    uint32_t refused; /* times it was refused in a way that counts; a nack does not */
-    uint32_t closes;  /* times it closed a main lane's channel for what it is */
-    uint32_t charged; /* attempts in the route's outage */
+    uint32_t refused;      /* times it was refused in a way that counts; a nack does not */
+    uint32_t holds;        /* times it was set aside as refused */
+    uint32_t probe_closes; /* times it closed the probe lane's channel */
+    uint32_t closes;       /* times it closed a main lane's channel for what it is */
+    uint32_t charged;      /* attempts in the route's outage */
     uint32_t outage;
     uint32_t resets_before; /* of the world, when it was committed */
     bool aside;             /* no order is promised for it (any more) */
@@ -264,6 +266,8 @@ _Noreturn void promise_broken(const char *condition, const char *format, ...)
 /* Of two messages of a key: `earlier` must reach the queue first. */
 bool world_precedes(const struct message *earlier, const struct message *later);
 const char *world_exchange_name(uint32_t exchange);
+/* As the database makes it: any number, and two of the keys have the same. */
+int64_t world_key_hash(int64_t key);
 
 /* Applications: world_writers.c. */
 void world_begin(struct world *world); /* a transaction takes ids and a key's lock */

@@ -177,8 +177,7 @@ blame_others(struct world *world, const struct pipe *pipe, uint32_t exchange)
 static void
 close_channel(struct world *world, struct pipe *pipe, struct message *message)
 {
-    const bool of_its_own =
-        message->poison == POISON_OVERSIZED || world->missing[message->exchange];
+    const bool counts = world->route.trouble == TROUBLE_NONE;
     const bool named = message->poison != POISON_OVERSIZED && !world_chance(world, 10);
     if (named) {
         blame_others(world, pipe, message->exchange);
@@ -186,7 +185,8 @@ close_channel(struct world *world, struct pipe *pipe, struct message *message)
     keep_unconfirmed(world, pipe);
     pipe->closed = true;
     message->refused++;
-    message->closes += of_its_own && !pipe->probe;
+    message->closes += counts && !pipe->probe;
+    message->probe_closes += counts && pipe->probe;
     world_count(world, pipe->probe ? EVENT_CLOSE_PROBE : EVENT_CLOSE_MAIN);
     send_frame(pipe,
                (struct frame){.type = FRAME_CLOSE, .named = named, .exchange = message->exchange});

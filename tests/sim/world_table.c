@@ -126,7 +126,8 @@ read_row(const struct world *world, int64_t id)
     const char *exchange = world_exchange_name(message->exchange);
     struct row row = {
         .id = id,
-        .key_hash = message->key,
+        .key_hash = world_key_hash(message->key),
+        .has_key = message->key != 0,
         .ordered = message->key != 0 && !world->slots[id].skipped,
         .exchange = {.data = (const uint8_t *)exchange, .size = strlen(exchange)},
     };
@@ -187,7 +188,7 @@ read_head(const struct world *world, int64_t id)
     const uint64_t now_us = world->now_us;
     return (struct head){
         .id = id,
-        .key_hash = key,
+        .key_hash = world_key_hash(key),
         .ordered = key != 0 && !slot->skipped,
         .dead = dead,
         .attempts = slot->attempts,
@@ -206,30 +207,39 @@ compare_heads(const void *a, const void *b)
     return one->id < other->id ? -1 : 1;
 }
 
+/* Adds one for each key that has messages waiting, and no head. */
+static size_t
+add_orphans(const struct world *world, struct head *heads, size_t count)
+{
+    const size_t led = count;
+    for (int64_t id = 1; id < world->next_id; id++) {
+        const struct slot *slot = &world->slots[id];
+        const int64_t hash = world_key_hash(world->messages[slot->message].key);
+        size_t at = 0;
+        while (at < count && (heads[at].key_hash != hash || !heads[at].ordered)) {
+            at++;
+        }
+        if (slot->place == PLACE_HELD && slot->state == HELD_WAITING && at == count) {
+            heads[count++] =
+                (struct head){.id = id, .key_hash = hash, .ordered = true, .orphans = true};
+        }
+    }
+    assert(count - led < KEYS_MAX);
+    return count;
+}
+
 struct head *
 world_heads(struct world *world, size_t *ret_count)
 {
     struct head *heads = calloc((size_t)world->next_id + KEYS_MAX, sizeof(*heads));
-    int64_t waiting[KEYS_MAX] = {0};
-    bool led[KEYS_MAX] = {false};
     size_t count = 0;
     assert(heads != NULL);
-    for (int64_t id = world->next_id - 1; id > 0; id--) {
-        const struct slot *slot = &world->slots[id];
-        const int64_t key = world->messages[slot->message].key;
-        if (is_head(slot)) {
+    for (int64_t id = 1; id < world->next_id; id++) {
+        if (is_head(&world->slots[id])) {
             heads[count++] = read_head(world, id);
-            led[key] |= !slot->skipped;
-        } else if (slot->place == PLACE_HELD && slot->state == HELD_WAITING) {
-            waiting[key] = id;
         }
     }
-    for (int64_t key = 1; key < KEYS_MAX; key++) {
-        if (waiting[key] != 0 && !led[key]) {
-            heads[count++] = (struct head){
-                .id = waiting[key], .key_hash = key, .ordered = true, .orphans = true};
-        }
-    }
+    count = add_orphans(world, heads, count);
     qsort(heads, count, sizeof(*heads), compare_heads);
     *ret_count = count;
     return heads;
@@ -268,17 +278,23 @@ check_attempts(const struct world *world, const struct hold *hold)
             (long)hold->id, hold->attempts, most);
 }
 
+/* A dead message stays dead, but behind an earlier one that nobody could know of: it came late, or was
+ * scheduled, or its transaction was open when this one woke up; or another key has the same hash. */
+static bool
+may_be_led_late(const struct world *world, const struct message *message)
+{
+    return world->late_rows || world->scheduled_percent > 0 || message->key >= KEYS_MAX - 2;
+}
+
 static void
 check_hold(const struct world *world, const struct hold *hold)
 {
     const struct slot *slot = &world->slots[hold->id];
     const struct message *message = &world->messages[slot->message];
     const uint32_t most = world->rules.max_attempts;
-    /* A dead one stays dead, but behind an earlier one of its key that nobody could know of: it came
-     * late, or its transaction was open when this one woke up. */
     PROMISE(slot->place == PLACE_OUTBOX || slot->state == HELD_RETRYING ||
                 slot->state == HELD_WAITING ||
-                (slot->state == HELD_DEAD && (world->late_rows || message->stored.woken)),
+                (slot->state == HELD_DEAD && may_be_led_late(world, message)),
             "row %ld is held in state %d and goes to state %d", (long)hold->id, slot->state,
             hold->state);
     switch (hold->state) {
@@ -306,9 +322,9 @@ check_hold(const struct world *world, const struct hold *hold)
     }
 }
 
-/* While the route takes nothing, whatever the message, a message is charged before that is seen, and
- * again after a relay has lost what it knew; but not each time that it is tried. Where only a few are
- * refused, or for changing reasons, it cannot be seen. */
+/* While the route takes nothing, whatever the message, a message is charged before that is seen (late
+ * confirms hide it), and again after a relay has lost what it knew; but not each time that it is
+ * tried. Where only a few are refused, or for changing reasons, it cannot be seen. */
 static void
 check_route(struct world *world, const struct hold *hold)
 {
@@ -358,6 +374,7 @@ hold_one(struct world *world, const struct hold *hold)
     if (slot->place == PLACE_OUTBOX) {
         *slot = (struct slot){.place = PLACE_HELD, .message = slot->message};
     }
+    message->holds += hold->state == HELD_RETRYING || hold->state == HELD_DEAD;
     slot->state = hold->state;
     slot->skipped |= hold->skipped;
     slot->next_us = 0;
@@ -415,7 +432,7 @@ static bool
 has_key(const struct release *release, int64_t key)
 {
     for (size_t i = 0; i < release->key_count; i++) {
-        if (release->keys[i] == key) {
+        if (release->keys[i] == world_key_hash(key)) {
             return true;
         }
     }

@@ -190,11 +190,20 @@ may_be_cancelled(const struct world *world, const struct slot *slot)
     return slot->place == PLACE_HELD && slot->state == HELD_SCHEDULED;
 }
 
+/* Operators look at what keeps others back more than at the rest. */
+static bool
+is_of_interest(const struct slot *slot, bool heads_only)
+{
+    return slot->place == PLACE_HELD &&
+           (!heads_only || slot->state == HELD_RETRYING || slot->state == HELD_DEAD);
+}
+
 void
 world_operate(struct world *world)
 {
     const int64_t start = (int64_t)random_between(&world->random, 0, (uint64_t)world->next_id);
     const uint64_t what = random_between(&world->random, 0, 9);
+    const bool heads_only = world_chance(world, 60);
     for (int64_t i = 0; i < world->next_id; i++) {
         const int64_t id = (start + i) % world->next_id;
         const struct slot *slot = &world->slots[id];
@@ -202,7 +211,7 @@ world_operate(struct world *world)
             application_cancels(world, id);
             return;
         }
-        if (what > 0 && slot->place == PLACE_HELD) {
+        if (what > 0 && is_of_interest(slot, heads_only)) {
             if (what < 6) {
                 operator_retries(world, id);
             } else {
