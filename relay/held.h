@@ -34,7 +34,7 @@ struct held_entry {
     uint32_t attempts; /* as in the table */
     uint32_t tries;    /* refusals of any kind in a row: what the next wait grows by */
     uint64_t retry_at_us;
-    uint64_t taken_mark; /* how many messages had been taken when it was refused last */
+    uint64_t refused_us; /* when, last */
     uint64_t change;     /* when it last changed, counted in changes of the whole map */
     uint64_t load;       /* the answer of heads that named it last */
     bool more; /* RELEASING: one more was put behind those waiting since the release was asked */

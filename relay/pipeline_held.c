@@ -114,7 +114,7 @@ set_head_aside(struct pipeline *pipeline, struct held_entry *entry, const struct
 {
     entry->attempts += !refusal->blameless;
     entry->tries++;
-    entry->taken_mark = pipeline->route.taken;
+    entry->refused_us = now_us;
     struct hold hold = {.id = entry->head_id,
                         .state = HELD_RETRYING,
                         .attempts = entry->attempts,
@@ -199,14 +199,14 @@ leave(struct pipeline *pipeline, const struct window_entry *refused, uint64_t no
     }
 }
 
-/* When nothing was taken since it was tried last, and many others were refused for the same reason, a held message is not
+/* When nothing was taken that was published since it was refused last, and many others were refused for the same reason, a held message is not
  * to blame. */
 static bool
 is_blameless(const struct pipeline *pipeline, const struct window_entry *refused)
 {
     const struct held_entry *entry =
         held_find(&pipeline->held, held_subject(refused->id, refused->key_hash, refused->ordered));
-    return refused->probe && entry != NULL && entry->taken_mark == pipeline->route.taken;
+    return refused->probe && entry != NULL && pipeline->route.taken_us <= entry->refused_us;
 }
 
 void

@@ -122,7 +122,8 @@ struct route {
     uint32_t sample_taken;
     uint32_t sample_same;
     uint32_t sample_other;
-    uint64_t taken;                             /* messages, ever */
+    uint64_t taken_us; /* when the latest message that was taken had been published */
+    uint64_t since_us; /* when the first of since_taken had been published */
     struct route_reason reasons[ROUTE_REASONS]; /* the latest causes, */
     uint32_t reason_next;                       /* a ring */
     char reason[256];                           /* why it is bad */

@@ -92,6 +92,9 @@ route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_
     if (!refused->probe) {
         note(lane, refused, refusal->tag, cause);
     }
+    if (route->since_taken.count == 0) {
+        route->since_us = refused->published_us;
+    }
     return outcomes_refused(&route->since_taken, refused->id, cause);
 }
 
@@ -120,10 +123,12 @@ route_taken(struct pipeline *pipeline, const struct window_entry *taken)
 {
     struct route *route = &pipeline->route;
     outcomes_taken(&route->outcomes, taken->id);
-    if (route->since_taken.count > 0) {
-        outcomes_clear(&route->since_taken);
+    if (route->since_taken.count > 0 && taken->published_us > route->since_us) {
+        outcomes_clear(&route->since_taken); /* a late confirm of what went before says nothing */
     }
-    route->taken++;
+    if (taken->published_us > route->taken_us) {
+        route->taken_us = taken->published_us;
+    }
     route->sample_taken++;
     if (pipeline->suspects.count > 0) {
         suspects_clear(&pipeline->suspects, taken->exchange);
