@@ -28,7 +28,7 @@
 #define PIPE_IN 256
 #define PIPE_OUT 1024
 #define BLAMED_MIN 16 /* of so many one sees that it is not they */
-#define CHARGED_MAX 6 /* attempts of one message while the route takes nothing */
+#define CHARGED_MAX 4 /* attempts of one message while the route takes nothing */
 #define NOBODY (-1)
 
 /* What became of a message. */
