@@ -26,6 +26,8 @@ struct row {
     uint64_t
         due_in_us; /* deliver_after is to come in so long: then headers and payload were not read;
                            0: it may go now */
+    uint64_t position; /* in the log, where its transaction was committed; 0: it was read from the
+                          table */
     struct span exchange;
     struct span routing_key;
     struct span key;

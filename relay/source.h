@@ -19,7 +19,8 @@
 /* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
  * into is the owner's. Whoever takes it from an event frees it. */
 struct batch {
-    struct row *rows; /* ascending by id (FETCH_HEADS: by time, then id) */
+    struct row *rows; /* ascending by id (FETCH_HEADS: by time, then id; of the log: as they were
+                         committed) */
     size_t count;
     size_t in_use; /* rows not yet released; the worker's */
     bool complete; /* there was no more to be had under the same conditions; if not, count > 0 */
@@ -33,7 +34,8 @@ void batch_free(struct batch *batch);
 enum fetch_kind {
     FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those whose deliver_after is to
                    come among them */
-    FETCH_HEADS, /* held messages in state retrying whose next attempt is due, except `ids` */
+    FETCH_HEADS,   /* held messages in state retrying whose next attempt is due, except `ids` */
+    FETCH_PRESENT, /* which of `ids` are in the outbox; the answer is SOURCE_PRESENT */
 };
 
 struct fetch {
@@ -110,6 +112,13 @@ enum source_event_type {
     SOURCE_HEADS,    /* answer to heads: all of them */
     SOURCE_WOKEN,    /* answer to wake: count, next_in_us, acts */
     SOURCE_ALIVE,    /* the lease was renewed by a ping */
+    SOURCE_PRESENT, /* answer to fetch, FETCH_PRESENT: ids, count: those that are there, ascending */
+    SOURCE_TAILING, /* answer to tail_begin: the log delivers all that is committed from `position` on */
+    SOURCE_LOG, /* answer to tail_more: batch, perhaps empty, and `position`: all that was committed before
+                   it has been delivered. (What is delivered of a transaction that has not come to its
+                   end yet lies at or behind it.) */
+    SOURCE_NOT_TAILING, /* the log is not read, or not any more; error says why. It may be begun again;
+                           class ERROR_CONFIG: an operator must act, so seldom. */
 };
 
 struct source_event {
@@ -118,14 +127,19 @@ struct source_event {
     struct batch *batch;     /* SOURCE_ROWS: the receiver's now, freed by batch_free */
     int64_t final_id;        /* SOURCE_FINAL: every row with an id up to this one that will ever be
                                 committed is visible */
-    int64_t *ids;            /* SOURCE_HELD: from malloc, the receiver's; NULL if count is 0 */
-    struct head *heads;      /* SOURCE_HEADS: likewise */
+    uint64_t
+        final_position; /* SOURCE_FINAL: so is all that was committed before this position of the log; */
+    uint64_t
+        position; /* SOURCE_FINAL: where the log ended when this was asked; 0: there is no log. */
+                  /* SOURCE_TAILING, SOURCE_LOG: see there */
+    int64_t *ids; /* HELD, PRESENT: from malloc, the receiver's; NULL if count is 0 */
+    struct head *heads; /* SOURCE_HEADS: likewise */
     size_t count; /* HELD, HEADS: of the array; RELEASED, WOKEN: rows that moved to the outbox */
     int64_t first_id;    /* RELEASED: the lowest and the highest id of what moved; */
     int64_t last_id;     /* nothing of the keys up to last_id is left waiting */
     uint64_t next_in_us; /* WOKEN: when the next scheduled message is due; CLOCK_NEVER_US: none */
     bool acts;           /* WOKEN: operators did something; ask for the heads */
-    /* SOURCE_LOST. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
+    /* SOURCE_LOST, SOURCE_NOT_TAILING. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
      * password, missing privilege); retried all the same, but seldom. */
     struct error error;
 };
@@ -133,7 +147,7 @@ struct source_event {
 struct source; /* each kind of source embeds it first */
 
 struct source_ops {
-    const char *name; /* "postgres/poll" */
+    const char *name; /* "postgres" */
     /* Gives the ownership back if the connection allows it at once. */
     void (*free)(struct source *source);
 
@@ -160,6 +174,25 @@ struct source_ops {
     void (*wake)(struct source *source, uint32_t rows_max, uint64_t now_us);
     /* No event answers; asked again while one is outstanding, it does nothing. */
     void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
+
+    /* The log: what is committed, in the order of the commits, as soon as it is. It only makes the way
+     * shorter: the table stays the truth, and whoever reads the log may at any time go back to it. NULL
+     * in a source that has none. A position is a place in it, ascending; what a transaction wrote lies
+     * where it was committed.
+     *
+     * Reads it from `position` on, or from a later one if it is not kept so far back; SOURCE_TAILING says
+     * from where, or SOURCE_NOT_TAILING why not. Only while owned; ends with the ownership, without an
+     * event of its own. */
+    void (*tail_begin)(struct source *source, uint64_t position, uint64_t now_us);
+    /* Lets go of it. What was asked is not answered. */
+    void (*tail_end)(struct source *source, uint64_t now_us);
+    /* The next of it, as soon as there is anything: at most rows_max rows, and no more bytes than FETCH_NEXT
+     * would read. At most once outstanding. */
+    void (*tail_more)(struct source *source, uint32_t rows_max, uint64_t bytes_max,
+                      uint64_t now_us);
+    /* What was committed before `position` is confirmed and deleted, or held: the server need not keep the log
+     * of it. */
+    void (*tail_safe)(struct source *source, uint64_t position, uint64_t now_us);
 };
 
 struct source {

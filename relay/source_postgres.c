@@ -279,7 +279,7 @@ free_source(struct source *source)
 }
 
 static const struct source_ops postgres_ops = {
-    .name = "postgres/poll",
+    .name = "postgres",
     .free = free_source,
     .fd = fd,
     .poll_events = poll_events,

@@ -15,6 +15,8 @@ statement_of(const struct pg_fetch *fetch)
         return fetch->exact ? PG_FETCH_NEXT_EXACT : PG_FETCH_NEXT;
     case FETCH_HEADS:
         return PG_FETCH_HEADS;
+    case FETCH_PRESENT:
+        break;
     }
     assert(false);
     return PG_FETCH_NEXT;

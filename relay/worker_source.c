@@ -82,6 +82,10 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         take_held_event(worker, event, now_us);
         break;
     case SOURCE_ALIVE:
+    case SOURCE_PRESENT:
+    case SOURCE_TAILING:
+    case SOURCE_LOG:
+    case SOURCE_NOT_TAILING:
         break;
     }
     worker->lease_until_us = event->lease_until_us;
