@@ -159,6 +159,7 @@ options_of(const struct source_config *config)
     options.max_attempts = config->max_attempts;
     options.skip_dead = config->on_dead == ON_DEAD_SKIP;
     options.held_max = config->held_max;
+    options.tail = config->mode != SOURCE_MODE_POLL;
     options.strict = config->ordering == ORDERING_STRICT;
     options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
     return options;
@@ -219,6 +220,7 @@ prepare(struct worker *worker, struct error *reterr)
     worker->pipeline = pipeline_new(&options, clock_monotonic_us());
     publisher_init(&worker->publisher, worker->config->name);
     outage_init(&worker->source_outage);
+    outage_init(&worker->tail_outage);
     return source_postgres_new(worker->config, &worker->source, reterr) &&
            make_lanes(worker, reterr);
 }

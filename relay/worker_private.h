@@ -48,6 +48,7 @@ struct worker {
     bool draining;
     struct worker_status status;
     struct outage source_outage;
+    struct outage tail_outage;
     struct outage lane_outages[PIPELINE_LANES_MAX];
 };
 
