@@ -246,6 +246,7 @@ static void
 each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
 {
     act(&self->fetch.ids);
+    act(&self->present_ids);
     act(&self->settle_ids);
     act(&self->release_ids);
     act(&self->release_keys);

@@ -39,6 +39,7 @@ enum pg_statement {
     PG_FETCH_NEXT,
     PG_FETCH_NEXT_EXACT,
     PG_FETCH_HEADS,
+    PG_PRESENT,
     PG_SETTLE,
     PG_SETTLE_KEEP,
     PG_SETTLE_HELD,
@@ -69,6 +70,7 @@ enum pg_request_kind {
     PG_REQUEST_CONTRACT,
     PG_REQUEST_OWN,
     PG_REQUEST_FETCH,
+    PG_REQUEST_PRESENT,
     PG_REQUEST_SETTLE,
     PG_REQUEST_WATERMARK,
     PG_REQUEST_HOLD,
@@ -127,8 +129,10 @@ struct source_postgres {
     uint64_t lease_until_us; /* 0: not owned */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
-    int64_t sequence_last; /* the first half of the watermark's answer */
+    int64_t sequence_last; /* the first half of the watermark's answer, */
+    uint64_t log_position; /* and this; 0: there is no log */
     struct pg_fetch fetch;
+    struct buffer present_ids;
     struct buffer settle_ids;
     struct buffer hold_arrays[PG_HOLD_ARRAYS];
     struct buffer release_ids;
@@ -193,6 +197,9 @@ void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint6
 void pg_fetch_lost(struct source_postgres *self, uint64_t now_us);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
+/* Tells the ids that stand in the first column. */
+void pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type,
+                       const PGresult *result);
 
 /* source_postgres_held.c */
 void pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t count,

@@ -13,6 +13,7 @@
 #include "heads_sql.h"
 #include "hold_sql.h"
 #include "own_sql.h"
+#include "present_sql.h"
 #include "release_sql.h"
 #include "sequence_last_sql.h"
 #include "settle_held_keep_sql.h"
@@ -31,6 +32,7 @@ static const struct {
     [PG_FETCH_NEXT] = {"fetch_next", sql_fetch_next},
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
     [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
+    [PG_PRESENT] = {"present", sql_present},
     [PG_SETTLE] = {"settle", sql_settle},
     [PG_SETTLE_KEEP] = {"settle_keep", sql_settle_keep},
     [PG_SETTLE_HELD] = {"settle_held", sql_settle_held},
