@@ -34,7 +34,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
 }
 
 static void
-log_report(const struct worker *worker, const struct pipeline_report *report, uint64_t now_us)
+log_report(struct worker *worker, const struct pipeline_report *report, uint64_t now_us)
 {
     switch (report->type) {
     case REPORT_REFUSED:
