@@ -140,7 +140,7 @@ thread_main(void *argument)
 }
 
 static struct pipeline_options
-options_of(const struct source_config *config)
+options_of(const struct source_config *config, const struct source *source)
 {
     const struct broker_config *broker = config->broker;
     struct pipeline_options options = pipeline_defaults();
@@ -159,7 +159,7 @@ options_of(const struct source_config *config)
     options.max_attempts = config->max_attempts;
     options.skip_dead = config->on_dead == ON_DEAD_SKIP;
     options.held_max = config->held_max;
-    options.tail = config->mode != SOURCE_MODE_POLL;
+    options.tail = config->mode != SOURCE_MODE_POLL && source->ops->tail_begin != NULL;
     options.strict = config->ordering == ORDERING_STRICT;
     options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
     return options;
@@ -216,13 +216,15 @@ prepare(struct worker *worker, struct error *reterr)
     if (worker->wake_fd < 0 || worker->finished_fd < 0) {
         return error_set(reterr, ERROR_TRANSIENT, "eventfd: %s", strerror(errno));
     }
-    const struct pipeline_options options = options_of(worker->config);
+    if (!source_postgres_new(worker->config, &worker->source, reterr)) {
+        return false;
+    }
+    const struct pipeline_options options = options_of(worker->config, worker->source);
     worker->pipeline = pipeline_new(&options, clock_monotonic_us());
     publisher_init(&worker->publisher, worker->config->name);
     outage_init(&worker->source_outage);
     outage_init(&worker->tail_outage);
-    return source_postgres_new(worker->config, &worker->source, reterr) &&
-           make_lanes(worker, reterr);
+    return make_lanes(worker, reterr);
 }
 
 struct worker *
