@@ -320,9 +320,6 @@ rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool 
     for (size_t i = 0; i < count; i++) {
         pipeline_admit(pipeline, &rows[i], now_us);
     }
-    if (count > 0) {
-        pipeline_tail_doubts(pipeline);
-    }
     cursor_received(&pipeline->cursor, count, count > 0 ? rows[count - 1].id : 0, complete);
     pipeline->tail.caught_up = complete && !cursor_has_gap(&pipeline->cursor);
     plan_poll(pipeline, count, complete, now_us);
@@ -413,7 +410,9 @@ pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position, u
                uint64_t now_us)
 {
     pipeline->watermark_out = false;
-    pipeline->watermark_at_us = now_us + pipeline->options.watermark_interval_us;
+    pipeline->watermark_at_us =
+        now_us + (pipeline_is_live(pipeline) ? WATERMARK_URGENT_US
+                                             : pipeline->options.watermark_interval_us);
     cursor_final(&pipeline->cursor, id, final_position);
     pipeline_tail_final(pipeline, id, position);
 }

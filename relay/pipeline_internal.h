@@ -57,7 +57,9 @@
 #define TAIL_BEGIN_MAX_US (30 * CLOCK_S_US)
 #define TAIL_GOOD_US (60 * CLOCK_S_US) /* a log that was live for so long has a new trouble */
 #define SAFE_LOOK_US (50 * CLOCK_MS_US)
-#define POSITION_UNKNOWN UINT64_MAX
+#define TAIL_UNSEEN_MAX_US \
+    (2 * CLOCK_S_US) /* a commit that is in the log is visible after this, or the table is polled */
+#define WATERMARK_URGENT_US (2 * CLOCK_MS_US)
 
 enum lane_state {
     LANE_DOWN, /* no connection; connect at retry_at_us */
@@ -166,16 +168,17 @@ struct tail {
     uint64_t from;    /* the log brings what was committed from here on */
     uint64_t
         covered; /* what was committed before was let into memory, from the log or from the table */
-    /* What was committed before may have been read from the table as well; POSITION_UNKNOWN: an answer to the watermark is
-     * needed to tell, */
-    uint64_t doubtful_until;
-    bool doubt_asked; /* which was asked since */
     bool more_out;
     bool waiting; /* there is an answer that was not let in yet: */
     const struct row *rows;
     size_t row_count;
     uint64_t rows_position;
-    int64_t *lookup_ids;
+    uint64_t waiting_since_us;
+    int64_t *lookup_ids; /* of rows that are looked up in the table, ascending */
+    size_t lookup_count;
+    uint64_t
+        lookup_visible; /* what was committed before this was visible when they were looked up */
+    uint64_t unseen_position; /* one from here was not found, and may be not visible yet */
     size_t lookup_capacity;
     enum tail_sweep sweep;
     int64_t sweep_id;
@@ -371,7 +374,6 @@ void pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us);
 bool pipeline_tail_sweeps(const struct pipeline *pipeline);
 size_t pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t count,
                            bool complete, uint64_t now_us) MUST_CHECK;
-void pipeline_tail_doubts(struct pipeline *pipeline);
 bool pipeline_tail_wants_watermark(const struct pipeline *pipeline);
 void pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position);
 bool pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us,

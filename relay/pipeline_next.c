@@ -142,8 +142,6 @@ next_watermark(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
         return false;
     }
     pipeline->watermark_out = true;
-    pipeline->tail.doubt_asked =
-        pipeline->fetch_state == FETCH_IDLE || pipeline->fetch_kind != FETCH_NEXT;
     *ret_action = (struct pipeline_action){.type = PIPELINE_WATERMARK};
     return true;
 }

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay/pipeline_internal.h"
 
@@ -39,6 +40,14 @@ may_ask(const struct pipeline *pipeline)
            pipeline->queue.bytes <= pipeline->options.batch_bytes;
 }
 
+/* A row was not found in the table that may be not visible yet. */
+static bool
+waits_to_see(const struct pipeline *pipeline)
+{
+    return pipeline->tail.waiting &&
+           pipeline->tail.unseen_position >= pipeline->cursor.position_known;
+}
+
 /* ---- what came ------------------------------------------------------------------------------------- */
 
 static void
@@ -66,27 +75,18 @@ contains(const int64_t *sorted, size_t count, int64_t id)
     return count > 0 && bsearch(&id, sorted, count, sizeof(id), compare_ids) != NULL;
 }
 
-/* The table may have shown it already, and it may be in memory, settled, held or discarded since. */
-static bool
-is_doubtful(const struct tail *tail, const struct row *row)
-{
-    return row->position >= tail->covered && row->position < tail->doubtful_until;
-}
-
-/* found: those of the doubtful ones that are in the outbox and not in memory, ascending. */
+/* present: those of the rows that are in the outbox and not in memory, ascending. */
 static void
-admit_waiting(struct pipeline *pipeline, const int64_t *found, size_t count, uint64_t now_us)
+admit_waiting(struct pipeline *pipeline, const int64_t *present, size_t count, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     pipeline->queue.at = 0;
     for (size_t i = 0; i < tail->row_count; i++) {
         const struct row *row = &tail->rows[i];
-        const bool seen = row->position < tail->covered ||
-                          (is_doubtful(tail, row) && !contains(found, count, row->id));
-        if (seen) {
-            queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = true});
-        } else {
+        if (row->position >= tail->covered && contains(present, count, row->id)) {
             pipeline_admit(pipeline, row, now_us);
+        } else {
+            queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = true});
         }
     }
     if (tail->rows_position > tail->covered) {
@@ -115,7 +115,7 @@ strike_out(void *context, int64_t id)
     }
 }
 
-/* The doubtful ones that are not in memory. */
+/* Those that the table has not shown yet, and that are not in memory. */
 static size_t
 collect_unknown(struct pipeline *pipeline)
 {
@@ -123,7 +123,7 @@ collect_unknown(struct pipeline *pipeline)
     pipeline_reserve(&tail->lookup_ids, &tail->lookup_capacity, 2 * tail->row_count);
     struct lookup lookup = {.ids = tail->lookup_ids};
     for (size_t i = 0; i < tail->row_count; i++) {
-        if (is_doubtful(tail, &tail->rows[i])) {
+        if (tail->rows[i].position >= tail->covered) {
             lookup.ids[lookup.count++] = tail->rows[i].id;
         }
     }
@@ -131,10 +131,11 @@ collect_unknown(struct pipeline *pipeline)
         return 0;
     }
     qsort(lookup.ids, lookup.count, sizeof(int64_t), compare_ids);
-    lookup.unknown = lookup.ids + lookup.count;
-    for (size_t i = 0; i < lookup.count; i++) {
-        lookup.unknown[i] = lookup.ids[i];
+    if (lookup.ids[0] > pipeline->highest_admitted) {
+        return lookup.count;
     }
+    lookup.unknown = lookup.ids + lookup.count;
+    memcpy(lookup.unknown, lookup.ids, lookup.count * sizeof(int64_t));
     pipeline_each_in_memory(pipeline, strike_out, &lookup);
     size_t count = 0;
     for (size_t i = 0; i < lookup.count; i++) {
@@ -145,29 +146,60 @@ collect_unknown(struct pipeline *pipeline)
     return count;
 }
 
-/* Asks for the doubtful ones, or lets in what came. True if it asks. */
+/* The log is ahead of the table: a commit is in it before it is visible, with a synchronous standby long before. And it may
+ * bring what was settled, cancelled or held since. So what the table shows goes out, and what is visible for certain and not
+ * there is gone. True if it asks. */
 static bool
 next_admission(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    const size_t count = collect_unknown(pipeline);
-    if (count == 0) {
+    struct tail *tail = &pipeline->tail;
+    if (waits_to_see(pipeline)) {
+        return false;
+    }
+    tail->lookup_count = collect_unknown(pipeline);
+    if (tail->lookup_count == 0) {
         admit_waiting(pipeline, NULL, 0, now_us);
         return false;
     }
     const struct fetch fetch = {
-        .kind = FETCH_PRESENT, .ids = pipeline->tail.lookup_ids, .id_count = count};
+        .kind = FETCH_PRESENT, .ids = tail->lookup_ids, .id_count = tail->lookup_count};
+    tail->lookup_visible = pipeline->cursor.position_known;
     return pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
+}
+
+/* Some are not there, and one of them may only be not visible yet. */
+static bool
+may_be_unseen(struct tail *tail, const int64_t *present, size_t count)
+{
+    if (count == tail->lookup_count) {
+        return false;
+    }
+    for (size_t i = 0; i < tail->row_count; i++) {
+        const struct row *row = &tail->rows[i];
+        if (row->position >= tail->covered && row->position >= tail->lookup_visible &&
+            contains(tail->lookup_ids, tail->lookup_count, row->id) &&
+            !contains(present, count, row->id)) {
+            tail->unseen_position = row->position;
+            return true;
+        }
+    }
+    return false;
 }
 
 void
 pipeline_present(struct pipeline *pipeline, const int64_t *ids, size_t count, uint64_t now_us)
 {
+    struct tail *tail = &pipeline->tail;
     assert(pipeline->fetch_state != FETCH_IDLE && pipeline->fetch_kind == FETCH_PRESENT);
     const bool stale = pipeline->fetch_state == FETCH_OUT_STALE;
     pipeline->fetch_state = FETCH_IDLE;
     /* What was in memory when it was asked may have been dropped since, and must go first then. */
-    if (!stale && pipeline->tail.waiting && !cursor_has_gap(&pipeline->cursor)) {
+    if (!stale && tail->waiting && !cursor_has_gap(&pipeline->cursor) &&
+        !may_be_unseen(tail, ids, count)) {
         admit_waiting(pipeline, ids, count, now_us);
+    }
+    if (waits_to_see(pipeline)) {
+        pipeline->watermark_at_us = now_us;
     }
     pipeline_apply_release(pipeline);
 }
@@ -177,10 +209,10 @@ pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count, ui
              uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    (void)now_us; /* as the other events */
     assert(tail->more_out && !tail->waiting);
     tail->more_out = false;
     tail->waiting = true;
+    tail->waiting_since_us = now_us;
     tail->rows = rows;
     tail->row_count = count;
     tail->rows_position = position;
@@ -195,7 +227,6 @@ go_live(struct pipeline *pipeline, uint64_t now_us)
     struct tail *tail = &pipeline->tail;
     tail->state = TAIL_LIVE;
     tail->live_since_us = now_us;
-    tail->doubtful_until = POSITION_UNKNOWN;
     cursor_enter_live(&pipeline->cursor);
     pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
 }
@@ -238,6 +269,7 @@ leave(struct pipeline *pipeline, uint64_t now_us)
     tail->more_out = false;
     tail->caught_up = false;
     tail->distrusted = false;
+    tail->unseen_position = 0;
     tail->sweep = TAIL_SWEEP_REST;
     safe_forget(&pipeline->safe);
 }
@@ -314,6 +346,9 @@ end_reason(const struct pipeline *pipeline, uint64_t now_us)
     if (route_is_bad(pipeline)) {
         return "the broker refuses nearly everything";
     }
+    if (waits_to_see(pipeline) && now_us >= tail->waiting_since_us + TAIL_UNSEEN_MAX_US) {
+        return "a commit is in the log and not visible: a synchronous standby does not answer?";
+    }
     if (!is_open(pipeline) && now_us >= tail->open_us + pipeline->options.tail_patience_us) {
         return "the broker takes no messages, and the server must not wait for that";
     }
@@ -368,10 +403,6 @@ void
 pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position)
 {
     struct tail *tail = &pipeline->tail;
-    if (tail->doubt_asked) {
-        tail->doubtful_until = position;
-        tail->doubt_asked = false;
-    }
     if (tail->sweep == TAIL_SWEEP_ID) {
         tail->sweep_id = id;
         tail->sweep = TAIL_SWEEP_POSITION;
@@ -386,18 +417,10 @@ pipeline_tail_wants_watermark(const struct pipeline *pipeline)
 {
     const struct tail *tail = &pipeline->tail;
     if (tail->state == TAIL_LIVE) {
-        return tail->doubtful_until == POSITION_UNKNOWN || tail->sweep == TAIL_SWEEP_ID ||
+        return waits_to_see(pipeline) || tail->sweep == TAIL_SWEEP_ID ||
                tail->sweep == TAIL_SWEEP_POSITION;
     }
     return tail->state == TAIL_BEHIND && pipeline->cursor.covered < tail->from;
-}
-
-/* Rows of the table were let in: the log may bring them again. */
-void
-pipeline_tail_doubts(struct pipeline *pipeline)
-{
-    pipeline->tail.doubtful_until = POSITION_UNKNOWN;
-    pipeline->tail.doubt_asked = false;
 }
 
 /* The rows up to sweep_id; those behind it may be on their way in the log. */
@@ -472,6 +495,9 @@ pipeline_tail_deadline_us(const struct pipeline *pipeline)
     }
     if (!is_open(pipeline)) {
         return tail->open_us + pipeline->options.tail_patience_us;
+    }
+    if (waits_to_see(pipeline)) {
+        return tail->waiting_since_us + TAIL_UNSEEN_MAX_US;
     }
     return tail->state == TAIL_LIVE && tail->sweep == TAIL_SWEEP_REST ? pipeline->sweep_at_us
                                                                       : CLOCK_NEVER_US;
