@@ -471,6 +471,17 @@ oldest_published_us(const struct pipeline *pipeline, uint64_t now_us)
     return oldest_us;
 }
 
+static const char *
+not_tailing_reason(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (!pipeline->options.tail || tail->state == TAIL_LIVE) {
+        return NULL;
+    }
+    return tail->reason[0] != '\0' ? tail->reason
+                                   : "the log has not come to where the table is read";
+}
+
 void
 pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_status *ret_status)
 {
@@ -482,5 +493,8 @@ pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_
         .published_up_to = pipeline->highest_published,
         .confirmed = pipeline->counts.confirmed,
         .paused_reason = paused_reason(pipeline),
+        .tailing = pipeline_is_live(pipeline),
+        .not_tailing_reason = not_tailing_reason(pipeline),
+        .swept = pipeline->counts.swept,
     };
 }

@@ -52,20 +52,29 @@ next(struct source *source, struct source_event *ret_event)
 }
 
 static int
-fd(const struct source *source)
+session_fd(const struct source_postgres *self)
 {
-    const struct source_postgres *self = const_self_of(source);
     return self->connection != NULL ? PQsocket(self->connection) : pg_hosts_fd(&self->hosts);
 }
 
 static short
-poll_events(const struct source *source)
+session_poll_events(const struct source_postgres *self)
 {
-    const struct source_postgres *self = const_self_of(source);
     if (self->state == PG_CONNECTING || self->state == PG_LOOKING_UP) {
         return pg_connect_poll_events(self);
     }
     return self->wants_write ? POLLIN | POLLOUT : POLLIN;
+}
+
+enum { POLL_SESSION, POLL_TAIL };
+
+static void
+polls(const struct source *source, struct pollfd *ret_polls)
+{
+    const struct source_postgres *self = const_self_of(source);
+    ret_polls[POLL_SESSION] =
+        (struct pollfd){.fd = session_fd(self), .events = session_poll_events(self)};
+    ret_polls[POLL_TAIL] = (struct pollfd){.fd = -1};
 }
 
 /* A ping goes out when nothing was sent for a quarter of the lease; behind an unanswered request
@@ -134,12 +143,8 @@ serve(struct source_postgres *self, short revents, uint64_t now_us)
 }
 
 static void
-process(struct source *source, short revents, uint64_t now_us)
+process_session(struct source_postgres *self, short revents, uint64_t now_us)
 {
-    struct source_postgres *self = self_of(source);
-    if (self->event_count > PG_EVENTS_MAX / 2) {
-        return; /* first take what happened */
-    }
     switch (self->state) {
     case PG_DOWN:
         if (now_us >= self->retry_us) {
@@ -157,6 +162,15 @@ process(struct source *source, short revents, uint64_t now_us)
     case PG_OWNED:
         serve(self, revents, now_us);
         break;
+    }
+}
+
+static void
+process(struct source *source, const struct pollfd *ready, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->event_count <= PG_EVENTS_MAX / 2) { /* else first take what happened */
+        process_session(self, ready[POLL_SESSION].revents, now_us);
     }
 }
 
@@ -282,8 +296,7 @@ free_source(struct source *source)
 static const struct source_ops postgres_ops = {
     .name = "postgres",
     .free = free_source,
-    .fd = fd,
-    .poll_events = poll_events,
+    .polls = polls,
     .deadline_us = deadline_us,
     .process = process,
     .next = next,

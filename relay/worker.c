@@ -59,16 +59,14 @@ next_deadline_us(const struct worker *worker, uint64_t now_us)
     return deadline_us;
 }
 
-enum { POLL_WAKE, POLL_SOURCE, POLL_LANES };
+enum { POLL_WAKE, POLL_SOURCE, POLL_LANES = POLL_SOURCE + SOURCE_POLLS_MAX };
 
 static void
 wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
 {
     polls[POLL_WAKE] =
         (struct pollfd){.fd = worker->draining ? -1 : worker->wake_fd, .events = POLLIN};
-    polls[POLL_SOURCE] =
-        (struct pollfd){.fd = worker->source->ops->fd(worker->source),
-                        .events = worker->source->ops->poll_events(worker->source)};
+    worker->source->ops->polls(worker->source, &polls[POLL_SOURCE]);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         polls[POLL_LANES + i] = (struct pollfd){.fd = session_fd(worker->lanes[i]),
                                                 .events = session_poll_events(worker->lanes[i])};
@@ -100,7 +98,7 @@ work(struct worker *worker)
         const uint64_t now_us = clock_monotonic_us();
         begin_drain_if_asked(worker);
         /* The source first: after a long stop it knows whether the outbox is still ours. */
-        worker_serve_source(worker, polls[POLL_SOURCE].revents, now_us);
+        worker_serve_source(worker, &polls[POLL_SOURCE], now_us);
         drop_stale_output(worker, now_us);
         for (uint32_t i = 0; i < worker->lane_count; i++) {
             worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);

@@ -109,6 +109,9 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     case SOURCE_WOKEN:
         take_held_event(worker, event, now_us);
         break;
+    case SOURCE_NOTICE:
+        log_warning("source_notice", LOG_WORDS(event->error.text));
+        break;
     case SOURCE_PRESENT:
         pipeline_present(worker->pipeline, event->ids, event->count, now_us);
         memory_free(event->ids);
@@ -130,11 +133,11 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
 }
 
 void
-worker_serve_source(struct worker *worker, short revents, uint64_t now_us)
+worker_serve_source(struct worker *worker, const struct pollfd *polls, uint64_t now_us)
 {
     struct source *source = worker->source;
     struct source_event event;
-    source->ops->process(source, revents, now_us);
+    source->ops->process(source, polls, now_us);
     while (source->ops->next(source, &event)) {
         take_source_event(worker, &event, now_us);
     }

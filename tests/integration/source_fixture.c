@@ -41,11 +41,11 @@ turn(struct source *source, uint64_t until_us)
     const uint64_t now_us = clock_monotonic_us();
     const uint64_t deadline_us = source->ops->deadline_us(source);
     const uint64_t wake_us = deadline_us < until_us ? deadline_us : until_us;
-    struct pollfd descriptor = {.fd = source->ops->fd(source),
-                                .events = source->ops->poll_events(source)};
-    (void)poll(&descriptor, 1, clock_poll_timeout_ms(now_us, wake_us));
+    struct pollfd polls[SOURCE_POLLS_MAX];
+    source->ops->polls(source, polls);
+    (void)poll(polls, SOURCE_POLLS_MAX, clock_poll_timeout_ms(now_us, wake_us));
     const uint64_t before_us = clock_monotonic_us();
-    source->ops->process(source, descriptor.fd >= 0 ? descriptor.revents : 0, before_us);
+    source->ops->process(source, polls, before_us);
     cr_assert_lt(clock_monotonic_us() - before_us, BLOCKED_US, "a call blocked");
     return before_us < until_us;
 }
