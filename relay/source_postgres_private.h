@@ -11,6 +11,7 @@
  *   source_postgres_rows.c        a result as rows
  *   source_postgres_parameters.c  binary parameters
  *   source_postgres_watermark.c   which ids are final
+ *   source_postgres_tail*.c       the second connection, which reads the log
  *   source_postgres_error.c       what went wrong, in words */
 #ifndef RELAY_SOURCE_POSTGRES_PRIVATE_H
 #define RELAY_SOURCE_POSTGRES_PRIVATE_H
@@ -23,11 +24,12 @@
 #include "base/random.h"
 #include "relay/source_postgres.h"
 #include "relay/source_postgres_hosts.h"
+#include "relay/source_postgres_tail.h"
 #include "relay/source_postgres_watermark.h"
 
 /* Per connection: session, contract, own; then each of the other kinds at most once. */
-#define PG_REQUESTS_MAX 16
-#define PG_EVENTS_MAX 32
+#define PG_REQUESTS_MAX 20
+#define PG_EVENTS_MAX 48
 #define PG_SCHEMA_VERSION 1       /* the outbox, which writers use too */
 #define PG_RELAY_SCHEMA_VERSION 2 /* the tables that only the relay uses */
 /* Payload and headers of a larger message do not fit into what a lane can have to write
@@ -53,6 +55,9 @@ enum pg_statement {
     PG_STATUS,
     PG_SEQUENCE_LAST,
     PG_WRITERS,
+    PG_TAIL_LOOK,
+    PG_TAIL_END_READER,
+    PG_TAIL_HEARTBEAT,
     PG_STATEMENTS,
 };
 
@@ -80,6 +85,9 @@ enum pg_request_kind {
     PG_REQUEST_WAKE,
     PG_REQUEST_STATUS,
     PG_REQUEST_FORGET,
+    PG_REQUEST_TAIL_LOOK,
+    PG_REQUEST_TAIL_END_READER,
+    PG_REQUEST_TAIL_HEARTBEAT,
     PG_REQUEST_PING,
 };
 
@@ -148,6 +156,7 @@ struct source_postgres {
     bool status_outstanding;
     bool forget_outstanding;
     struct pg_watermark watermark;
+    struct pg_tail tail;
     struct pg_request requests[PG_REQUESTS_MAX]; /* a ring, in the order of their answers */
     uint32_t request_first;
     uint32_t request_count;
@@ -164,6 +173,9 @@ struct source_postgres {
 struct source_event *pg_event_push(struct source_postgres *self, enum source_event_type type);
 
 /* source_postgres_connect.c */
+/* Does not wait; NULL: no memory. */
+PGconn *pg_connect_begin(const struct source_config *config, const struct pg_target *target,
+                         bool replication);
 void pg_connect_start(struct source_postgres *self, uint64_t now_us);
 void pg_connect_look_up(struct source_postgres *self, short revents, uint64_t now_us);
 void pg_connect_poll(struct source_postgres *self, short revents, uint64_t now_us);
@@ -189,6 +201,8 @@ bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uin
 bool pg_request_flush(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
 /* Reads what has come and handles the answers. */
 void pg_request_receive(struct source_postgres *self, uint64_t now_us);
+/* Takes what the socket has. False if the connection is gone; what came before that can be read. */
+bool pg_request_consume(PGconn *connection);
 /* When the oldest unanswered request is given up. */
 uint64_t pg_request_deadline_us(const struct source_postgres *self);
 

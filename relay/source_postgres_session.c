@@ -138,6 +138,7 @@ learn_contract(struct source_postgres *self, uint32_t answer, const PGresult *re
     } else if (answer == 1) {
         self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
         self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
+        pg_tail_name(self, PQgetvalue(result, 0, 4));
     } else if (pg_request_prepare_all(self, now_us)) {
         pg_session_own(self, now_us);
     }
@@ -247,6 +248,11 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_FORGET:
         pg_status_answer(self, request, result, now_us);
         break;
+    case PG_REQUEST_TAIL_LOOK:
+    case PG_REQUEST_TAIL_END_READER:
+    case PG_REQUEST_TAIL_HEARTBEAT:
+        pg_tail_answer(self, request, result, now_us);
+        break;
     case PG_REQUEST_SESSION:
     case PG_REQUEST_SETTLE_HELD: /* the answer of the release behind it tells */
     case PG_REQUEST_FETCH:       /* in source_postgres_fetch.c */
@@ -268,6 +274,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->lease_until_us = 0;
     self->request_count = 0;
     pg_fetch_lost(self, now_us);
+    pg_tail_stop(self);
     self->status_outstanding = false;
     self->forget_outstanding = false;
     pg_watermark_done(&self->watermark);
