@@ -168,6 +168,7 @@ struct tail {
     uint64_t from;    /* the log brings what was committed from here on */
     uint64_t
         covered; /* what was committed before was let into memory, from the log or from the table */
+    uint64_t reached; /* the log has come so far */
     bool more_out;
     bool waiting; /* there is an answer that was not let in yet: */
     const struct row *rows;

@@ -115,6 +115,20 @@ strike_out(void *context, int64_t id)
     }
 }
 
+/* One that moved back to the outbox may come twice. */
+static size_t
+sort_out(int64_t *ids, size_t count)
+{
+    size_t kept = 0;
+    qsort(ids, count, sizeof(int64_t), compare_ids);
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || ids[kept - 1] != ids[i]) {
+            ids[kept++] = ids[i];
+        }
+    }
+    return kept;
+}
+
 /* Those that the table has not shown yet, and that are not in memory. */
 static size_t
 collect_unknown(struct pipeline *pipeline)
@@ -130,7 +144,7 @@ collect_unknown(struct pipeline *pipeline)
     if (lookup.count == 0) {
         return 0;
     }
-    qsort(lookup.ids, lookup.count, sizeof(int64_t), compare_ids);
+    lookup.count = sort_out(lookup.ids, lookup.count);
     if (lookup.ids[0] > pipeline->highest_admitted) {
         return lookup.count;
     }
@@ -216,6 +230,10 @@ pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count, ui
     tail->rows = rows;
     tail->row_count = count;
     tail->rows_position = position;
+    tail->reached = position;
+    if (count > 0 && rows[count - 1].position > position) {
+        tail->reached = rows[count - 1].position; /* of a transaction that goes on */
+    }
 }
 
 /* ---- live, and back -------------------------------------------------------------------------------- */
@@ -231,18 +249,14 @@ go_live(struct pipeline *pipeline, uint64_t now_us)
     pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
 }
 
-/* The log is behind what the table has shown: what it brings is not needed. */
+/* What the log brings from before where the table has been read to is not needed. */
 static void
 catch_up(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     const uint64_t covered = pipeline->cursor.covered;
     tail->covered = covered > tail->covered ? covered : tail->covered;
-    uint64_t reached = tail->rows_position;
-    if (tail->row_count > 0 && tail->rows[tail->row_count - 1].position > reached) {
-        reached = tail->rows[tail->row_count - 1].position; /* of a transaction that goes on */
-    }
-    if (reached < tail->covered) {
+    if (tail->reached < tail->covered) {
         drop_waiting(pipeline);
     } else if (tail->covered >= tail->from) {
         go_live(pipeline, now_us);
@@ -292,6 +306,7 @@ pipeline_tailing(struct pipeline *pipeline, uint64_t position, uint64_t now_us)
     assert(tail->state == TAIL_BEGINNING);
     tail->state = TAIL_BEHIND;
     tail->from = position;
+    tail->reached = position;
     tail->open_us = now_us;
     tail->reason[0] = '\0';
 }
@@ -466,7 +481,7 @@ pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
         return true;
     }
     plan_sweep(pipeline, now_us);
-    if (tail->waiting && tail->state == TAIL_BEHIND) {
+    if (tail->state == TAIL_BEHIND) {
         catch_up(pipeline, now_us);
     }
     if (tail->waiting && tail->state == TAIL_LIVE && may_admit(pipeline) &&
