@@ -10,7 +10,6 @@
 #include "admin_tables_sql.h"
 #include "admin_version_sql.h"
 
-#define TABLES_VERSION 2
 #define ATTEMPTS_MAX 5
 
 static bool
@@ -114,12 +113,13 @@ check_version(struct admin *admin, struct error *reterr)
     const int64_t version =
         PQntuples(result) == 1 ? admin_postgres_int(result, 0, 0, 0) : 0; /* 0: somebody else's */
     PQclear(result);
-    return version == TABLES_VERSION ||
+    return version == postgres_relay_schema_version ||
            error_set(reterr, ERROR_CONFIG,
                      "the relay's tables have version %d, this command needs version %d: %s",
-                     (int)version, TABLES_VERSION,
-                     version > TABLES_VERSION ? "use the outbox-relay that fits the tables"
-                                              : "run `outbox-relay init`");
+                     (int)version, postgres_relay_schema_version,
+                     version > postgres_relay_schema_version
+                         ? "use the outbox-relay that fits the tables"
+                         : "run `outbox-relay init`");
 }
 
 static bool
@@ -148,11 +148,13 @@ check_tables(struct admin *admin, struct error *reterr)
 /* A lock that somebody keeps must not make the operator wait for ever. The memory is for acts upon a
  * million messages: without a hash table of their ids each would be compared with each. */
 static bool
-set_up(struct admin *admin, struct error *reterr)
+set_up(struct admin *admin, const struct source_config *source, struct error *reterr)
 {
+    char publication[POSTGRES_NAME_BYTES]; /* not needed */
     return postgres_run(admin->connection, "set lock_timeout = '10s'; set work_mem = '256MB'",
                         reterr) &&
-           check_tables(admin, reterr);
+           check_tables(admin, reterr) &&
+           postgres_tail_names(admin->connection, source, admin->slot, publication, reterr);
 }
 
 struct admin *
@@ -163,7 +165,7 @@ admin_open(const struct source_config *source, struct error *reterr)
     (void)snprintf(admin->application_name, sizeof(admin->application_name), "outbox-relay %s",
                    source->name);
     admin->connection = postgres_connect(source, reterr);
-    if (admin->connection == NULL || !set_up(admin, reterr)) {
+    if (admin->connection == NULL || !set_up(admin, source, reterr)) {
         admin_close(admin);
         return NULL;
     }

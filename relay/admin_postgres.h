@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 
 #include "relay/admin.h"
+#include "relay/postgres_names.h"
 
 /* What the server keeps of a name, with its end. */
 #define APPLICATION_NAME_BYTES 64
@@ -13,6 +14,7 @@
 struct admin {
     PGconn *connection;
     char application_name[APPLICATION_NAME_BYTES]; /* of relays that work this source */
+    char slot[POSTGRES_NAME_BYTES];                /* of its log */
 };
 
 /* One statement with `count` parameters as text; NULL is NULL. Tried again when it was the victim of

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay/admin_postgres.h"
 #include "relay/admin_status.h"
@@ -8,6 +9,7 @@
 #include "status_backlog_sql.h"
 #include "status_relay_sql.h"
 #include "status_sessions_sql.h"
+#include "status_slot_sql.h"
 
 static bool
 get_relay(struct admin *admin, struct admin_relay *ret_relay, struct error *reterr)
@@ -35,6 +37,9 @@ get_relay(struct admin *admin, struct admin_relay *ret_relay, struct error *rete
         .updated_us = admin_postgres_int(result, 0, 10, ADMIN_NO_TIME),
         .in_flight_since_us = admin_postgres_int(result, 0, 11, ADMIN_NO_TIME),
         .paused_since_us = admin_postgres_int(result, 0, 12, ADMIN_NO_TIME),
+        .reads = admin_postgres_text(result, 0, 13),
+        .reads_reason = admin_postgres_text(result, 0, 14),
+        .swept = (uint64_t)admin_postgres_int(result, 0, 15, 0),
         .rows = ret_relay->rows,
     };
     return true;
@@ -67,6 +72,27 @@ get_sessions(struct admin *admin, struct admin_status *status, struct error *ret
 }
 
 static bool
+get_slot(struct admin *admin, struct admin_slot *ret_slot, struct error *reterr)
+{
+    const char *const values[] = {admin->slot};
+    PGresult *const result = admin_postgres_query(admin, sql_status_slot, 1, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    if (PQntuples(result) == 1) {
+        *ret_slot = (struct admin_slot){
+            .there = true,
+            .active = admin_postgres_bool(result, 0, 1),
+            .lost = PQgetisnull(result, 0, 0) != 0,
+            .retained = (uint64_t)admin_postgres_int(result, 0, 0, 0),
+        };
+        memcpy(ret_slot->name, admin->slot, sizeof(ret_slot->name));
+    }
+    PQclear(result);
+    return true;
+}
+
+static bool
 get_backlog(struct admin *admin, struct admin_status *status, struct error *reterr)
 {
     PGresult *const result = admin_postgres_query(admin, sql_status_backlog, 0, NULL, reterr);
@@ -86,7 +112,7 @@ admin_status_get(struct admin *admin, struct admin_status *ret_status, struct er
 {
     struct admin_status status = {0};
     if (!get_sessions(admin, &status, reterr) || !get_relay(admin, &status.relay, reterr) ||
-        !get_backlog(admin, &status, reterr)) {
+        !get_slot(admin, &status.slot, reterr) || !get_backlog(admin, &status, reterr)) {
         admin_status_free(&status);
         return false;
     }

@@ -3,6 +3,7 @@
 #define RELAY_ADMIN_STATUS_H
 
 #include "relay/admin.h"
+#include "relay/postgres_names.h"
 
 /* A relay writes its row about once a second. What is older than this is not its state now. */
 #define ADMIN_STATUS_FRESH_US INT64_C(15000000)
@@ -21,6 +22,9 @@ struct admin_relay {
     double rate;
     const char *paused_reason; /* NULL: it works */
     int64_t paused_since_us;
+    const char *reads;        /* "tail", "poll"; NULL: an older relay, which did not say */
+    const char *reads_reason; /* why it polls although it should tail; NULL: as it was told */
+    uint64_t swept;           /* rows that the log did not deliver */
     int64_t owned_since_us;
     int64_t updated_us;
     struct admin_rows rows;
@@ -40,9 +44,19 @@ struct admin_sessions {
     struct admin_rows rows;
 };
 
+/* The replication slot of a source that tails, or did. */
+struct admin_slot {
+    bool there;
+    char name[POSTGRES_NAME_BYTES];
+    bool active;       /* somebody reads it */
+    bool lost;         /* the server has dropped what it needs; */
+    uint64_t retained; /* if not: so many bytes of its log it keeps for it */
+};
+
 struct admin_status {
     struct admin_relay relay;
     struct admin_sessions sessions;
+    struct admin_slot slot;
     uint64_t pending;         /* at most ADMIN_MANY + 1 */
     int64_t oldest_us;        /* when it was written, or due */
     struct admin_counts held; /* likewise, each */

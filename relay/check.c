@@ -24,6 +24,15 @@ check_ok(struct check *check, const char *format, ...)
 }
 
 void
+check_advice(struct check *check, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    finding(check, "advice", format, arguments);
+    va_end(arguments);
+}
+
+void
 check_problem(struct check *check, const char *format, ...)
 {
     va_list arguments;

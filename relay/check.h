@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "relay/config.h"
 
-/* Where the findings go: "ok       words" or "problem  words", one line each. */
+/* Where the findings go: "ok       words", "advice   words" or "problem  words", one line each. */
 struct check {
     FILE *out;
     size_t problems;
@@ -19,8 +19,9 @@ struct check {
 /* All databases and brokers. True if there is no problem. */
 bool check_run(const struct config *config, FILE *out) MUST_CHECK;
 
-/* One finding. */
+/* One finding. Advice is what works, but could be better. */
 void check_ok(struct check *check, const char *format, ...) PRINTF_LIKE(2, 3);
+void check_advice(struct check *check, const char *format, ...) PRINTF_LIKE(2, 3);
 void check_problem(struct check *check, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* check_postgres.c: the source's database. */

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/check.h"
+#include "relay/check_postgres.h"
 #include "relay/postgres_admin.h"
 
 #include "check_sql.h"
@@ -209,6 +209,7 @@ inquire(struct inquiry *self)
         check_privileges(self);
         check_sequence(self);
         check_vacuum(self);
+        check_postgres_tail(self->check, self->source, self->connection);
     }
 }
 

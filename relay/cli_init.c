@@ -42,18 +42,24 @@ run(const struct cli_command *command, int argc, char **argv)
 
 const struct cli_command cli_init = {
     .name = "init",
-    .summary = "create the outbox tables",
+    .summary = "create the outbox tables and the publication",
     .usage =
         "usage: outbox-relay init -c FILE\n"
         "       outbox-relay init --print\n\n"
         "Creates the outbox tables in the database of every source, each in one transaction. "
         "Tables\n"
-        "that are there already stay as they are. Where an older relay made them, those for held\n"
-        "messages are added; writers and the older relay go on meanwhile. By hand: run the second\n"
-        "part of what --print prints, in a transaction.\n\n"
+        "that are there already stay as they are. Where an older relay made them, what is new in\n"
+        "those that only relays use is added; writers and the older relay go on meanwhile. By "
+        "hand:\n"
+        "run the part of what --print prints that says so.\n\n"
+        "For sources with mode \"tail\" or \"auto\" also creates the publication, and says what "
+        "an\n"
+        "administrator has to run for the log to be read. With \"auto\" that is advice: until "
+        "then\n"
+        "the relay polls. The replication slot is made by the relay when it starts.\n\n"
         "  -c, --config FILE   the configuration\n"
         "      --print         only print the SQL, for whoever may run it\n\n"
-        "exit status: 0 the tables are there, 1 somewhere they are not, 64 wrong usage, 78 wrong\n"
+        "exit status: 0 all is there, 1 somewhere it is not, 64 wrong usage, 78 wrong "
         "configuration\n",
     .options = option_table,
     .run = run,

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <string.h>
 
 #include "relay/admin_status.h"
 #include "relay/cli_databases.h"
@@ -116,6 +117,43 @@ print_pending(const struct admin_status *status)
     (void)putchar('\n'); /* as above */
 }
 
+static void
+print_reads(const struct admin_relay *relay)
+{
+    if (relay->reads == NULL) {
+        return;
+    }
+    const bool tails = strcmp(relay->reads, "tail") == 0;
+    (void)printf("  reads      %s",
+                 tails ? "the log (tailing)" : "the table (polling)"); /* as above */
+    if (relay->reads_reason != NULL) {
+        char *const reason = cli_text_clean(relay->reads_reason);
+        (void)printf(": %s", reason); /* as above */
+        memory_free(reason);
+    }
+    (void)putchar('\n'); /* as above */
+    if (relay->swept > 0) {
+        (void)printf("  swept      %" PRIu64 ", which the log did not deliver\n",
+                     relay->swept); /* as above */
+    }
+}
+
+/* Told of one that nobody reads as well: it fills the server's disk all the same. */
+static void
+print_slot(const struct admin_slot *slot)
+{
+    if (!slot->there) {
+        return;
+    }
+    (void)printf("  slot       %s, ", slot->name); /* as above */
+    if (slot->lost) {
+        (void)puts("lost: the server has dropped what it needs of the log"); /* as above */
+    } else {
+        (void)printf("keeps %.1f MiB of the server's log%s\n", (double)slot->retained / (1 << 20),
+                     slot->active ? "" : ", and nobody reads it"); /* as above */
+    }
+}
+
 /* What only the relay knows. */
 static void
 print_told(const struct admin_status *status)
@@ -129,6 +167,7 @@ print_told(const struct admin_status *status)
     }
     (void)printf("\n  rate       %.*f a second\n", relay->rate < 10 ? 1 : 0,
                  relay->rate); /* as above */
+    print_reads(relay);
     if (relay->paused_reason != NULL) {
         char *const reason = cli_text_clean(relay->paused_reason);
         (void)printf("  paused    "); /* as above */
@@ -163,6 +202,7 @@ print_status(const struct cli_databases *databases, const struct cli_database *d
     if (admin_status_is_owners(status)) {
         print_told(status);
     }
+    print_slot(&status->slot);
     print_held(&status->held);
 }
 
@@ -197,6 +237,23 @@ json_relay(const struct admin_status *status)
     cli_json_put(object, "rate", json_real(relay->rate));
     cli_json_put(object, "paused_reason", cli_json_text(relay->paused_reason));
     cli_json_put(object, "paused_since", cli_json_time(relay->paused_since_us));
+    cli_json_put(object, "reads", cli_json_text(relay->reads));
+    cli_json_put(object, "reads_reason", cli_json_text(relay->reads_reason));
+    cli_json_put(object, "swept", json_integer((json_int_t)relay->swept));
+    return object;
+}
+
+static json_t *
+json_slot(const struct admin_slot *slot)
+{
+    if (!slot->there) {
+        return json_null();
+    }
+    json_t *const object = json_object();
+    cli_json_put(object, "name", json_string(slot->name));
+    cli_json_put(object, "active", json_boolean(slot->active));
+    cli_json_put(object, "retained_bytes",
+                 slot->lost ? json_null() : json_integer((json_int_t)slot->retained));
     return object;
 }
 
@@ -228,6 +285,7 @@ json_status(const char *source, const struct admin_status *status)
     cli_json_put(object, "oldest_at", cli_json_time(status->oldest_us));
     cli_json_put(object, "held", json_held(&status->held));
     cli_json_put(object, "relay", json_relay(status));
+    cli_json_put(object, "slot", json_slot(&status->slot));
     cli_json_put(object, "now", cli_json_time(status->now_us));
     return object;
 }
@@ -278,7 +336,8 @@ const struct cli_command cli_status = {
     .usage =
         "usage: outbox-relay status -c FILE [OPTION...]\n\n"
         "Says of each source which relay works it and which stand by, what is pending, in flight\n"
-        "and held, and why nothing goes out if that is so. Asks the databases alone.\n\n"
+        "and held, whether it reads the table or the log, and why nothing goes out if that is so.\n"
+        "Asks the databases alone.\n\n"
         "  -c, --config FILE   the configuration\n"
         "      --source NAME   only this source of it\n"
         "      --json          one array of objects\n\n"

@@ -280,6 +280,8 @@ source_done(struct source_config *source)
     config_secret_free(source->dsn); /* may have a password in it */
     config_secret_free(source->password);
     memory_free(source->exchange);
+    memory_free(source->slot);
+    memory_free(source->publication);
 }
 
 void

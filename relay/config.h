@@ -13,7 +13,7 @@
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum source_kind { SOURCE_KIND_POSTGRES };
-enum source_mode { SOURCE_MODE_POLL };
+enum source_mode { SOURCE_MODE_POLL, SOURCE_MODE_TAIL, SOURCE_MODE_AUTO };
 enum source_ordering { ORDERING_KEY, ORDERING_STRICT };
 enum source_on_dead { ON_DEAD_BLOCK, ON_DEAD_SKIP };
 
@@ -42,6 +42,10 @@ struct source_config {
     uint64_t window_bytes;
     uint64_t poll_interval_max_us;
     uint64_t sweep_interval_us;
+    char *slot;                     /* NULL: postgres_slot_name() makes one */
+    char *publication;              /* NULL: likewise */
+    uint64_t wal_retain_max;        /* bytes; 0: no limit */
+    uint64_t heartbeat_interval_us; /* 0: none */
     uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */
     uint64_t retry_initial_us;
     uint64_t retry_max_us;

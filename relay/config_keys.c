@@ -7,7 +7,7 @@
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const source_kinds[] = {"postgres", NULL};
-static const char *const source_modes[] = {"poll", NULL};
+static const char *const source_modes[] = {"poll", "tail", "auto", NULL};
 static const char *const orderings[] = {"key", "strict", NULL};
 static const char *const on_dead_choices[] = {"block", "skip", NULL};
 
@@ -52,8 +52,14 @@ const struct config_key config_keys[] = {
      MEANS("The longest wait between attempts; waits grow up to it, with jitter.")},
 
     {SOURCE_KEY("kind", kind), CHOICE(source_kinds), REQUIRED, MEANS("The kind of database.")},
-    {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("poll"),
-     MEANS("How new rows are found: `poll` asks the table.")},
+    {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("auto"),
+     MEANS("How new rows are found. `poll` asks the table. `tail` reads the server's log "
+           "(write-ahead log, logical replication), so that a message leaves as soon as it is "
+           "committed. `auto` tails where the server and the privileges of the role allow it, else "
+           "it polls, and `outbox-relay status` says which and why. In any mode the table is the "
+           "truth: with the log lost the relay polls until it can tail again. `tail` differs from "
+           "`auto` in what counts as a mistake: `outbox-relay check` and `init` fail where tailing "
+           "is not possible.")},
     {SOURCE_KEY("dsn", dsn), .type = CONFIG_DSN, REQUIRED_SECRET,
      MEANS(
          "The database, as a libpq connection string: `host=db dbname=shop user=relay` or "
@@ -82,6 +88,23 @@ const struct config_key config_keys[] = {
            "there is no wait.")},
     {SOURCE_KEY("sweep_interval", sweep_interval_us), DURATION("1s", "1h"), DEFAULT("30s"),
      MEANS("How often the whole table is looked over, which finds whatever was missed.")},
+    {SOURCE_KEY("slot", slot), .type = CONFIG_SLOT,
+     MEANS(
+         "The replication slot of a source that tails: lower case letters, digits and `_`. Unless "
+         "given, `outbox_relay_DATABASE_SCHEMA`, of at most 63 characters, with `_` for every "
+         "character that a slot's name can't have.")},
+    {SOURCE_KEY("publication", publication), .type = CONFIG_PUBLICATION,
+     MEANS("The publication of a source that tails. Unless given, `outbox_relay_SCHEMA`, made as "
+           "the name of the slot is.")},
+    {SOURCE_KEY("wal_retain_max", wal_retain_max), SIZE("0", "100000GiB"), DEFAULT("10GiB"),
+     MEANS("How much of its log the server may keep for the relay. Above it the relay drops the "
+           "slot, goes on by polling, and tails again when it has caught up: nothing is lost, so "
+           "the disk of the server comes first. A broker that stays away for hours is what it is "
+           "for. 0: no limit but the server's own `max_slot_wal_keep_size`.")},
+    {SOURCE_KEY("heartbeat_interval", heartbeat_interval_us), DURATION("0", "1h"), DEFAULT("0"),
+     MEANS("How often a relay that tails writes a small message into the server's log, so that its "
+           "own position moves. 0: never. Seldom needed: the server's keepalives move it as well "
+           "when nothing is written to the outbox, also in an idle database of a busy server.")},
     {SOURCE_KEY("takeover", takeover_us), DURATION("2s", "10m"), DEFAULT("15s"),
      MEANS("The lease of the ownership: a standby relay takes over when the owner has been silent "
            "for this long.")},

@@ -20,6 +20,8 @@ enum config_type {
     CONFIG_URI,           /* struct amqp_endpoint */
     CONFIG_DSN,           /* char *, a libpq connection string */
     CONFIG_PASSWORD_FILE, /* char *: what stands in the file */
+    CONFIG_SLOT,          /* char *, the name of a replication slot */
+    CONFIG_PUBLICATION,   /* char *, the name of a publication */
     CONFIG_BROKER_NAME,   /* const struct broker_config * */
 };
 

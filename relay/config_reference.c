@@ -51,11 +51,18 @@ static void
 print_type(FILE *file, const struct config_key *key)
 {
     static const char *const words[] = {
-        [CONFIG_STRING] = "text",        [CONFIG_NUMBER] = "number",
-        [CONFIG_DURATION] = "duration",  [CONFIG_SECONDS] = "duration in whole seconds",
-        [CONFIG_SIZE] = "size",          [CONFIG_CHOICE] = "one of",
-        [CONFIG_URI] = "broker URI",     [CONFIG_DSN] = "libpq connection string",
-        [CONFIG_PASSWORD_FILE] = "file", [CONFIG_BROKER_NAME] = "name of a broker section",
+        [CONFIG_STRING] = "text",
+        [CONFIG_NUMBER] = "number",
+        [CONFIG_DURATION] = "duration",
+        [CONFIG_SECONDS] = "duration in whole seconds",
+        [CONFIG_SIZE] = "size",
+        [CONFIG_CHOICE] = "one of",
+        [CONFIG_URI] = "broker URI",
+        [CONFIG_DSN] = "libpq connection string",
+        [CONFIG_SLOT] = "name of a replication slot",
+        [CONFIG_PUBLICATION] = "name of a publication",
+        [CONFIG_PASSWORD_FILE] = "file",
+        [CONFIG_BROKER_NAME] = "name of a broker section",
     };
     char range[200];
     config_value_range(key, range, sizeof(range));

@@ -12,6 +12,7 @@
 #include "relay/config_problem.h"
 #include "relay/config_secret.h"
 #include "relay/memory.h"
+#include "relay/postgres_names.h"
 
 /* What stands for "NAME" or "NAME:-default"; borrowed, from the environment or from `spec`. */
 static const char *
@@ -213,9 +214,10 @@ set_uri(const char *text, void *member, struct config_warnings *warnings, struct
 }
 
 static bool
-set_dsn(const char *text, void *member, struct error *reterr)
+set_checked(const char *text, bool (*check)(const char *text, struct error *reterr), void *member,
+            struct error *reterr)
 {
-    return postgres_dsn_check(text, reterr) && set_string(text, member);
+    return check(text, reterr) && set_string(text, member);
 }
 
 static bool
@@ -249,7 +251,11 @@ config_value_set(const struct config_key *key, const char *text, const char *dir
     case CONFIG_URI:
         return set_uri(text, member, warnings, reterr);
     case CONFIG_DSN:
-        return set_dsn(text, member, reterr);
+        return set_checked(text, postgres_dsn_check, member, reterr);
+    case CONFIG_SLOT:
+        return set_checked(text, postgres_slot_check, member, reterr);
+    case CONFIG_PUBLICATION:
+        return set_checked(text, postgres_publication_check, member, reterr);
     case CONFIG_PASSWORD_FILE:
         return set_password(text, directory, member, warnings, reterr);
     case CONFIG_BROKER_NAME:

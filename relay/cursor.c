@@ -23,13 +23,20 @@ cursor_init(struct cursor *cursor)
         .sent_floor = CURSOR_NONE,
         .sent_final = CURSOR_START,
         .sent_without_sweep = CURSOR_NONE,
+        .live_final = CURSOR_START,
     };
 }
 
 int64_t
 cursor_after(const struct cursor *cursor)
 {
-    return lower(lower(cursor->high, cursor->final), cursor->floor);
+    return cursor->live ? cursor->floor : lower(lower(cursor->high, cursor->final), cursor->floor);
+}
+
+bool
+cursor_has_gap(const struct cursor *cursor)
+{
+    return cursor->floor != CURSOR_NONE || cursor->sent_floor != CURSOR_NONE;
 }
 
 void
@@ -37,6 +44,7 @@ cursor_forget(struct cursor *cursor, int64_t id)
 {
     const int64_t before = id == INT64_MIN ? INT64_MIN : id - 1;
     cursor->floor = lower(cursor->floor, before);
+    cursor->forgotten++;
     if (cursor->sent_without_sweep != CURSOR_NONE) {
         cursor->sent_without_sweep = lower(cursor->sent_without_sweep, before);
     }
@@ -50,9 +58,27 @@ cursor_sweep(struct cursor *cursor)
 }
 
 void
-cursor_final(struct cursor *cursor, int64_t id)
+cursor_final(struct cursor *cursor, int64_t id, uint64_t position)
 {
     cursor->final_known = higher(cursor->final_known, id);
+    if (position > cursor->position_known) {
+        cursor->position_known = position;
+    }
+}
+
+void
+cursor_enter_live(struct cursor *cursor)
+{
+    cursor->live = true;
+    cursor->live_final = lower(cursor->high, cursor->final);
+}
+
+void
+cursor_leave_live(struct cursor *cursor)
+{
+    cursor->live = false;
+    cursor->high = cursor->live_final;
+    cursor->final = cursor->live_final;
 }
 
 void
@@ -61,6 +87,7 @@ cursor_sent(struct cursor *cursor)
     /* What is dropped or learned while this fetch is out belongs to the next one. */
     cursor->sent_floor = cursor->floor;
     cursor->sent_final = cursor->final_known;
+    cursor->sent_position = cursor->position_known;
     cursor->floor = CURSOR_NONE;
 }
 
@@ -76,7 +103,10 @@ cursor_received(struct cursor *cursor, size_t count, int64_t last_id, bool compl
          * empty table must not be read from its left edge, past its dead rows, again and again. */
         cursor->high = higher(cursor->high, cursor->final);
     }
-    if (!complete && count > 0 && last_id < cursor->high) {
+    if (complete && !cursor->live && cursor->sent_position > cursor->covered) {
+        cursor->covered = cursor->sent_position;
+    }
+    if (!complete && count > 0 && (cursor->live || last_id < cursor->high)) {
         cursor->floor = lower(cursor->floor, last_id);
     } else {
         cursor->sent_without_sweep =

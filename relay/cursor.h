@@ -7,7 +7,10 @@
  * late rows below it floor  rows above it were read but dropped from memory (a lost lane, a paused
  * key), and must be read again The next fetch starts after the lowest of the three and leaves out
  * what is in memory, in one statement and thus one snapshot: a late row and its successor of the
- * same key are seen together and come in order. */
+ * same key are seen together and come in order.
+ *
+ * While a log delivers what is committed (`live`), only what was dropped is read again, to the end: whatever else is
+ * unseen comes from the log. */
 #ifndef RELAY_CURSOR_H
 #define RELAY_CURSOR_H
 
@@ -27,6 +30,14 @@ struct cursor {
     /* the fetch that is out */
     int64_t sent_floor;
     int64_t sent_final;
+    uint64_t
+        covered; /* everything that was committed before this position of the log was read; 0: not known */
+    uint64_t
+        position_known; /* everything that was committed before it is visible: as final_known */
+    uint64_t sent_position;
+    bool live;
+    int64_t live_final; /* what `final` is when the log is left: nothing up to here is unseen */
+    uint64_t forgotten; /* how often something was dropped */
     int64_t sent_without_sweep; /* where it would have started without the sweep; CURSOR_NONE: it is
                                    no sweep */
 };
@@ -43,8 +54,15 @@ void cursor_forget(struct cursor *cursor, int64_t id);
 /* The next fetch shall look at the whole table. */
 void cursor_sweep(struct cursor *cursor);
 
-/* The source said that no late rows will come up to this id. */
-void cursor_final(struct cursor *cursor, int64_t id);
+/* The source said that no late rows will come up to this id, nor of what was committed before this position. */
+void cursor_final(struct cursor *cursor, int64_t id, uint64_t position);
+
+/* From now on a log delivers what the table has not shown; or it does not any more. */
+void cursor_enter_live(struct cursor *cursor);
+void cursor_leave_live(struct cursor *cursor);
+
+/* Whether something was dropped that has not been read again. */
+bool cursor_has_gap(const struct cursor *cursor);
 
 /* A fetch goes out, starting after cursor_after(). */
 void cursor_sent(struct cursor *cursor);

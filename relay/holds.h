@@ -9,6 +9,7 @@
 /* Why it is in the list. */
 struct hold_note {
     struct held_subject subject;
+    uint64_t number;          /* ascending in the list */
     bool fresh;               /* it is in the outbox; else held already, with another state */
     uint32_t attempts_before; /* not fresh */
     char *reason;             /* the list's own: what the item's points to */

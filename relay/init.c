@@ -6,6 +6,13 @@
     "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "        \
     "outbox_sent"
 
+#define TAIL_READY                                                                              \
+    "the log can be read; if the relay's role is another: alter role NAME replication (Amazon " \
+    "RDS: grant rds_replication to NAME; Google Cloud SQL: alter user NAME with replication); " \
+    "the relay makes its slot itself when it starts, for one that nobody reads keeps the "      \
+    "server's "                                                                                 \
+    "log"
+
 static const char *
 words_for(enum init_outcome outcome)
 {
@@ -15,25 +22,65 @@ words_for(enum init_outcome outcome)
     case INIT_MIGRATED:
         return "migrated: the tables for held messages are there now, the outbox stays as it is; "
                "writers need nothing new; " GRANTS;
+    case INIT_EXTENDED:
+        return "migrated: the relay's tables have columns for how it reads now; writers and the "
+               "relay that runs go on";
     case INIT_ALREADY_THERE:
         break;
     }
     return "the tables are there already, nothing to do";
 }
 
+/* All that is said of a source; what is written there is not looked at: the exit status says it too. */
+struct report {
+    FILE *out;
+    const struct source_config *source;
+};
+
+static void
+say(const struct report *report, const char *word, const char *words)
+{
+    (void)fprintf(report->out, "%-8s source \"%s\": %s\n", word, report->source->name,
+                  words); /* as above */
+}
+
+static void
+say_lack(void *context, const char *words)
+{
+    const struct report *const report = context;
+    say(report, report->source->mode == SOURCE_MODE_TAIL ? "problem" : "advice", words);
+}
+
+/* With mode "auto" what is lacking is no failure: until it is there, the relay polls. */
+static bool
+init_tail(struct report *report)
+{
+    struct error error;
+    size_t lacks = 0;
+    if (!init_postgres_tail(report->source, say_lack, report, &lacks, &error)) {
+        say(report, "problem", error.text);
+        return false;
+    }
+    if (lacks == 0) {
+        say(report, "ok", TAIL_READY);
+    } else if (report->source->mode == SOURCE_MODE_AUTO) {
+        say(report, "ok", "until then it polls the table");
+    }
+    return lacks == 0 || report->source->mode == SOURCE_MODE_AUTO;
+}
+
 static bool
 init_source(const struct source_config *source, FILE *out)
 {
+    struct report report = {out, source};
     struct error error;
     enum init_outcome outcome;
     if (!init_postgres(source, &outcome, &error)) {
-        (void)fprintf(out, "problem  source \"%s\": %s\n", source->name,
-                      error.text); /* the exit status says it too */
+        say(&report, "problem", error.text);
         return false;
     }
-    (void)fprintf(out, "ok       source \"%s\": %s\n", source->name,
-                  words_for(outcome)); /* as above */
-    return true;
+    say(&report, "ok", words_for(outcome));
+    return source->mode == SOURCE_MODE_POLL || init_tail(&report);
 }
 
 bool

@@ -1,4 +1,8 @@
-/* relay/init.h - creates the outbox tables, for `outbox-relay init`. Foreground; may block. */
+/* relay/init.h - creates the outbox tables and the publication, for `outbox-relay init`. Foreground; may block.
+ *
+ * It does not create the replication slot. Whoever may read a slot may create it, so the relay does, and it must be able to
+ * in any case, for slots get lost. What a slot that nobody reads keeps of the log, only a relay that runs can bound
+ * (wal_retain_max). */
 #ifndef RELAY_INIT_H
 #define RELAY_INIT_H
 
@@ -8,7 +12,8 @@
 #include "base/error.h"
 #include "relay/config.h"
 
-/* In each source's database, one line about each to `out`. True if all have the tables of our version now. */
+/* In each source's database, its lines to `out`. True if all have the tables of our version now, and those with mode "tail"
+ * all that a relay needs for it. */
 bool init_run(const struct config *config, FILE *out) MUST_CHECK;
 
 /* The SQL that init runs where there is nothing yet, a transaction around it; it says which part migrates. */
@@ -17,6 +22,7 @@ void init_print(FILE *out);
 enum init_outcome {
     INIT_CREATED,
     INIT_MIGRATED, /* the outbox was there; the tables that only relays use were added */
+    INIT_EXTENDED, /* these were there as well; they got new columns */
     INIT_ALREADY_THERE,
 };
 
@@ -24,5 +30,11 @@ enum init_outcome {
 bool init_postgres(const struct source_config *source, enum init_outcome *ret_outcome,
                    struct error *reterr) MUST_CHECK;
 void init_postgres_print(FILE *out);
+
+/* init_postgres_tail.c: the publication. `tell` is called for each thing for which the log can't be read, with what to do
+ * about it; *ret_lacks counts them. False with *reterr if the server did not do as it was told. */
+bool init_postgres_tail(const struct source_config *source,
+                        void (*tell)(void *context, const char *words), void *context,
+                        size_t *ret_lacks, struct error *reterr) MUST_CHECK;
 
 #endif

@@ -1,6 +1,8 @@
 #include "relay/init.h"
 #include "relay/postgres_admin.h"
 
+#include "publication_sql.h"
+#include "schema_relay_3_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
 
@@ -27,8 +29,10 @@ refuse_version(int version, int known, struct error *reterr)
                      version, known);
 }
 
-/* Beside an outbox that is there. The script takes no lock on it, so those who write it, and a relay
- * that works it, go on meanwhile. */
+#define EXTENSIBLE_VERSION 2 /* schema_relay_3.sql makes 3 of it */
+
+/* Beside an outbox that is there. Neither script takes a lock on it, so those who write it, and a
+ * relay that works it, go on meanwhile. */
 static bool
 migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
 {
@@ -36,11 +40,17 @@ migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct err
     if (!postgres_relay_tables(connection, &version, reterr)) {
         return false;
     }
-    if (version != 0 && version != postgres_relay_schema_version) {
-        return refuse_version(version, postgres_relay_schema_version, reterr);
+    if (version == 0) {
+        *ret_outcome = INIT_MIGRATED;
+        return run_script(connection, sql_schema_relay, reterr);
     }
-    *ret_outcome = version != 0 ? INIT_ALREADY_THERE : INIT_MIGRATED;
-    return version != 0 || run_script(connection, sql_schema_relay, reterr);
+    if (version == EXTENSIBLE_VERSION) {
+        *ret_outcome = INIT_EXTENDED;
+        return run_script(connection, sql_schema_relay_3, reterr);
+    }
+    *ret_outcome = INIT_ALREADY_THERE;
+    return version == postgres_relay_schema_version ||
+           refuse_version(version, postgres_relay_schema_version, reterr);
 }
 
 /* Inside the transaction. */
@@ -94,7 +104,11 @@ init_postgres_print(FILE *out)
     (void)fprintf(
         out,
         "begin;\n%s\n"
-        "-- What only relays use. Where the outbox is there already (version 1), run only "
-        "what follows, in a transaction.\n%s\ncommit;\n",
+        "-- What only relays use. Where the outbox is there already (version 1 of the tables), "
+        "run only what follows,\n-- in a transaction.\n%s\ncommit;\n\n",
         sql_schema, sql_schema_relay); /* the caller looks at the stream */
+    (void)fprintf(out,
+                  "-- Where the relay's tables are there in version 2, run only what follows.\n"
+                  "begin;\n%s\ncommit;\n\n%s\n",
+                  sql_schema_relay_3, sql_publication); /* as above */
 }

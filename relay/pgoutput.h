@@ -1,6 +1,6 @@
 /* relay/pgoutput.h - decodes the messages of PostgreSQL's logical replication (plugin pgoutput, protocol version 1, option
- * binary) as far as an outbox needs them: bytes in, rows out. No I/O, no allocation but for a message's columns; whatever
- * the bytes, nothing outside of them is read.
+ * binary) as far as an outbox needs them: bytes in, rows out. No I/O, no allocation; whatever the bytes, nothing outside of
+ * them is read.
  *
  * Formats: PostgreSQL 15, "Logical Replication Message Formats". A message of a type that is not known is an error: what is
  * skipped could be a message of somebody. */
@@ -14,8 +14,10 @@
 #include "base/error.h"
 #include "relay/row.h"
 
+#define PGOUTPUT_COLUMNS_MAX 1600 /* of a table: MaxHeapAttributeNumber of the server */
+
 enum pgoutput_type {
-    PGOUTPUT_NOTHING, /* nothing of interest: origins, types, other tables */
+    PGOUTPUT_NOTHING, /* nothing of interest: origins, types, other tables, updates, deletes */
     PGOUTPUT_BEGIN,   /* position */
     PGOUTPUT_COMMIT,  /* position: behind the transaction */
     PGOUTPUT_ROW,     /* row: inserted into the outbox */
@@ -24,9 +26,9 @@ enum pgoutput_type {
 
 struct pgoutput_event {
     enum pgoutput_type type;
-    uint64_t
-        position; /* BEGIN: the transaction's commit record; COMMIT: the end of it, to be reported when all up to
-                          here is safe; MESSAGE: its own */
+    /* BEGIN: the transaction's commit record; COMMIT: the end of it, to be reported when all up to here is safe; MESSAGE:
+     * its own. */
+    uint64_t position;
     int64_t committed_at_us; /* BEGIN, COMMIT: since 1970, by the server's clock */
     struct row row; /* spans point into the bytes given in; its position is that of the BEGIN */
     bool transactional;
@@ -34,25 +36,23 @@ struct pgoutput_event {
     struct span content;
 };
 
-/* Where each column of an outbox row stands in the tuples of the table, as the server last described it. */
-#define PGOUTPUT_COLUMNS 11
-
 struct pgoutput {
     uint32_t outbox_oid;
     uint64_t message_bytes_max; /* a row whose payload and headers are larger comes withheld */
     bool described;             /* a description of the outbox came */
     bool in_transaction;
-    uint64_t position; /* of the transaction's commit record */
-    uint16_t column_count;
-    int16_t columns[PGOUTPUT_COLUMNS]; /* by enum of the decoder; -1: the table has none */
+    uint64_t position;     /* of the transaction's commit record */
+    uint16_t column_count; /* of the outbox, as the server last described it; */
+    uint8_t
+        columns[PGOUTPUT_COLUMNS_MAX]; /* which of its columns is what, by enum of the decoder */
 };
 
 /* outbox_oid: the table's. */
 void pgoutput_init(struct pgoutput *pgoutput, uint32_t outbox_oid, uint64_t message_bytes_max);
 
 /* One message: the content of one XLogData. server_now_us: the server's clock (since 1970), against which deliver_after is
- * told. False: it is not understood, or a column of the outbox is missing or has another type than `outbox-relay init` gives
- * it (class ERROR_CONFIG); then the stream can't be used any more. */
+ * told. False: it is not understood (class ERROR_CONNECTION), or the table or the publication is not as `outbox-relay init`
+ * makes it (class ERROR_CONFIG); then the stream can't be used any more. */
 bool pgoutput_decode(struct pgoutput *pgoutput, const void *bytes, size_t size,
                      int64_t server_now_us, struct pgoutput_event *ret_event,
                      struct error *reterr) MUST_CHECK;

@@ -30,6 +30,7 @@ pipeline_defaults(void)
         .retry_max_us = 300 * CLOCK_S_US,
         .max_attempts = 100,
         .held_max = 10000,
+        .tail_patience_us = 30 * CLOCK_S_US,
         .seed = 1,
     };
 }
@@ -71,8 +72,9 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     backoff_init(&pipeline->route.backoff,
                  clock_earlier_us(options->retry_initial_us, ROUTE_TRY_MAX_US),
                  clock_earlier_us(options->retry_max_us, ROUTE_TRY_MAX_US));
-    /* A fetch goes out while at most a batch is queued, so two batches fit; held messages come on top. */
-    queue_init(&pipeline->queue, 2 * options->batch_rows + RETRY_IDS_MAX);
+    backoff_init(&pipeline->tail.backoff, TAIL_BEGIN_MIN_US, TAIL_BEGIN_MAX_US);
+    /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
+    queue_init(&pipeline->queue, 3 * options->batch_rows + RETRY_IDS_MAX);
     pipeline->settle_capacity =
         2 * (size_t)options->lane_count * options->window_messages + PROBE_WINDOW + SETTLE_IDS_MAX;
     pipeline->settle_ready = memory_array(pipeline->settle_capacity, sizeof(int64_t));
@@ -101,6 +103,7 @@ pipeline_free(struct pipeline *pipeline)
     memory_free(pipeline->confirmed_heads);
     memory_free(pipeline->release_ids);
     memory_free(pipeline->exclude_ids);
+    memory_free(pipeline->tail.lookup_ids);
     memory_free(pipeline);
 }
 
@@ -213,6 +216,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->owned = false;
     pipeline->lease_until_us = 0;
     pipeline_drop_queue(pipeline, now_us);
+    pipeline_tail_lost(pipeline, now_us);
     for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
         window_abandon(&pipeline->lanes[i].window);
     }
@@ -241,8 +245,8 @@ pipeline_lease(struct pipeline *pipeline, uint64_t until_us)
     }
 }
 
-static void
-admit_next(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
+void
+pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
 {
     if (row->id > pipeline->highest_admitted) {
         pipeline->highest_admitted = row->id;
@@ -314,12 +318,37 @@ rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool 
 {
     count_swept(pipeline, rows, count);
     for (size_t i = 0; i < count; i++) {
-        admit_next(pipeline, &rows[i], now_us);
+        pipeline_admit(pipeline, &rows[i], now_us);
     }
     cursor_received(&pipeline->cursor, count, count > 0 ? rows[count - 1].id : 0, complete);
+    pipeline->tail.caught_up = complete && !cursor_has_gap(&pipeline->cursor);
     plan_poll(pipeline, count, complete, now_us);
     plan_sweep(pipeline, now_us);
     pipeline->route.sample_short = complete;
+}
+
+static void
+report_missed(struct pipeline *pipeline, const struct row *rows, size_t count)
+{
+    if (count > 0 && pipeline->release_state == RELEASE_IDLE) {
+        pipeline->counts.swept += count;
+        pipeline_report(pipeline, &(struct pipeline_report){
+                                      .type = REPORT_SWEPT, .count = count, .id = rows[0].id});
+    }
+}
+
+static void
+rows_swept(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
+           uint64_t now_us)
+{
+    const size_t missed = pipeline_tail_swept(pipeline, rows, count, complete, now_us);
+    report_missed(pipeline, rows, missed);
+    for (size_t i = 0; i < missed; i++) {
+        pipeline_admit(pipeline, &rows[i], now_us);
+    }
+    for (size_t i = missed; i < count; i++) {
+        queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
+    }
 }
 
 static void
@@ -340,7 +369,7 @@ rows_stale(struct pipeline *pipeline, const struct row *rows, size_t count)
     for (size_t i = 0; i < count; i++) {
         queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
     }
-    if (pipeline->fetch_kind == FETCH_NEXT) {
+    if (pipeline->fetch_kind == FETCH_NEXT && !pipeline->fetch_sweeps) {
         cursor_unsent(&pipeline->cursor);
     }
     pipeline->poll_at_us = 0;
@@ -356,6 +385,8 @@ pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t count, b
     pipeline->queue.at = 0;
     if (stale) {
         rows_stale(pipeline, rows, count);
+    } else if (pipeline->fetch_sweeps) {
+        rows_swept(pipeline, rows, count, complete, now_us);
     } else if (pipeline->fetch_kind == FETCH_NEXT) {
         rows_next(pipeline, rows, count, complete, now_us);
     } else {
@@ -375,11 +406,15 @@ pipeline_settled(struct pipeline *pipeline, uint64_t now_us)
 }
 
 void
-pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t now_us)
+pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position, uint64_t position,
+               uint64_t now_us)
 {
     pipeline->watermark_out = false;
-    pipeline->watermark_at_us = now_us + pipeline->options.watermark_interval_us;
-    cursor_final(&pipeline->cursor, id);
+    pipeline->watermark_at_us =
+        now_us + (pipeline_is_live(pipeline) ? WATERMARK_URGENT_US
+                                             : pipeline->options.watermark_interval_us);
+    cursor_final(&pipeline->cursor, id, final_position);
+    pipeline_tail_final(pipeline, id, position);
 }
 
 void
@@ -393,6 +428,7 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
 {
     *ret_counts = pipeline->counts;
     ret_counts->owned = pipeline->owned;
+    ret_counts->tailing = pipeline_is_live(pipeline);
     ret_counts->queued = pipeline->queue.live;
     ret_counts->in_flight = pipeline_open_total(pipeline);
     ret_counts->unsettled = pipeline->settle_ready_count + pipeline->settle_out_count;
@@ -435,15 +471,30 @@ oldest_published_us(const struct pipeline *pipeline, uint64_t now_us)
     return oldest_us;
 }
 
+static const char *
+not_tailing_reason(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (!pipeline->options.tail || tail->state == TAIL_LIVE) {
+        return NULL;
+    }
+    return tail->reason[0] != '\0' ? tail->reason
+                                   : "the log has not come to where the table is read";
+}
+
 void
 pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_status *ret_status)
 {
     *ret_status = (struct source_status){
         .in_flight = pipeline_open_total(pipeline),
         .in_flight_for_us = now_us - oldest_published_us(pipeline, now_us),
-        .read_up_to = pipeline->cursor.high,
+        .read_up_to =
+            pipeline_is_live(pipeline) ? pipeline->highest_admitted : pipeline->cursor.high,
         .published_up_to = pipeline->highest_published,
         .confirmed = pipeline->counts.confirmed,
         .paused_reason = paused_reason(pipeline),
+        .tailing = pipeline_is_live(pipeline),
+        .not_tailing_reason = not_tailing_reason(pipeline),
+        .swept = pipeline->counts.swept,
     };
 }

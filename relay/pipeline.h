@@ -4,10 +4,12 @@
  * against a world it can break at will.
  *
  *   events in    source owned / lost, rows, settled, final id, lease, held, released, heads, woken;
+ *                log read / not read, rows of the log, which rows are present;
  *                lane connected, ready, lost, channel closed; confirmed, nacked, returned; blocked;
  *                drain
  *   actions out  connect a lane, open its channel, drop it; fetch, settle, hold, release, ask for
- *                the heads, wake, ask for the watermark; publish; drop a row
+ *                the heads, wake, ask for the watermark; begin to read the log, end it, ask for more of it,
+ *                tell up to where it is safe; publish; drop a row
  *
  * What it guarantees:
  * - An id is given to settle only after the broker confirmed that message and did not return it.
@@ -58,8 +60,11 @@ struct pipeline_options {
     uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
     bool skip_dead;        /* a dead message lets its key go on */
     uint32_t held_max;     /* more refused messages than this stop the stream until some go out */
-    bool strict;           /* at most one unconfirmed message of a key */
-    uint64_t seed;         /* for jitter */
+    bool tail;             /* the source may have a log: it is read where it can be */
+    uint64_t
+        tail_patience_us; /* the log is let go of when nothing of it could go out for so long */
+    bool strict;          /* at most one unconfirmed message of a key */
+    uint64_t seed;        /* for jitter */
 };
 
 /* A value for every field that serves most; the worker overwrites what the configuration names. */
@@ -78,7 +83,20 @@ void pipeline_lease(struct pipeline *pipeline, uint64_t until_us);
 void pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
                    uint64_t now_us);
 void pipeline_settled(struct pipeline *pipeline, uint64_t now_us);
-void pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t now_us);
+/* As in SOURCE_FINAL. */
+void pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position,
+                    uint64_t position, uint64_t now_us);
+/* Those of the ids asked for (FETCH_PRESENT) that are in the outbox, ascending. */
+void pipeline_present(struct pipeline *pipeline, const int64_t *ids, size_t count, uint64_t now_us);
+/* The log is read; it brings what was committed from `position` on. */
+void pipeline_tailing(struct pipeline *pipeline, uint64_t position, uint64_t now_us);
+/* It is not read, or not any more. seldom: an operator must act first. */
+void pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
+                          uint64_t now_us);
+/* The next of the log, in its order, the core's as in pipeline_rows; all that was committed before `position` has been
+ * given now. */
+void pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count,
+                  uint64_t position, uint64_t now_us);
 /* `missing` were to be held and are in neither table any more. */
 void pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count,
                    uint64_t now_us);
@@ -130,6 +148,10 @@ enum pipeline_action_type {
     PIPELINE_RELEASE,    /* release; answer: released or source_lost */
     PIPELINE_HEADS,      /* answer: heads or source_lost */
     PIPELINE_WAKE,       /* count: rows at most; answer: woken or source_lost */
+    PIPELINE_TAIL_BEGIN, /* position; answer: tailing, not_tailing or source_lost */
+    PIPELINE_TAIL_END,
+    PIPELINE_TAIL_MORE, /* count: rows at most, bytes; answer: log, not_tailing or source_lost */
+    PIPELINE_TAIL_SAFE, /* position */
     PIPELINE_PUBLISH, /* row, lane; answer at once, before the next call: published or unpublishable
                        */
     PIPELINE_DROP,    /* row: it is not needed (any more); it will be fetched again if it still
@@ -148,6 +170,8 @@ enum pipeline_report_type {
     REPORT_TIMEOUT,  /* lane, count in flight: no confirm for confirm_timeout */
     REPORT_DEGRADED, /* reason: the route refuses nearly everything; nothing is held for it */
     REPORT_HEALED,   /* the route takes messages again */
+    REPORT_TAILING,  /* rows come from the log now */
+    REPORT_POLLING,  /* reason: the log was let go of */
 };
 
 struct pipeline_report {
@@ -169,6 +193,8 @@ struct pipeline_action {
     const struct hold *holds; /* good until the answer; likewise their reasons */
     const int64_t *ids;
     size_t count;
+    uint64_t bytes;
+    uint64_t position;
     struct pipeline_report report;
 };
 
@@ -185,6 +211,7 @@ void pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint6
 struct pipeline_counts {
     bool owned;
     bool blocked;
+    bool tailing; /* rows come from the log */
     uint32_t lanes_ready;
     uint64_t queued;    /* rows in memory, not yet published */
     uint64_t in_flight; /* published, not yet confirmed */

@@ -28,26 +28,14 @@ pipeline_any_lane_ready(const struct pipeline *pipeline)
     return false;
 }
 
-static void
-exclude(struct pipeline *pipeline, struct fetch *fetch, int64_t id)
+void
+pipeline_each_in_memory(const struct pipeline *pipeline, void (*visit)(void *context, int64_t id),
+                        void *context)
 {
-    if (id > fetch->after_id) {
-        pipeline->exclude_ids[fetch->id_count++] = id;
-    }
-}
-
-/* What is in memory and still in the outbox. Not what is being settled or held: that was asked first,
- * so the fetch will not see it. */
-static void
-exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
-{
-    pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
-                     pipeline->queue.count + pipeline_open_total(pipeline) +
-                         pipeline->settle_ready_count + pipeline->hold_ready.count);
     for (uint32_t i = 0; i < pipeline->queue.count; i++) {
         const struct queued *queued = queue_at(&pipeline->queue, i);
         if (queue_is_live(queued) && !queued->probe) {
-            exclude(pipeline, fetch, queued->row->id);
+            visit(context, queued->row->id);
         }
     }
     for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
@@ -55,29 +43,54 @@ exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
         for (uint64_t tag = window->low; tag < window->next; tag++) {
             const struct window_entry *entry = window_at(window, tag);
             if (entry->pending && !entry->returned && !entry->abandoned) {
-                exclude(pipeline, fetch, entry->id);
+                visit(context, entry->id);
             }
         }
     }
     for (size_t i = 0; i < pipeline->settle_ready_count; i++) {
-        exclude(pipeline, fetch, pipeline->settle_ready[i]);
+        visit(context, pipeline->settle_ready[i]);
     }
     for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
-        exclude(pipeline, fetch, pipeline->hold_ready.items[i].id);
+        visit(context, pipeline->hold_ready.items[i].id);
     }
+}
+
+struct exclusion {
+    int64_t *ids;
+    struct fetch *fetch;
+};
+
+static void
+exclude(void *context, int64_t id)
+{
+    const struct exclusion *exclusion = context;
+    if (id > exclusion->fetch->after_id) {
+        exclusion->ids[exclusion->fetch->id_count++] = id;
+    }
+}
+
+static void
+exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
+{
+    pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
+                     pipeline->queue.count + pipeline_open_total(pipeline) +
+                         pipeline->settle_ready_count + pipeline->hold_ready.count);
+    struct exclusion exclusion = {.ids = pipeline->exclude_ids, .fetch = fetch};
+    pipeline_each_in_memory(pipeline, exclude, &exclusion);
     fetch->ids = pipeline->exclude_ids;
 }
 
-static bool
-send_fetch(struct pipeline *pipeline, struct fetch *fetch, uint64_t now_us,
-           struct pipeline_action *ret_action)
+bool
+pipeline_send_fetch(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now_us,
+                    struct pipeline_action *ret_action)
 {
-    fetch->bytes_max = pipeline->options.batch_bytes;
+    pipeline->fetch_sweeps = false;
     pipeline->fetch_state = FETCH_OUT;
     pipeline->fetch_kind = fetch->kind;
     pipeline->fetch_sent_us = now_us;
     pipeline->fetch_sent_change = pipeline->held.changes;
     *ret_action = (struct pipeline_action){.type = PIPELINE_FETCH, .fetch = *fetch};
+    ret_action->fetch.bytes_max = pipeline->options.batch_bytes;
     return true;
 }
 
@@ -101,14 +114,27 @@ fetch_heads(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
         pipeline->exclude_ids[fetch.id_count++] = pipeline->hold_ready.items[i].id;
     }
     fetch.ids = pipeline->exclude_ids;
-    return send_fetch(pipeline, &fetch, now_us, ret_action);
+    return pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
+}
+
+/* Everything in the outbox that is not in memory, from the start, whatever the cursor says. */
+static bool
+fetch_sweep(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    struct fetch fetch = {.kind = FETCH_NEXT,
+                          .after_id = pipeline->tail.sweep_after,
+                          .rows_max = pipeline->options.batch_rows};
+    exclude_ids(pipeline, &fetch);
+    const bool sent = pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
+    pipeline->fetch_sweeps = true;
+    return sent;
 }
 
 static bool
 fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
            struct pipeline_action *ret_action)
 {
-    if (now_us >= pipeline->sweep_at_us) {
+    if (now_us >= pipeline->sweep_at_us && !pipeline_is_live(pipeline)) {
         cursor_sweep(&pipeline->cursor);
         pipeline->sweep_begun_us = now_us;
         pipeline->sweep_at_us = CLOCK_NEVER_US; /* set when this one is over */
@@ -119,7 +145,7 @@ fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
         exclude_ids(pipeline, &fetch);
     }
     cursor_sent(&pipeline->cursor);
-    return send_fetch(pipeline, &fetch, now_us, ret_action);
+    return pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
 }
 
 bool
@@ -154,7 +180,8 @@ has_place_for_rows(const struct pipeline *pipeline)
 uint64_t
 pipeline_rows_deadline_us(const struct pipeline *pipeline)
 {
-    if (!pipeline_may_fetch(pipeline) || route_is_bad(pipeline) || !has_place_for_rows(pipeline)) {
+    if (!pipeline_may_fetch(pipeline) || route_is_bad(pipeline) || !has_place_for_rows(pipeline) ||
+        (pipeline_is_live(pipeline) && !cursor_has_gap(&pipeline->cursor))) {
         return CLOCK_NEVER_US;
     }
     return pipeline->poll_at_us;
@@ -204,5 +231,9 @@ pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us, struct pipeline_
     if (heads && (!rows || pipeline->fetch_kind == FETCH_NEXT)) { /* in turns */
         return fetch_heads(pipeline, RETRY_IDS_MAX, now_us, ret_action);
     }
-    return rows && fetch_rows(pipeline, pipeline->options.batch_rows, now_us, ret_action);
+    if (rows) {
+        return fetch_rows(pipeline, pipeline->options.batch_rows, now_us, ret_action);
+    }
+    return has_place_for_rows(pipeline) && pipeline_tail_sweeps(pipeline) &&
+           fetch_sweep(pipeline, now_us, ret_action);
 }

@@ -9,11 +9,13 @@ static void
 put_hold(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
          uint64_t now_us)
 {
+    struct hold_note numbered = *note;
+    numbered.number = ++pipeline->holds_numbered;
     if (pipeline->hold_ready.count == 0) {
         pipeline->hold_at_us = now_us + pipeline->options.hold_delay_us;
         pipeline->hold_tried = false;
     }
-    holds_add(&pipeline->hold_ready, hold, note);
+    holds_add(&pipeline->hold_ready, hold, &numbered);
 }
 
 static void
@@ -245,6 +247,9 @@ pipeline_set_aside(struct pipeline *pipeline, const struct row *row, uint64_t no
         /* To move it now would put it behind a release that is under way, or before its head: it stays in the
          * outbox until the key is open, or the head is told. */
         entry->floor_id = row->id;
+    }
+    if (entry->floor_id != CURSOR_NONE) {
+        safe_forget(&pipeline->safe);
     }
     return true;
 }

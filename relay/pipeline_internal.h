@@ -7,6 +7,8 @@
  *   pipeline_heads.c    what it answers, and held messages that are tried again
  *   pipeline_route.c    when the route refuses everything
  *   pipeline_fetch.c    what is read next
+ *   pipeline_tail.c     what the log brings
+ *   pipeline_safe.c     up to which position of the log all is safe
  *   pipeline_publish.c  what leaves the queue
  *   pipeline_next.c     what to do next */
 #ifndef RELAY_PIPELINE_INTERNAL_H
@@ -50,6 +52,15 @@
 #define PROBE_LANE_IDLE_US \
     (60 * CLOCK_S_US) /* the probe lane is let go when nothing was held for so long */
 
+#define TAIL_BEGIN_MIN_US \
+    CLOCK_S_US /* the log is tried again after this, then after twice as long, … */
+#define TAIL_BEGIN_MAX_US (30 * CLOCK_S_US)
+#define TAIL_GOOD_US (60 * CLOCK_S_US) /* a log that was live for so long has a new trouble */
+#define SAFE_LOOK_US (50 * CLOCK_MS_US)
+#define TAIL_UNSEEN_MAX_US \
+    (2 * CLOCK_S_US) /* a commit that is in the log is visible after this, or the table is polled */
+#define WATERMARK_URGENT_US (2 * CLOCK_MS_US)
+
 enum lane_state {
     LANE_DOWN, /* no connection; connect at retry_at_us */
     LANE_CONNECTING,
@@ -87,6 +98,7 @@ struct lane {
     struct backoff backoff;
     struct lane_refusal refused[OUTCOMES_KEPT];
     uint32_t refused_count;
+    uint32_t resets; /* how often its window was forgotten */
 };
 
 enum fetch_state { FETCH_IDLE, FETCH_OUT, FETCH_OUT_STALE };
@@ -129,6 +141,68 @@ struct route {
     char reason[256];                           /* why it is bad */
 };
 
+enum tail_state {
+    TAIL_OFF,       /* the log is not read: the table is polled, */
+    TAIL_BEGINNING, /* as here, */
+    TAIL_BEHIND, /* and here: the log has not come to where the table has been read to, or begins behind it */
+    TAIL_LIVE, /* the log brings what is new; the table is read for what was dropped, and to sweep */
+};
+
+/* The sweep of a live log asks for an id, then for a position behind it, waits for the log to pass, and reads. */
+enum tail_sweep {
+    TAIL_SWEEP_REST,
+    TAIL_SWEEP_ID,
+    TAIL_SWEEP_POSITION,
+    TAIL_SWEEP_PASSING,
+    TAIL_SWEEP_READING,
+};
+
+struct tail {
+    enum tail_state state;
+    uint64_t begin_at_us;
+    struct backoff backoff;
+    uint64_t live_since_us;
+    uint64_t open_us; /* when messages of the log could go out, last */
+    bool caught_up;   /* all that the table had was read since the log was left */
+    bool distrusted;  /* it missed rows */
+    uint64_t from;    /* the log brings what was committed from here on */
+    uint64_t
+        covered; /* what was committed before was let into memory, from the log or from the table */
+    uint64_t reached; /* the log has come so far */
+    bool more_out;
+    bool waiting; /* there is an answer that was not let in yet: */
+    const struct row *rows;
+    size_t row_count;
+    uint64_t rows_position;
+    uint64_t waiting_since_us;
+    int64_t *lookup_ids; /* of rows that are looked up in the table, ascending */
+    size_t lookup_count;
+    uint64_t
+        lookup_visible; /* what was committed before this was visible when they were looked up */
+    uint64_t unseen_position; /* one from here was not found, and may be not visible yet */
+    size_t lookup_capacity;
+    enum tail_sweep sweep;
+    int64_t sweep_id;
+    uint64_t sweep_position;
+    int64_t sweep_after;
+    char reason[240]; /* why it is not read; empty: it is, or there is nothing against it */
+};
+
+enum safe_stage { SAFE_UNMARKED, SAFE_QUEUED, SAFE_IN_FLIGHT, SAFE_TOLD };
+
+struct safe {
+    uint64_t position; /* all that was committed before is safe */
+    enum safe_stage stage;
+    uint64_t look_at_us;
+    uint64_t marked;    /* safe next */
+    uint64_t forgotten; /* cursor.forgotten, then */
+    uint64_t queued;    /* queue.pushed, then */
+    uint64_t tags[PIPELINE_LANES_MAX];
+    uint32_t resets[PIPELINE_LANES_MAX];
+    uint64_t settles;
+    uint64_t holds;
+};
+
 struct pipeline {
     struct pipeline_options options;
     struct random random;
@@ -138,6 +212,8 @@ struct pipeline {
     struct busy busy;
     struct suspects suspects;
     struct route route;
+    struct tail tail;
+    struct safe safe;
     int64_t highest_admitted; /* no row in memory has a higher id */
     int64_t highest_published;
 
@@ -154,6 +230,7 @@ struct pipeline {
     enum fetch_kind fetch_kind;
     uint64_t fetch_sent_us;
     uint64_t fetch_sent_change;
+    bool fetch_sweeps; /* FETCH_NEXT: beside the cursor, for the sweep of a live log */
     uint64_t poll_at_us;
     uint64_t poll_interval_us;
     uint64_t sweep_at_us; /* CLOCK_NEVER_US: one is under way */
@@ -174,6 +251,7 @@ struct pipeline {
     /* What is set aside. */
     struct holds hold_ready;
     struct holds hold_out;
+    uint64_t holds_numbered;
     bool hold_tried;          /* something of hold_ready could not be told yet */
     uint64_t hold_at_us;      /* when what is in hold_ready is sent, as far as it may be */
     int64_t *confirmed_heads; /* to be deleted from the held table */
@@ -226,6 +304,7 @@ void pipeline_look_at_once(struct pipeline *pipeline);
 void pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
+void pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us);
 void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);
 
 /* pipeline_held.c: what is refused or not due is set aside. */
@@ -279,10 +358,34 @@ void pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now
 bool pipeline_any_lane_ready(const struct pipeline *pipeline);
 bool pipeline_any_lane_blocked(const struct pipeline *pipeline);
 bool pipeline_may_fetch(const struct pipeline *pipeline);
+bool pipeline_send_fetch(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now_us,
+                         struct pipeline_action *ret_action);
+/* What is in memory and still in the outbox. Not what is being settled or held: that was asked first,
+ * so no later statement will see it. */
+void pipeline_each_in_memory(const struct pipeline *pipeline,
+                             void (*visit)(void *context, int64_t id), void *context);
 bool pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us,
                          struct pipeline_action *ret_action);
 uint64_t pipeline_heads_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_rows_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_tail.c: what the log brings. */
+bool pipeline_is_live(const struct pipeline *pipeline);
+void pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us);
+bool pipeline_tail_sweeps(const struct pipeline *pipeline);
+size_t pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t count,
+                           bool complete, uint64_t now_us) MUST_CHECK;
+bool pipeline_tail_wants_watermark(const struct pipeline *pipeline);
+void pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position);
+bool pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+uint64_t pipeline_tail_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_safe.c: up to which position of it all is safe. */
+void safe_forget(struct safe *safe);
+bool pipeline_next_safe(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+uint64_t pipeline_safe_deadline_us(const struct pipeline *pipeline);
 
 /* pipeline_publish.c: what leaves the queue. */
 bool pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us,

@@ -64,6 +64,7 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
     struct window *window = &lane->window;
     struct window_entry entry;
     bool forgot = false;
+    lane->resets++;
     for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
         if (!take(pipeline, lane, tag, &entry) || entry.returned || entry.abandoned) {
             continue; /* a returned message is held already, an abandoned one is nobody's */

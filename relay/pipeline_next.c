@@ -129,9 +129,10 @@ static bool
 wants_watermark(const struct pipeline *pipeline)
 {
     const struct cursor *cursor = &pipeline->cursor;
+    const bool late = cursor->high > cursor->final_known || cursor->final_known == CURSOR_START;
     return pipeline->owned && !pipeline->draining && !pipeline->watermark_out &&
            pipeline_any_lane_ready(pipeline) && !pipeline_any_lane_blocked(pipeline) &&
-           (cursor->high > cursor->final_known || cursor->final_known == CURSOR_START);
+           ((late && !pipeline_is_live(pipeline)) || pipeline_tail_wants_watermark(pipeline));
 }
 
 static bool
@@ -154,7 +155,8 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     if (pipeline->queue.live > 0) {
         pipeline_drop_queue(pipeline, now_us);
     }
-    if (pipeline_next_drop(pipeline, now_us, ret_action)) {
+    if (pipeline_next_tail(pipeline, now_us, ret_action) ||
+        pipeline_next_drop(pipeline, now_us, ret_action)) {
         return true;
     }
     if (pipeline_open_total(pipeline) > 0 || pipeline->settle_ready_count > 0 ||
@@ -162,6 +164,9 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         pipeline->hold_ready.count > 0 || pipeline->hold_out.count > 0 ||
         pipeline->confirmed_heads_count > 0 || pipeline->release_state == RELEASE_OUT) {
         return false;
+    }
+    if (pipeline_next_safe(pipeline, now_us, ret_action)) {
+        return true;
     }
     pipeline->drained = true;
     *ret_action = (struct pipeline_action){.type = PIPELINE_DRAINED};
@@ -171,12 +176,11 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
 bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    static const step steps[] = {next_report,           next_lane,
-                                 next_drained,          next_settle,
-                                 pipeline_next_hold,    pipeline_next_release,
-                                 pipeline_next_heads,   pipeline_next_wake,
-                                 pipeline_next_drop,    pipeline_next_fetch,
-                                 pipeline_next_publish, next_watermark};
+    static const step steps[] = {next_report,         next_lane,           next_drained,
+                                 next_settle,         pipeline_next_hold,  pipeline_next_release,
+                                 pipeline_next_heads, pipeline_next_wake,  pipeline_next_drop,
+                                 pipeline_next_tail,  pipeline_next_fetch, pipeline_next_publish,
+                                 next_watermark,      pipeline_next_safe};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
             return true;
@@ -216,6 +220,8 @@ source_deadline_us(const struct pipeline *pipeline)
     deadline_us = clock_earlier_us(deadline_us, pipeline_release_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_heads_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_rows_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_tail_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_safe_deadline_us(pipeline));
     if (wants_watermark(pipeline)) {
         deadline_us = clock_earlier_us(deadline_us, pipeline->watermark_at_us);
     }

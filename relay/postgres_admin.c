@@ -5,6 +5,8 @@
 
 #include "relay/source_postgres_private.h" /* PG_SCHEMA_VERSION */
 
+#include "tail_names_sql.h"
+
 const int postgres_schema_version = PG_SCHEMA_VERSION;
 const int postgres_relay_schema_version = PG_RELAY_SCHEMA_VERSION;
 
@@ -71,10 +73,9 @@ postgres_connect(const struct source_config *source, struct error *reterr)
     return connection;
 }
 
-PGresult *
-postgres_query(PGconn *connection, const char *sql, struct error *reterr)
+static PGresult *
+look_at_take(PGconn *connection, PGresult *result, struct error *reterr)
 {
-    PGresult *const result = PQexec(connection, sql);
     const ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         return result;
@@ -82,6 +83,20 @@ postgres_query(PGconn *connection, const char *sql, struct error *reterr)
     (void)refuse_statement(connection, result, reterr); /* always false */
     PQclear(result);
     return NULL;
+}
+
+PGresult *
+postgres_query(PGconn *connection, const char *sql, struct error *reterr)
+{
+    return look_at_take(connection, PQexec(connection, sql), reterr);
+}
+
+PGresult *
+postgres_query_with(PGconn *connection, const char *sql, int count, const char *const *values,
+                    struct error *reterr)
+{
+    return look_at_take(connection,
+                        PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0), reterr);
 }
 
 bool
@@ -136,4 +151,23 @@ postgres_relay_tables(PGconn *connection, int *ret_version, struct error *reterr
         there && PQntuples(result) == 1 ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     return true;
+}
+
+bool
+postgres_tail_names(PGconn *connection, const struct source_config *source,
+                    char ret_slot[POSTGRES_NAME_BYTES], char ret_publication[POSTGRES_NAME_BYTES],
+                    struct error *reterr)
+{
+    PGresult *const result = postgres_query(connection, sql_tail_names, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const bool there = PQntuples(result) == 1;
+    if (there) {
+        const char *const schema = PQgetvalue(result, 0, 1);
+        postgres_slot_name(source->slot, PQgetvalue(result, 0, 0), schema, ret_slot);
+        postgres_publication_name(source->publication, schema, ret_publication);
+    }
+    PQclear(result);
+    return there || error_set(reterr, ERROR_CONFIG, "there is no table \"outbox\"");
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "relay/config.h"
+#include "relay/postgres_names.h"
 
 /* The versions of the tables that this relay knows: the outbox, and those that only relays use. */
 extern const int postgres_schema_version;
@@ -19,6 +20,10 @@ PGconn *postgres_connect(const struct source_config *source, struct error *reter
 
 /* Runs one statement, or several without parameters. NULL with *reterr; else for PQclear. */
 PGresult *postgres_query(PGconn *connection, const char *sql, struct error *reterr);
+
+/* One statement with `count` parameters as text. */
+PGresult *postgres_query_with(PGconn *connection, const char *sql, int count,
+                              const char *const *values, struct error *reterr);
 
 /* As postgres_query, for what gives nothing back. */
 bool postgres_run(PGconn *connection, const char *sql, struct error *reterr) MUST_CHECK;
@@ -32,6 +37,13 @@ enum postgres_tables {
 /* What the search_path shows. False with *reterr if the server did not say. */
 bool postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_version,
                      struct error *reterr) MUST_CHECK;
+
+/* The names of the replication slot and the publication, whether they are there or not. False with
+ * *reterr if there is no outbox. */
+bool postgres_tail_names(PGconn *connection, const struct source_config *source,
+                         char ret_slot[POSTGRES_NAME_BYTES],
+                         char ret_publication[POSTGRES_NAME_BYTES],
+                         struct error *reterr) MUST_CHECK;
 
 /* The version of the tables that only relays use; 0: they are not there. */
 bool postgres_relay_tables(PGconn *connection, int *ret_version, struct error *reterr) MUST_CHECK;

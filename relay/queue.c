@@ -60,11 +60,25 @@ queue_push(struct queue *queue, const struct queued *queued)
         close_gaps(queue);
     }
     queue->count++;
-    *queue_at(queue, queue->count - 1) = *queued;
+    struct queued *const place = queue_at(queue, queue->count - 1);
+    *place = *queued;
+    place->number = queue->pushed++;
     queue->live += !queued->dropped;
     queue->probes += queued->probe && !queued->dropped;
     queue->dropped += queued->dropped;
     queue->bytes += queued->row->payload.size;
+}
+
+uint64_t
+queue_oldest(const struct queue *queue)
+{
+    for (uint32_t i = 0; i < queue->count; i++) {
+        const struct queued *const queued = queue_at(queue, i);
+        if (queue_is_live(queued) && !queued->probe) {
+            return queued->number;
+        }
+    }
+    return queue->pushed;
 }
 
 void

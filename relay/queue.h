@@ -13,6 +13,7 @@ struct queued {
     const struct row *row; /* NULL: it has left from the middle */
     bool probe;            /* a held message that is tried again */
     bool dropped;
+    uint64_t number; /* set by queue_push: how many were pushed before */
 };
 
 struct queue {
@@ -25,6 +26,7 @@ struct queue {
     uint32_t dropped; /* rows to be given back */
     uint32_t at;      /* the pass of the publisher has come so far; 0: it begins anew */
     uint64_t bytes;   /* payloads of all rows */
+    uint64_t pushed;  /* ever */
 };
 
 void queue_init(struct queue *queue, uint32_t capacity);
@@ -35,6 +37,9 @@ struct queued *queue_at(const struct queue *queue, uint32_t index);
 
 /* Whether there is a row there that is to be published. */
 bool queue_is_live(const struct queued *queued);
+
+/* The number of the first row in it that is to be published and is no probe; queue.pushed if there is none. */
+uint64_t queue_oldest(const struct queue *queue);
 
 /* Rows in it, to be published or given back. */
 uint32_t queue_rows(const struct queue *queue);

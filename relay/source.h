@@ -91,6 +91,9 @@ struct source_status {
     double rate;
     const char *paused_reason; /* NULL: it works */
     uint64_t paused_for_us;
+    bool tailing;                   /* reads the log, not the table */
+    const char *not_tailing_reason; /* why not, although it should; NULL: as it was told */
+    uint64_t swept;                 /* rows that the log did not deliver and the sweep found */
 };
 
 enum source_event_type {
@@ -119,6 +122,7 @@ enum source_event_type {
                    end yet lies at or behind it.) */
     SOURCE_NOT_TAILING, /* the log is not read, or not any more; error says why. It may be begun again;
                            class ERROR_CONFIG: an operator must act, so seldom. */
+    SOURCE_NOTICE, /* error says what was found wrong with the log and is being mended: for the operator */
 };
 
 struct source_event {
@@ -139,23 +143,27 @@ struct source_event {
     int64_t last_id;     /* nothing of the keys up to last_id is left waiting */
     uint64_t next_in_us; /* WOKEN: when the next scheduled message is due; CLOCK_NEVER_US: none */
     bool acts;           /* WOKEN: operators did something; ask for the heads */
-    /* SOURCE_LOST, SOURCE_NOT_TAILING. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
+    /* SOURCE_LOST, SOURCE_NOT_TAILING, SOURCE_NOTICE. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
      * password, missing privilege); retried all the same, but seldom. */
     struct error error;
 };
 
+/* Connections that a source waits for at a time: to the table, and to the log. */
+#define SOURCE_POLLS_MAX 2
+
 struct source; /* each kind of source embeds it first */
+struct pollfd;
 
 struct source_ops {
     const char *name; /* "postgres" */
     /* Gives the ownership back if the connection allows it at once. */
     void (*free)(struct source *source);
 
-    /* For poll(2), as in amqp/session.h. */
-    int (*fd)(const struct source *source);
-    short (*poll_events)(const struct source *source);
+    /* For poll(2): fills in all SOURCE_POLLS_MAX, with -1 for those that are not needed, and takes them
+     * back with their revents. */
+    void (*polls)(const struct source *source, struct pollfd *ret_polls);
     uint64_t (*deadline_us)(const struct source *source);
-    void (*process)(struct source *source, short revents, uint64_t now_us);
+    void (*process)(struct source *source, const struct pollfd *polls, uint64_t now_us);
     bool (*next)(struct source *source, struct source_event *ret_event);
 
     /* Each at most once outstanding, only while owned (between a loss and the taking of its event

@@ -52,20 +52,29 @@ next(struct source *source, struct source_event *ret_event)
 }
 
 static int
-fd(const struct source *source)
+session_fd(const struct source_postgres *self)
 {
-    const struct source_postgres *self = const_self_of(source);
     return self->connection != NULL ? PQsocket(self->connection) : pg_hosts_fd(&self->hosts);
 }
 
 static short
-poll_events(const struct source *source)
+session_poll_events(const struct source_postgres *self)
 {
-    const struct source_postgres *self = const_self_of(source);
     if (self->state == PG_CONNECTING || self->state == PG_LOOKING_UP) {
         return pg_connect_poll_events(self);
     }
     return self->wants_write ? POLLIN | POLLOUT : POLLIN;
+}
+
+enum { POLL_SESSION, POLL_TAIL };
+
+static void
+polls(const struct source *source, struct pollfd *ret_polls)
+{
+    const struct source_postgres *self = const_self_of(source);
+    ret_polls[POLL_SESSION] =
+        (struct pollfd){.fd = session_fd(self), .events = session_poll_events(self)};
+    pg_tail_poll(self, &ret_polls[POLL_TAIL]);
 }
 
 /* A ping goes out when nothing was sent for a quarter of the lease; behind an unanswered request
@@ -92,7 +101,9 @@ deadline_us(const struct source *source)
     case PG_STANDBY:
         return clock_earlier_us(pg_request_deadline_us(self), self->retry_us);
     case PG_OWNED:
-        return clock_earlier_us(pg_request_deadline_us(self), ping_deadline_us(self));
+        return clock_earlier_us(
+            clock_earlier_us(pg_request_deadline_us(self), ping_deadline_us(self)),
+            pg_tail_deadline_us(self));
     }
     assert(false);
     return 0;
@@ -134,12 +145,8 @@ serve(struct source_postgres *self, short revents, uint64_t now_us)
 }
 
 static void
-process(struct source *source, short revents, uint64_t now_us)
+process_session(struct source_postgres *self, short revents, uint64_t now_us)
 {
-    struct source_postgres *self = self_of(source);
-    if (self->event_count > PG_EVENTS_MAX / 2) {
-        return; /* first take what happened */
-    }
     switch (self->state) {
     case PG_DOWN:
         if (now_us >= self->retry_us) {
@@ -157,6 +164,18 @@ process(struct source *source, short revents, uint64_t now_us)
     case PG_OWNED:
         serve(self, revents, now_us);
         break;
+    }
+}
+
+static void
+process(struct source *source, const struct pollfd *ready, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->event_count <= PG_EVENTS_MAX / 2) { /* else first take what happened */
+        process_session(self, ready[POLL_SESSION].revents, now_us);
+        if (self->state == PG_OWNED) {
+            pg_tail_process(self, ready[POLL_TAIL].revents, now_us);
+        }
     }
 }
 
@@ -241,11 +260,51 @@ status(struct source *source, const struct source_status *what, uint64_t now_us)
     }
 }
 
+static void
+tail_begin(struct source *source, uint64_t position, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_tail_begin(self, position, now_us);
+    }
+}
+
+static void
+tail_end(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    (void)now_us; /* what is safe is told in any case */
+    if (self->state == PG_OWNED) {
+        pg_tail_end(self);
+    }
+}
+
+static void
+tail_more(struct source *source, uint32_t rows_max, uint64_t bytes_max, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    (void)now_us; /* read with the next turn */
+    if (self->state == PG_OWNED) {
+        pg_tail_more(self, rows_max, bytes_max);
+    }
+}
+
+static void
+tail_safe(struct source *source, uint64_t position, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    (void)now_us; /* told when it is due */
+    if (self->state == PG_OWNED) {
+        pg_tail_safe(self, position);
+    }
+}
+
 /* The buffers for parameters. */
 static void
 each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
 {
     act(&self->fetch.ids);
+    act(&self->present_ids);
     act(&self->settle_ids);
     act(&self->release_ids);
     act(&self->release_keys);
@@ -266,6 +325,7 @@ free_source(struct source *source)
 {
     struct source_postgres *self = self_of(source);
     struct source_event event;
+    pg_tail_stop(self); /* first: it ends before the ownership does */
     PQfinish(self->connection);
     while (next(source, &event)) {
         batch_free(event.batch);
@@ -281,8 +341,7 @@ free_source(struct source *source)
 static const struct source_ops postgres_ops = {
     .name = "postgres",
     .free = free_source,
-    .fd = fd,
-    .poll_events = poll_events,
+    .polls = polls,
     .deadline_us = deadline_us,
     .process = process,
     .next = next,
@@ -294,6 +353,10 @@ static const struct source_ops postgres_ops = {
     .heads = heads,
     .wake = wake,
     .status = status,
+    .tail_begin = tail_begin,
+    .tail_end = tail_end,
+    .tail_more = tail_more,
+    .tail_safe = tail_safe,
 };
 
 bool
@@ -315,6 +378,7 @@ source_postgres_new(const struct source_config *config, struct source **ret_sour
     self->created_us = clock_monotonic_us();
     each_buffer(self, init_buffer);
     pg_watermark_init(&self->watermark);
+    pg_tail_init(self);
     *ret_source = &self->source;
     return true;
 }

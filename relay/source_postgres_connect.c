@@ -8,7 +8,7 @@
 
 /* For one look-up, and for one address from connect to a session ready for queries. */
 #define CONNECT_TIMEOUT_US (10 * CLOCK_S_US)
-#define KEYWORDS_MAX 10
+#define KEYWORDS_MAX 11
 
 struct keywords {
     const char *names[KEYWORDS_MAX + 1];
@@ -28,8 +28,9 @@ add(struct keywords *keywords, const char *name, const char *value)
 }
 
 /* What comes after the dsn overrides it, what comes before is a default. */
-static PGconn *
-start(const struct source_config *config, const struct pg_target *target)
+PGconn *
+pg_connect_begin(const struct source_config *config, const struct pg_target *target,
+                 bool replication)
 {
     char name[64];
     char timeout_ms[24];
@@ -37,7 +38,11 @@ start(const struct source_config *config, const struct pg_target *target)
     /* A long name is cut: the server would cut it as well. */
     (void)snprintf(name, sizeof(name), "outbox-relay %s", config->name);
     (void)snprintf(timeout_ms, sizeof(timeout_ms), "%" PRIu64, config->takeover_us / CLOCK_MS_US);
-    add(&keywords, "target_session_attrs", "read-write");
+    if (replication) {
+        add(&keywords, "replication", "database");
+    } else {
+        add(&keywords, "target_session_attrs", "read-write");
+    }
     add(&keywords, "tcp_user_timeout", timeout_ms);
     add(&keywords, "dbname", config->dsn);
     add(&keywords, "application_name", name);
@@ -60,7 +65,7 @@ failed(struct source_postgres *self)
 static bool
 connect_to(struct source_postgres *self, const struct pg_target *target)
 {
-    self->connection = start(self->config, target);
+    self->connection = pg_connect_begin(self->config, target, false);
     if (self->connection == NULL) {
         return error_set(&self->connect_error, ERROR_TRANSIENT, "out of memory");
     }

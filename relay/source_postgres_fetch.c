@@ -1,5 +1,6 @@
 #include <assert.h>
 
+#include "relay/memory.h"
 #include "relay/source_postgres_private.h"
 
 /* After a row that was too large for the cheap statement, so many fetches count bytes. */
@@ -15,7 +16,7 @@ statement_of(const struct pg_fetch *fetch)
         return fetch->exact ? PG_FETCH_NEXT_EXACT : PG_FETCH_NEXT;
     case FETCH_HEADS:
         return PG_FETCH_HEADS;
-    case FETCH_PRESENT:
+    case FETCH_PRESENT: /* has a request of its own */
         break;
     }
     assert(false);
@@ -109,10 +110,25 @@ send_fetch(struct source_postgres *self, uint64_t now_us)
     }
 }
 
+static void
+ask_present(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us)
+{
+    struct pg_parameters parameters = {.count = 0};
+    pg_parameters_encode(&self->present_ids, fetch->ids, fetch->id_count);
+    pg_parameters_array(&parameters, &self->present_ids);
+    if (pg_request_send(self, PG_PRESENT, &parameters, now_us)) {
+        pg_request_end(self, PG_REQUEST_PRESENT, now_us); /* a loss was told */
+    }
+}
+
 void
 pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us)
 {
     struct pg_fetch *mine = &self->fetch;
+    if (fetch->kind == FETCH_PRESENT) {
+        ask_present(self, fetch, now_us);
+        return;
+    }
     assert(!mine->outstanding && fetch->rows_max > 0 && fetch->bytes_max > 0);
     mine->outstanding = true;
     mine->kind = fetch->kind;
@@ -184,4 +200,17 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
     }
     fetch->outstanding = false;
     pg_event_push(self, SOURCE_ROWS)->batch = batch;
+}
+
+void
+pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type, const PGresult *result)
+{
+    struct source_event *event = pg_event_push(self, type);
+    event->count = (size_t)PQntuples(result);
+    if (event->count > 0) {
+        event->ids = memory_array(event->count, sizeof(*event->ids));
+    }
+    for (size_t i = 0; i < event->count; i++) {
+        event->ids[i] = pg_rows_int8(result, (int)i, 0);
+    }
 }

@@ -93,19 +93,6 @@ pg_held_wake(struct source_postgres *self, uint32_t rows_max, uint64_t now_us)
 }
 
 static void
-learn_held(struct source_postgres *self, const PGresult *result)
-{
-    struct source_event *event = pg_event_push(self, SOURCE_HELD);
-    event->count = (size_t)PQntuples(result);
-    if (event->count > 0) {
-        event->ids = memory_array(event->count, sizeof(*event->ids));
-    }
-    for (size_t i = 0; i < event->count; i++) {
-        event->ids[i] = pg_rows_int8(result, (int)i, 0);
-    }
-}
-
-static void
 learn_released(struct source_postgres *self, const PGresult *result)
 {
     struct source_event *event = pg_event_push(self, SOURCE_RELEASED);
@@ -176,7 +163,7 @@ pg_held_answer(struct source_postgres *self, const struct pg_request *request,
                const PGresult *result, uint64_t now_us)
 {
     if (request->kind == PG_REQUEST_HOLD) {
-        learn_held(self, result);
+        pg_fetch_tell_ids(self, SOURCE_HELD, result);
     } else if (request->kind == PG_REQUEST_HEADS) {
         learn_heads(self, result);
     } else if (request->kind == PG_REQUEST_WAKE) {

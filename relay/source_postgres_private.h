@@ -11,6 +11,7 @@
  *   source_postgres_rows.c        a result as rows
  *   source_postgres_parameters.c  binary parameters
  *   source_postgres_watermark.c   which ids are final
+ *   source_postgres_tail*.c       the second connection, which reads the log
  *   source_postgres_error.c       what went wrong, in words */
 #ifndef RELAY_SOURCE_POSTGRES_PRIVATE_H
 #define RELAY_SOURCE_POSTGRES_PRIVATE_H
@@ -23,13 +24,14 @@
 #include "base/random.h"
 #include "relay/source_postgres.h"
 #include "relay/source_postgres_hosts.h"
+#include "relay/source_postgres_tail.h"
 #include "relay/source_postgres_watermark.h"
 
 /* Per connection: session, contract, own; then each of the other kinds at most once. */
-#define PG_REQUESTS_MAX 16
-#define PG_EVENTS_MAX 32
+#define PG_REQUESTS_MAX 20
+#define PG_EVENTS_MAX 48
 #define PG_SCHEMA_VERSION 1       /* the outbox, which writers use too */
-#define PG_RELAY_SCHEMA_VERSION 2 /* the tables that only the relay uses */
+#define PG_RELAY_SCHEMA_VERSION 3 /* the tables that only the relay uses */
 /* Payload and headers of a larger message do not fit into what a lane can have to write
  * (amqp/connection.c), so they are not even read. */
 #define PG_MESSAGE_BYTES_MAX (INT64_C(192) << 20)
@@ -39,6 +41,7 @@ enum pg_statement {
     PG_FETCH_NEXT,
     PG_FETCH_NEXT_EXACT,
     PG_FETCH_HEADS,
+    PG_PRESENT,
     PG_SETTLE,
     PG_SETTLE_KEEP,
     PG_SETTLE_HELD,
@@ -52,6 +55,9 @@ enum pg_statement {
     PG_STATUS,
     PG_SEQUENCE_LAST,
     PG_WRITERS,
+    PG_TAIL_LOOK,
+    PG_TAIL_END_READER,
+    PG_TAIL_HEARTBEAT,
     PG_STATEMENTS,
 };
 
@@ -69,6 +75,7 @@ enum pg_request_kind {
     PG_REQUEST_CONTRACT,
     PG_REQUEST_OWN,
     PG_REQUEST_FETCH,
+    PG_REQUEST_PRESENT,
     PG_REQUEST_SETTLE,
     PG_REQUEST_WATERMARK,
     PG_REQUEST_HOLD,
@@ -78,6 +85,9 @@ enum pg_request_kind {
     PG_REQUEST_WAKE,
     PG_REQUEST_STATUS,
     PG_REQUEST_FORGET,
+    PG_REQUEST_TAIL_LOOK,
+    PG_REQUEST_TAIL_END_READER,
+    PG_REQUEST_TAIL_HEARTBEAT,
     PG_REQUEST_PING,
 };
 
@@ -127,8 +137,10 @@ struct source_postgres {
     uint64_t lease_until_us; /* 0: not owned */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
-    int64_t sequence_last; /* the first half of the watermark's answer */
+    int64_t sequence_last; /* the first half of the watermark's answer, */
+    uint64_t log_position; /* and this; 0: there is no log */
     struct pg_fetch fetch;
+    struct buffer present_ids;
     struct buffer settle_ids;
     struct buffer hold_arrays[PG_HOLD_ARRAYS];
     struct buffer release_ids;
@@ -144,6 +156,7 @@ struct source_postgres {
     bool status_outstanding;
     bool forget_outstanding;
     struct pg_watermark watermark;
+    struct pg_tail tail;
     struct pg_request requests[PG_REQUESTS_MAX]; /* a ring, in the order of their answers */
     uint32_t request_first;
     uint32_t request_count;
@@ -160,6 +173,9 @@ struct source_postgres {
 struct source_event *pg_event_push(struct source_postgres *self, enum source_event_type type);
 
 /* source_postgres_connect.c */
+/* Does not wait; NULL: no memory. */
+PGconn *pg_connect_begin(const struct source_config *config, const struct pg_target *target,
+                         bool replication);
 void pg_connect_start(struct source_postgres *self, uint64_t now_us);
 void pg_connect_look_up(struct source_postgres *self, short revents, uint64_t now_us);
 void pg_connect_poll(struct source_postgres *self, short revents, uint64_t now_us);
@@ -185,6 +201,8 @@ bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uin
 bool pg_request_flush(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
 /* Reads what has come and handles the answers. */
 void pg_request_receive(struct source_postgres *self, uint64_t now_us);
+/* Takes what the socket has. False if the connection is gone; what came before that can be read. */
+bool pg_request_consume(PGconn *connection);
 /* When the oldest unanswered request is given up. */
 uint64_t pg_request_deadline_us(const struct source_postgres *self);
 
@@ -193,6 +211,9 @@ void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint6
 void pg_fetch_lost(struct source_postgres *self, uint64_t now_us);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
+/* Tells the ids that stand in the first column. */
+void pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type,
+                       const PGresult *result);
 
 /* source_postgres_held.c */
 void pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t count,
@@ -222,7 +243,7 @@ bool pg_rows_bool(const PGresult *result, int row, int column);
 int64_t pg_rows_time_us(int64_t value);
 
 /* source_postgres_parameters.c */
-#define PG_PARAMETERS_MAX 14
+#define PG_PARAMETERS_MAX 17
 struct pg_parameters {
     int count;
     const char *values[PG_PARAMETERS_MAX];

@@ -13,6 +13,7 @@
 #include "heads_sql.h"
 #include "hold_sql.h"
 #include "own_sql.h"
+#include "present_sql.h"
 #include "release_sql.h"
 #include "sequence_last_sql.h"
 #include "settle_held_keep_sql.h"
@@ -20,6 +21,9 @@
 #include "settle_keep_sql.h"
 #include "settle_sql.h"
 #include "status_sql.h"
+#include "tail_end_reader_sql.h"
+#include "tail_heartbeat_sql.h"
+#include "tail_look_sql.h"
 #include "wake_sql.h"
 #include "writers_sql.h"
 
@@ -31,6 +35,7 @@ static const struct {
     [PG_FETCH_NEXT] = {"fetch_next", sql_fetch_next},
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
     [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
+    [PG_PRESENT] = {"present", sql_present},
     [PG_SETTLE] = {"settle", sql_settle},
     [PG_SETTLE_KEEP] = {"settle_keep", sql_settle_keep},
     [PG_SETTLE_HELD] = {"settle_held", sql_settle_held},
@@ -44,6 +49,9 @@ static const struct {
     [PG_STATUS] = {"status", sql_status},
     [PG_SEQUENCE_LAST] = {"sequence_last", sql_sequence_last},
     [PG_WRITERS] = {"writers", sql_writers},
+    [PG_TAIL_LOOK] = {"tail_look", sql_tail_look},
+    [PG_TAIL_END_READER] = {"tail_end_reader", sql_tail_end_reader},
+    [PG_TAIL_HEARTBEAT] = {"tail_heartbeat", sql_tail_heartbeat},
 };
 
 /* libpq could not queue what it was given: the connection is not usable any more. */
@@ -189,8 +197,8 @@ next_result(PGconn *connection)
 
 /* OpenSSL hands over what libpq has room for and keeps the rest of a record, for which no poll would
  * wake us. */
-static bool
-consume(PGconn *connection)
+bool
+pg_request_consume(PGconn *connection)
 {
     bool alive = PQconsumeInput(connection) != 0;
     const SSL *tls = PQsslStruct(connection, "OpenSSL");
@@ -220,7 +228,7 @@ take_answers(struct source_postgres *self, uint64_t now_us)
 void
 pg_request_receive(struct source_postgres *self, uint64_t now_us)
 {
-    const bool alive = consume(self->connection);
+    const bool alive = pg_request_consume(self->connection);
     take_answers(self, now_us);
     if (self->connection != NULL && (!alive || self->fatal_sqlstate[0] != '\0')) {
         pg_session_broken(self, now_us);

@@ -138,6 +138,7 @@ learn_contract(struct source_postgres *self, uint32_t answer, const PGresult *re
     } else if (answer == 1) {
         self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
         self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
+        pg_tail_name(self, PQgetvalue(result, 0, 4));
     } else if (pg_request_prepare_all(self, now_us)) {
         pg_session_own(self, now_us);
     }
@@ -169,6 +170,17 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
 }
 
 static void
+tell_watermark(struct source_postgres *self)
+{
+    struct source_event *event =
+        pg_event_push(self, self->owned_told ? SOURCE_FINAL : SOURCE_OWNED);
+    event->final_id = self->watermark.final_id;
+    event->final_position = self->watermark.final_position;
+    event->position = self->log_position;
+    self->owned_told = true;
+}
+
+static void
 learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     const int count = PQntuples(result);
@@ -178,10 +190,9 @@ learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now
         known = pg_watermark_parse(PQgetvalue(result, i, 0), &writers[i]);
     }
     if (known) {
-        pg_watermark_observe(&self->watermark, self->sequence_last, writers, (size_t)count);
-        pg_event_push(self, self->owned_told ? SOURCE_FINAL : SOURCE_OWNED)->final_id =
-            self->watermark.final_id;
-        self->owned_told = true;
+        pg_watermark_observe(&self->watermark, self->log_position, self->sequence_last, writers,
+                             (size_t)count);
+        tell_watermark(self);
     } else {
         struct error error;
         error_set(&error, ERROR_CONFIG,
@@ -196,7 +207,8 @@ learn_watermark(struct source_postgres *self, uint32_t answer, const PGresult *r
                 uint64_t now_us)
 {
     if (answer == 1) {
-        self->sequence_last = PQgetisnull(result, 0, 0) ? 0 : pg_rows_int8(result, 0, 0);
+        self->log_position = PQgetisnull(result, 0, 0) ? 0 : (uint64_t)pg_rows_int8(result, 0, 0);
+        self->sequence_last = PQgetisnull(result, 0, 1) ? 0 : pg_rows_int8(result, 0, 1);
     } else {
         learn_writers(self, result, now_us);
     }
@@ -217,6 +229,9 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
             learn_ownership(self, result, request->sent_us, now_us);
         }
         break;
+    case PG_REQUEST_PRESENT:
+        pg_fetch_tell_ids(self, SOURCE_PRESENT, result);
+        break;
     case PG_REQUEST_SETTLE:
         pg_event_push(self, SOURCE_SETTLED);
         break;
@@ -232,6 +247,11 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_STATUS:
     case PG_REQUEST_FORGET:
         pg_status_answer(self, request, result, now_us);
+        break;
+    case PG_REQUEST_TAIL_LOOK:
+    case PG_REQUEST_TAIL_END_READER:
+    case PG_REQUEST_TAIL_HEARTBEAT:
+        pg_tail_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_SESSION:
     case PG_REQUEST_SETTLE_HELD: /* the answer of the release behind it tells */
@@ -254,6 +274,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->lease_until_us = 0;
     self->request_count = 0;
     pg_fetch_lost(self, now_us);
+    pg_tail_stop(self);
     self->status_outstanding = false;
     self->forget_outstanding = false;
     pg_watermark_done(&self->watermark);

@@ -9,10 +9,13 @@
 /* One statement forgets so many: about 10 ms. A full one is followed by the next. */
 #define FORGET_ROWS 2000
 
-/* One piece of text, as the server takes it. */
+/* One piece of text, as the server takes it; NULL is NULL. */
 static const char *
 text_of(const struct source_postgres *self, const char *text, char *ret_text, size_t size)
 {
+    if (text == NULL) {
+        return NULL;
+    }
     const int length = snprintf(ret_text, size, "%s", text); /* cut is fine */
     pg_text_clean(ret_text, length < (int)size ? (size_t)length : size - 1,
                   pg_request_takes_utf8(self));
@@ -46,7 +49,7 @@ send_status(struct source_postgres *self, const struct source_status *status, ui
     char host[256] = "";
     char host_clean[256];
     char reason[400];
-    const bool paused = status->paused_reason != NULL;
+    char reads_reason[400];
     struct pg_parameters parameters = {.count = 0};
     (void)gethostname(host, sizeof(host) - 1); /* a name that is too long is cut */
     pg_parameters_text(&parameters, text_of(self, self->config->name, name, sizeof(name)));
@@ -61,9 +64,12 @@ send_status(struct source_postgres *self, const struct source_status *status, ui
     add_id(&parameters, status->published_up_to);
     pg_parameters_int8(&parameters, (int64_t)status->confirmed);
     pg_parameters_double(&parameters, isfinite(status->rate) ? status->rate : 0);
+    pg_parameters_text(&parameters, text_of(self, status->paused_reason, reason, sizeof(reason)));
+    add_time(&parameters, status->paused_reason != NULL, status->paused_for_us);
+    pg_parameters_text(&parameters, status->tailing ? "tail" : "poll");
     pg_parameters_text(
-        &parameters, paused ? text_of(self, status->paused_reason, reason, sizeof(reason)) : NULL);
-    add_time(&parameters, paused, status->paused_for_us);
+        &parameters, text_of(self, status->not_tailing_reason, reads_reason, sizeof(reads_reason)));
+    pg_parameters_int8(&parameters, (int64_t)status->swept);
     if (pg_request_send(self, PG_STATUS, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_STATUS, now_us); /* a loss was told */
     }

@@ -42,18 +42,20 @@ drop_ended(struct pg_watermark *watermark, const uint64_t *writers, size_t count
 }
 
 static void
-await(struct pg_watermark *watermark, int64_t last_id, const uint64_t *writers, size_t count)
+await(struct pg_watermark *watermark, uint64_t position, int64_t last_id, const uint64_t *writers,
+      size_t count)
 {
     memory_free(watermark->awaited);
     watermark->awaited = memory_array(count, sizeof(*writers));
     memcpy(watermark->awaited, writers, count * sizeof(*writers));
     watermark->awaited_count = count;
     watermark->candidate = last_id;
+    watermark->candidate_position = position;
 }
 
 void
-pg_watermark_observe(struct pg_watermark *watermark, int64_t last_id, const uint64_t *writers,
-                     size_t count)
+pg_watermark_observe(struct pg_watermark *watermark, uint64_t position, int64_t last_id,
+                     const uint64_t *writers, size_t count)
 {
     if (watermark->awaited_count > 0) {
         drop_ended(watermark, writers, count);
@@ -61,11 +63,13 @@ pg_watermark_observe(struct pg_watermark *watermark, int64_t last_id, const uint
             return;
         }
         watermark->final_id = watermark->candidate;
+        watermark->final_position = watermark->candidate_position;
     }
-    if (count == 0) {
+    if (count == 0 || last_id == watermark->final_id) {
         watermark->final_id = last_id;
-    } else if (last_id != watermark->final_id) {
-        await(watermark, last_id, writers, count);
+        watermark->final_position = position;
+    } else {
+        await(watermark, position, last_id, writers, count);
     }
 }
 

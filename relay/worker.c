@@ -59,16 +59,14 @@ next_deadline_us(const struct worker *worker, uint64_t now_us)
     return deadline_us;
 }
 
-enum { POLL_WAKE, POLL_SOURCE, POLL_LANES };
+enum { POLL_WAKE, POLL_SOURCE, POLL_LANES = POLL_SOURCE + SOURCE_POLLS_MAX };
 
 static void
 wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
 {
     polls[POLL_WAKE] =
         (struct pollfd){.fd = worker->draining ? -1 : worker->wake_fd, .events = POLLIN};
-    polls[POLL_SOURCE] =
-        (struct pollfd){.fd = worker->source->ops->fd(worker->source),
-                        .events = worker->source->ops->poll_events(worker->source)};
+    worker->source->ops->polls(worker->source, &polls[POLL_SOURCE]);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         polls[POLL_LANES + i] = (struct pollfd){.fd = session_fd(worker->lanes[i]),
                                                 .events = session_poll_events(worker->lanes[i])};
@@ -100,7 +98,7 @@ work(struct worker *worker)
         const uint64_t now_us = clock_monotonic_us();
         begin_drain_if_asked(worker);
         /* The source first: after a long stop it knows whether the outbox is still ours. */
-        worker_serve_source(worker, polls[POLL_SOURCE].revents, now_us);
+        worker_serve_source(worker, &polls[POLL_SOURCE], now_us);
         drop_stale_output(worker, now_us);
         for (uint32_t i = 0; i < worker->lane_count; i++) {
             worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);
@@ -140,7 +138,7 @@ thread_main(void *argument)
 }
 
 static struct pipeline_options
-options_of(const struct source_config *config)
+options_of(const struct source_config *config, const struct source *source)
 {
     const struct broker_config *broker = config->broker;
     struct pipeline_options options = pipeline_defaults();
@@ -159,6 +157,7 @@ options_of(const struct source_config *config)
     options.max_attempts = config->max_attempts;
     options.skip_dead = config->on_dead == ON_DEAD_SKIP;
     options.held_max = config->held_max;
+    options.tail = config->mode != SOURCE_MODE_POLL && source->ops->tail_begin != NULL;
     options.strict = config->ordering == ORDERING_STRICT;
     options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
     return options;
@@ -215,12 +214,15 @@ prepare(struct worker *worker, struct error *reterr)
     if (worker->wake_fd < 0 || worker->finished_fd < 0) {
         return error_set(reterr, ERROR_TRANSIENT, "eventfd: %s", strerror(errno));
     }
-    const struct pipeline_options options = options_of(worker->config);
+    if (!source_postgres_new(worker->config, &worker->source, reterr)) {
+        return false;
+    }
+    const struct pipeline_options options = options_of(worker->config, worker->source);
     worker->pipeline = pipeline_new(&options, clock_monotonic_us());
     publisher_init(&worker->publisher, worker->config->name);
     outage_init(&worker->source_outage);
-    return source_postgres_new(worker->config, &worker->source, reterr) &&
-           make_lanes(worker, reterr);
+    outage_init(&worker->tail_outage);
+    return make_lanes(worker, reterr);
 }
 
 struct worker *

@@ -34,7 +34,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
 }
 
 static void
-log_report(const struct worker *worker, const struct pipeline_report *report, uint64_t now_us)
+log_report(struct worker *worker, const struct pipeline_report *report, uint64_t now_us)
 {
     switch (report->type) {
     case REPORT_REFUSED:
@@ -76,6 +76,14 @@ log_report(const struct worker *worker, const struct pipeline_report *report, ui
             LOG_WORDS("the broker refuses nearly everything; nothing is set aside for it, and "
                       "some messages are tried from time to time"),
             LOG_STR("reason", report->reason));
+        break;
+    case REPORT_TAILING:
+        outage_over(&worker->tail_outage);
+        log_info("tailing", LOG_WORDS("rows come from the database's log"));
+        break;
+    case REPORT_POLLING:
+        log_info("polling", LOG_WORDS("the database's log was let go of; the table is polled"),
+                 LOG_STR("reason", report->reason));
         break;
     case REPORT_HEALED:
         log_info("healed", LOG_WORDS("the broker takes messages again"));
@@ -126,6 +134,18 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
         break;
     case PIPELINE_REPORT:
         log_report(worker, &action->report, now_us);
+        break;
+    case PIPELINE_TAIL_BEGIN:
+        source->ops->tail_begin(source, action->position, now_us);
+        break;
+    case PIPELINE_TAIL_END:
+        source->ops->tail_end(source, now_us);
+        break;
+    case PIPELINE_TAIL_MORE:
+        source->ops->tail_more(source, (uint32_t)action->count, action->bytes, now_us);
+        break;
+    case PIPELINE_TAIL_SAFE:
+        source->ops->tail_safe(source, action->position, now_us);
         break;
     case PIPELINE_DRAINED:
         worker->drained = true;

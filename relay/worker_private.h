@@ -48,11 +48,13 @@ struct worker {
     bool draining;
     struct worker_status status;
     struct outage source_outage;
+    struct outage tail_outage;
     struct outage lane_outages[PIPELINE_LANES_MAX];
 };
 
 /* worker_source.c: after poll(2), takes what the source has to say. */
-void worker_serve_source(struct worker *worker, short revents, uint64_t now_us);
+struct pollfd;
+void worker_serve_source(struct worker *worker, const struct pollfd *polls, uint64_t now_us);
 
 /* worker_lane.c: the same for a lane. */
 void worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t now_us);

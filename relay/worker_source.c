@@ -4,7 +4,7 @@
 #include "relay/worker_private.h"
 
 static void
-take_rows(struct worker *worker, struct batch *batch, uint64_t now_us)
+adopt(struct worker *worker, struct batch *batch)
 {
     const char *exchange = worker->config->exchange;
     batch->in_use = batch->count;
@@ -15,9 +15,36 @@ take_rows(struct worker *worker, struct batch *batch, uint64_t now_us)
             row->exchange = (struct span){.data = exchange, .size = strlen(exchange)};
         }
     }
+}
+
+static void
+take_rows(struct worker *worker, struct batch *batch, uint64_t now_us)
+{
+    adopt(worker, batch);
     pipeline_rows(worker->pipeline, batch->rows, batch->count, batch->complete, now_us);
     if (batch->count == 0) {
         batch_free(batch);
+    }
+}
+
+static void
+take_log(struct worker *worker, struct batch *batch, uint64_t position, uint64_t now_us)
+{
+    adopt(worker, batch);
+    pipeline_log(worker->pipeline, batch->rows, batch->count, position, now_us);
+    if (batch->count == 0) {
+        batch_free(batch);
+    }
+}
+
+static void
+not_tailing(struct worker *worker, const struct error *error, uint64_t now_us)
+{
+    pipeline_not_tailing(worker->pipeline, error->text, error->class == ERROR_CONFIG, now_us);
+    if (outage_is_news(&worker->tail_outage, error->text, now_us)) {
+        log_event(worker->config->mode == SOURCE_MODE_TAIL ? LOG_WARNING : LOG_INFO, "not_tailing",
+                  LOG_WORDS("the database's log is not read; the table is polled"),
+                  LOG_CAUSE(error));
     }
 }
 
@@ -73,7 +100,8 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         pipeline_settled(worker->pipeline, now_us);
         break;
     case SOURCE_FINAL:
-        pipeline_final(worker->pipeline, event->final_id, now_us);
+        pipeline_final(worker->pipeline, event->final_id, event->final_position, event->position,
+                       now_us);
         break;
     case SOURCE_HELD:
     case SOURCE_RELEASED:
@@ -81,11 +109,23 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     case SOURCE_WOKEN:
         take_held_event(worker, event, now_us);
         break;
-    case SOURCE_ALIVE:
+    case SOURCE_NOTICE:
+        log_warning("source_notice", LOG_WORDS(event->error.text));
+        break;
     case SOURCE_PRESENT:
+        pipeline_present(worker->pipeline, event->ids, event->count, now_us);
+        memory_free(event->ids);
+        break;
     case SOURCE_TAILING:
+        pipeline_tailing(worker->pipeline, event->position, now_us);
+        break;
     case SOURCE_LOG:
+        take_log(worker, event->batch, event->position, now_us);
+        break;
     case SOURCE_NOT_TAILING:
+        not_tailing(worker, &event->error, now_us);
+        break;
+    case SOURCE_ALIVE:
         break;
     }
     worker->lease_until_us = event->lease_until_us;
@@ -93,11 +133,11 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
 }
 
 void
-worker_serve_source(struct worker *worker, short revents, uint64_t now_us)
+worker_serve_source(struct worker *worker, const struct pollfd *polls, uint64_t now_us)
 {
     struct source *source = worker->source;
     struct source_event event;
-    source->ops->process(source, revents, now_us);
+    source->ops->process(source, polls, now_us);
     while (source->ops->next(source, &event)) {
         take_source_event(worker, &event, now_us);
     }

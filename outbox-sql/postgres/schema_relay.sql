@@ -1,4 +1,4 @@
--- What the relay keeps beside the outbox, version 2: messages set aside, what operators did to them, and what the relay
+-- What the relay keeps beside the outbox, version 3: messages set aside, what operators did to them, and what the relay
 -- says of itself. Run inside a transaction, after schema.sql; `outbox-relay init` does so where it is missing. Takes no
 -- lock on the outbox, so writers and an older relay go on. By hand: psql --single-transaction -f schema_relay.sql
 --
@@ -88,7 +88,10 @@ create table outbox_relay (
     confirmed bigint not null,
     rate double precision not null,
     paused_reason text,
-    paused_since timestamptz
+    paused_since timestamptz,
+    reads text check (reads in ('tail', 'poll')),
+    reads_reason text,
+    swept bigint not null default 0
 )
 with (fillfactor = 10);
 comment on column outbox_relay.in_flight is 'Published, not yet confirmed';
@@ -98,6 +101,9 @@ comment on column outbox_relay.published_up_to is 'The highest id that was given
 comment on column outbox_relay.confirmed is 'Messages confirmed since the relay started';
 comment on column outbox_relay.rate is 'Messages confirmed per second, lately';
 comment on column outbox_relay.paused_reason is 'Why nothing goes out: broker unreachable, blocked, degraded, too many held; NULL: it works';
+comment on column outbox_relay.reads is 'tail: the log of the server; poll: the table';
+comment on column outbox_relay.reads_reason is 'Why it polls although it is told to tail where it can; NULL: it does as it is told';
+comment on column outbox_relay.swept is 'Messages, since the relay started, that the log did not deliver and the sweep of the table found';
 
 -- Messages that went out, if the relay is told to remember them (keep_sent). Not logged: a crash of the server empties it.
 create unlogged table outbox_sent (
@@ -136,5 +142,5 @@ create table outbox_relay_schema (
     single boolean primary key default true check (single)
 );
 comment on table outbox_relay_schema is 'The version of the tables that only the relay uses: exactly one row. outbox_schema has that of the outbox';
-insert into outbox_relay_schema (version) values (2);
+insert into outbox_relay_schema (version) values (3);
 grant select on outbox_relay_schema to public;

@@ -11,18 +11,30 @@
 #include "amqp/session.h"
 #include "relay/window.h"
 
+#define BENCH_ROUNDS_MAX 9
 #define BENCH_PAYLOAD_BYTES 256
 #define BENCH_KEYS 1000
 #define BENCH_QUEUE "bench"
 #define BENCH_QUEUE_POISONED "bench-poisoned"
 #define BENCH_DATABASE "outbox_bench"
+#define BENCH_PUBLICATION "outbox_relay_public" /* as the relay calls it */
+#define BENCH_ROWS_LEFT "select count(*) from (select from outbox limit 1) as row"
 
 /* What one run cost. */
 struct bench_result {
     double seconds;
+    double cpu_us; /* a message; user + system */
+    double rss_mib;
+};
+
+/* What a process used. */
+struct bench_cost {
     double cpu_us; /* user + system */
     double rss_mib;
 };
+
+/* How the rows get into the log. */
+enum bench_transactions { BENCH_ONE_TRANSACTION, BENCH_TRANSACTION_PER_ROW };
 
 _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *bench_env(const char *name);
@@ -32,11 +44,14 @@ const char *bench_dsn(void);
 PGconn *bench_connect(void);
 void bench_exec(PGconn *conn, const char *sql);
 int64_t bench_number(PGconn *conn, const char *sql);
+void bench_wait_for(PGconn *conn, const char *sql, int64_t wanted); /* the number to be that */
 void bench_create_database(void);
 void bench_drop_database(void);
 void bench_empty(PGconn *conn);         /* all tables; ids begin with 1 again */
 void bench_settle_tables(PGconn *conn); /* at rest: every contestant finds them in the same state */
-void bench_fill(PGconn *conn, int64_t rows);
+void bench_insert(PGconn *conn, int64_t rows); /* in one transaction */
+void bench_fill(PGconn *conn, int64_t rows);   /* these and no others, at rest */
+void bench_drop_slots(PGconn *conn);           /* when nobody reads them any more */
 
 /* The broker: a connection with channel 1 open, events taken until one of the wanted type comes. */
 struct session *bench_session(void);
@@ -53,12 +68,20 @@ void bench_send(struct session *session, struct window *window,
 /* Notes a confirm, which may be for many and out of order; any other event ends the bench. */
 void bench_confirm(struct window *window, const struct rabbit_event *event);
 
+/* Runs a contestant in a process of its own; waits for its end, which must be a good one. */
+pid_t bench_start(void (*contestant)(int64_t), int64_t messages);
+void bench_finish(pid_t pid, struct rusage *ret_usage);
+
 /* The contestants. Each runs in a process of its own. */
 void bench_publish(int64_t messages);     /* coalesced writes, a window of confirms; nothing else */
 void bench_read_and_delete(int64_t rows); /* the same rows, read and deleted by a bare loop */
 void bench_handmade(int64_t messages);    /* the loop that most teams write */
 struct bench_result bench_relay(int64_t messages, const char *relay_path);
-void bench_latency(const char *relay_path, double rate, double seconds);
+struct bench_result bench_tail_limit(int64_t messages, enum bench_transactions transactions);
+struct bench_result bench_tail(int64_t messages, const char *relay_path,
+                               enum bench_transactions transactions);
+void bench_latency(const char *relay_path, const char *mode, double rate, double seconds);
+void bench_depth(const char *relay_path, int64_t rows, int rounds);
 void bench_scheduled(const char *relay_path, double due_per_s, double seconds);
 
 /* Messages that no queue takes among healthy ones. */
@@ -71,14 +94,18 @@ struct bench_poison bench_poison(int64_t messages, const char *relay_path);
 
 /* Starts `outbox-relay run` on the bench's database and queue; ends it by SIGTERM and tells what it used. What it logs
  * goes to the file, if one is named. */
-pid_t bench_relay_start(const char *relay_path, const char *log_path);
-void bench_relay_stop(pid_t relay, struct rusage *ret_usage);
+pid_t bench_relay_start(const char *relay_path, const char *mode, const char *log_path);
+struct bench_cost bench_relay_stop(pid_t relay);
+
+/* In mode tail, and waits until it reads the log: from then on it does not look for rows in the table. */
+pid_t bench_relay_start_live(const char *relay_path);
 
 /* Waits until the broker has so many in BENCH_QUEUE; seconds since start_us. The queue is asked, since asking the table
  * would cost what is measured. */
 double bench_wait_for_queue(struct session *session, int64_t messages, uint64_t start_us);
 
 void bench_sort(double *values, int64_t count);
+double bench_median(double *values, int count); /* and sorts */
 double bench_rusage_cpu_us(const struct rusage *usage);
 
 #endif

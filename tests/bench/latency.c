@@ -1,5 +1,5 @@
-/* From commit to delivery, beside a direct publish of the same messages, at a steady rate. One thread writes, one consumes;
- * both read the same clock. */
+/* From commit to delivery, beside a direct publish of the same messages, at a steady rate. Those who write and the one who
+ * consumes read the same clock. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +13,8 @@
 
 #define MESSAGES_MAX 100000
 #define WINDOW 8192
+#define WRITERS 4
+#define START_US (50 * CLOCK_MS_US) /* until all are connected */
 
 static uint64_t sent_us[MESSAGES_MAX];
 static uint64_t delivered_us[MESSAGES_MAX];
@@ -82,20 +84,50 @@ insert_one(PGconn *conn, const char *payload, size_t size)
     PQclear(result);
 }
 
+struct writer {
+    pthread_t thread;
+    PGconn *conn;
+    int64_t first; /* and from there every WRITERS-th */
+    int64_t messages;
+    uint64_t start_us;
+    double rate;
+};
+
+static void *
+write_share(void *argument)
+{
+    const struct writer *writer = argument;
+    char payload[BENCH_PAYLOAD_BYTES] = {0};
+    for (int64_t i = writer->first; i < writer->messages; i += WRITERS) {
+        const uint32_t number = (uint32_t)i;
+        memcpy(payload, &number, sizeof(number));
+        wait_until(writer->start_us + (uint64_t)((double)i / writer->rate * 1e6));
+        insert_one(writer->conn, payload, sizeof(payload));
+        sent_us[i] = clock_monotonic_us();
+    }
+    return NULL;
+}
+
+/* Several, so that one slow commit does not hold the others up. */
 static void
 write_through_outbox(int64_t messages, double rate)
 {
-    PGconn *conn = bench_connect();
-    char payload[BENCH_PAYLOAD_BYTES] = {0};
-    const uint64_t start_us = clock_monotonic_us();
-    for (int64_t i = 0; i < messages; i++) {
-        const uint32_t number = (uint32_t)i;
-        memcpy(payload, &number, sizeof(number));
-        wait_until(start_us + (uint64_t)((double)i / rate * 1e6));
-        insert_one(conn, payload, sizeof(payload));
-        sent_us[i] = clock_monotonic_us();
+    struct writer writers[WRITERS];
+    const uint64_t start_us = clock_monotonic_us() + START_US;
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){.conn = bench_connect(),
+                                     .first = i,
+                                     .messages = messages,
+                                     .start_us = start_us,
+                                     .rate = rate};
+        if (pthread_create(&writers[i].thread, NULL, write_share, &writers[i]) != 0) {
+            bench_fail("no thread");
+        }
     }
-    PQfinish(conn);
+    for (int i = 0; i < WRITERS; i++) {
+        (void)pthread_join(writers[i].thread, NULL); /* fails only for a thread that is none */
+        PQfinish(writers[i].conn);
+    }
 }
 
 /* Takes what has been confirmed by now; waits up to wait_ms for something to come. */
@@ -154,32 +186,46 @@ percentiles(int64_t messages, double *ret_p50_ms, double *ret_p99_ms)
     *ret_p99_ms = waits_ms[messages * 99 / 100];
 }
 
+static void
+through_relay(const char *relay_path, const char *mode, int64_t messages, double rate)
+{
+    struct consumer consumer;
+    PGconn *conn = bench_connect();
+    bench_empty(conn);
+    consumer_start(&consumer, messages);
+    const pid_t relay = strcmp(mode, "tail") == 0 ? bench_relay_start_live(relay_path)
+                                                  : bench_relay_start(relay_path, mode, NULL);
+    write_through_outbox(messages, rate);
+    consumer_join(&consumer);
+    (void)bench_relay_stop(relay);
+    bench_drop_slots(conn);
+    PQfinish(conn);
+}
+
+static void
+directly(int64_t messages, double rate)
+{
+    struct consumer consumer;
+    consumer_start(&consumer, messages);
+    write_directly(messages, rate);
+    consumer_join(&consumer);
+}
+
 void
-bench_latency(const char *relay_path, double rate, double seconds)
+bench_latency(const char *relay_path, const char *mode, double rate, double seconds)
 {
     const int64_t messages = (int64_t)(rate * seconds);
-    struct consumer consumer;
-    struct rusage usage;
     double relay_p50;
     double relay_p99;
     double direct_p50;
     double direct_p99;
-    PGconn *conn = bench_connect();
-    bench_empty(conn);
-    PQfinish(conn);
-
-    consumer_start(&consumer, messages);
-    const pid_t relay = bench_relay_start(relay_path, NULL);
-    write_through_outbox(messages, rate);
-    consumer_join(&consumer);
-    bench_relay_stop(relay, &usage);
+    through_relay(relay_path, mode, messages, rate);
     percentiles(messages, &relay_p50, &relay_p99);
-
-    consumer_start(&consumer, messages);
-    write_directly(messages, rate);
-    consumer_join(&consumer);
+    directly(messages, rate);
     percentiles(messages, &direct_p50, &direct_p99);
-    (void)printf("bench: mode=latency rate=%.0f relay_p50_ms=%.2f relay_p99_ms=%.2f "
+    (void)printf("bench: mode=%s rate=%.0f relay_p50_ms=%.2f relay_p99_ms=%.2f "
                  "direct_p50_ms=%.2f direct_p99_ms=%.2f\n",
-                 rate, relay_p50, relay_p99, direct_p50, direct_p99);
+                 strcmp(mode, "tail") == 0 ? "tail-latency" : "latency", rate, relay_p50, relay_p99,
+                 direct_p50, direct_p99);
+    (void)fflush(stdout);
 }

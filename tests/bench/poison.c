@@ -168,6 +168,7 @@ consume(struct session *session, struct ledger *ledger)
     for (uint32_t i = 0; i < length; i++) {
         bench_wait(session, RABBIT_DELIVERED, &event);
         enter(ledger, &event.message);
+        rabbit_ack(session_rabbit(session), 1, event.tag, false);
     }
 }
 
@@ -191,18 +192,17 @@ bench_poison(int64_t messages, const char *relay_path)
 {
     PGconn *conn = bench_connect();
     struct session *session = bench_session();
-    struct rusage usage;
     fill(conn, messages);
     bench_fresh_queue(session, BENCH_QUEUE);
     bench_fresh_queue(session, BENCH_QUEUE_POISONED);
     const int64_t poisoned = bench_number(conn, "select count(*) from outbox where key like 'p%'");
     const uint64_t start_us = clock_monotonic_us();
-    const pid_t relay = bench_relay_start(relay_path, log_path());
+    const pid_t relay = bench_relay_start(relay_path, "poll", log_path());
     const double seconds = bench_wait_for_queue(session, messages - poisoned, start_us);
     wait_until_none(conn, "outbox");
     check_explained(conn, poisoned);
     const double seconds_to_heal = mend(conn, session);
-    bench_relay_stop(relay, &usage);
+    (void)bench_relay_stop(relay);
     check_order(session, messages, poisoned);
     rabbit_queue_delete(session_rabbit(session), 1, BENCH_QUEUE_POISONED);
     struct rabbit_event event;

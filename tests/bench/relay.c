@@ -13,6 +13,7 @@
 #include "tests/bench/bench.h"
 
 #define RUN_MAX_US (600 * CLOCK_S_US)
+#define LIVE_MAX_US (60 * CLOCK_S_US)
 
 static const char *
 config_path(void)
@@ -33,15 +34,16 @@ create(const char *path)
 }
 
 static void
-write_config(void)
+write_config(const char *mode, const char *log_path)
 {
     FILE *file = create(config_path());
     (void)fprintf(file,
-                  "log_level = \"warning\"\n"
+                  "log_level = \"%s\"\n"
                   "broker \"main\" { uri = \"%s\" }\n"
-                  "source \"bench\" { kind = \"postgres\" mode = \"poll\" dsn = \"%s\" broker = "
+                  "source \"bench\" { kind = \"postgres\" mode = \"%s\" dsn = \"%s\" broker = "
                   "\"main\" exchange = \"\" }\n",
-                  bench_env("OUTBOX_TEST_AMQP_URI"), bench_dsn());
+                  log_path == NULL ? "warning" : "info", bench_env("OUTBOX_TEST_AMQP_URI"), mode,
+                  bench_dsn());
     if (fclose(file) != 0) {
         bench_fail("%s: %s", config_path(), strerror(errno));
     }
@@ -57,9 +59,9 @@ log_to(const char *path)
 }
 
 pid_t
-bench_relay_start(const char *relay_path, const char *log_path)
+bench_relay_start(const char *relay_path, const char *mode, const char *log_path)
 {
-    write_config();
+    write_config(mode, log_path);
     const pid_t relay = fork();
     if (relay == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a bench that fails */
@@ -75,16 +77,78 @@ bench_relay_start(const char *relay_path, const char *log_path)
     return relay;
 }
 
-void
-bench_relay_stop(pid_t relay, struct rusage *ret_usage)
+static bool
+log_has(const char *path, const char *event)
 {
+    char line[1000];
+    bool found = false;
+    FILE *file = fopen(path, "r"); /* NULL: the relay has not come to open it yet */
+    while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
+        found = strstr(line, event) != NULL;
+    }
+    if (file != NULL) {
+        (void)fclose(file); /* was only read */
+    }
+    return found;
+}
+
+static const char *
+tail_log(void)
+{
+    static char path[300];
+    (void)snprintf(path, sizeof(path), "%s/bench-tail.log", bench_env("OUTBOX_TEST_DIR"));
+    return path;
+}
+
+pid_t
+bench_relay_start_live(const char *relay_path)
+{
+    const uint64_t start_us = clock_monotonic_us();
+    (void)unlink(tail_log()); /* that of the run before, if there was one */
+    const pid_t relay = bench_relay_start(relay_path, "tail", tail_log());
+    while (!log_has(tail_log(), " event=tailing ")) {
+        if (clock_monotonic_us() - start_us > LIVE_MAX_US) {
+            bench_fail("the relay does not tail; see %s", tail_log());
+        }
+        (void)poll(NULL, 0, 5);
+    }
+    return relay;
+}
+
+/* The most it had so far. getrusage would tell the bench's own, if that is more: the relay was forked from it. */
+static double
+peak_rss_mib(pid_t process)
+{
+    char path[50];
+    char line[200];
+    long kib = -1;
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)process);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && kib < 0 && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "VmHWM:", 6) == 0) {
+            kib = strtol(line + 6, NULL, 10);
+        }
+    }
+    if (kib < 0) {
+        bench_fail("%s does not tell the memory", path);
+    }
+    (void)fclose(file); /* was only read */
+    return (double)kib / 1024;
+}
+
+struct bench_cost
+bench_relay_stop(pid_t relay)
+{
+    const double rss_mib = peak_rss_mib(relay);
+    struct rusage usage;
     int status;
     (void)kill(relay, SIGTERM); /* wait4 tells */
-    if (wait4(relay, &status, 0, ret_usage) != relay || !WIFEXITED(status) ||
+    if (wait4(relay, &status, 0, &usage) != relay || !WIFEXITED(status) ||
         WEXITSTATUS(status) != 0) {
         bench_fail("the relay did not drain (status %d)", status);
     }
     (void)unlink(config_path()); /* the directory goes with the servers */
+    return (struct bench_cost){.cpu_us = bench_rusage_cpu_us(&usage), .rss_mib = rss_mib};
 }
 
 double
@@ -103,11 +167,10 @@ struct bench_result
 bench_relay(int64_t messages, const char *relay_path)
 {
     struct session *session = bench_session();
-    struct rusage usage;
     const uint64_t start_us = clock_monotonic_us();
-    const pid_t relay = bench_relay_start(relay_path, NULL);
+    const pid_t relay = bench_relay_start(relay_path, "poll", NULL);
     const double seconds = bench_wait_for_queue(session, messages, start_us);
-    bench_relay_stop(relay, &usage);
+    const struct bench_cost cost = bench_relay_stop(relay);
     session_free(session);
     PGconn *conn = bench_connect();
     if (bench_number(conn, "select count(*) from outbox") != 0) {
@@ -116,7 +179,7 @@ bench_relay(int64_t messages, const char *relay_path)
     PQfinish(conn);
     return (struct bench_result){
         .seconds = seconds,
-        .cpu_us = bench_rusage_cpu_us(&usage) / (double)messages,
-        .rss_mib = (double)usage.ru_maxrss / 1024,
+        .cpu_us = cost.cpu_us / (double)messages,
+        .rss_mib = cost.rss_mib,
     };
 }

@@ -63,13 +63,12 @@ bench_scheduled(const char *relay_path, double due_per_s, double seconds)
     static double late[MESSAGES_MAX];
     const int64_t messages = (int64_t)(due_per_s * seconds);
     struct session *session = bench_session();
-    struct rusage usage;
     PGconn *conn = bench_connect();
     bench_fresh_queue(session, BENCH_QUEUE);
     schedule(conn, messages, due_per_s);
-    const pid_t relay = bench_relay_start(relay_path, NULL);
+    const pid_t relay = bench_relay_start(relay_path, "poll", NULL);
     consume(session, messages, late);
-    bench_relay_stop(relay, &usage);
+    (void)bench_relay_stop(relay);
     if (bench_number(conn, "select (select count(*) from outbox) + "
                            "(select count(*) from outbox_held)") != 0) {
         bench_fail("all came, the relay drained, and rows are left");

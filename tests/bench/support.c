@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "amqp/table.h"
 #include "base/clock.h"
@@ -11,6 +13,8 @@
 #include "tests/bench/bench.h"
 
 #define ANSWER_WAIT_US (60 * CLOCK_S_US)
+#define CONDITION_WAIT_US (120 * CLOCK_S_US)
+#define LOOK_MS 5
 
 _Noreturn void
 bench_fail(const char *format, ...)
@@ -34,6 +38,30 @@ bench_env(const char *name)
     return value;
 }
 
+pid_t
+bench_start(void (*contestant)(int64_t), int64_t messages)
+{
+    const pid_t pid = fork();
+    if (pid == 0) {
+        contestant(messages);
+        _exit(0);
+    }
+    if (pid < 0) {
+        bench_fail("cannot fork");
+    }
+    return pid;
+}
+
+void
+bench_finish(pid_t pid, struct rusage *ret_usage)
+{
+    int status;
+    if (wait4(pid, &status, 0, ret_usage) != pid || !WIFEXITED(status) ||
+        WEXITSTATUS(status) != 0) {
+        bench_fail("a contestant failed");
+    }
+}
+
 double
 bench_rusage_cpu_us(const struct rusage *usage)
 {
@@ -53,6 +81,13 @@ void
 bench_sort(double *values, int64_t count)
 {
     qsort(values, (size_t)count, sizeof(double), compare);
+}
+
+double
+bench_median(double *values, int count)
+{
+    bench_sort(values, count);
+    return values[count / 2];
 }
 
 const char *
@@ -103,6 +138,18 @@ bench_number(PGconn *conn, const char *sql)
 }
 
 void
+bench_wait_for(PGconn *conn, const char *sql, int64_t wanted)
+{
+    const uint64_t start_us = clock_monotonic_us();
+    while (bench_number(conn, sql) != wanted) {
+        if (clock_monotonic_us() - start_us > CONDITION_WAIT_US) {
+            bench_fail("waited too long for %lld of: %s", (long long)wanted, sql);
+        }
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+}
+
+void
 bench_create_database(void)
 {
     PGconn *conn = connect_to(bench_env("OUTBOX_TEST_PG_DSN"));
@@ -112,6 +159,8 @@ bench_create_database(void)
     conn = bench_connect();
     bench_exec(conn, sql_schema);
     bench_exec(conn, sql_schema_relay);
+    bench_exec(conn, "create publication " BENCH_PUBLICATION
+                     " for table outbox with (publish = 'insert')");
     PQfinish(conn);
 }
 
@@ -138,7 +187,7 @@ bench_settle_tables(PGconn *conn)
 }
 
 void
-bench_fill(PGconn *conn, int64_t rows)
+bench_insert(PGconn *conn, int64_t rows)
 {
     char sql[400];
     (void)snprintf(sql, sizeof(sql),
@@ -146,9 +195,26 @@ bench_fill(PGconn *conn, int64_t rows)
                    "', (i %% %d)::text, "
                    "decode(repeat('5a', %d), 'hex') from generate_series(1, %lld) i",
                    BENCH_KEYS, BENCH_PAYLOAD_BYTES, (long long)rows);
-    bench_empty(conn);
     bench_exec(conn, sql);
+}
+
+void
+bench_fill(PGconn *conn, int64_t rows)
+{
+    bench_empty(conn);
+    bench_insert(conn, rows);
     bench_settle_tables(conn);
+}
+
+void
+bench_drop_slots(PGconn *conn)
+{
+    bench_wait_for(conn,
+                   "select count(*) from pg_replication_slots "
+                   "where database = current_database() and active",
+                   0);
+    bench_exec(conn, "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
+                     "where database = current_database()");
 }
 
 static bool

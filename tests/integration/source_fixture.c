@@ -11,6 +11,7 @@
 #define WAIT_US (30 * CLOCK_S_US)
 /* Far above what a call takes; a call that waits for the server would take as long as the server. */
 #define BLOCKED_US (1 * CLOCK_S_US)
+#define LOG_BYTES_MAX (4 << 20)
 
 struct source_config
 source_fixture_config(const char *dsn, uint64_t takeover_us)
@@ -41,11 +42,11 @@ turn(struct source *source, uint64_t until_us)
     const uint64_t now_us = clock_monotonic_us();
     const uint64_t deadline_us = source->ops->deadline_us(source);
     const uint64_t wake_us = deadline_us < until_us ? deadline_us : until_us;
-    struct pollfd descriptor = {.fd = source->ops->fd(source),
-                                .events = source->ops->poll_events(source)};
-    (void)poll(&descriptor, 1, clock_poll_timeout_ms(now_us, wake_us));
+    struct pollfd polls[SOURCE_POLLS_MAX];
+    source->ops->polls(source, polls);
+    (void)poll(polls, SOURCE_POLLS_MAX, clock_poll_timeout_ms(now_us, wake_us));
     const uint64_t before_us = clock_monotonic_us();
-    source->ops->process(source, descriptor.fd >= 0 ? descriptor.revents : 0, before_us);
+    source->ops->process(source, polls, before_us);
     cr_assert_lt(clock_monotonic_us() - before_us, BLOCKED_US, "a call blocked");
     return before_us < until_us;
 }
@@ -65,11 +66,12 @@ struct source_event
 source_fixture_expect(struct source *source, enum source_event_type type)
 {
     struct source_event event = source_fixture_next(source);
-    while (event.type == SOURCE_ALIVE && type != SOURCE_ALIVE) {
+    while (event.type != type && (event.type == SOURCE_ALIVE || event.type == SOURCE_NOTICE)) {
         event = source_fixture_next(source);
     }
     cr_assert_eq(event.type, type, "event %d instead of %d: %s", event.type, type,
-                 event.type == SOURCE_LOST ? event.error.text : "");
+                 event.type == SOURCE_LOST || event.type == SOURCE_NOT_TAILING ? event.error.text
+                                                                               : "");
     return event;
 }
 
@@ -128,6 +130,20 @@ source_fixture_wake(struct source *source, uint32_t rows_max)
 {
     source->ops->wake(source, rows_max, clock_monotonic_us());
     return source_fixture_expect(source, SOURCE_WOKEN);
+}
+
+uint64_t
+source_fixture_tail(struct source *source, uint64_t position)
+{
+    source->ops->tail_begin(source, position, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_TAILING).position;
+}
+
+struct source_event
+source_fixture_log(struct source *source, uint32_t rows_max)
+{
+    source->ops->tail_more(source, rows_max, LOG_BYTES_MAX, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_LOG);
 }
 
 /* Requests are carried out in their order, so the answer to a later one says that it is done. */

@@ -16,7 +16,7 @@ void source_fixture_close(struct source *source, struct source_config *config);
 
 /* The next event, whatever it is. */
 struct source_event source_fixture_next(struct source *source);
-/* The next event, which must be of this type; SOURCE_ALIVE is passed over. */
+/* The next event, which must be of this type; SOURCE_ALIVE and SOURCE_NOTICE are passed over. */
 struct source_event source_fixture_expect(struct source *source, enum source_event_type type);
 
 struct batch *source_fixture_fetch(struct source *source, struct fetch fetch);
@@ -27,6 +27,9 @@ struct source_event source_fixture_hold(struct source *source, const struct hold
 struct source_event source_fixture_release(struct source *source, struct release release);
 struct source_event source_fixture_heads(struct source *source);
 struct source_event source_fixture_wake(struct source *source, uint32_t rows_max);
+/* Returns once the log is read, from where it is. */
+uint64_t source_fixture_tail(struct source *source, uint64_t position);
+struct source_event source_fixture_log(struct source *source, uint32_t rows_max);
 /* Returns once it was written. */
 void source_fixture_status(struct source *source, const struct source_status *status);
 

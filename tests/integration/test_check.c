@@ -9,6 +9,7 @@
 
 static PGconn *db;
 static char role[64];
+static char slot[100];
 static char connected[200]; /* the line of a database that could be reached */
 
 static const char *
@@ -20,14 +21,25 @@ environment(const char *name)
     return value;
 }
 
+/* One that polls, so that what is not about the log is told by itself. */
 static void
 write_config(const char *exchange)
 {
     cli_write("relay.conf",
               "broker main { uri = \"%s\" }\n"
-              "source orders { kind = postgres broker = main exchange = \"%s\"\n"
+              "source orders { kind = postgres mode = poll broker = main exchange = \"%s\"\n"
               "  dsn = \"%s user=%s password=pw\" }\n",
               environment("OUTBOX_TEST_AMQP_URI"), exchange, pg_fixture_dsn(), role);
+}
+
+static void
+write_config_of_mode(const char *mode, const char *more)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"%s\" }\n"
+              "source orders { kind = postgres mode = %s broker = main\n"
+              "  exchange = \"amq.topic\" dsn = \"%s user=%s password=pw\" %s }\n",
+              environment("OUTBOX_TEST_AMQP_URI"), mode, pg_fixture_dsn(), role, more);
 }
 
 static void
@@ -52,7 +64,8 @@ set_up(void)
     (void)snprintf(connected, sizeof(connected),
                    "ok       source \"orders\": connected to database \"%s\" as \"%s\", PostgreSQL "
                    "%d.%d\n",
-                   PQdb(db), role, version / 10000, version % 10000); /* fits */
+                   PQdb(db), role, version / 10000, version % 10000);       /* fits */
+    (void)snprintf(slot, sizeof(slot), "outbox_relay_%s_public", PQdb(db)); /* fits */
     write_config("amq.topic");
 }
 
@@ -69,7 +82,7 @@ tear_down(void)
 TestSuite(check, .init = set_up, .fini = tear_down);
 
 #define VERSION "ok       source \"orders\": the outbox tables have version 1\n"
-#define HELD "ok       source \"orders\": the tables for held messages have version 2\n"
+#define HELD "ok       source \"orders\": the tables for held messages have version 3\n"
 #define MAY "ok       source \"orders\": \"ROLE\" may do on the tables what a relay does\n"
 #define SEQUENCE "ok       source \"orders\": ids are given out in the order of writing\n"
 #define VACUUM "ok       source \"orders\": autovacuum is on\n"
@@ -90,6 +103,21 @@ fill_in(char *text, size_t size, const char *word, const char *value)
     }
 }
 
+/* What it said, with N for what a slot keeps: other tests write to the server as well. */
+static const char *
+said(void)
+{
+    static char text[4000];
+    (void)snprintf(text, sizeof(text), "%s", cli_stdout()); /* fits */
+    char *const amount = strstr(text, "keeps ");
+    char *const unit = amount == NULL ? NULL : strstr(amount, " MiB");
+    if (unit != NULL) {
+        amount[strlen("keeps ")] = 'N';
+        memmove(amount + strlen("keeps N"), unit, strlen(unit) + 1);
+    }
+    return text;
+}
+
 /* CONNECTED and then `expected`, with ROLE and PEER filled in. */
 static void
 expect(int status, const char *expected)
@@ -101,8 +129,9 @@ expect(int status, const char *expected)
                    environment("OUTBOX_TEST_AMQP_PORT")); /* fits */
     fill_in(text, sizeof(text), "ROLE", role);
     fill_in(text, sizeof(text), "PEER", peer);
+    fill_in(text, sizeof(text), "SLOT", slot);
     const int got = cli("check -c relay.conf");
-    cr_assert_str_eq(cli_stdout(), text, "expected:\n%s\ngot:\n%s", text, cli_stdout());
+    cr_assert_str_eq(said(), text, "expected:\n%s\ngot:\n%s", text, said());
     cr_assert_str_empty(cli_stderr());
     cr_assert_eq(got, status);
 }
@@ -150,10 +179,10 @@ Test(check, an_outbox_of_an_older_relay)
 
 Test(check, another_version_of_the_relays_tables)
 {
-    pg_exec(db, "update outbox_relay_schema set version = 3");
+    pg_exec(db, "update outbox_relay_schema set version = 4");
     expect(1, VERSION
-           "problem  source \"orders\": the tables for held messages have version 3, this relay "
-           "needs version 2: use the relay that fits the tables\n" MAY SEQUENCE VACUUM BROKER
+           "problem  source \"orders\": the tables for held messages have version 4, this relay "
+           "needs version 3: use the relay that fits the tables\n" MAY SEQUENCE VACUUM BROKER
            "1 problem\n");
 }
 
@@ -162,8 +191,8 @@ Test(check, remembering_what_was_sent_needs_more)
 {
     cli_write("relay.conf",
               "broker main { uri = \"%s\" }\n"
-              "source orders { kind = postgres broker = main exchange = \"amq.topic\"\n"
-              "  dsn = \"%s user=%s password=pw\" keep_sent = \"1h\" }\n",
+              "source orders { kind = postgres mode = poll broker = main\n"
+              "  exchange = \"amq.topic\" dsn = \"%s user=%s password=pw\" keep_sent = \"1h\" }\n",
               environment("OUTBOX_TEST_AMQP_URI"), pg_fixture_dsn(), role);
     expect(
         1, VERSION HELD
@@ -244,4 +273,129 @@ Test(check, credentials_that_are_wrong)
     cr_assert_not_null(strstr(cli_stdout(), "password authentication failed for user"));
     cr_assert_not_null(strstr(cli_stdout(), "see that user and password are right"));
     cr_assert_null(strstr(cli_stdout(), "hunter2"), "%s", cli_stdout());
+}
+
+#define TABLES VERSION HELD MAY SEQUENCE VACUUM
+#define PUBLISH "create publication outbox_relay_public for table outbox with (publish = 'insert')"
+#define UNBOUNDED                                                                                 \
+    "advice   source \"orders\": max_slot_wal_keep_size is -1, so while no relay runs nothing "   \
+    "bounds what its slot keeps of the server's log: set it in the server, above wal_retain_max " \
+    "= "                                                                                          \
+    "10GiB\n"
+
+static void
+run_with(const char *before, const char *name, const char *after)
+{
+    char sql[400];
+    (void)snprintf(sql, sizeof(sql), "%s%s%s", before, name, after); /* fits */
+    pg_exec(db, sql);
+}
+
+static void
+make_ready(void)
+{
+    run_with("alter role ", role, " replication");
+    pg_exec(db, PUBLISH);
+}
+
+static void
+create_slot(void)
+{
+    run_with("select pg_create_logical_replication_slot('", slot, "', 'pgoutput')");
+}
+
+/* A database with a slot can't be dropped. */
+static void
+drop_slot(void)
+{
+    run_with("select pg_drop_replication_slot('", slot, "')");
+}
+
+Test(check, the_log_can_be_read)
+{
+    make_ready();
+    write_config_of_mode("tail", "");
+    expect(0, TABLES "ok       source \"orders\": the log can be read; the relay makes the slot "
+                     "\"SLOT\" when it starts\n" UNBOUNDED BROKER "no problems\n");
+    create_slot();
+    expect(0, TABLES "ok       source \"orders\": the log can be read; the slot \"SLOT\" keeps N "
+                     "MiB of it, and nobody reads it now\n" UNBOUNDED BROKER "no problems\n");
+    drop_slot();
+}
+
+Test(check, what_tailing_lacks_is_advice_to_one_that_may_poll)
+{
+    write_config_of_mode("auto", "");
+    expect(0, TABLES "advice   source \"orders\": the role may not read the log: alter role ROLE "
+                     "replication\n"
+                     "advice   source \"orders\": there is no publication outbox_relay_public: run "
+                     "`outbox-relay init` as the owner of the table, or " PUBLISH "\n"
+                     "ok       source \"orders\": until then it polls the table\n" BROKER
+                     "no problems\n");
+}
+
+Test(check, what_tailing_lacks_is_a_problem_to_one_that_must_tail)
+{
+    write_config_of_mode("tail", "");
+    expect(1, TABLES "problem  source \"orders\": the role may not read the log: alter role ROLE "
+                     "replication\n"
+                     "problem  source \"orders\": there is no publication outbox_relay_public: run "
+                     "`outbox-relay init` as the owner of the table, or " PUBLISH "\n" BROKER
+                     "2 problems\n");
+}
+
+/* What it says is to be run, is run. */
+Test(check, publications_that_do_not_do)
+{
+    make_ready();
+    write_config_of_mode("tail", "");
+    pg_exec(db, "alter publication outbox_relay_public drop table outbox; "
+                "alter publication outbox_relay_public set (publish = 'update')");
+    expect(
+        1, TABLES
+        "problem  source \"orders\": publication outbox_relay_public is not of the outbox: alter "
+        "publication outbox_relay_public add table outbox\n"
+        "problem  source \"orders\": publication outbox_relay_public does not publish inserts: "
+        "alter publication outbox_relay_public set (publish = 'insert')\n" BROKER "2 problems\n");
+    pg_exec(db, "alter publication outbox_relay_public add table outbox; "
+                "alter publication outbox_relay_public set (publish = 'insert')");
+    cr_assert_eq(cli("check -c relay.conf"), 0, "%s", cli_stdout());
+    pg_exec(db, "create publication everything for all tables");
+    write_config_of_mode("tail", "publication = everything");
+    cr_assert_eq(cli("check -c relay.conf"), 0, "%s", cli_stdout());
+}
+
+Test(check, slots_that_do_not_do)
+{
+    make_ready();
+    run_with("select pg_create_physical_replication_slot('", slot, "')");
+    write_config_of_mode("tail", "");
+    expect(1,
+           TABLES "problem  source \"orders\": the slot \"SLOT\" is another database's or made for "
+                  "something else: name another by `slot`\n" BROKER "1 problem\n");
+    drop_slot();
+}
+
+Test(check, a_slot_that_keeps_too_much)
+{
+    make_ready();
+    create_slot();
+    pg_exec(db, "select pg_logical_emit_message(false, 'test', repeat('x', 2000000))");
+    write_config_of_mode("tail", "wal_retain_max = 1MiB");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stdout(), " MiB of the server's log, more than wal_retain_max = "
+                                            "1MiB: start the relay, which drops it, or select "
+                                            "pg_drop_replication_slot('"),
+                       "%s", cli_stdout());
+    drop_slot();
+}
+
+Test(check, a_slot_that_was_left_behind)
+{
+    create_slot();
+    expect(1, TABLES
+           "problem  source \"orders\": mode is \"poll\", but the slot \"SLOT\" is still there and "
+           "keeps N MiB of the server's log for nobody: select "
+           "pg_drop_replication_slot('SLOT')\n" BROKER "1 problem\n");
+    drop_slot();
 }

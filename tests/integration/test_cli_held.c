@@ -392,14 +392,14 @@ Test(cli_held, missing_tables)
 
 Test(cli_held, tables_of_another_version)
 {
-    pg_exec(db, "update outbox_relay_schema set version = 3");
+    pg_exec(db, "update outbox_relay_schema set version = 4");
     held_expect("status", 1, "",
-                "source \"orders\": the relay's tables have version 3, this command needs version "
-                "2: use the outbox-relay that fits the tables\n");
-    pg_exec(db, "update outbox_relay_schema set version = 1");
+                "source \"orders\": the relay's tables have version 4, this command needs version "
+                "3: use the outbox-relay that fits the tables\n");
+    pg_exec(db, "update outbox_relay_schema set version = 2");
     held_expect("status", 1, "",
-                "source \"orders\": the relay's tables have version 1, this command needs version "
-                "2: run `outbox-relay init`\n");
+                "source \"orders\": the relay's tables have version 2, this command needs version "
+                "3: run `outbox-relay init`\n");
 }
 
 /* One that cannot be asked does not hide the other. */

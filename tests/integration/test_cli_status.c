@@ -57,6 +57,13 @@ expect(const char *expected)
                      held_timeless(cli_stdout()), expected);
 }
 
+static json_int_t
+number(const json_t *object, const char *name)
+{
+    cr_assert(json_is_integer(json_object_get(object, name)), "%s", name);
+    return json_integer_value(json_object_get(object, name));
+}
+
 Test(cli_status, nobody_works_it)
 {
     expect("source \"orders\"\n"
@@ -124,6 +131,62 @@ Test(cli_status, why_it_is_paused)
     PQfinish(owner);
 }
 
+static void
+expect_reads(const char *expected)
+{
+    char found[500] = "";
+    cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
+    const char *const from = strstr(cli_stdout(), "  reads ");
+    const char *const to = strstr(cli_stdout(), "  held ");
+    if (from != NULL && to != NULL) {
+        (void)snprintf(found, sizeof(found), "%.*s", (int)(to - from), from); /* fits */
+    }
+    cr_assert_str_eq(found, expected, "%s", cli_stdout());
+}
+
+Test(cli_status, how_it_reads)
+{
+    PGconn *const owner = relay();
+    tell(NULL);
+    expect_reads("");
+    tell("reads = 'tail'");
+    expect_reads("  reads      the log (tailing)\n");
+    tell("reads = 'tail', swept = 3");
+    expect_reads("  reads      the log (tailing)\n"
+                 "  swept      3, which the log did not deliver\n");
+    tell("reads = 'poll'");
+    expect_reads("  reads      the table (polling)\n");
+    tell("reads = 'poll', reads_reason = E'wal_level is replica\\x1b'");
+    expect_reads("  reads      the table (polling): wal_level is replica\\x1b\n");
+    PQfinish(owner);
+}
+
+/* Of a slot that nobody reads too, and when there is no relay. */
+Test(cli_status, what_the_slot_keeps)
+{
+    char name[100];
+    char sql[200];
+    char expected[300];
+    (void)snprintf(name, sizeof(name), "outbox_relay_%s_public", PQdb(db)); /* fits */
+    (void)snprintf(sql, sizeof(sql), "select pg_create_logical_replication_slot('%s', 'pgoutput')",
+                   name); /* fits */
+    pg_exec(db, sql);
+    pg_exec(db, "select pg_logical_emit_message(false, 'test', repeat('x', 3000000))");
+    cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
+    (void)snprintf(expected, sizeof(expected), "\n  slot       %s, keeps ", name); /* fits */
+    cr_assert_not_null(strstr(cli_stdout(), expected), "%s", cli_stdout());
+    cr_assert_not_null(strstr(cli_stdout(), " MiB of the server's log, and nobody reads it\n"),
+                       "%s", cli_stdout());
+    json_t *const array = held_json("status --json", 0);
+    const json_t *const slot = json_object_get(json_array_get(array, 0), "slot");
+    cr_assert_str_eq(json_string_value(json_object_get(slot, "name")), name);
+    cr_assert(json_is_false(json_object_get(slot, "active")));
+    cr_assert_gt(number(slot, "retained_bytes"), 3000000);
+    json_decref(array);
+    (void)snprintf(sql, sizeof(sql), "select pg_drop_replication_slot('%s')", name); /* fits */
+    pg_exec(db, sql);
+}
+
 /* What an earlier owner wrote says nothing about this one. */
 Test(cli_status, an_owner_that_has_said_nothing_yet)
 {
@@ -165,18 +228,12 @@ Test(cli_status, more_than_a_million_held)
                        "%s", cli_stdout());
 }
 
-static json_int_t
-number(const json_t *object, const char *name)
-{
-    cr_assert(json_is_integer(json_object_get(object, name)), "%s", name);
-    return json_integer_value(json_object_get(object, name));
-}
-
 Test(cli_status, for_programs)
 {
     PGconn *const owner = relay();
     PGconn *const standby = relay();
-    tell("in_flight = 5, rate = 2.5, paused_reason = 'blocked', paused_since = now()");
+    tell("in_flight = 5, rate = 2.5, paused_reason = 'blocked', paused_since = now(), "
+         "reads = 'poll', reads_reason = 'no slot', swept = 2");
     held_put(db, 1, "a", "dead", NULL);
     pg_exec(db, "insert into outbox (payload) values ('')");
     json_t *const array = held_json("status --json", 0);
@@ -194,6 +251,10 @@ Test(cli_status, for_programs)
     cr_assert_eq(number(told, "in_flight"), 5);
     cr_assert_float_eq(json_real_value(json_object_get(told, "rate")), 2.5, 0.01);
     cr_assert_str_eq(json_string_value(json_object_get(told, "paused_reason")), "blocked");
+    cr_assert_str_eq(json_string_value(json_object_get(told, "reads")), "poll");
+    cr_assert_str_eq(json_string_value(json_object_get(told, "reads_reason")), "no slot");
+    cr_assert_eq(number(told, "swept"), 2);
+    cr_assert(json_is_null(json_object_get(status, "slot")));
     json_decref(array);
     PQfinish(owner);
     PQfinish(standby);

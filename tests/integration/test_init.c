@@ -2,6 +2,7 @@
 #include <outbox/outbox_pg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/pg_fixture.h"
@@ -33,11 +34,29 @@ TestSuite(init, .init = set_up, .fini = tear_down);
     "sequence; select, insert, update, delete on outbox_held; select, update on "                \
     "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "        \
     "outbox_sent\n"
-#define CREATED "ok       source \"orders\": tables created; " GRANTS
+#define TAIL                                                                                       \
+    "ok       source \"orders\": the log can be read; if the relay's role is another: alter role " \
+    "NAME replication (Amazon RDS: grant rds_replication to NAME; Google Cloud SQL: alter user "   \
+    "NAME with replication); the relay makes its slot itself when it starts, for one that nobody " \
+    "reads keeps the server's log\n"
+#define CREATED "ok       source \"orders\": tables created; " GRANTS TAIL
 #define MIGRATED                                                                             \
     "ok       source \"orders\": migrated: the tables for held messages are there now, the " \
     "outbox stays as it is; writers need nothing new; " GRANTS
-#define THERE "ok       source \"orders\": the tables are there already, nothing to do\n"
+#define EXTENDED                                                                                   \
+    "ok       source \"orders\": migrated: the relay's tables have columns for how it reads now; " \
+    "writers and the relay that runs go on\n" TAIL
+#define THERE "ok       source \"orders\": the tables are there already, nothing to do\n" TAIL
+
+/* A source of this mode, with more settings. */
+static void
+be(const char *mode, const char *more)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source orders { kind = postgres mode = %s broker = main dsn = \"%s\" %s }\n",
+              mode, pg_fixture_dsn(), more);
+}
 
 static void
 expect(int status, const char *said)
@@ -55,7 +74,7 @@ Test(init, creates_once)
     expect(0, THERE);
     cr_assert_eq(pg_query_int(db, "select count(*) from outbox"), 1, "what was there stays");
     cr_assert_eq(pg_query_int(db, "select version from outbox_schema"), 1);
-    cr_assert_eq(pg_query_int(db, "select version from outbox_relay_schema"), 2);
+    cr_assert_eq(pg_query_int(db, "select version from outbox_relay_schema"), 3);
     cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held"), 0);
 }
 
@@ -80,7 +99,7 @@ Test(init, migrates_while_all_go_on)
     pg_exec(writer, "begin");
     write_message(writer);
     pg_exec(relay, "begin; execute settle('{1}')");
-    expect(0, MIGRATED);
+    expect(0, MIGRATED TAIL);
     write_message(writer);
     pg_exec(writer, "commit");
     pg_exec(relay, "commit; execute settle('{1}')");
@@ -89,7 +108,7 @@ Test(init, migrates_while_all_go_on)
     pg_exec(writer, "commit");
     cr_assert_eq(pg_query_int(db, "select count(*) from outbox"), 2);
     cr_assert_eq(pg_query_int(db, "select version from outbox_schema"), 1, "the writers' contract");
-    cr_assert_eq(pg_query_int(db, "select version from outbox_relay_schema"), 2);
+    cr_assert_eq(pg_query_int(db, "select version from outbox_relay_schema"), 3);
     expect(0, THERE);
     PQfinish(relay);
     PQfinish(writer);
@@ -100,9 +119,194 @@ Test(init, migrates_without_any_lock_on_the_outbox)
 {
     PGconn *const other = pg_fixture_connect();
     pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
+    be("poll", "");
     pg_exec(other, "begin; lock table outbox in access exclusive mode");
     expect(0, MIGRATED);
     PQfinish(other);
+}
+
+/* Version 2, as the relay before this one made it. */
+static void
+make_version_2(void)
+{
+    pg_fixture_load_outbox(db);
+    pg_exec(db, "alter table outbox_relay drop column reads, drop column reads_reason, "
+                "drop column swept; update outbox_relay_schema set version = 2");
+}
+
+#define RELAY_WRITES                                                                         \
+    "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "        \
+    "in_flight, confirmed, rate) values ('orders', 'h', 1, '0.1.0', now(), now(), 0, 1, 0) " \
+    "on conflict (single) do update set confirmed = outbox_relay.confirmed + 1"
+
+Test(init, extends_version_2_while_an_older_relay_goes_on)
+{
+    PGconn *const relay = pg_fixture_connect();
+    make_version_2();
+    pg_exec(relay, "prepare status as " RELAY_WRITES);
+    pg_exec(relay, "execute status");
+    expect(0, EXTENDED);
+    pg_exec(relay, "execute status");
+    cr_assert_eq(pg_query_int(db, "select confirmed from outbox_relay where reads is null and "
+                                  "swept = 0"),
+                 2);
+    expect(0, THERE);
+    PQfinish(relay);
+}
+
+/* Behind whoever waits for its lock, the relay would wait too. */
+Test(init, does_not_wait_long_for_the_table_that_the_relay_writes)
+{
+    PGconn *const other = pg_fixture_connect();
+    make_version_2();
+    pg_exec(other, "begin; lock table outbox_relay in access share mode");
+    expect(1, "problem  source \"orders\": cannot create the tables (run init as a role that may, "
+              "or give the output of `outbox-relay init --print` to somebody who may): canceling "
+              "statement due to lock timeout\n");
+    pg_exec(other, "commit");
+    expect(0, EXTENDED);
+    PQfinish(other);
+}
+
+Test(init, the_last_part_of_the_printed_sql_extends)
+{
+    make_version_2();
+    cr_assert_eq(cli("init --print"), 0);
+    const char *const last = strstr(cli_stdout(), "-- Where the relay's tables are there in");
+    cr_assert_not_null(last);
+    pg_exec(db, last);
+    expect(0, THERE);
+}
+
+/* The columns of outbox_relay, as init makes them. */
+static int64_t
+relay_columns(void)
+{
+    return pg_query_int(db, "select hashtext(string_agg(concat_ws(' ', attname, atttypid::regtype, "
+                            "attnotnull, pg_get_expr(adbin, adrelid), col_description(attrelid, "
+                            "attnum)), ', ' order by attname)) from pg_attribute left join "
+                            "pg_attrdef on adrelid = attrelid and adnum = attnum where attrelid = "
+                            "'outbox_relay'::regclass and attnum > 0 and not attisdropped");
+}
+
+Test(init, what_is_extended_is_as_what_is_new)
+{
+    pg_fixture_load_outbox(db);
+    const int64_t created = relay_columns();
+    pg_exec(db, "alter table outbox_relay drop column reads, drop column reads_reason, "
+                "drop column swept; update outbox_relay_schema set version = 2");
+    cr_assert_neq(relay_columns(), created);
+    expect(0, EXTENDED);
+    cr_assert_eq(relay_columns(), created);
+}
+
+static void
+expect_publication(const char *name, const char *expected)
+{
+    char sql[300];
+    (void)snprintf(sql, sizeof(sql),
+                   "select concat_ws(' ', pubname, pubinsert, pubupdate, pubdelete, pubtruncate, "
+                   "tablename) from pg_publication join pg_publication_tables using (pubname) "
+                   "where pubname = '%s'",
+                   name); /* fits */
+    cr_assert_str_eq(pg_query_text(db, sql), expected);
+}
+
+Test(init, creates_the_publication_and_no_slot)
+{
+    expect(0, CREATED);
+    expect_publication("outbox_relay_public", "outbox_relay_public t f f f outbox");
+    cr_assert_eq(pg_query_int(db, "select count(*) from pg_replication_slots where database = "
+                                  "current_database()"),
+                 0);
+}
+
+Test(init, the_publication_may_have_another_name)
+{
+    be("tail", "publication = \"Orders 'new'\"");
+    expect(0, CREATED);
+    expect_publication("Orders ''new''", "Orders 'new' t f f f outbox");
+    cr_assert_eq(pg_query_int(db, "select count(*) from pg_publication"), 1);
+}
+
+Test(init, adds_the_outbox_to_a_publication_that_is_there)
+{
+    pg_exec(db, "create publication outbox_relay_public with (publish = 'insert')");
+    expect(0, CREATED);
+    expect_publication("outbox_relay_public", "outbox_relay_public t f f f outbox");
+}
+
+Test(init, a_source_that_polls_needs_no_publication)
+{
+    be("poll", "");
+    cr_assert_eq(cli("init -c relay.conf"), 0);
+    cr_assert_eq(pg_query_int(db, "select count(*) from pg_publication"), 0);
+}
+
+/* A role that may create tables and has no other rights. */
+static void
+create_owner(char role[64])
+{
+    char sql[300];
+    (void)snprintf(role, 64, "init_%ld", (long)getpid()); /* fits */
+    (void)snprintf(sql, sizeof(sql),
+                   "drop role if exists %s; create role %s login password 'pw'; grant create on "
+                   "schema public to %s",
+                   role, role, role); /* fits */
+    pg_exec(db, sql);
+}
+
+static void
+be_owner(const char *mode, const char *role)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source orders { kind = postgres mode = %s broker = main\n"
+              "  dsn = \"%s user=%s password=pw\" }\n",
+              mode, pg_fixture_dsn(), role);
+}
+
+static void
+drop_owner(const char *role)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "drop owned by %s; drop role %s", role, role); /* fits */
+    pg_exec(db, sql);
+}
+
+static void
+expect_lacks(int status, const char *word, const char *role, const char *end)
+{
+    char expected[1000];
+    (void)snprintf(expected, sizeof(expected),
+                   "%-8s source \"orders\": the role may not read the log: alter role %s "
+                   "replication\n"
+                   "%-8s source \"orders\": there is no publication outbox_relay_public: run "
+                   "`outbox-relay init` as the owner of the table, or create publication "
+                   "outbox_relay_public for table outbox with (publish = 'insert')\n%s",
+                   word, role, word, end); /* fits */
+    cr_assert_eq(cli("init -c relay.conf"), status);
+    const char *const lines = strchr(cli_stdout(), '\n');
+    cr_assert_not_null(lines);
+    cr_assert_str_eq(lines + 1, expected, "%s", cli_stdout());
+}
+
+Test(init, says_what_an_administrator_must_run)
+{
+    char role[64];
+    char sql[200];
+    create_owner(role);
+    be_owner("auto", role);
+    expect_lacks(0, "advice", role, "ok       source \"orders\": until then it polls the table\n");
+    be_owner("tail", role);
+    expect_lacks(1, "problem", role, "");
+    (void)snprintf(sql, sizeof(sql),
+                   "alter role %s replication; create publication outbox_relay_public for table "
+                   "outbox with (publish = 'insert')",
+                   role); /* fits */
+    pg_exec(db, sql);
+    expect(0, THERE);
+    drop_owner(role);
 }
 
 Test(init, the_second_part_of_the_printed_sql_migrates)
@@ -119,10 +323,10 @@ Test(init, the_second_part_of_the_printed_sql_migrates)
 Test(init, refuses_another_version_of_the_relays_tables)
 {
     expect(0, CREATED);
-    pg_exec(db, "update outbox_relay_schema set version = 3");
+    pg_exec(db, "update outbox_relay_schema set version = 4");
     expect(1,
-           "problem  source \"orders\": the tables there have version 3, this relay makes version "
-           "2: nothing was changed; use the relay that fits the tables\n");
+           "problem  source \"orders\": the tables there have version 4, this relay makes version "
+           "3: nothing was changed; use the relay that fits the tables\n");
 }
 
 Test(init, printed_sql_does_the_same)

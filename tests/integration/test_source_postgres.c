@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/memory.h"
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/source_fixture.h"
 
@@ -67,6 +68,49 @@ Test(source_postgres, fetches_and_settles)
     batch_free(batch);
     settle(source, ids, 9);
     cr_assert_eq(pg_query_int(admin, "select id from outbox"), 10);
+    source_fixture_close(source, &config);
+}
+
+static void
+ask_present(struct source *source, const int64_t *ids, size_t count)
+{
+    const struct fetch fetch = {.kind = FETCH_PRESENT, .ids = ids, .id_count = count};
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+}
+
+/* Behind a fetch and a settle that are out as well: it sees what the settle left. */
+Test(source_postgres, says_which_rows_are_still_there)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    pg_exec(admin, "insert into outbox (payload) select 'x' from generate_series(1, 5) n");
+    const struct fetch fetch = fetch_after(0);
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    source->ops->settle(source, (int64_t[]){2, 5}, 2, clock_monotonic_us());
+    ask_present(source, (int64_t[]){4, 9, 2, 1, 5}, 5);
+    struct source_event rows = source_fixture_expect(source, SOURCE_ROWS);
+    cr_assert_eq(rows.batch->count, 5);
+    batch_free(rows.batch);
+    (void)source_fixture_expect(source, SOURCE_SETTLED);
+    struct source_event present = source_fixture_expect(source, SOURCE_PRESENT);
+    cr_assert_eq(present.count, 2);
+    cr_assert_eq(present.ids[0], 1);
+    cr_assert_eq(present.ids[1], 4);
+    memory_free(present.ids);
+    source_fixture_close(source, &config);
+}
+
+Test(source_postgres, says_that_none_of_the_rows_is_there)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    ask_present(source, (int64_t[]){7}, 1);
+    struct source_event present = source_fixture_expect(source, SOURCE_PRESENT);
+    cr_assert_eq(present.count, 0);
+    cr_assert_null(present.ids);
+    ask_present(source, NULL, 0);
+    present = source_fixture_expect(source, SOURCE_PRESENT);
+    cr_assert_eq(present.count, 0);
     source_fixture_close(source, &config);
 }
 
@@ -402,13 +446,13 @@ Test(source_postgres, says_which_version_of_the_tables_it_needs)
 
 Test(source_postgres, says_which_version_of_its_own_tables_it_needs)
 {
-    pg_exec(admin, "update outbox_relay_schema set version = 1");
+    pg_exec(admin, "update outbox_relay_schema set version = 2");
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
-    cr_assert_not_null(strstr(error.text, "version 1, this relay needs version 2: run `outbox-rel"),
+    cr_assert_not_null(strstr(error.text, "version 2, this relay needs version 3: run `outbox-rel"),
                        "%s", error.text);
-    pg_exec(admin, "update outbox_relay_schema set version = 3");
+    pg_exec(admin, "update outbox_relay_schema set version = 4");
     config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     error = refusal(&config);
     cr_assert_not_null(strstr(error.text, "use the relay that fits"), "%s", error.text);
@@ -503,6 +547,57 @@ Test(source_postgres, final_ids_wait_for_those_who_write)
     cr_assert_eq(source_fixture_watermark(source), 4);
     PQfinish(early);
     PQfinish(late);
+    source_fixture_close(source, &config);
+}
+
+static struct source_event
+ask_watermark(struct source *source)
+{
+    source->ops->watermark(source, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_FINAL);
+}
+
+static uint64_t
+log_end(void)
+{
+    return (uint64_t)pg_query_int(admin, "select (pg_current_wal_insert_lsn() - '0/0')::int8");
+}
+
+Test(source_postgres, final_positions_wait_for_those_who_write)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    PGconn *late = pg_fixture_connect();
+    pg_exec(admin, "insert into outbox (payload) values ('1')");
+    const uint64_t first = log_end();
+    struct source_event watermark = ask_watermark(source);
+    cr_assert_geq(watermark.final_position, first, "nobody writes");
+    cr_assert_eq(watermark.position, watermark.final_position);
+    pg_exec(late, "begin; insert into outbox (payload) values ('2')");
+    const uint64_t begun = log_end();
+    pg_exec(admin, "insert into outbox (payload) values ('3')");
+    const uint64_t committed = log_end();
+    watermark = ask_watermark(source);
+    cr_assert_lt(watermark.final_position, begun, "2 may still come");
+    cr_assert_geq(watermark.position, committed);
+    pg_exec(late, "commit");
+    watermark = ask_watermark(source);
+    cr_assert_eq(watermark.final_id, 3);
+    cr_assert_geq(watermark.final_position, committed);
+    PQfinish(late);
+    source_fixture_close(source, &config);
+}
+
+Test(source_postgres, the_first_final_position_comes_with_the_ownership)
+{
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    pg_exec(admin, "insert into outbox (payload) values ('1')");
+    const uint64_t end = log_end();
+    struct source *source = source_fixture_open(&config);
+    const struct source_event owned = source_fixture_expect(source, SOURCE_OWNED);
+    cr_assert_eq(owned.final_id, 1);
+    cr_assert_geq(owned.final_position, end);
+    cr_assert_eq(owned.position, owned.final_position);
     source_fixture_close(source, &config);
 }
 

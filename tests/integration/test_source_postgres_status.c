@@ -56,6 +56,8 @@ Test(source_postgres_status, tells_how_it_is)
         .rate = 12.5,
         .paused_reason = "broker unreachable: \"x\" \xff",
         .paused_for_us = 60 * CLOCK_S_US,
+        .not_tailing_reason = "wal_level is replica \xff",
+        .swept = 4,
     };
     char expected[300];
     char host[256] = "";
@@ -63,10 +65,10 @@ Test(source_postgres_status, tells_how_it_is)
     source_fixture_status(source, &status);
     (void)snprintf(expected, sizeof(expected),
                    "orders|%s|%ld|3|-7|9223372036854775807|12345678901|12.5|broker unreachable: "
-                   "\"x\" ?",
+                   "\"x\" ?|poll|wal_level is replica ?|4",
                    host, (long)getpid()); /* fits */
     expect_text("select concat_ws('|', source, host, pid, in_flight, read_up_to, published_up_to, "
-                "confirmed, rate, paused_reason) from outbox_relay",
+                "confirmed, rate, paused_reason, reads, reads_reason, swept) from outbox_relay",
                 expected);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_relay where updated_at between "
                                      "now() - '20 s'::interval and now() and in_flight_since = "
@@ -75,7 +77,8 @@ Test(source_postgres_status, tells_how_it_is)
                                      "owned_since <= updated_at and started_at > now() - "
                                      "'1 min'::interval and version ~ '^[0-9]+[.]'"),
                  1);
-    status = (struct source_status){.read_up_to = INT64_MIN, .published_up_to = INT64_MIN};
+    status = (struct source_status){
+        .read_up_to = INT64_MIN, .published_up_to = INT64_MIN, .tailing = true};
     pg_exec(admin, "create table before as select updated_at, started_at, owned_since from "
                    "outbox_relay");
     source_fixture_status(source, &status);
@@ -84,9 +87,10 @@ Test(source_postgres_status, tells_how_it_is)
                                      "before.updated_at"),
                  1);
     cr_assert_eq(pg_query_int(admin, "select num_nulls(in_flight_since, read_up_to, "
-                                     "published_up_to, paused_reason, paused_since) from "
-                                     "outbox_relay"),
-                 5);
+                                     "published_up_to, paused_reason, paused_since, "
+                                     "reads_reason) from outbox_relay"),
+                 6);
+    expect_text("select reads from outbox_relay", "tail");
 }
 
 /* It comes every second: the row must not wander through the table, nor through its index. */

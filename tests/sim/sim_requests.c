@@ -269,7 +269,7 @@ answer(struct relay *relay, struct request *request)
         pipeline_settled(pipeline, now_us);
         break;
     case REQUEST_WATERMARK:
-        pipeline_final(pipeline, request->final_id, now_us);
+        pipeline_final(pipeline, request->final_id, 0, 0, now_us);
         break;
     case REQUEST_HOLD:
         pipeline_held(pipeline, request->missing, request->missing_count, now_us);

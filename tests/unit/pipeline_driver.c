@@ -243,7 +243,7 @@ answer_watermark(void)
     if (out.watermark) {
         out.watermark = false;
         pipeline_final(driver.pipeline, driver.final_id > 0 ? driver.final_id : driver.highest_id,
-                       driver.now_us);
+                       0, 0, driver.now_us);
     }
     go_on();
 }

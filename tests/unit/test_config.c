@@ -107,7 +107,11 @@ Test(config, defaults)
     const struct source_config *const source = &config->sources[0];
     cr_assert_str_eq(source->name, "orders");
     cr_assert_eq(source->kind, SOURCE_KIND_POSTGRES);
-    cr_assert_eq(source->mode, SOURCE_MODE_POLL);
+    cr_assert_eq(source->mode, SOURCE_MODE_AUTO);
+    cr_assert_null(source->slot);
+    cr_assert_null(source->publication);
+    cr_assert_eq(source->wal_retain_max, UINT64_C(10) << 30);
+    cr_assert_eq(source->heartbeat_interval_us, 0);
     cr_assert_eq(source->broker, broker);
     cr_assert_str_eq(source->dsn, "dbname=shop");
     cr_assert_str_eq(source->exchange, "");
@@ -131,11 +135,13 @@ Test(config, everything_given)
         "  heartbeat = 10s confirm_timeout = 1m reconnect_initial = 10ms reconnect_max = 100ms\n"
         "}\n"
         "source orders { # the name needs no quotes\n"
-        "  kind = \"postgres\" mode = \"poll\" dsn = \"postgresql://relay@db/shop\"\n"
+        "  kind = \"postgres\" mode = \"tail\" dsn = \"postgresql://relay@db/shop\"\n"
         "  password_file = \"db.password\" broker = \"main\" exchange = \"orders\"\n"
         "  publishers = 4 batch_rows = 1 batch_bytes = 64KiB window_messages = 2\n"
         "  window_bytes = 1GiB poll_interval_max = 250ms sweep_interval = 5m takeover = 2s\n"
         "  retry_initial = 1s retry_max = 1d held_max = 7\n"
+        "  slot = relay_1 publication = 'Änderungen' wal_retain_max = 1GiB\n"
+        "  heartbeat_interval = 10s\n"
         "}\n");
     cr_assert_eq(config->log_format, LOG_FORMAT_JSON);
     cr_assert_eq(config->log_level, LOG_DEBUG);
@@ -146,6 +152,11 @@ Test(config, everything_given)
     cr_assert_eq(broker->heartbeat_s, 10);
     cr_assert_eq(broker->reconnect_max_us, 100000);
     const struct source_config *const source = &config->sources[0];
+    cr_assert_eq(source->mode, SOURCE_MODE_TAIL);
+    cr_assert_str_eq(source->slot, "relay_1");
+    cr_assert_str_eq(source->publication, "Änderungen");
+    cr_assert_eq(source->wal_retain_max, UINT64_C(1) << 30);
+    cr_assert_eq(source->heartbeat_interval_us, 10000000);
     cr_assert_str_eq(source->password, "pass of the database");
     cr_assert_str_eq(source->exchange, "orders");
     cr_assert_eq(source->publishers, 4);
@@ -224,7 +235,9 @@ Test(config, values_that_do_not_fit)
         {"window_bytes = 64MB", "window_bytes = 64MB: expected 1MiB to 1GiB"},
         {"takeover = 1s", "takeover = 1s: expected 2s to 10m"},
         {"takeover = 15", "takeover = 15: expected 2s to 10m, with a unit: us, ms, s, m, h or d"},
-        {"mode = tail", "mode = tail: expected \"poll\""},
+        {"mode = push", "mode = push: expected \"poll\", \"tail\" or \"auto\""},
+        {"slot = Relay", "slot = Relay: expected 1 to 63 characters of a to z, 0 to 9 and _"},
+        {"publication = \"\"", "publication = \"\": expected 1 to 63 bytes"},
         {"exchange = a exchange = b", "exchange is given twice, first in line 2"},
         {"retry_initial = 1m retry_max = 1s", "retry_initial = 1m is longer than retry_max = 1s"},
         {"retry_max = 500ms", "retry_initial = 1s is longer than retry_max = 500ms"},

@@ -34,7 +34,7 @@ Test(cursor, stays_where_late_rows_may_come)
 Test(cursor, final_counts_only_for_a_fetch_sent_after_it)
 {
     cursor_sent(&cursor);
-    cursor_final(&cursor, 80);
+    cursor_final(&cursor, 80, 0);
     cursor_received(&cursor, 10, 100, true);
     cr_assert_eq(cursor_after(&cursor), CURSOR_START,
                  "a row below 80 may have come after that fetch's snapshot");
@@ -44,7 +44,7 @@ Test(cursor, final_counts_only_for_a_fetch_sent_after_it)
 
 Test(cursor, never_goes_past_what_was_read)
 {
-    cursor_final(&cursor, 500);
+    cursor_final(&cursor, 500, 0);
     fetch(10, 100, false);
     cr_assert_eq(cursor_after(&cursor), 100, "there are more rows after 100");
     fetch(10, 200, true);
@@ -54,14 +54,14 @@ Test(cursor, never_goes_past_what_was_read)
 
 Test(cursor, an_empty_table_is_not_read_from_its_left_edge_for_ever)
 {
-    cursor_final(&cursor, 1000);
+    cursor_final(&cursor, 1000, 0);
     fetch(0, 0, true);
     cr_assert_eq(cursor_after(&cursor), 1000);
 }
 
 Test(cursor, goes_back_for_what_was_dropped)
 {
-    cursor_final(&cursor, 200);
+    cursor_final(&cursor, 200, 0);
     fetch(10, 200, true);
     cursor_forget(&cursor, 150);
     cursor_forget(&cursor, 170);
@@ -75,7 +75,7 @@ Test(cursor, goes_back_for_what_was_dropped)
 
 Test(cursor, what_is_dropped_during_a_fetch_is_for_the_next)
 {
-    cursor_final(&cursor, 200);
+    cursor_final(&cursor, 200, 0);
     fetch(10, 200, true);
     cursor_sent(&cursor);
     cursor_forget(&cursor, 50);
@@ -85,7 +85,7 @@ Test(cursor, what_is_dropped_during_a_fetch_is_for_the_next)
 
 Test(cursor, a_fetch_whose_rows_are_not_used_never_was)
 {
-    cursor_final(&cursor, 200);
+    cursor_final(&cursor, 200, 0);
     fetch(10, 200, true);
     cursor_forget(&cursor, 50);
     cursor_sent(&cursor);
@@ -95,7 +95,7 @@ Test(cursor, a_fetch_whose_rows_are_not_used_never_was)
 
 Test(cursor, a_sweep_looks_at_everything_once)
 {
-    cursor_final(&cursor, 200);
+    cursor_final(&cursor, 200, 0);
     fetch(10, 200, true);
     cursor_sweep(&cursor);
     cr_assert_eq(cursor_after(&cursor), CURSOR_START);

@@ -21,8 +21,16 @@ TestSuite(source_postgres_watermark, .init = init, .fini = done);
 static int64_t
 observe(int64_t last_id, size_t count, const uint64_t *writers)
 {
-    pg_watermark_observe(&watermark, last_id, writers, count);
+    pg_watermark_observe(&watermark, 0, last_id, writers, count);
     return watermark.final_id;
+}
+
+/* The same, asked for the position. */
+static uint64_t
+observe_position(uint64_t position, int64_t last_id, size_t count, const uint64_t *writers)
+{
+    pg_watermark_observe(&watermark, position, last_id, writers, count);
+    return watermark.final_position;
 }
 
 Test(source_postgres_watermark, is_final_at_once_when_nobody_writes)
@@ -57,6 +65,40 @@ Test(source_postgres_watermark, a_writer_that_took_no_id_yet_starts_no_wait)
     cr_assert_eq(observe(5, 1, (uint64_t[]){1}), 5);
     cr_assert_eq(observe(6, 1, (uint64_t[]){2}), 5);
     cr_assert_eq(observe(6, 1, (uint64_t[]){3}), 6);
+}
+
+Test(source_postgres_watermark, a_position_is_final_at_once_when_nobody_writes)
+{
+    cr_assert_eq(observe_position(100, 0, 0, NULL), 100);
+    cr_assert_eq(observe_position(200, 7, 0, NULL), 200);
+    cr_assert_eq(observe_position(300, 7, 0, NULL), 300);
+}
+
+/* 1 has written its commit to the log before 200, but holds its lock: it is not visible yet. */
+Test(source_postgres_watermark, a_position_waits_with_its_ids)
+{
+    cr_assert_eq(observe_position(100, 5, 0, NULL), 100);
+    cr_assert_eq(observe_position(200, 10, 2, (uint64_t[]){1, 2}), 100);
+    cr_assert_eq(observe_position(300, 20, 2, (uint64_t[]){1, 3}), 100);
+    cr_assert_eq(observe_position(400, 30, 1, (uint64_t[]){4}), 200, "not 300: 3 may come before");
+    cr_assert_eq(observe_position(500, 40, 1, (uint64_t[]){5}), 400);
+    cr_assert_eq(observe_position(600, 40, 0, NULL), 600);
+}
+
+/* 9 holds the lock, but whatever it will write gets an id above 5. */
+Test(source_postgres_watermark, a_writer_that_took_no_id_yet_holds_no_position_back)
+{
+    cr_assert_eq(observe_position(100, 5, 0, NULL), 100);
+    cr_assert_eq(observe_position(200, 5, 1, (uint64_t[]){9}), 200);
+    cr_assert_eq(observe_position(300, 6, 1, (uint64_t[]){9}), 200, "6 may be its");
+    cr_assert_eq(observe_position(400, 6, 1, (uint64_t[]){8}), 400, "6 is over, 8 took none");
+}
+
+Test(source_postgres_watermark, there_may_be_no_log)
+{
+    cr_assert_eq(observe_position(0, 5, 1, (uint64_t[]){1}), 0);
+    cr_assert_eq(observe_position(0, 5, 0, NULL), 0);
+    cr_assert_eq(watermark.final_id, 5);
 }
 
 Test(source_postgres_watermark, reads_the_names_of_transactions)

@@ -1,0 +1,12 @@
+-- How much of its log the server keeps for the slot $1: bytes; NULL if it has dropped what the slot needs. No row: there is
+-- no such slot here.
+select
+    case
+        when wal_status = 'lost' then null
+        when pg_is_in_recovery() then greatest(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), restart_lsn), 0)::int8
+        else greatest(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::int8
+    end as retained,
+    active
+from pg_replication_slots
+where slot_name = $1::text
+    and database = current_database()

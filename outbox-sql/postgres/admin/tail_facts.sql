@@ -1,0 +1,65 @@
+-- What `init` and `check` want to know of a server whose log is to be read by the slot $1 through the publication $2. What
+-- can stand in SQL is quoted for it. What later versions have added to a view is read as JSON, and is NULL where it is not
+-- there.
+with
+    published as (
+        select to_jsonb(tables) as attributes
+        from pg_publication_tables as tables
+        join pg_class as relation on relation.relname = tables.tablename and relation.oid = 'outbox'::regclass
+        join pg_namespace as namespace
+            on namespace.oid = relation.relnamespace and namespace.nspname = tables.schemaname
+        where tables.pubname = $2::text
+    ),
+    publication as (
+        select pubinsert,
+            exists (select from published) as has_outbox,
+            exists (
+                select
+                from published
+                where attributes ->> 'rowfilter' is not null
+                    or jsonb_array_length(attributes -> 'attnames') < (
+                        select count(*)
+                        from pg_attribute
+                        where attrelid = 'outbox'::regclass
+                            and attnum > 0
+                            and not attisdropped
+                    )
+            ) as narrowed
+        from pg_publication
+        where pubname = $2::text
+    ),
+    slot as (
+        select active, wal_status,
+            plugin is distinct from 'pgoutput' or database is distinct from current_database() as foreign_slot,
+            case when not pg_is_in_recovery() then pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8 end as retained
+        from pg_replication_slots
+        where slot_name = $1::text
+    )
+select
+    case
+        when to_regrole('rds_superuser') is not null then 'rds'
+        when to_regrole('cloudsqlsuperuser') is not null then 'cloudsql'
+        when to_regrole('azure_pg_admin') is not null then 'azure'
+        else 'plain'
+    end as service,
+    quote_ident(current_user) as role,
+    'outbox'::regclass::text as outbox,
+    quote_ident($2::text) as publication,
+    current_setting('wal_level') as wal_level,
+    getdatabaseencoding() as encoding,
+    (select rolsuper or rolreplication from pg_roles where rolname = current_user)
+        or coalesce(pg_has_role(to_regrole('rds_replication'), 'usage'), false) as may_read,
+    (select count(*) from publication) > 0 as publication_there,
+    coalesce((select has_outbox from publication), false) as has_outbox,
+    coalesce((select pubinsert from publication), false) as inserts,
+    coalesce((select narrowed from publication), false) as narrowed,
+    (select count(*) from slot) > 0 as slot_there,
+    coalesce((select foreign_slot from slot), false) as slot_foreign,
+    coalesce((select active from slot), false) as slot_active,
+    coalesce((select wal_status = 'lost' from slot), false) as slot_lost,
+    coalesce((select greatest(retained, 0) from slot), 0) as retained,
+    current_setting('max_replication_slots') as slots_max,
+    (select count(*) from pg_replication_slots) as slots_used,
+    current_setting('max_wal_senders') as senders_max,
+    (select count(*) from pg_stat_replication) as senders_used,
+    current_setting('max_slot_wal_keep_size') as keep_size

@@ -1,0 +1,5 @@
+-- What the default names of the replication slot and the publication are made of.
+select current_database() as database, nspname as schema
+from pg_class
+join pg_namespace on pg_namespace.oid = relnamespace
+where pg_class.oid = to_regclass('outbox')

@@ -1,0 +1,43 @@
+-- What a source that reads the log needs (mode = "tail" or "auto"): the publication, which passes on what is inserted into
+-- the outbox and nothing else. Run after schema.sql; does nothing where it is there. Its lock stands in nobody's way but that
+-- of a vacuum or a change of the table. By hand: psql -f publication.sql, before it, if the source has another name for it:
+-- set outbox.publication = 'name'.
+--
+-- The slot is made by the relay when it starts, because one that nobody reads keeps the server's log for ever. Also needed:
+--                            the server                                               the relay's role
+--   PostgreSQL               wal_level = logical in postgresql.conf, restart          alter role relay replication
+--   Amazon RDS, Aurora       rds.logical_replication = 1 in the parameter group,      grant rds_replication to relay
+--                            reboot
+--   Google Cloud SQL         the flag cloudsql.logical_decoding = on                  alter user relay with replication
+--   Azure                    wal_level = logical in the server's parameters           alter role relay replication
+--                            (single server: azure.replication_support = logical),
+--                            restart
+do $$
+declare
+    schema constant text := (
+        select nspname
+        from pg_class
+        join pg_namespace on pg_namespace.oid = relnamespace
+        where pg_class.oid = 'outbox'::regclass
+    );
+    name constant text := coalesce(
+        nullif(current_setting('outbox.publication', true), ''),
+        left(regexp_replace(lower('outbox_relay_' || schema), '[^a-z0-9_]', '_', 'g'), 63)
+    );
+begin
+    if not exists (select from pg_publication where pubname = name) then
+        execute format('create publication %I for table outbox with (publish = ''insert'')', name);
+    elsif not exists (
+        select
+        from pg_publication_tables
+        where pubname = name
+            and schemaname = schema
+            and tablename = 'outbox'
+    ) then
+        execute format('alter publication %I add table outbox', name);
+    end if;
+exception
+    when insufficient_privilege then
+        raise warning 'publication % was not made, so the relay polls: %', name, sqlerrm;
+end
+$$;

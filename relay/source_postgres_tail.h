@@ -1,0 +1,127 @@
+/* relay/source_postgres_tail.h - the PostgreSQL source's second connection, which reads the log. It goes
+ * to the very server that the owning session is connected to, and never outlives the ownership.
+ *
+ *   source_postgres_tail.c         the state machine
+ *   source_postgres_tail_look.c    what the session says: troubles, the slot, what it holds back
+ *   source_postgres_tail_open.c    from connect to a stream
+ *   source_postgres_tail_stream.c  rows in, positions out
+ *
+ * What is asked of the session can't fail, since a failure would end the ownership; what can (a slot
+ * created, dropped, read) is done by the second connection. */
+#ifndef RELAY_SOURCE_POSTGRES_TAIL_H
+#define RELAY_SOURCE_POSTGRES_TAIL_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/backoff.h"
+#include "base/error.h"
+#include "relay/pgoutput.h"
+#include "relay/postgres_names.h"
+
+struct pg_request;
+struct pollfd;
+struct source_postgres;
+
+enum pg_tail_state {
+    PG_TAIL_OFF,
+    PG_TAIL_LOOKING, /* at what there is, by the session; again and again while an earlier reader ends */
+    PG_TAIL_CONNECTING, /* from here on there is a connection */
+    PG_TAIL_OPENING,    /* is it the same server? */
+    PG_TAIL_DROPPING,   /* the slot */
+    PG_TAIL_CREATING,   /* likewise */
+    PG_TAIL_STARTING,
+    PG_TAIL_STREAMING,
+};
+
+struct pg_stream {
+    struct pgoutput decoder;
+    bool asked;  /* rows are wanted: */
+    bool unread; /* libpq may hold more of them, of which no poll tells */
+    uint32_t rows_max;
+    uint64_t bytes_max;
+    uint64_t position; /* all that was committed before has been delivered, or is with `told` */
+    uint64_t told_position; /* as the last SOURCE_LOG said */
+    uint64_t told_us;
+    uint64_t safe; /* what the server need not keep */
+    uint64_t safe_sent;
+    uint64_t status_us; /* when the server heard the last status */
+    uint64_t status_interval_us;
+    bool reply_wanted;
+};
+
+struct pg_tail {
+    enum pg_tail_state state;
+    char slot[POSTGRES_NAME_BYTES];
+    char publication[POSTGRES_NAME_BYTES];
+    PGconn *connection;
+    PostgresPollingStatusType polling;
+    bool wants_write;
+    bool drop_slot; /* once connected */
+    bool make_slot;
+    bool read_slot;       /* false: nothing but the dropping is wanted */
+    uint64_t position;    /* from where the log is read */
+    uint64_t deadline_us; /* of the state; LOOKING: for an earlier reader to end */
+    uint64_t waits_us;    /* CREATING: when to say that it waits */
+
+    bool look_outstanding;
+    uint64_t look_us;  /* the next one */
+    char server[64];   /* that the session is connected to, as the last look said */
+    char system[24];   /* its cluster, */
+    char timeline[12]; /* which changes when a standby is promoted */
+    char spoiled[200]; /* why the slot can't be read; "": it can, as far as is known */
+    bool heartbeat_outstanding;
+    uint64_t heartbeat_us; /* the next one */
+    struct backoff budget; /* after the slot was dropped for what it held back: */
+    uint64_t not_before_us;
+
+    struct pg_stream stream;
+};
+
+void pg_tail_init(struct source_postgres *self);
+/* Finds the names: the session is connected, the outbox is in this schema. */
+void pg_tail_name(struct source_postgres *self, const char *schema);
+/* Lets go of everything, with no event: the ownership is gone, or the source. */
+void pg_tail_stop(struct source_postgres *self);
+
+/* source_ops */
+void pg_tail_begin(struct source_postgres *self, uint64_t position, uint64_t now_us);
+void pg_tail_end(struct source_postgres *self);
+void pg_tail_more(struct source_postgres *self, uint32_t rows_max, uint64_t bytes_max);
+void pg_tail_safe(struct source_postgres *self, uint64_t position);
+
+/* While owned. */
+void pg_tail_poll(const struct source_postgres *self, struct pollfd *ret_poll);
+uint64_t pg_tail_deadline_us(const struct source_postgres *self);
+void pg_tail_process(struct source_postgres *self, short revents, uint64_t now_us);
+
+/* The answer of the session to what these files asked. */
+void pg_tail_answer(struct source_postgres *self, const struct pg_request *request,
+                    const PGresult *result, uint64_t now_us);
+
+/* Among these files. */
+/* The connection is of no use any more: closes it, and tells SOURCE_NOT_TAILING. */
+void pg_tail_failed(struct source_postgres *self, const struct error *error);
+void pg_tail_notice(struct source_postgres *self, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Hands over to libpq's socket what waits. False if that failed, and was told. */
+bool pg_tail_flush(struct source_postgres *self);
+/* The server refused to read the slot: if that is the slot's fault, it is made anew at the next beginning. */
+void pg_tail_spoil(struct source_postgres *self, const char *sqlstate, const char *words);
+/* In words, how the connection ended. */
+void pg_tail_why(const struct source_postgres *self, struct error *reterr);
+
+uint64_t pg_tail_look_deadline_us(const struct source_postgres *self);
+/* Asks the session for what is due. */
+void pg_tail_look(struct source_postgres *self, uint64_t now_us);
+
+void pg_tail_open(struct source_postgres *self, uint64_t now_us);
+void pg_tail_open_process(struct source_postgres *self, short revents, uint64_t now_us);
+
+void pg_stream_begin(struct source_postgres *self, uint64_t now_us);
+uint64_t pg_stream_deadline_us(const struct pg_stream *stream);
+void pg_stream_process(struct source_postgres *self, short revents, uint64_t now_us);
+/* Tells the server how far it is safe, if that can be done at once: before the connection is closed. */
+void pg_stream_end(struct source_postgres *self);
+
+#endif

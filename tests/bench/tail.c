@@ -1,0 +1,136 @@
+/* Tailing. All rows are in the log and none of it has been sent when the clock starts, so that writing them is not measured:
+ * the limit connects only then, and to the relay, which is live before, the server is held back as long. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/bench/bench.h"
+
+#define LIMIT_SLOT "bench_limit"
+
+/* An asynchronous commit is in the log the server sends only when it is on the disk: bench_settle_tables sees to that. */
+static void
+write_rows(PGconn *conn, int64_t rows, enum bench_transactions transactions)
+{
+    char sql[500];
+    if (transactions == BENCH_ONE_TRANSACTION) {
+        bench_insert(conn, rows);
+    } else {
+        (void)snprintf(sql, sizeof(sql),
+                       "do $$ begin for i in 1..%lld loop "
+                       "insert into outbox (routing_key, key, payload) values ('" BENCH_QUEUE
+                       "', (i %% %d)::text, decode(repeat('5a', %d), 'hex')); "
+                       "commit; end loop; end $$",
+                       (long long)rows, BENCH_KEYS, BENCH_PAYLOAD_BYTES);
+        bench_exec(conn, "set synchronous_commit = off");
+        bench_exec(conn, sql);
+        bench_exec(conn, "reset synchronous_commit");
+    }
+    bench_settle_tables(conn);
+}
+
+static void
+prepare(PGconn *conn, struct session *session)
+{
+    bench_empty(conn);
+    bench_drop_slots(conn);
+    bench_fresh_queue(session, BENCH_QUEUE);
+}
+
+/* ---- the limit ---- */
+
+static pid_t
+start_receiver(const char *end_position)
+{
+    char program[300];
+    char dsn[600];
+    char slot_end[60];
+    (void)snprintf(program, sizeof(program), "%s/pg_recvlogical", bench_env("OUTBOX_TEST_PG_BIN"));
+    (void)snprintf(dsn, sizeof(dsn), "--dbname=%s", bench_dsn());
+    (void)snprintf(slot_end, sizeof(slot_end), "--endpos=%s", end_position);
+    const pid_t receiver = fork();
+    if (receiver == 0) {
+        (void)execl(program, "pg_recvlogical", dsn, "--slot=" LIMIT_SLOT, "--start",
+                    "--option=proto_version=1", "--option=binary=true",
+                    "--option=publication_names=" BENCH_PUBLICATION, slot_end, "--file=/dev/null",
+                    "--no-loop", (char *)NULL);
+        bench_fail("%s does not run", program);
+    }
+    return receiver;
+}
+
+static void
+end_position(PGconn *conn, char *ret_text, size_t size)
+{
+    PGresult *result = PQexec(conn, "select pg_current_wal_lsn()");
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        bench_fail("%s", PQerrorMessage(conn));
+    }
+    (void)snprintf(ret_text, size, "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+}
+
+struct bench_result
+bench_tail_limit(int64_t messages, enum bench_transactions transactions)
+{
+    char end[30];
+    struct rusage usage;
+    struct session *session = bench_session();
+    PGconn *conn = bench_connect();
+    prepare(conn, session);
+    session_free(session);
+    bench_exec(conn, "select pg_create_logical_replication_slot('" LIMIT_SLOT "', 'pgoutput')");
+    write_rows(conn, messages, transactions);
+    end_position(conn, end, sizeof(end));
+    const uint64_t start_us = clock_monotonic_us();
+    const pid_t publisher = bench_start(bench_publish, messages);
+    bench_finish(start_receiver(end), &usage);
+    bench_finish(publisher, &usage);
+    const double seconds = (double)(clock_monotonic_us() - start_us) / 1e6;
+    bench_drop_slots(conn);
+    PQfinish(conn);
+    return (struct bench_result){.seconds = seconds};
+}
+
+/* ---- the relay ---- */
+
+/* The process of the server that sends the log. While it is stopped, the relay is a subscriber to whom nothing comes. */
+static pid_t
+log_sender(PGconn *conn)
+{
+    return (pid_t)bench_number(conn, "select active_pid from pg_replication_slots "
+                                     "where database = current_database()");
+}
+
+static void
+signal_sender(pid_t sender, int signal_number)
+{
+    if (kill(sender, signal_number) != 0) {
+        bench_fail("the server does not send its log any more");
+    }
+}
+
+struct bench_result
+bench_tail(int64_t messages, const char *relay_path, enum bench_transactions transactions)
+{
+    struct session *session = bench_session();
+    PGconn *conn = bench_connect();
+    prepare(conn, session);
+    const pid_t relay = bench_relay_start_live(relay_path);
+    const pid_t sender = log_sender(conn);
+    signal_sender(sender, SIGSTOP);
+    write_rows(conn, messages, transactions);
+    const uint64_t start_us = clock_monotonic_us();
+    signal_sender(sender, SIGCONT);
+    (void)bench_wait_for_queue(session, messages, start_us);
+    bench_wait_for(conn, BENCH_ROWS_LEFT, 0);
+    const double seconds = (double)(clock_monotonic_us() - start_us) / 1e6;
+    const struct bench_cost cost = bench_relay_stop(relay);
+    bench_drop_slots(conn);
+    PQfinish(conn);
+    session_free(session);
+    return (struct bench_result){
+        .seconds = seconds, .cpu_us = cost.cpu_us / (double)messages, .rss_mib = cost.rss_mib};
+}
