@@ -95,6 +95,16 @@ drain(struct relay *relay)
     relay->stirred = true;
 }
 
+/* One that is trying a bad route more often than others. */
+static void
+drain_some(void)
+{
+    struct relay *relay = &relays[random_between(&world.random, 0, RELAYS_MAX - 1)];
+    if (random_between(&world.random, 0, relay->degraded ? 29 : 299) == 0) {
+        drain(relay);
+    }
+}
+
 static void
 congest(struct relay *relay, uint32_t lane, bool congested)
 {
@@ -328,8 +338,8 @@ chaos(void)
         if (chance(world.outage_percent) && world.route.trouble == TROUBLE_NONE) {
             world_route_breaks(&world);
         }
-        if (world.only_route && random_between(&world.random, 0, 299) == 0) {
-            drain(&relays[random_between(&world.random, 0, RELAYS_MAX - 1)]);
+        if (world.only_route) {
+            drain_some();
         }
         if (chance(act_percent)) {
             world_operate(&world);
