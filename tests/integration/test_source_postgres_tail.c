@@ -609,6 +609,14 @@ Test(source_postgres_tail, a_connection_that_is_ended_can_be_had_again)
     expect_rows(1, 1, 1);
 }
 
+Test(source_postgres_tail, a_connection_that_is_ended_while_nothing_is_asked_of_it)
+{
+    (void)source_fixture_tail(source, 0);
+    end_reader();
+    (void)refusal(ERROR_CONNECTION);
+    (void)source_fixture_tail(source, 0);
+}
+
 Test(source_postgres_tail, the_end_of_the_ownership_ends_the_reading)
 {
     (void)source_fixture_tail(source, 0);
