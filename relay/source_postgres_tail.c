@@ -151,7 +151,7 @@ pg_tail_poll(const struct source_postgres *self, struct pollfd *ret_poll)
     if (tail->state == PG_TAIL_CONNECTING) {
         events = tail->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     } else if (tail->state == PG_TAIL_STREAMING && !tail->stream.asked) {
-        events = 0; /* what is not wanted yet, the server keeps */
+        events = POLLRDHUP; /* what is not wanted yet, the server keeps */
     }
     if (tail->wants_write) {
         events |= POLLOUT;

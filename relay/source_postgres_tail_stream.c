@@ -155,9 +155,10 @@ take_message(struct pg_stream *stream, struct gather *gather, char *message, siz
 static void
 set_ended(struct source_postgres *self, struct error *reterr)
 {
-    PGresult *result = PQgetResult(self->tail.connection);
+    PGconn *connection = self->tail.connection;
+    PGresult *result = PQisBusy(connection) ? NULL : PQgetResult(connection);
     if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
-        pg_tail_refused(self, result, reterr);
+        pg_tail_refused(self, result, reterr); /* NULL as well: the connection may say why */
     } else {
         error_set(reterr, ERROR_CONNECTION, "the server does not send the log any more");
     }
@@ -249,6 +250,18 @@ receive(struct source_postgres *self, uint64_t now_us)
         tell(self, &gather, now_us);
     }
     if (!good) {
+        pg_tail_failed(self, &error);
+    }
+}
+
+/* Nothing is wanted, but the connection may be at its end. */
+static void
+look_for_end(struct source_postgres *self)
+{
+    struct error error;
+    self->tail.stream.unread = true;
+    if (!pg_request_consume(self->tail.connection)) {
+        pg_tail_why(self, &error);
         pg_tail_failed(self, &error);
     }
 }
@@ -347,8 +360,11 @@ pg_stream_process(struct source_postgres *self, short revents, uint64_t now_us)
 {
     struct pg_tail *tail = &self->tail;
     struct pg_stream *stream = &tail->stream;
-    if ((revents & ~POLLOUT) != 0 || (stream->asked && stream->unread)) {
+    const bool ready = (revents & ~POLLOUT) != 0;
+    if (stream->asked && (ready || stream->unread)) {
         receive(self, now_us);
+    } else if (ready) {
+        look_for_end(self);
     }
     if (tail->state == PG_TAIL_STREAMING && may_tell(stream, now_us)) {
         tell(self, &(struct gather){.count = 0}, now_us);
