@@ -42,7 +42,11 @@ cursor_has_gap(const struct cursor *cursor)
 void
 cursor_forget(struct cursor *cursor, int64_t id)
 {
-    const int64_t before = id == INT64_MIN ? INT64_MIN : id - 1;
+    int64_t before = id == INT64_MIN ? INT64_MIN : id - 1;
+    if (cursor->live) {
+        /* What is read from here on may have earlier ones of its key before it that the log has still to bring. */
+        before = lower(before, cursor->live_final);
+    }
     cursor->floor = lower(cursor->floor, before);
     cursor->forgotten++;
     if (cursor->sent_without_sweep != CURSOR_NONE) {
@@ -71,6 +75,9 @@ cursor_enter_live(struct cursor *cursor)
 {
     cursor->live = true;
     cursor->live_final = lower(cursor->high, cursor->final);
+    if (cursor->floor != CURSOR_NONE) {
+        cursor->floor = lower(cursor->floor, cursor->live_final); /* likewise */
+    }
 }
 
 void

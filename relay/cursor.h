@@ -9,8 +9,8 @@
  * what is in memory, in one statement and thus one snapshot: a late row and its successor of the
  * same key are seen together and come in order.
  *
- * While a log delivers what is committed (`live`), only what was dropped is read again, to the end: whatever else is
- * unseen comes from the log. */
+ * While a log delivers what is committed (`live`), the table is read only for what was dropped, from where it was read to
+ * before, to the end: whatever else is unseen comes from the log. */
 #ifndef RELAY_CURSOR_H
 #define RELAY_CURSOR_H
 

@@ -22,12 +22,18 @@ anything_is_left(const struct pipeline *pipeline)
     return cursor_has_gap(&pipeline->cursor);
 }
 
+/* What was committed before has been let into memory. */
+static uint64_t
+read_up_to(const struct pipeline *pipeline)
+{
+    return pipeline_is_live(pipeline) ? pipeline->tail.covered : pipeline->cursor.covered;
+}
+
 static void
 mark(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
-    const struct tail *tail = &pipeline->tail;
-    const uint64_t read = tail->state == TAIL_LIVE ? tail->covered : pipeline->cursor.covered;
+    const uint64_t read = read_up_to(pipeline);
     if (read <= safe->position || anything_is_left(pipeline)) {
         return;
     }
@@ -135,6 +141,6 @@ uint64_t
 pipeline_safe_deadline_us(const struct pipeline *pipeline)
 {
     const struct safe *safe = &pipeline->safe;
-    const bool news = safe->stage != SAFE_UNMARKED || pipeline->tail.covered > safe->position;
+    const bool news = safe->stage != SAFE_UNMARKED || read_up_to(pipeline) > safe->position;
     return is_followed(pipeline) && news ? safe->look_at_us : CLOCK_NEVER_US;
 }
