@@ -86,8 +86,8 @@ make_safe(struct world *world, const struct unconfirmed *unconfirmed)
     }
     world_note(world, "row %ld is safe", (long)unconfirmed->sent.id);
     world->messages[unconfirmed->sent.message].safe++;
-    if (unconfirmed->place > world->log_safe) {
-        world->log_safe = unconfirmed->place;
+    if (unconfirmed->place > world->queue_safe) {
+        world->queue_safe = unconfirmed->place;
     }
 }
 
@@ -112,7 +112,7 @@ world_cut(struct world *world, struct pipe *pipe)
 void
 world_broker_crash(struct world *world)
 {
-    const uint64_t end = random_between(&world->random, world->log_safe, world->log_end);
+    const uint64_t end = random_between(&world->random, world->queue_safe, world->queue_end);
     for (size_t i = 0; i < world->pipe_end; i++) {
         struct pipe *pipe = &world->pipes[i];
         size_t kept = 0;
@@ -230,7 +230,7 @@ world_broker_reads(struct world *world, struct pipe *pipe)
         send_frame(pipe, (struct frame){.type = FRAME_RETURN, .id = sent.id});
         break;
     case VERDICT_TAKE:
-        unconfirmed.place = ++world->log_end;
+        unconfirmed.place = ++world->queue_end;
         accept(world, message);
         break;
     }
