@@ -161,10 +161,11 @@ struct tail {
     enum tail_state state;
     uint64_t begin_at_us;
     struct backoff backoff;
-    uint64_t live_since_us;
+    uint64_t live_since_us; /* first; 0: not since it was begun */
     uint64_t open_us; /* when messages of the log could go out, last */
     bool caught_up;   /* all that the table had was read since the log was left */
     bool distrusted;  /* it missed rows */
+    bool absent;      /* the source has none */
     uint64_t from;    /* the log brings what was committed from here on */
     uint64_t
         covered; /* what was committed before was let into memory, from the log or from the table */

@@ -19,21 +19,15 @@ anything_is_left(const struct pipeline *pipeline)
             return true; /* in the outbox, and in no list */
         }
     }
-    return cursor_has_gap(&pipeline->cursor);
-}
-
-/* What was committed before has been let into memory. */
-static uint64_t
-read_up_to(const struct pipeline *pipeline)
-{
-    return pipeline_is_live(pipeline) ? pipeline->tail.covered : pipeline->cursor.covered;
+    return cursor_has_gap(&pipeline->cursor) ||
+           (!pipeline_is_live(pipeline) && !pipeline->tail.caught_up);
 }
 
 static void
 mark(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
-    const uint64_t read = read_up_to(pipeline);
+    const uint64_t read = pipeline->tail.covered;
     if (read <= safe->position || anything_is_left(pipeline)) {
         return;
     }
@@ -141,6 +135,6 @@ uint64_t
 pipeline_safe_deadline_us(const struct pipeline *pipeline)
 {
     const struct safe *safe = &pipeline->safe;
-    const bool news = safe->stage != SAFE_UNMARKED || read_up_to(pipeline) > safe->position;
+    const bool news = safe->stage != SAFE_UNMARKED || pipeline->tail.covered > safe->position;
     return is_followed(pipeline) && news ? safe->look_at_us : CLOCK_NEVER_US;
 }

@@ -20,13 +20,11 @@ is_open(const struct pipeline *pipeline)
            !pipeline_is_full(pipeline);
 }
 
-/* What was dropped from memory is read from the table before the log goes on, for it comes first in its key; and an answer
- * of the table is judged by what was in memory when it was asked. */
+/* An answer of the table is judged by what was in memory when it was asked. */
 static bool
 may_admit(const struct pipeline *pipeline)
 {
     return is_open(pipeline) && pipeline->fetch_state == FETCH_IDLE &&
-           !cursor_has_gap(&pipeline->cursor) &&
            queue_rows(&pipeline->queue) <= 2 * pipeline->options.batch_rows;
 }
 
@@ -244,9 +242,11 @@ go_live(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     tail->state = TAIL_LIVE;
-    tail->live_since_us = now_us;
     cursor_enter_live(&pipeline->cursor);
-    pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
+    if (tail->live_since_us == 0) {
+        tail->live_since_us = now_us;
+        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
+    }
 }
 
 /* What the log brings from before where the table has been read to is not needed. */
@@ -258,9 +258,27 @@ catch_up(struct pipeline *pipeline, uint64_t now_us)
     tail->covered = covered > tail->covered ? covered : tail->covered;
     if (tail->reached < tail->covered) {
         drop_waiting(pipeline);
-    } else if (tail->covered >= tail->from) {
+    } else if (tail->covered >= tail->from && tail->caught_up &&
+               !cursor_has_gap(&pipeline->cursor)) {
         go_live(pipeline, now_us);
     }
+}
+
+/* From here on the table is read. */
+static void
+leave_live(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    cursor_leave_live(&pipeline->cursor);
+    tail->state = TAIL_BEHIND;
+    tail->caught_up = false;
+    tail->unseen_position = 0;
+    tail->sweep = TAIL_SWEEP_REST;
+    pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+    if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
+        pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
+    }
+    pipeline_look_at_once(pipeline);
 }
 
 static void
@@ -268,23 +286,17 @@ leave(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     if (tail->state == TAIL_LIVE) {
-        if (now_us - tail->live_since_us >= TAIL_GOOD_US) {
-            backoff_reset(&tail->backoff);
-        }
-        cursor_leave_live(&pipeline->cursor);
-        pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
-        if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
-            pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
-        }
-        pipeline_look_at_once(pipeline);
+        leave_live(pipeline, now_us);
     }
+    if (tail->live_since_us > 0 && now_us - tail->live_since_us >= TAIL_GOOD_US) {
+        backoff_reset(&tail->backoff);
+    }
+    tail->live_since_us = 0;
     drop_waiting(pipeline);
     tail->state = TAIL_OFF;
     tail->more_out = false;
     tail->caught_up = false;
     tail->distrusted = false;
-    tail->unseen_position = 0;
-    tail->sweep = TAIL_SWEEP_REST;
     safe_forget(&pipeline->safe);
 }
 
@@ -418,6 +430,7 @@ void
 pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position)
 {
     struct tail *tail = &pipeline->tail;
+    tail->absent = position == 0;
     if (tail->sweep == TAIL_SWEEP_ID) {
         tail->sweep_id = id;
         tail->sweep = TAIL_SWEEP_POSITION;
@@ -434,6 +447,10 @@ pipeline_tail_wants_watermark(const struct pipeline *pipeline)
     if (tail->state == TAIL_LIVE) {
         return waits_to_see(pipeline) || tail->sweep == TAIL_SWEEP_ID ||
                tail->sweep == TAIL_SWEEP_POSITION;
+    }
+    if (tail->state == TAIL_OFF) {
+        return pipeline->options.tail && !tail->absent && tail->caught_up &&
+               pipeline->cursor.position_known == 0;
     }
     return tail->state == TAIL_BEHIND && pipeline->cursor.covered < tail->from;
 }
@@ -480,10 +497,15 @@ pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
     if (end(pipeline, now_us, ret_action)) {
         return true;
     }
-    plan_sweep(pipeline, now_us);
+    if (tail->state == TAIL_LIVE && cursor_has_gap(&pipeline->cursor)) {
+        /* What was dropped comes first in its key; and a look at the table from there on shows rows of which the log has the
+         * earlier ones. So the table is read as without a log, until nothing is missing. */
+        leave_live(pipeline, now_us);
+    }
     if (tail->state == TAIL_BEHIND) {
         catch_up(pipeline, now_us);
     }
+    plan_sweep(pipeline, now_us);
     if (tail->waiting && tail->state == TAIL_LIVE && may_admit(pipeline) &&
         next_admission(pipeline, now_us, ret_action)) {
         return true;
@@ -508,12 +530,15 @@ pipeline_tail_deadline_us(const struct pipeline *pipeline)
     if (tail->state == TAIL_OFF) {
         return begin_deadline_us(pipeline);
     }
+    uint64_t deadline_us = CLOCK_NEVER_US;
     if (!is_open(pipeline)) {
-        return tail->open_us + pipeline->options.tail_patience_us;
+        deadline_us = tail->open_us + pipeline->options.tail_patience_us;
     }
     if (waits_to_see(pipeline)) {
-        return tail->waiting_since_us + TAIL_UNSEEN_MAX_US;
+        deadline_us = clock_earlier_us(deadline_us, tail->waiting_since_us + TAIL_UNSEEN_MAX_US);
     }
-    return tail->state == TAIL_LIVE && tail->sweep == TAIL_SWEEP_REST ? pipeline->sweep_at_us
-                                                                      : CLOCK_NEVER_US;
+    if (tail->state == TAIL_LIVE && tail->sweep == TAIL_SWEEP_REST) {
+        deadline_us = clock_earlier_us(deadline_us, pipeline->sweep_at_us);
+    }
+    return deadline_us;
 }
