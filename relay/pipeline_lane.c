@@ -338,8 +338,8 @@ pipeline_nacked(struct pipeline *pipeline, uint32_t index, uint64_t tag, bool mu
 }
 
 /* Comes before the confirm of the same message (rabbit_channel.erl: "basic.returns must be sent
- * before confirms"), and does not say for which copy it is. A copy of an earlier ownership may be out
- * still: then it may have been for that one or for ours. */
+ * before confirms"), and does not say for which copy it is. Copies of earlier ownerships may be out
+ * still: then it may have been for one of them or for ours. */
 bool
 pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const char *reason,
                   uint64_t now_us)
@@ -356,9 +356,6 @@ pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const c
         pipeline_refuse(pipeline, lane, entry, &refusal, now_us);
         return true;
     }
-    struct window_entry *copy = window_find_unreturned(&lane->window, id);
-    if (copy != NULL) {
-        copy->doubtful = true;
-    }
+    window_doubt(&lane->window, id);
     return true;
 }

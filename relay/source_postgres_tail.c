@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "relay/source_postgres_private.h"
 
-/* How long an earlier reader of the slot may take to end. */
-#define READER_TIMEOUT_US (30 * CLOCK_S_US)
 /* After the slot was dropped because it held back too much: until one is made again. */
 #define BUDGET_INITIAL_US (60 * CLOCK_S_US)
 #define BUDGET_MAX_US (3600 * CLOCK_S_US)
@@ -75,6 +73,7 @@ pg_tail_stop(struct source_postgres *self)
     struct pg_tail *tail = &self->tail;
     pg_tail_end(self);
     tail->look_outstanding = false;
+    tail->look_stale = false;
     tail->heartbeat_outstanding = false;
     tail->look_us = 0;
 }
@@ -107,8 +106,9 @@ pg_tail_begin(struct source_postgres *self, uint64_t position, uint64_t now_us)
     tail->state = PG_TAIL_LOOKING;
     tail->read_slot = true;
     tail->position = position;
-    tail->deadline_us = now_us + READER_TIMEOUT_US;
+    tail->begun_us = now_us;
     tail->look_us = now_us;
+    tail->look_stale = tail->look_outstanding;
     pg_tail_look(self, now_us);
 }
 
@@ -208,19 +208,36 @@ pg_tail_why(const struct source_postgres *self, struct error *reterr)
 }
 
 /* Codes: PostgreSQL manual, appendix A. */
-void
-pg_tail_spoil(struct source_postgres *self, const char *sqlstate, const char *words)
+static bool
+blames_slot(const char *sqlstate)
 {
-    static const char *const spoils[] = {
-        "42704", /* the publication did not exist at the slot's place of the log */
+    static const char *const codes[] = {
+        "42704", /* the publication did not exist where the slot stands in the log */
         "55000", /* the slot was invalidated */
         "58P01", /* a file of the log is gone */
     };
-    for (size_t i = 0; i < sizeof(spoils) / sizeof(spoils[0]); i++) {
-        if (strcmp(sqlstate, spoils[i]) == 0) {
-            (void)snprintf(self->tail.spoiled, sizeof(self->tail.spoiled), "%s",
-                           words); /* cut is fine */
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (strcmp(sqlstate, codes[i]) == 0) {
+            return true;
         }
+    }
+    return false;
+}
+
+void
+pg_tail_refused(struct source_postgres *self, const PGresult *result, struct error *reterr)
+{
+    struct pg_tail *tail = &self->tail;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (sqlstate == NULL) {
+        pg_tail_why(self, reterr);
+    } else if (blames_slot(sqlstate)) {
+        (void)snprintf(tail->spoiled, sizeof(tail->spoiled), "%s",
+                       PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)); /* cut is fine */
+        error_set(reterr, ERROR_TRANSIENT, "replication slot \"%s\" can't be read any more: %s",
+                  tail->slot, tail->spoiled);
+    } else {
+        pg_error_from_result(result, reterr);
     }
 }
 

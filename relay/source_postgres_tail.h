@@ -60,12 +60,14 @@ struct pg_tail {
     bool wants_write;
     bool drop_slot; /* once connected */
     bool make_slot;
-    bool read_slot;       /* false: nothing but the dropping is wanted */
-    uint64_t position;    /* from where the log is read */
-    uint64_t deadline_us; /* of the state; LOOKING: for an earlier reader to end */
+    bool read_slot;    /* false: nothing but the dropping is wanted */
+    uint64_t position; /* from where the log is read */
+    uint64_t begun_us;
+    uint64_t deadline_us; /* of the state, from CONNECTING to STARTING */
     uint64_t waits_us;    /* CREATING: when to say that it waits */
 
     bool look_outstanding;
+    bool look_stale;   /* the one that is out was asked before the log was to be read */
     uint64_t look_us;  /* the next one */
     char server[64];   /* that the session is connected to, as the last look said */
     char system[24];   /* its cluster, */
@@ -106,8 +108,9 @@ void pg_tail_failed(struct source_postgres *self, const struct error *error);
 void pg_tail_notice(struct source_postgres *self, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Hands over to libpq's socket what waits. False if that failed, and was told. */
 bool pg_tail_flush(struct source_postgres *self);
-/* The server refused to read the slot: if that is the slot's fault, it is made anew at the next beginning. */
-void pg_tail_spoil(struct source_postgres *self, const char *sqlstate, const char *words);
+/* What the server says to reading the slot. If that is the slot's fault, it is made anew at the next
+ * beginning. */
+void pg_tail_refused(struct source_postgres *self, const PGresult *result, struct error *reterr);
 /* In words, how the connection ended. */
 void pg_tail_why(const struct source_postgres *self, struct error *reterr);
 

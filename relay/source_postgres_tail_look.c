@@ -8,8 +8,11 @@
 
 /* Two looks at the slot and at what it holds back. */
 #define LOOK_INTERVAL_US (5 * CLOCK_S_US)
-/* While an earlier reader of the slot ends. */
+/* While an earlier reader of the slot ends. It is given a moment to do so by itself: it may be ours, with our last word
+ * still to be read. */
 #define READER_INTERVAL_US (100 * CLOCK_MS_US)
+#define READER_TIMEOUT_US (30 * CLOCK_S_US)
+#define READER_GRACE_US (400 * CLOCK_MS_US)
 /* The server is heard of, or hears of us, at the latest after this time; its own limit may be lower. */
 #define STATUS_INTERVAL_US (10 * CLOCK_S_US)
 #define STATUS_INTERVAL_MIN_US (50 * CLOCK_MS_US)
@@ -188,7 +191,7 @@ static void
 wait_for_reader(struct source_postgres *self, const struct look *look, uint64_t now_us)
 {
     struct pg_tail *tail = &self->tail;
-    if (now_us >= tail->deadline_us) {
+    if (now_us >= tail->begun_us + READER_TIMEOUT_US) {
         struct error error;
         error_set(&error, ERROR_TRANSIENT,
                   "replication slot \"%s\" is read by an earlier relay (process %d of the server), "
@@ -198,7 +201,9 @@ wait_for_reader(struct source_postgres *self, const struct look *look, uint64_t 
         return;
     }
     tail->look_us = now_us + READER_INTERVAL_US;
-    end_reader(self, now_us);
+    if (now_us >= tail->begun_us + READER_GRACE_US) {
+        end_reader(self, now_us);
+    }
 }
 
 static uint64_t
@@ -286,9 +291,13 @@ learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     struct pg_tail *tail = &self->tail;
     struct look look;
-    decode(result, &look);
     tail->look_outstanding = false;
+    if (tail->look_stale) {
+        tail->look_stale = false;
+        return; /* the next one is due */
+    }
     tail->look_us = now_us + LOOK_INTERVAL_US;
+    decode(result, &look);
     recognise_server(self, &look);
     if (tail->state == PG_TAIL_LOOKING) {
         begin_with(self, &look, now_us);

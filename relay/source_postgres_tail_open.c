@@ -181,26 +181,19 @@ learn_slot(struct source_postgres *self, const PGresult *result)
     return true;
 }
 
-/* Codes: PostgreSQL manual, appendix A. */
 static void
 refused(struct source_postgres *self, const PGresult *result)
 {
     struct pg_tail *tail = &self->tail;
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     struct error error;
-    if (sqlstate == NULL) {
-        pg_tail_why(self, &error);
-        pg_tail_failed(self, &error);
-        return;
-    }
-    pg_error_from_result(result, &error);
-    if (strcmp(sqlstate, "55P03") == 0) {
+    if (sqlstate != NULL && strcmp(sqlstate, "55P03") == 0) { /* lock_timeout */
         error_set(&error, ERROR_TRANSIENT,
                   "replication slot \"%s\" can't be made while a transaction is open for more than "
                   "a minute: it has to wait for all that were open before it",
                   tail->slot);
-    } else if (tail->state == PG_TAIL_STARTING) {
-        pg_tail_spoil(self, sqlstate, error.text);
+    } else {
+        pg_tail_refused(self, result, &error);
     }
     pg_tail_failed(self, &error);
 }

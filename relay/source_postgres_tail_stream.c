@@ -151,16 +151,13 @@ take_message(struct pg_stream *stream, struct gather *gather, char *message, siz
     return good;
 }
 
+/* Instead of a message there is an error, or that there will be none any more. */
 static void
 set_ended(struct source_postgres *self, struct error *reterr)
 {
     PGresult *result = PQgetResult(self->tail.connection);
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (sqlstate != NULL) {
-        pg_error_from_result(result, reterr);
-        pg_tail_spoil(self, sqlstate, reterr->text);
-    } else if (PQstatus(self->tail.connection) == CONNECTION_BAD) {
-        pg_tail_why(self, reterr);
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
+        pg_tail_refused(self, result, reterr);
     } else {
         error_set(reterr, ERROR_CONNECTION, "the server does not send the log any more");
     }
@@ -336,6 +333,7 @@ pg_stream_begin(struct source_postgres *self, uint64_t now_us)
     tail->stream = (struct pg_stream){
         .position = tail->position,
         .told_position = tail->position,
+        .unread = true, /* some of it may have come with the answer to the command */
         .status_interval_us = tail->stream.status_interval_us,
     };
     tail->heartbeat_us = now_us + self->config->heartbeat_interval_us;

@@ -112,6 +112,15 @@ window_find_unreturned(struct window *window, int64_t id)
     return NULL;
 }
 
+void
+window_doubt(struct window *window, int64_t id)
+{
+    for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
+        struct window_entry *entry = entry_at(window, tag);
+        entry->doubtful |= entry->pending && !entry->returned && entry->id == id;
+    }
+}
+
 uint64_t
 window_tag(const struct window *window, const struct window_entry *entry)
 {

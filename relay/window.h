@@ -61,6 +61,9 @@ uint64_t window_oldest(struct window *window);
  * for rare events. */
 struct window_entry *window_find_unreturned(struct window *window, int64_t id);
 
+/* Those with this row id that were not returned become doubtful. Likewise. */
+void window_doubt(struct window *window, int64_t id);
+
 /* The tag of an entry that is pending. */
 uint64_t window_tag(const struct window *window, const struct window_entry *entry);
 

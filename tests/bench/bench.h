@@ -17,6 +17,7 @@
 #define BENCH_QUEUE "bench"
 #define BENCH_QUEUE_POISONED "bench-poisoned"
 #define BENCH_DATABASE "outbox_bench"
+#define BENCH_PUBLICATION "outbox_relay_public" /* as the relay calls it */
 #define BENCH_ROWS_LEFT "select count(*) from (select from outbox limit 1) as row"
 
 /* What one run cost. */
@@ -96,8 +97,8 @@ struct bench_poison bench_poison(int64_t messages, const char *relay_path);
 pid_t bench_relay_start(const char *relay_path, const char *mode, const char *log_path);
 struct bench_cost bench_relay_stop(pid_t relay);
 
-/* Waits until the relay reads the log: from then on it does not look for rows in the table. */
-void bench_wait_until_live(PGconn *conn);
+/* In mode tail, and waits until it reads the log: from then on it does not look for rows in the table. */
+pid_t bench_relay_start_live(const char *relay_path);
 
 /* Waits until the broker has so many in BENCH_QUEUE; seconds since start_us. The queue is asked, since asking the table
  * would cost what is measured. */

@@ -193,10 +193,8 @@ through_relay(const char *relay_path, const char *mode, int64_t messages, double
     PGconn *conn = bench_connect();
     bench_empty(conn);
     consumer_start(&consumer, messages);
-    const pid_t relay = bench_relay_start(relay_path, mode, NULL);
-    if (strcmp(mode, "tail") == 0) {
-        bench_wait_until_live(conn);
-    }
+    const pid_t relay = strcmp(mode, "tail") == 0 ? bench_relay_start_live(relay_path)
+                                                  : bench_relay_start(relay_path, mode, NULL);
     write_through_outbox(messages, rate);
     consumer_join(&consumer);
     (void)bench_relay_stop(relay);

@@ -13,6 +13,7 @@
 #include "tests/bench/bench.h"
 
 #define RUN_MAX_US (600 * CLOCK_S_US)
+#define LIVE_MAX_US (60 * CLOCK_S_US)
 
 static const char *
 config_path(void)
@@ -33,15 +34,16 @@ create(const char *path)
 }
 
 static void
-write_config(const char *mode)
+write_config(const char *mode, const char *log_path)
 {
     FILE *file = create(config_path());
     (void)fprintf(file,
-                  "log_level = \"warning\"\n"
+                  "log_level = \"%s\"\n"
                   "broker \"main\" { uri = \"%s\" }\n"
                   "source \"bench\" { kind = \"postgres\" mode = \"%s\" dsn = \"%s\" broker = "
                   "\"main\" exchange = \"\" }\n",
-                  bench_env("OUTBOX_TEST_AMQP_URI"), mode, bench_dsn());
+                  log_path == NULL ? "warning" : "info", bench_env("OUTBOX_TEST_AMQP_URI"), mode,
+                  bench_dsn());
     if (fclose(file) != 0) {
         bench_fail("%s: %s", config_path(), strerror(errno));
     }
@@ -59,7 +61,7 @@ log_to(const char *path)
 pid_t
 bench_relay_start(const char *relay_path, const char *mode, const char *log_path)
 {
-    write_config(mode);
+    write_config(mode, log_path);
     const pid_t relay = fork();
     if (relay == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a bench that fails */
@@ -71,6 +73,44 @@ bench_relay_start(const char *relay_path, const char *mode, const char *log_path
     }
     if (relay < 0) {
         bench_fail("fork: %s", strerror(errno));
+    }
+    return relay;
+}
+
+static bool
+log_has(const char *path, const char *event)
+{
+    char line[1000];
+    bool found = false;
+    FILE *file = fopen(path, "r"); /* NULL: the relay has not come to open it yet */
+    while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
+        found = strstr(line, event) != NULL;
+    }
+    if (file != NULL) {
+        (void)fclose(file); /* was only read */
+    }
+    return found;
+}
+
+static const char *
+tail_log(void)
+{
+    static char path[300];
+    (void)snprintf(path, sizeof(path), "%s/bench-tail.log", bench_env("OUTBOX_TEST_DIR"));
+    return path;
+}
+
+pid_t
+bench_relay_start_live(const char *relay_path)
+{
+    const uint64_t start_us = clock_monotonic_us();
+    (void)unlink(tail_log()); /* that of the run before, if there was one */
+    const pid_t relay = bench_relay_start(relay_path, "tail", tail_log());
+    while (!log_has(tail_log(), " event=tailing ")) {
+        if (clock_monotonic_us() - start_us > LIVE_MAX_US) {
+            bench_fail("the relay does not tail; see %s", tail_log());
+        }
+        (void)poll(NULL, 0, 5);
     }
     return relay;
 }

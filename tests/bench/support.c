@@ -159,6 +159,8 @@ bench_create_database(void)
     conn = bench_connect();
     bench_exec(conn, sql_schema);
     bench_exec(conn, sql_schema_relay);
+    bench_exec(conn, "create publication " BENCH_PUBLICATION
+                     " for table outbox with (publish = 'insert')");
     PQfinish(conn);
 }
 

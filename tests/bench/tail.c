@@ -9,7 +9,6 @@
 #include "tests/bench/bench.h"
 
 #define LIMIT_SLOT "bench_limit"
-#define LIMIT_PUBLICATION "bench_limit"
 
 /* An asynchronous commit is in the log the server sends only when it is on the disk: bench_settle_tables sees to that. */
 static void
@@ -42,15 +41,6 @@ prepare(PGconn *conn, struct session *session)
 
 /* ---- the limit ---- */
 
-static void
-create_slot(PGconn *conn)
-{
-    bench_exec(conn, "drop publication if exists " LIMIT_PUBLICATION);
-    bench_exec(conn, "create publication " LIMIT_PUBLICATION
-                     " for table outbox with (publish = 'insert')");
-    bench_exec(conn, "select pg_create_logical_replication_slot('" LIMIT_SLOT "', 'pgoutput')");
-}
-
 static pid_t
 start_receiver(const char *end_position)
 {
@@ -64,7 +54,7 @@ start_receiver(const char *end_position)
     if (receiver == 0) {
         (void)execl(program, "pg_recvlogical", dsn, "--slot=" LIMIT_SLOT, "--start",
                     "--option=proto_version=1", "--option=binary=true",
-                    "--option=publication_names=" LIMIT_PUBLICATION, slot_end, "--file=/dev/null",
+                    "--option=publication_names=" BENCH_PUBLICATION, slot_end, "--file=/dev/null",
                     "--no-loop", (char *)NULL);
         bench_fail("%s does not run", program);
     }
@@ -91,7 +81,7 @@ bench_tail_limit(int64_t messages, enum bench_transactions transactions)
     PGconn *conn = bench_connect();
     prepare(conn, session);
     session_free(session);
-    create_slot(conn);
+    bench_exec(conn, "select pg_create_logical_replication_slot('" LIMIT_SLOT "', 'pgoutput')");
     write_rows(conn, messages, transactions);
     end_position(conn, end, sizeof(end));
     const uint64_t start_us = clock_monotonic_us();
@@ -99,22 +89,12 @@ bench_tail_limit(int64_t messages, enum bench_transactions transactions)
     bench_finish(start_receiver(end), &usage);
     bench_finish(publisher, &usage);
     const double seconds = (double)(clock_monotonic_us() - start_us) / 1e6;
-    bench_exec(conn, "drop publication " LIMIT_PUBLICATION);
     bench_drop_slots(conn);
     PQfinish(conn);
     return (struct bench_result){.seconds = seconds};
 }
 
 /* ---- the relay ---- */
-
-void
-bench_wait_until_live(PGconn *conn)
-{
-    bench_wait_for(conn,
-                   "select count(*) from pg_replication_slots "
-                   "where database = current_database() and active",
-                   1);
-}
 
 /* The process of the server that sends the log. While it is stopped, the relay is a subscriber to whom nothing comes. */
 static pid_t
@@ -138,8 +118,7 @@ bench_tail(int64_t messages, const char *relay_path, enum bench_transactions tra
     struct session *session = bench_session();
     PGconn *conn = bench_connect();
     prepare(conn, session);
-    const pid_t relay = bench_relay_start(relay_path, "tail", NULL);
-    bench_wait_until_live(conn);
+    const pid_t relay = bench_relay_start_live(relay_path);
     const pid_t sender = log_sender(conn);
     signal_sender(sender, SIGSTOP);
     write_rows(conn, messages, transactions);

@@ -446,13 +446,13 @@ Test(source_postgres, says_which_version_of_the_tables_it_needs)
 
 Test(source_postgres, says_which_version_of_its_own_tables_it_needs)
 {
-    pg_exec(admin, "update outbox_relay_schema set version = 1");
+    pg_exec(admin, "update outbox_relay_schema set version = 2");
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
-    cr_assert_not_null(strstr(error.text, "version 1, this relay needs version 2: run `outbox-rel"),
+    cr_assert_not_null(strstr(error.text, "version 2, this relay needs version 3: run `outbox-rel"),
                        "%s", error.text);
-    pg_exec(admin, "update outbox_relay_schema set version = 3");
+    pg_exec(admin, "update outbox_relay_schema set version = 4");
     config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     error = refusal(&config);
     cr_assert_not_null(strstr(error.text, "use the relay that fits"), "%s", error.text);

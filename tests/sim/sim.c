@@ -120,6 +120,17 @@ break_route(void)
     }
 }
 
+/* The owner's session ends, he has it again at once, and what he sends anew finds no queue, while the
+ * copies of before are out on the same channel. */
+static void
+flicker(void)
+{
+    if (world.owner != NOBODY) {
+        relay_cut_session(&relays[world.owner]);
+    }
+    break_route();
+}
+
 static void
 fault(struct relay *relay)
 {
@@ -238,7 +249,7 @@ choose_options(void)
     options.look_interval_us = random_between(&world.random, 100, 1000) * CLOCK_MS_US;
     options.hold_delay_us = random_between(&world.random, 0, 50) * CLOCK_MS_US;
     options.retry_initial_us = random_between(&world.random, 1, 50) * CLOCK_MS_US;
-    options.retry_max_us = CLOCK_S_US;
+    options.retry_max_us = chance(70) ? CLOCK_S_US : options.retry_initial_us;
     options.reconnect_max_us = CLOCK_S_US;
     options.max_attempts = world.rules.max_attempts;
     options.skip_dead = world.rules.skip_dead;
@@ -272,8 +283,9 @@ choose_world(void)
         world.poison_percent = 0;
         world.outage_percent = 1;
     }
-    world.scheduled_percent = chance(70) ? 5 : chance(50) ? 30 : 0;
-    world.confirm_percent = chance(25) ? 10 : 50;
+    world.scheduled_percent = chance(50) ? 5 : chance(50) ? 30 : 0;
+    world.flickers = world.refusing && !world.only_route && chance(20);
+    world.confirm_percent = world.flickers ? 5 : chance(25) ? 10 : 50;
     world.locked_percent = chance(30) ? 10 : 0;
     world.late_rows = chance(7);
     world.punctual = chance(60);
@@ -315,6 +327,9 @@ chaos(void)
         }
         if (chance(45)) {
             world_end_some(&world);
+        }
+        if (world.flickers && chance(2)) {
+            flicker();
         }
         if (chance(fault_percent)) {
             fault(&relays[random_between(&world.random, 0, RELAYS_MAX - 1)]);

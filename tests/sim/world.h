@@ -313,6 +313,7 @@ struct world {
     unsigned unseen_percent; /* of commits that are in it before they are visible */
     bool late_rows;  /* rows appear below an id that was called final: only the sweep finds them */
     bool punctual;   /* the core is not asked before the time that it named */
+    bool flickers;   /* ownerships end and begin again while confirms are late */
     bool only_route; /* breaks, and nothing else does */
     bool refusing;   /* some messages may be refused; if not, the queue's order must be perfect */
     bool trace;

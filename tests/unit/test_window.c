@@ -119,6 +119,20 @@ Test(window, what_is_abandoned_still_has_its_tags)
     cr_assert_eq(window.open, 1);
 }
 
+Test(window, doubt_is_cast_on_all_copies_that_may_have_been_returned)
+{
+    struct window_entry entry;
+    for (int copy = 0; copy < 3; copy++) {
+        push_ids(7, 8);
+    }
+    window_find_unreturned(&window, 7)->returned = true;
+    window_doubt(&window, 7);
+    for (uint64_t tag = 1; tag <= 6; tag++) {
+        cr_assert(window_take(&window, tag, &entry));
+        cr_assert_eq(entry.doubtful, tag == 3 || tag == 5);
+    }
+}
+
 static void
 push_to(int64_t id, uint32_t exchange)
 {

@@ -41,6 +41,7 @@ slot as (
             or coalesce(to_jsonb(slots) ->> 'conflicting', 'false') = 'true'
             or to_jsonb(slots) ->> 'invalidation_reason' is not null
         ) and active_pid is null as lost,
+        activity.pid as known_reader, -- it may have begun after the list of processes was made
         coalesce(activity.application_name, '') as reader,
         coalesce(activity.application_name like 'outbox-relay %' and activity.usename = session_user, false) as read_by_relay
     from pg_replication_slots as slots
@@ -80,7 +81,7 @@ select
         when slot.slot_type <> 'logical' then
             format('replication slot "%s" is not the relay''s (%s): drop it, or set `slot` to another name', $2::text,
                 slot.slot_type)
-        when slot.active_pid is not null and not slot.read_by_relay then
+        when slot.known_reader is not null and not slot.read_by_relay then
             format('replication slot "%s" is read by process %s (%s): end it, or set `slot` to another name', $2::text,
                 slot.active_pid, coalesce(nullif(slot.reader, ''), 'whose name this role may not see'))
         when slot.slot_name is null
