@@ -402,20 +402,33 @@ end(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_acti
 
 /* ---- the sweep ------------------------------------------------------------------------------------- */
 
+static uint64_t
+final_deadline_us(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (tail->state != TAIL_LIVE || tail->sweep != TAIL_SWEEP_REST) {
+        return CLOCK_NEVER_US;
+    }
+    const bool news = pipeline->highest_admitted > pipeline->cursor.live_final;
+    return clock_earlier_us(pipeline->sweep_at_us, news ? tail->final_at_us : CLOCK_NEVER_US);
+}
+
 /* A log that lags is not to be mistaken for one that misses rows: once it has passed a position before which all rows up to
- * some id were committed, those that are still in the table and not in memory were missed. */
+ * some id were committed, those that are still in the table and not in memory were missed. And without reading, the same says
+ * from where the table is to be read when something was dropped. */
 static void
 plan_sweep(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    if (tail->state == TAIL_LIVE && tail->sweep == TAIL_SWEEP_REST &&
-        now_us >= pipeline->sweep_at_us) {
+    if (now_us >= final_deadline_us(pipeline)) {
         tail->sweep = TAIL_SWEEP_ID;
-        pipeline->sweep_at_us = CLOCK_NEVER_US;
+        tail->sweep_reads = now_us >= pipeline->sweep_at_us;
+        tail->final_at_us = now_us + TAIL_FINAL_US;
         pipeline->sweep_begun_us = now_us;
     }
     if (tail->sweep == TAIL_SWEEP_PASSING && tail->covered >= tail->sweep_position) {
-        tail->sweep = TAIL_SWEEP_READING;
+        cursor_pass_live(&pipeline->cursor, tail->sweep_id);
+        tail->sweep = tail->sweep_reads ? TAIL_SWEEP_READING : TAIL_SWEEP_REST;
         tail->sweep_after = CURSOR_START;
     }
 }
@@ -461,21 +474,19 @@ pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t co
                     uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    size_t missed = 0;
-    while (missed < count && rows[missed].id <= tail->sweep_id) {
-        missed++;
+    size_t swept = 0;
+    while (swept < count && rows[swept].id <= tail->sweep_id) {
+        swept++;
     }
-    tail->distrusted = missed > 0;
-    if (!complete && missed == count) {
+    if (!complete && swept == count) {
         tail->sweep_after = rows[count - 1].id;
-        return missed;
+        return swept;
     }
     const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);
     const uint64_t interval_us = pipeline->options.sweep_interval_us;
     pipeline->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
-    pipeline->cursor.live_final = tail->sweep_id;
     tail->sweep = TAIL_SWEEP_REST;
-    return missed;
+    return swept;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------------- */
@@ -537,8 +548,5 @@ pipeline_tail_deadline_us(const struct pipeline *pipeline)
     if (waits_to_see(pipeline)) {
         deadline_us = clock_earlier_us(deadline_us, tail->waiting_since_us + TAIL_UNSEEN_MAX_US);
     }
-    if (tail->state == TAIL_LIVE && tail->sweep == TAIL_SWEEP_REST) {
-        deadline_us = clock_earlier_us(deadline_us, pipeline->sweep_at_us);
-    }
-    return deadline_us;
+    return clock_earlier_us(deadline_us, final_deadline_us(pipeline));
 }
