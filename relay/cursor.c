@@ -73,6 +73,12 @@ cursor_enter_live(struct cursor *cursor)
 }
 
 void
+cursor_pass_live(struct cursor *cursor, int64_t id)
+{
+    cursor->live_final = higher(cursor->live_final, id);
+}
+
+void
 cursor_leave_live(struct cursor *cursor)
 {
     cursor->high = cursor->live_final;

@@ -59,6 +59,9 @@ void cursor_final(struct cursor *cursor, int64_t id, uint64_t position);
 void cursor_enter_live(struct cursor *cursor);
 void cursor_leave_live(struct cursor *cursor);
 
+/* The log has brought every row up to this id that will ever be committed. */
+void cursor_pass_live(struct cursor *cursor, int64_t id);
+
 /* Whether something was dropped that has not been read again. */
 bool cursor_has_gap(const struct cursor *cursor);
 

@@ -420,16 +420,16 @@ static void
 plan_sweep(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
+    if (tail->sweep == TAIL_SWEEP_PASSING && tail->covered >= tail->sweep_position) {
+        cursor_pass_live(&pipeline->cursor, tail->sweep_id);
+        tail->sweep = tail->sweep_reads ? TAIL_SWEEP_READING : TAIL_SWEEP_REST;
+        tail->sweep_after = CURSOR_START;
+    }
     if (now_us >= final_deadline_us(pipeline)) {
         tail->sweep = TAIL_SWEEP_ID;
         tail->sweep_reads = now_us >= pipeline->sweep_at_us;
         tail->final_at_us = now_us + TAIL_FINAL_US;
         pipeline->sweep_begun_us = now_us;
-    }
-    if (tail->sweep == TAIL_SWEEP_PASSING && tail->covered >= tail->sweep_position) {
-        cursor_pass_live(&pipeline->cursor, tail->sweep_id);
-        tail->sweep = tail->sweep_reads ? TAIL_SWEEP_READING : TAIL_SWEEP_REST;
-        tail->sweep_after = CURSOR_START;
     }
 }
 
@@ -516,11 +516,11 @@ pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
     if (tail->state == TAIL_BEHIND) {
         catch_up(pipeline, now_us);
     }
-    plan_sweep(pipeline, now_us);
     if (tail->waiting && tail->state == TAIL_LIVE && may_admit(pipeline) &&
         next_admission(pipeline, now_us, ret_action)) {
         return true;
     }
+    plan_sweep(pipeline, now_us);
     if (may_ask(pipeline)) {
         tail->more_out = true;
         *ret_action = (struct pipeline_action){.type = PIPELINE_TAIL_MORE,
