@@ -302,23 +302,11 @@ due_in_us(struct span deliver_after, int64_t server_now_us)
 }
 
 static void
-set_content(struct row *row, struct span headers, struct span payload, uint64_t bytes_max)
-{
-    if (headers.data != NULL) {
-        headers = (struct span){(const uint8_t *)headers.data + 1, headers.size - 1};
-    }
-    row->withheld = headers.size + payload.size > bytes_max;
-    if (!row->withheld && row->due_in_us == 0) {
-        row->headers = headers;
-        row->payload = payload;
-    }
-}
-
-static struct row
-row_of(const struct pgoutput *pgoutput, const struct span values[COLUMNS], int64_t server_now_us)
+set_row(struct row *row, const struct pgoutput *pgoutput, const struct span values[COLUMNS],
+        int64_t server_now_us)
 {
     const struct span key = values[COLUMN_KEY];
-    struct row row = {
+    *row = (struct row){
         .id = (int64_t)u64_of(values[COLUMN_ID]),
         .created_at_us = time_us(u64_of(values[COLUMN_CREATED_AT])),
         .key_hash = key.data != NULL ? pg_hash_text(key.data, key.size) : 0,
@@ -333,9 +321,20 @@ row_of(const struct pgoutput *pgoutput, const struct span values[COLUMNS], int64
         .type = values[COLUMN_TYPE],
         .content_type = values[COLUMN_CONTENT_TYPE],
     };
-    memcpy(row.message_id, values[COLUMN_MESSAGE_ID].data, UUID_BYTES);
-    set_content(&row, values[COLUMN_HEADERS], values[COLUMN_PAYLOAD], pgoutput->message_bytes_max);
-    return row;
+    memcpy(row->message_id, values[COLUMN_MESSAGE_ID].data, UUID_BYTES);
+}
+
+static void
+set_content(struct row *row, struct span headers, struct span payload, uint64_t bytes_max)
+{
+    if (headers.data != NULL) {
+        headers = (struct span){(const uint8_t *)headers.data + 1, headers.size - 1};
+    }
+    row->withheld = headers.size + payload.size > bytes_max;
+    if (!row->withheld && row->due_in_us == 0) {
+        row->headers = headers;
+        row->payload = payload;
+    }
 }
 
 static bool
@@ -349,10 +348,10 @@ decode_row(const struct pgoutput *pgoutput, struct message *message, int64_t ser
     if (!read_values(pgoutput, message, values) || !check_values(values, message->reterr)) {
         return false;
     }
-    *ret_event = (struct pgoutput_event){
-        .type = PGOUTPUT_ROW,
-        .row = row_of(pgoutput, values, server_now_us),
-    };
+    ret_event->type = PGOUTPUT_ROW;
+    set_row(&ret_event->row, pgoutput, values, server_now_us);
+    set_content(&ret_event->row, values[COLUMN_HEADERS], values[COLUMN_PAYLOAD],
+                pgoutput->message_bytes_max);
     return true;
 }
 
@@ -364,7 +363,7 @@ ignore(const struct message *message, struct pgoutput_event *ret_event)
     if (!is_whole(message)) {
         return false;
     }
-    *ret_event = (struct pgoutput_event){.type = PGOUTPUT_NOTHING};
+    ret_event->type = PGOUTPUT_NOTHING;
     return true;
 }
 
@@ -438,11 +437,9 @@ decode_begin(struct pgoutput *pgoutput, struct message *message, struct pgoutput
     }
     pgoutput->in_transaction = true;
     pgoutput->position = position;
-    *ret_event = (struct pgoutput_event){
-        .type = PGOUTPUT_BEGIN,
-        .position = position,
-        .committed_at_us = committed_at_us,
-    };
+    ret_event->type = PGOUTPUT_BEGIN;
+    ret_event->position = position;
+    ret_event->committed_at_us = committed_at_us;
     return true;
 }
 
@@ -460,11 +457,9 @@ decode_commit(struct pgoutput *pgoutput, struct message *message, struct pgoutpu
         return not_understood(message, "it does not end the transaction that was begun");
     }
     pgoutput->in_transaction = false;
-    *ret_event = (struct pgoutput_event){
-        .type = PGOUTPUT_COMMIT,
-        .position = end,
-        .committed_at_us = committed_at_us,
-    };
+    ret_event->type = PGOUTPUT_COMMIT;
+    ret_event->position = end;
+    ret_event->committed_at_us = committed_at_us;
     return true;
 }
 
@@ -495,13 +490,11 @@ decode_message(const struct pgoutput *pgoutput, struct message *message,
     if (flags > 1 || (transactional && !pgoutput->in_transaction)) {
         return not_understood(message, "it is neither of a transaction nor without one");
     }
-    *ret_event = (struct pgoutput_event){
-        .type = PGOUTPUT_MESSAGE,
-        .position = position,
-        .transactional = transactional,
-        .prefix = prefix,
-        .content = content,
-    };
+    ret_event->type = PGOUTPUT_MESSAGE;
+    ret_event->position = position;
+    ret_event->transactional = transactional;
+    ret_event->prefix = prefix;
+    ret_event->content = content;
     return true;
 }
 

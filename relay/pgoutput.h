@@ -18,12 +18,13 @@
 
 enum pgoutput_type {
     PGOUTPUT_NOTHING, /* nothing of interest: origins, types, other tables, updates, deletes */
-    PGOUTPUT_BEGIN,   /* position */
-    PGOUTPUT_COMMIT,  /* position: behind the transaction */
+    PGOUTPUT_BEGIN,   /* position, committed_at_us */
+    PGOUTPUT_COMMIT,  /* position: behind the transaction; committed_at_us */
     PGOUTPUT_ROW,     /* row: inserted into the outbox */
     PGOUTPUT_MESSAGE, /* position, transactional, prefix, content: of pg_logical_emit_message */
 };
 
+/* Of the fields only those of its type are set: to clear them all for each message took as long as to decode it. */
 struct pgoutput_event {
     enum pgoutput_type type;
     /* BEGIN: the transaction's commit record; COMMIT: the end of it, to be reported when all up to here is safe; MESSAGE:

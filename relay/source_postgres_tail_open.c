@@ -81,11 +81,12 @@ send_command(struct source_postgres *self, const char *command)
     }
 }
 
+/* Our own connection that read it may still be about to end. */
 static void
 send_drop(struct source_postgres *self, uint64_t now_us)
 {
     char command[COMMAND_BYTES];
-    (void)snprintf(command, sizeof(command), "DROP_REPLICATION_SLOT \"%s\"",
+    (void)snprintf(command, sizeof(command), "DROP_REPLICATION_SLOT \"%s\" WAIT",
                    self->tail.slot); /* fits */
     step(&self->tail, PG_TAIL_DROPPING, now_us);
     send_command(self, command);

@@ -155,8 +155,10 @@ take_message(struct pg_stream *stream, struct gather *gather, char *message, siz
 static void
 set_ended(struct source_postgres *self, struct error *reterr)
 {
-    PGresult *result = PQgetResult(self->tail.connection);
-    if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
+    PGconn *connection = self->tail.connection;
+    PGresult *result = PQisBusy(connection) ? NULL : PQgetResult(connection);
+    if (PQresultStatus(result) ==
+        PGRES_FATAL_ERROR) { /* NULL as well: the connection may say why */
         pg_tail_refused(self, result, reterr);
     } else {
         error_set(reterr, ERROR_CONNECTION, "the server does not send the log any more");

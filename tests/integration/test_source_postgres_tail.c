@@ -13,6 +13,8 @@
 
 #define WAIT_US (30 * CLOCK_S_US)
 #define ROWS_MAX 1000
+/* Longer than any statement of these tests, while which the source does not work. */
+#define TAKEOVER_US (60 * CLOCK_S_US)
 
 static PGconn *admin;
 static struct source_config config;
@@ -28,7 +30,7 @@ create(void)
     pg_fixture_load_outbox(admin);
     pg_exec(admin,
             "create publication outbox_relay_public for table outbox with (publish = 'insert')");
-    config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    config = source_fixture_config(pg_fixture_dsn(), TAKEOVER_US);
     config.mode = SOURCE_MODE_TAIL;
     source = source_fixture_own(&config);
 }
@@ -96,6 +98,18 @@ expect_rows(int64_t first, int64_t step, size_t count)
         }
         batch_free(event.batch);
     }
+}
+
+/* Behind what tells nothing but a position. */
+static struct source_event
+first_rows(uint32_t rows_max)
+{
+    struct source_event event = source_fixture_log(source, rows_max);
+    while (event.batch->count == 0) {
+        batch_free(event.batch);
+        event = source_fixture_log(source, rows_max);
+    }
+    return event;
 }
 
 /* A second session, for transactions that stand side by side. */
@@ -206,8 +220,8 @@ Test(source_postgres_tail, at_most_so_many_rows_and_bytes_at_a_time)
     (void)source_fixture_tail(source, 0);
     pg_exec(admin, "insert into outbox (payload) select repeat('x', 1000)::bytea from "
                    "generate_series(1, 100) n");
-    struct source_event event = source_fixture_log(source, 7);
-    cr_assert(event.batch->count > 0 && event.batch->count <= 7);
+    struct source_event event = first_rows(7);
+    cr_assert_leq(event.batch->count, 7);
     cr_assert_leq(event.position, event.batch->rows[0].position,
                   "the transaction has not come to its end");
     size_t count = event.batch->count;
@@ -246,11 +260,7 @@ Test(source_postgres_tail, a_large_payload_comes_whole)
     (void)source_fixture_tail(source, 0);
     pg_exec(admin, "insert into outbox (payload) select convert_to(repeat('x', 64 << 20), 'UTF8')");
     pg_exec(admin, "insert into outbox (payload) values ('y')");
-    struct source_event event = source_fixture_log(source, ROWS_MAX);
-    while (event.batch->count == 0) {
-        batch_free(event.batch);
-        event = source_fixture_log(source, ROWS_MAX);
-    }
+    const struct source_event event = first_rows(ROWS_MAX);
     const struct span payload = event.batch->rows[0].payload;
     cr_assert_eq(event.batch->count, 1, "more than the bytes that were asked for");
     cr_assert_eq(payload.size, size);
@@ -345,6 +355,10 @@ Test(source_postgres_tail, what_others_write_advances_the_position)
     pg_exec(admin, "create table other (n int)");
     pg_exec(admin, "insert into other select generate_series(1, 1000)");
     (void)expect_position(log_end());
+    PGconn *elsewhere = PQconnectdb(getenv("OUTBOX_TEST_PG_DSN"));
+    pg_exec(elsewhere, "create temporary table other as select generate_series(1, 1000)");
+    (void)expect_position(log_end());
+    PQfinish(elsewhere);
 }
 
 /* Where the server has let go of the log. */
@@ -670,14 +684,15 @@ Test(source_postgres_tail, a_heartbeat_moves_an_idle_log)
 Test(source_postgres_tail, a_server_that_waits_for_words_hears_them)
 {
     char sql[200];
-    (void)snprintf(sql, sizeof(sql), "alter database %s set wal_sender_timeout = '1s'",
+    (void)source_fixture_tail(source, 0);
+    (void)snprintf(sql, sizeof(sql), "alter database %s set wal_sender_timeout = '2s'",
                    PQdb(admin));
     pg_exec(admin, sql);
-    reopen();
-    (void)source_fixture_tail(source, 0);
     pg_exec(admin, "insert into outbox (payload) select repeat('x', 1000)::bytea from "
                    "generate_series(1, 20000)");
-    const uint64_t until_us = clock_monotonic_us() + 3 * CLOCK_S_US;
+    reopen();
+    (void)source_fixture_tail(source, 0);
+    const uint64_t until_us = clock_monotonic_us() + 5 * CLOCK_S_US;
     while (clock_monotonic_us() < until_us) { /* nothing of it is asked for */
         (void)source_fixture_watermark(source);
     }

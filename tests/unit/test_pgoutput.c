@@ -368,16 +368,51 @@ Test(pgoutput, rows_and_commits_need_a_transaction)
     expect_refused(commit, ERROR_CONNECTION, "does not end");
 }
 
+static uint8_t changed[4096];
+
+/* The message with the bytes at this place replaced. */
+static struct span
+with(struct span bytes, size_t offset, const void *instead, size_t size)
+{
+    cr_assert_leq(bytes.size, sizeof(changed));
+    cr_assert_leq(offset + size, bytes.size);
+    memcpy(changed, bytes.data, bytes.size);
+    memcpy(changed + offset, instead, size);
+    return (struct span){changed, bytes.size};
+}
+
+Test(pgoutput, a_commit_is_of_its_transaction)
+{
+    open_stream("row");
+    const struct span commit = skip_to('C');
+    const uint8_t *const position = (const uint8_t *)commit.data + 2;
+    expect_refused(with(commit, 2, "\0\0\0\0\0\0\0\1", 8), ERROR_CONNECTION, "does not end");
+    expect_refused(with(commit, 10, position, 8), ERROR_CONNECTION, "does not end");
+    cr_assert(decode(commit));
+}
+
+Test(pgoutput, tuples_are_marked_as_what_they_are)
+{
+    open_stream("everything"); /* another table first */
+    expect_refused(with(skip_to('I'), 5, "K", 1), ERROR_CONNECTION, "form of protocol");
+    expect_refused(with(skip_to('U'), 5, "X", 1), ERROR_CONNECTION, "form of protocol");
+    expect_refused(with(skip_to('D'), 5, "N", 1), ERROR_CONNECTION, "form of protocol");
+}
+
+Test(pgoutput, a_row_may_be_made_before_all_time)
+{
+    open_stream("row");
+    const struct span row = skip_to('I');
+    cr_assert(decode(with(row, 162, "\200\0\0\0\0\0\0\0", 8)));
+    cr_assert_eq(event.row.created_at_us, INT64_MIN, "-infinity");
+}
+
 Test(pgoutput, a_message_of_a_transaction_needs_one)
 {
     open_stream("messages");
     const struct span at_once = skip_to('M');
-    uint8_t copy[64];
-    memcpy(copy, at_once.data, at_once.size);
-    copy[1] = 1; /* transactional */
-    expect_refused((struct span){copy, at_once.size}, ERROR_CONNECTION, "not understood");
-    copy[1] = 2; /* what may that be? */
-    expect_refused((struct span){copy, at_once.size}, ERROR_CONNECTION, "not understood");
+    expect_refused(with(at_once, 1, "\1", 1), ERROR_CONNECTION, "not understood");
+    expect_refused(with(at_once, 1, "\2", 1), ERROR_CONNECTION, "not understood");
 }
 
 /* The captured row with some of its bytes replaced. */
@@ -385,12 +420,7 @@ static void
 expect_row_refused(size_t offset, const char *instead, enum error_class class, const char *words)
 {
     open_stream("row");
-    const struct span row = skip_to('I');
-    uint8_t copy[256];
-    cr_assert_leq(row.size, sizeof(copy));
-    memcpy(copy, row.data, row.size);
-    memcpy(copy + offset, instead, strlen(instead));
-    expect_refused((struct span){copy, row.size}, class, words);
+    expect_refused(with(skip_to('I'), offset, instead, strlen(instead)), class, words);
 }
 
 Test(pgoutput, a_row_that_does_not_fit_the_table_is_refused)
@@ -402,37 +432,35 @@ Test(pgoutput, a_row_that_does_not_fit_the_table_is_refused)
     expect_row_refused(120, "\2", ERROR_CONFIG, "form that is not known"); /* jsonb's version */
 }
 
-/* A row whose id, time, payload … is replaced by a NULL: the value is cut out. */
+/* The captured row with one value cut out, and this instead. */
 static void
-expect_null_refused(size_t offset, size_t value_bytes)
+expect_row_refused_with(char kind, size_t offset, size_t value_bytes, enum error_class class,
+                        const char *words)
 {
     open_stream("row");
     const struct span row = skip_to('I');
     uint8_t copy[256];
     memcpy(copy, row.data, offset);
-    copy[offset] = 'n';
+    copy[offset] = (uint8_t)kind;
     const size_t after = offset + 1 + 4 + value_bytes;
     memcpy(copy + offset + 1, (const uint8_t *)row.data + after, row.size - after);
-    expect_refused((struct span){copy, row.size - 4 - value_bytes}, ERROR_CONFIG, "NULL");
+    expect_refused((struct span){copy, row.size - 4 - value_bytes}, class, words);
 }
 
 Test(pgoutput, a_row_without_what_it_must_have_is_refused)
 {
-    expect_null_refused(8, 8);    /* id */
-    expect_null_refused(21, 16);  /* message_id */
-    expect_null_refused(139, 13); /* payload */
-    expect_null_refused(157, 8);  /* created_at */
+    expect_row_refused_with('n', 8, 8, ERROR_CONFIG, "NULL");               /* id */
+    expect_row_refused_with('n', 21, 16, ERROR_CONFIG, "NULL");             /* message_id */
+    expect_row_refused_with('n', 139, 13, ERROR_CONFIG, "NULL");            /* payload */
+    expect_row_refused_with('n', 157, 8, ERROR_CONFIG, "NULL");             /* created_at */
+    expect_row_refused_with('u', 42, 4, ERROR_CONNECTION, "not in binary"); /* exchange */
 }
 
 Test(pgoutput, a_table_has_at_most_1600_columns)
 {
     open_stream("row");
-    const struct span description = skip_to('R');
-    uint8_t copy[256];
-    cr_assert_leq(description.size, sizeof(copy));
-    memcpy(copy, description.data, description.size);
-    copy[1 + 4 + sizeof("public") + sizeof("outbox") + 1] = 0xff; /* 0xff0b columns */
-    expect_refused((struct span){copy, description.size}, ERROR_CONNECTION, "so many columns");
+    const size_t count = 1 + 4 + sizeof("public") + sizeof("outbox") + 1;
+    expect_refused(with(skip_to('R'), count, "\6\101", 2), ERROR_CONNECTION, "so many columns");
 }
 
 /* Each message of each stream, in the state that those before it made; where one is refused, the stream ends. */
@@ -471,11 +499,10 @@ Test(pgoutput, a_message_that_is_cut_anywhere_is_refused)
 static void
 check_one_more_byte(struct span bytes)
 {
-    uint8_t longer[4096];
-    cr_assert_lt(bytes.size, sizeof(longer));
-    memcpy(longer, bytes.data, bytes.size);
-    longer[bytes.size] = 0;
-    cr_assert_not(decode((struct span){longer, bytes.size + 1}), "%c", longer[0]);
+    cr_assert_lt(bytes.size, sizeof(changed));
+    memcpy(changed, bytes.data, bytes.size);
+    changed[bytes.size] = 0;
+    cr_assert_not(decode((struct span){changed, bytes.size + 1}), "%c", changed[0]);
 }
 
 Test(pgoutput, a_message_that_is_longer_than_it_says_is_refused)
@@ -488,14 +515,12 @@ static void
 check_every_flip(struct span bytes)
 {
     const struct pgoutput before = pgoutput;
-    uint8_t flipped[4096];
-    cr_assert_leq(bytes.size, sizeof(flipped));
-    memcpy(flipped, bytes.data, bytes.size);
+    (void)with(bytes, 0, "", 0); /* a copy */
     for (size_t bit = 0; bit < 8 * bytes.size; bit++) {
-        flipped[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        changed[bit / 8] ^= (uint8_t)(1U << bit % 8);
         error.text[0] = '\0';
-        cr_assert(decode((struct span){flipped, bytes.size}) || error.text[0] != '\0');
-        flipped[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        cr_assert(decode((struct span){changed, bytes.size}) || error.text[0] != '\0');
+        changed[bit / 8] ^= (uint8_t)(1U << bit % 8);
         pgoutput = before;
     }
 }
