@@ -409,12 +409,14 @@ catch_up(void)
 static void
 be_quiet(void)
 {
+    world_log_other(&world);
     let_pass(QUIET_US);
     for (int i = 0; i < RELAYS_MAX; i++) {
         memset(relays[i].asked, 0, sizeof(relays[i].asked));
     }
     let_pass(QUIET_US);
     check_quiet();
+    check_up_to_date();
 }
 
 static void

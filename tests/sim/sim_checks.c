@@ -47,6 +47,8 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
     PROMISE(row->due_in_us == 0, "row %ld published without its payload", (long)row->id);
     const bool probe = relay->probe[row->id] && row->position == 0;
     PROMISE((lane == probe_lane) == probe, "row %ld published on lane %u", (long)row->id, lane);
+    PROMISE(probe || message_of(row)->stored.fate != FATE_DISCARDED,
+            "row %ld published after it was discarded", (long)row->id);
     PROMISE(relay->links[lane].pipe != NULL, "row %ld published on a lane that is down",
             (long)row->id);
     PROMISE(!relay->links[lane].blocked, "row %ld published to a blocked broker", (long)row->id);
@@ -333,7 +335,8 @@ void
 check_quiet(void)
 {
     for (int i = 0; i < RELAYS_MAX; i++) {
-        const uint64_t *asked = relays[i].asked;
+        const struct relay *relay = &relays[i];
+        const uint64_t *asked = relay->asked;
         PROMISE(asked[REQUEST_HOLD] + asked[REQUEST_RELEASE] + asked[REQUEST_SETTLE] == 0,
                 "relay %d moves what is not there", i);
         PROMISE(asked[REQUEST_FETCH] <= QUIET_REQUESTS_MAX &&
@@ -341,6 +344,9 @@ check_quiet(void)
                     asked[REQUEST_WAKE] <= QUIET_REQUESTS_MAX &&
                     asked[REQUEST_WATERMARK] <= QUIET_REQUESTS_MAX,
                 "relay %d asks too often with nothing to do", i);
+        PROMISE(!is_live(relay) ||
+                    asked[REQUEST_FETCH] <= QUIET_US / relay->options.sweep_interval_us + 1,
+                "relay %d reads the log, and the table all the same", i);
     }
 }
 

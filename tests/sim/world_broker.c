@@ -26,13 +26,26 @@ world_connect(struct world *world, bool probe)
     return NULL;
 }
 
+/* Once more only after something went wrong. */
+static void
+check_repetition(const struct world *world, const struct message *message, int64_t id)
+{
+    PROMISE(!message->sent || message->may_repeat || world->faults > message->sent_faults,
+            "row %ld published twice for nothing", (long)id);
+}
+
 void
 world_publish(struct world *world, struct pipe *pipe, struct sent sent)
 {
-    const struct message *message = &world->messages[sent.message];
+    struct message *message = &world->messages[sent.message];
     const enum fate fate = message->stored.fate;
-    PROMISE(fate != FATE_OPEN && fate != FATE_ROLLED_BACK, "row %ld published without a commit",
-            (long)sent.id);
+    check_repetition(world, message, sent.id);
+    message->sent = true;
+    message->may_repeat = false;
+    message->sent_faults = world->faults;
+    PROMISE(fate != FATE_OPEN && fate != FATE_ROLLED_BACK,
+            "row %ld published without a commit, or before it is visible", (long)sent.id);
+    PROMISE(fate != FATE_DELETED, "row %ld published after it was settled", (long)sent.id);
     PROMISE(message->stored.due_us <= world->now_us, "row %ld published before its time",
             (long)sent.id);
     PROMISE(fate != FATE_CANCELLED, "row %ld published after it was cancelled", (long)sent.id);

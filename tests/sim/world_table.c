@@ -305,8 +305,8 @@ world_settle(struct world *world, const int64_t *ids, size_t count)
     for (size_t i = 0; i < count; i++) {
         const int64_t id = ids[i];
         const enum place place = world->slots[id].place;
-        PROMISE(place == PLACE_OUTBOX || place == PLACE_GONE || world->slots[id].position > 0,
-                "row %ld settled at place %d", (long)id, place);
+        PROMISE(place == PLACE_OUTBOX || place == PLACE_GONE, "row %ld settled at place %d",
+                (long)id, place);
         if (place == PLACE_OUTBOX) {
             world_note(world, "row %ld deleted", (long)id);
             PROMISE(world_message_at(world, id)->safe > 0,
