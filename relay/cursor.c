@@ -30,7 +30,7 @@ cursor_init(struct cursor *cursor)
 int64_t
 cursor_after(const struct cursor *cursor)
 {
-    return cursor->live ? cursor->floor : lower(lower(cursor->high, cursor->final), cursor->floor);
+    return lower(lower(cursor->high, cursor->final), cursor->floor);
 }
 
 bool
@@ -69,14 +69,18 @@ cursor_final(struct cursor *cursor, int64_t id, uint64_t position)
 void
 cursor_enter_live(struct cursor *cursor)
 {
-    cursor->live = true;
     cursor->live_final = lower(cursor->high, cursor->final);
+}
+
+void
+cursor_pass_live(struct cursor *cursor, int64_t id)
+{
+    cursor->live_final = higher(cursor->live_final, id);
 }
 
 void
 cursor_leave_live(struct cursor *cursor)
 {
-    cursor->live = false;
     cursor->high = cursor->live_final;
     cursor->final = cursor->live_final;
 }
@@ -103,10 +107,10 @@ cursor_received(struct cursor *cursor, size_t count, int64_t last_id, bool compl
          * empty table must not be read from its left edge, past its dead rows, again and again. */
         cursor->high = higher(cursor->high, cursor->final);
     }
-    if (complete && !cursor->live && cursor->sent_position > cursor->covered) {
+    if (complete && cursor->sent_position > cursor->covered) {
         cursor->covered = cursor->sent_position;
     }
-    if (!complete && count > 0 && (cursor->live || last_id < cursor->high)) {
+    if (!complete && count > 0 && last_id < cursor->high) {
         cursor->floor = lower(cursor->floor, last_id);
     } else {
         cursor->sent_without_sweep =

@@ -9,8 +9,7 @@
  * what is in memory, in one statement and thus one snapshot: a late row and its successor of the
  * same key are seen together and come in order.
  *
- * While a log delivers what is committed (`live`), only what was dropped is read again, to the end: whatever else is
- * unseen comes from the log. */
+ * While a log delivers what is committed, the table is not read: then it goes on where it was (`live_final`). */
 #ifndef RELAY_CURSOR_H
 #define RELAY_CURSOR_H
 
@@ -35,7 +34,6 @@ struct cursor {
     uint64_t
         position_known; /* everything that was committed before it is visible: as final_known */
     uint64_t sent_position;
-    bool live;
     int64_t live_final; /* what `final` is when the log is left: nothing up to here is unseen */
     uint64_t forgotten; /* how often something was dropped */
     int64_t sent_without_sweep; /* where it would have started without the sweep; CURSOR_NONE: it is
@@ -60,6 +58,9 @@ void cursor_final(struct cursor *cursor, int64_t id, uint64_t position);
 /* From now on a log delivers what the table has not shown; or it does not any more. */
 void cursor_enter_live(struct cursor *cursor);
 void cursor_leave_live(struct cursor *cursor);
+
+/* The log has brought every row up to this id that will ever be committed. */
+void cursor_pass_live(struct cursor *cursor, int64_t id);
 
 /* Whether something was dropped that has not been read again. */
 bool cursor_has_gap(const struct cursor *cursor);

@@ -264,15 +264,15 @@ was_left(const struct pipeline *pipeline, const struct row *row)
     return entry != NULL && row->id >= entry->floor_id;
 }
 
-static void
-count_swept(struct pipeline *pipeline, const struct row *rows, size_t count)
+/* True if there were any up to this id that should have been read before. */
+static bool
+count_swept(struct pipeline *pipeline, const struct row *rows, size_t count, int64_t seen)
 {
     if (pipeline->release_state != RELEASE_IDLE) {
-        return; /* they may have moved back since it was sent */
+        return false; /* they may have moved back since it was sent */
     }
-    const int64_t seen = pipeline->cursor.sent_without_sweep;
     struct pipeline_report report = {.type = REPORT_SWEPT};
-    for (size_t i = 0; seen != CURSOR_NONE && i < count && rows[i].id <= seen; i++) {
+    for (size_t i = 0; i < count && rows[i].id <= seen; i++) {
         if (!was_left(pipeline, &rows[i]) && report.count++ == 0) {
             report.id = rows[i].id;
         }
@@ -281,6 +281,7 @@ count_swept(struct pipeline *pipeline, const struct row *rows, size_t count)
     if (report.count > 0) {
         pipeline_report(pipeline, &report);
     }
+    return report.count > 0;
 }
 
 /* With work there, look again at once; with none, ever more seldom. */
@@ -316,7 +317,10 @@ static void
 rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
           uint64_t now_us)
 {
-    count_swept(pipeline, rows, count);
+    const int64_t seen = pipeline->cursor.sent_without_sweep;
+    if (seen != CURSOR_NONE) {
+        (void)count_swept(pipeline, rows, count, seen); /* it reports them */
+    }
     for (size_t i = 0; i < count; i++) {
         pipeline_admit(pipeline, &rows[i], now_us);
     }
@@ -328,25 +332,15 @@ rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool 
 }
 
 static void
-report_missed(struct pipeline *pipeline, const struct row *rows, size_t count)
-{
-    if (count > 0 && pipeline->release_state == RELEASE_IDLE) {
-        pipeline->counts.swept += count;
-        pipeline_report(pipeline, &(struct pipeline_report){
-                                      .type = REPORT_SWEPT, .count = count, .id = rows[0].id});
-    }
-}
-
-static void
 rows_swept(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
            uint64_t now_us)
 {
-    const size_t missed = pipeline_tail_swept(pipeline, rows, count, complete, now_us);
-    report_missed(pipeline, rows, missed);
-    for (size_t i = 0; i < missed; i++) {
+    pipeline->tail.distrusted = count_swept(pipeline, rows, count, pipeline->tail.sweep_id);
+    const size_t swept = pipeline_tail_swept(pipeline, rows, count, complete, now_us);
+    for (size_t i = 0; i < swept; i++) {
         pipeline_admit(pipeline, &rows[i], now_us);
     }
-    for (size_t i = missed; i < count; i++) {
+    for (size_t i = swept; i < count; i++) {
         queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
     }
 }

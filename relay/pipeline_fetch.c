@@ -181,7 +181,7 @@ uint64_t
 pipeline_rows_deadline_us(const struct pipeline *pipeline)
 {
     if (!pipeline_may_fetch(pipeline) || route_is_bad(pipeline) || !has_place_for_rows(pipeline) ||
-        (pipeline_is_live(pipeline) && !cursor_has_gap(&pipeline->cursor))) {
+        pipeline_is_live(pipeline)) {
         return CLOCK_NEVER_US;
     }
     return pipeline->poll_at_us;

@@ -59,6 +59,7 @@
 #define SAFE_LOOK_US (50 * CLOCK_MS_US)
 #define TAIL_UNSEEN_MAX_US \
     (2 * CLOCK_S_US) /* a commit that is in the log is visible after this, or the table is polled */
+#define TAIL_FINAL_US CLOCK_S_US
 #define WATERMARK_URGENT_US (2 * CLOCK_MS_US)
 
 enum lane_state {
@@ -161,11 +162,12 @@ struct tail {
     enum tail_state state;
     uint64_t begin_at_us;
     struct backoff backoff;
-    uint64_t live_since_us;
-    uint64_t open_us; /* when messages of the log could go out, last */
-    bool caught_up;   /* all that the table had was read since the log was left */
-    bool distrusted;  /* it missed rows */
-    uint64_t from;    /* the log brings what was committed from here on */
+    uint64_t live_since_us; /* first; 0: not since it was begun */
+    uint64_t open_us;       /* when messages of the log could go out, last */
+    bool caught_up;         /* all that the table had was read since the log was left */
+    bool distrusted;        /* it missed rows */
+    bool absent;            /* the source has none */
+    uint64_t from;          /* the log brings what was committed from here on */
     uint64_t
         covered; /* what was committed before was let into memory, from the log or from the table */
     uint64_t reached; /* the log has come so far */
@@ -182,6 +184,8 @@ struct tail {
     uint64_t unseen_position; /* one from here was not found, and may be not visible yet */
     size_t lookup_capacity;
     enum tail_sweep sweep;
+    bool sweep_reads;     /* else it only learns from where on the table would have to be read */
+    uint64_t final_at_us; /* when to learn that again */
     int64_t sweep_id;
     uint64_t sweep_position;
     int64_t sweep_after;

@@ -178,8 +178,8 @@ pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
 {
     static const step steps[] = {next_report,         next_lane,           next_drained,
                                  next_settle,         pipeline_next_hold,  pipeline_next_release,
-                                 pipeline_next_heads, pipeline_next_wake,  pipeline_next_drop,
-                                 pipeline_next_tail,  pipeline_next_fetch, pipeline_next_publish,
+                                 pipeline_next_heads, pipeline_next_wake,  pipeline_next_tail,
+                                 pipeline_next_drop,  pipeline_next_fetch, pipeline_next_publish,
                                  next_watermark,      pipeline_next_safe};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {

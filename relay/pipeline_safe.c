@@ -19,15 +19,15 @@ anything_is_left(const struct pipeline *pipeline)
             return true; /* in the outbox, and in no list */
         }
     }
-    return cursor_has_gap(&pipeline->cursor);
+    return cursor_has_gap(&pipeline->cursor) ||
+           (!pipeline_is_live(pipeline) && !pipeline->tail.caught_up);
 }
 
 static void
 mark(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
-    const struct tail *tail = &pipeline->tail;
-    const uint64_t read = tail->state == TAIL_LIVE ? tail->covered : pipeline->cursor.covered;
+    const uint64_t read = pipeline->tail.covered;
     if (read <= safe->position || anything_is_left(pipeline)) {
         return;
     }

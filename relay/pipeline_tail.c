@@ -20,13 +20,11 @@ is_open(const struct pipeline *pipeline)
            !pipeline_is_full(pipeline);
 }
 
-/* What was dropped from memory is read from the table before the log goes on, for it comes first in its key; and an answer
- * of the table is judged by what was in memory when it was asked. */
+/* An answer of the table is judged by what was in memory when it was asked. */
 static bool
 may_admit(const struct pipeline *pipeline)
 {
     return is_open(pipeline) && pipeline->fetch_state == FETCH_IDLE &&
-           !cursor_has_gap(&pipeline->cursor) &&
            queue_rows(&pipeline->queue) <= 2 * pipeline->options.batch_rows;
 }
 
@@ -244,9 +242,11 @@ go_live(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     tail->state = TAIL_LIVE;
-    tail->live_since_us = now_us;
     cursor_enter_live(&pipeline->cursor);
-    pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
+    if (tail->live_since_us == 0) {
+        tail->live_since_us = now_us;
+        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
+    }
 }
 
 /* What the log brings from before where the table has been read to is not needed. */
@@ -258,9 +258,27 @@ catch_up(struct pipeline *pipeline, uint64_t now_us)
     tail->covered = covered > tail->covered ? covered : tail->covered;
     if (tail->reached < tail->covered) {
         drop_waiting(pipeline);
-    } else if (tail->covered >= tail->from) {
+    } else if (tail->covered >= tail->from && tail->caught_up &&
+               !cursor_has_gap(&pipeline->cursor)) {
         go_live(pipeline, now_us);
     }
+}
+
+/* From here on the table is read. */
+static void
+leave_live(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    cursor_leave_live(&pipeline->cursor);
+    tail->state = TAIL_BEHIND;
+    tail->caught_up = false;
+    tail->unseen_position = 0;
+    tail->sweep = TAIL_SWEEP_REST;
+    pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+    if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
+        pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
+    }
+    pipeline_look_at_once(pipeline);
 }
 
 static void
@@ -268,23 +286,17 @@ leave(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     if (tail->state == TAIL_LIVE) {
-        if (now_us - tail->live_since_us >= TAIL_GOOD_US) {
-            backoff_reset(&tail->backoff);
-        }
-        cursor_leave_live(&pipeline->cursor);
-        pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
-        if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
-            pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
-        }
-        pipeline_look_at_once(pipeline);
+        leave_live(pipeline, now_us);
     }
+    if (tail->live_since_us > 0 && now_us - tail->live_since_us >= TAIL_GOOD_US) {
+        backoff_reset(&tail->backoff);
+    }
+    tail->live_since_us = 0;
     drop_waiting(pipeline);
     tail->state = TAIL_OFF;
     tail->more_out = false;
     tail->caught_up = false;
     tail->distrusted = false;
-    tail->unseen_position = 0;
-    tail->sweep = TAIL_SWEEP_REST;
     safe_forget(&pipeline->safe);
 }
 
@@ -390,21 +402,34 @@ end(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_acti
 
 /* ---- the sweep ------------------------------------------------------------------------------------- */
 
+static uint64_t
+final_deadline_us(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (tail->state != TAIL_LIVE || tail->sweep != TAIL_SWEEP_REST) {
+        return CLOCK_NEVER_US;
+    }
+    const bool news = pipeline->highest_admitted > pipeline->cursor.live_final;
+    return clock_earlier_us(pipeline->sweep_at_us, news ? tail->final_at_us : CLOCK_NEVER_US);
+}
+
 /* A log that lags is not to be mistaken for one that misses rows: once it has passed a position before which all rows up to
- * some id were committed, those that are still in the table and not in memory were missed. */
+ * some id were committed, those that are still in the table and not in memory were missed. And without reading, the same says
+ * from where the table is to be read when something was dropped. */
 static void
 plan_sweep(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    if (tail->state == TAIL_LIVE && tail->sweep == TAIL_SWEEP_REST &&
-        now_us >= pipeline->sweep_at_us) {
-        tail->sweep = TAIL_SWEEP_ID;
-        pipeline->sweep_at_us = CLOCK_NEVER_US;
-        pipeline->sweep_begun_us = now_us;
-    }
     if (tail->sweep == TAIL_SWEEP_PASSING && tail->covered >= tail->sweep_position) {
-        tail->sweep = TAIL_SWEEP_READING;
+        cursor_pass_live(&pipeline->cursor, tail->sweep_id);
+        tail->sweep = tail->sweep_reads ? TAIL_SWEEP_READING : TAIL_SWEEP_REST;
         tail->sweep_after = CURSOR_START;
+    }
+    if (now_us >= final_deadline_us(pipeline)) {
+        tail->sweep = TAIL_SWEEP_ID;
+        tail->sweep_reads = now_us >= pipeline->sweep_at_us;
+        tail->final_at_us = now_us + TAIL_FINAL_US;
+        pipeline->sweep_begun_us = now_us;
     }
 }
 
@@ -418,6 +443,7 @@ void
 pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position)
 {
     struct tail *tail = &pipeline->tail;
+    tail->absent = position == 0;
     if (tail->sweep == TAIL_SWEEP_ID) {
         tail->sweep_id = id;
         tail->sweep = TAIL_SWEEP_POSITION;
@@ -435,6 +461,10 @@ pipeline_tail_wants_watermark(const struct pipeline *pipeline)
         return waits_to_see(pipeline) || tail->sweep == TAIL_SWEEP_ID ||
                tail->sweep == TAIL_SWEEP_POSITION;
     }
+    if (tail->state == TAIL_OFF) {
+        return pipeline->options.tail && !tail->absent && tail->caught_up &&
+               pipeline->cursor.position_known == 0;
+    }
     return tail->state == TAIL_BEHIND && pipeline->cursor.covered < tail->from;
 }
 
@@ -444,21 +474,19 @@ pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t co
                     uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    size_t missed = 0;
-    while (missed < count && rows[missed].id <= tail->sweep_id) {
-        missed++;
+    size_t swept = 0;
+    while (swept < count && rows[swept].id <= tail->sweep_id) {
+        swept++;
     }
-    tail->distrusted = missed > 0;
-    if (!complete && missed == count) {
+    if (!complete && swept == count) {
         tail->sweep_after = rows[count - 1].id;
-        return missed;
+        return swept;
     }
     const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);
     const uint64_t interval_us = pipeline->options.sweep_interval_us;
     pipeline->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
-    pipeline->cursor.live_final = tail->sweep_id;
     tail->sweep = TAIL_SWEEP_REST;
-    return missed;
+    return swept;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------------- */
@@ -480,7 +508,11 @@ pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
     if (end(pipeline, now_us, ret_action)) {
         return true;
     }
-    plan_sweep(pipeline, now_us);
+    if (tail->state == TAIL_LIVE && cursor_has_gap(&pipeline->cursor)) {
+        /* What was dropped comes first in its key; and a look at the table from there on shows rows of which the log has the
+         * earlier ones. So the table is read as without a log, until nothing is missing. */
+        leave_live(pipeline, now_us);
+    }
     if (tail->state == TAIL_BEHIND) {
         catch_up(pipeline, now_us);
     }
@@ -488,6 +520,7 @@ pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
         next_admission(pipeline, now_us, ret_action)) {
         return true;
     }
+    plan_sweep(pipeline, now_us);
     if (may_ask(pipeline)) {
         tail->more_out = true;
         *ret_action = (struct pipeline_action){.type = PIPELINE_TAIL_MORE,
@@ -508,12 +541,12 @@ pipeline_tail_deadline_us(const struct pipeline *pipeline)
     if (tail->state == TAIL_OFF) {
         return begin_deadline_us(pipeline);
     }
+    uint64_t deadline_us = CLOCK_NEVER_US;
     if (!is_open(pipeline)) {
-        return tail->open_us + pipeline->options.tail_patience_us;
+        deadline_us = tail->open_us + pipeline->options.tail_patience_us;
     }
     if (waits_to_see(pipeline)) {
-        return tail->waiting_since_us + TAIL_UNSEEN_MAX_US;
+        deadline_us = clock_earlier_us(deadline_us, tail->waiting_since_us + TAIL_UNSEEN_MAX_US);
     }
-    return tail->state == TAIL_LIVE && tail->sweep == TAIL_SWEEP_REST ? pipeline->sweep_at_us
-                                                                      : CLOCK_NEVER_US;
+    return clock_earlier_us(deadline_us, final_deadline_us(pipeline));
 }

@@ -68,6 +68,7 @@ database_crash(void)
 {
     world_database_crash(&world);
     world.resets++;
+    world.faults++;
     relay_cut_session(&relays[0]);
     relay_cut_session(&relays[1]);
 }
@@ -252,7 +253,8 @@ choose_options(void)
     options.batch_rows = (uint32_t)random_between(&world.random, 1, chance(30) ? 4 : 40);
     options.batch_bytes = chance(70) ? options.batch_bytes : 5000;
     options.confirm_timeout_us = 2 * CLOCK_S_US;
-    options.sweep_interval_us = random_between(&world.random, 1, 10) * CLOCK_S_US;
+    options.sweep_interval_us =
+        random_between(&world.random, 5, chance(30) ? 10 : 100) * 100 * CLOCK_MS_US;
     options.wake_interval_us = random_between(&world.random, 1, 50) * CLOCK_MS_US;
     options.look_interval_us = random_between(&world.random, 100, 1000) * CLOCK_MS_US;
     options.hold_delay_us = random_between(&world.random, 0, 50) * CLOCK_MS_US;
@@ -263,6 +265,8 @@ choose_options(void)
     options.skip_dead = world.rules.skip_dead;
     options.held_max = world.rules.held_max;
     options.strict = world.rules.strict;
+    options.tail = world.tailing && chance(85);
+    options.tail_patience_us = random_between(&world.random, 100, 3000) * CLOCK_MS_US;
     return options;
 }
 
@@ -295,6 +299,11 @@ choose_world(void)
     world.locked_percent = chance(30) ? 10 : 0;
     world.late_rows = chance(7);
     world.punctual = chance(60);
+    world.tailing = chance(65);
+    world.log_percent = chance(30) ? 5 : chance(50) ? 30 : 90;
+    world.cut_percent = chance(60) ? 0 : 1;
+    world.missed_percent = chance(15) ? 5 : 0;
+    world.unseen_percent = chance(50) ? 30 : 0;
 }
 
 static void
@@ -395,16 +404,29 @@ let_pass(uint64_t time_us)
     }
 }
 
+/* Who owns the outbox and may read the log does so before long, and comes to its end. */
+static void
+catch_up(void)
+{
+    const uint64_t end_us = world.now_us + CALM_US;
+    while (world.now_us < end_us && !is_up_to_date(&relays[0]) && !is_up_to_date(&relays[1])) {
+        step(20000);
+    }
+    check_up_to_date();
+}
+
 /* With nothing to do, a relay does next to nothing. */
 static void
 be_quiet(void)
 {
+    world_log_other(&world);
     let_pass(QUIET_US);
     for (int i = 0; i < RELAYS_MAX; i++) {
         memset(relays[i].asked, 0, sizeof(relays[i].asked));
     }
     let_pass(QUIET_US);
     check_quiet();
+    check_up_to_date();
 }
 
 static void
@@ -415,6 +437,7 @@ run(uint64_t seed)
     chaos();
     mend();
     calm_down();
+    catch_up();
     be_quiet();
     for (int i = 0; i < RELAYS_MAX; i++) {
         relay_stop(&relays[i]);
@@ -537,6 +560,16 @@ print_tally(uint64_t (*tallies)[EVENTS], uint64_t jobs)
         [EVENT_DEGRADED] = "routes called bad",
         [EVENT_FULL] = "times too much was held",
         [EVENT_DRAINED] = "drains",
+        [EVENT_UNSEEN] = "commits in the log before they were visible",
+        [EVENT_MISSED] = "rows that the log missed",
+        [EVENT_TAILING] = "times that the log went live",
+        [EVENT_POLLING] = "times that it was let go of",
+        [EVENT_LOGGED] = "rows of the log",
+        [EVENT_PRESENT] = "of them looked for and found",
+        [EVENT_NOT_PRESENT] = "of them looked for and not found",
+        [EVENT_SAFE] = "times that it was called safe",
+        [EVENT_SLOT_LOST] = "slots lost",
+        [EVENT_SWEPT] = "times that the sweep found something",
     };
     for (size_t event = 0; event < EVENTS; event++) {
         uint64_t sum = 0;

@@ -1,5 +1,5 @@
 /* tests/sim/sim.h - the relays in the world: each a core with what a worker has around it. They act
- * by sim_relay.c, are watched by sim_checks.c, and live through what sim.c makes happen. */
+ * by sim_relay.c (sim_requests.c, sim_tail.c), are watched by sim_checks.c, and live through what sim.c makes happen. */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
@@ -33,6 +33,19 @@ struct loan {
     struct loan *next;
 };
 
+/* The connection over which a relay reads the log. */
+enum tail_link_state { TAIL_LINK_CLOSED, TAIL_LINK_ASKED, TAIL_LINK_OPEN };
+
+struct tail_link {
+    enum tail_link_state state;
+    uint64_t next;    /* what was committed before has come; asked: wanted from here on */
+    size_t rows_done; /* of the first that has not */
+    uint64_t told;    /* up to where the core was told that it has all */
+    bool asked;       /* for more: */
+    uint32_t rows_max;
+    uint64_t bytes_max;
+};
+
 /* What was asked of the database, and once it was carried out, the answer. Arrays are from malloc. */
 struct request {
     enum request_type type;
@@ -45,7 +58,10 @@ struct request {
     int64_t *keys; /* of a release */
     size_t count;
     struct loan *loan;
-    int64_t final_id;
+    bool begun; /* a watermark: its first part was carried out */
+    struct watermark watermark;
+    int64_t *present;
+    size_t present_count;
     int64_t *missing;
     size_t missing_count;
     struct released released;
@@ -88,6 +104,8 @@ struct relay {
     size_t request_count;
     struct link links[PIPELINE_LANES_MAX];
     struct loan *loans;
+    struct tail_link tail;
+    uint64_t safe_told; /* since the ownership began */
     /* What this incarnation knows of each row: in flight on the present channel, and not known to
      * be refused; where; confirmed. */
     bool in_flight[IDS_MAX];
@@ -115,8 +133,19 @@ bool request_is_out(const struct relay *relay, enum request_type type);
 void requests_drop(struct relay *relay);
 void request_execute(struct relay *relay);
 void request_answer(struct relay *relay);
+struct loan *loan_new(uint32_t rows_max);
+void loan_free(struct loan *loan);
+void loan_lend(struct relay *relay, struct loan *loan);
 void loan_return(struct relay *relay, const struct row *row);
 void loans_drop(struct relay *relay);
+
+/* sim_tail.c */
+void tail_begin(struct relay *relay, uint64_t position);
+void tail_end(struct relay *relay);
+void tail_more(struct relay *relay, uint32_t rows_max, uint64_t bytes_max);
+void tail_safe(struct relay *relay, uint64_t position);
+void tail_close(struct relay *relay);
+void tail_steps(struct relay *relay);
 
 /* sim_checks.c */
 void check_publish(const struct relay *relay, const struct row *row, uint32_t lane);
@@ -128,6 +157,8 @@ void check_world(void); /* now and then */
 bool is_settled_down(void);
 void check_settled_down(void); /* all is mended: only what waits for an operator may be left */
 void check_end(void);
+bool is_up_to_date(const struct relay *relay);
+void check_up_to_date(void);
 void check_quiet(void);
 
 #endif

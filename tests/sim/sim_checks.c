@@ -45,8 +45,10 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
     PROMISE(!relay->in_flight[row->id], "row %ld published while it is in flight", (long)row->id);
     PROMISE(!relay->confirmed[row->id], "row %ld published after its confirm", (long)row->id);
     PROMISE(row->due_in_us == 0, "row %ld published without its payload", (long)row->id);
-    PROMISE((lane == probe_lane) == relay->probe[row->id], "row %ld published on lane %u",
-            (long)row->id, lane);
+    const bool probe = relay->probe[row->id] && row->position == 0;
+    PROMISE((lane == probe_lane) == probe, "row %ld published on lane %u", (long)row->id, lane);
+    PROMISE(probe || message_of(row)->stored.fate != FATE_DISCARDED,
+            "row %ld published after it was discarded", (long)row->id);
     PROMISE(relay->links[lane].pipe != NULL, "row %ld published on a lane that is down",
             (long)row->id);
     PROMISE(!relay->links[lane].blocked, "row %ld published to a blocked broker", (long)row->id);
@@ -97,7 +99,9 @@ check_report(struct relay *relay, const struct pipeline_report *report)
                report->reason);
     switch (report->type) {
     case REPORT_SWEPT:
-        PROMISE(world.late_rows, "the regular look missed row %ld", (long)report->id);
+        PROMISE(world.late_rows || world.missed_percent > 0, "the regular look missed row %ld",
+                (long)report->id);
+        world_count(&world, EVENT_SWEPT);
         break;
     case REPORT_GONE:
         PROMISE(world.acted, "row %ld is gone, and nobody took it", (long)report->id);
@@ -117,6 +121,12 @@ check_report(struct relay *relay, const struct pipeline_report *report)
     case REPORT_HEALED:
         relay->degraded = false;
         relay->charged_id = 0;
+        break;
+    case REPORT_TAILING:
+        world_count(&world, EVENT_TAILING);
+        break;
+    case REPORT_POLLING:
+        world_count(&world, EVENT_POLLING);
         break;
     case REPORT_SENT:
     case REPORT_TIMEOUT:
@@ -296,11 +306,37 @@ check_settled_down(void)
             (long)world.messages[slot->message].key, slot->place, slot->state);
 }
 
+static bool
+is_live(const struct relay *relay)
+{
+    struct pipeline_counts counts;
+    pipeline_counts(relay->pipeline, &counts);
+    return counts.tailing;
+}
+
+bool
+is_up_to_date(const struct relay *relay)
+{
+    return world.owner == relay->index &&
+           (!relay->options.tail || (is_live(relay) && relay->safe_told == world.log.end));
+}
+
+void
+check_up_to_date(void)
+{
+    PROMISE(world.owner != NOBODY, "nobody owns the outbox");
+    const struct relay *relay = &relays[world.owner];
+    PROMISE(!relay->options.tail || is_live(relay), "relay %d does not read the log", relay->index);
+    PROMISE(is_up_to_date(relay), "the log ends at %" PRIu64 " and is safe up to %" PRIu64,
+            world.log.end, relay->safe_told);
+}
+
 void
 check_quiet(void)
 {
     for (int i = 0; i < RELAYS_MAX; i++) {
-        const uint64_t *asked = relays[i].asked;
+        const struct relay *relay = &relays[i];
+        const uint64_t *asked = relay->asked;
         PROMISE(asked[REQUEST_HOLD] + asked[REQUEST_RELEASE] + asked[REQUEST_SETTLE] == 0,
                 "relay %d moves what is not there", i);
         PROMISE(asked[REQUEST_FETCH] <= QUIET_REQUESTS_MAX &&
@@ -308,6 +344,9 @@ check_quiet(void)
                     asked[REQUEST_WAKE] <= QUIET_REQUESTS_MAX &&
                     asked[REQUEST_WATERMARK] <= QUIET_REQUESTS_MAX,
                 "relay %d asks too often with nothing to do", i);
+        PROMISE(!is_live(relay) ||
+                    asked[REQUEST_FETCH] <= QUIET_US / relay->options.sweep_interval_us + 1,
+                "relay %d reads the log, and the table all the same", i);
     }
 }
 

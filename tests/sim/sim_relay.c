@@ -39,6 +39,7 @@ relay_cut_lane(struct relay *relay, uint32_t lane)
 {
     struct link *link = &relay->links[lane];
     if (link->pipe != NULL) {
+        world.faults++;
         world_cut(&world, link->pipe);
         if (chance(50)) {
             link->pipe->in_count = 0;
@@ -64,6 +65,7 @@ relay_cut_session(struct relay *relay)
     if (world.owner == relay->index) {
         world.owner = NOBODY;
         world.resets++;
+        world.faults++;
     }
 }
 
@@ -72,6 +74,7 @@ relay_stop(struct relay *relay)
 {
     pipeline_free(relay->pipeline);
     loans_drop(relay);
+    tail_close(relay);
     for (uint32_t lane = 0; lane <= relay->options.lane_count; lane++) {
         relay_cut_lane(relay, lane);
     }
@@ -122,6 +125,7 @@ do_publish(struct relay *relay, const struct row *row, uint32_t lane)
     link->sent[++link->sent_count] = sent;
     link->doubtful[link->sent_count] = false;
     relay->in_flight[row->id] = true;
+    relay->probe[row->id] &= row->position == 0;
     relay->row_lane[row->id] = lane;
     pipeline_published(relay->pipeline);
     loan_return(relay, row);
@@ -183,6 +187,18 @@ do_action(struct relay *relay, const struct pipeline_action *action)
         break;
     case PIPELINE_WAKE:
         request_send(relay, REQUEST_WAKE, action);
+        break;
+    case PIPELINE_TAIL_BEGIN:
+        tail_begin(relay, action->position);
+        break;
+    case PIPELINE_TAIL_END:
+        tail_end(relay);
+        break;
+    case PIPELINE_TAIL_MORE:
+        tail_more(relay, (uint32_t)action->count, action->bytes);
+        break;
+    case PIPELINE_TAIL_SAFE:
+        tail_safe(relay, action->position);
         break;
     case PIPELINE_PUBLISH:
         do_publish(relay, action->row, action->lane);
@@ -255,6 +271,7 @@ static void
 lose_session(struct relay *relay)
 {
     requests_drop(relay);
+    tail_close(relay);
     if (relay->owned_told) {
         relay->owned_told = false;
         forget_all(relay);
@@ -271,6 +288,7 @@ win_ownership(struct relay *relay)
     world.owner = relay->index;
     relay->owned_told = true;
     relay->heads_told = false;
+    relay->safe_told = 0;
     relay->acts_told = false;
     relay->wake_asked_us = world.now_us;
     relay->heard_us = world.now_us;
@@ -325,7 +343,10 @@ note_doubt(struct link *link, uint64_t tag)
 {
     const int64_t id = -link->sent[tag].id;
     for (uint64_t later = tag + 1; id > 0 && later <= link->sent_count; later++) {
-        link->doubtful[later] |= link->sent[later].id == id;
+        if (link->sent[later].id == id) {
+            link->doubtful[later] = true;
+            world.messages[link->sent[later].message].may_repeat = true;
+        }
     }
 }
 
@@ -337,6 +358,7 @@ note_answer(struct relay *relay, struct link *link, const struct frame *frame, b
         if (id > 0) {
             relay->in_flight[id] = false;
             relay->confirmed[id] |= confirmed && !link->doubtful[tag];
+            world.messages[link->sent[tag].message].may_repeat |= !confirmed;
         }
         link->sent[tag].id = 0;
     }
@@ -464,6 +486,7 @@ relay_steps(struct relay *relay)
     for (uint32_t lane = 0; lane <= relay->options.lane_count; lane++) {
         link_steps(relay, lane);
     }
+    tail_steps(relay);
     relay_acts(relay);
     if (relay->drained) {
         relay_stop(relay);

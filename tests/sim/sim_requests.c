@@ -8,7 +8,7 @@
 
 /* ---- rows that the core has ------------------------------------------------------------------- */
 
-static struct loan *
+struct loan *
 loan_new(uint32_t rows_max)
 {
     struct loan *loan = calloc(1, sizeof(*loan));
@@ -18,7 +18,7 @@ loan_new(uint32_t rows_max)
     return loan;
 }
 
-static void
+void
 loan_free(struct loan *loan)
 {
     if (loan != NULL) {
@@ -26,6 +26,18 @@ loan_free(struct loan *loan)
         free(loan->batch.rows);
         free(loan);
     }
+}
+
+/* To the core, which has its rows. */
+void
+loan_lend(struct relay *relay, struct loan *loan)
+{
+    if (loan->batch.count == 0) {
+        loan_free(loan);
+        return;
+    }
+    loan->next = relay->loans;
+    relay->loans = loan;
 }
 
 void
@@ -138,6 +150,7 @@ request_done(struct request *request)
     free(request->keys);
     free(request->holds);
     free(request->missing);
+    free(request->present);
     free(request->heads);
     loan_free(request->loan);
 }
@@ -156,6 +169,12 @@ requests_drop(struct relay *relay)
 static void
 execute_fetch(struct request *request)
 {
+    if (request->fetch.kind == FETCH_PRESENT) {
+        request->present = room_for(request->fetch.id_count, sizeof(int64_t));
+        request->present_count =
+            world_present(&world, request->ids, request->fetch.id_count, request->present);
+        return;
+    }
     struct loan *loan = loan_new(request->fetch.rows_max);
     struct batch *batch = &loan->batch;
     world_fetch(&world, &request->fetch, batch->rows, &batch->count, &batch->complete);
@@ -177,7 +196,7 @@ execute(struct request *request)
         world_settle(&world, request->ids, request->count);
         break;
     case REQUEST_WATERMARK:
-        request->final_id = world_final(&world);
+        request->watermark = world_final(&world, request->watermark.position);
         break;
     case REQUEST_HOLD:
         request->missing = room_for(request->count, sizeof(int64_t));
@@ -214,6 +233,18 @@ repeat(struct relay *relay, size_t index)
     world_note(&world, "relay %d has its fetch carried out again", relay->index);
 }
 
+/* It looks where the log ends, and some time later at those who write. */
+static bool
+begin_watermark(struct request *request)
+{
+    if (request->begun) {
+        return false;
+    }
+    request->begun = true;
+    request->watermark.position = world.log.end;
+    return world_chance(&world, 30);
+}
+
 void
 request_execute(struct relay *relay)
 {
@@ -225,6 +256,9 @@ request_execute(struct relay *relay)
         return;
     }
     struct request *request = &relay->requests[index];
+    if (request->type == REQUEST_WATERMARK && begin_watermark(request)) {
+        return;
+    }
     request->executed = true;
     relay->heard_us = world.now_us;
     execute(request);
@@ -248,12 +282,7 @@ lend(struct relay *relay, struct request *request)
     }
     pipeline_rows(relay->pipeline, loan->batch.rows, loan->batch.count, loan->batch.complete,
                   world.now_us);
-    if (loan->batch.count == 0) {
-        loan_free(loan);
-        return;
-    }
-    loan->next = relay->loans;
-    relay->loans = loan;
+    loan_lend(relay, loan);
 }
 
 static void
@@ -263,13 +292,18 @@ answer(struct relay *relay, struct request *request)
     const uint64_t now_us = world.now_us;
     switch (request->type) {
     case REQUEST_FETCH:
-        lend(relay, request);
+        if (request->fetch.kind == FETCH_PRESENT) {
+            pipeline_present(pipeline, request->present, request->present_count, now_us);
+        } else {
+            lend(relay, request);
+        }
         break;
     case REQUEST_SETTLE:
         pipeline_settled(pipeline, now_us);
         break;
     case REQUEST_WATERMARK:
-        pipeline_final(pipeline, request->final_id, 0, 0, now_us);
+        pipeline_final(pipeline, request->watermark.final_id, request->watermark.final_position,
+                       request->watermark.position, now_us);
         break;
     case REQUEST_HOLD:
         pipeline_held(pipeline, request->missing, request->missing_count, now_us);

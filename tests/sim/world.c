@@ -50,6 +50,7 @@ world_init(struct world *world, uint64_t seed)
     world->message_count = 1;
     world->next_id = 1;
     world->owner = NOBODY;
+    world->log.end = LOG_STEP;
     world->now_us = 1000000;
     for (uint32_t i = EXCHANGES_GOOD; i < EXCHANGES_MAX; i++) {
         world->missing[i] = true;
@@ -83,7 +84,7 @@ world_key_hash(int64_t key)
     return (int64_t)(same * UINT64_C(0x9e3779b97f4a7c15));
 }
 
-/* By id, and only if whoever sees the later one sees the earlier one too. A scheduled message has
+/* By id, and only if whoever sees the later one, in the table or in the log, sees the earlier one too. A scheduled message has
  * no place before it has got one by waking up. */
 bool
 world_precedes(const struct message *earlier, const struct message *later)
@@ -91,5 +92,5 @@ world_precedes(const struct message *earlier, const struct message *later)
     const struct stored *a = &earlier->stored;
     const struct stored *b = &later->stored;
     return !earlier->aside && !later->aside && (a->due_us == 0 || a->woken) && a->id < b->id &&
-           a->visible <= b->visible;
+           a->visible <= b->visible && a->position <= b->position;
 }

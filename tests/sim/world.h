@@ -1,6 +1,6 @@
 /* tests/sim/world.h - the world the core is put into: the tables of an outbox with the transactions
- * and operators that change them (world_table.c, world_writers.c), and a broker with its connections
- * (world_broker.c). It knows everything, and ends the run when a promise is broken. Nothing in it
+ * and operators that change them (world_table.c, world_writers.c), the log of what was committed
+ * (world_log.c), and a broker with its connections (world_broker.c). It knows everything, and ends the run when a promise is broken. Nothing in it
  * takes time by itself: the simulation decides what happens next.
  *
  * A message is what an application wrote; an id is where it stands in the tables. They are apart:
@@ -22,6 +22,9 @@
 #define KEYS_MAX 12
 #define OPEN_MAX 200
 #define CHANGES_MAX 4096
+#define LOG_COMMITS_MAX 2048
+#define LOG_ROWS_MAX 4096
+#define LOG_STEP 10 /* of positions, from one commit to the next */
 #define EXCHANGES_GOOD 3
 #define EXCHANGES_MAX 5 /* the last ones are missing until somebody declares them */
 #define PIPES_MAX 256
@@ -56,9 +59,10 @@ enum poison {
 struct stored {
     enum fate fate;
     int64_t id;
-    uint64_t due_us;  /* deliver_after; 0: none */
-    uint64_t visible; /* the transaction that made it visible under its id */
-    bool woken;       /* its id is the one it got when its time had come */
+    uint64_t due_us;   /* deliver_after; 0: none */
+    uint64_t visible;  /* how many became visible before it did under its id */
+    uint64_t position; /* in the log, where that was committed; 0: it was not */
+    bool woken;        /* its id is the one it got when its time had come */
 };
 
 struct message {
@@ -76,6 +80,9 @@ struct message {
     uint32_t charged;      /* attempts in the route's outage */
     uint32_t outage;
     uint32_t resets_before; /* of the world, when it was committed */
+    uint32_t sent_faults;   /* of the world, when it was published last */
+    bool sent;              /* it was published */
+    bool may_repeat;        /* and what came back was not a confirm */
     bool aside;             /* no order is promised for it (any more) */
 };
 
@@ -88,8 +95,11 @@ struct slot {
     enum held_state state; /* PLACE_HELD, as the rest */
     bool skipped;
     uint32_t attempts;
-    bool retried;     /* an operator said so, and no relay took note yet */
-    uint64_t next_us; /* RETRYING: the next attempt; SCHEDULED: when its time has come */
+    uint64_t position; /* PLACE_OUTBOX: in the log, where it came to be there; PLACE_OPEN: where
+                          it will have; 0: it is not committed */
+    bool missed;       /* the log does not have that, or it came too late for the table */
+    bool retried;      /* an operator said so, and no relay took note yet */
+    uint64_t next_us;  /* RETRYING: the next attempt; SCHEDULED: when its time has come */
 };
 
 /* What stood there before. */
@@ -104,6 +114,40 @@ struct transaction {
     int64_t first_id;
     int64_t count;
     int64_t key;
+    uint64_t number;   /* of the log; */
+    uint64_t position; /* there. 0: it is not committed; else it is, and not visible yet */
+};
+
+/* The log of what was put into the outbox. A commit is in it, and may be read, before statements see
+ * what was committed. */
+struct log_row {
+    int64_t id;
+    uint32_t message;
+    uint64_t due_us;
+};
+
+struct log_commit {
+    uint64_t position;
+    uint64_t end; /* and what comes next is there or behind it */
+    uint64_t transaction;
+    size_t first_row;
+    size_t row_count;
+};
+
+/* From where on the server keeps it. */
+struct log_slot {
+    bool there;
+    uint64_t position;
+    uint64_t persisted; /* after a crash it is here again */
+};
+
+struct log {
+    struct log_commit commits[LOG_COMMITS_MAX];
+    size_t commit_count;
+    struct log_row rows[LOG_ROWS_MAX];
+    size_t row_count;
+    uint64_t end;
+    struct log_slot slot;
 };
 
 enum frame_type {
@@ -124,7 +168,7 @@ struct unconfirmed {
     uint64_t tag;
     struct sent sent;
     bool nack;
-    uint64_t place; /* in the broker's log; 0: no queue has it */
+    uint64_t place; /* in the queues; 0: none has it */
 };
 
 struct frame {
@@ -199,6 +243,16 @@ enum event {
     EVENT_DEGRADED,
     EVENT_FULL,
     EVENT_DRAINED,
+    EVENT_UNSEEN,
+    EVENT_MISSED,
+    EVENT_TAILING,
+    EVENT_POLLING,
+    EVENT_LOGGED,
+    EVENT_PRESENT,
+    EVENT_NOT_PRESENT,
+    EVENT_SAFE,
+    EVENT_SLOT_LOST,
+    EVENT_SWEPT,
     EVENTS,
 };
 
@@ -217,7 +271,11 @@ struct world {
     uint32_t stamps[IDS_MAX], stamp; /* marks the ids of a list */
     int64_t next_id;
     int64_t final_told;
+    uint64_t final_position_told;
     uint64_t transactions;
+    uint64_t writing; /* the transaction whose changes are being written down */
+    uint64_t visible; /* transactions that became so */
+    struct log log;
     struct change changes[CHANGES_MAX];
     size_t change_count;
     struct transaction open[OPEN_MAX];
@@ -229,6 +287,7 @@ struct world {
 
     int owner;       /* the relay whose session holds the lock */
     uint32_t resets; /* events after which a relay knows nothing of what is wrong with messages */
+    uint32_t faults; /* events after which messages may be published once more */
 
     bool mended;
     bool blocked;
@@ -236,8 +295,8 @@ struct world {
     bool missing[EXCHANGES_MAX];
     struct pipe pipes[PIPES_MAX];
     size_t pipe_end;
-    uint64_t log_end;  /* places given out */
-    uint64_t log_safe; /* a confirm for a place makes all before it safe */
+    uint64_t queue_end;  /* places given out */
+    uint64_t queue_safe; /* a confirm for a place makes all before it safe */
 
     /* What kind of run it is. */
     unsigned confirm_percent; /* in each step, of each channel */
@@ -247,6 +306,11 @@ struct world {
     unsigned locked_percent; /* of rows that a statement passes over since somebody locked them */
     unsigned outage_percent; /* in each step, that the route breaks */
     uint32_t exchanges;      /* that are not missing */
+    bool tailing;            /* relays may read the log */
+    unsigned log_percent;    /* in each step, that it has something to tell */
+    unsigned cut_percent;    /* in each step, that something happens to it */
+    unsigned missed_percent; /* of rows that it misses */
+    unsigned unseen_percent; /* of commits that are in it before they are visible */
     bool late_rows;  /* rows appear below an id that was called final: only the sweep finds them */
     bool punctual;   /* the core is not asked before the time that it named */
     bool flickers;   /* ownerships end and begin again while confirms are late */
@@ -294,15 +358,36 @@ struct woken {
     uint64_t next_in_us;
     bool acts;
 };
+struct row world_row(const struct world *world, int64_t id, uint32_t message);
 void world_fetch(struct world *world, const struct fetch *fetch, struct row *ret_rows,
                  size_t *ret_count, bool *ret_complete);
 void world_settle(struct world *world, const int64_t *ids, size_t count);
-int64_t world_final(struct world *world);
+struct watermark {
+    int64_t final_id;
+    uint64_t final_position;
+    uint64_t position;
+};
+/* position: where the log ended when the statement began. */
+struct watermark world_final(struct world *world, uint64_t position);
+/* Which of the ids are in the outbox. */
+size_t world_present(struct world *world, const int64_t *ids, size_t count, int64_t *ret_ids);
 void world_hold(struct world *world, const struct hold *holds, size_t count, int64_t *ret_missing,
                 size_t *ret_missing_count);
 struct released world_release(struct world *world, const struct release *release);
 struct head *world_heads(struct world *world, size_t *ret_count);
 struct woken world_wake(struct world *world, size_t rows_max);
+
+/* The log: world_log.c. */
+void world_log_commit(struct world *world);          /* of the transaction that is being written */
+void world_log_row(struct world *world, int64_t id); /* put into the outbox by it */
+void world_log_other(struct world *world);           /* somebody else writes */
+/* What was committed by a later transaction is lost. */
+void world_log_lose(struct world *world, uint64_t last);
+/* The first that was committed there or behind it; log.commit_count: none. */
+size_t world_log_find(const struct world *world, uint64_t position);
+struct row world_log_read(const struct world *world, const struct log_commit *commit, size_t row);
+void world_log_safe(struct world *world, uint64_t position);
+void world_log_lose_slot(struct world *world);
 
 /* How transactions are written down so that a crash can undo them. */
 uint64_t world_transaction(struct world *world);

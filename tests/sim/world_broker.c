@@ -26,13 +26,26 @@ world_connect(struct world *world, bool probe)
     return NULL;
 }
 
+/* Once more only after something went wrong. */
+static void
+check_repetition(const struct world *world, const struct message *message, int64_t id)
+{
+    PROMISE(!message->sent || message->may_repeat || world->faults > message->sent_faults,
+            "row %ld published twice for nothing", (long)id);
+}
+
 void
 world_publish(struct world *world, struct pipe *pipe, struct sent sent)
 {
-    const struct message *message = &world->messages[sent.message];
+    struct message *message = &world->messages[sent.message];
     const enum fate fate = message->stored.fate;
-    PROMISE(fate != FATE_OPEN && fate != FATE_ROLLED_BACK, "row %ld published without a commit",
-            (long)sent.id);
+    check_repetition(world, message, sent.id);
+    message->sent = true;
+    message->may_repeat = false;
+    message->sent_faults = world->faults;
+    PROMISE(fate != FATE_OPEN && fate != FATE_ROLLED_BACK,
+            "row %ld published without a commit, or before it is visible", (long)sent.id);
+    PROMISE(fate != FATE_DELETED, "row %ld published after it was settled", (long)sent.id);
     PROMISE(message->stored.due_us <= world->now_us, "row %ld published before its time",
             (long)sent.id);
     PROMISE(fate != FATE_CANCELLED, "row %ld published after it was cancelled", (long)sent.id);
@@ -86,8 +99,8 @@ make_safe(struct world *world, const struct unconfirmed *unconfirmed)
     }
     world_note(world, "row %ld is safe", (long)unconfirmed->sent.id);
     world->messages[unconfirmed->sent.message].safe++;
-    if (unconfirmed->place > world->log_safe) {
-        world->log_safe = unconfirmed->place;
+    if (unconfirmed->place > world->queue_safe) {
+        world->queue_safe = unconfirmed->place;
     }
 }
 
@@ -112,7 +125,7 @@ world_cut(struct world *world, struct pipe *pipe)
 void
 world_broker_crash(struct world *world)
 {
-    const uint64_t end = random_between(&world->random, world->log_safe, world->log_end);
+    const uint64_t end = random_between(&world->random, world->queue_safe, world->queue_end);
     for (size_t i = 0; i < world->pipe_end; i++) {
         struct pipe *pipe = &world->pipes[i];
         size_t kept = 0;
@@ -230,7 +243,7 @@ world_broker_reads(struct world *world, struct pipe *pipe)
         send_frame(pipe, (struct frame){.type = FRAME_RETURN, .id = sent.id});
         break;
     case VERDICT_TAKE:
-        unconfirmed.place = ++world->log_end;
+        unconfirmed.place = ++world->queue_end;
         accept(world, message);
         break;
     }

@@ -12,7 +12,8 @@
 uint64_t
 world_transaction(struct world *world)
 {
-    return ++world->transactions;
+    world->writing = ++world->transactions;
+    return world->writing;
 }
 
 /* Half of what was written down is forgotten when there is no more room: a crash undoes little. */
@@ -37,7 +38,7 @@ world_change(struct world *world, int64_t id)
     }
     struct slot *slot = &world->slots[id];
     world->changes[world->change_count++] = (struct change){
-        .transaction = world->transactions,
+        .transaction = world->writing,
         .id = id,
         .slot = *slot,
         .stored = world->messages[slot->message].stored,
@@ -61,6 +62,7 @@ world_delete(struct world *world, int64_t id, enum fate fate)
     message->stored.fate = fate;
     message->aside |= fate != FATE_DELETED;
     world->live--;
+    world_log_other(world);
     *slot = (struct slot){.place = PLACE_GONE, .message = slot->message};
 }
 
@@ -118,24 +120,33 @@ find_matches(struct world *world, const struct fetch *fetch, int64_t *ret_ids)
     return count;
 }
 
-static struct row
-read_row(const struct world *world, int64_t id)
+struct row
+world_row(const struct world *world, int64_t id, uint32_t index)
 {
-    const uint32_t index = world->slots[id].message;
     const struct message *message = &world->messages[index];
     const char *exchange = world_exchange_name(message->exchange);
     struct row row = {
         .id = id,
         .key_hash = world_key_hash(message->key),
         .has_key = message->key != 0,
-        .ordered = message->key != 0 && !world->slots[id].skipped,
+        .ordered = message->key != 0,
         .exchange = {.data = (const uint8_t *)exchange, .size = strlen(exchange)},
     };
     memcpy(row.message_id, &index, sizeof(index));
-    if (message->stored.due_us > world->now_us) {
-        row.due_in_us = message->stored.due_us - world->now_us;
-    } else {
-        row.payload = (struct span){.data = (const uint8_t *)exchange, .size = message->bytes};
+    row.payload = (struct span){.data = (const uint8_t *)exchange, .size = message->bytes};
+    return row;
+}
+
+static struct row
+read_row(const struct world *world, int64_t id)
+{
+    const struct slot *slot = &world->slots[id];
+    const uint64_t due_us = world->messages[slot->message].stored.due_us;
+    struct row row = world_row(world, id, slot->message);
+    row.ordered = row.has_key && !slot->skipped;
+    if (due_us > world->now_us) {
+        row.due_in_us = due_us - world->now_us;
+        row.payload = (struct span){0};
     }
     return row;
 }
@@ -157,19 +168,59 @@ world_fetch(struct world *world, const struct fetch *fetch, struct row *ret_rows
     *ret_complete = *ret_count == found;
 }
 
-int64_t
-world_final(struct world *world)
+size_t
+world_present(struct world *world, const int64_t *ids, size_t count, int64_t *ret_ids)
 {
-    int64_t final = world->next_id - 1;
-    for (size_t i = 0; i < world->open_count && !world->late_rows; i++) {
-        if (world->open[i].first_id <= final) {
-            final = world->open[i].first_id - 1;
+    size_t present = 0;
+    for (size_t i = 0; i < count; i++) {
+        PROMISE(i == 0 || ids[i - 1] < ids[i], "row %ld is asked for behind row %ld", (long)ids[i],
+                (long)ids[i - 1]);
+        if (world->slots[ids[i]].place == PLACE_OUTBOX) {
+            ret_ids[present++] = ids[i];
         }
     }
-    if (final > world->final_told) {
-        world->final_told = final;
+    world->tally[EVENT_PRESENT] += present;
+    world->tally[EVENT_NOT_PRESENT] += count - present;
+    return present;
+}
+
+static struct watermark
+look_at_writers(const struct world *world, uint64_t position)
+{
+    struct watermark watermark = {
+        .final_id = world->next_id - 1, .final_position = position, .position = position};
+    for (size_t i = 0; i < world->open_count; i++) {
+        const struct transaction *writer = &world->open[i];
+        if (writer->first_id <= watermark.final_id && !world->late_rows) {
+            watermark.final_id = writer->first_id - 1;
+        }
+        if (writer->position > 0 && writer->position < watermark.final_position) {
+            watermark.final_position = writer->position;
+        }
     }
-    return final;
+    return watermark;
+}
+
+/* What is told may have been so for a while. */
+struct watermark
+world_final(struct world *world, uint64_t position)
+{
+    struct watermark watermark = look_at_writers(world, position);
+    if (!world->mended && world_chance(world, 20)) {
+        watermark.final_id = world->final_told;
+        watermark.final_position = world->final_position_told;
+    }
+    if (watermark.final_id > world->final_told) {
+        world->final_told = watermark.final_id;
+    }
+    if (watermark.final_position > world->final_position_told) {
+        world->final_position_told = watermark.final_position;
+    }
+    if (!world->tailing) {
+        watermark.final_position = 0;
+        watermark.position = 0;
+    }
+    return watermark;
 }
 
 static bool
@@ -375,6 +426,7 @@ hold_one(struct world *world, const struct hold *hold)
     if (slot->place == PLACE_OUTBOX) {
         *slot = (struct slot){.place = PLACE_HELD, .message = slot->message};
     }
+    world_log_other(world);
     message->holds += hold->state == HELD_RETRYING || hold->state == HELD_DEAD;
     slot->state = hold->state;
     slot->skipped |= hold->skipped;
@@ -452,7 +504,11 @@ world_release(struct world *world, const struct release *release)
             !has_key(release, world->messages[slot->message].key)) {
             continue;
         }
+        if (released.count == 0) {
+            world_log_commit(world);
+        }
         *world_change(world, id) = (struct slot){.place = PLACE_OUTBOX, .message = slot->message};
+        world_log_row(world, id);
         released.first_id = released.count++ == 0 ? id : released.first_id;
         released.last_id = id;
         world_count(world, EVENT_RELEASED);
@@ -488,8 +544,10 @@ wake_one(struct world *world, int64_t old_id)
     *world_change(world, id) = (struct slot){.place = PLACE_OUTBOX, .message = old->message};
     *old = (struct slot){.place = PLACE_GONE, .message = old->message};
     message->stored.id = id;
-    message->stored.visible = world->transactions;
+    message->stored.visible = world->visible;
     message->stored.woken = true;
+    world_log_row(world, id);
+    message->stored.position = world->slots[id].position;
     world_count(world, EVENT_WOKEN);
     world_note(world, "row %ld of key %ld wakes up as row %ld", (long)old_id, (long)message->key,
                (long)id);
@@ -516,8 +574,11 @@ world_wake(struct world *world, size_t rows_max)
         if (is_locked(world)) {
             world->stamps[next] = world->stamp;
         } else {
+            if (woken.count++ == 0) {
+                world->visible++;
+                world_log_commit(world);
+            }
             wake_one(world, next);
-            woken.count++;
         }
         next = next_scheduled(world);
     }

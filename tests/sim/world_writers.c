@@ -1,5 +1,6 @@
 /* Who else changes the tables: applications, operators, and a crash. */
 #include <assert.h>
+#include <string.h>
 
 #include "tests/sim/world.h"
 
@@ -72,32 +73,50 @@ world_begin(struct world *world)
     }
 }
 
+/* It is in the log, and statements do not see it yet. */
 static void
-commit(struct world *world, const struct transaction *transaction)
+commit(struct world *world, struct transaction *transaction)
 {
-    const uint64_t number = world_transaction(world);
+    transaction->number = world_transaction(world);
+    world_log_commit(world);
+    for (int64_t i = 0; i < transaction->count; i++) {
+        const int64_t id = transaction->first_id + i;
+        world_log_row(world, id);
+        transaction->position = world->slots[id].position;
+        world_message_at(world, id)->stored.position = transaction->position;
+    }
+}
+
+static void
+become_visible(struct world *world, const struct transaction *transaction)
+{
+    world->writing = transaction->number;
+    world->visible++;
     for (int64_t i = 0; i < transaction->count; i++) {
         const int64_t id = transaction->first_id + i;
         world_change(world, id)->place = PLACE_OUTBOX;
         struct message *message = world_message_at(world, id);
         message->stored.fate = FATE_LIVE;
-        message->stored.visible = number;
+        message->stored.visible = world->visible;
         message->resets_before = world->resets;
         world->live++;
         if (id <= world->final_told) {
             PROMISE(world->late_rows, "row %ld committed below what was called final", (long)id);
             message->aside = true;
+            world->slots[id].missed = true;
         }
         world_note(world, "row %ld of key %ld committed", (long)id, (long)message->key);
     }
 }
 
+/* In a crash it may have been in the log. */
 static void
 roll_back(struct world *world, const struct transaction *transaction)
 {
     for (int64_t i = 0; i < transaction->count; i++) {
         const int64_t id = transaction->first_id + i;
-        world_message_at(world, id)->stored.fate = FATE_ROLLED_BACK;
+        world_message_at(world, id)->stored.fate =
+            transaction->position > 0 ? FATE_FORGOTTEN : FATE_ROLLED_BACK;
         world->slots[id] = (struct slot){.place = PLACE_NONE};
     }
     world_note(world, "rows %ld to %ld rolled back", (long)transaction->first_id,
@@ -107,11 +126,18 @@ roll_back(struct world *world, const struct transaction *transaction)
 static void
 end_transaction(struct world *world, size_t index, bool committed)
 {
+    if (committed && world->open[index].position == 0) {
+        commit(world, &world->open[index]);
+        if (!world->mended && world_chance(world, world->unseen_percent)) {
+            world_count(world, EVENT_UNSEEN);
+            return;
+        }
+    }
     const struct transaction transaction = world->open[index];
     world->open[index] = world->open[--world->open_count];
     world->key_locked[transaction.key] = false;
     if (committed) {
-        commit(world, &transaction);
+        become_visible(world, &transaction);
     } else {
         roll_back(world, &transaction);
     }
@@ -122,7 +148,8 @@ world_end_some(struct world *world)
 {
     if (world->open_count > 0) {
         const size_t index = (size_t)random_between(&world->random, 0, world->open_count - 1);
-        end_transaction(world, index, !world_chance(world, 20));
+        const bool committed = world->open[index].position > 0;
+        end_transaction(world, index, committed || !world_chance(world, 20));
     }
 }
 
@@ -258,6 +285,22 @@ undo(struct world *world, const struct change *change)
     world->live += before->stored.fate == FATE_LIVE;
 }
 
+/* What became visible late was committed before some of what is written down before it. */
+static void
+undo_after(struct world *world, uint64_t last)
+{
+    size_t kept = world->change_count;
+    for (size_t i = world->change_count; i > 0; i--) {
+        if (world->changes[i - 1].transaction > last) {
+            undo(world, &world->changes[i - 1]);
+        } else {
+            world->changes[--kept] = world->changes[i - 1];
+        }
+    }
+    world->change_count -= kept;
+    memmove(world->changes, world->changes + kept, world->change_count * sizeof(world->changes[0]));
+}
+
 /* The sequence never falls behind an id that survived. */
 static void
 rewind_sequence(struct world *world)
@@ -274,16 +317,17 @@ world_database_crash(struct world *world)
 {
     world_note(world, "the database crashes");
     world_count(world, EVENT_CRASH);
-    while (world->open_count > 0) {
-        end_transaction(world, 0, false);
-    }
     const uint64_t lost = random_between(&world->random, 0, 12);
-    const uint64_t end = world->transactions > lost ? world->transactions - lost : 0;
-    while (world->change_count > 0 && world->changes[world->change_count - 1].transaction > end) {
-        undo(world, &world->changes[--world->change_count]);
+    const uint64_t last = world->transactions > lost ? world->transactions - lost : 0;
+    while (world->open_count > 0) {
+        const struct transaction *transaction = &world->open[0];
+        end_transaction(world, 0, transaction->position > 0 && transaction->number <= last);
     }
+    undo_after(world, last);
+    world_log_lose(world, last);
     if (world_chance(world, 50)) {
         rewind_sequence(world);
     }
     world->final_told = 0;
+    world->final_position_told = 0;
 }

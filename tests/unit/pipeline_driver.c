@@ -56,6 +56,8 @@ add_note(const struct pipeline_action *action)
     *note = (struct note){.action = *action};
     if (action->row != NULL) {
         note->id = action->row->id;
+        cr_assert_gt(driver.rows_out, 0, "row %ld is given back twice", (long)note->id);
+        driver.rows_out--;
     }
     note->action.fetch.ids = copy(action->fetch.ids, action->fetch.id_count * sizeof(int64_t));
     note->action.release.ids =
@@ -120,6 +122,7 @@ act(const struct pipeline_action *action)
     } else if (action->type == PIPELINE_DISCONNECT) {
         lanes[action->lane] = (struct sent){.next = 1};
     } else if (action->type == PIPELINE_DRAINED) {
+        cr_assert_eq(driver.rows_out, 0);
         driver.drained = true;
     }
 }
@@ -168,8 +171,15 @@ later(uint64_t us)
 void
 answer_fetch(void)
 {
-    if (out.fetch) {
-        out.fetch = false;
+    if (!out.fetch) {
+        go_on();
+        return;
+    }
+    out.fetch = false;
+    if (out.fetch_asked.kind == FETCH_PRESENT) {
+        pipeline_present(driver.pipeline, out.present, out.present_count, driver.now_us);
+    } else {
+        driver.rows_out += out.row_count;
         pipeline_rows(driver.pipeline, out.rows, out.row_count, out.complete, driver.now_us);
     }
     go_on();
@@ -180,6 +190,7 @@ answer_fetch_with(const struct row *rows, size_t count)
 {
     cr_assert(out.fetch);
     out.fetch = false;
+    driver.rows_out += count;
     pipeline_rows(driver.pipeline, rows, count, true, driver.now_us);
     go_on();
 }
@@ -189,6 +200,7 @@ answer_settle(void)
 {
     if (out.settle) {
         out.settle = false;
+        tables_settled();
         pipeline_settled(driver.pipeline, driver.now_us);
     }
     go_on();
@@ -199,6 +211,7 @@ answer_hold(void)
 {
     if (out.hold) {
         out.hold = false;
+        tables_held();
         pipeline_held(driver.pipeline, out.missing, out.missing_count, driver.now_us);
     }
     go_on();
@@ -242,10 +255,44 @@ answer_watermark(void)
 {
     if (out.watermark) {
         out.watermark = false;
-        pipeline_final(driver.pipeline, driver.final_id > 0 ? driver.final_id : driver.highest_id,
-                       0, 0, driver.now_us);
+        pipeline_final(driver.pipeline, out.final_id, out.final_position, out.position,
+                       driver.now_us);
     }
     go_on();
+}
+
+static void
+answer_begin(void)
+{
+    if (driver.log_stuck || out.asked_position == 0) {
+        return;
+    }
+    if (driver.log_refusal != NULL) {
+        out.asked_position = 0;
+        pipeline_not_tailing(driver.pipeline, driver.log_refusal, false, driver.now_us);
+    } else {
+        pipeline_tailing(driver.pipeline, tables_tailing(), driver.now_us);
+    }
+    go_on();
+}
+
+void
+answer_log(void)
+{
+    size_t count;
+    uint64_t position;
+    if (out.more && !driver.log_stuck && tables_log(&count, &position)) {
+        out.more = false;
+        driver.rows_out += count;
+        pipeline_log(driver.pipeline, out.log_rows, count, position, driver.now_us);
+    }
+    go_on();
+}
+
+bool
+log_is_asked(void)
+{
+    return out.more;
 }
 
 static void
@@ -276,8 +323,8 @@ answer_lanes(void)
 
 /* The source in the order in which the core asks. */
 static void (*const answers[])(void) = {
-    answer_lanes, answer_settle, answer_hold,  answer_release,
-    answer_heads, answer_wake,   answer_fetch, answer_watermark,
+    answer_lanes, answer_settle, answer_hold,      answer_release, answer_heads,
+    answer_wake,  answer_fetch,  answer_watermark, answer_begin,   answer_log,
 };
 #define ANSWERS (sizeof(answers) / sizeof(answers[0]))
 
@@ -445,8 +492,19 @@ lose_lane(uint32_t lane)
 }
 
 void
+lose_log(void)
+{
+    out.asked_position = 0;
+    out.tailing = false;
+    out.more = false;
+    pipeline_not_tailing(driver.pipeline, "the slot is gone", false, driver.now_us);
+}
+
+void
 lose_source(void)
 {
+    tables_settled(); /* nobody will tell, */
+    tables_held();    /* and they are gone */
     memset(&out, 0, sizeof(out));
     pipeline_source_lost(driver.pipeline, driver.now_us);
 }
@@ -675,6 +733,7 @@ driver_init(void)
 {
     driver.options = pipeline_defaults();
     driver.now_us = 1000 * CLOCK_S_US;
+    driver.log_end = 5000;
     for (uint32_t lane = 0; lane < PIPELINE_LANES_MAX; lane++) {
         lanes[lane].next = 1;
     }
@@ -694,6 +753,23 @@ start(void)
         }
         answer_heads();
     }
+}
+
+void
+start_live(void)
+{
+    enum verdict (*const broker)(int64_t) = driver.broker;
+    driver.options.tail = true;
+    driver.broker = takes_all;
+    start();
+    (void)await_report(REPORT_TAILING); /* is all that is wanted */
+    driver.broker = broker;
+}
+
+uint64_t
+safe_position(void)
+{
+    return out.safe;
 }
 
 void

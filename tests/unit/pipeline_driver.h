@@ -2,8 +2,9 @@
  * answers out of a table of some messages and a broker that the test can make worse. Statements are
  * carried out when they are asked; when the answer comes is the test's to say.
  *
- * It watches all the while that nothing is deleted that the broker did not take, and that nothing is
- * published while an earlier message of its key is known to be refused. */
+ * It watches all the while that nothing is deleted that the broker did not take, that nothing is
+ * published while an earlier message of its key is known to be refused, that every row is given back,
+ * and that no position of the log is called safe while something committed before it is in the outbox. */
 #ifndef TESTS_PIPELINE_DRIVER_H
 #define TESTS_PIPELINE_DRIVER_H
 
@@ -14,9 +15,15 @@
 
 enum place { NOWHERE, IN_OUTBOX, IN_HELD };
 
+/* It is leaving the outbox: the core was not told yet that it is gone. */
+enum leaving { STAYS, IS_SETTLED, IS_HELD };
+
 /* A message of either table; its place in the driver's array is its id. */
 struct message {
     enum place place;
+    enum leaving leaving;
+    uint64_t position; /* in the log, where it was put into the outbox last */
+    bool unseen;       /* committed, and not visible yet */
     enum held_state state;
     bool skipped;
     bool ordered;
@@ -48,15 +55,22 @@ struct driver {
     uint64_t now_us;
     struct message messages[DRIVER_IDS];
     int64_t highest_id;
-    int64_t final_id;                    /* what the source says of late rows; 0: none can come */
-    int64_t locked_id;                   /* of a scheduled message that cannot be moved now */
-    bool acts;                           /* an operator did something */
-    enum verdict (*broker)(int64_t id);  /* NULL: it says nothing */
-    bool confirms_late;                  /* a channel that closes takes the confirms with it */
-    const char *unpublishable;           /* no message can be encoded */
+    int64_t final_id;                   /* what the source says of late rows; 0: none can come */
+    int64_t locked_id;                  /* of a scheduled message that cannot be moved now */
+    bool acts;                          /* an operator did something */
+    uint64_t log_end;                   /* the next commit is there */
+    uint64_t log_from;                  /* it is not kept further back */
+    uint64_t log_stops_at;              /* it lags: nothing from there on is read; 0: it does not */
+    const char *log_refusal;            /* it cannot be read; NULL: it can */
+    bool log_stuck;                     /* no answer comes to what is asked of it */
+    bool no_positions;                  /* the source knows of no log */
+    enum verdict (*broker)(int64_t id); /* NULL: it says nothing */
+    bool confirms_late;                 /* a channel that closes takes the confirms with it */
+    const char *unpublishable;          /* no message can be encoded */
     bool lane_stuck[PIPELINE_LANES_MAX]; /* no answer comes to what is asked of it */
     bool lease_runs_out;
     bool drained;
+    size_t rows_out; /* given to the core, and not given back */
     unsigned closes; /* by `broker` */
 };
 
@@ -66,9 +80,13 @@ void driver_init(void); /* of each test: options are the defaults, tables are em
 void driver_done(void);
 /* The core owns the source and is up: lanes ready, heads known, the first fetch out. */
 void start(void);
+/* Likewise, and all that was put so far is sent; the rest comes from the log. */
+void start_live(void);
 
-/* Rows of the outbox. */
+/* Rows of the outbox, each a transaction. */
 void put(int64_t id, int64_t key);
+void put_unseen(int64_t id, int64_t key);                    /* it is in the log only */
+void put_together(int64_t first, int64_t last, int64_t key); /* in one transaction */
 void put_unordered(int64_t id);
 void put_range(int64_t first, int64_t last, int64_t key);
 void put_each(int64_t first, int64_t last); /* a key each */
@@ -113,7 +131,9 @@ void answer_release(void);
 void answer_heads(void);
 void answer_wake(void);
 void answer_watermark(void);
+void answer_log(void); /* if there is anything new */
 void answer_all(void); /* and the lanes */
+bool log_is_asked(void);
 bool fetch_is_out(void);
 /* The fetch that is out sees the tables as they are now. */
 void carry_out_fetch_again(void);
@@ -125,11 +145,13 @@ void give_back(int64_t id); /* basic.return, then the confirm */
 void nack(int64_t id);
 void close_for(int64_t id, bool named); /* closes its channel */
 void lose_lane(uint32_t lane);
+void lose_log(void);
 void lose_source(void);
 void own_source(void);
 
 struct pipeline_counts counts(void);
 struct source_status status(void);
+uint64_t safe_position(void); /* told in this ownership; 0: none was */
 
 enum verdict takes_all(int64_t id);
 

@@ -6,10 +6,19 @@
 #include <string.h>
 
 #define ROWS_MAX 40000
+#define LOG_MAX 10000
+
+/* A row that was put into the outbox, with what was committed there. */
+struct logged {
+    int64_t id;
+    uint64_t position;
+};
 
 struct answers out;
-static struct row rows[ROWS_MAX]; /* what fetches gave; the core may have them for long */
+static struct row rows[ROWS_MAX]; /* what was given; the core may have them for long */
 static size_t rows_used;
+static struct logged entries[LOG_MAX];
+static size_t entry_count;
 
 struct message *
 message_of(int64_t id)
@@ -18,12 +27,45 @@ message_of(int64_t id)
     return &driver.messages[id];
 }
 
-void
-put(int64_t id, int64_t key)
+static void
+make(int64_t id, int64_t key)
 {
     *message_of(id) =
         (struct message){.place = IN_OUTBOX, .key = key, .ordered = true, .exchange = "orders"};
     driver.highest_id = id > driver.highest_id ? id : driver.highest_id;
+}
+
+static void
+append(int64_t id)
+{
+    cr_assert_lt(entry_count, LOG_MAX);
+    entries[entry_count++] = (struct logged){.id = id, .position = driver.log_end};
+    message_of(id)->position = driver.log_end;
+}
+
+void
+put(int64_t id, int64_t key)
+{
+    make(id, key);
+    append(id);
+    driver.log_end++;
+}
+
+void
+put_unseen(int64_t id, int64_t key)
+{
+    put(id, key);
+    message_of(id)->unseen = true;
+}
+
+void
+put_together(int64_t first, int64_t last, int64_t key)
+{
+    for (int64_t id = first; id <= last; id++) {
+        make(id, key);
+        append(id);
+    }
+    driver.log_end++;
 }
 
 void
@@ -52,7 +94,7 @@ put_each(int64_t first, int64_t last)
 void
 put_held(int64_t id, int64_t key, enum held_state state, uint32_t attempts)
 {
-    put(id, key);
+    make(id, key);
     message_of(id)->place = IN_HELD;
     message_of(id)->state = state;
     message_of(id)->attempts = attempts;
@@ -70,6 +112,12 @@ count_in(enum place place)
 }
 
 static bool
+is_seen(int64_t id)
+{
+    return driver.messages[id].place == IN_OUTBOX && !driver.messages[id].unseen;
+}
+
+static bool
 is_wanted(const struct fetch *fetch, int64_t id)
 {
     const struct message *message = &driver.messages[id];
@@ -77,7 +125,7 @@ is_wanted(const struct fetch *fetch, int64_t id)
         return false;
     }
     if (fetch->kind == FETCH_NEXT) {
-        return message->place == IN_OUTBOX && id > fetch->after_id;
+        return is_seen(id) && id > fetch->after_id;
     }
     return message->place == IN_HELD && message->state == HELD_RETRYING &&
            message->retry_at_us <= driver.now_us;
@@ -98,6 +146,14 @@ row_of(int64_t id, bool held)
     };
 }
 
+static struct row *
+give(const struct row *row)
+{
+    cr_assert_lt(rows_used, ROWS_MAX);
+    rows[rows_used] = *row;
+    return &rows[rows_used++];
+}
+
 static void
 carry_out_fetch(void)
 {
@@ -112,11 +168,32 @@ carry_out_fetch(void)
         if (out.row_count == fetch->rows_max) {
             out.complete = false;
         } else {
-            cr_assert_lt(rows_used, ROWS_MAX);
-            rows[rows_used++] = row_of(id, fetch->kind == FETCH_HEADS);
+            const struct row row = row_of(id, fetch->kind == FETCH_HEADS);
+            (void)give(&row); /* where out.rows points to */
             out.row_count++;
         }
     }
+}
+
+static void
+carry_out_present(void)
+{
+    const struct fetch *fetch = &out.fetch_asked;
+    out.present_count = 0;
+    for (int64_t id = 1; id <= driver.highest_id; id++) {
+        if (is_seen(id) && has_id(fetch->ids, fetch->id_count, id)) {
+            out.present[out.present_count++] = id;
+        }
+    }
+}
+
+static void
+leave_outbox(struct message *message, enum place place, enum leaving leaving)
+{
+    if (message->place == IN_OUTBOX) {
+        message->leaving = leaving;
+    }
+    message->place = place;
 }
 
 static void
@@ -127,9 +204,10 @@ carry_out_settle(const int64_t *ids, size_t count)
             continue;
         }
         struct message *message = message_of(ids[i]);
+        cr_assert_not(message->unseen, "%ld is deleted, and not visible yet", (long)ids[i]);
         cr_assert_gt(message->taken, 0, "%ld is deleted, and the broker never took it",
                      (long)ids[i]);
-        message->place = NOWHERE;
+        leave_outbox(message, NOWHERE, IS_SETTLED);
     }
 }
 
@@ -154,7 +232,7 @@ carry_out_hold(const struct hold *holds, size_t count)
             out.missing[out.missing_count++] = hold->id;
             continue;
         }
-        message->place = IN_HELD;
+        leave_outbox(message, IN_HELD, IS_HELD);
         message->state = hold->state;
         message->skipped |= hold->skipped;
         if (hold->state == HELD_RETRYING || hold->state == HELD_DEAD) {
@@ -182,10 +260,12 @@ carry_out_release(const struct release *release)
             continue;
         }
         message_of(id)->place = IN_OUTBOX;
+        append(id);
         out.released_first = out.released_count == 0 ? id : out.released_first;
         out.released_last = id;
         out.released_count++;
     }
+    driver.log_end++;
 }
 
 static bool
@@ -255,6 +335,8 @@ wake_one(int64_t id)
     *message_of(new_id) = *message_of(id);
     message_of(new_id)->place = IN_OUTBOX;
     message_of(id)->place = NOWHERE;
+    append(new_id);
+    driver.log_end++;
     out.woken++;
 }
 
@@ -288,7 +370,135 @@ ask_fetch(const struct fetch *fetch)
     out.fetch_asked = *fetch;
     out.fetch_asked.ids = out.fetch_ids;
     memcpy(out.fetch_ids, fetch->ids, fetch->id_count * sizeof(int64_t));
-    carry_out_fetch();
+    if (fetch->kind == FETCH_PRESENT) {
+        carry_out_present();
+    } else {
+        carry_out_fetch();
+    }
+}
+
+static void
+carry_out_watermark(void)
+{
+    out.final_id = driver.final_id > 0 ? driver.final_id : driver.highest_id;
+    out.final_position = driver.log_end;
+    out.position = driver.log_end;
+    for (int64_t id = driver.highest_id; id > 0; id--) {
+        if (driver.messages[id].unseen) {
+            out.final_id = id - 1 < out.final_id ? id - 1 : out.final_id;
+            const uint64_t position = driver.messages[id].position;
+            out.final_position = position < out.final_position ? position : out.final_position;
+        }
+    }
+    if (driver.no_positions) {
+        out.final_position = 0;
+        out.position = 0;
+    }
+}
+
+/* ---- the log -------------------------------------------------------------------------------------- */
+
+static void
+ask_begin(uint64_t position)
+{
+    cr_assert(!out.tailing && out.asked_position == 0);
+    cr_assert_gt(position, 0);
+    for (int64_t id = 1; id <= driver.highest_id; id++) {
+        const struct message *message = message_of(id);
+        cr_assert_not(message->unseen && message->position < position, "%ld would be lost",
+                      (long)id);
+    }
+    out.asked_position = position;
+}
+
+uint64_t
+tables_tailing(void)
+{
+    const uint64_t from =
+        driver.log_from > out.asked_position ? driver.log_from : out.asked_position;
+    out.asked_position = 0;
+    out.tailing = true;
+    out.log_at = 0;
+    out.log_told = 0;
+    while (out.log_at < entry_count && entries[out.log_at].position < from) {
+        out.log_at++;
+    }
+    return from;
+}
+
+bool
+tables_log(size_t *ret_count, uint64_t *ret_position)
+{
+    const uint64_t end = driver.log_stops_at > 0 ? driver.log_stops_at : driver.log_end;
+    out.log_rows = &rows[rows_used];
+    *ret_count = 0;
+    while (out.log_at < entry_count && entries[out.log_at].position < end &&
+           *ret_count < out.more_rows) {
+        struct row row = row_of(entries[out.log_at].id, false);
+        row.position = entries[out.log_at].position;
+        (void)give(&row); /* where out.log_rows points to */
+        out.log_at++;
+        ++*ret_count;
+    }
+    const bool more = out.log_at < entry_count && entries[out.log_at].position < end;
+    *ret_position = more ? entries[out.log_at].position : end;
+    const bool news = *ret_count > 0 || *ret_position > out.log_told;
+    out.log_told = *ret_position;
+    return news;
+}
+
+static void
+ask_end(void)
+{
+    out.asked_position = 0;
+    out.tailing = false;
+    out.more = false;
+}
+
+static void
+ask_more(size_t rows_max)
+{
+    cr_assert(out.tailing && !out.more);
+    out.more = true;
+    out.more_rows = rows_max;
+}
+
+/* What was committed before is not needed any more, even if everything stops now. */
+static void
+check_safe(uint64_t position)
+{
+    cr_assert(out.tailing);
+    cr_assert_gt(position, out.safe, "it goes back");
+    cr_assert_leq(position, driver.log_end);
+    for (int64_t id = 1; id <= driver.highest_id; id++) {
+        const struct message *message = message_of(id);
+        cr_assert(message->position >= position ||
+                      (message->place != IN_OUTBOX && message->leaving == STAYS),
+                  "%ld is not safe", (long)id);
+    }
+    out.safe = position;
+}
+
+static void
+are_gone(enum leaving leaving)
+{
+    for (int64_t id = 1; id <= driver.highest_id; id++) {
+        if (driver.messages[id].leaving == leaving) {
+            driver.messages[id].leaving = STAYS;
+        }
+    }
+}
+
+void
+tables_settled(void)
+{
+    are_gone(IS_SETTLED);
+}
+
+void
+tables_held(void)
+{
+    are_gone(IS_HELD);
 }
 
 /* Each at most once outstanding. */
@@ -321,6 +531,15 @@ tables_ask(const struct pipeline_action *action)
         carry_out_wake(action->count);
     } else if (action->type == PIPELINE_WATERMARK) {
         ask_once(&out.watermark);
+        carry_out_watermark();
+    } else if (action->type == PIPELINE_TAIL_BEGIN) {
+        ask_begin(action->position);
+    } else if (action->type == PIPELINE_TAIL_END) {
+        ask_end();
+    } else if (action->type == PIPELINE_TAIL_MORE) {
+        ask_more(action->count);
+    } else if (action->type == PIPELINE_TAIL_SAFE) {
+        check_safe(action->position);
     }
 }
 

@@ -1,5 +1,5 @@
-/* tests/unit/pipeline_tables.h - the two tables of a scene, and the answers to what was asked of
- * them. Used by the driver alone. */
+/* tests/unit/pipeline_tables.h - the two tables of a scene and the log of what was committed to the
+ * outbox, and the answers to what was asked of them. Used by the driver alone. */
 #ifndef TESTS_PIPELINE_TABLES_H
 #define TESTS_PIPELINE_TABLES_H
 
@@ -19,6 +19,8 @@ struct answers {
     struct row *rows;
     size_t row_count;
     bool complete;
+    int64_t present[DRIVER_IDS];
+    size_t present_count;
     int64_t missing[DRIVER_IDS];
     size_t missing_count;
     size_t released_count;
@@ -28,11 +30,31 @@ struct answers {
     size_t head_count;
     size_t woken;
     uint64_t next_in_us;
+    int64_t final_id;
+    uint64_t final_position;
+    uint64_t position;
+    uint64_t asked_position; /* by a TAIL_BEGIN that is out; 0: none is */
+    bool tailing;
+    bool more;
+    size_t more_rows;
+    struct row *log_rows;
+    size_t log_at;     /* the next row of the log to be given */
+    uint64_t log_told; /* all before was given */
+    uint64_t safe;     /* what the core said of this ownership */
 };
 
 extern struct answers out;
 
 /* Carries out what the action asks of the source, if it does. */
 void tables_ask(const struct pipeline_action *action);
+
+/* What was settled or held is there for good. */
+void tables_settled(void);
+void tables_held(void);
+
+/* The log is read; from which position on. */
+uint64_t tables_tailing(void);
+/* There is something to answer a TAIL_MORE with: rows, count, and all before ret_position was given. */
+bool tables_log(size_t *ret_count, uint64_t *ret_position);
 
 #endif
