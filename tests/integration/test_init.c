@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/pg_fixture.h"
 
@@ -160,9 +161,11 @@ Test(init, does_not_wait_long_for_the_table_that_the_relay_writes)
     PGconn *const other = pg_fixture_connect();
     make_version_2();
     pg_exec(other, "begin; lock table outbox_relay in access share mode");
+    const uint64_t before_us = clock_monotonic_us();
     expect(1, "problem  source \"orders\": cannot create the tables (run init as a role that may, "
               "or give the output of `outbox-relay init --print` to somebody who may): canceling "
               "statement due to lock timeout\n");
+    cr_assert_lt(clock_monotonic_us() - before_us, 15 * CLOCK_S_US, "not as long as for others");
     pg_exec(other, "commit");
     expect(0, EXTENDED);
     PQfinish(other);
