@@ -572,13 +572,13 @@ Test(source_postgres, final_positions_wait_for_those_who_write)
     const uint64_t first = log_end();
     struct source_event watermark = ask_watermark(source);
     cr_assert_geq(watermark.final_position, first, "nobody writes");
-    cr_assert_eq(watermark.position, watermark.final_position);
+    cr_assert_leq(watermark.final_position, watermark.position);
     pg_exec(late, "begin; insert into outbox (payload) values ('2')");
     const uint64_t begun = log_end();
     pg_exec(admin, "insert into outbox (payload) values ('3')");
     const uint64_t committed = log_end();
     watermark = ask_watermark(source);
-    cr_assert_lt(watermark.final_position, begun, "2 may still come");
+    cr_assert_leq(watermark.final_position, begun, "2 may still come");
     cr_assert_geq(watermark.position, committed);
     pg_exec(late, "commit");
     watermark = ask_watermark(source);
