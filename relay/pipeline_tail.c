@@ -274,7 +274,10 @@ leave_live(struct pipeline *pipeline, uint64_t now_us)
     tail->caught_up = false;
     tail->unseen_position = 0;
     tail->sweep = TAIL_SWEEP_REST;
-    pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+    pipeline->sweep_at_us = now_us;
+    if (!tail->distrusted) { /* else there may be more that it has missed */
+        pipeline->sweep_at_us += pipeline->options.sweep_interval_us;
+    }
     if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
         pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
     }

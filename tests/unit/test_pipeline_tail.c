@@ -329,17 +329,19 @@ Test(pipeline_tail, a_row_that_the_log_had_not_brought_is_found_in_the_table)
 {
     start_live();
     driver.broker = takes_all;
-    put_range(5, 9, 1);
-    run(CLOCK_S_US);
+    put(1, 1);
+    run(5 * CLOCK_S_US);
+    driver.final_id = 1; /* a transaction that will write 2 has begun */
+    put_range(3, 9, 1);
+    run(5 * CLOCK_S_US);
     stop_log();
-    put(1, 2); /* it was given its id long ago */
+    put(2, 2);
     run(CLOCK_S_US);
-    cr_assert_eq(message_of(1)->sent, 0);
+    cr_assert_eq(message_of(2)->sent, 0);
     driver.log_refusal = "the slot is gone";
     lose_log();
     run(10 * CLOCK_MS_US);
-    check_sent_once(1, 1);
-    check_sent_once(5, 9);
+    check_sent_once(1, 9);
 }
 
 Test(pipeline_tail, rows_that_wait_to_be_let_in_are_given_back_when_the_log_is_lost)
@@ -575,9 +577,8 @@ Test(pipeline_tail, rows_that_were_missed_are_sent_and_cost_the_log_its_trust)
     }
     run(driver.options.sweep_interval_us);
     cr_assert_eq(count_in(IN_OUTBOX), 0);
-    cr_assert_geq(reported(REPORT_SWEPT), 1);
     cr_assert_eq(report_of(REPORT_SWEPT)->id, 3);
-    cr_assert_geq(counts().swept, 1);
+    cr_assert_eq(counts().swept, 5);
     cr_assert_eq(noted(PIPELINE_TAIL_END), 1);
     cr_assert_eq(reported(REPORT_POLLING), 1);
     run(5 * CLOCK_S_US);
