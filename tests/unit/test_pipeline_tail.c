@@ -258,6 +258,25 @@ Test(pipeline_tail, polls_when_a_row_is_not_visible_for_long)
     cr_assert(counts().tailing);
 }
 
+/* The look for rows comes late because nothing could go out: that is no fault of the database. */
+Test(pipeline_tail, a_row_that_waited_for_the_broker_has_its_time_to_become_visible)
+{
+    start_live();
+    stop_log();
+    put(1, 1);
+    message_of(1)->place = NOWHERE;
+    put(2, 1);
+    log_goes_on();
+    cr_assert(log_is_asked());
+    pipeline_lane_blocked(driver.pipeline, 0, true, driver.now_us);
+    run(10 * CLOCK_S_US);
+    pipeline_lane_blocked(driver.pipeline, 0, false, driver.now_us);
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_TAIL_END), 0);
+    CHECK_PUBLISHED(1, 2);
+}
+
 /* ---- what was dropped comes first ----------------------------------------------------------------- */
 
 Test(pipeline_tail, after_a_lane_was_lost_the_table_is_read_before_the_log_goes_on)
