@@ -126,7 +126,9 @@ Test(cursor, a_position_counts_only_for_a_fetch_sent_after_it)
     cursor_final(&cursor, 200, 5000);
     cursor_received(&cursor, 10, 200, true);
     cr_assert_eq(cursor.covered, 0);
-    fetch(0, 0, true);
+    cursor_sent(&cursor);
+    cursor_final(&cursor, 200, 6000);
+    cursor_received(&cursor, 0, 0, true);
     cr_assert_eq(cursor.covered, 5000);
 }
 
