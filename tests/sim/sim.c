@@ -337,7 +337,7 @@ chaos(void)
         if (chance(world.outage_percent) && world.route.trouble == TROUBLE_NONE) {
             world_route_breaks(&world);
         }
-        if (world.only_route && random_between(&world.random, 0, 299) == 0) {
+        if (world.only_route && chance(1)) {
             drain(&relays[random_between(&world.random, 0, RELAYS_MAX - 1)]);
         }
         if (chance(act_percent)) {
