@@ -1,9 +1,9 @@
 /* tests/sim/sim.c - the real core against a world that breaks at random, from a seed: transactions
- * that commit late, two relays, lost and reordered confirms, nacks, returns, closed channels, routes
- * that take nothing, lost connections to either side, a blocked broker, frozen, drained and killed
- * relays, operators, crashes of both servers, at any point between two actions. The promises of the
- * design are checked at every step; then everything is mended, and all that was committed must have
- * arrived.
+ * that commit late, a log that lags, breaks off and misses rows, two relays, lost and reordered
+ * confirms, nacks, returns, closed channels, routes that take nothing, lost connections to either
+ * side, a blocked broker, frozen, drained and killed relays, operators, crashes of both servers, at
+ * any point between two actions. The promises of the design are checked at every step; then
+ * everything is mended, and all that was committed must have arrived.
  *
  *   sim [--runs N] [--from S] [--jobs N] [--seed S] [--trace] [--count]
  *
