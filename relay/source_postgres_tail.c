@@ -28,15 +28,17 @@ pg_tail_name(struct source_postgres *self, const char *schema)
     postgres_publication_name(self->config->publication, schema, tail->publication);
 }
 
-void
+struct source_event *
 pg_tail_notice(struct source_postgres *self, const char *format, ...)
 {
-    struct error *notice = &pg_event_push(self, SOURCE_NOTICE)->error;
+    struct source_event *event = pg_event_push(self, SOURCE_NOTICE);
+    struct error *notice = &event->error;
     va_list arguments;
     va_start(arguments, format);
     notice->class = ERROR_TRANSIENT;
     (void)vsnprintf(notice->text, sizeof(notice->text), format, arguments); /* cut is fine */
     va_end(arguments);
+    return event;
 }
 
 static void

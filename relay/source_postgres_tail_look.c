@@ -177,10 +177,12 @@ plan_slot(struct source_postgres *self, const struct look *look)
                        "the table has what the log lacks",
                        tail->slot, useless);
     } else if (!look->slot_exists) {
-        pg_tail_notice(self,
-                       "replication slot \"%s\" does not exist (as at the first start, after a "
-                       "failover or a restore); it is made, and the table has what the log lacks",
-                       tail->slot);
+        struct source_event *event = pg_tail_notice(
+            self,
+            "replication slot \"%s\" does not exist (as at the first start, after a failover or a "
+            "restore); it is made, and the table has what the log lacks",
+            tail->slot);
+        event->harmless = !tail->was_read;
     } else if (look->confirmed > tail->position) {
         tail->position = look->confirmed; /* it keeps nothing from before */
     }
@@ -286,6 +288,15 @@ recognise_server(struct source_postgres *self, const struct look *look)
     (void)snprintf(tail->timeline, sizeof(tail->timeline), "%s", look->timeline); /* all fit */
 }
 
+/* There may be another table of that name already: it is found, as at the start, by a new session. */
+static void
+outbox_is_gone(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    error_set(&error, ERROR_TRANSIENT, "the outbox was dropped, or is another table than before");
+    pg_session_lost(self, &error, now_us);
+}
+
 static void
 learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
@@ -295,6 +306,10 @@ learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
     if (tail->look_stale) {
         tail->look_stale = false;
         return; /* the next one is due */
+    }
+    if (PQntuples(result) == 0) {
+        outbox_is_gone(self, now_us);
+        return;
     }
     tail->look_us = now_us + LOOK_INTERVAL_US;
     decode(result, &look);
