@@ -276,6 +276,9 @@ static void
 recognise_server(struct source_postgres *self, const struct look *look)
 {
     struct pg_tail *tail = &self->tail;
+    if (look->system[0] == '\0') {
+        return; /* a server without such a log does not say */
+    }
     if (tail->system[0] != '\0' && strcmp(tail->system, look->system) != 0) {
         pg_tail_notice(self, "this is another database cluster than before (%s, was %s)",
                        look->system, tail->system);

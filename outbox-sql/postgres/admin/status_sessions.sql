@@ -12,6 +12,7 @@ left join pg_locks as lock
     and lock.objid = 'outbox'::regclass::oid
     and lock.objsubid = 2
     and lock.granted
-where (activity.datname = current_database() and activity.application_name = $1::text)
+where (activity.datname = current_database() and activity.application_name = $1::text
+        and activity.backend_type is distinct from 'walsender') -- an owner's connection to the log
     or lock.pid is not null
 order by lock.pid is null, activity.backend_start, activity.pid

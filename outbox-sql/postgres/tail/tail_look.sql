@@ -1,13 +1,17 @@
 -- What reading the log of the outbox $1 (its oid) by the slot $2 and the publication $3 meets: one row. trouble: what an
 -- operator must mend, with what is to be run; NULL: nothing. What later versions have added to a view is read as JSON, and
--- is NULL where it is not there.
+-- is NULL where it is not there. Without wal_level = logical nothing is asked of the log: Amazon Aurora makes that an error.
 with
 setting as (
     select
         current_setting('wal_level') as wal_level,
         current_setting('max_replication_slots') as slots_max,
         current_setting('max_wal_senders') as senders_max,
-        case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end as log_end
+        case
+            when current_setting('wal_level') <> 'logical' then null
+            when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+            else pg_current_wal_lsn()
+        end as log_end
 ),
 outbox as (
     select nspname as schema_name, relname as table_name, $1::oid::regclass::text as words
@@ -49,9 +53,14 @@ slot as (
     where slot_name = $2::text
 )
 select
-    (select system_identifier from pg_control_system()) || ' ' || extract(epoch from pg_postmaster_start_time()) as server,
-    (select system_identifier from pg_control_system())::text as system,
-    case when not pg_is_in_recovery() then substr(pg_walfile_name(log_end), 1, 8) end as timeline,
+    case
+        when wal_level = 'logical'
+            then (select system_identifier from pg_control_system()) || ' ' || extract(epoch from pg_postmaster_start_time())
+    end as server,
+    case when wal_level = 'logical' then (select system_identifier from pg_control_system())::text end as system,
+    case
+        when log_end is not null and not pg_is_in_recovery() then substr(pg_walfile_name(log_end), 1, 8)
+    end as timeline,
     case
         when getdatabaseencoding() <> 'UTF8' then
             format('the database has encoding %s: only one in UTF8 can be tailed', getdatabaseencoding())
