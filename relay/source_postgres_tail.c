@@ -28,14 +28,29 @@ pg_tail_name(struct source_postgres *self, const char *schema)
     postgres_publication_name(self->config->publication, schema, tail->publication);
 }
 
+static void
+notice(struct source_postgres *self, enum error_class class, const char *format, va_list arguments)
+{
+    struct error *error = &pg_event_push(self, SOURCE_NOTICE)->error;
+    error->class = class;
+    (void)vsnprintf(error->text, sizeof(error->text), format, arguments); /* cut is fine */
+}
+
 void
 pg_tail_notice(struct source_postgres *self, const char *format, ...)
 {
-    struct error *notice = &pg_event_push(self, SOURCE_NOTICE)->error;
     va_list arguments;
     va_start(arguments, format);
-    notice->class = ERROR_TRANSIENT;
-    (void)vsnprintf(notice->text, sizeof(notice->text), format, arguments); /* cut is fine */
+    notice(self, ERROR_TRANSIENT, format, arguments);
+    va_end(arguments);
+}
+
+void
+pg_tail_alarm(struct source_postgres *self, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    notice(self, ERROR_CONFIG, format, arguments);
     va_end(arguments);
 }
 
@@ -51,6 +66,7 @@ close_connection(struct pg_tail *tail)
     PQfinish(tail->connection);
     tail->connection = NULL;
     tail->wants_write = false;
+    tail->emitted.count = 0; /* it comes again */
     tail->state = PG_TAIL_OFF;
 }
 
@@ -75,6 +91,8 @@ pg_tail_stop(struct source_postgres *self)
     tail->look_outstanding = false;
     tail->look_stale = false;
     tail->heartbeat_outstanding = false;
+    tail->emitted.out = false;
+    tail->emitted.written = 0;
     tail->look_us = 0;
 }
 
@@ -150,7 +168,7 @@ pg_tail_poll(const struct source_postgres *self, struct pollfd *ret_poll)
     short events = POLLIN;
     if (tail->state == PG_TAIL_CONNECTING) {
         events = tail->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    } else if (tail->state == PG_TAIL_STREAMING && !tail->stream.asked) {
+    } else if (tail->state == PG_TAIL_STREAMING && !pg_stream_reads(self)) {
         events = POLLRDHUP; /* what is not wanted yet, the server keeps */
     }
     if (tail->wants_write) {
@@ -172,7 +190,7 @@ pg_tail_deadline_us(const struct source_postgres *self)
     case PG_TAIL_LOOKING:
         return look_us;
     case PG_TAIL_STREAMING:
-        return clock_earlier_us(look_us, pg_stream_deadline_us(&tail->stream));
+        return clock_earlier_us(look_us, pg_stream_deadline_us(self));
     case PG_TAIL_CREATING:
         return clock_earlier_us(look_us, clock_earlier_us(tail->waits_us, tail->deadline_us));
     case PG_TAIL_CONNECTING:
