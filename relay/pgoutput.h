@@ -42,10 +42,10 @@ struct pgoutput {
     uint64_t message_bytes_max; /* a row whose payload and headers are larger comes withheld */
     bool described;             /* a description of the outbox came */
     bool in_transaction;
-    uint64_t position;     /* of the transaction's commit record */
-    uint16_t column_count; /* of the outbox, as the server last described it; */
-    uint8_t
-        columns[PGOUTPUT_COLUMNS_MAX]; /* which of its columns is what, by enum of the decoder */
+    uint64_t position; /* of the transaction's commit record */
+    /* The columns of the outbox as the server last described them: which of them is what, by enum of the decoder. */
+    uint16_t column_count;
+    uint8_t columns[PGOUTPUT_COLUMNS_MAX];
 };
 
 /* outbox_oid: the table's. */
