@@ -1,7 +1,7 @@
 -- What the relay's role may not do and must, a row a table: "grant <privileges> on <object>" would mend it. Tables that
 -- are not there do not count. The last columns: needed only if the relay is told to remember what it sent; only if tableless.
 select string_agg(privilege, ', ' order by position) as privileges, object, bool_and(for_sent) as for_sent,
-    bool_and(for_tableless) as for_tableless
+    for_tableless
 from (
     select position, privilege, to_regclass(relation)::text as object, relation = 'outbox_sent' as for_sent,
         false as for_tableless
@@ -24,5 +24,5 @@ from (
         and attribute.attname = 'id'
         and not has_sequence_privilege(sequence.seqrelid, any_of)
 ) as lacking
-group by object
+group by object, for_tableless
 order by min(position)
