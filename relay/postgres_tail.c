@@ -150,8 +150,8 @@ tell_level(struct teller *teller, const struct postgres_tail *tail)
             "set rds.logical_replication = 1 in the parameter group and reboot",
         [POSTGRES_SERVICE_CLOUD_SQL] = "set the flag cloudsql.logical_decoding = on",
         [POSTGRES_SERVICE_AZURE] =
-            "set wal_level = logical in the server's parameters (single server: "
-            "azure.replication_support = logical) and restart",
+            ("set wal_level = logical in the server's parameters (single server: "
+             "azure.replication_support = logical) and restart"),
     };
     if (strcmp(tail->wal_level, "logical") != 0) {
         lack(teller, "the server's wal_level is %s, so its log has no rows to be read: %s",

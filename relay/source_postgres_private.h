@@ -140,6 +140,7 @@ struct source_postgres {
     uint32_t outbox_oid;
     uint32_t sequence_oid;
     int64_t sequence_last; /* the first half of the watermark's answer, */
+    uint64_t log_flushed;  /* and this, */
     uint64_t log_position; /* and this; 0: there is no log */
     struct pg_fetch fetch;
     struct buffer present_ids;

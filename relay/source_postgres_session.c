@@ -191,7 +191,7 @@ learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now
         known = pg_watermark_parse(PQgetvalue(result, i, 0), &writers[i]);
     }
     if (known) {
-        pg_watermark_observe(&self->watermark, self->log_position, self->sequence_last, writers,
+        pg_watermark_observe(&self->watermark, self->log_flushed, self->sequence_last, writers,
                              (size_t)count);
         tell_watermark(self);
     } else {
@@ -208,8 +208,9 @@ learn_watermark(struct source_postgres *self, uint32_t answer, const PGresult *r
                 uint64_t now_us)
 {
     if (answer == 1) {
-        self->log_position = PQgetisnull(result, 0, 0) ? 0 : (uint64_t)pg_rows_int8(result, 0, 0);
-        self->sequence_last = PQgetisnull(result, 0, 1) ? 0 : pg_rows_int8(result, 0, 1);
+        self->log_flushed = PQgetisnull(result, 0, 0) ? 0 : (uint64_t)pg_rows_int8(result, 0, 0);
+        self->log_position = PQgetisnull(result, 0, 1) ? 0 : (uint64_t)pg_rows_int8(result, 0, 1);
+        self->sequence_last = PQgetisnull(result, 0, 2) ? 0 : pg_rows_int8(result, 0, 2);
     } else {
         learn_writers(self, result, now_us);
     }

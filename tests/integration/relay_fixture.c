@@ -86,6 +86,18 @@ or_else(const char *text, const char *otherwise)
     return text != NULL ? text : otherwise;
 }
 
+const char *
+relay_mode(void)
+{
+    return or_else(getenv("OUTBOX_TEST_MODE"), "poll");
+}
+
+bool
+relay_tails(void)
+{
+    return strcmp(relay_mode(), "poll") != 0;
+}
+
 static void
 write_config(const struct relay *relay, const struct relay_options *options)
 {
@@ -106,13 +118,15 @@ write_config(const struct relay *relay, const struct relay_options *options)
                   "    exchange = \"%s\"\n"
                   "    retry_initial = \"%s\"\n"
                   "    retry_max = \"%s\"\n"
+                  "    mode = \"%s\"\n"
                   "    %s\n"
                   "}\n",
                   or_else(options->global, ""),
                   options->uri != NULL ? options->uri : test_env("OUTBOX_TEST_AMQP_URI"),
                   or_else(options->broker, ""), or_else(options->dsn, pg_fixture_dsn()),
                   or_else(options->exchange, ""), or_else(options->retry_initial, "100ms"),
-                  or_else(options->retry_max, "500ms"), or_else(options->source, ""));
+                  or_else(options->retry_max, "500ms"), or_else(options->mode, relay_mode()),
+                  or_else(options->source, ""));
     check(fclose(file) == 0, "%s: %s", relay->config, strerror(errno));
 }
 
@@ -296,13 +310,32 @@ is_at_work(void *context)
            relay_logged(relay, "event=lane_ready") > 0;
 }
 
+static bool
+is_tailing(void *context)
+{
+    return is_at_work(context) && relay_logged(context, "event=tailing") > 0;
+}
+
+static void
+pass_log(struct relay *relay)
+{
+    struct stat log;
+    check(stat(relay->log, &log) == 0, "%s: %s", relay->log, strerror(errno));
+    relay->seen = log.st_size;
+}
+
 void
 relay_await_work(struct relay *relay)
 {
-    struct stat log;
     await(is_at_work, relay, "the relay owns the outbox and reaches the broker", PATIENCE_S);
-    check(stat(relay->log, &log) == 0, "%s: %s", relay->log, strerror(errno));
-    relay->seen = log.st_size;
+    pass_log(relay);
+}
+
+void
+relay_await_tailing(struct relay *relay)
+{
+    await(is_tailing, relay, "the relay reads the log", PATIENCE_S);
+    pass_log(relay);
 }
 
 uint64_t

@@ -37,9 +37,14 @@ void await(bool (*holds)(void *context), void *context, const char *what, unsign
 
 struct relay;
 
+/* How the sources of this process's relays find new rows: OUTBOX_TEST_MODE, or "poll". */
+const char *relay_mode(void);
+bool relay_tails(void); /* not "poll" */
+
 /* NULL: the default of each. The source is called "test", the broker "main"; already set are
  * reconnect_initial, reconnect_max, retry_initial and retry_max, to short times. */
 struct relay_options {
+    const char *mode;     /* relay_mode() */
     const char *dsn;      /* pg_fixture_dsn() */
     const char *uri;      /* OUTBOX_TEST_AMQP_URI */
     const char *exchange; /* "" */
@@ -73,6 +78,9 @@ const char *relay_await_log(struct relay *relay, const char *text, const char *m
 
 /* Waits until it has owned the outbox and reached the broker; what is waited for next comes later. */
 void relay_await_work(struct relay *relay);
+
+/* The same, and until it reads the database's log, which it does once it has sent all that there is. */
+void relay_await_tailing(struct relay *relay);
 
 /* How many lines of the whole log contain the text. */
 unsigned relay_logged(const struct relay *relay, const char *text);

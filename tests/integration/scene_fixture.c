@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/integration/pg_fixture.h"
 
@@ -12,9 +13,19 @@ scene_open(void)
 {
     scene.conn = pg_fixture_create();
     pg_fixture_load_outbox(scene.conn);
+    if (relay_tails()) {
+        pg_fixture_load(scene.conn, "outbox-sql/postgres/publication.sql");
+    }
     scene.broker = broker_open(NULL);
     scene.queue = broker_name("queue");
     broker_declare_queue(scene.broker, scene.queue);
+}
+
+void
+scene_open_tail(void)
+{
+    check(setenv("OUTBOX_TEST_MODE", "tail", 1) == 0, "out of memory");
+    scene_open();
 }
 
 void
@@ -32,10 +43,24 @@ scene_bind(const char *routing_key)
     broker_bind(scene.broker, scene.queue, scene.exchange, routing_key);
 }
 
+/* A database with a slot cannot be dropped. The relay is gone; the server may not know yet. */
+static void
+drop_slots(void)
+{
+    scene_await("nobody reads a slot",
+                "select count(pg_terminate_backend(active_pid)) = 0 from pg_replication_slots "
+                "where database = current_database() and active_pid is not null");
+    scene_exec("select pg_drop_replication_slot(slot_name) from pg_replication_slots "
+               "where database = current_database()");
+}
+
 void
 scene_close(void)
 {
     relay_free(scene.relay);
+    if (relay_tails()) {
+        drop_slots();
+    }
     if (scene.exchange != NULL) {
         broker_delete_exchange(scene.broker, scene.exchange);
     }
@@ -56,8 +81,13 @@ scene_reconnect(void)
 static void
 start_relay(const struct relay_options *options)
 {
+    const bool empty = scene_count("select count(*) from outbox") == 0;
     scene.relay = relay_start(options);
-    relay_await_work(scene.relay);
+    if (relay_tails() && empty) {
+        relay_await_tailing(scene.relay);
+    } else {
+        relay_await_work(scene.relay);
+    }
 }
 
 void

@@ -21,6 +21,9 @@ extern struct scene scene;
 void scene_open(void);
 void scene_close(void);
 
+/* The same for relays that tail, whatever OUTBOX_TEST_MODE says. */
+void scene_open_tail(void);
+
 /* The same with a direct exchange, which is the source's from then on. The queue is bound with its own name; with any other
  * routing key a message is unroutable, until that is bound. */
 void scene_open_route(void);
@@ -29,12 +32,13 @@ void scene_bind(const char *routing_key);
 /* New connections to both, after their servers were away. */
 void scene_reconnect(void);
 
-/* scene.relay, with more of its source's configuration (NULL: none), working the outbox. Refused messages are tried again
+/* scene.relay, with more of its source's configuration (NULL: none), working the outbox; if it tails and the outbox is
+ * empty, it reads the log already. Refused messages are tried again
  * after a tenth of a second, up to half a second; the second one tries them again after an hour. */
 void scene_start_relay(const char *source);
 void scene_start_patient_relay(const char *source);
 
-/* It must end well, and must not have missed rows at its regular look. */
+/* It must end well, and must not have missed rows at its regular look or in the log. */
 void scene_drain_relay(void);
 
 /* Formats a statement and runs it. */

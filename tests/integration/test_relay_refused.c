@@ -30,21 +30,26 @@ finish(void)
     relay_drain(scene.relay);
 }
 
-/* Three messages of key "bad"; the first of them is about to be made one that cannot go. Then those
- * of others, before and after them. */
+/* Three messages of key "bad", the first of them spoilt: one that cannot go. And those of others, before and after them.
+ * It is spoilt before it is in the outbox, whose rows nobody changes. */
 static void
 insert_messages(const char *spoil)
 {
     const char *queue = scene.queue;
     scene_exec("begin; insert into outbox (routing_key, key, payload) select '%s', "
                "'before' || i, ('before ' || i)::bytea from generate_series(1, 50) as i; "
+               "create temp table draft on commit drop as select exchange, '%s' as routing_key, "
+               "'bad' as key, type, content_type, headers, 'bad 1'::bytea as payload "
+               "from (select) as one left join outbox on false; "
+               "update draft set %s; "
+               "insert into outbox (exchange, routing_key, key, type, content_type, headers, "
+               "payload) table draft; "
                "insert into outbox (routing_key, key, payload) select '%s', 'bad', "
-               "('bad ' || i)::bytea from generate_series(1, 3) as i; "
+               "('bad ' || i)::bytea from generate_series(2, 3) as i; "
                "insert into outbox (routing_key, key, payload) select '%s', "
                "case when i %% 2 = 0 then 'after' || i end, ('after ' || i)::bytea "
-               "from generate_series(1, 50) as i; "
-               "update outbox set %s where payload = 'bad 1'; commit",
-               queue, queue, queue, spoil);
+               "from generate_series(1, 50) as i; commit",
+               queue, queue, spoil, queue, queue);
 }
 
 static bool

@@ -560,7 +560,7 @@ ask_watermark(struct source *source)
 static uint64_t
 log_end(void)
 {
-    return (uint64_t)pg_query_int(admin, "select (pg_current_wal_insert_lsn() - '0/0')::int8");
+    return (uint64_t)pg_query_int(admin, "select (pg_current_wal_flush_lsn() - '0/0')::int8");
 }
 
 Test(source_postgres, final_positions_wait_for_those_who_write)
@@ -597,7 +597,7 @@ Test(source_postgres, the_first_final_position_comes_with_the_ownership)
     const struct source_event owned = source_fixture_expect(source, SOURCE_OWNED);
     cr_assert_eq(owned.final_id, 1);
     cr_assert_geq(owned.final_position, end);
-    cr_assert_eq(owned.position, owned.final_position);
+    cr_assert_leq(owned.final_position, owned.position);
     source_fixture_close(source, &config);
 }
 

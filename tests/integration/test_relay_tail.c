@@ -1,0 +1,478 @@
+/* Rows leave through the database's log: what is committed, however it was written, in the order of the commits, once; and
+ * nothing else. All the time: a relay that goes back to the table meanwhile fails here. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/servers_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+TestSuite(relay_tail, .init = scene_open_tail, .fini = scene_close, .timeout = 280);
+
+#define NO_SWEEP "sweep_interval = \"1h\"\n"
+
+static struct consumer *consumer;
+
+static void
+start(void)
+{
+    scene_start_relay(NO_SWEEP);
+    consumer = consumer_open(NULL, scene.queue);
+}
+
+static void
+expect_log_only(void)
+{
+    check(relay_logged(scene.relay, "event=tailing") == 1, "it has not read the log all the time");
+    check(relay_logged(scene.relay, "event=polling") == 0, "it has polled");
+    check(relay_logged(scene.relay, "event=not_tailing") == 0, "it has polled");
+    scene_drain_relay();
+}
+
+static void
+finish(void)
+{
+    struct delivery delivery;
+    await_empty_outbox(scene.conn);
+    check(!consumer_take_within(consumer, CLOCK_S_US / 4, &delivery), "\"%s\" came on top",
+          delivery.body);
+    consumer_close(consumer);
+    expect_log_only();
+}
+
+static void
+finish_traffic(void)
+{
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
+    expect_log_only();
+}
+
+static void
+insert(const char *key, const char *payload)
+{
+    scene_exec("insert into outbox (routing_key, key, payload) values ('%s', %s, '%s')",
+               scene.queue, key, payload);
+}
+
+/* ---- where rows come from -------------------------------------------------------------------------- */
+
+struct looks {
+    int64_t count;
+    uint64_t since_us;
+};
+
+/* Nobody has looked at the table for five seconds. A session tells the server of its looks once a second. */
+static bool
+is_left_alone(void *context)
+{
+    struct looks *looks = context;
+    const int64_t count =
+        scene_count("select seq_scan + idx_scan from pg_stat_user_tables where relname = 'outbox'");
+    if (count != looks->count) {
+        *looks = (struct looks){count, clock_monotonic_us()};
+    }
+    return clock_monotonic_us() - looks->since_us > 5 * CLOCK_S_US;
+}
+
+/* Promise: an idle outbox is not looked at; what is written then goes all the same. */
+Test(relay_tail, an_idle_table_is_left_alone)
+{
+    struct looks looks = {-1, 0};
+    start();
+    await(is_left_alone, &looks, "nobody looks at the table", PATIENCE_S);
+    insert("null", "first");
+    consumer_expect(consumer, "first");
+    await(is_left_alone, &looks, "nobody looks at the table", PATIENCE_S);
+    insert("'k'", "second");
+    consumer_expect(consumer, "second");
+    finish();
+}
+
+/* ---- the order of the commits ---------------------------------------------------------------------- */
+
+enum { SESSIONS = 12, ROUNDS = 25 };
+
+static void
+open_sessions(PGconn **sessions)
+{
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        sessions[i] = pg_fixture_connect();
+    }
+}
+
+static void
+close_sessions(PGconn **sessions)
+{
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        PQfinish(sessions[i]);
+    }
+}
+
+static void
+begin_all(PGconn *const *sessions, unsigned round)
+{
+    char sql[256];
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        (void)snprintf(sql, sizeof(sql),
+                       "begin; insert into outbox (routing_key, payload) values ('%s', '%u of %u')",
+                       scene.queue, i, round);
+        pg_exec(sessions[i], sql);
+    }
+}
+
+static void
+shuffle(unsigned *numbers, struct random *random)
+{
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        const unsigned j = (unsigned)random_between(random, 0, i);
+        numbers[i] = numbers[j];
+        numbers[j] = i;
+    }
+}
+
+/* Promise: messages without a key go in the order of the commits too, whatever that of their ids is. */
+Test(relay_tail, the_order_is_that_of_the_commits)
+{
+    static unsigned order[ROUNDS][SESSIONS];
+    PGconn *sessions[SESSIONS];
+    struct random random;
+    char body[32];
+    random_seed(&random, clock_wall_us());
+    start();
+    open_sessions(sessions);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        begin_all(sessions, round);
+        shuffle(order[round], &random);
+        for (unsigned i = 0; i < SESSIONS; i++) {
+            pg_exec(sessions[order[round][i]], "commit");
+        }
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < SESSIONS; i++) {
+            (void)snprintf(body, sizeof(body), "%u of %u", order[round][i], round);
+            consumer_expect(consumer, body);
+        }
+    }
+    close_sessions(sessions);
+    finish();
+}
+
+/* ---- small and large ------------------------------------------------------------------------------- */
+
+/* Each of its rows is a transaction. */
+static void
+send_tiny(PGconn *conn, unsigned count)
+{
+    char sql[1024];
+    (void)snprintf(
+        sql, sizeof(sql),
+        "do $$ begin for i in 1..%u loop "
+        "with moved as (update account set seq = seq + 1 where key = 'k' || i %% 20 returning key, "
+        "seq) insert into outbox (routing_key, key, payload) "
+        "select '%s', key, convert_to(key || ' ' || seq, 'UTF8') from moved; commit; "
+        "end loop; end $$",
+        count, scene.queue);
+    check(PQsendQuery(conn, sql) == 1, "%s", PQerrorMessage(conn));
+}
+
+static void
+await_end(PGconn *conn)
+{
+    for (PGresult *result = PQgetResult(conn); result != NULL; result = PQgetResult(conn)) {
+        check(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(conn));
+        PQclear(result);
+    }
+}
+
+Test(relay_tail, thousands_of_tiny_transactions)
+{
+    PGconn *sessions[SESSIONS];
+    traffic_set_up(scene.conn);
+    scene_start_relay(NO_SWEEP);
+    open_sessions(sessions);
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        send_tiny(sessions[i], 1000);
+    }
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        await_end(sessions[i]);
+    }
+    close_sessions(sessions);
+    finish_traffic();
+}
+
+/* Promise: a transaction of any size goes through a relay that stays small. OUTBOX_TEST_ROWS makes it larger. */
+Test(relay_tail, one_huge_transaction)
+{
+    const char *rows = getenv("OUTBOX_TEST_ROWS");
+    const unsigned long per_key = (rows != NULL ? strtoul(rows, NULL, 10) : 200000) / 200;
+    traffic_set_up(scene.conn);
+    scene_start_relay(NO_SWEEP);
+    traffic_burst(scene.conn, scene.queue, 200, (unsigned)per_key);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
+    const uint64_t peak_kib = relay_peak_kib(scene.relay);
+    (void)fprintf(stderr, "peak memory: %llu KiB\n", (unsigned long long)peak_kib);
+    check(peak_kib <= 32 * 1024 * SANITIZED_FACTOR, "peak memory: %llu KiB",
+          (unsigned long long)peak_kib);
+    expect_log_only();
+}
+
+#define LARGE_BYTES ((size_t)64 << 20)
+
+Test(relay_tail, a_payload_of_64_mib)
+{
+    struct delivery delivery;
+    start();
+    scene_exec("insert into outbox (routing_key, payload) "
+               "select '%s', convert_to(repeat('0123456789abcdef', %zu), 'UTF8')",
+               scene.queue, LARGE_BYTES / 16);
+    consumer_take(consumer, &delivery);
+    const struct span body = delivery.message.body;
+    check(body.size == LARGE_BYTES, "%zu bytes came", body.size);
+    for (size_t i = 0; i < body.size; i += 16) {
+        check(memcmp((const char *)body.data + i, "0123456789abcdef", 16) == 0,
+              "byte %zu is another", i);
+    }
+    finish();
+}
+
+/* ---- ways to write --------------------------------------------------------------------------------- */
+
+static void
+expect_numbers(unsigned from, unsigned to)
+{
+    char body[16];
+    for (unsigned i = from; i <= to; i++) {
+        (void)snprintf(body, sizeof(body), "%u", i);
+        consumer_expect(consumer, body);
+    }
+}
+
+static void
+copy_numbers(unsigned from, unsigned to)
+{
+    char line[256];
+    PGresult *result =
+        PQexec(scene.conn, "copy outbox (routing_key, key, payload) from stdin (format csv)");
+    check(PQresultStatus(result) == PGRES_COPY_IN, "%s", PQerrorMessage(scene.conn));
+    PQclear(result);
+    for (unsigned i = from; i <= to; i++) {
+        const int length = snprintf(line, sizeof(line), "%s,k,%u\n", scene.queue, i);
+        check(PQputCopyData(scene.conn, line, length) == 1, "%s", PQerrorMessage(scene.conn));
+    }
+    check(PQputCopyEnd(scene.conn, NULL) == 1, "%s", PQerrorMessage(scene.conn));
+    await_end(scene.conn);
+}
+
+Test(relay_tail, copy_and_inserts_of_many_rows)
+{
+    start();
+    copy_numbers(1, 5000);
+    expect_numbers(1, 5000);
+    scene_exec("insert into outbox (routing_key, key, payload) select '%s', 'k', i::text::bytea "
+               "from generate_series(5001, 9000) as i",
+               scene.queue);
+    copy_numbers(9001, 9010);
+    scene_exec("insert into outbox (routing_key, key, payload) values "
+               "('%s', 'k', '9011'), ('%s', 'k', '9012')",
+               scene.queue, scene.queue);
+    expect_numbers(5001, 9012);
+    finish();
+}
+
+/* ---- what is not sent ------------------------------------------------------------------------------ */
+
+Test(relay_tail, what_was_rolled_back_to_a_savepoint_is_not_sent)
+{
+    start();
+    pg_exec(scene.conn, "begin");
+    insert("'k'", "1");
+    pg_exec(scene.conn, "savepoint outer_one");
+    insert("'k'", "never");
+    pg_exec(scene.conn, "savepoint inner_one");
+    insert("'k'", "never");
+    pg_exec(scene.conn, "release inner_one");
+    pg_exec(scene.conn, "rollback to outer_one");
+    insert("'k'", "2");
+    pg_exec(scene.conn, "savepoint kept");
+    insert("'k'", "3");
+    pg_exec(scene.conn, "release kept");
+    pg_exec(scene.conn, "commit");
+    expect_numbers(1, 3);
+    finish();
+}
+
+Test(relay_tail, what_its_own_transaction_deleted_is_not_sent)
+{
+    start();
+    pg_exec(scene.conn, "begin");
+    insert("'k'", "never");
+    insert("'k'", "1");
+    pg_exec(scene.conn, "delete from outbox where payload = 'never'");
+    pg_exec(scene.conn, "commit");
+    expect_numbers(1, 1);
+    finish();
+}
+
+/* Promise: what is in the log, but not in the table any more, is not sent: here the relay comes to it too late. */
+Test(relay_tail, what_was_truncated_is_not_sent)
+{
+    start();
+    insert("'k'", "1");
+    expect_numbers(1, 1);
+    await_empty_outbox(scene.conn);
+    relay_signal(scene.relay, SIGSTOP);
+    scene_exec("insert into outbox (routing_key, key, payload) select '%s', 'k', 'never' "
+               "from generate_series(1, 1000)",
+               scene.queue);
+    pg_exec(scene.conn, "truncate outbox");
+    insert("'k'", "2");
+    relay_signal(scene.relay, SIGCONT);
+    expect_numbers(2, 2);
+    finish();
+}
+
+/* ---- while the table changes ----------------------------------------------------------------------- */
+
+/* Waits until the relay has sent a hundred more. */
+static void
+let_go_on(void)
+{
+    const int64_t target = traffic_committed(scene.conn) + 100;
+    scene_await("applications go on", "select sum(seq) >= %lld from account", (long long)target);
+}
+
+Test(relay_tail, the_table_may_be_altered_meanwhile)
+{
+    static const char *const changes[] = {
+        "alter table outbox add column note text",
+        "alter table outbox add column counted int not null default 7",
+        "create index outbox_created on outbox (created_at)",
+        "alter table outbox alter column note set default 'none'",
+        "alter table outbox drop column counted",
+        "drop index outbox_created",
+        "alter table outbox drop column note",
+        "vacuum full outbox",
+    };
+    traffic_set_up(scene.conn);
+    scene_start_relay(NO_SWEEP);
+    struct traffic *traffic = traffic_start(&(struct traffic_options){
+        .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 2000});
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        let_go_on();
+        pg_exec(scene.conn, changes[i]);
+    }
+    let_go_on();
+    traffic_end(traffic);
+    finish_traffic();
+}
+
+/* ---- prepared transactions ------------------------------------------------------------------------- */
+
+/* On a server of its own: as long as such a one is open, no slot can be made on its server, and should this test fail it stays
+ * open. */
+static void
+open_own_scene(void)
+{
+    servers_start("postgres");
+    scene_open_tail();
+}
+
+static void
+close_own_scene(void)
+{
+    scene_close();
+    servers_stop();
+}
+
+static void
+prepare(const char *payload, const char *name)
+{
+    PGconn *conn = pg_fixture_connect();
+    char sql[512];
+    (void)snprintf(sql, sizeof(sql),
+                   "begin; insert into outbox (routing_key, key, payload) "
+                   "values ('%s', 'prepared', '%s'); prepare transaction '%s'",
+                   scene.queue, payload, name);
+    pg_exec(conn, sql);
+    PQfinish(conn);
+}
+
+TestSuite(relay_tail_prepared, .init = open_own_scene, .fini = close_own_scene, .timeout = 280);
+
+Test(relay_tail_prepared, prepared_transactions)
+{
+    start();
+    prepare("kept", "one");
+    prepare("never", "other");
+    insert("null", "between");
+    consumer_expect(consumer, "between");
+    pg_exec(scene.conn, "rollback prepared 'other'");
+    pg_exec(scene.conn, "commit prepared 'one'");
+    consumer_expect(consumer, "kept");
+    finish();
+}
+
+/* Promise: one that was prepared before the relay started is not lost; until it is over the relay does not know up to where
+ * the table is complete, and polls. */
+Test(relay_tail_prepared, a_prepared_transaction_survives_the_relay)
+{
+    start();
+    prepare("kept", "one");
+    relay_kill(scene.relay);
+    relay_start_again(scene.relay);
+    insert("null", "between");
+    consumer_expect(consumer, "between");
+    pg_exec(scene.conn, "commit prepared 'one'");
+    consumer_expect(consumer, "kept");
+    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
+    insert("null", "after");
+    consumer_expect(consumer, "after");
+    await_empty_outbox(scene.conn);
+    consumer_close(consumer);
+    scene_drain_relay();
+}
+
+/* ---- set aside ------------------------------------------------------------------------------------- */
+
+Test(relay_tail, scheduled_messages_stand_in_the_order_of_their_key)
+{
+    start();
+    scene_exec("insert into outbox (routing_key, key, payload, deliver_after) "
+               "values ('%s', 'k', '2', now() + interval '2 s')",
+               scene.queue);
+    insert("'k'", "1");
+    expect_numbers(1, 2);
+    insert("'k'", "3");
+    expect_numbers(3, 3);
+    finish();
+}
+
+Test(relay_tail, held_messages_and_those_behind_them_keep_their_order)
+{
+    start();
+    scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'k', '1')",
+               broker_name("nowhere"));
+    (void)relay_await_log(scene.relay, "event=message_refused", NULL); /* that it is held counts */
+    for (unsigned i = 2; i <= 500; i++) {
+        char payload[16];
+        (void)snprintf(payload, sizeof(payload), "%u", i);
+        insert("'k'", payload);
+    }
+    insert("'other'", "passes");
+    consumer_expect(consumer, "passes");
+    scene_exec("update outbox_held set routing_key = '%s' where payload = '1'", scene.queue);
+    scene_exec("insert into outbox (routing_key, key, payload) select '%s', 'k', i::text::bytea "
+               "from generate_series(501, 3000) as i",
+               scene.queue);
+    expect_numbers(1, 3000);
+    finish();
+}
