@@ -173,7 +173,7 @@ void
 pg_array_end(struct buffer *buffer, size_t count)
 {
     assert(count > 0);
-    (void)put32(buffer->data + buffer->end - buffer_size(buffer) + ARRAY_COUNT_AT,
+    (void)put32(buffer->data + buffer->start + ARRAY_COUNT_AT,
                 (uint32_t)count); /* its end is not needed */
 }
 
