@@ -176,12 +176,12 @@ struct tail {
     const struct row *rows;
     size_t row_count;
     uint64_t rows_position;
-    uint64_t waiting_since_us;
     int64_t *lookup_ids; /* of rows that are looked up in the table, ascending */
     size_t lookup_count;
     uint64_t
         lookup_visible; /* what was committed before this was visible when they were looked up */
     uint64_t unseen_position; /* one from here was not found, and may be not visible yet */
+    uint64_t unseen_since_us; /* it is looked for since then; 0: it is not */
     size_t lookup_capacity;
     enum tail_sweep sweep;
     bool sweep_reads;     /* else it only learns from where on the table would have to be read */

@@ -220,11 +220,11 @@ void
 pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count, uint64_t position,
              uint64_t now_us)
 {
+    (void)now_us; /* as the other events */
     struct tail *tail = &pipeline->tail;
     assert(tail->more_out && !tail->waiting);
     tail->more_out = false;
     tail->waiting = true;
-    tail->waiting_since_us = now_us;
     tail->rows = rows;
     tail->row_count = count;
     tail->rows_position = position;
@@ -274,7 +274,10 @@ leave_live(struct pipeline *pipeline, uint64_t now_us)
     tail->caught_up = false;
     tail->unseen_position = 0;
     tail->sweep = TAIL_SWEEP_REST;
-    pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+    pipeline->sweep_at_us = now_us;
+    if (!tail->distrusted) { /* else there may be more that it has missed */
+        pipeline->sweep_at_us += pipeline->options.sweep_interval_us;
+    }
     if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
         pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
     }
@@ -362,6 +365,25 @@ begin(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_ac
     return true;
 }
 
+/* Only while it could be told whether it is visible. */
+static void
+plan_unseen(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    if (!is_open(pipeline) || !waits_to_see(pipeline)) {
+        tail->unseen_since_us = 0;
+    } else if (tail->unseen_since_us == 0) {
+        tail->unseen_since_us = now_us;
+    }
+}
+
+static uint64_t
+unseen_deadline_us(const struct pipeline *pipeline)
+{
+    const uint64_t since_us = pipeline->tail.unseen_since_us;
+    return since_us == 0 ? CLOCK_NEVER_US : since_us + TAIL_UNSEEN_MAX_US;
+}
+
 /* Why the log is to be let go of; NULL: it is not. While nobody takes what a server wants to send it cannot shut down. */
 static const char *
 end_reason(const struct pipeline *pipeline, uint64_t now_us)
@@ -373,7 +395,7 @@ end_reason(const struct pipeline *pipeline, uint64_t now_us)
     if (route_is_bad(pipeline)) {
         return "the broker refuses nearly everything";
     }
-    if (waits_to_see(pipeline) && now_us >= tail->waiting_since_us + TAIL_UNSEEN_MAX_US) {
+    if (now_us >= unseen_deadline_us(pipeline)) {
         return "a commit is in the log and not visible: a synchronous standby does not answer?";
     }
     if (!is_open(pipeline) && now_us >= tail->open_us + pipeline->options.tail_patience_us) {
@@ -505,6 +527,7 @@ pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
     if (is_open(pipeline)) {
         tail->open_us = now_us;
     }
+    plan_unseen(pipeline, now_us);
     if (end(pipeline, now_us, ret_action)) {
         return true;
     }
@@ -545,8 +568,6 @@ pipeline_tail_deadline_us(const struct pipeline *pipeline)
     if (!is_open(pipeline)) {
         deadline_us = tail->open_us + pipeline->options.tail_patience_us;
     }
-    if (waits_to_see(pipeline)) {
-        deadline_us = clock_earlier_us(deadline_us, tail->waiting_since_us + TAIL_UNSEEN_MAX_US);
-    }
+    deadline_us = clock_earlier_us(deadline_us, unseen_deadline_us(pipeline));
     return clock_earlier_us(deadline_us, final_deadline_us(pipeline));
 }

@@ -35,7 +35,7 @@ enum fetch_kind {
     FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those whose deliver_after is to
                    come among them */
     FETCH_HEADS,   /* held messages in state retrying whose next attempt is due, except `ids` */
-    FETCH_PRESENT, /* which of `ids` are in the outbox; the answer is SOURCE_PRESENT */
+    FETCH_PRESENT, /* which of `ids`, ascending, are in the outbox; the answer is SOURCE_PRESENT */
 };
 
 struct fetch {

@@ -337,6 +337,7 @@ free_source(struct source *source)
     pg_hosts_done(&self->hosts);
     pg_watermark_done(&self->watermark);
     each_buffer(self, buffer_done);
+    pg_fetch_present_done(self);
     memory_free(self);
 }
 

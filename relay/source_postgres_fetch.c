@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <string.h>
 
 #include "relay/memory.h"
 #include "relay/source_postgres_private.h"
@@ -110,13 +111,47 @@ send_fetch(struct source_postgres *self, uint64_t now_us)
     }
 }
 
+/* Ids of the log lie close together as a rule: then all of the range is read, and what was not asked for left out. */
+static bool
+is_dense(const struct fetch *fetch)
+{
+    return fetch->id_count > 1 &&
+           (uint64_t)fetch->ids[fetch->id_count - 1] - (uint64_t)fetch->ids[0] <
+               2 * (uint64_t)fetch->id_count;
+}
+
+void
+pg_fetch_present_done(struct source_postgres *self)
+{
+    memory_free(self->present_asked);
+    self->present_asked = NULL;
+    self->present_asked_count = 0;
+}
+
+static enum pg_statement
+add_present(struct source_postgres *self, const struct fetch *fetch,
+            struct pg_parameters *parameters)
+{
+    pg_fetch_present_done(self);
+    if (!is_dense(fetch)) {
+        pg_parameters_encode(&self->present_ids, fetch->ids, fetch->id_count);
+        pg_parameters_array(parameters, &self->present_ids);
+        return PG_PRESENT;
+    }
+    self->present_asked = memory_array(fetch->id_count, sizeof(int64_t));
+    self->present_asked_count = fetch->id_count;
+    memcpy(self->present_asked, fetch->ids, fetch->id_count * sizeof(int64_t));
+    pg_parameters_int8(parameters, fetch->ids[0]);
+    pg_parameters_int8(parameters, fetch->ids[fetch->id_count - 1]);
+    return PG_PRESENT_RANGE;
+}
+
 static void
 ask_present(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us)
 {
     struct pg_parameters parameters = {.count = 0};
-    pg_parameters_encode(&self->present_ids, fetch->ids, fetch->id_count);
-    pg_parameters_array(&parameters, &self->present_ids);
-    if (pg_request_send(self, PG_PRESENT, &parameters, now_us)) {
+    const enum pg_statement statement = add_present(self, fetch, &parameters);
+    if (pg_request_send(self, statement, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_PRESENT, now_us); /* a loss was told */
     }
 }
@@ -202,7 +237,7 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
     pg_event_push(self, SOURCE_ROWS)->batch = batch;
 }
 
-void
+struct source_event *
 pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type, const PGresult *result)
 {
     struct source_event *event = pg_event_push(self, type);
@@ -212,5 +247,34 @@ pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type, con
     }
     for (size_t i = 0; i < event->count; i++) {
         event->ids[i] = pg_rows_int8(result, (int)i, 0);
+    }
+    return event;
+}
+
+/* Both are ascending. */
+static size_t
+keep_asked(int64_t *ids, size_t count, const int64_t *asked, size_t asked_count)
+{
+    size_t kept = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        while (at < asked_count && asked[at] < ids[i]) {
+            at++;
+        }
+        if (at < asked_count && asked[at] == ids[i]) {
+            ids[kept++] = ids[i];
+        }
+    }
+    return kept;
+}
+
+void
+pg_fetch_present_answer(struct source_postgres *self, const PGresult *result)
+{
+    struct source_event *event = pg_fetch_tell_ids(self, SOURCE_PRESENT, result);
+    if (self->present_asked != NULL) {
+        event->count =
+            keep_asked(event->ids, event->count, self->present_asked, self->present_asked_count);
+        pg_fetch_present_done(self);
     }
 }

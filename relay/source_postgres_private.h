@@ -42,6 +42,7 @@ enum pg_statement {
     PG_FETCH_NEXT_EXACT,
     PG_FETCH_HEADS,
     PG_PRESENT,
+    PG_PRESENT_RANGE,
     PG_SETTLE,
     PG_SETTLE_KEEP,
     PG_SETTLE_HELD,
@@ -144,6 +145,8 @@ struct source_postgres {
     uint64_t log_position; /* and this; 0: there is no log */
     struct pg_fetch fetch;
     struct buffer present_ids;
+    int64_t *present_asked; /* what a whole range was read for; NULL: the answer has nothing else */
+    size_t present_asked_count;
     struct buffer settle_ids;
     struct buffer hold_arrays[PG_HOLD_ARRAYS];
     struct buffer release_ids;
@@ -214,9 +217,11 @@ void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint6
 void pg_fetch_lost(struct source_postgres *self, uint64_t now_us);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
-/* Tells the ids that stand in the first column. */
-void pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type,
-                       const PGresult *result);
+void pg_fetch_present_answer(struct source_postgres *self, const PGresult *result);
+void pg_fetch_present_done(struct source_postgres *self);
+/* Tells the ids that stand in the first column; gives back the event. */
+struct source_event *pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type,
+                                       const PGresult *result);
 
 /* source_postgres_held.c */
 void pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t count,

@@ -14,6 +14,7 @@
 #include "heads_sql.h"
 #include "hold_sql.h"
 #include "own_sql.h"
+#include "present_range_sql.h"
 #include "present_sql.h"
 #include "release_sql.h"
 #include "sequence_last_sql.h"
@@ -37,6 +38,7 @@ static const struct {
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
     [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
     [PG_PRESENT] = {"present", sql_present},
+    [PG_PRESENT_RANGE] = {"present_range", sql_present_range},
     [PG_SETTLE] = {"settle", sql_settle},
     [PG_SETTLE_KEEP] = {"settle_keep", sql_settle_keep},
     [PG_SETTLE_HELD] = {"settle_held", sql_settle_held},

@@ -232,7 +232,7 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         }
         break;
     case PG_REQUEST_PRESENT:
-        pg_fetch_tell_ids(self, SOURCE_PRESENT, result);
+        pg_fetch_present_answer(self, result);
         break;
     case PG_REQUEST_SETTLE:
         pg_event_push(self, SOURCE_SETTLED);

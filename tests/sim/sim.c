@@ -254,7 +254,7 @@ choose_options(void)
     options.batch_bytes = chance(70) ? options.batch_bytes : 5000;
     options.confirm_timeout_us = 2 * CLOCK_S_US;
     options.sweep_interval_us =
-        random_between(&world.random, 5, chance(30) ? 10 : 100) * 100 * CLOCK_MS_US;
+        random_between(&world.random, 1, chance(30) ? 5 : 100) * 100 * CLOCK_MS_US;
     options.wake_interval_us = random_between(&world.random, 1, 50) * CLOCK_MS_US;
     options.look_interval_us = random_between(&world.random, 100, 1000) * CLOCK_MS_US;
     options.hold_delay_us = random_between(&world.random, 0, 50) * CLOCK_MS_US;
@@ -329,7 +329,7 @@ chaos(void)
         chance(20) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 8);
     const unsigned act_percent =
         chance(50) || world.only_route ? 0 : (unsigned)random_between(&world.random, 1, 15);
-    const unsigned begin_percent = (unsigned)random_between(&world.random, 5, 45);
+    const unsigned begin_percent = chance(3) ? 0 : (unsigned)random_between(&world.random, 5, 45);
     const uint64_t steps = random_between(&world.random, 100, 2500);
     for (uint64_t i = 0; i < steps; i++) {
         if (chance(begin_percent)) {

@@ -11,7 +11,7 @@
 #define TAGS_MAX 8192     /* publishes of one channel */
 #define ACTIONS_MAX 10000 /* nothing takes more at a time */
 #define QUIET_US (3 * CLOCK_S_US)
-#define QUIET_REQUESTS_MAX 40 /* of a kind in that time */
+#define QUIET_REQUESTS_MAX 40 /* of a kind in that time, beside those of sweeps */
 #define CLOSES_MAX \
     20 /* to find one culprit: a window of 64 is halved six times, and may double
                          again after each */

@@ -337,15 +337,14 @@ check_quiet(void)
     for (int i = 0; i < RELAYS_MAX; i++) {
         const struct relay *relay = &relays[i];
         const uint64_t *asked = relay->asked;
+        const uint64_t sweeps = QUIET_US / relay->options.sweep_interval_us + 1;
+        const uint64_t most = QUIET_REQUESTS_MAX + 2 * sweeps;
         PROMISE(asked[REQUEST_HOLD] + asked[REQUEST_RELEASE] + asked[REQUEST_SETTLE] == 0,
                 "relay %d moves what is not there", i);
-        PROMISE(asked[REQUEST_FETCH] <= QUIET_REQUESTS_MAX &&
-                    asked[REQUEST_HEADS] <= QUIET_REQUESTS_MAX &&
-                    asked[REQUEST_WAKE] <= QUIET_REQUESTS_MAX &&
-                    asked[REQUEST_WATERMARK] <= QUIET_REQUESTS_MAX,
+        PROMISE(asked[REQUEST_FETCH] <= most && asked[REQUEST_HEADS] <= most &&
+                    asked[REQUEST_WAKE] <= most && asked[REQUEST_WATERMARK] <= most,
                 "relay %d asks too often with nothing to do", i);
-        PROMISE(!is_live(relay) ||
-                    asked[REQUEST_FETCH] <= QUIET_US / relay->options.sweep_interval_us + 1,
+        PROMISE(!is_live(relay) || asked[REQUEST_FETCH] <= sweeps,
                 "relay %d reads the log, and the table all the same", i);
     }
 }

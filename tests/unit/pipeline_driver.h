@@ -88,6 +88,7 @@ void put(int64_t id, int64_t key);
 void put_unseen(int64_t id, int64_t key);                    /* it is in the log only */
 void put_together(int64_t first, int64_t last, int64_t key); /* in one transaction */
 void put_unordered(int64_t id);
+void begin_log(uint64_t position); /* another, from there on */
 void put_range(int64_t first, int64_t last, int64_t key);
 void put_each(int64_t first, int64_t last); /* a key each */
 /* A held message. */

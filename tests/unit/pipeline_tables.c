@@ -398,6 +398,16 @@ carry_out_watermark(void)
 
 /* ---- the log -------------------------------------------------------------------------------------- */
 
+void
+begin_log(uint64_t position)
+{
+    entry_count = 0;
+    driver.log_end = position;
+    for (int64_t id = 1; id <= driver.highest_id; id++) {
+        driver.messages[id].position = position;
+    }
+}
+
 static void
 ask_begin(uint64_t position)
 {

@@ -107,3 +107,101 @@ Test(cursor, a_sweep_looks_at_everything_once)
     cr_assert_eq(cursor_after(&cursor), 200);
     cr_assert_eq(cursor.sent_without_sweep, CURSOR_NONE);
 }
+
+/* ---- a log beside the table ----------------------------------------------------------------------- */
+
+Test(cursor, a_position_is_covered_once_everything_was_read)
+{
+    cursor_final(&cursor, 200, 5000);
+    cr_assert_eq(cursor.covered, 0);
+    fetch(10, 100, false);
+    cr_assert_eq(cursor.covered, 0, "there are more rows");
+    fetch(10, 200, true);
+    cr_assert_eq(cursor.covered, 5000);
+}
+
+Test(cursor, a_position_counts_only_for_a_fetch_sent_after_it)
+{
+    cursor_sent(&cursor);
+    cursor_final(&cursor, 200, 5000);
+    cursor_received(&cursor, 10, 200, true);
+    cr_assert_eq(cursor.covered, 0);
+    cursor_sent(&cursor);
+    cursor_final(&cursor, 200, 6000);
+    cursor_received(&cursor, 0, 0, true);
+    cr_assert_eq(cursor.covered, 5000);
+}
+
+Test(cursor, positions_only_ascend)
+{
+    cursor_final(&cursor, 200, 5000);
+    cursor_final(&cursor, 200, 0);
+    cursor_final(&cursor, 100, 4000);
+    cr_assert_eq(cursor.position_known, 5000);
+    fetch(0, 0, true);
+    cr_assert_eq(cursor.covered, 5000);
+    cr_assert_eq(cursor_after(&cursor), 200);
+}
+
+Test(cursor, has_a_gap_until_what_was_dropped_was_read_again)
+{
+    cursor_final(&cursor, 200, 0);
+    fetch(10, 200, true);
+    cr_assert_not(cursor_has_gap(&cursor));
+    cursor_forget(&cursor, 100);
+    cr_assert(cursor_has_gap(&cursor));
+    cursor_sent(&cursor);
+    cr_assert(cursor_has_gap(&cursor), "it is not back yet");
+    cursor_received(&cursor, 10, 150, false);
+    cr_assert(cursor_has_gap(&cursor), "what is above 150 is missing still");
+    cursor_sent(&cursor);
+    cursor_unsent(&cursor);
+    cr_assert(cursor_has_gap(&cursor));
+    fetch(0, 0, true);
+    cr_assert_not(cursor_has_gap(&cursor));
+}
+
+Test(cursor, counts_what_was_dropped)
+{
+    cursor_forget(&cursor, 100);
+    cursor_forget(&cursor, 200);
+    cr_assert_eq(cursor.forgotten, 2);
+    fetch(10, 200, true);
+    cr_assert_eq(cursor.forgotten, 2, "also when it was read again");
+}
+
+/* Rows that the log has brought are above what the table had shown, and rows that it has not brought are among them. */
+Test(cursor, goes_on_where_it_was_when_the_log_is_left)
+{
+    cursor_final(&cursor, 80, 0);
+    fetch(10, 100, true);
+    cursor_enter_live(&cursor);
+    cursor_final(&cursor, 500, 0);
+    cursor_leave_live(&cursor);
+    cr_assert_eq(cursor_after(&cursor), 80);
+    cr_assert_eq(cursor.high, 80);
+    fetch(10, 600, true);
+    cr_assert_eq(cursor_after(&cursor), 500);
+}
+
+Test(cursor, goes_on_from_what_a_live_log_has_passed)
+{
+    cursor_final(&cursor, 80, 0);
+    fetch(10, 100, true);
+    cursor_enter_live(&cursor);
+    cursor_pass_live(&cursor, 300);
+    cursor_pass_live(&cursor, 200);
+    cursor_leave_live(&cursor);
+    cr_assert_eq(cursor_after(&cursor), 300);
+}
+
+Test(cursor, what_was_dropped_while_live_comes_first)
+{
+    cursor_final(&cursor, 80, 0);
+    fetch(10, 100, true);
+    cursor_enter_live(&cursor);
+    cursor_pass_live(&cursor, 300);
+    cursor_forget(&cursor, 150);
+    cursor_leave_live(&cursor);
+    cr_assert_eq(cursor_after(&cursor), 149);
+}

@@ -127,6 +127,22 @@ Test(pipeline_safe, what_came_later_is_not_waited_for)
     cr_assert_eq(safe_position(), message_of(2)->position);
 }
 
+/* The queue is never empty. */
+Test(pipeline_safe, what_is_queued_later_is_not_waited_for)
+{
+    driver.options.window_messages = 1;
+    start_with_1_in_flight();
+    for (int64_t id = 2; id <= 20; id++) {
+        put(id, 1);
+        run(100 * CLOCK_MS_US);
+        cr_assert_eq(counts().queued, id <= 2 ? 1 : 2);
+        if (id > 2) {
+            take(id - 2);
+        }
+    }
+    cr_assert_geq(safe_position(), message_of(16)->position);
+}
+
 Test(pipeline_safe, not_past_what_is_confirmed_and_not_deleted)
 {
     start_with_1_in_flight();
@@ -321,4 +337,20 @@ Test(pipeline_safe, begins_anew_with_the_ownership)
     run(CLOCK_S_US);
     cr_assert(counts().tailing);
     check_safe_soon();
+}
+
+/* Another server, whose log is shorter. */
+Test(pipeline_safe, a_position_of_another_log_does_not_count)
+{
+    start_live();
+    run(CLOCK_S_US);
+    lose_source();
+    begin_log(100);
+    put(1, 1);
+    own_source();
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    put(2, 1);
+    check_safe_soon();
+    cr_assert_eq(safe_position(), 102);
 }

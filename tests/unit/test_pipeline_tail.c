@@ -258,6 +258,25 @@ Test(pipeline_tail, polls_when_a_row_is_not_visible_for_long)
     cr_assert(counts().tailing);
 }
 
+/* The look for rows comes late because nothing could go out: that is no fault of the database. */
+Test(pipeline_tail, a_row_that_waited_for_the_broker_has_its_time_to_become_visible)
+{
+    start_live();
+    stop_log();
+    put(1, 1);
+    message_of(1)->place = NOWHERE;
+    put(2, 1);
+    log_goes_on();
+    cr_assert(log_is_asked());
+    pipeline_lane_blocked(driver.pipeline, 0, true, driver.now_us);
+    run(10 * CLOCK_S_US);
+    pipeline_lane_blocked(driver.pipeline, 0, false, driver.now_us);
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_TAIL_END), 0);
+    CHECK_PUBLISHED(1, 2);
+}
+
 /* ---- what was dropped comes first ----------------------------------------------------------------- */
 
 Test(pipeline_tail, after_a_lane_was_lost_the_table_is_read_before_the_log_goes_on)
@@ -329,17 +348,19 @@ Test(pipeline_tail, a_row_that_the_log_had_not_brought_is_found_in_the_table)
 {
     start_live();
     driver.broker = takes_all;
-    put_range(5, 9, 1);
-    run(CLOCK_S_US);
+    put(1, 1);
+    run(5 * CLOCK_S_US);
+    driver.final_id = 1; /* a transaction that will write 2 has begun */
+    put_range(3, 9, 1);
+    run(5 * CLOCK_S_US);
     stop_log();
-    put(1, 2); /* it was given its id long ago */
+    put(2, 2);
     run(CLOCK_S_US);
-    cr_assert_eq(message_of(1)->sent, 0);
+    cr_assert_eq(message_of(2)->sent, 0);
     driver.log_refusal = "the slot is gone";
     lose_log();
     run(10 * CLOCK_MS_US);
-    check_sent_once(1, 1);
-    check_sent_once(5, 9);
+    check_sent_once(1, 9);
 }
 
 Test(pipeline_tail, rows_that_wait_to_be_let_in_are_given_back_when_the_log_is_lost)
@@ -388,11 +409,11 @@ Test(pipeline_tail, a_short_outage_of_the_broker_does_not_cost_the_log)
 Test(pipeline_tail, a_bad_route_ends_the_log_and_a_good_one_begins_it_again)
 {
     start_live();
-    put_each(1, 300);
+    put_each(1, 60);
     driver.broker = returns_all;
     (void)await_report(REPORT_DEGRADED); /* at once: */
     cr_assert_eq(noted(PIPELINE_TAIL_END), 1);
-    run(10 * CLOCK_S_US);
+    run(60 * CLOCK_S_US);
     cr_assert_eq(noted(PIPELINE_TAIL_BEGIN), 0);
     driver.broker = takes_all;
     run(60 * CLOCK_S_US);
@@ -406,9 +427,15 @@ Test(pipeline_tail, a_log_that_was_lost_is_begun_where_it_was)
     start_live();
     driver.broker = takes_all;
     put_range(1, 3, 1);
-    run(CLOCK_S_US);
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(3)->taken, 1);
     lose_log();
-    cr_assert_eq(await(PIPELINE_TAIL_BEGIN)->action.position, driver.log_end,
+    turn();
+    while (noted(PIPELINE_TAIL_BEGIN) == 0) { /* the watermark is not answered: */
+        later(100 * CLOCK_MS_US);
+        answer_fetch();
+    }
+    cr_assert_eq(only(PIPELINE_TAIL_BEGIN)->action.position, driver.log_end,
                  "nothing was committed since, and what came before was let in");
 }
 
@@ -575,9 +602,8 @@ Test(pipeline_tail, rows_that_were_missed_are_sent_and_cost_the_log_its_trust)
     }
     run(driver.options.sweep_interval_us);
     cr_assert_eq(count_in(IN_OUTBOX), 0);
-    cr_assert_geq(reported(REPORT_SWEPT), 1);
     cr_assert_eq(report_of(REPORT_SWEPT)->id, 3);
-    cr_assert_geq(counts().swept, 1);
+    cr_assert_eq(counts().swept, 5);
     cr_assert_eq(noted(PIPELINE_TAIL_END), 1);
     cr_assert_eq(reported(REPORT_POLLING), 1);
     run(5 * CLOCK_S_US);
@@ -595,33 +621,44 @@ Test(pipeline_tail, the_table_is_swept_again_after_a_sweep)
     cr_assert(counts().tailing);
 }
 
-/* A message of key 1 that is refused is on its way back with those behind it, so slowly that the sweep sees them. */
-Test(pipeline_tail, rows_that_are_left_until_their_key_is_open_are_not_missed)
+/* They are behind one that was refused and is not set aside yet. */
+Test(pipeline_tail, rows_that_were_left_in_the_outbox_are_not_missed)
 {
+    driver.options.hold_delay_us = 2 * driver.options.sweep_interval_us;
     mended = false;
     start_live();
     driver.broker = returns_1;
     put(1, 1);
-    run(500 * CLOCK_MS_US);
+    run(CLOCK_S_US);
     put_range(2, 3, 1);
-    run(100 * CLOCK_MS_US);
+    run(driver.options.sweep_interval_us);
+    cr_assert_eq(fetches_of(FETCH_NEXT), 1, "it has swept");
+    cr_assert_eq(counts().swept, 0);
+    cr_assert(counts().tailing);
     mended = true;
-    (void)await(PIPELINE_RELEASE); /* it is not answered before the sweep */
-    put_range(4, 5, 1);
-    later(driver.options.sweep_interval_us);
-    for (int i = 0; i < 20; i++) {
-        answer_watermark();
-        answer_log();
-        answer_fetch();
-        answer_settle();
-        later(10 * CLOCK_MS_US);
-    }
+    run(4 * driver.options.sweep_interval_us);
+    CHECK_PUBLISHED(1, 1, 2, 3);
+}
+
+Test(pipeline_tail, rows_that_move_back_while_the_sweep_reads_are_not_missed)
+{
+    put_held(1, 1, HELD_RETRYING, 1);
+    put_held(2, 1, HELD_WAITING, 0);
+    put_held(3, 1, HELD_WAITING, 0);
+    message_of(1)->retry_at_us = driver.now_us + driver.options.sweep_interval_us - CLOCK_S_US;
+    start_live();
+    (void)await_fetch(FETCH_NEXT); /* by the sweep, while 1 is in flight */
+    take(1);
+    turn();
+    cr_assert_eq(noted(PIPELINE_RELEASE), 1);
+    carry_out_fetch_again();
     answer_release();
-    run(5 * CLOCK_S_US);
+    answer_fetch();
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
     cr_assert_eq(counts().swept, 0);
     cr_assert_eq(reported(REPORT_POLLING), 0);
-    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
-    check_sent_once(2, 5);
+    CHECK_PUBLISHED(1, 2, 3);
 }
 
 /* ---- the worker is not kept busy ------------------------------------------------------------------ */

@@ -138,3 +138,46 @@ Test(queue, a_pass_keeps_its_place_when_those_before_it_leave)
     cr_assert_eq(queue.at, 1);
     cr_assert_eq(queue_at(&queue, queue.at)->row->id, 3);
 }
+
+Test(queue, numbers_what_was_pushed)
+{
+    cr_assert_eq(queue_oldest(&queue), 0, "the next");
+    push(1);
+    push(2);
+    cr_assert_eq(queue.pushed, 2);
+    cr_assert_eq(queue_oldest(&queue), 0);
+    cr_assert_eq(queue_take(&queue, 0)->id, 1);
+    cr_assert_eq(queue_oldest(&queue), 1);
+    cr_assert_eq(queue_take(&queue, 1)->id, 2);
+    cr_assert_eq(queue_oldest(&queue), 2);
+}
+
+/* Neither does a message that is tried again, nor one that will not be published, hold up anything. */
+Test(queue, the_oldest_is_to_be_published_and_no_probe)
+{
+    push_probe(1);
+    push(2);
+    push(3);
+    push(4);
+    queue_drop(&queue, queue_at(&queue, 1));
+    cr_assert_eq(queue_oldest(&queue), 2);
+    cr_assert_eq(queue_take(&queue, 2)->id, 3);
+    cr_assert_eq(queue_oldest(&queue), 3);
+    cr_assert_eq(queue_take(&queue, 3)->id, 4);
+    cr_assert_eq(queue_oldest(&queue), queue.pushed);
+}
+
+Test(queue, a_row_keeps_its_number_when_gaps_are_closed)
+{
+    push(1);
+    push(2);
+    push(3);
+    push(4);
+    cr_assert_eq(queue_take(&queue, 1)->id, 2);
+    cr_assert_eq(queue_take(&queue, 2)->id, 3);
+    push(5); /* there is no place behind the last */
+    cr_assert_eq(queue_take(&queue, 0)->id, 1);
+    cr_assert_eq(queue_oldest(&queue), 3);
+    cr_assert_eq(queue_take(&queue, 1)->id, 4);
+    cr_assert_eq(queue_oldest(&queue), 4);
+}
