@@ -296,6 +296,7 @@ Test(relay_tableless, a_lost_slot_is_an_error)
 {
     start();
     scene_drain_relay();
+    scene_await("nobody reads the slot", "select not active %s", slot);
     scene_exec("select pg_drop_replication_slot(slot_name) %s", slot);
     relay_start_again(scene.relay);
     const char *line = relay_await_log(scene.relay, "does not exist", "is lost");
