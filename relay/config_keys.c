@@ -55,13 +55,15 @@ const struct config_key config_keys[] = {
 
     {SOURCE_KEY("kind", kind), CHOICE(source_kinds), REQUIRED, MEANS("The kind of database.")},
     {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("auto"),
-     MEANS("How new rows are found. `poll` asks the table. `tail` reads the server's log "
-           "(write-ahead log, logical replication), so that a message leaves as soon as it is "
-           "committed. `auto` tails where the server and the privileges of the role allow it, else "
-           "it polls, and `outbox-relay status` says which and why. In any mode the table is the "
-           "truth: with the log lost the relay polls until it can tail again. `tail` differs from "
-           "`auto` in what counts as a mistake: `outbox-relay check` and `init` fail where tailing "
-           "is not possible.")},
+     MEANS(
+         "How new rows are found. `poll` asks the table. `tail` reads the server's log "
+         "(write-ahead log, logical replication), so that a message leaves as soon as it is "
+         "committed. `auto` tails where the server and the privileges of the role allow it, else "
+         "it polls, and `outbox-relay status` says which and why. In any mode the table is the "
+         "truth: with the log lost the relay polls until it can tail again. Rows must not be "
+         "updated after their insert: the log has them as they were inserted. `tail` differs from "
+         "`auto` in what counts as a mistake: `outbox-relay check` and `init` fail where tailing "
+         "is not possible.")},
     {SOURCE_KEY("dsn", dsn), .type = CONFIG_DSN, REQUIRED_SECRET,
      MEANS(
          "The database, as a libpq connection string: `host=db dbname=shop user=relay` or "

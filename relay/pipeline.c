@@ -72,6 +72,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     backoff_init(&pipeline->route.backoff,
                  clock_earlier_us(options->retry_initial_us, ROUTE_TRY_MAX_US),
                  clock_earlier_us(options->retry_max_us, ROUTE_TRY_MAX_US));
+    pipeline->tail.writers_at_us = CLOCK_NEVER_US;
     backoff_init(&pipeline->tail.backoff, TAIL_BEGIN_MIN_US, TAIL_BEGIN_MAX_US);
     /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
     queue_init(&pipeline->queue, 3 * options->batch_rows + RETRY_IDS_MAX);
@@ -408,7 +409,7 @@ pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position, u
         now_us + (pipeline_is_live(pipeline) ? WATERMARK_URGENT_US
                                              : pipeline->options.watermark_interval_us);
     cursor_final(&pipeline->cursor, id, final_position);
-    pipeline_tail_final(pipeline, id, position);
+    pipeline_tail_final(pipeline, id, position, now_us);
 }
 
 void

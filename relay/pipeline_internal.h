@@ -60,6 +60,7 @@
 #define TAIL_UNSEEN_MAX_US \
     (2 * CLOCK_S_US) /* a commit that is in the log is visible after this, or the table is polled */
 #define TAIL_FINAL_US CLOCK_S_US
+#define TAIL_WRITERS_US (10 * CLOCK_S_US)
 #define WATERMARK_URGENT_US (2 * CLOCK_MS_US)
 
 enum lane_state {
@@ -167,6 +168,7 @@ struct tail {
     bool caught_up;         /* all that the table had was read since the log was left */
     bool distrusted;        /* it missed rows */
     bool absent;            /* the source has none */
+    uint64_t writers_at_us; /* when to say that open transactions keep it from being begun */
     uint64_t from;          /* the log brings what was committed from here on */
     uint64_t
         covered; /* what was committed before was let into memory, from the log or from the table */
@@ -380,7 +382,7 @@ bool pipeline_tail_sweeps(const struct pipeline *pipeline);
 size_t pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t count,
                            bool complete, uint64_t now_us) MUST_CHECK;
 bool pipeline_tail_wants_watermark(const struct pipeline *pipeline);
-void pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position);
+void pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position, uint64_t now_us);
 bool pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 uint64_t pipeline_tail_deadline_us(const struct pipeline *pipeline);

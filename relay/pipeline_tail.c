@@ -339,13 +339,14 @@ pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
     (void)snprintf(tail->reason, sizeof(tail->reason), "%s", reason); /* cut is fine */
 }
 
-/* Once all was read from the table, so that the log need not be read far back. */
+/* Once all was read from the table, so that the log need not be read far back. A source that has no log is asked as well: its
+ * refusal says why. */
 static uint64_t
 begin_deadline_us(const struct pipeline *pipeline)
 {
     const struct tail *tail = &pipeline->tail;
     return pipeline->options.tail && tail->state == TAIL_OFF && tail->caught_up &&
-                   pipeline->cursor.covered > 0 && is_open(pipeline)
+                   (pipeline->cursor.covered > 0 || tail->absent) && is_open(pipeline)
                ? tail->begin_at_us
                : CLOCK_NEVER_US;
 }
@@ -461,11 +462,34 @@ pipeline_tail_sweeps(const struct pipeline *pipeline)
     return pipeline->tail.sweep == TAIL_SWEEP_READING && may_admit(pipeline);
 }
 
+/* Transactions that have written the outbox since before the first look keep the log from being begun: one that was prepared,
+ * for days. */
+static void
+report_writers(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    struct pipeline_report report = {.type = REPORT_POLLING};
+    if (!pipeline->options.tail || tail->absent || pipeline->cursor.position_known > 0) {
+        tail->writers_at_us = CLOCK_NEVER_US;
+        return;
+    }
+    if (tail->writers_at_us == CLOCK_NEVER_US) {
+        tail->writers_at_us = now_us + TAIL_WRITERS_US;
+    } else if (now_us >= tail->writers_at_us && tail->reason[0] == '\0') {
+        (void)snprintf(
+            tail->reason, sizeof(tail->reason), "%s",
+            "a transaction that has written the outbox stays open (prepared?)");  /* fits */
+        (void)snprintf(report.reason, sizeof(report.reason), "%s", tail->reason); /* fits */
+        pipeline_report(pipeline, &report);
+    }
+}
+
 void
-pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position)
+pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     tail->absent = position == 0;
+    report_writers(pipeline, now_us);
     if (tail->sweep == TAIL_SWEEP_ID) {
         tail->sweep_id = id;
         tail->sweep = TAIL_SWEEP_POSITION;

@@ -142,6 +142,7 @@ struct source_event {
     int64_t first_id;    /* RELEASED: the lowest and the highest id of what moved; */
     int64_t last_id;     /* nothing of the keys up to last_id is left waiting */
     uint64_t next_in_us; /* WOKEN: when the next scheduled message is due; CLOCK_NEVER_US: none */
+    bool harmless;       /* NOTICE: so it is at every first start */
     bool acts;           /* WOKEN: operators did something; ask for the heads */
     /* SOURCE_LOST, SOURCE_NOT_TAILING, SOURCE_NOTICE. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
      * password, missing privilege); retried all the same, but seldom. */
@@ -189,7 +190,7 @@ struct source_ops {
      * where it was committed.
      *
      * Reads it from `position` on, or from a later one if it is not kept so far back; SOURCE_TAILING says
-     * from where, or SOURCE_NOT_TAILING why not. Only while owned; ends with the ownership, without an
+     * from where, or SOURCE_NOT_TAILING why not. 0: the source has said that it has no log. Only while owned; ends with the ownership, without an
      * event of its own. */
     void (*tail_begin)(struct source *source, uint64_t position, uint64_t now_us);
     /* Lets go of it. What was asked is not answered. */

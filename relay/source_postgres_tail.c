@@ -28,30 +28,17 @@ pg_tail_name(struct source_postgres *self, const char *schema)
     postgres_publication_name(self->config->publication, schema, tail->publication);
 }
 
-static void
-notice(struct source_postgres *self, enum error_class class, const char *format, va_list arguments)
-{
-    struct error *error = &pg_event_push(self, SOURCE_NOTICE)->error;
-    error->class = class;
-    (void)vsnprintf(error->text, sizeof(error->text), format, arguments); /* cut is fine */
-}
-
-void
+struct source_event *
 pg_tail_notice(struct source_postgres *self, const char *format, ...)
 {
+    struct source_event *event = pg_event_push(self, SOURCE_NOTICE);
+    struct error *notice = &event->error;
     va_list arguments;
     va_start(arguments, format);
-    notice(self, ERROR_TRANSIENT, format, arguments);
+    notice->class = ERROR_TRANSIENT;
+    (void)vsnprintf(notice->text, sizeof(notice->text), format, arguments); /* cut is fine */
     va_end(arguments);
-}
-
-void
-pg_tail_alarm(struct source_postgres *self, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    notice(self, ERROR_CONFIG, format, arguments);
-    va_end(arguments);
+    return event;
 }
 
 static void

@@ -23,6 +23,7 @@
 #include "relay/postgres_names.h"
 
 struct pg_request;
+struct source_event;
 struct pollfd;
 struct source_postgres;
 
@@ -84,6 +85,7 @@ struct pg_tail {
     char server[64];   /* that the session is connected to, as the last look said */
     char system[24];   /* its cluster, */
     char timeline[12]; /* which changes when a standby is promoted */
+    bool was_read;     /* by this process, since it was started */
     char spoiled[200]; /* why the slot can't be read; "": it can, as far as is known */
     bool heartbeat_outstanding;
     uint64_t heartbeat_us; /* the next one */
@@ -119,9 +121,8 @@ void pg_tail_answer(struct source_postgres *self, const struct pg_request *reque
 /* Among these files. */
 /* The connection is of no use any more: closes it, and tells SOURCE_NOT_TAILING. */
 void pg_tail_failed(struct source_postgres *self, const struct error *error);
-void pg_tail_notice(struct source_postgres *self, const char *format, ...) PRINTF_LIKE(2, 3);
-/* The same, of what an operator must look after. */
-void pg_tail_alarm(struct source_postgres *self, const char *format, ...) PRINTF_LIKE(2, 3);
+struct source_event *pg_tail_notice(struct source_postgres *self, const char *format, ...)
+    PRINTF_LIKE(2, 3);
 /* Hands over to libpq's socket what waits. False if that failed, and was told. */
 bool pg_tail_flush(struct source_postgres *self);
 /* What the server says to reading the slot. If that is the slot's fault, it is made anew at the next

@@ -81,7 +81,9 @@ pg_emitted_answer(struct source_postgres *self, const PGresult *result)
         tail->stream.position = tail->stream.read;
     }
     if (!PQgetisnull(result, 0, COLUMN_PROBLEM)) {
-        pg_tail_alarm(self, "set aside as dead what can't be a message (`outbox-relay held`): %s",
-                      PQgetvalue(result, 0, COLUMN_PROBLEM));
+        struct source_event *event = pg_tail_notice(
+            self, "set aside as dead what can't be a message (`outbox-relay held`): %s",
+            PQgetvalue(result, 0, COLUMN_PROBLEM));
+        event->error.class = ERROR_CONFIG;
     }
 }

@@ -165,10 +165,12 @@ tell_excess(struct source_postgres *self, const struct look *look)
     if (excessive && !tail->excess_told) {
         char retained[TEXT_UNIT_BYTES];
         text_format_size(look->retained >> 20 << 20, retained);
-        pg_tail_alarm(self,
-                      "replication slot \"%s\" holds back more than wal_retain_max of log (%s); it "
-                      "is not dropped, for messages may be in it alone: see why they do not go",
-                      tail->slot, retained);
+        struct source_event *event = pg_tail_notice(
+            self,
+            "replication slot \"%s\" holds back more than wal_retain_max of log (%s); it "
+            "is not dropped, for messages may be in it alone: see why they do not go",
+            tail->slot, retained);
+        event->error.class = ERROR_CONFIG;
     }
     tail->excess_told = excessive;
 }
@@ -192,21 +194,25 @@ tell_new_slot(struct source_postgres *self, const char *useless)
 {
     struct pg_tail *tail = &self->tail;
     if (self->config->tableless) {
-        pg_tail_alarm(self,
-                      "replication slot \"%s\" %s%s; it is made anew, and what was emitted without "
-                      "a table and not read yet is lost (at the first start, nothing was)",
-                      tail->slot, useless != NULL ? "can't be used any more: " : "does not exist",
-                      useless != NULL ? useless : "");
+        struct source_event *event = pg_tail_notice(
+            self,
+            "replication slot \"%s\" %s%s; it is made anew, and what was emitted without "
+            "a table and not read yet is lost (at the first start, nothing was)",
+            tail->slot, useless != NULL ? "can't be used any more: " : "does not exist",
+            useless != NULL ? useless : "");
+        event->error.class = ERROR_CONFIG;
     } else if (useless != NULL) {
         pg_tail_notice(self,
                        "replication slot \"%s\" can't be used any more: %s; it is made anew, and "
                        "the table has what the log lacks",
                        tail->slot, useless);
     } else {
-        pg_tail_notice(self,
-                       "replication slot \"%s\" does not exist (as at the first start, after a "
-                       "failover or a restore); it is made, and the table has what the log lacks",
-                       tail->slot);
+        struct source_event *event = pg_tail_notice(
+            self,
+            "replication slot \"%s\" does not exist (as at the first start, after a failover or a "
+            "restore); it is made, and the table has what the log lacks",
+            tail->slot);
+        event->harmless = !tail->was_read;
     }
 }
 
@@ -329,6 +335,15 @@ recognise_server(struct source_postgres *self, const struct look *look)
     (void)snprintf(tail->timeline, sizeof(tail->timeline), "%s", look->timeline); /* all fit */
 }
 
+/* There may be another table of that name already: it is found, as at the start, by a new session. */
+static void
+outbox_is_gone(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    error_set(&error, ERROR_TRANSIENT, "the outbox was dropped, or is another table than before");
+    pg_session_lost(self, &error, now_us);
+}
+
 static void
 learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
@@ -338,6 +353,10 @@ learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
     if (tail->look_stale) {
         tail->look_stale = false;
         return; /* the next one is due */
+    }
+    if (PQntuples(result) == 0) {
+        outbox_is_gone(self, now_us);
+        return;
     }
     tail->look_us = now_us + LOOK_INTERVAL_US;
     decode(result, &look);

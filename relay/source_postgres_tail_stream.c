@@ -367,6 +367,7 @@ pg_stream_begin(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_tail *tail = &self->tail;
     tail->state = PG_TAIL_STREAMING;
+    tail->was_read = true;
     tail->stream = (struct pg_stream){
         .position = tail->position,
         .read = tail->position,

@@ -82,7 +82,7 @@ log_report(struct worker *worker, const struct pipeline_report *report, uint64_t
         log_info("tailing", LOG_WORDS("rows come from the database's log"));
         break;
     case REPORT_POLLING:
-        log_info("polling", LOG_WORDS("the database's log was let go of; the table is polled"),
+        log_info("polling", LOG_WORDS("the database's log is not read; the table is polled"),
                  LOG_STR("reason", report->reason));
         break;
     case REPORT_HEALED:

@@ -1,7 +1,8 @@
 /* tests/sim/world.h - the world the core is put into: the tables of an outbox with the transactions
  * and operators that change them (world_table.c, world_writers.c), the log of what was committed
- * (world_log.c), and a broker with its connections (world_broker.c). It knows everything, and ends the run when a promise is broken. Nothing in it
- * takes time by itself: the simulation decides what happens next.
+ * (world_log.c), and a broker with its connections (world_broker.c). It knows everything, and ends
+ * the run when a promise is broken. Nothing in it takes time by itself: the simulation decides what
+ * happens next.
  *
  * A message is what an application wrote; an id is where it stands in the tables. They are apart:
  * a scheduled message gets another id when its time has come, and after a crash of the database an
@@ -114,8 +115,8 @@ struct transaction {
     int64_t first_id;
     int64_t count;
     int64_t key;
-    uint64_t number;   /* of the log; */
-    uint64_t position; /* there. 0: it is not committed; else it is, and not visible yet */
+    uint64_t number;
+    uint64_t position; /* in the log; 0: it is not committed. Else it is, and not visible yet */
 };
 
 /* The log of what was put into the outbox. A commit is in it, and may be read, before statements see
@@ -134,7 +135,7 @@ struct log_commit {
     size_t row_count;
 };
 
-/* From where on the server keeps it. */
+/* From where on the server keeps the log. */
 struct log_slot {
     bool there;
     uint64_t position;

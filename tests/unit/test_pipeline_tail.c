@@ -105,18 +105,23 @@ Test(pipeline_tail, begins_again_after_the_table_was_read_whole)
     cr_assert_eq(noted(PIPELINE_TAIL_BEGIN), 1);
 }
 
-Test(pipeline_tail, begins_only_with_a_known_position)
+Test(pipeline_tail, a_source_that_knows_no_position_is_asked_why)
 {
     driver.options.tail = true;
     driver.no_positions = true;
+    driver.log_refusal = "wal_level is replica";
     driver.broker = takes_all;
     put(1, 1);
     start();
     run(10 * CLOCK_S_US);
-    cr_assert_eq(noted(PIPELINE_TAIL_BEGIN), 0);
+    cr_assert_str_eq(status().not_tailing_reason, "wal_level is replica");
+    cr_assert(!counts().tailing);
     driver.no_positions = false;
+    driver.log_refusal = NULL;
     put(2, 1);
-    (void)await(PIPELINE_TAIL_BEGIN); /* fails the test if it does not come */
+    run(60 * CLOCK_S_US);
+    cr_assert(counts().tailing);
+    check_sent_once(1, 2);
 }
 
 /* As a slot does that was just made. */
