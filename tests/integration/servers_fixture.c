@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +135,35 @@ void
 servers_do(const char *command)
 {
     char line[4096];
-    format_command(line, sizeof(line), test_env(OWN), command);
+    format_command(line, sizeof(line), servers_directory(), command);
+    await_shell(start_shell(line), line);
+}
+
+void
+servers_do_second(const char *command)
+{
+    char directory[128];
+    char line[4096];
+    (void)snprintf(directory, sizeof(directory), "%s/second", servers_directory()); /* fits */
+    format_command(line, sizeof(line), directory, command);
+    await_shell(start_shell(line), line);
+}
+
+const char *
+servers_directory(void)
+{
+    return test_env(OWN);
+}
+
+void
+servers_shell(const char *format, ...)
+{
+    char line[4096];
+    va_list args;
+    va_start(args, format);
+    const int length = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    check(length > 0 && (size_t)length < sizeof(line), "a command is too long: %s", format);
     await_shell(start_shell(line), line);
 }
 

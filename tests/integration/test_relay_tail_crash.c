@@ -1,0 +1,91 @@
+/* While it tails, the relay is killed and the database crashes, again and again, with applications writing all the time. What
+ * is committed comes, in the order of its key once duplicates are left out; and in the end the server may forget all of its
+ * log. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/servers_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+static void
+open_own_scene(void)
+{
+    servers_start("postgres");
+    scene_open_tail();
+}
+
+static void
+close_own_scene(void)
+{
+    scene_close();
+    servers_stop();
+}
+
+TestSuite(relay_tail_crash, .init = open_own_scene, .fini = close_own_scene, .timeout = 280);
+
+static void
+crash_database(void)
+{
+    servers_shell("kill -QUIT $(head -n 1 '%s/postgres/data/postmaster.pid')", servers_directory());
+    servers_do("stop --keep postgres"); /* waits for its end */
+    servers_do("start postgres");
+    scene_reconnect();
+}
+
+static void
+kill_relay(void)
+{
+    relay_kill(scene.relay);
+    relay_start_again(scene.relay);
+}
+
+/* Nothing of the log up to now is left that a relay would need. */
+static void
+expect_all_safe(void)
+{
+    char position[32];
+    (void)snprintf(position, sizeof(position), "%s",
+                   pg_query_text(scene.conn, "select pg_current_wal_lsn()"));
+    scene_await("the server may forget its log",
+                "select count(*) = 1 from pg_replication_slots where confirmed_flush_lsn >= '%s'",
+                position);
+}
+
+/* OUTBOX_TEST_ROUNDS: more of them. */
+Test(relay_tail_crash, killed_and_crashed_again_and_again)
+{
+    const char *text = getenv("OUTBOX_TEST_ROUNDS");
+    const unsigned long rounds = text != NULL ? strtoul(text, NULL, 10) : 6;
+    struct random random;
+    random_seed(&random, clock_wall_us());
+    traffic_set_up(scene.conn);
+    scene_start_relay("sweep_interval = \"1h\"\npublishers = 2\n");
+    struct traffic *traffic = traffic_start(&(struct traffic_options){.routing_key = scene.queue,
+                                                                      .writers = 6,
+                                                                      .keys = 20,
+                                                                      .rollback_percent = 5,
+                                                                      .open_us_max = 2000,
+                                                                      .pause_us_max = 5000});
+    for (unsigned long round = 0; round < rounds; round++) {
+        traffic_burst(scene.conn, scene.queue, 20, 50);
+        (void)usleep((useconds_t)random_between(&random, 0, 500000)); /* the random moment */
+        if (round % 2 == 0) {
+            kill_relay();
+        } else {
+            crash_database();
+        }
+        if (round % 3 != 2) { /* the next one meets it at work, else still starting */
+            (void)relay_await_log(scene.relay, "event=tailing", NULL); /* says no more */
+        }
+    }
+    traffic_end(traffic);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    expect_all_safe();
+    scene_drain_relay();
+}
