@@ -6,6 +6,7 @@
 
 #include "outbox-sql/outbox_message.h"
 #include "outbox-sql/pg_array.h"
+#include "outbox-sql/postgres/emit_sql.h"
 #include "outbox-sql/postgres/write_sql.h"
 
 /* Oids of built-in types never change: src/include/catalog/pg_type.dat. */
@@ -14,7 +15,7 @@ enum { OID_BYTEA = 17, OID_TIMESTAMPTZ = 1184, OID_UUID = 2950 };
 /* PostgreSQL counts microseconds from 2000-01-01. */
 #define PG_EPOCH_UNIX_US INT64_C(946684800000000)
 
-/* The parameters of write.sql, in its order; the version follows them. */
+/* The parameters of write.sql and emit.sql, in their order; the version follows them. */
 enum column {
     COLUMN_MESSAGE_ID,
     COLUMN_EXCHANGE,
@@ -174,6 +175,7 @@ classify(const char *sqlstate)
         {"42P01", OUTBOX_SCHEMA},         /* undefined table */
         {"42703", OUTBOX_SCHEMA},         /* undefined column */
         {"42804", OUTBOX_SCHEMA},         /* a column has another type */
+        {"42883", OUTBOX_SCHEMA},         /* undefined function */
         {"22", OUTBOX_INVALID},           /* data exception: headers_json is no JSON */
     };
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
@@ -206,7 +208,7 @@ fail_from(const PGconn *tx, const PGresult *result, struct outbox_error *reterr)
 }
 
 static PGresult *
-execute(PGconn *tx, const struct rows *rows)
+execute(PGconn *tx, const char *sql, const struct rows *rows)
 {
     const uint32_t version = htobe32(OUTBOX_SCHEMA_VERSION);
     const char *values[COLUMN_COUNT + 1];
@@ -220,7 +222,7 @@ execute(PGconn *tx, const struct rows *rows)
     values[COLUMN_COUNT] = (const char *)&version;
     lengths[COLUMN_COUNT] = sizeof(version);
     formats[COLUMN_COUNT] = 1;
-    return PQexecParams(tx, sql_write, COLUMN_COUNT + 1, NULL, values, lengths, formats, 0);
+    return PQexecParams(tx, sql, COLUMN_COUNT + 1, NULL, values, lengths, formats, 0);
 }
 
 /* The statement answers with the version of the tables and the number of rows written. */
@@ -249,21 +251,21 @@ judge(const PGconn *tx, const PGresult *result, size_t message_count, struct out
 }
 
 static outbox_result
-write_rows(PGconn *tx, const struct outbox_message *messages, size_t message_count,
+write_rows(PGconn *tx, const char *sql, const struct outbox_message *messages, size_t message_count,
            struct rows *rows, struct outbox_error *reterr)
 {
     if (!rows_fill(rows, messages, message_count)) {
         return outbox_fail(reterr, OUTBOX_NO_MEMORY, "no memory for %zu messages", message_count);
     }
-    PGresult *result = execute(tx, rows);
+    PGresult *result = execute(tx, sql, rows);
     const outbox_result code = judge(tx, result, message_count, reterr);
     PQclear(result);
     return code;
 }
 
-outbox_result
-outbox_pg_write_many(PGconn *tx, const struct outbox_message *messages, size_t message_count,
-                     struct outbox_id *ret_ids, struct outbox_error *reterr)
+static outbox_result
+run(PGconn *tx, const char *sql, const struct outbox_message *messages, size_t message_count,
+    struct outbox_id *ret_ids, struct outbox_error *reterr)
 {
     outbox_result code = check_transaction(tx, reterr);
     if (code == OUTBOX_OK) {
@@ -274,7 +276,7 @@ outbox_pg_write_many(PGconn *tx, const struct outbox_message *messages, size_t m
     }
     struct rows rows;
     rows_init(&rows, message_count);
-    code = write_rows(tx, messages, message_count, &rows, reterr);
+    code = write_rows(tx, sql, messages, message_count, &rows, reterr);
     if (code == OUTBOX_OK && ret_ids != NULL) {
         memcpy(ret_ids, rows.ids, message_count * sizeof(*ret_ids));
     }
@@ -283,8 +285,29 @@ outbox_pg_write_many(PGconn *tx, const struct outbox_message *messages, size_t m
 }
 
 outbox_result
+outbox_pg_write_many(PGconn *tx, const struct outbox_message *messages, size_t message_count,
+                     struct outbox_id *ret_ids, struct outbox_error *reterr)
+{
+    return run(tx, sql_write, messages, message_count, ret_ids, reterr);
+}
+
+outbox_result
 outbox_pg_write(PGconn *tx, const struct outbox_message *message, struct outbox_id *ret_id,
                 struct outbox_error *reterr)
 {
     return outbox_pg_write_many(tx, message, 1, ret_id, reterr);
+}
+
+outbox_result
+outbox_pg_emit_many(PGconn *tx, const struct outbox_message *messages, size_t message_count,
+                    struct outbox_id *ret_ids, struct outbox_error *reterr)
+{
+    return run(tx, sql_emit, messages, message_count, ret_ids, reterr);
+}
+
+outbox_result
+outbox_pg_emit(PGconn *tx, const struct outbox_message *message, struct outbox_id *ret_id,
+               struct outbox_error *reterr)
+{
+    return outbox_pg_emit_many(tx, message, 1, ret_id, reterr);
 }

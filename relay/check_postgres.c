@@ -153,7 +153,8 @@ check_privileges(struct inquiry *self)
         return;
     }
     for (int i = 0; i < PQntuples(result); i++) {
-        if (self->source->keep_sent_us > 0 || strcmp(PQgetvalue(result, i, 2), "t") != 0) {
+        if ((self->source->keep_sent_us > 0 || strcmp(PQgetvalue(result, i, 2), "t") != 0) &&
+            (self->source->tableless || strcmp(PQgetvalue(result, i, 3), "t") != 0)) {
             PROBLEM(self, "the role lacks a privilege: grant %s on %s to \"%s\"",
                     PQgetvalue(result, i, 0), PQgetvalue(result, i, 1), text_of(self, COLUMN_ROLE));
             lacking++;

@@ -33,8 +33,15 @@ check_retained(struct inquiry *self)
     char words[700];
     char limit[TEXT_UNIT_BYTES];
     text_format_size(self->source->wal_retain_max, limit);
-    if (tail->slot_there && self->source->wal_retain_max > 0 &&
-        tail->retained > self->source->wal_retain_max) {
+    const bool excessive = tail->slot_there && self->source->wal_retain_max > 0 &&
+                           tail->retained > self->source->wal_retain_max;
+    if (excessive && self->source->tableless) {
+        check_problem(self->check,
+                      "source \"%s\": the slot \"%s\" keeps %.1f MiB of the server's log, more "
+                      "than wal_retain_max = %s: start the relay, which reads it; messages may be "
+                      "in it alone",
+                      self->source->name, tail->slot, (double)tail->retained / MIB, limit);
+    } else if (excessive) {
         (void)snprintf(words, sizeof(words),
                        "the slot \"%s\" keeps %.1f MiB of the server's log, more than "
                        "wal_retain_max = %s: start the relay, which drops it, or select "
@@ -61,6 +68,11 @@ tell_slot(struct inquiry *self)
                  "source \"%s\": the log can be read; the relay makes the slot \"%s\" when it "
                  "starts",
                  name, tail->slot);
+    } else if (tail->slot_lost && self->source->tableless) {
+        check_problem(self->check,
+                      "source \"%s\": the slot \"%s\" is lost, and with it what was emitted "
+                      "without a table and not read; the relay makes a new one",
+                      name, tail->slot);
     } else if (tail->slot_lost) {
         check_ok(self->check,
                  "source \"%s\": the log can be read; the slot \"%s\" is lost, the relay makes it "

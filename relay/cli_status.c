@@ -138,9 +138,17 @@ print_reads(const struct admin_relay *relay)
     }
 }
 
+/* Of a source that is not tableless the relay drops it. */
+static bool
+is_excessive(const struct admin_slot *slot, const struct source_config *source)
+{
+    return source->tableless && source->wal_retain_max > 0 &&
+           slot->retained > source->wal_retain_max;
+}
+
 /* Told of one that nobody reads as well: it fills the server's disk all the same. */
 static void
-print_slot(const struct admin_slot *slot)
+print_slot(const struct admin_slot *slot, const struct source_config *source)
 {
     if (!slot->there) {
         return;
@@ -149,8 +157,11 @@ print_slot(const struct admin_slot *slot)
     if (slot->lost) {
         (void)puts("lost: the server has dropped what it needs of the log"); /* as above */
     } else {
-        (void)printf("keeps %.1f MiB of the server's log%s\n", (double)slot->retained / (1 << 20),
-                     slot->active ? "" : ", and nobody reads it"); /* as above */
+        (void)printf("keeps %.1f MiB of the server's log%s%s\n", (double)slot->retained / (1 << 20),
+                     slot->active ? "" : ", and nobody reads it",
+                     is_excessive(slot, source)
+                         ? ", more than wal_retain_max; messages may be in it alone"
+                         : ""); /* as above */
     }
 }
 
@@ -202,7 +213,7 @@ print_status(const struct cli_databases *databases, const struct cli_database *d
     if (admin_status_is_owners(status)) {
         print_told(status);
     }
-    print_slot(&status->slot);
+    print_slot(&status->slot, database->source);
     print_held(&status->held);
 }
 

@@ -4,6 +4,7 @@
 #ifndef RELAY_CONFIG_H
 #define RELAY_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,7 @@ struct source_config {
     uint64_t sweep_interval_us;
     char *slot;                     /* NULL: postgres_slot_name() makes one */
     char *publication;              /* NULL: likewise */
+    bool tableless;                 /* messages may stand in the log alone; mode is tail then */
     uint64_t wal_retain_max;        /* bytes; 0: no limit */
     uint64_t heartbeat_interval_us; /* 0: none */
     uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */

@@ -96,6 +96,17 @@ check_order(struct config_load *load, size_t section, const char *low_key, uint6
 }
 
 static void
+check_tableless(struct config_load *load, size_t section, const struct source_config *source)
+{
+    if (source->tableless && source->mode != SOURCE_MODE_TAIL) {
+        const struct config_entry *const entry = config_load_entry(load, section, "tableless");
+        config_load_problem(load, section, entry == NULL ? 0 : entry->line,
+                            "tableless = true needs mode = \"tail\": what is in the log alone is "
+                            "not found by polling");
+    }
+}
+
+static void
 check_broker_used(struct config_load *load, const struct broker_config *broker)
 {
     for (size_t i = 0; i < load->config->source_count; i++) {
@@ -115,6 +126,7 @@ check_section(struct config_load *load, size_t section)
         check_place(load, section);
         check_order(load, section, "retry_initial", source->retry_initial_us, "retry_max",
                     source->retry_max_us);
+        check_tableless(load, section, source);
     } else if (load->scan.sections[section].scope == CONFIG_BROKER) {
         const struct broker_config *const broker = load->targets[section];
         check_order(load, section, "reconnect_initial", broker->reconnect_initial_us,

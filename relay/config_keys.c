@@ -9,6 +9,7 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 static const char *const source_kinds[] = {"postgres", NULL};
 static const char *const source_modes[] = {"poll", "tail", "auto", NULL};
 static const char *const orderings[] = {"key", "strict", NULL};
+static const char *const truths[] = {"false", "true", NULL};
 static const char *const on_dead_choices[] = {"block", "skip", NULL};
 
 #define GLOBAL_KEY(key, member) CONFIG_GLOBAL, key, .offset = offsetof(struct config, member)
@@ -19,6 +20,7 @@ static const char *const on_dead_choices[] = {"block", "skip", NULL};
 #define SECONDS(low, high) .type = CONFIG_SECONDS, .min = low, .max = high
 #define SIZE(low, high) .type = CONFIG_SIZE, .min = low, .max = high
 #define CHOICE(list) .type = CONFIG_CHOICE, .choices = list
+#define BOOL .type = CONFIG_BOOL, .choices = truths
 #define DEFAULT(text) .default_value = text
 #define REQUIRED .flags = CONFIG_REQUIRED
 #define REQUIRED_SECRET .flags = CONFIG_REQUIRED | CONFIG_SECRET
@@ -98,6 +100,12 @@ const struct config_key config_keys[] = {
     {SOURCE_KEY("publication", publication), .type = CONFIG_PUBLICATION,
      MEANS("The publication of a source that tails. Unless given, `outbox_relay_SCHEMA`, made as "
            "the name of the slot is.")},
+    {SOURCE_KEY("tableless", tableless), BOOL, DEFAULT("false"),
+     MEANS("Also takes messages that stand in the server's log alone (`outbox_emit`): the relay "
+           "writes them into the outbox as soon as the log brings them. Needs `mode = tail`. The "
+           "log is the only place where they are until then, so the slot is never dropped for "
+           "`wal_retain_max`: above it an error is logged, and the disk of the server is the "
+           "limit.")},
     {SOURCE_KEY("wal_retain_max", wal_retain_max), SIZE("0", "100000GiB"), DEFAULT("10GiB"),
      MEANS("How much of its log the server may keep for the relay. Above it the relay drops the "
            "slot, goes on by polling, and tails again when it has caught up: nothing is lost, so "

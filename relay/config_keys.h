@@ -17,6 +17,7 @@ enum config_type {
     CONFIG_SECONDS,       /* a duration of whole seconds; uint16_t */
     CONFIG_SIZE,          /* uint64_t, bytes */
     CONFIG_CHOICE,        /* an enum: the position in `choices` */
+    CONFIG_BOOL,          /* bool; `choices`: the words for false and true */
     CONFIG_URI,           /* struct amqp_endpoint */
     CONFIG_DSN,           /* char *, a libpq connection string */
     CONFIG_PASSWORD_FILE, /* char *: what stands in the file */

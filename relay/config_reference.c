@@ -57,6 +57,7 @@ print_type(FILE *file, const struct config_key *key)
         [CONFIG_SECONDS] = "duration in whole seconds",
         [CONFIG_SIZE] = "size",
         [CONFIG_CHOICE] = "one of",
+        [CONFIG_BOOL] = "one of",
         [CONFIG_URI] = "broker URI",
         [CONFIG_DSN] = "libpq connection string",
         [CONFIG_SLOT] = "name of a replication slot",
@@ -67,9 +68,9 @@ print_type(FILE *file, const struct config_key *key)
     char range[200];
     config_value_range(key, range, sizeof(range));
     (void)fprintf(file, "%s%s%s", words[key->type],
-                  range[0] == '\0'             ? ""
-                  : key->type == CONFIG_CHOICE ? " "
-                                               : ", ",
+                  range[0] == '\0'       ? ""
+                  : key->choices != NULL ? " "
+                                         : ", ",
                   range); /* the caller looks at the stream */
 }
 

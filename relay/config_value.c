@@ -188,6 +188,17 @@ set_choice(const struct config_key *key, const char *text, void *member, struct 
 }
 
 static bool
+set_truth(const struct config_key *key, const char *text, void *member, struct error *reterr)
+{
+    const bool truth = strcmp(text, key->choices[1]) == 0;
+    if (!truth && strcmp(text, key->choices[0]) != 0) {
+        return refuse(key, text, reterr);
+    }
+    *(bool *)member = truth;
+    return true;
+}
+
+static bool
 set_string(const char *text, void *member)
 {
     char **const string = member;
@@ -246,6 +257,8 @@ config_value_set(const struct config_key *key, const char *text, const char *dir
         return set_amount(key, text, member, reterr);
     case CONFIG_CHOICE:
         return set_choice(key, text, member, reterr);
+    case CONFIG_BOOL:
+        return set_truth(key, text, member, reterr);
     case CONFIG_STRING:
         return set_string(text, member);
     case CONFIG_URI:

@@ -2,6 +2,7 @@
 #include "relay/postgres_admin.h"
 
 #include "publication_sql.h"
+#include "schema_emit_sql.h"
 #include "schema_relay_3_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
@@ -42,11 +43,13 @@ migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct err
     }
     if (version == 0) {
         *ret_outcome = INIT_MIGRATED;
-        return run_script(connection, sql_schema_relay, reterr);
+        return run_script(connection, sql_schema_relay, reterr) &&
+               run_script(connection, sql_schema_emit, reterr);
     }
     if (version == EXTENSIBLE_VERSION) {
         *ret_outcome = INIT_EXTENDED;
-        return run_script(connection, sql_schema_relay_3, reterr);
+        return run_script(connection, sql_schema_relay_3, reterr) &&
+               run_script(connection, sql_schema_emit, reterr);
     }
     *ret_outcome = INIT_ALREADY_THERE;
     return version == postgres_relay_schema_version ||
@@ -72,7 +75,8 @@ create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, struct erro
     if (tables == POSTGRES_TABLES_ABSENT) {
         *ret_outcome = INIT_CREATED;
         return run_script(connection, sql_schema, reterr) &&
-               run_script(connection, sql_schema_relay, reterr);
+               run_script(connection, sql_schema_relay, reterr) &&
+               run_script(connection, sql_schema_emit, reterr);
     }
     return version == postgres_schema_version
                ? migrate_if_needed(connection, ret_outcome, reterr)
@@ -105,10 +109,10 @@ init_postgres_print(FILE *out)
         out,
         "begin;\n%s\n"
         "-- What only relays use. Where the outbox is there already (version 1 of the tables), "
-        "run only what follows,\n-- in a transaction.\n%s\ncommit;\n\n",
-        sql_schema, sql_schema_relay); /* the caller looks at the stream */
+        "run only what follows,\n-- in a transaction.\n%s\n%s\ncommit;\n\n",
+        sql_schema, sql_schema_relay, sql_schema_emit); /* the caller looks at the stream */
     (void)fprintf(out,
                   "-- Where the relay's tables are there in version 2, run only what follows.\n"
-                  "begin;\n%s\ncommit;\n\n%s\n",
-                  sql_schema_relay_3, sql_publication); /* as above */
+                  "begin;\n%s\n%s\ncommit;\n\n%s\n",
+                  sql_schema_relay_3, sql_schema_emit, sql_publication); /* as above */
 }

@@ -14,6 +14,7 @@
 /* 12 bytes for each id: more than any window. */
 #define ARRAY_KEEP_BYTES ((size_t)256 << 10)
 #define ARRAY_MAX_BYTES ((size_t)64 << 20)
+#define EMITTED_MAX_BYTES ((size_t)1 << 30) /* a batch, and one of any size */
 
 static struct source_postgres *
 self_of(struct source *source)
@@ -308,6 +309,7 @@ each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
     act(&self->settle_ids);
     act(&self->release_ids);
     act(&self->release_keys);
+    act(&self->tail.emitted.contents);
     for (size_t i = 0; i < PG_HOLD_ARRAYS; i++) {
         act(&self->hold_arrays[i]);
     }
@@ -378,6 +380,7 @@ source_postgres_new(const struct source_config *config, struct source **ret_sour
     backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
     self->created_us = clock_monotonic_us();
     each_buffer(self, init_buffer);
+    self->tail.emitted.contents.max = EMITTED_MAX_BYTES;
     pg_watermark_init(&self->watermark);
     pg_tail_init(self);
     *ret_source = &self->source;

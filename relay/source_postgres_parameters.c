@@ -6,9 +6,11 @@
 #include "base/utf8.h"
 #include "relay/source_postgres_private.h"
 
+#define BYTEA_OID 17
 #define INT8_OID 20
 #define TEXT_OID 25
 #define ARRAY_HEADER_BYTES 20
+#define ARRAY_COUNT_AT 12 /* in the header of one that has elements */
 #define SPAN_MAX_US (UINT64_C(100) * 366 * 24 * 3600 * CLOCK_S_US)
 #define ARRAY_NULL UINT32_MAX /* the length of a NULL */
 
@@ -149,6 +151,30 @@ pg_array_put_text(struct buffer *buffer, const char *text, bool utf8)
     if (size > 0) {
         pg_text_clean((char *)buffer->data + buffer->end - size, size, utf8);
     }
+}
+
+/* The header is that of one element until all have come. */
+void
+pg_array_begin_bytea(struct buffer *buffer)
+{
+    begin(buffer, BYTEA_OID, 1);
+}
+
+void
+pg_array_put_bytes(struct buffer *buffer, const void *bytes, size_t size)
+{
+    uint8_t length[4];
+    (void)put32(length, (uint32_t)size); /* its end is not needed */
+    append(buffer, length, sizeof(length));
+    append(buffer, bytes, size);
+}
+
+void
+pg_array_end(struct buffer *buffer, size_t count)
+{
+    assert(count > 0);
+    (void)put32(buffer->data + buffer->start + ARRAY_COUNT_AT,
+                (uint32_t)count); /* its end is not needed */
 }
 
 void

@@ -59,6 +59,7 @@ enum pg_statement {
     PG_TAIL_LOOK,
     PG_TAIL_END_READER,
     PG_TAIL_HEARTBEAT,
+    PG_EMITTED,
     PG_STATEMENTS,
 };
 
@@ -89,6 +90,7 @@ enum pg_request_kind {
     PG_REQUEST_TAIL_LOOK,
     PG_REQUEST_TAIL_END_READER,
     PG_REQUEST_TAIL_HEARTBEAT,
+    PG_REQUEST_EMITTED,
     PG_REQUEST_PING,
 };
 
@@ -275,6 +277,10 @@ void pg_array_put_int8(struct buffer *buffer, int64_t value);
 void pg_array_begin_text(struct buffer *buffer, size_t count);
 /* NULL is NULL; cleaned as by pg_text_clean. */
 void pg_array_put_text(struct buffer *buffer, const char *text, bool utf8);
+/* An array of which only the end says how many elements it has: one or more. */
+void pg_array_begin_bytea(struct buffer *buffer);
+void pg_array_put_bytes(struct buffer *buffer, const void *bytes, size_t size);
+void pg_array_end(struct buffer *buffer, size_t count);
 /* What the server would refuse, and the session with it, is replaced: what is not UTF-8; and if the
  * database is not in UTF-8 (so that a character may have no counterpart), all that is not ASCII. */
 void pg_text_clean(char *text, size_t size, bool utf8);

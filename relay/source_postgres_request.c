@@ -6,6 +6,7 @@
 #include "relay/source_postgres_private.h"
 
 #include "acts_sql.h"
+#include "emitted_sql.h"
 #include "fetch_heads_sql.h"
 #include "fetch_next_exact_sql.h"
 #include "fetch_next_sql.h"
@@ -54,6 +55,7 @@ static const struct {
     [PG_TAIL_LOOK] = {"tail_look", sql_tail_look},
     [PG_TAIL_END_READER] = {"tail_end_reader", sql_tail_end_reader},
     [PG_TAIL_HEARTBEAT] = {"tail_heartbeat", sql_tail_heartbeat},
+    [PG_EMITTED] = {"emitted", sql_emitted},
 };
 
 /* libpq could not queue what it was given: the connection is not usable any more. */

@@ -109,12 +109,14 @@ check_contract(const PGresult *result, struct error *reterr)
 
 /* What the role lacks, as grants to be run. */
 static bool
-check_privileges(const PGresult *result, bool keep_sent, struct error *reterr)
+check_privileges(const PGresult *result, const struct source_config *config, struct error *reterr)
 {
     char grants[300] = "";
     size_t used = 0;
     for (int i = 0; i < PQntuples(result); i++) {
-        if ((keep_sent || !pg_rows_bool(result, i, 2)) && used < sizeof(grants)) {
+        const bool needed = (config->keep_sent_us > 0 || !pg_rows_bool(result, i, 2)) &&
+                            (config->tableless || !pg_rows_bool(result, i, 3));
+        if (needed && used < sizeof(grants)) {
             used +=
                 (size_t)snprintf(grants + used, sizeof(grants) - used, "%sgrant %s on %s",
                                  used > 0 ? "; " : "", PQgetvalue(result, i, 0),
@@ -130,9 +132,8 @@ learn_contract(struct source_postgres *self, uint32_t answer, const PGresult *re
                uint64_t now_us)
 {
     struct error error;
-    const bool good = answer == 1
-                          ? check_contract(result, &error)
-                          : check_privileges(result, self->config->keep_sent_us > 0, &error);
+    const bool good = answer == 1 ? check_contract(result, &error)
+                                  : check_privileges(result, self->config, &error);
     if (!good) {
         pg_session_lost(self, &error, now_us);
     } else if (answer == 1) {
@@ -252,6 +253,7 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_TAIL_LOOK:
     case PG_REQUEST_TAIL_END_READER:
     case PG_REQUEST_TAIL_HEARTBEAT:
+    case PG_REQUEST_EMITTED:
         pg_tail_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_SESSION:

@@ -53,6 +53,7 @@ close_connection(struct pg_tail *tail)
     PQfinish(tail->connection);
     tail->connection = NULL;
     tail->wants_write = false;
+    tail->emitted.count = 0; /* it comes again */
     tail->state = PG_TAIL_OFF;
 }
 
@@ -77,6 +78,8 @@ pg_tail_stop(struct source_postgres *self)
     tail->look_outstanding = false;
     tail->look_stale = false;
     tail->heartbeat_outstanding = false;
+    tail->emitted.out = false;
+    tail->emitted.written = 0;
     tail->look_us = 0;
 }
 
@@ -152,7 +155,7 @@ pg_tail_poll(const struct source_postgres *self, struct pollfd *ret_poll)
     short events = POLLIN;
     if (tail->state == PG_TAIL_CONNECTING) {
         events = tail->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    } else if (tail->state == PG_TAIL_STREAMING && !tail->stream.asked) {
+    } else if (tail->state == PG_TAIL_STREAMING && !pg_stream_reads(self)) {
         events = POLLRDHUP; /* what is not wanted yet, the server keeps */
     }
     if (tail->wants_write) {
@@ -174,7 +177,7 @@ pg_tail_deadline_us(const struct source_postgres *self)
     case PG_TAIL_LOOKING:
         return look_us;
     case PG_TAIL_STREAMING:
-        return clock_earlier_us(look_us, pg_stream_deadline_us(&tail->stream));
+        return clock_earlier_us(look_us, pg_stream_deadline_us(self));
     case PG_TAIL_CREATING:
         return clock_earlier_us(look_us, clock_earlier_us(tail->waits_us, tail->deadline_us));
     case PG_TAIL_CONNECTING:

@@ -5,6 +5,7 @@
  *   source_postgres_tail_look.c    what the session says: troubles, the slot, what it holds back
  *   source_postgres_tail_open.c    from connect to a stream
  *   source_postgres_tail_stream.c  rows in, positions out
+ *   source_postgres_tail_emitted.c  what no table has yet: into the outbox
  *
  * What is asked of the session can't fail, since a failure would end the ownership; what can (a slot
  * created, dropped, read) is done by the second connection. */
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/backoff.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "relay/pgoutput.h"
 #include "relay/postgres_names.h"
@@ -43,6 +45,7 @@ struct pg_stream {
     uint32_t rows_max;
     uint64_t bytes_max;
     uint64_t position; /* all that was committed before has been delivered, or is with `told` */
+    uint64_t read;     /* ahead of it while what was emitted is not in the outbox yet */
     uint64_t told_position; /* as the last SOURCE_LOG said */
     uint64_t told_us;
     uint64_t safe; /* what the server need not keep */
@@ -50,6 +53,15 @@ struct pg_stream {
     uint64_t status_us; /* when the server heard the last status */
     uint64_t status_interval_us;
     bool reply_wanted;
+};
+
+/* What was emitted without a table, on its way into the outbox. */
+struct pg_emitted {
+    struct buffer contents; /* as a binary parameter */
+    size_t count;           /* collected; none while the statement is out */
+    bool out;               /* is being written */
+    uint64_t position; /* of what is out, or was last: all that was committed before is among it */
+    uint64_t written;  /* all that was committed before is in the outbox; 0: not known */
 };
 
 struct pg_tail {
@@ -81,6 +93,8 @@ struct pg_tail {
     uint64_t not_before_us;
 
     struct pg_stream stream;
+    struct pg_emitted emitted;
+    bool excess_told; /* the slot of a tableless source holds back too much */
 };
 
 void pg_tail_init(struct source_postgres *self);
@@ -125,9 +139,20 @@ void pg_tail_open(struct source_postgres *self, uint64_t now_us);
 void pg_tail_open_process(struct source_postgres *self, short revents, uint64_t now_us);
 
 void pg_stream_begin(struct source_postgres *self, uint64_t now_us);
-uint64_t pg_stream_deadline_us(const struct pg_stream *stream);
+/* Whether the log is wanted now. */
+bool pg_stream_reads(const struct source_postgres *self);
+uint64_t pg_stream_deadline_us(const struct source_postgres *self);
 void pg_stream_process(struct source_postgres *self, short revents, uint64_t now_us);
 /* Tells the server how far it is safe, if that can be done at once: before the connection is closed. */
 void pg_stream_end(struct source_postgres *self);
+
+/* Keeps the content of the event if that was emitted as a message. */
+void pg_emitted_take(struct source_postgres *self, const struct pgoutput_event *event);
+/* As much as one SOURCE_LOG may have. */
+bool pg_emitted_is_full(const struct source_postgres *self);
+/* There is some that is not known to be in the outbox. */
+bool pg_emitted_is_pending(const struct source_postgres *self);
+void pg_emitted_write(struct source_postgres *self, uint64_t now_us);
+void pg_emitted_answer(struct source_postgres *self, const PGresult *result);
 
 #endif

@@ -145,9 +145,34 @@ refuse(struct source_postgres *self, enum error_class class, const char *words)
 }
 
 static bool
-over_budget(const struct source_postgres *self, const struct look *look)
+is_excessive(const struct source_postgres *self, const struct look *look)
 {
     return self->config->wal_retain_max > 0 && look->retained > self->config->wal_retain_max;
+}
+
+/* The slot of a tableless source has what nothing else has. */
+static bool
+over_budget(const struct source_postgres *self, const struct look *look)
+{
+    return is_excessive(self, look) && !self->config->tableless;
+}
+
+static void
+tell_excess(struct source_postgres *self, const struct look *look)
+{
+    struct pg_tail *tail = &self->tail;
+    const bool excessive = is_excessive(self, look) && self->config->tableless;
+    if (excessive && !tail->excess_told) {
+        char retained[TEXT_UNIT_BYTES];
+        text_format_size(look->retained >> 20 << 20, retained);
+        struct source_event *event = pg_tail_notice(
+            self,
+            "replication slot \"%s\" holds back more than wal_retain_max of log (%s); it "
+            "is not dropped, for messages may be in it alone: see why they do not go",
+            tail->slot, retained);
+        event->error.class = ERROR_CONFIG;
+    }
+    tail->excess_told = excessive;
 }
 
 /* Why the slot that is there can't be read on, or need not; NULL: it can. */
@@ -163,6 +188,34 @@ useless_because(const struct source_postgres *self, const struct look *look)
     return self->tail.spoiled[0] != '\0' ? self->tail.spoiled : NULL;
 }
 
+/* useless: why a slot that is there can't be read; NULL: there is none. */
+static void
+tell_new_slot(struct source_postgres *self, const char *useless)
+{
+    struct pg_tail *tail = &self->tail;
+    if (self->config->tableless) {
+        struct source_event *event = pg_tail_notice(
+            self,
+            "replication slot \"%s\" %s%s; it is made anew, and what was emitted without "
+            "a table and not read yet is lost (at the first start, nothing was)",
+            tail->slot, useless != NULL ? "can't be used any more: " : "does not exist",
+            useless != NULL ? useless : "");
+        event->error.class = ERROR_CONFIG;
+    } else if (useless != NULL) {
+        pg_tail_notice(self,
+                       "replication slot \"%s\" can't be used any more: %s; it is made anew, and "
+                       "the table has what the log lacks",
+                       tail->slot, useless);
+    } else {
+        struct source_event *event = pg_tail_notice(
+            self,
+            "replication slot \"%s\" does not exist (as at the first start, after a failover or a "
+            "restore); it is made, and the table has what the log lacks",
+            tail->slot);
+        event->harmless = !tail->was_read;
+    }
+}
+
 /* What becomes of the slot before it is read. */
 static void
 plan_slot(struct source_postgres *self, const struct look *look)
@@ -171,18 +224,12 @@ plan_slot(struct source_postgres *self, const struct look *look)
     const char *useless = look->slot_exists ? useless_because(self, look) : NULL;
     tail->drop_slot = useless != NULL;
     tail->make_slot = tail->drop_slot || !look->slot_exists;
-    if (useless != NULL) {
-        pg_tail_notice(self,
-                       "replication slot \"%s\" can't be used any more: %s; it is made anew, and "
-                       "the table has what the log lacks",
-                       tail->slot, useless);
-    } else if (!look->slot_exists) {
-        struct source_event *event = pg_tail_notice(
-            self,
-            "replication slot \"%s\" does not exist (as at the first start, after a failover or a "
-            "restore); it is made, and the table has what the log lacks",
-            tail->slot);
-        event->harmless = !tail->was_read;
+    if (tail->make_slot) {
+        tell_new_slot(self, useless);
+    } else if (self->config->tableless) {
+        /* What the table has already comes again, and is recognised; what it does not have stands in between. */
+        tail->position =
+            look->confirmed > tail->emitted.written ? look->confirmed : tail->emitted.written;
     } else if (look->confirmed > tail->position) {
         tail->position = look->confirmed; /* it keeps nothing from before */
     }
@@ -317,6 +364,7 @@ learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
     tail->look_us = now_us + LOOK_INTERVAL_US;
     decode(result, &look);
     recognise_server(self, &look);
+    tell_excess(self, &look);
     if (tail->state == PG_TAIL_LOOKING) {
         begin_with(self, &look, now_us);
     } else if (tail->state == PG_TAIL_STREAMING || tail->state == PG_TAIL_OFF) {
@@ -332,5 +380,7 @@ pg_tail_answer(struct source_postgres *self, const struct pg_request *request,
         learn(self, result, now_us);
     } else if (request->kind == PG_REQUEST_TAIL_HEARTBEAT) {
         self->tail.heartbeat_outstanding = false;
+    } else if (request->kind == PG_REQUEST_EMITTED) {
+        pg_emitted_answer(self, result);
     }
 }

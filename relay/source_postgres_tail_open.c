@@ -126,9 +126,9 @@ send_start(struct source_postgres *self, uint64_t now_us)
     quote_name(tail->publication, publication);
     (void)snprintf(command, sizeof(command),
                    "START_REPLICATION SLOT \"%s\" LOGICAL %" PRIX32 "/%" PRIX32
-                   " (proto_version '1', publication_names '\"%s\"', binary 'true')",
+                   " (proto_version '1', publication_names '\"%s\"', binary 'true'%s)",
                    tail->slot, (uint32_t)(tail->position >> 32), (uint32_t)tail->position,
-                   publication); /* fits */
+                   publication, self->config->tableless ? ", messages 'true'" : ""); /* fits */
     step(&self->tail, PG_TAIL_STARTING, now_us);
     send_command(self, command);
 }
@@ -175,7 +175,7 @@ learn_slot(struct source_postgres *self, const PGresult *result)
         return false;
     }
     const uint64_t position = (uint64_t)high << 32 | low;
-    if (position > tail->position) {
+    if (position > tail->position || self->config->tableless) {
         tail->position = position;
     }
     tail->spoiled[0] = '\0';

@@ -88,10 +88,14 @@ add_row_take(struct gather *gather, const struct pg_stream *stream, const struct
 }
 
 static void
-advance(struct pg_stream *stream, uint64_t position)
+advance(struct source_postgres *self, uint64_t position)
 {
-    if (position > stream->position) {
-        stream->position = position;
+    struct pg_stream *stream = &self->tail.stream;
+    if (position > stream->read) {
+        stream->read = position;
+    }
+    if (!pg_emitted_is_pending(self)) {
+        stream->position = stream->read;
     }
 }
 
@@ -106,9 +110,10 @@ number_at(const char *bytes)
 /* ---- what the server says ---- */
 
 static bool
-take_data(struct pg_stream *stream, struct gather *gather, char *message, size_t size,
+take_data(struct source_postgres *self, struct gather *gather, char *message, size_t size,
           struct error *reterr)
 {
+    struct pg_stream *stream = &self->tail.stream;
     struct pgoutput_event event;
     const int64_t server_now_us = pg_rows_time_us((int64_t)number_at(message + 17));
     const bool good = pgoutput_decode(&stream->decoder, message + XLOG_DATA_HEADER,
@@ -118,7 +123,10 @@ take_data(struct pg_stream *stream, struct gather *gather, char *message, size_t
         return true;
     }
     if (good && event.type == PGOUTPUT_COMMIT) {
-        advance(stream, event.position);
+        advance(self, event.position);
+    } else if (good && event.type == PGOUTPUT_MESSAGE) {
+        pg_emitted_take(self, &event);
+        gather->full |= pg_emitted_is_full(self);
     }
     PQfreemem(message);
     return good;
@@ -126,24 +134,25 @@ take_data(struct pg_stream *stream, struct gather *gather, char *message, size_t
 
 /* Within a transaction it says nothing of what is still to come of it. */
 static void
-take_keepalive(struct pg_stream *stream, const char *message)
+take_keepalive(struct source_postgres *self, const char *message)
 {
+    struct pg_stream *stream = &self->tail.stream;
     if (!stream->decoder.in_transaction) {
-        advance(stream, number_at(message + 1));
+        advance(self, number_at(message + 1));
     }
     stream->reply_wanted |= message[KEEPALIVE_BYTES - 1] != 0;
 }
 
 static bool
-take_message(struct pg_stream *stream, struct gather *gather, char *message, size_t size,
+take_message(struct source_postgres *self, struct gather *gather, char *message, size_t size,
              struct error *reterr)
 {
     if (message[0] == 'w' && size >= XLOG_DATA_HEADER) {
-        return take_data(stream, gather, message, size, reterr);
+        return take_data(self, gather, message, size, reterr);
     }
     const bool good = message[0] == 'k' && size >= KEEPALIVE_BYTES;
     if (good) {
-        take_keepalive(stream, message);
+        take_keepalive(self, message);
     } else {
         error_set(reterr, ERROR_CONNECTION, "the log came with a message that is not known");
     }
@@ -182,7 +191,7 @@ drain(struct source_postgres *self, struct gather *gather, struct error *reterr)
             set_ended(self, reterr);
             return DRAINED_END;
         }
-        if (!take_message(&self->tail.stream, gather, message, (size_t)size, reterr)) {
+        if (!take_message(self, gather, message, (size_t)size, reterr)) {
             return DRAINED_END;
         }
         gather->taken++;
@@ -249,7 +258,9 @@ receive(struct source_postgres *self, uint64_t now_us)
     if (gather.count > 0) {
         tell(self, &gather, now_us);
     }
-    if (!good) {
+    if (good) {
+        pg_emitted_write(self, now_us);
+    } else {
         pg_tail_failed(self, &error);
     }
 }
@@ -276,10 +287,15 @@ put64(char *at, uint64_t value)
     return at + sizeof(big);
 }
 
-/* What was not delivered can't be safe. */
+/* What was not delivered can't be safe. Of a tableless source what was delivered is in the table, and nothing more is needed
+ * of the log: the sooner the server knows that, the less is written twice after a crash. */
 static uint64_t
-safe_position(const struct pg_stream *stream)
+safe_position(const struct source_postgres *self)
 {
+    const struct pg_stream *stream = &self->tail.stream;
+    if (self->config->tableless) {
+        return stream->position;
+    }
     return stream->safe < stream->position ? stream->safe : stream->position;
 }
 
@@ -292,11 +308,11 @@ put_status(struct source_postgres *self, bool answer_wanted)
     char *at = status;
     *at++ = 'r';
     at = put64(at, stream->position);
-    at = put64(at, safe_position(stream));
-    at = put64(at, safe_position(stream));
+    at = put64(at, safe_position(self));
+    at = put64(at, safe_position(self));
     at = put64(at, 0);
     *at = answer_wanted ? 1 : 0;
-    stream->safe_sent = safe_position(stream);
+    stream->safe_sent = safe_position(self);
     return PQputCopyData(self->tail.connection, status, sizeof(status)) > 0;
 }
 
@@ -316,20 +332,28 @@ send_status(struct source_postgres *self, bool answer_wanted, uint64_t now_us)
 }
 
 static uint64_t
-status_deadline_us(const struct pg_stream *stream)
+status_deadline_us(const struct source_postgres *self)
 {
-    const bool advanced = safe_position(stream) > stream->safe_sent;
+    const struct pg_stream *stream = &self->tail.stream;
+    const bool advanced = safe_position(self) > stream->safe_sent;
     const uint64_t interval_us = advanced && SAFE_TELL_US < stream->status_interval_us
                                      ? SAFE_TELL_US
                                      : stream->status_interval_us;
     return stream->status_us + interval_us;
 }
 
-uint64_t
-pg_stream_deadline_us(const struct pg_stream *stream)
+bool
+pg_stream_reads(const struct source_postgres *self)
 {
-    uint64_t deadline_us = status_deadline_us(stream);
-    if (stream->asked && stream->unread) {
+    return self->tail.stream.asked && !self->tail.emitted.out;
+}
+
+uint64_t
+pg_stream_deadline_us(const struct source_postgres *self)
+{
+    const struct pg_stream *stream = &self->tail.stream;
+    uint64_t deadline_us = status_deadline_us(self);
+    if (pg_stream_reads(self) && stream->unread) {
         return 0;
     }
     if (stream->asked && stream->position > stream->told_position) {
@@ -346,6 +370,7 @@ pg_stream_begin(struct source_postgres *self, uint64_t now_us)
     tail->was_read = true;
     tail->stream = (struct pg_stream){
         .position = tail->position,
+        .read = tail->position,
         .told_position = tail->position,
         .unread = true, /* some of it may have come with the answer to the command */
         .status_interval_us = tail->stream.status_interval_us,
@@ -362,7 +387,7 @@ pg_stream_process(struct source_postgres *self, short revents, uint64_t now_us)
     struct pg_tail *tail = &self->tail;
     struct pg_stream *stream = &tail->stream;
     const bool ready = (revents & ~POLLOUT) != 0;
-    if (stream->asked && (ready || stream->unread)) {
+    if (pg_stream_reads(self) && (ready || stream->unread)) {
         receive(self, now_us);
     } else if (ready) {
         look_for_end(self);
@@ -371,7 +396,7 @@ pg_stream_process(struct source_postgres *self, short revents, uint64_t now_us)
         tell(self, &(struct gather){.count = 0}, now_us);
     }
     if (tail->state == PG_TAIL_STREAMING &&
-        (stream->reply_wanted || now_us >= status_deadline_us(stream))) {
+        (stream->reply_wanted || now_us >= status_deadline_us(self))) {
         send_status(self, false, now_us);
     }
 }

@@ -110,8 +110,10 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         take_held_event(worker, event, now_us);
         break;
     case SOURCE_NOTICE:
-        log_event(event->harmless ? LOG_INFO : LOG_WARNING, "source_notice",
-                  LOG_WORDS(event->error.text));
+        log_event(event->error.class == ERROR_CONFIG ? LOG_ERROR
+                  : event->harmless                  ? LOG_INFO
+                                                     : LOG_WARNING,
+                  "source_notice", LOG_WORDS(event->error.text));
         break;
     case SOURCE_PRESENT:
         pipeline_present(worker->pipeline, event->ids, event->count, now_us);

@@ -390,6 +390,22 @@ Test(check, a_slot_that_keeps_too_much)
     drop_slot();
 }
 
+/* It alone has the messages, so nobody is told to drop it. What can't be a message gets an id of the outbox. */
+Test(check, a_source_without_a_table)
+{
+    make_ready();
+    create_slot();
+    pg_exec(db, "select pg_logical_emit_message(false, 'test', repeat('x', 2000000))");
+    write_config_of_mode("tail", "wal_retain_max = 1MiB tableless = true");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stdout(), "which reads it; messages may be in it alone\n"), "%s",
+                       cli_stdout());
+    cr_assert_not_null(strstr(cli_stdout(), "lacks a privilege: grant usage on sequence "), "%s",
+                       cli_stdout());
+    cr_assert_not_null(strstr(cli_stdout(), "2 problems\n"), "%s", cli_stdout());
+    drop_slot();
+}
+
 Test(check, a_slot_that_was_left_behind)
 {
     create_slot();

@@ -183,6 +183,16 @@ Test(cli_status, what_the_slot_keeps)
     cr_assert(json_is_false(json_object_get(slot, "active")));
     cr_assert_gt(number(slot, "retained_bytes"), 3000000);
     json_decref(array);
+    cr_assert_null(strstr(cli_stdout(), "alone"));
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://guest@localhost/\" }\n"
+              "source orders { kind = postgres mode = tail tableless = true wal_retain_max = 1MiB\n"
+              "  broker = main dsn = \"%s\" }\n",
+              pg_fixture_dsn());
+    cr_assert_eq(cli("status -c relay.conf"), 0);
+    cr_assert_not_null(
+        strstr(cli_stdout(), "more than wal_retain_max; messages may be in it alone\n"), "%s",
+        cli_stdout());
     (void)snprintf(sql, sizeof(sql), "select pg_drop_replication_slot('%s')", name); /* fits */
     pg_exec(db, sql);
 }

@@ -399,3 +399,176 @@ Test(outbox_pg, no_memory_at_any_point)
     }
     cr_assert_gt(nth, 10u, "the allocations were not reached");
 }
+
+/* ---- without the table ----------------------------------------------------------------------------- */
+
+/* The log of this database, by a slot that only looks. */
+static void
+keep_log(void)
+{
+    pg_exec(
+        tx,
+        "select pg_create_logical_replication_slot('emitted_' || pg_backend_pid(), 'pgoutput')");
+}
+
+static void
+forget_log(void)
+{
+    pg_exec(tx, "select pg_drop_replication_slot('emitted_' || pg_backend_pid())");
+}
+
+static void
+set_up_emit(void)
+{
+    set_up();
+    pg_fixture_load(tx, "outbox-sql/postgres/schema_emit.sql");
+    pg_exec(tx, "create publication emitted");
+    keep_log();
+}
+
+static void
+tear_down_emit(void)
+{
+    forget_log();
+    tear_down();
+}
+
+TestSuite(outbox_pg_emit, .init = set_up_emit, .fini = tear_down_emit, .timeout = 120);
+
+/* What the relay will make of the messages that were committed, in their order. pgoutput's message 'M': flags, position,
+ * prefix, the length of the content, the content. */
+static const char *
+read_log(const char *expression)
+{
+    char sql[1000];
+    (void)snprintf(sql, sizeof(sql),
+                   "select coalesce(string_agg(%s, ' ' order by lsn, position), '') from "
+                   "pg_logical_slot_get_binary_changes('emitted_' || pg_backend_pid(), null, null, "
+                   "'proto_version', '1', 'publication_names', 'emitted', 'messages', 'true') "
+                   "with ordinality as change (lsn, xid, data, position), "
+                   "outbox_emitted(substr(data, 22)) as message "
+                   "where substr(data, 1, 1) = 'M' and substr(data, 11, 7) = 'outbox\\000'",
+                   expression);
+    return pg_query_text(tx, sql);
+}
+
+static outbox_result
+emit_one(const char *payload)
+{
+    const struct outbox_message message = message_of(payload);
+    memset(&error, 0, sizeof(error));
+    return outbox_pg_emit(tx, &message, NULL, &error);
+}
+
+Test(outbox_pg_emit, every_field_arrives)
+{
+    const struct outbox_header header = {"note", "a \"b\" " EURO};
+    struct outbox_message message = OUTBOX_MESSAGE_INIT;
+    struct outbox_id id;
+    char text[37];
+    char expected[300];
+    message.exchange = "orders";
+    message.routing_key = "order.paid";
+    message.key = "key " EURO;
+    message.type = "OrderPaid";
+    message.content_type = "application/json";
+    message.headers = &header;
+    message.header_count = 1;
+    message.payload = "{\0}";
+    message.payload_length = 3;
+    message.deliver_after_us = INT64_C(1893456000123456);
+    pg_exec(tx, "begin");
+    cr_assert_eq(outbox_pg_emit(tx, &message, &id, &error), OUTBOX_OK, "%s", error.message);
+    pg_exec(tx, "commit");
+    cr_assert_eq(row_count(), 0);
+    outbox_id_format(&id, text);
+    (void)snprintf(expected, sizeof(expected),
+                   "%s|orders|order.paid|key " EURO "|OrderPaid|application/json|a \"b\" " EURO
+                   "|\\x7b007d|1893456000123456|t",
+                   text);
+    cr_assert_str_eq(read_log("concat_ws('|', message_id, exchange, routing_key, key, type, "
+                              "content_type, headers ->> 'note', payload, "
+                              "(extract(epoch from deliver_after) * 1000000)::bigint, "
+                              "created_at < now(), problem)"),
+                     expected);
+}
+
+Test(outbox_pg_emit, what_is_not_said_is_null)
+{
+    pg_exec(tx, "begin");
+    cr_assert_eq(emit_one(""), OUTBOX_OK, "%s", error.message);
+    pg_exec(tx, "commit");
+    cr_assert_str_eq(read_log("concat_ws('|', exchange, key, type, content_type, headers, "
+                              "deliver_after, problem, routing_key, payload)"),
+                     "|\\x");
+}
+
+#define LARGE_BYTES 100000 /* more than a line of base64 */
+
+Test(outbox_pg_emit, many_in_their_order_or_none)
+{
+    enum { COUNT = 300 };
+    static char large[LARGE_BYTES + 1];
+    struct outbox_message messages[COUNT];
+    char keys[COUNT][8];
+    for (unsigned i = 0; i < COUNT; i++) {
+        messages[i] = message_of("x");
+        (void)snprintf(keys[i], sizeof(keys[i]), "%u", i);
+        messages[i].key = keys[i];
+    }
+    memset(large, 'y', LARGE_BYTES);
+    messages[COUNT - 1].payload = large;
+    messages[COUNT - 1].payload_length = LARGE_BYTES;
+    pg_exec(tx, "begin");
+    cr_assert_eq(outbox_pg_emit_many(tx, messages, COUNT, NULL, &error), OUTBOX_OK);
+    pg_exec(tx, "rollback; begin");
+    cr_assert_eq(outbox_pg_emit_many(tx, messages, COUNT, NULL, &error), OUTBOX_OK);
+    pg_exec(tx, "commit");
+    const char *words = read_log("key || '=' || length(payload)");
+    for (unsigned i = 0; i < COUNT; i++) {
+        char word[32];
+        (void)snprintf(word, sizeof(word), "%u=%zu", i, messages[i].payload_length);
+        cr_assert_eq(strncmp(words, word, strlen(word)), 0, "not %s: %.40s", word, words);
+        words += strlen(word) + 1;
+    }
+}
+
+Test(outbox_pg_emit, refused_where_nobody_keeps_the_log)
+{
+    forget_log();
+    pg_exec(tx, "begin");
+    expect(emit_one("x"), OUTBOX_DATABASE, "55000", "no replication slot keeps the log");
+    pg_exec(tx, "rollback");
+    keep_log(); /* for the teardown */
+}
+
+Test(outbox_pg_emit, refused_without_the_function)
+{
+    pg_exec(tx, "drop function outbox_emit; begin");
+    expect(emit_one("x"), OUTBOX_SCHEMA, "42883", "outbox_emit");
+    pg_exec(tx, "rollback");
+}
+
+/* A writer needs no right but that to the function; others have none. */
+Test(outbox_pg_emit, needs_execute_and_nothing_else)
+{
+    char role[64];
+    char sql[300];
+    (void)snprintf(role, sizeof(role), "emitter_%d", PQbackendPID(tx));
+    (void)snprintf(sql, sizeof(sql), "create role %s", role);
+    pg_exec(tx, sql);
+    (void)snprintf(sql, sizeof(sql), "begin; set local role %s", role);
+    pg_exec(tx, sql);
+    expect(emit_one("x"), OUTBOX_DATABASE, "42501", "permission denied for function outbox_emit");
+    (void)snprintf(
+        sql, sizeof(sql),
+        "rollback; grant execute on function outbox_emit to %s; "
+        "revoke execute on function pg_logical_emit_message(bool, text, text) from public; "
+        "begin; set local role %s",
+        role, role);
+    pg_exec(tx, sql);
+    cr_assert_eq(emit_one("x"), OUTBOX_OK, "%s", error.message);
+    (void)snprintf(sql, sizeof(sql), "commit; drop owned by %s; drop role %s", role, role);
+    pg_exec(tx, sql);
+    cr_assert_str_eq(read_log("convert_from(payload, 'UTF8')"), "x");
+}

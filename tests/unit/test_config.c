@@ -110,6 +110,7 @@ Test(config, defaults)
     cr_assert_eq(source->mode, SOURCE_MODE_AUTO);
     cr_assert_null(source->slot);
     cr_assert_null(source->publication);
+    cr_assert_not(source->tableless);
     cr_assert_eq(source->wal_retain_max, UINT64_C(10) << 30);
     cr_assert_eq(source->heartbeat_interval_us, 0);
     cr_assert_eq(source->broker, broker);
@@ -141,7 +142,7 @@ Test(config, everything_given)
         "  window_bytes = 1GiB poll_interval_max = 250ms sweep_interval = 5m takeover = 2s\n"
         "  retry_initial = 1s retry_max = 1d held_max = 7\n"
         "  slot = relay_1 publication = 'Änderungen' wal_retain_max = 1GiB\n"
-        "  heartbeat_interval = 10s\n"
+        "  heartbeat_interval = 10s tableless = true\n"
         "}\n");
     cr_assert_eq(config->log_format, LOG_FORMAT_JSON);
     cr_assert_eq(config->log_level, LOG_DEBUG);
@@ -154,6 +155,7 @@ Test(config, everything_given)
     const struct source_config *const source = &config->sources[0];
     cr_assert_eq(source->mode, SOURCE_MODE_TAIL);
     cr_assert_str_eq(source->slot, "relay_1");
+    cr_assert(source->tableless);
     cr_assert_str_eq(source->publication, "Änderungen");
     cr_assert_eq(source->wal_retain_max, UINT64_C(1) << 30);
     cr_assert_eq(source->heartbeat_interval_us, 10000000);
@@ -236,6 +238,12 @@ Test(config, values_that_do_not_fit)
         {"takeover = 1s", "takeover = 1s: expected 2s to 10m"},
         {"takeover = 15", "takeover = 15: expected 2s to 10m, with a unit: us, ms, s, m, h or d"},
         {"mode = push", "mode = push: expected \"poll\", \"tail\" or \"auto\""},
+        {"tableless = yes", "tableless = yes: expected \"false\" or \"true\""},
+        {"tableless = true",
+         "tableless = true needs mode = \"tail\": what is in the log alone is not "
+         "found by polling"},
+        {"mode = poll tableless = true", "tableless = true needs mode = \"tail\": what is in the "
+                                         "log alone is not found by polling"},
         {"slot = Relay", "slot = Relay: expected 1 to 63 characters of a to z, 0 to 9 and _"},
         {"publication = \"\"", "publication = \"\": expected 1 to 63 bytes"},
         {"exchange = a exchange = b", "exchange is given twice, first in line 2"},

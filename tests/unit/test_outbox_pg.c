@@ -11,6 +11,7 @@ Test(outbox_pg, no_connection)
     cr_assert_eq(outbox_pg_write(NULL, &message, &id, &error), OUTBOX_CONNECTION);
     cr_assert_eq(error.code, OUTBOX_CONNECTION);
     cr_assert_str_eq(error.sqlstate, "");
+    cr_assert_eq(outbox_pg_emit(NULL, &message, &id, &error), OUTBOX_CONNECTION);
     PGconn *conn = PQconnectdb("host=/nowhere port=1 connect_timeout=1");
     cr_assert_eq(outbox_pg_write(conn, &message, &id, &error), OUTBOX_CONNECTION);
     cr_assert_eq(outbox_pg_write(conn, &message, &id, NULL), OUTBOX_CONNECTION);

@@ -53,6 +53,21 @@ Test(source_postgres_parameters, an_array_of_text_has_nulls)
     buffer_done(&buffer);
 }
 
+Test(source_postgres_parameters, an_array_of_bytes_learns_its_length_at_the_end)
+{
+    struct buffer buffer;
+    buffer_init(&buffer, 64, 4096);
+    pg_array_begin_bytea(&buffer);
+    pg_array_put_bytes(&buffer, "\0\xff", 2);
+    pg_array_put_bytes(&buffer, "", 0);
+    pg_array_end(&buffer, 2);
+    const uint8_t two[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,    17, 0, 0, 0,
+                           2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0xff, 0,  0, 0, 0};
+    cr_assert_eq(buffer_size(&buffer), sizeof(two));
+    cr_assert_arr_eq(buffer_front(&buffer), two, sizeof(two));
+    buffer_done(&buffer);
+}
+
 /* The buffer grows between the elements. */
 Test(source_postgres_parameters, a_large_array_of_text_is_whole)
 {

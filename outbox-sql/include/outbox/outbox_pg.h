@@ -30,6 +30,21 @@ OUTBOX_API outbox_result outbox_pg_write(PGconn *tx, const struct outbox_message
                                          struct outbox_id *ret_id,
                                          struct outbox_error *reterr) OUTBOX_MUST_CHECK;
 
+/* The same without touching table outbox: the messages stand in the server's log alone, until the relay has read them there
+ * and has written them into the table itself. Only for a source with tableless = true: README.md, "Without a table", says
+ * what is given up. The role needs EXECUTE on function outbox_emit and SELECT on outbox_schema.
+ *
+ * OUTBOX_SCHEMA also means: there is no function outbox_emit. OUTBOX_DATABASE with sqlstate 55000: no replication slot keeps
+ * the log, so the messages would be lost. */
+OUTBOX_API outbox_result outbox_pg_emit_many(PGconn *tx, const struct outbox_message *messages,
+                                             size_t message_count, struct outbox_id *ret_ids,
+                                             struct outbox_error *reterr) OUTBOX_MUST_CHECK;
+
+/* The same with one message. */
+OUTBOX_API outbox_result outbox_pg_emit(PGconn *tx, const struct outbox_message *message,
+                                        struct outbox_id *ret_id,
+                                        struct outbox_error *reterr) OUTBOX_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,89 @@
+/* What the log of a tableless source brings and no table has. It is collected as it comes, and written into the outbox by one
+ * statement of the session, while which the log is not read. So at most one batch of it is in memory, and the log's position
+ * stays before what is not written. */
+#include <string.h>
+
+#include "relay/source_postgres_private.h"
+
+/* Payload and headers of PG_MESSAGE_BYTES_MAX in hex. What is larger is cut, so that the server takes it as one value; then
+ * it is no message any more. */
+#define CONTENT_BYTES_MAX ((size_t)2 * PG_MESSAGE_BYTES_MAX)
+
+#define COLUMN_PROBLEM 1 /* of emitted.sql */
+
+static bool
+is_emitted(const struct pgoutput_event *event)
+{
+    static const char prefix[] = "outbox";
+    const size_t size = strlen(prefix);
+    return event->type == PGOUTPUT_MESSAGE && event->transactional && event->prefix.size == size &&
+           memcmp(event->prefix.data, prefix, size) == 0;
+}
+
+void
+pg_emitted_take(struct source_postgres *self, const struct pgoutput_event *event)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    if (!is_emitted(event)) {
+        return;
+    }
+    if (emitted->count == 0) {
+        pg_array_begin_bytea(&emitted->contents);
+    }
+    const struct span content = event->content;
+    pg_array_put_bytes(&emitted->contents, content.data,
+                       content.size < CONTENT_BYTES_MAX ? content.size : CONTENT_BYTES_MAX);
+    emitted->count++;
+}
+
+bool
+pg_emitted_is_full(const struct source_postgres *self)
+{
+    const struct pg_emitted *emitted = &self->tail.emitted;
+    const struct pg_stream *stream = &self->tail.stream;
+    return emitted->count >= stream->rows_max ||
+           (emitted->count > 0 && buffer_size(&emitted->contents) >= stream->bytes_max);
+}
+
+bool
+pg_emitted_is_pending(const struct source_postgres *self)
+{
+    return self->tail.emitted.count > 0 || self->tail.emitted.out;
+}
+
+void
+pg_emitted_write(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    struct pg_parameters parameters = {.count = 0};
+    if (emitted->count == 0) {
+        return;
+    }
+    pg_array_end(&emitted->contents, emitted->count);
+    pg_parameters_array(&parameters, &emitted->contents);
+    emitted->count = 0;
+    emitted->out = true;
+    emitted->position = self->tail.stream.read;
+    if (pg_request_send(self, PG_EMITTED, &parameters, now_us)) {
+        pg_request_end(self, PG_REQUEST_EMITTED, now_us); /* a loss was told */
+    }
+}
+
+/* The log may have been let go of meanwhile. It is not begun anew before this has come: the look that comes first is asked
+ * of the same session. */
+void
+pg_emitted_answer(struct source_postgres *self, const PGresult *result)
+{
+    struct pg_tail *tail = &self->tail;
+    tail->emitted.out = false;
+    tail->emitted.written = tail->emitted.position;
+    if (tail->state == PG_TAIL_STREAMING) {
+        tail->stream.position = tail->stream.read;
+    }
+    if (!PQgetisnull(result, 0, COLUMN_PROBLEM)) {
+        struct source_event *event = pg_tail_notice(
+            self, "set aside as dead what can't be a message (`outbox-relay held`): %s",
+            PQgetvalue(result, 0, COLUMN_PROBLEM));
+        event->error.class = ERROR_CONFIG;
+    }
+}
