@@ -4,15 +4,19 @@
 
 #include "relay/memory.h"
 
-void
-busy_init(struct busy *busy, size_t keys)
+#define PLACES_MIN 16
+
+static struct busy
+empty(size_t places)
 {
-    size_t places = 16;
-    while (places < 2 * keys) {
-        places *= 2;
-    }
-    *busy =
-        (struct busy){.places = memory_array(places, sizeof(*busy->places)), .mask = places - 1};
+    return (struct busy){.places = memory_array(places, sizeof(struct busy_place)),
+                         .mask = places - 1};
+}
+
+void
+busy_init(struct busy *busy)
+{
+    *busy = empty(PLACES_MIN);
 }
 
 void
@@ -40,12 +44,28 @@ find(const struct busy *busy, int64_t key_hash)
     return at;
 }
 
+static void
+grow(struct busy *busy)
+{
+    struct busy grown = empty(2 * (busy->mask + 1));
+    for (size_t at = 0; at <= busy->mask; at++) {
+        if (busy->places[at].count > 0) {
+            grown.places[find(&grown, busy->places[at].key_hash)] = busy->places[at];
+        }
+    }
+    grown.keys = busy->keys;
+    busy_done(busy);
+    *busy = grown;
+}
+
 void
 busy_add(struct busy *busy, int64_t key_hash)
 {
     struct busy_place *const place = &busy->places[find(busy, key_hash)];
     place->key_hash = key_hash;
-    place->count++;
+    if (place->count++ == 0 && ++busy->keys > (busy->mask + 1) / 2) {
+        grow(busy);
+    }
 }
 
 /* Those behind a place that becomes free move up, so that none is looked for in vain (Knuth, TAOCP 6.4, algorithm R). */
@@ -69,6 +89,7 @@ busy_remove(struct busy *busy, int64_t key_hash)
     const size_t at = find(busy, key_hash);
     assert(busy->places[at].count > 0);
     if (--busy->places[at].count == 0) {
+        busy->keys--;
         close_gap(busy, at);
     }
 }

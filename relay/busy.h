@@ -1,5 +1,6 @@
-/* relay/busy.h - which keys have messages on their way to the broker, and how many. A hash table with open addressing, as
- * large as the windows need, allocated once: a step or two for each message. */
+/* relay/busy.h - which keys have messages on their way to the broker, and how many. A hash table with open addressing: a
+ * step or two for each message. It grows with the keys, for each message looks twice at a random place of it, and what is
+ * small stays in the processor's nearest cache. */
 #ifndef RELAY_BUSY_H
 #define RELAY_BUSY_H
 
@@ -15,10 +16,10 @@ struct busy_place {
 struct busy {
     struct busy_place *places;
     size_t mask; /* places - 1; a power of two */
+    size_t keys; /* places that are not free */
 };
 
-/* Room for so many keys at a time. */
-void busy_init(struct busy *busy, size_t keys);
+void busy_init(struct busy *busy);
 void busy_done(struct busy *busy);
 
 void busy_add(struct busy *busy, int64_t key_hash);

@@ -64,8 +64,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     random_seed(&pipeline->random, options->seed);
     cursor_init(&pipeline->cursor);
     held_init(&pipeline->held);
-    busy_init(&pipeline->busy,
-              (size_t)options->lane_count * options->window_messages + PROBE_WINDOW);
+    busy_init(&pipeline->busy);
     for (uint32_t i = 0; i <= options->lane_count; i++) {
         init_lane(pipeline, i, now_us);
     }
