@@ -7,7 +7,8 @@
 void
 table_writer_init(struct table_writer *writer, struct buffer *buffer)
 {
-    *writer = (struct table_writer){.buffer = buffer};
+    writer->buffer = buffer;
+    writer->depth = 0; /* the rest is of open tables, and a message rarely has one */
 }
 
 static bool

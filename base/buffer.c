@@ -49,11 +49,8 @@ grow(struct buffer *buffer, size_t needed)
 }
 
 uint8_t *
-buffer_reserve(struct buffer *buffer, size_t size)
+buffer_make_room(struct buffer *buffer, size_t size)
 {
-    if (size <= buffer->capacity - buffer->end && buffer->data != NULL) {
-        return buffer->data + buffer->end;
-    }
     const size_t used = buffer_size(buffer);
     if (size > buffer->max || used > buffer->max - size) {
         return NULL;
@@ -72,13 +69,6 @@ buffer_reserve(struct buffer *buffer, size_t size)
         }
     }
     return buffer->data + buffer->end;
-}
-
-void
-buffer_commit(struct buffer *buffer, size_t size)
-{
-    assert(size <= buffer->capacity - buffer->end);
-    buffer->end += size;
 }
 
 bool

@@ -4,6 +4,7 @@
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +26,8 @@ void buffer_done(struct buffer *buffer);
 /* A place for `size` more bytes at the end, or NULL when the ceiling or the memory does not allow
  * it; the caller writes there and calls buffer_commit with what it used. The pointer is good until
  * the next call that adds to the buffer. */
-uint8_t *buffer_reserve(struct buffer *buffer, size_t size) MUST_CHECK;
-void buffer_commit(struct buffer *buffer, size_t size);
+static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t size) MUST_CHECK;
+static inline void buffer_commit(struct buffer *buffer, size_t size);
 
 /* reserve + copy + commit. */
 bool buffer_append(struct buffer *buffer, const void *data, size_t size) MUST_CHECK;
@@ -47,6 +48,26 @@ static inline const uint8_t *
 buffer_front(const struct buffer *buffer)
 {
     return buffer->data + buffer->start;
+}
+
+/* buffer_reserve, where there is not enough room at the end. */
+uint8_t *buffer_make_room(struct buffer *buffer, size_t size) MUST_CHECK;
+
+/* Inline, as is the next: a message is written in a dozen pieces. */
+static inline uint8_t *
+buffer_reserve(struct buffer *buffer, size_t size)
+{
+    if (size <= buffer->capacity - buffer->end && buffer->data != NULL) {
+        return buffer->data + buffer->end;
+    }
+    return buffer_make_room(buffer, size);
+}
+
+static inline void
+buffer_commit(struct buffer *buffer, size_t size)
+{
+    assert(size <= buffer->capacity - buffer->end);
+    buffer->end += size;
 }
 
 #endif
