@@ -207,6 +207,12 @@ uint64_t pipeline_deadline_us(const struct pipeline *pipeline, uint64_t now_us);
 void pipeline_published(struct pipeline *pipeline);
 void pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t now_us);
 
+/* Messages go in runs: after pipeline_published, with nothing else told since, the next one that goes, as by
+ * PIPELINE_PUBLISH, without a look at all that is not about publishing. So pipeline_next is to be asked again after some
+ * of them, and when there is none: NULL. */
+const struct row *pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us,
+                                      uint32_t *ret_lane);
+
 /* For status and metrics. */
 struct pipeline_counts {
     bool owned;

@@ -152,34 +152,72 @@ pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
 {
     (void)now_us; /* has the shape of a step */
     const struct row *row = queue_take_dropped(&pipeline->queue);
+    if (row == NULL) {
+        return false;
+    }
     *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
-    return row != NULL;
+    return true;
+}
+
+/* The next row that may go, out of the queue; NULL if there is none. */
+static const struct row *
+take_publishable(struct pipeline *pipeline, uint64_t now_us, struct lane **ret_lane,
+                 bool *ret_probe)
+{
+    uint32_t index;
+    assert(pipeline->publishing == NULL);
+    if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, ret_lane)) {
+        return NULL;
+    }
+    *ret_probe = queue_at(&pipeline->queue, index)->probe;
+    return queue_take(&pipeline->queue, index);
+}
+
+static void
+begin_publishing(struct pipeline *pipeline, const struct row *row, struct lane *lane, bool probe,
+                 uint64_t now_us)
+{
+    pipeline->publishing = row;
+    pipeline->publishing_lane = lane;
+    pipeline->publishing_probe = probe;
+    pipeline->publishing_us = now_us;
 }
 
 bool
 pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
                       struct pipeline_action *ret_action)
 {
-    uint32_t index;
     struct lane *lane;
-    assert(pipeline->publishing == NULL);
-    if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, &lane)) {
+    bool probe;
+    const struct row *row = take_publishable(pipeline, now_us, &lane, &probe);
+    if (row == NULL) {
         return false;
     }
-    const bool probe = queue_at(&pipeline->queue, index)->probe;
-    const struct row *row = queue_take(&pipeline->queue, index);
     if (is_suspect(pipeline, row, probe, now_us)) {
         refuse_unsent(pipeline, lane, row, probe, now_us);
         *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
         return true;
     }
-    pipeline->publishing = row;
-    pipeline->publishing_lane = lane;
-    pipeline->publishing_probe = probe;
-    pipeline->publishing_us = now_us;
+    begin_publishing(pipeline, row, lane, probe, now_us);
     *ret_action = (struct pipeline_action){
         .type = PIPELINE_PUBLISH, .row = row, .lane = (uint32_t)(lane - pipeline->lanes)};
     return true;
+}
+
+const struct row *
+pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us, uint32_t *ret_lane)
+{
+    struct lane *lane;
+    bool probe;
+    if (pipeline->suspects.count > 0) {
+        return NULL; /* it may have to be refused */
+    }
+    const struct row *row = take_publishable(pipeline, now_us, &lane, &probe);
+    if (row != NULL) {
+        begin_publishing(pipeline, row, lane, probe, now_us);
+        *ret_lane = (uint32_t)(lane - pipeline->lanes);
+    }
+    return row;
 }
 
 void

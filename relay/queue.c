@@ -23,7 +23,9 @@ struct queued *
 queue_at(const struct queue *queue, uint32_t index)
 {
     assert(index < queue->count);
-    return &queue->places[(queue->head + index) % queue->capacity];
+    const uint32_t before_end =
+        queue->capacity - queue->head; /* no division: it is asked for all the time */
+    return &queue->places[index < before_end ? queue->head + index : index - before_end];
 }
 
 bool
@@ -114,7 +116,7 @@ static void
 trim(struct queue *queue)
 {
     while (queue->count > 0 && queue_at(queue, 0)->row == NULL) {
-        queue->head = (queue->head + 1) % queue->capacity;
+        queue->head = queue->head + 1 < queue->capacity ? queue->head + 1 : 0;
         queue->count--;
         queue->at -= queue->at > 0;
     }

@@ -4,6 +4,8 @@
 
 /* Actions between two looks at the sockets: enough to fill large writes, few enough that confirms do not wait. */
 #define ACTIONS_PER_TURN 512
+/* Messages between two looks at what else there is to do. */
+#define RUN_MAX 32
 
 void
 worker_drop_row(const struct row *row)
@@ -15,12 +17,15 @@ worker_drop_row(const struct row *row)
     }
 }
 
-static void
+/* False if there is something new to look at: the message cannot go, or the lane takes no more. */
+static bool
 publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t now_us)
 {
     struct session *session = worker->lanes[lane];
     struct error error;
-    if (publisher_publish(&worker->publisher, session_rabbit(session), CHANNEL, row, &error)) {
+    const bool good =
+        publisher_publish(&worker->publisher, session_rabbit(session), CHANNEL, row, &error);
+    if (good) {
         pipeline_published(worker->pipeline);
         worker->lane_unsent[lane] = true;
     } else {
@@ -30,7 +35,22 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
     worker_drop_row(row);
     if (session_queued_bytes(session) > CONGESTED_BYTES) {
         pipeline_lane_congested(worker->pipeline, lane, true);
+        return false;
     }
+    return good;
+}
+
+/* How many they were. */
+static uint32_t
+publish_run(struct worker *worker, uint32_t lane, const struct row *row, uint64_t now_us)
+{
+    uint32_t count = 0;
+    while (row != NULL) {
+        count++;
+        const bool more = publish(worker, lane, row, now_us) && count < RUN_MAX;
+        row = more ? pipeline_publish_on(worker->pipeline, now_us, &lane) : NULL;
+    }
+    return count;
 }
 
 static void
@@ -115,8 +135,7 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
         source->ops->watermark(source, now_us);
         break;
     case PIPELINE_PUBLISH:
-        publish(worker, action->lane, action->row, now_us);
-        break;
+        break; /* in runs: worker_act */
     case PIPELINE_HOLD:
         source->ops->hold(source, action->holds, action->count, now_us);
         break;
@@ -157,11 +176,16 @@ bool
 worker_act(struct worker *worker, uint64_t now_us)
 {
     struct pipeline_action action;
-    for (int i = 0; i < ACTIONS_PER_TURN && !worker->drained; i++) {
+    for (uint32_t done = 0; done < ACTIONS_PER_TURN && !worker->drained;) {
         if (!pipeline_next(worker->pipeline, now_us, &action)) {
             return true;
         }
-        act(worker, &action, now_us);
+        if (action.type == PIPELINE_PUBLISH) {
+            done += publish_run(worker, action.lane, action.row, now_us);
+        } else {
+            act(worker, &action, now_us);
+            done++;
+        }
     }
     return false;
 }

@@ -104,7 +104,7 @@ relay_lose_lane(struct relay *relay, uint32_t lane)
 
 /* ---- actions ---------------------------------------------------------------------------------- */
 
-static void
+static bool
 do_publish(struct relay *relay, const struct row *row, uint32_t lane)
 {
     struct link *link = &relay->links[lane];
@@ -116,7 +116,7 @@ do_publish(struct relay *relay, const struct row *row, uint32_t lane)
         world.messages[sent.message].refused++;
         pipeline_unpublishable(relay->pipeline, "cannot be encoded", world.now_us);
         loan_return(relay, row);
-        return;
+        return false;
     }
     world_note(&world, "relay %d publishes row %ld of key %ld on lane %u", relay->index,
                (long)row->id, (long)row->key_hash, lane);
@@ -129,6 +129,16 @@ do_publish(struct relay *relay, const struct row *row, uint32_t lane)
     relay->row_lane[row->id] = lane;
     pipeline_published(relay->pipeline);
     loan_return(relay, row);
+    return true;
+}
+
+static void
+do_publish_run(struct relay *relay, const struct row *row, uint32_t lane)
+{
+    while (row != NULL) {
+        const bool more = do_publish(relay, row, lane) && chance(60);
+        row = more ? pipeline_publish_on(relay->pipeline, world.now_us, &lane) : NULL;
+    }
 }
 
 static void
@@ -201,7 +211,7 @@ do_action(struct relay *relay, const struct pipeline_action *action)
         tail_safe(relay, action->position);
         break;
     case PIPELINE_PUBLISH:
-        do_publish(relay, action->row, action->lane);
+        do_publish_run(relay, action->row, action->lane);
         break;
     case PIPELINE_DROP:
         loan_return(relay, action->row);

@@ -142,3 +142,26 @@ Test(pipeline_publish, a_nack_cannot_invert_two_of_a_key_that_is_strict)
     cr_assert_eq(message_of(2)->taken, 1);
     cr_assert_eq(count_in(IN_HELD), 0);
 }
+
+Test(pipeline_publish, a_run_goes_on_until_the_lane_is_full)
+{
+    struct pipeline_action action;
+    uint32_t lane;
+    driver.options.window_messages = 2;
+    put_range(1, 5, 1);
+    start();
+    answer_fetch();
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 2);
+    cr_assert(pipeline_confirmed(driver.pipeline, 0, 2, true, driver.now_us));
+    do {
+        cr_assert(pipeline_next(driver.pipeline, driver.now_us, &action));
+    } while (action.type != PIPELINE_PUBLISH);
+    cr_assert_eq(action.row->id, 3);
+    pipeline_published(driver.pipeline);
+    const struct row *row = pipeline_publish_on(driver.pipeline, driver.now_us, &lane);
+    cr_assert_not_null(row);
+    cr_assert_eq(row->id, 4);
+    cr_assert_eq(lane, 0);
+    pipeline_published(driver.pipeline);
+    cr_assert_null(pipeline_publish_on(driver.pipeline, driver.now_us, &lane));
+}
