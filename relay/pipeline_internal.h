@@ -58,7 +58,8 @@
 #define TAIL_GOOD_US (60 * CLOCK_S_US) /* a log that was live for so long has a new trouble */
 #define SAFE_LOOK_US (50 * CLOCK_MS_US)
 #define TAIL_UNSEEN_MAX_US \
-    (2 * CLOCK_S_US) /* a commit that is in the log is visible after this, or the table is polled */
+    (500 *                 \
+     CLOCK_MS_US) /* a commit that is in the log is visible after this, or the table is polled */
 #define TAIL_FINAL_US CLOCK_S_US
 #define TAIL_WRITERS_US (10 * CLOCK_S_US)
 #define WATERMARK_URGENT_US (2 * CLOCK_MS_US)
@@ -183,6 +184,7 @@ struct tail {
     uint64_t
         lookup_visible; /* what was committed before this was visible when they were looked up */
     uint64_t unseen_position; /* one from here was not found, and may be not visible yet */
+    uint64_t begin_past;      /* not begun again before all up to here is visible */
     uint64_t unseen_since_us; /* it is looked for since then; 0: it is not */
     size_t lookup_capacity;
     enum tail_sweep sweep;

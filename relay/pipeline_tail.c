@@ -46,6 +46,14 @@ waits_to_see(const struct pipeline *pipeline)
            pipeline->tail.unseen_position >= pipeline->cursor.position_known;
 }
 
+/* It was let go of for such a row, which has not become visible for certain: it would wait for that again. */
+static bool
+is_doubtful(const struct pipeline *pipeline)
+{
+    const uint64_t past = pipeline->tail.begin_past;
+    return past > 0 && past >= pipeline->cursor.position_known;
+}
+
 /* ---- what came ------------------------------------------------------------------------------------- */
 
 static void
@@ -310,6 +318,7 @@ pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us)
     leave(pipeline, now_us);
     tail->begin_at_us = now_us;
     tail->covered = 0;
+    tail->begin_past = 0;
     tail->reason[0] = '\0';
     pipeline->safe = (struct safe){0};
 }
@@ -346,7 +355,8 @@ begin_deadline_us(const struct pipeline *pipeline)
 {
     const struct tail *tail = &pipeline->tail;
     return pipeline->options.tail && tail->state == TAIL_OFF && tail->caught_up &&
-                   (pipeline->cursor.covered > 0 || tail->absent) && is_open(pipeline)
+                   !is_doubtful(pipeline) && (pipeline->cursor.covered > 0 || tail->absent) &&
+                   is_open(pipeline)
                ? tail->begin_at_us
                : CLOCK_NEVER_US;
 }
@@ -397,7 +407,8 @@ end_reason(const struct pipeline *pipeline, uint64_t now_us)
         return "the broker refuses nearly everything";
     }
     if (now_us >= unseen_deadline_us(pipeline)) {
-        return "a commit is in the log and not visible: a synchronous standby does not answer?";
+        return "a commit is in the log and perhaps not visible: a synchronous standby does not "
+               "answer, or a transaction that has written the outbox stays open";
     }
     if (!is_open(pipeline) && now_us >= tail->open_us + pipeline->options.tail_patience_us) {
         return "the broker takes no messages, and the server must not wait for that";
@@ -414,6 +425,7 @@ end(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_acti
         return false;
     }
     struct pipeline_report report = {.type = REPORT_POLLING};
+    tail->begin_past = waits_to_see(pipeline) ? tail->unseen_position : 0;
     (void)snprintf(report.reason, sizeof(report.reason), "%s", reason); /* fits */
     (void)snprintf(tail->reason, sizeof(tail->reason), "%s", reason);   /* fits */
     pipeline_report(pipeline, &report);
@@ -509,7 +521,7 @@ pipeline_tail_wants_watermark(const struct pipeline *pipeline)
     }
     if (tail->state == TAIL_OFF) {
         return pipeline->options.tail && !tail->absent && tail->caught_up &&
-               pipeline->cursor.position_known == 0;
+               (pipeline->cursor.position_known == 0 || is_doubtful(pipeline));
     }
     return tail->state == TAIL_BEHIND && pipeline->cursor.covered < tail->from;
 }

@@ -138,6 +138,7 @@ struct source_postgres {
     uint64_t retry_us;       /* DOWN: connect; STANDBY: ask again */
     uint64_t sent_us;        /* the last request */
     uint64_t lease_until_us; /* 0: not owned */
+    uint64_t began_us;       /* when the session began to own the outbox, or to stand by */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
     int64_t sequence_last; /* the first half of the watermark's answer, */

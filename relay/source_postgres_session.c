@@ -13,6 +13,9 @@
 #include "session_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
+/* A session that lasted for so long has a new trouble. One that a statement ends again and again, such as a delete that a
+ * trigger refuses, must not publish everything anew several times a second. */
+#define GOOD_US (10 * CLOCK_S_US)
 /* idle_session_timeout came with 14; prepared transactions keep their name in pg_locks since
  * 14.1. */
 #define SERVER_VERSION_MIN 140001
@@ -149,8 +152,8 @@ static void
 learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t sent_us,
                 uint64_t now_us)
 {
-    backoff_reset(&self->backoff);
     backoff_reset(&self->backoff_config);
+    self->began_us = now_us;
     if (pg_rows_bool(result, 0, 0)) {
         self->state = PG_OWNED;
         self->lease_until_us = sent_us + self->config->takeover_us;
@@ -268,6 +271,10 @@ void
 pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us)
 {
     struct backoff *backoff = error->class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
+    if (now_us - self->began_us >= GOOD_US &&
+        (self->state == PG_OWNED || self->state == PG_STANDBY)) {
+        backoff_reset(&self->backoff);
+    }
     PQfinish(self->connection);
     self->connection = NULL;
     self->state = PG_DOWN;

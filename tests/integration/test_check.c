@@ -55,7 +55,8 @@ set_up(void)
     pg_fixture_load_outbox(db);
     (void)snprintf(
         sql, sizeof(sql),
-        "grant select, insert, delete on outbox to %s; grant select on sequence outbox_id_seq to "
+        "grant select, insert, update, delete on outbox to %s; grant select on sequence "
+        "outbox_id_seq to "
         "%s; grant select, insert, update, delete on outbox_held to %s; grant select, update on "
         "outbox_held_act to %s; grant select, insert, update on outbox_relay to %s",
         role, role, role, role, role); /* fits */
@@ -216,7 +217,8 @@ Test(check, all_that_is_wrong_at_once)
         1, VERSION HELD
         "problem  source \"orders\": the role lacks a privilege: grant select on sequence "
         "outbox_id_seq to \"ROLE\"\n"
-        "problem  source \"orders\": the role lacks a privilege: grant select, insert, delete on "
+        "problem  source \"orders\": the role lacks a privilege: grant select, insert, update, "
+        "delete on "
         "outbox to \"ROLE\"\n"
         "problem  source \"orders\": the role lacks a privilege: grant update, delete on "
         "outbox_held to \"ROLE\"\n"

@@ -31,7 +31,7 @@ tear_down(void)
 TestSuite(init, .init = set_up, .fini = tear_down);
 
 #define GRANTS                                                                                   \
-    "if the relay's role is another, grant it: select, insert, delete on outbox; select on its " \
+    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select on its " \
     "sequence; select, insert, update, delete on outbox_held; select, update on "                \
     "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "        \
     "outbox_sent\n"

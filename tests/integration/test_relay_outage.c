@@ -269,7 +269,7 @@ Test(relay_outage, a_broker_that_refuses_the_password)
 static void
 grant_all_to(const char *role)
 {
-    scene_exec("grant select, insert, delete on outbox to %s; "
+    scene_exec("grant select, insert, update, delete on outbox to %s; "
                "grant select on sequence outbox_id_seq to %s; "
                "grant select, insert, update, delete on outbox_held to %s; "
                "grant select, update on outbox_held_act to %s; "
@@ -308,6 +308,9 @@ Test(relay_outage, a_database_that_grants_too_little)
     check(strstr(line, "level=error") != NULL && strstr(line, "grant") != NULL,
           "it is not told what to do: %s", line);
     grant_all_to("reader");
+    scene_exec(
+        "insert into outbox (payload, deliver_after) values ('later', now() + interval '1 hour')");
+    scene_await("the scheduled message is set aside", "select count(*) = 1 from outbox_held");
     expect_one();
     relay_drain(scene.relay);
     scene_exec("drop owned by reader; drop role reader");

@@ -1,14 +1,14 @@
 -- What the relay's role may not do and must, a row a table: "grant <privileges> on <object>" would mend it. Tables that
--- are not there do not count. The last columns: needed only if the relay is told to remember what it sent; only if tableless.
+-- are not there do not count. The relay updates no row of the outbox, but hold.sql locks some. The last columns: needed only if the relay is told to remember what it sent; only if tableless.
 select string_agg(privilege, ', ' order by position) as privileges, object, bool_and(for_sent) as for_sent,
     for_tableless
 from (
     select position, privilege, to_regclass(relation)::text as object, relation = 'outbox_sent' as for_sent,
         false as for_tableless
     from unnest(
-        array['select', 'insert', 'delete', 'select', 'insert', 'update', 'delete', 'select', 'update', 'select',
-            'insert', 'update', 'select', 'select', 'insert', 'delete'],
-        array['outbox', 'outbox', 'outbox', 'outbox_held', 'outbox_held', 'outbox_held', 'outbox_held',
+        array['select', 'insert', 'update', 'delete', 'select', 'insert', 'update', 'delete', 'select', 'update',
+            'select', 'insert', 'update', 'select', 'select', 'insert', 'delete'],
+        array['outbox', 'outbox', 'outbox', 'outbox', 'outbox_held', 'outbox_held', 'outbox_held', 'outbox_held',
             'outbox_held_act', 'outbox_held_act', 'outbox_relay', 'outbox_relay', 'outbox_relay',
             'outbox_relay_schema', 'outbox_sent', 'outbox_sent', 'outbox_sent']
     ) with ordinality as needed (privilege, relation, position)

@@ -47,7 +47,8 @@ slot as (
         ) and active_pid is null as lost,
         activity.pid as known_reader, -- it may have begun after the list of processes was made
         coalesce(activity.application_name, '') as reader,
-        coalesce(activity.application_name like 'outbox-relay %' and activity.usename = session_user, false) as read_by_relay
+        coalesce(activity.application_name = current_setting('application_name') and activity.usename = session_user,
+            false) as read_by_relay -- of this source
     from pg_replication_slots as slots
     left join pg_stat_activity as activity on activity.pid = active_pid
     where slot_name = $2::text
