@@ -1,9 +1,10 @@
 #include "relay/init.h"
 
-#define GRANTS                                                                                   \
-    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select on its " \
-    "sequence; select, insert, update, delete on outbox_held; select, update on "                \
-    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "        \
+#define GRANTS                                                                                    \
+    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
+    "on its "                                                                                     \
+    "sequence; select, insert, update, delete on outbox_held; select, update on "                 \
+    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "         \
     "outbox_sent"
 
 #define TAIL_READY                                                                              \

@@ -30,10 +30,11 @@ tear_down(void)
 
 TestSuite(init, .init = set_up, .fini = tear_down);
 
-#define GRANTS                                                                                   \
-    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select on its " \
-    "sequence; select, insert, update, delete on outbox_held; select, update on "                \
-    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "        \
+#define GRANTS                                                                                    \
+    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
+    "on its "                                                                                     \
+    "sequence; select, insert, update, delete on outbox_held; select, update on "                 \
+    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "         \
     "outbox_sent\n"
 #define TAIL                                                                                       \
     "ok       source \"orders\": the log can be read; if the relay's role is another: alter role " \
