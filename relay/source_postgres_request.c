@@ -90,6 +90,9 @@ bool
 pg_request_prepare_all(struct source_postgres *self, uint64_t now_us)
 {
     for (size_t i = 0; i < PG_STATEMENTS; i++) {
+        if (i == PG_EMITTED && !self->config->tableless) {
+            continue; /* its function need not be there */
+        }
         if (!sent(self,
                   PQsendPrepare(self->connection, statements[i].name, statements[i].sql, 0, NULL),
                   now_us)) {
