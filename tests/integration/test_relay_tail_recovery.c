@@ -65,7 +65,7 @@ expect_no_pause(void)
     scene_await("what was written goes", "select not exists (select from outbox where id <= %lld)",
                 (long long)read);
     const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
-    check(took_ms < 3000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
+    check(took_ms < 10000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
 }
 
 /* ---- the slot -------------------------------------------------------------------------------------- */
