@@ -172,13 +172,28 @@ Test(relay_tail_servers, a_slot_that_the_server_has_given_up)
 }
 
 static void
-send_insert(PGconn *conn, const char *payload)
+send(PGconn *conn, const char *sql)
 {
-    char sql[256];
-    (void)snprintf(sql, sizeof(sql),
-                   "insert into outbox (routing_key, key, payload) values ('%s', 'k', '%s')",
-                   scene.queue, payload);
     check(PQsendQuery(conn, sql) == 1, "%s", PQerrorMessage(conn));
+}
+
+/* Commits something of no interest, again and again, until that waits for a standby: the server learns of it a little later than
+ * its sessions do. */
+static bool
+commits_wait(void *context)
+{
+    PGconn *conn = context;
+    check(PQconsumeInput(conn) == 1, "%s", PQerrorMessage(conn));
+    while (!PQisBusy(conn)) {
+        PGresult *result = PQgetResult(conn);
+        if (result == NULL) {
+            send(conn, "select pg_logical_emit_message(true, 'test', '')");
+        }
+        PQclear(result);
+    }
+    return scene_count("select count(*) from pg_stat_activity where pid = %d and "
+                       "wait_event = 'SyncRep'",
+                       PQbackendPID(conn)) == 1;
 }
 
 /* Promise: what is in the log, but not committed for anybody else since a synchronous standby has not answered, is not sent
@@ -186,18 +201,24 @@ send_insert(PGconn *conn, const char *payload)
 Test(relay_tail_servers, a_commit_that_waits_for_a_standby_is_not_sent)
 {
     struct delivery delivery;
+    char sql[256];
     scene_start_relay(NO_SWEEP);
     struct consumer *consumer = consumer_open(NULL, scene.queue);
+    PGconn *probe = pg_fixture_connect();
     PGconn *writer = pg_fixture_connect();
     set("synchronous_standby_names", "missing");
-    send_insert(writer, "waits");
+    await(commits_wait, probe, "commits wait for the standby", PATIENCE_S);
+    (void)snprintf(sql, sizeof(sql), "insert into outbox (routing_key, payload) values ('%s', '1')",
+                   scene.queue);
+    send(writer, sql);
     expect_event("event=polling", "a synchronous standby does not answer");
     check(!consumer_take_within(consumer, 3 * CLOCK_S_US, &delivery), "it was sent");
     set("synchronous_standby_names", "");
-    consumer_expect(consumer, "waits");
+    consumer_expect(consumer, "1");
     await_tailing();
-    insert("goes");
-    consumer_expect(consumer, "goes");
+    insert("2");
+    consumer_expect(consumer, "2");
+    PQfinish(probe);
     PQfinish(writer);
     consumer_close(consumer);
     scene_drain_relay();
