@@ -117,18 +117,9 @@ Test(relay_outage, a_broker_that_is_silent)
     relay_drain(scene.relay);
 }
 
-static bool
-is_read(void *context)
-{
-    const int64_t *rows = context; /* what is read is published at once */
-    return pg_query_int(scene.conn, "select idx_tup_fetch from pg_stat_user_tables "
-                                    "where relname = 'outbox'") >= *rows;
-}
-
 static struct relay *
 start_with_messages_in_flight(const char *global)
 {
-    int64_t rows = 2000;
     traffic_set_up(scene.conn);
     scene.relay = relay_start(&(struct relay_options){.global = global});
     relay_await_work(scene.relay);
@@ -136,7 +127,7 @@ start_with_messages_in_flight(const char *global)
     await_empty_outbox(scene.conn);
     servers_do("pause rabbitmq");
     burst(50);
-    await(is_read, &rows, "the messages are in flight", PATIENCE_S);
+    scene_await("the messages are in flight", "select in_flight > 0 from outbox_relay");
     return scene.relay;
 }
 
@@ -203,8 +194,7 @@ Test(relay_outage, a_database_that_gives_out_ids_again)
     scene_exec("insert into outbox (routing_key, key, payload) "
                "select '%s', 'k', ('old ' || i)::bytea from generate_series(1, 10) as i",
                scene.queue);
-    int64_t rows = 10;
-    await(is_read, &rows, "the messages are in flight", PATIENCE_S);
+    scene_await("the messages are in flight", "select in_flight = 10 from outbox_relay");
     give_ids_out_again();
     (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* the line says no more */
     servers_do("resume rabbitmq");
