@@ -231,9 +231,7 @@ Test(relay_delivery, payloads_of_every_size_arrive_byte_for_byte)
     }
     consumer_close(consumer);
     await_empty_outbox(scene.conn);
-    const unsigned notices =
-        relay_logged(scene.relay, "event=source_notice"); /* of its first slot */
-    check(relay_logged(scene.relay, "level=warning") == notices, "the relay had trouble");
+    check(relay_logged(scene.relay, "level=warning") == 0, "the relay had trouble");
 }
 
 /* Promise: memory does not grow with the number of messages. */

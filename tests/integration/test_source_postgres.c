@@ -501,13 +501,14 @@ Test(source_postgres, says_which_privilege_is_missing)
     struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(
-        strstr(error.text, "a privilege: grant select on sequence outbox_id_seq; grant insert, "
-                           "delete on outbox; grant select, insert, update, delete on outbox_held; "
-                           "grant select, update on outbox_held_act; grant select, insert, update "
-                           "on outbox_relay"),
+        strstr(error.text,
+               "a privilege: grant select on sequence outbox_id_seq; grant insert, "
+               "update, delete on outbox; grant select, insert, update, delete on outbox_held; "
+               "grant select, update on outbox_held_act; grant select, insert, update "
+               "on outbox_relay"),
         "%s", error.text);
     cr_assert_null(strstr(error.text, "outbox_sent"), "it is not told to remember anything");
-    pg_exec(admin, "grant insert, delete on outbox to outbox_reader; "
+    pg_exec(admin, "grant insert, update, delete on outbox to outbox_reader; "
                    "grant select, insert, update, delete on outbox_held to outbox_reader; "
                    "grant select, update on outbox_held_act to outbox_reader; "
                    "grant select, insert, update on outbox_relay to outbox_reader; "
