@@ -18,6 +18,7 @@ scene_open(void)
     }
     scene.broker = broker_open(NULL);
     scene.queue = broker_name("queue");
+    broker_delete_queue(scene.broker, scene.queue); /* that of an earlier process of this number */
     broker_declare_queue(scene.broker, scene.queue);
 }
 
