@@ -255,7 +255,7 @@ Test(relay_outage, a_broker_that_refuses_the_password)
     servers_rabbitmqctl("delete_user shop");
 }
 
-/* All that the relay's role needs, as README.md says it. */
+/* All that the relay's role needs, as docs/OPERATIONS.md says it. */
 static void
 grant_all_to(const char *role)
 {

@@ -595,7 +595,7 @@ Test(source_postgres_held, notices_once_what_operators_did)
     cr_assert_not(source_fixture_wake(source, 1).acts);
 }
 
-/* The statement of the README: a message is cancelled wherever it is. */
+/* The statement of docs/PRODUCING.md: a message is cancelled wherever it is. */
 Test(source_postgres_held, a_scheduled_message_can_be_cancelled)
 {
     pg_exec(admin, "insert into outbox (payload, deliver_after) values ('1', now() + "
