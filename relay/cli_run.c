@@ -18,11 +18,18 @@ static const struct cli_option option_table[] = {
 static enum cli_exit
 work(const struct config *config)
 {
+    struct error error;
     log_setup(config->log_format, config->log_level);
+    if (!log_start(&error)) {
+        log_error("start_failed", LOG_CAUSE(&error));
+        return CLI_FAILED;
+    }
     for (size_t i = 0; i < config->warnings.count; i++) {
         log_warning("config_warning", LOG_WORDS(config->warnings.texts[i]));
     }
-    return supervisor_run(config) ? CLI_DONE : CLI_FAILED;
+    const bool drained = supervisor_run(config);
+    log_stop();
+    return drained ? CLI_DONE : CLI_FAILED;
 }
 
 static enum cli_exit

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "relay/log_writer.h"
 
 /* One line. Below PIPE_BUF (4096), so that a write to a pipe is not mixed with another thread's. */
 #define LINE_MAX_BYTES 4000
@@ -18,6 +19,8 @@
 #define CUT_MARK_JSON ",\"cut\":true"
 /* Room kept for the mark, the end of the object and the newline. */
 #define LINE_RESERVE 16
+/* A reader that is alive has taken what the buffer holds by then; one that is not must not keep the process. */
+#define FLUSH_PATIENCE_US CLOCK_S_US
 
 /* Set before the other threads start, then only read. */
 static struct {
@@ -25,6 +28,9 @@ static struct {
     enum log_level level;
     bool journal;
 } setup = {LOG_FORMAT_LOGFMT, LOG_INFO, false};
+
+/* NULL: who logs writes. */
+static struct log_writer *writer;
 
 static _Thread_local const char *thread_source;
 
@@ -317,6 +323,47 @@ log_setup(enum log_format format, enum log_level level)
     setup.journal = stderr_is_journal();
 }
 
+/* Of log_writer.h. */
+static size_t
+tell_dropped(char *line, size_t size, uint64_t dropped)
+{
+    const struct log_field fields[] = {
+        LOG_WORDS("nobody read the log in time; what it left out is not written anywhere"),
+        LOG_UINT("lines", dropped),
+        {0}};
+    return log_format_line(line, size, setup.format, setup.journal, clock_wall_us(), LOG_WARNING,
+                           "log_dropped", fields);
+}
+
+bool
+log_start(struct error *reterr)
+{
+    writer = log_writer_start(STDERR_FILENO, tell_dropped, reterr);
+    return writer != NULL;
+}
+
+/* True if all is written. */
+static bool
+flush(void)
+{
+    return writer != NULL && log_writer_flush(writer, FLUSH_PATIENCE_US);
+}
+
+void
+log_flush(void)
+{
+    (void)flush(); /* there is nothing more to be done for the rest */
+}
+
+void
+log_stop(void)
+{
+    if (flush()) {
+        log_writer_free(writer);
+        writer = NULL;
+    }
+}
+
 void
 log_set_source(const char *name)
 {
@@ -336,10 +383,13 @@ log_write(enum log_level level, const char *event, const struct log_field *field
     char line[LINE_MAX_BYTES];
     const size_t size = log_format_line(line, sizeof(line), setup.format, setup.journal,
                                         clock_wall_us(), level, event, fields);
-    /* A log that nobody takes must not stop the relay: what cannot be written is lost. */
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line, size);
-    } while (written < 0 && errno == EINTR);
+    if (writer != NULL) {
+        log_writer_put(writer, line, size);
+    } else {
+        ssize_t written; /* what cannot be written is lost: there is nowhere to say it */
+        do {
+            written = write(STDERR_FILENO, line, size);
+        } while (written < 0 && errno == EINTR);
+    }
     errno = saved_errno;
 }

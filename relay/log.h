@@ -4,7 +4,8 @@
  *   → 2026-03-01T10:00:00.123Z level=info event=lane_open msg=publishing source=orders peer=rabbit:5672 attempt=2
  *
  * The event name is stable: people search and alert on it. Words come first where there are any. A line is made on the
- * stack and leaves in one write(2), so threads share nothing; a line too long for that is cut and says so. Under the
+ * stack and leaves in one write(2), by a thread of its own, so that nobody waits for who reads the log (log_writer.h);
+ * a line too long for that is cut and says so. Under the
  * journal ($JOURNAL_STREAM names our stderr) lines begin with "<3>" and have no time, since the journal has its own.
  * Values are quoted and control characters escaped here. No payload and no secret may be given to it. */
 #ifndef RELAY_LOG_H
@@ -65,6 +66,16 @@ struct log_field log_field_number(const char *name, enum log_kind kind, int64_t 
 
 /* Main thread, before any other starts. Until then: logfmt, LOG_INFO. */
 void log_setup(enum log_format format, enum log_level level);
+
+/* Main thread, before any other starts: from now on lines are written by a thread of their own; until then, and without
+ * it, by who logs. False with *reterr if there can be no thread. */
+bool log_start(struct error *reterr) MUST_CHECK;
+
+/* Main thread, before the process ends: waits up to a second until all lines are written. */
+void log_flush(void);
+
+/* Main thread, when no other logs any more: log_flush, and the end of the thread, unless it is stuck in a write. */
+void log_stop(void);
 
 /* The source that this thread works for: from now on in each of its lines. Borrowed for the life of the thread; NULL ends
  * it. */

@@ -103,6 +103,7 @@ leave_now(struct supervisor *self, const char *event, const char *words)
                       LOG_STR("source", self->config->sources[i].name));
         }
     }
+    log_flush();
     _exit(1);
 }
 

@@ -22,8 +22,9 @@ struct relay {
     char directory[256];
     char config[300];
     char log[300];
-    pid_t pid; /* 0: does not run */
-    long seen; /* bytes of the log up to the end of the line last waited for */
+    int log_fd; /* of relay_options */
+    pid_t pid;  /* 0: does not run */
+    long seen;  /* bytes of the log up to the end of the line last waited for */
     char line[LINE_BYTES];
     struct relay *next;
 };
@@ -133,7 +134,9 @@ write_config(const struct relay *relay, const struct relay_options *options)
 static _Noreturn void
 become_relay(const struct relay *relay, const char *program, pid_t parent)
 {
-    const int log = open(relay->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const int log = relay->log_fd > 0
+                        ? relay->log_fd
+                        : open(relay->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (log < 0 || nothing < 0 || dup2(nothing, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
@@ -166,6 +169,7 @@ relay_start(const struct relay_options *options)
     check(mkdtemp(relay->directory) != NULL, "%s: %s", relay->directory, strerror(errno));
     (void)snprintf(relay->config, sizeof(relay->config), "%s/relay.conf", relay->directory);
     (void)snprintf(relay->log, sizeof(relay->log), "%s/log", relay->directory);
+    relay->log_fd = options->log_fd;
     write_config(relay, options);
     relay->next = relays;
     relays = relay;

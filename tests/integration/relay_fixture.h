@@ -53,6 +53,7 @@ struct relay_options {
     const char *global; /* more of the configuration, as it stands in the file */
     const char *broker;
     const char *source;
+    int log_fd; /* where its log goes instead of into a file of its own; 0: into that file */
 };
 
 struct relay *relay_start(const struct relay_options *options);

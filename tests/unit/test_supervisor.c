@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "relay/log.h"
 #include "relay/supervisor.h"
 #include "relay/worker.h"
 
@@ -93,6 +95,21 @@ static char orders[] = "orders";
 static char invoices[] = "invoices";
 static struct source_config sources[] = {{.name = orders}, {.name = invoices}};
 
+/* Where the supervising process logs to; -1: stderr. */
+static int log_to = -1;
+
+static void
+start_log(void)
+{
+    struct error error;
+    if (log_to >= 0 && dup2(log_to, STDERR_FILENO) < 0) {
+        _exit(99);
+    }
+    if (!log_start(&error)) {
+        _exit(98);
+    }
+}
+
 /* The exit status of a process that supervises two such workers and gets these signals, half a second apart, or a
  * moment where the number is negative. */
 static int
@@ -104,7 +121,9 @@ exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const 
         const struct config config = {
             .shutdown_timeout_us = shutdown_timeout_us, .sources = sources, .source_count = 2};
         behaviours = of_workers;
+        start_log();
         const bool drained = supervisor_run(&config);
+        log_stop();
         _exit(drained ? 10 + joined : 20 + joined);
     }
     cr_assert_gt(child, 0);
@@ -167,4 +186,19 @@ Test(supervisor, worker_that_ends_by_itself_ends_the_others)
 Test(supervisor, worker_that_cannot_start_ends_the_others)
 {
     cr_assert_eq(EXIT_OF(DRAINS, CANNOT_START, MINUTE_US, 0), 21);
+}
+
+/* Promise: who reads the log, or does not, decides nothing. */
+Test(supervisor, full_pipe_on_stderr_stops_no_stop)
+{
+    int ends[2];
+    static const char bytes[4096];
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    cr_assert_eq(fcntl(ends[1], F_SETPIPE_SZ, sizeof(bytes)), (int)sizeof(bytes));
+    cr_assert_eq(write(ends[1], bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+    log_to = ends[1];
+    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGTERM), 12);
+    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGTERM, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, 100000, SIGTERM), 1);
+    cr_assert_eq(close(ends[0]) + close(ends[1]), 0);
 }

@@ -1,0 +1,76 @@
+/* Who reads the relay's log, or stops reading it, changes nothing for the messages. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+TestSuite(relay_log, .init = scene_open, .fini = scene_close, .timeout = 240);
+
+/* A pipe without room for a line; nobody reads it. */
+static int ends[2];
+
+static void
+fill_pipe(void)
+{
+    static const char blanks[4096];
+    check(pipe2(ends, O_CLOEXEC) == 0, "pipe2");
+    check(fcntl(ends[1], F_SETPIPE_SZ, sizeof(blanks)) == (int)sizeof(blanks), "F_SETPIPE_SZ");
+    check(write(ends[1], blanks, sizeof(blanks)) == (ssize_t)sizeof(blanks), "write");
+}
+
+/* Reads to the end, after the last writer has gone. True if `text` was there. */
+static bool
+read_for(const char *text)
+{
+    static char log[1 << 20];
+    size_t size = 0;
+    check(close(ends[1]) == 0, "close");
+    for (ssize_t got = 1; got > 0 && size < sizeof(log) - 1; size += (size_t)got) {
+        got = read(ends[0], log + size, sizeof(log) - 1 - size);
+        check(got >= 0, "read");
+    }
+    check(close(ends[0]) == 0, "close");
+    return memmem(log, size, text, strlen(text)) != NULL;
+}
+
+/* Promise: with a full pipe on stderr messages go, refused ones are set aside, and SIGTERM drains. */
+Test(relay_log, a_log_that_nobody_reads_stops_nothing)
+{
+    fill_pipe();
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    scene.relay = relay_start(&(struct relay_options){.global = "log_level = \"debug\"\n",
+                                                      .retry_initial = "1h",
+                                                      .retry_max = "1h",
+                                                      .log_fd = ends[1]});
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'first')", scene.queue);
+    consumer_expect(consumer, "first");
+    /* Each of those that are refused tells a line. */
+    scene_exec("insert into outbox (routing_key, key, payload) select case when i %% 3 = 0 then "
+               "'nowhere' else '%s' end, 'k' || i, 'x' from generate_series(1, 300) i",
+               scene.queue);
+    scene_await("the refused are held, the others gone",
+                "select (select count(*) from outbox) = 0 and (select count(*) from outbox_held) = "
+                "100");
+    relay_drain(scene.relay);
+    check(!read_for("event=stopped"), "it waited for the reader");
+    consumer_close(consumer);
+}
+
+/* Promise: a second SIGTERM, and the end of shutdown_timeout, leave at once, whoever reads. */
+Test(relay_log, a_log_that_nobody_reads_does_not_keep_it)
+{
+    fill_pipe();
+    scene.relay = relay_start(&(struct relay_options){
+        .global = "shutdown_timeout = \"0s\"\n", .source = "", .log_fd = ends[1]});
+    scene_await("it owns the outbox",
+                "select exists (select from pg_stat_activity where application_name = "
+                "'outbox-relay test' and datname = current_database())");
+    relay_signal(scene.relay, SIGTERM);
+    (void)relay_await_exit(scene.relay, PATIENCE_S); /* 0 or 1: whether all was drained by then */
+    check(!read_for("event=stopped"), "it waited for the reader");
+}
