@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dsn.h"
 #include "base/utf8.h"
 #include "consumers/runner_private.h"
 
@@ -96,6 +97,9 @@ runner_options_copy(const struct inbox_runner_options *options,
         return result;
     }
     struct error error;
+    if (copy.dsn != NULL && !dsn_check(copy.dsn, &error)) {
+        return runner_fail(reterr, INBOX_INVALID, "dsn: %s", error.text);
+    }
     if (!amqp_uri_parse(copy.broker_uri, ret_endpoint, &error)) {
         return runner_fail(reterr, INBOX_INVALID, "broker_uri: %s", error.text);
     }

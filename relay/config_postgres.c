@@ -3,72 +3,23 @@
 #include <libpq-fe.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/dsn.h"
 #include "relay/config_problem.h"
 #include "relay/memory.h"
-
-/* libpq's message names the option it does not know, but for other slips it quotes whatever stood
- * there, which may be half a password. So only a name that is nearly one of libpq's own is taken
- * from it. */
-static const char *
-nearest_option(const char *message)
-{
-    const char *const quote = strchr(message, '"');
-    const size_t size = quote == NULL ? 0 : strcspn(quote + 1, "\"");
-    char word[64];
-    if (size == 0 || size >= sizeof(word)) {
-        return NULL;
-    }
-    memcpy(word, quote + 1, size);
-    word[size] = '\0';
-    static const char *const names[] = {
-        "host",
-        "hostaddr",
-        "port",
-        "dbname",
-        "user",
-        "password",
-        "passfile",
-        "options",
-        "service",
-        "sslmode",
-        "sslcert",
-        "sslkey",
-        "sslrootcert",
-        "sslcrl",
-        "application_name",
-        "krbsrvname",
-        "connect_timeout",
-        "keepalives",
-        "target_session_attrs",
-        "channel_binding",
-    };
-    const char *const nearest = text_nearest(word, names, sizeof(names) / sizeof(names[0]));
-    return nearest != NULL && strcmp(nearest, word) != 0 ? nearest : NULL;
-}
-
-static bool
-refuse(const char *message, struct error *reterr)
-{
-    const char *const nearest = message == NULL ? NULL : nearest_option(message);
-    if (nearest != NULL) {
-        return error_set(reterr, ERROR_CONFIG,
-                         "libpq knows no such connection option; did you mean \"%s\"?", nearest);
-    }
-    return error_set(reterr, ERROR_CONFIG,
-                     "expected a libpq connection string: \"host=db dbname=shop user=relay\", "
-                     "values with blanks in single quotes, or \"postgresql://relay@db/shop\"");
-}
 
 bool
 postgres_dsn_check(const char *dsn, struct error *reterr)
 {
-    char *message = NULL;
-    PQconninfoOption *const options = PQconninfoParse(dsn, &message);
-    const bool good = options != NULL || refuse(message, reterr);
+    if (!dsn_check(dsn, reterr)) {
+        return false;
+    }
+    /* Its message is not taken, since it quotes what stood there. */
+    PQconninfoOption *const options = PQconninfoParse(dsn, NULL);
     PQconninfoFree(options);
-    PQfreemem(message);
-    return good;
+    return options != NULL ||
+           error_set(reterr, ERROR_CONFIG,
+                     "the libpq of this machine, version %d, does not know all of its options",
+                     PQlibVersion() / 10000);
 }
 
 static const char *

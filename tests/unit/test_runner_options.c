@@ -120,3 +120,19 @@ Test(runner_options, half_a_hint_is_none)
     options.hint.remember = (void (*)(void *, const char *const *, size_t))(void (*)(void))apply;
     expect_invalid(&options, "hint");
 }
+
+/* libpq would quote the rest of such a password as the name of a host. */
+Test(runner_options, a_dsn_is_refused_without_showing_its_password)
+{
+    static const char *const strings[] = {"postgresql://u:a@hunter2@h/d", "password=a hunter2",
+                                          "postgresql://u:a/hunter2@h/d", "hunter2"};
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+        inbox_runner *runner = NULL;
+        struct inbox_error error;
+        struct inbox_runner_options options = valid();
+        options.dsn = strings[i];
+        expect_invalid(&options, "dsn");
+        cr_assert_eq(inbox_runner_new(&options, &runner, &error), INBOX_INVALID);
+        cr_expect_null(strstr(error.message, "hunter2"), "%s", error.message);
+    }
+}

@@ -1,0 +1,549 @@
+#include "base/dsn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* All names that libpq 14 to 18 knows, and the values of those that have a fixed set. */
+static const char *const sslmodes[] = {"disable",   "allow",       "prefer", "require",
+                                       "verify-ca", "verify-full", NULL};
+static const char *const ssl_versions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL};
+static const char *const preferences[] = {"disable", "prefer", "require", NULL};
+static const char *const certificate_modes[] = {"disable", "allow", "require", NULL};
+static const char *const negotiations[] = {"postgres", "direct", NULL};
+static const char *const balances[] = {"disable", "random", NULL};
+static const char *const session_attrs[] = {"any",     "read-write",     "read-only", "primary",
+                                            "standby", "prefer-standby", NULL};
+static const char *const numbers[] = {NULL}; /* by its address: a whole number */
+static const char *const ports[] = {NULL};   /* likewise: a list of ports */
+
+static const struct option {
+    const char *name;
+    const char *const *values; /* NULL: any */
+} options[] = {
+    {"host", NULL},
+    {"hostaddr", NULL},
+    {"port", ports},
+    {"dbname", NULL},
+    {"user", NULL},
+    {"password", NULL},
+    {"passfile", NULL},
+    {"require_auth", NULL},
+    {"channel_binding", preferences},
+    {"connect_timeout", numbers},
+    {"client_encoding", NULL},
+    {"options", NULL},
+    {"application_name", NULL},
+    {"fallback_application_name", NULL},
+    {"keepalives", numbers},
+    {"keepalives_idle", numbers},
+    {"keepalives_interval", numbers},
+    {"keepalives_count", numbers},
+    {"tcp_user_timeout", numbers},
+    {"replication", NULL},
+    {"gssencmode", preferences},
+    {"sslmode", sslmodes},
+    {"sslnegotiation", negotiations},
+    {"sslcompression", numbers},
+    {"sslcert", NULL},
+    {"sslkey", NULL},
+    {"sslkeylogfile", NULL},
+    {"sslpassword", NULL},
+    {"sslcertmode", certificate_modes},
+    {"sslrootcert", NULL},
+    {"sslcrl", NULL},
+    {"sslcrldir", NULL},
+    {"sslsni", numbers},
+    {"requirepeer", NULL},
+    {"ssl_min_protocol_version", ssl_versions},
+    {"ssl_max_protocol_version", ssl_versions},
+    {"min_protocol_version", NULL},
+    {"max_protocol_version", NULL},
+    {"krbsrvname", NULL},
+    {"gsslib", NULL},
+    {"gssdelegation", numbers},
+    {"scram_client_key", NULL},
+    {"scram_server_key", NULL},
+    {"service", NULL},
+    {"servicefile", NULL},
+    {"target_session_attrs", session_attrs},
+    {"load_balance_hosts", balances},
+    {"oauth_issuer", NULL},
+    {"oauth_client_id", NULL},
+    {"oauth_client_secret", NULL},
+    {"oauth_scope", NULL},
+};
+#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+#define NAME_MAX_BYTES 40 /* longer than any of them */
+
+/* A piece of the string. */
+struct piece {
+    const char *at;
+    size_t size;
+};
+
+static bool
+fail(struct error *reterr, const char *words)
+{
+    return error_set(reterr, ERROR_CONFIG, "%s", words);
+}
+
+static bool
+no_string(struct error *reterr)
+{
+    return fail(reterr,
+                "expected a libpq connection string: \"host=db dbname=shop user=relay\", values "
+                "with blanks in single quotes, or \"postgresql://relay@db/shop\"");
+}
+
+/* Only a name that is nearly one of libpq's is certain to be no piece of a password. */
+static bool
+unknown_name(struct piece name, struct error *reterr)
+{
+    char word[NAME_MAX_BYTES + 1];
+    const char *names[OPTION_COUNT];
+    if (name.size > NAME_MAX_BYTES) {
+        return no_string(reterr);
+    }
+    memcpy(word, name.at, name.size);
+    word[name.size] = '\0';
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        names[i] = options[i].name;
+    }
+    const char *const nearest = text_nearest(word, names, OPTION_COUNT);
+    return nearest == NULL
+               ? no_string(reterr)
+               : error_set(reterr, ERROR_CONFIG,
+                           "libpq knows no such connection option; did you mean \"%s\"?", nearest);
+}
+
+static const struct option *
+find_option(struct piece name)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (strlen(options[i].name) == name.size &&
+            memcmp(options[i].name, name.at, name.size) == 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_number(const char *text)
+{
+    const char *const digits = text[0] == '-' ? text + 1 : text;
+    const size_t size = strlen(digits);
+    return size > 0 && size < 10 && strspn(digits, "0123456789") == size;
+}
+
+static bool
+are_ports(const char *list)
+{
+    for (;;) {
+        const size_t size = strcspn(list, ",");
+        const unsigned long port = strtoul(list, NULL, 10);
+        if (strspn(list, "0123456789") != size || size > 5 ||
+            (size > 0 && (port == 0 || port > 65535))) {
+            return false;
+        }
+        if (list[size] == '\0') {
+            return true;
+        }
+        list += size + 1;
+    }
+}
+
+static bool
+is_one_of(const char *text, const char *const *values)
+{
+    while (*values != NULL && strcmp(text, *values) != 0) {
+        values++;
+    }
+    return *values != NULL;
+}
+
+static bool
+wrong_choice(const struct option *option, struct error *reterr)
+{
+    char list[200] = "";
+    for (size_t i = 0; option->values[i] != NULL; i++) {
+        const char *const between = i == 0 ? "" : option->values[i + 1] == NULL ? " or " : ", ";
+        (void)strncat(list, between, sizeof(list) - strlen(list) - 1); /* fits */
+        (void)strncat(list, option->values[i], sizeof(list) - strlen(list) - 1);
+    }
+    return error_set(reterr, ERROR_CONFIG, "%s must be %s", option->name, list);
+}
+
+/* An empty value is libpq's default. */
+static bool
+check_value(const struct option *option, const char *value, struct error *reterr)
+{
+    if (option->values == NULL || value[0] == '\0') {
+        return true;
+    }
+    if (option->values == numbers) {
+        return is_number(value) ||
+               error_set(reterr, ERROR_CONFIG, "%s must be a whole number", option->name);
+    }
+    if (option->values == ports) {
+        return are_ports(value) ||
+               fail(reterr, "a port must be a number from 1 to 65535; in a URL write / in user and "
+                            "password as %2f, @ as %40");
+    }
+    return is_one_of(value, option->values) || wrong_choice(option, reterr);
+}
+
+/* Takes `value`, also when it fails. */
+static bool
+add(struct dsn *dsn, const struct option *option, char *value, struct error *reterr)
+{
+    struct dsn_parameter *const longer =
+        value == NULL ? NULL
+                      : realloc(dsn->parameters, (dsn->count + 1) * sizeof(*dsn->parameters));
+    if (longer == NULL) {
+        free(value);
+        return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+    }
+    dsn->parameters = longer;
+    dsn->parameters[dsn->count++] = (struct dsn_parameter){option->name, value};
+    return check_value(option, value, reterr);
+}
+
+static bool
+add_named(struct dsn *dsn, const char *name, char *value, struct error *reterr)
+{
+    return add(dsn, find_option((struct piece){name, strlen(name)}), value, reterr);
+}
+
+/* ---- name = value ---- */
+
+#define BLANKS " \t\n\v\f\r"
+
+static bool
+is_blank(char c)
+{
+    return c != '\0' && strchr(BLANKS, c) != NULL;
+}
+
+/* The value at *at, quoted or not, without its backslashes; *at goes behind it. NULL if a quote is not closed or memory is
+ * out, which *ret_open tells. */
+static char *
+cut_value(const char **at, bool *ret_open)
+{
+    const char *from = *at;
+    const bool quoted = *from == '\'';
+    char *const value = malloc(strlen(from) + 1);
+    size_t size = 0;
+    from += quoted ? 1 : 0;
+    while (value != NULL && *from != '\0' && !(quoted ? *from == '\'' : is_blank(*from))) {
+        from += *from == '\\' ? 1 : 0;
+        if (*from != '\0') {
+            value[size++] = *from++;
+        }
+    }
+    *ret_open = value != NULL && quoted && *from == '\0';
+    if (*ret_open || value == NULL) {
+        free(value);
+        return NULL;
+    }
+    value[size] = '\0';
+    *at = from + (quoted ? 1 : 0);
+    return value;
+}
+
+static bool
+parse_pair(const char **at, struct dsn *dsn, struct error *reterr)
+{
+    const struct piece name = {*at, strcspn(*at, "=" BLANKS)};
+    *at += name.size;
+    *at += strspn(*at, BLANKS);
+    if (**at != '=') {
+        return no_string(reterr);
+    }
+    *at += 1;
+    *at += strspn(*at, BLANKS);
+    const struct option *const option = find_option(name);
+    if (option == NULL) {
+        return unknown_name(name, reterr);
+    }
+    bool open = false;
+    char *const value = cut_value(at, &open);
+    return open ? no_string(reterr) : add(dsn, option, value, reterr);
+}
+
+static bool
+parse_pairs(const char *text, struct dsn *dsn, struct error *reterr)
+{
+    text += strspn(text, BLANKS);
+    while (*text != '\0') {
+        if (!parse_pair(&text, dsn, reterr)) {
+            return false;
+        }
+        text += strspn(text, BLANKS);
+    }
+    return true;
+}
+
+/* ---- postgresql:// ---- */
+
+static bool
+misplaced_at(struct error *reterr)
+{
+    return fail(reterr, "an '@' after the host: in user, password and database of a URL write / as "
+                        "%2f, @ as %40, ? as %3f");
+}
+
+static int
+hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    const char lower = (char)(digit | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Undoes percent-encoding into new memory. */
+static bool
+decode(struct piece piece, char **ret_text, struct error *reterr)
+{
+    char *const text = malloc(piece.size + 1);
+    size_t size = 0;
+    if (text == NULL) {
+        return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+    }
+    for (size_t i = 0; i < piece.size; i++) {
+        char byte = piece.at[i];
+        if (byte == '%') {
+            const int high = i + 2 < piece.size ? hex_digit(piece.at[i + 1]) : -1;
+            const int low = high >= 0 ? hex_digit(piece.at[i + 2]) : -1;
+            if (low < 0 || (high == 0 && low == 0)) {
+                free(text);
+                return fail(reterr,
+                            "in a URL a '%' must be followed by two hexadecimal digits, not 00");
+            }
+            byte = (char)(high * 16 + low);
+            i += 2;
+        }
+        text[size++] = byte;
+    }
+    text[size] = '\0';
+    *ret_text = text;
+    return true;
+}
+
+static bool
+add_decoded(struct dsn *dsn, const char *name, struct piece piece, struct error *reterr)
+{
+    char *value = NULL;
+    return piece.size == 0 ||
+           (decode(piece, &value, reterr) && add_named(dsn, name, value, reterr));
+}
+
+static struct piece
+cut(const char **at, const char *stops)
+{
+    const struct piece piece = {*at, strcspn(*at, stops)};
+    *at += piece.size;
+    return piece;
+}
+
+static bool
+parse_userinfo(const char **at, struct dsn *dsn, struct error *reterr)
+{
+    if ((*at)[strcspn(*at, "@/")] != '@') {
+        return true; /* there is none */
+    }
+    const struct piece user = cut(at, ":@");
+    struct piece password = {*at, 0};
+    if (**at == ':') {
+        ++*at;
+        password = cut(at, "@");
+    }
+    ++*at;
+    return add_decoded(dsn, "user", user, reterr) && add_decoded(dsn, "password", password, reterr);
+}
+
+/* One host and its port, to the comma behind it or the end of all hosts. */
+static bool
+skip_host(const char **at, struct piece *ret_host, struct piece *ret_port, struct error *reterr)
+{
+    if (**at == '[') {
+        ++*at;
+        *ret_host = cut(at, "]");
+        if (**at != ']' || ret_host->size == 0 || strchr(":/?,", (*at)[1]) == NULL) {
+            return fail(reterr, "in a URL a '[' needs its ']', round an address of IPv6");
+        }
+        ++*at;
+    } else {
+        *ret_host = cut(at, ":/?,");
+    }
+    *ret_port = (struct piece){*at, 0};
+    if (**at == ':') {
+        ++*at;
+        *ret_port = cut(at, "/?,");
+    }
+    return true;
+}
+
+/* At the end of a list that has room for it; a comma before it unless it is the first. */
+static void
+append(char *list, struct piece piece, bool first)
+{
+    char *end = list + strlen(list);
+    if (!first) {
+        *end++ = ',';
+    }
+    memcpy(end, piece.at, piece.size);
+    end[piece.size] = '\0';
+}
+
+static bool
+parse_hosts(const char **at, struct dsn *dsn, struct error *reterr)
+{
+    const size_t size = strlen(*at) + 2;
+    char *const hosts = calloc(2, size);
+    if (hosts == NULL) {
+        return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+    }
+    char *const all_ports = hosts + size;
+    bool good;
+    bool first = true;
+    struct piece host = {0};
+    struct piece port = {0};
+    while ((good = skip_host(at, &host, &port, reterr))) {
+        append(hosts, host, first);
+        append(all_ports, port, first);
+        first = false;
+        if (**at != ',') {
+            break;
+        }
+        ++*at;
+    }
+    if (good && (strchr(hosts, '@') != NULL || strchr(all_ports, '@') != NULL)) {
+        good = misplaced_at(reterr);
+    }
+    good = good && add_decoded(dsn, "host", (struct piece){hosts, strlen(hosts)}, reterr) &&
+           add_decoded(dsn, "port", (struct piece){all_ports, strlen(all_ports)}, reterr);
+    explicit_bzero(hosts, 2 * size);
+    free(hosts);
+    return good;
+}
+
+static bool
+parse_parameter(struct piece name, struct piece text, struct dsn *dsn, struct error *reterr)
+{
+    static const char ssl[] = "ssl"; /* of JDBC; libpq takes it with this value only */
+    if (name.size == strlen(ssl) && memcmp(name.at, ssl, name.size) == 0) {
+        return text.size == 4 && memcmp(text.at, "true", 4) == 0
+                   ? add_named(dsn, "sslmode", strdup("require"), reterr)
+                   : fail(reterr, "ssl must be true; write sslmode instead");
+    }
+    const struct option *const option = find_option(name);
+    char *value = NULL;
+    if (option == NULL) {
+        return unknown_name(name, reterr);
+    }
+    return decode(text, &value, reterr) && add(dsn, option, value, reterr);
+}
+
+static bool
+parse_query(const char *at, struct dsn *dsn, struct error *reterr)
+{
+    while (*at != '\0') {
+        const struct piece name = cut(&at, "=&");
+        if (*at != '=') {
+            return no_string(reterr);
+        }
+        ++at;
+        const struct piece value = cut(&at, "&");
+        if (memchr(value.at, '=', value.size) != NULL) {
+            return fail(reterr, "in the query of a URL write = in a value as %3d");
+        }
+        if (!parse_parameter(name, value, dsn, reterr)) {
+            return false;
+        }
+        at += *at == '&' ? 1 : 0;
+    }
+    return true;
+}
+
+static bool
+parse_url(const char *at, struct dsn *dsn, struct error *reterr)
+{
+    if (!parse_userinfo(&at, dsn, reterr) || !parse_hosts(&at, dsn, reterr)) {
+        return false;
+    }
+    if (*at == '/') {
+        ++at;
+        const struct piece name = cut(&at, "?");
+        if (memchr(name.at, '@', name.size) != NULL) {
+            return misplaced_at(reterr);
+        }
+        if (!add_decoded(dsn, "dbname", name, reterr)) {
+            return false;
+        }
+    }
+    return *at == '\0' || parse_query(at + 1, dsn, reterr);
+}
+
+static bool
+parse(const char *text, struct dsn *dsn, struct error *reterr)
+{
+    static const char *const schemes[] = {"postgresql://", "postgres://"};
+    for (size_t i = 0; i < 2; i++) {
+        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0) {
+            return parse_url(text + strlen(schemes[i]), dsn, reterr);
+        }
+    }
+    return parse_pairs(text, dsn, reterr);
+}
+
+bool
+dsn_parse(const char *text, struct dsn *ret_dsn, struct error *reterr)
+{
+    struct dsn dsn = {0};
+    if (!parse(text, &dsn, reterr)) {
+        dsn_done(&dsn);
+        return false;
+    }
+    *ret_dsn = dsn;
+    return true;
+}
+
+bool
+dsn_check(const char *text, struct error *reterr)
+{
+    struct dsn dsn;
+    if (!dsn_parse(text, &dsn, reterr)) {
+        return false;
+    }
+    dsn_done(&dsn);
+    return true;
+}
+
+const char *
+dsn_value(const struct dsn *dsn, const char *name)
+{
+    for (size_t i = dsn->count; i > 0; i--) {
+        const struct dsn_parameter *const parameter = &dsn->parameters[i - 1];
+        if (strcmp(parameter->name, name) == 0) {
+            return parameter->value[0] != '\0' ? parameter->value : NULL;
+        }
+    }
+    return NULL;
+}
+
+void
+dsn_done(struct dsn *dsn)
+{
+    for (size_t i = 0; i < dsn->count; i++) {
+        explicit_bzero(dsn->parameters[i].value, strlen(dsn->parameters[i].value));
+        free(dsn->parameters[i].value);
+    }
+    free(dsn->parameters);
+    *dsn = (struct dsn){0};
+}

@@ -1,0 +1,38 @@
+/* base/dsn.h - libpq's connection strings, "host=db user=relay" and "postgresql://relay@db/shop", read without libpq.
+ *
+ * libpq's messages quote what it could not understand, which may be half a password: of "postgresql://u:a/b@db/shop" it
+ * makes the port "a" and the database "b@db/shop". So a string is read here first, by libpq's own rules but stricter, and
+ * only one that passes is given to libpq. No text of these functions shows anything of the string but names of options. */
+#ifndef BASE_DSN_H
+#define BASE_DSN_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+struct dsn_parameter {
+    const char *name; /* one of libpq's; static */
+    char *value;
+};
+
+struct dsn {
+    struct dsn_parameter *parameters; /* in the order of the string; the last of a name counts */
+    size_t count;
+};
+
+/* Reads `text`. Checked are the grammar, the names, and the values of what has a fixed set of them (sslmode and the like)
+ * or is a number. In a URL an '@' may stand only before the hosts and in values of the query: any other one is the rest
+ * of a password that was not percent-encoded. On failure *ret_dsn is untouched and *reterr says what is wrong
+ * (ERROR_CONFIG; ERROR_TRANSIENT when memory is out). The caller ends it by dsn_done. */
+bool dsn_parse(const char *text, struct dsn *ret_dsn, struct error *reterr) MUST_CHECK;
+
+/* The same, for who wants nothing but the verdict. */
+bool dsn_check(const char *text, struct error *reterr) MUST_CHECK;
+
+/* The value that counts; NULL if it is not named, or empty. Borrowed. */
+const char *dsn_value(const struct dsn *dsn, const char *name);
+
+/* Wipes and frees. */
+void dsn_done(struct dsn *dsn);
+
+#endif

@@ -1,0 +1,171 @@
+#include "base/dsn.h"
+
+#include <criterion/criterion.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct dsn
+parsed(const char *text)
+{
+    struct dsn dsn;
+    struct error error;
+    cr_assert(dsn_parse(text, &dsn, &error), "%s: %s", text, error.text);
+    return dsn;
+}
+
+static const char *
+or_empty(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
+/* Every string that passes means to libpq what it means here. */
+Test(dsn, good_strings_are_read_as_libpq_reads_them)
+{
+    static const char *const texts[] = {
+        "",
+        "  ",
+        "host=db dbname=shop user=relay",
+        " host = db\tdbname\n=\nshop ",
+        "password='with blank' user='it\\'s' dbname='a\\\\b'",
+        "password=back\\ slash user=\\'x\\'",
+        "password='' host=''dbname=x",
+        "password=a=b@c/d",
+        "port=5432,5433 host=a,b",
+        "host=/var/run/postgresql port=",
+        "host=db host=other",
+        "sslmode=verify-full sslrootcert='/etc/ssl/my ca.pem' target_session_attrs=read-write",
+        "options='-c search_path=other,public -c statement_timeout=5s'",
+        "postgresql://",
+        "postgres://",
+        "postgresql:///shop",
+        "postgresql://db",
+        "postgresql://db/",
+        "postgresql://db:5433/shop",
+        "postgresql://relay@db/shop",
+        "postgresql://relay:secret@db/shop",
+        "postgresql://relay:p%2fq%40r%3fs%25@db/shop",
+        "postgresql://relay:a:b?c#d[e]@db/shop",
+        "postgresql://relay:@db/shop",
+        "postgresql://:secret@db/shop",
+        "postgresql://@db/shop",
+        "postgresql://a:1,b,c:3/shop",
+        "postgresql://[::1]:5433,[2001:db8::2]/shop",
+        "postgresql://%2Fvar%2Frun%2Fpostgresql/shop",
+        "postgresql://db/a/b",
+        "postgresql://db/shop?sslmode=require&connect_timeout=3",
+        "postgresql://db/shop?user=relay@server&password=a%26b",
+        "postgresql://db?dbname=shop",
+        "postgresql:///shop?host=/tmp&ssl=true",
+    };
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        char *words = NULL;
+        struct dsn dsn = parsed(texts[i]);
+        PQconninfoOption *const options = PQconninfoParse(texts[i], &words);
+        cr_assert_not_null(options, "libpq does not take: %s: %s", texts[i], words);
+        for (const PQconninfoOption *at = options; at->keyword != NULL; at++) {
+            cr_assert_str_eq(or_empty(dsn_value(&dsn, at->keyword)), or_empty(at->val), "%s of: %s",
+                             at->keyword, texts[i]);
+        }
+        PQconninfoFree(options);
+        dsn_done(&dsn);
+    }
+}
+
+/* All that libpq would refuse, and what it would take for something else than was meant: the words say what is wrong, and
+ * show nothing of the string. */
+Test(dsn, bad_strings_are_refused_without_quoting_them)
+{
+    static const struct {
+        const char *text;
+        const char *words;
+    } cases[] = {
+        {"hunter2", "expected a libpq connection string"},
+        {"shop hunter2", "expected a libpq connection string"},
+        {"password=a hunter2", "expected a libpq connection string"},
+        {"password=a hunter2=b", "expected a libpq connection string"},
+        {"password='hunter2", "expected a libpq connection string"},
+        {"=hunter2", "expected a libpq connection string"},
+        {"passwrd=hunter2", "did you mean \"password\"?"},
+        {"sslmod=hunter2", "did you mean \"sslmode\"?"},
+        {"Postgresql://u:hunter2@h/d", "expected a libpq connection string"},
+        {"mysql://u:hunter2@h/d", "expected a libpq connection string"},
+        {"sslmode=hunter2", "sslmode must be disable, allow, prefer, require, verify-ca or "
+                            "verify-full"},
+        {"sslmode=Require", "sslmode must be disable"},
+        {"ssl_min_protocol_version=1.2", "ssl_min_protocol_version must be TLSv1, "},
+        {"target_session_attrs=hunter2", "target_session_attrs must be any, "},
+        {"channel_binding=yes", "channel_binding must be disable, prefer or require"},
+        {"gssencmode=yes", "gssencmode must be disable, prefer or require"},
+        {"connect_timeout=hunter2", "connect_timeout must be a whole number"},
+        {"connect_timeout=10s", "connect_timeout must be a whole number"},
+        {"port=hunter2", "a port must be a number from 1 to 65535"},
+        {"port=0", "a port must be"},
+        {"port=65536", "a port must be"},
+        {"port=5432,x", "a port must be"},
+        {"postgresql://u:hunter2@h:x/d", "a port must be"},
+        {"postgresql://u:hunter2/b@h/d", "write / in user and password as %2f"},
+        {"postgresql://u:a/hunter2@h/d", "write / in user and password as %2f"},
+        {"postgresql://u:1/hunter2@h/d", "an '@' after the host"},
+        {"postgresql://u:a@hunter2@h/d", "an '@' after the host"},
+        {"postgresql://u:a@hunter2@h,i/d", "an '@' after the host"},
+        {"postgresql://u:a@b/hunter2@h/d", "an '@' after the host"},
+        {"postgresql://h:hunter2@h2:1/d@e", "an '@' after the host"},
+        {"postgresql://u:1/a?hunter2@h/d", "expected a libpq connection string"},
+        {"postgresql://u:1/a?x=hunter2@h/d", "expected a libpq connection string"},
+        {"postgresql://h/d?user=a=hunter2", "write = in a value as %3d"},
+        {"postgresql://h/d?passwrd=hunter2", "did you mean \"password\"?"},
+        {"postgresql://h/d?ssl=hunter2", "ssl must be true"},
+        {"postgresql://h/d?sslmode=hunter2", "sslmode must be"},
+        {"postgresql://u:%hunter2@h/d", "a '%' must be followed by two hexadecimal digits"},
+        {"postgresql://u:hunter2%00@h/d", "a '%' must be followed by two hexadecimal digits"},
+        {"postgresql://u:hunter2%4@h/d", "a '%' must be followed by two hexadecimal digits"},
+        {"postgresql://[hunter2/d", "a '[' needs its ']'"},
+        {"postgresql://[::1]hunter2/d", "a '[' needs its ']'"},
+        {"postgresql://[]/d", "a '[' needs its ']'"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct error error;
+        cr_expect_not(dsn_check(cases[i].text, &error), "taken: %s", cases[i].text);
+        cr_expect_eq(error.class, ERROR_CONFIG);
+        cr_expect_not_null(strstr(error.text, cases[i].words), "%s: %s", cases[i].text, error.text);
+        cr_expect_null(strstr(error.text, "hunter2"), "shown: %s", error.text);
+    }
+}
+
+Test(dsn, the_last_of_a_name_counts)
+{
+    struct dsn dsn = parsed("host=a user=u host=b user=");
+    cr_assert_str_eq(dsn_value(&dsn, "host"), "b");
+    cr_assert_null(dsn_value(&dsn, "user"));
+    cr_assert_null(dsn_value(&dsn, "port"));
+    dsn_done(&dsn);
+    cr_assert_eq(dsn.count, 0);
+}
+
+/* Every string cut anywhere, and with every byte replaced, ends in a verdict. */
+Test(dsn, no_string_reads_beyond_its_end)
+{
+    static const char *const texts[] = {
+        "host='a b' password=x\\ y port=1,2 sslmode=prefer",
+        "postgresql://u:p%41@[::1]:12,h:3/d%20b?sslmode=disable&user=a@b",
+    };
+    static const char bytes[] = "%@/?:[]',=\\& \xff";
+    char text[100];
+    unsigned taken = 0;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        for (size_t at = 0; at < strlen(texts[i]); at++) {
+            (void)snprintf(text, sizeof(text), "%.*s", (int)at, texts[i]); /* fits */
+            taken += dsn_check(text, NULL) ? 1 : 0;
+            for (size_t b = 0; b < sizeof(bytes) - 1; b++) {
+                (void)snprintf(text, sizeof(text), "%s", texts[i]); /* fits */
+                text[at] = bytes[b];
+                taken += dsn_check(text, NULL) ? 1 : 0;
+            }
+        }
+    }
+    cr_assert_gt(taken, 0);
+}
