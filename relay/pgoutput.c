@@ -290,20 +290,16 @@ check_values(const struct span values[COLUMNS], struct error *reterr)
                      "the outbox has a row with a NULL or in a form that is not known");
 }
 
-/* As the statements that read the table tell it: 0 is now, infinity is INT64_MAX. */
-static uint64_t
-due_in_us(struct span deliver_after, int64_t server_now_us)
+/* As the statements that read the table tell it. */
+static bool
+is_scheduled(struct span deliver_after, struct span created_at)
 {
-    const int64_t due_us = deliver_after.data == NULL ? INT64_MIN : time_us(u64_of(deliver_after));
-    if (due_us <= server_now_us) {
-        return 0;
-    }
-    return due_us == INT64_MAX ? INT64_MAX : (uint64_t)due_us - (uint64_t)server_now_us;
+    return deliver_after.data != NULL &&
+           (int64_t)u64_of(deliver_after) > (int64_t)u64_of(created_at);
 }
 
 static void
-set_row(struct row *row, const struct pgoutput *pgoutput, const struct span values[COLUMNS],
-        int64_t server_now_us)
+set_row(struct row *row, const struct pgoutput *pgoutput, const struct span values[COLUMNS])
 {
     const struct span key = values[COLUMN_KEY];
     *row = (struct row){
@@ -313,7 +309,7 @@ set_row(struct row *row, const struct pgoutput *pgoutput, const struct span valu
         .has_key = key.data != NULL,
         .ordered = key.data != NULL,
         .exchange_is_null = values[COLUMN_EXCHANGE].data == NULL,
-        .due_in_us = due_in_us(values[COLUMN_DELIVER_AFTER], server_now_us),
+        .scheduled = is_scheduled(values[COLUMN_DELIVER_AFTER], values[COLUMN_CREATED_AT]),
         .position = pgoutput->position,
         .exchange = values[COLUMN_EXCHANGE],
         .routing_key = values[COLUMN_ROUTING_KEY],
@@ -331,14 +327,14 @@ set_content(struct row *row, struct span headers, struct span payload, uint64_t 
         headers = (struct span){(const uint8_t *)headers.data + 1, headers.size - 1};
     }
     row->withheld = headers.size + payload.size > bytes_max;
-    if (!row->withheld && row->due_in_us == 0) {
+    if (!row->withheld && !row->scheduled) {
         row->headers = headers;
         row->payload = payload;
     }
 }
 
 static bool
-decode_row(const struct pgoutput *pgoutput, struct message *message, int64_t server_now_us,
+decode_row(const struct pgoutput *pgoutput, struct message *message,
            struct pgoutput_event *ret_event)
 {
     if (!pgoutput->in_transaction || !pgoutput->described) {
@@ -349,7 +345,7 @@ decode_row(const struct pgoutput *pgoutput, struct message *message, int64_t ser
         return false;
     }
     ret_event->type = PGOUTPUT_ROW;
-    set_row(&ret_event->row, pgoutput, values, server_now_us);
+    set_row(&ret_event->row, pgoutput, values);
     set_content(&ret_event->row, values[COLUMN_HEADERS], values[COLUMN_PAYLOAD],
                 pgoutput->message_bytes_max);
     return true;
@@ -464,11 +460,11 @@ decode_commit(struct pgoutput *pgoutput, struct message *message, struct pgoutpu
 }
 
 static bool
-decode_insert(const struct pgoutput *pgoutput, struct message *message, int64_t server_now_us,
+decode_insert(const struct pgoutput *pgoutput, struct message *message,
               struct pgoutput_event *ret_event)
 {
     if (read_u32(&message->reader) == pgoutput->outbox_oid) {
-        return decode_row(pgoutput, message, server_now_us, ret_event);
+        return decode_row(pgoutput, message, ret_event);
     }
     skip_insert(&message->reader);
     return ignore(message, ret_event);
@@ -499,7 +495,7 @@ decode_message(const struct pgoutput *pgoutput, struct message *message,
 }
 
 bool
-pgoutput_decode(struct pgoutput *pgoutput, const void *bytes, size_t size, int64_t server_now_us,
+pgoutput_decode(struct pgoutput *pgoutput, const void *bytes, size_t size,
                 struct pgoutput_event *ret_event, struct error *reterr)
 {
     struct message message = {
@@ -514,7 +510,7 @@ pgoutput_decode(struct pgoutput *pgoutput, const void *bytes, size_t size, int64
     case 'C':
         return decode_commit(pgoutput, &message, ret_event);
     case 'I':
-        return decode_insert(pgoutput, &message, server_now_us, ret_event);
+        return decode_insert(pgoutput, &message, ret_event);
     case 'M':
         return decode_message(pgoutput, &message, ret_event);
     case 'R':

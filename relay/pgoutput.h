@@ -51,11 +51,9 @@ struct pgoutput {
 /* outbox_oid: the table's. */
 void pgoutput_init(struct pgoutput *pgoutput, uint32_t outbox_oid, uint64_t message_bytes_max);
 
-/* One message: the content of one XLogData. server_now_us: the server's clock (since 1970), against which deliver_after is
- * told. False: it is not understood (class ERROR_CONNECTION), or the table or the publication is not as `outbox-relay init`
+/* One message: the content of one XLogData. False: it is not understood (class ERROR_CONNECTION), or the table or the publication is not as `outbox-relay init`
  * makes it (class ERROR_CONFIG); then the stream can't be used any more. */
 bool pgoutput_decode(struct pgoutput *pgoutput, const void *bytes, size_t size,
-                     int64_t server_now_us, struct pgoutput_event *ret_event,
-                     struct error *reterr) MUST_CHECK;
+                     struct pgoutput_event *ret_event, struct error *reterr) MUST_CHECK;
 
 #endif

@@ -226,12 +226,13 @@ pipeline_refuse(struct pipeline *pipeline, struct lane *lane, const struct windo
     }
 }
 
-/* A row of the outbox that is not to be published: it is not due, or its key is held back. */
+/* A row of the outbox that is not to be published: it is scheduled, or its key is held back. One whose time has
+ * come goes the same way, for only so does it get its place behind what was written before that time. */
 bool
 pipeline_set_aside(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
 {
     const struct held_subject subject = held_subject(row->id, row->key_hash, row->ordered);
-    if (row->due_in_us > 0) {
+    if (row->scheduled) {
         const struct hold hold = {.id = row->id, .state = HELD_SCHEDULED};
         const struct hold_note note = {.subject = subject, .fresh = true};
         put_hold(pipeline, &hold, &note, now_us);

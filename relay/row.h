@@ -23,9 +23,9 @@ struct row {
     bool exchange_is_null; /* goes to the source's default exchange */
     bool
         withheld; /* headers and payload were not read: together they are larger than a message can be */
-    uint64_t
-        due_in_us; /* deliver_after is to come in so long: then headers and payload were not read;
-                           0: it may go now */
+    bool
+        scheduled; /* was written for a later time, and has not got its place yet: headers and payload
+                       were not read */
     uint64_t position; /* in the log, where its transaction was committed; 0: it was read from the
                           table */
     struct span exchange;

@@ -32,8 +32,8 @@ struct batch {
 void batch_free(struct batch *batch);
 
 enum fetch_kind {
-    FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those whose deliver_after is to
-                   come among them */
+    FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those that are scheduled among
+                   them, whether their time has come or not */
     FETCH_HEADS,   /* held messages in state retrying whose next attempt is due, except `ids` */
     FETCH_PRESENT, /* which of `ids`, ascending, are in the outbox; the answer is SOURCE_PRESENT */
 };

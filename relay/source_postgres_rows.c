@@ -14,7 +14,7 @@ enum column {
     COLUMN_CREATED_AT,
     COLUMN_KEY_HASH,
     COLUMN_ORDERED,
-    COLUMN_DUE_IN,
+    COLUMN_SCHEDULED,
     COLUMN_WITHHELD,
     COLUMN_CUT,
     COLUMN_EXCHANGE,
@@ -85,7 +85,7 @@ decode_row(const PGresult *result, int row, struct row *ret_row)
         .has_key = !PQgetisnull(result, row, COLUMN_KEY),
         .ordered = pg_rows_bool(result, row, COLUMN_ORDERED),
         .withheld = pg_rows_bool(result, row, COLUMN_WITHHELD),
-        .due_in_us = (uint64_t)pg_rows_int8(result, row, COLUMN_DUE_IN),
+        .scheduled = pg_rows_bool(result, row, COLUMN_SCHEDULED),
         .exchange_is_null = PQgetisnull(result, row, COLUMN_EXCHANGE),
         .exchange = text_at(result, row, COLUMN_EXCHANGE),
         .routing_key = text_at(result, row, COLUMN_ROUTING_KEY),
@@ -110,7 +110,7 @@ has_type(const PGresult *result, int column, Oid type)
 static bool
 check_columns(const PGresult *result, struct error *reterr)
 {
-    static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 20,   16, 16,
+    static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 16,   16, 16,
                                        25, 25,   25,   25, 25, 3802, 17};
     if (PQnfields(result) != COLUMNS) {
         return error_set(reterr, ERROR_CONFIG, "the outbox gave %d columns instead of %d",

@@ -115,9 +115,8 @@ take_data(struct source_postgres *self, struct gather *gather, char *message, si
 {
     struct pg_stream *stream = &self->tail.stream;
     struct pgoutput_event event;
-    const int64_t server_now_us = pg_rows_time_us((int64_t)number_at(message + 17));
     const bool good = pgoutput_decode(&stream->decoder, message + XLOG_DATA_HEADER,
-                                      size - XLOG_DATA_HEADER, server_now_us, &event, reterr);
+                                      size - XLOG_DATA_HEADER, &event, reterr);
     if (good && event.type == PGOUTPUT_ROW) {
         add_row_take(gather, stream, &event.row, message);
         return true;

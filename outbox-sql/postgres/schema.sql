@@ -49,7 +49,7 @@ comment on column outbox.content_type is 'AMQP content-type property, at most 25
 comment on column outbox.headers is 'AMQP headers: a JSON object';
 comment on column outbox.payload is 'The body, sent as it is';
 comment on column outbox.created_at is 'Start of the transaction that wrote the row';
-comment on column outbox.deliver_after is 'Not to be sent before this time; NULL: at once';
+comment on column outbox.deliver_after is 'Not to be sent before this time, and then behind what was written before it; NULL: at once';
 
 -- One row, read by the relay and by the writer libraries, hence by every role that may insert.
 create table outbox_schema (

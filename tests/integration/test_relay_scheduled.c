@@ -149,6 +149,39 @@ Test(relay_scheduled, it_does_not_block_its_key_and_then_stands_in_its_order)
     finish();
 }
 
+/* Their time comes while no relay runs. What is written before it has higher ids. */
+static void
+expect_behind(const char *source)
+{
+    start(source);
+    insert_now("'k'", "start");
+    consumer_expect(consumer, "start");
+    await_empty_outbox(scene.conn);
+    relay_kill(scene.relay);
+    insert_at("'k'", "scheduled 2", "'1 s'");
+    insert_at("'k'", "scheduled 1", "'900 ms'");
+    insert_now("'k'", "before");
+    scene_await("their time has come",
+                "select count(*) = 2 from outbox where deliver_after < clock_timestamp()");
+    relay_start_again(scene.relay);
+    consumer_expect(consumer, "before");
+    consumer_expect(consumer, "scheduled 1");
+    consumer_expect(consumer, "scheduled 2");
+    await_empty_outbox(scene.conn);
+    finish();
+}
+
+/* Promise: its place does not depend on whether a relay ran when its time came. */
+Test(relay_scheduled, one_whose_time_came_without_a_relay_passes_nothing)
+{
+    expect_behind(NULL);
+}
+
+Test(relay_scheduled, nor_does_it_with_strict)
+{
+    expect_behind("ordering = \"strict\"\n");
+}
+
 /* Promise: if its key is held back when it is due, it waits with the others, in its place. */
 Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
 {
@@ -171,14 +204,14 @@ Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
     finish();
 }
 
-/* Promise: what is due already when it is written is a message like any other. */
+/* Promise: what is due already when it is written is a message like any other, also for a relay that reads it later. */
 Test(relay_scheduled, a_time_that_is_past_is_none)
 {
-    start(NULL);
     scene_exec("insert into outbox (routing_key, key, payload, deliver_after) values "
                "('%s', 'k', 'first', null), ('%s', 'k', 'second', '-infinity'), "
                "('%s', 'k', 'third', now()), ('%s', 'k', 'fourth', null)",
                scene.queue, scene.queue, scene.queue, scene.queue);
+    start(NULL);
     consumer_expect(consumer, "first");
     consumer_expect(consumer, "second");
     consumer_expect(consumer, "third");

@@ -44,7 +44,10 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
             relay->index, (long)row->id);
     PROMISE(!relay->in_flight[row->id], "row %ld published while it is in flight", (long)row->id);
     PROMISE(!relay->confirmed[row->id], "row %ld published after its confirm", (long)row->id);
-    PROMISE(row->due_in_us == 0, "row %ld published without its payload", (long)row->id);
+    /* Else it would pass what was written before its time, and has a higher id. */
+    PROMISE(!message_of(row)->stored.scheduled,
+            "row %ld published in the place from before its time", (long)row->id);
+    PROMISE(!row->scheduled, "row %ld published without its payload", (long)row->id);
     const bool probe = relay->probe[row->id] && row->position == 0;
     PROMISE((lane == probe_lane) == probe, "row %ld published on lane %u", (long)row->id, lane);
     PROMISE(probe || message_of(row)->stored.fate != FATE_DISCARDED,

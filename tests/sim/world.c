@@ -91,6 +91,6 @@ world_precedes(const struct message *earlier, const struct message *later)
 {
     const struct stored *a = &earlier->stored;
     const struct stored *b = &later->stored;
-    return !earlier->aside && !later->aside && (a->due_us == 0 || a->woken) && a->id < b->id &&
+    return !earlier->aside && !later->aside && !a->scheduled && a->id < b->id &&
            a->visible <= b->visible && a->position <= b->position;
 }

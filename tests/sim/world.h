@@ -63,7 +63,7 @@ struct stored {
     uint64_t due_us;   /* deliver_after; 0: none */
     uint64_t visible;  /* how many became visible before it did under its id */
     uint64_t position; /* in the log, where that was committed; 0: it was not */
-    bool woken;        /* its id is the one it got when its time had come */
+    bool scheduled;    /* was written for a later time, and has not got its place yet */
 };
 
 struct message {
@@ -124,7 +124,7 @@ struct transaction {
 struct log_row {
     int64_t id;
     uint32_t message;
-    uint64_t due_us;
+    bool scheduled;
 };
 
 struct log_commit {
@@ -235,6 +235,7 @@ enum event {
     EVENT_WAITING,
     EVENT_RELEASED,
     EVENT_WOKEN,
+    EVENT_OVERDUE,
     EVENT_ACT,
     EVENT_CANCEL,
     EVENT_CRASH,

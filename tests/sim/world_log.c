@@ -60,8 +60,10 @@ world_log_row(struct world *world, int64_t id)
         return;
     }
     assert(log->row_count < LOG_ROWS_MAX);
-    log->rows[log->row_count++] = (struct log_row){
-        .id = id, .message = slot->message, .due_us = world->messages[slot->message].stored.due_us};
+    log->rows[log->row_count++] =
+        (struct log_row){.id = id,
+                         .message = slot->message,
+                         .scheduled = world->messages[slot->message].stored.scheduled};
     commit->row_count++;
     world_note(world, "row %ld is in the log at %lu", (long)id, (unsigned long)commit->position);
 }
@@ -106,8 +108,8 @@ world_log_read(const struct world *world, const struct log_commit *commit, size_
     const struct log_row *logged = &world->log.rows[commit->first_row + row];
     struct row read = world_row(world, logged->id, logged->message);
     read.position = commit->position;
-    if (logged->due_us > world->now_us) {
-        read.due_in_us = logged->due_us - world->now_us;
+    if (logged->scheduled) {
+        read.scheduled = true;
         read.payload = (struct span){0};
     }
     return read;

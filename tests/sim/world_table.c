@@ -141,11 +141,10 @@ static struct row
 read_row(const struct world *world, int64_t id)
 {
     const struct slot *slot = &world->slots[id];
-    const uint64_t due_us = world->messages[slot->message].stored.due_us;
     struct row row = world_row(world, id, slot->message);
     row.ordered = row.has_key && !slot->skipped;
-    if (due_us > world->now_us) {
-        row.due_in_us = due_us - world->now_us;
+    if (world->messages[slot->message].stored.scheduled) {
+        row.scheduled = true;
         row.payload = (struct span){0};
     }
     return row;
@@ -351,7 +350,7 @@ check_hold(const struct world *world, const struct hold *hold)
             hold->state);
     switch (hold->state) {
     case HELD_SCHEDULED:
-        PROMISE(message->stored.due_us != 0 && slot->place == PLACE_OUTBOX,
+        PROMISE(message->stored.scheduled && slot->place == PLACE_OUTBOX,
                 "row %ld is to wait for a time that it does not have", (long)hold->id);
         break;
     case HELD_WAITING:
@@ -434,6 +433,7 @@ hold_one(struct world *world, const struct hold *hold)
     slot->next_us = 0;
     if (hold->state == HELD_SCHEDULED) {
         slot->next_us = message->stored.due_us;
+        world->tally[EVENT_OVERDUE] += message->stored.due_us <= world->now_us;
     } else if (hold->state == HELD_RETRYING) {
         slot->next_us = world->now_us + (slot->retried ? 0 : hold->retry_after_us);
         slot->attempts = hold->attempts;
@@ -546,7 +546,7 @@ wake_one(struct world *world, int64_t old_id)
     *old = (struct slot){.place = PLACE_GONE, .message = old->message};
     message->stored.id = id;
     message->stored.visible = world->visible;
-    message->stored.woken = true;
+    message->stored.scheduled = false;
     world_log_row(world, id);
     message->stored.position = world->slots[id].position;
     world_count(world, EVENT_WOKEN);

@@ -39,6 +39,7 @@ insert(struct world *world, int64_t key)
     };
     if (world_chance(world, world->scheduled_percent)) {
         message->stored.due_us = world->now_us + random_between(&world->random, 0, 2000000);
+        message->stored.scheduled = message->stored.due_us > world->now_us;
     }
     world->slots[world->next_id++] = (struct slot){.place = PLACE_OPEN, .message = index};
     world->key_messages[key][world->key_count[key]++] = index;
@@ -212,7 +213,8 @@ static bool
 may_be_cancelled(const struct world *world, const struct slot *slot)
 {
     if (slot->place == PLACE_OUTBOX) {
-        return world->messages[slot->message].stored.due_us > world->now_us;
+        const struct stored *stored = &world->messages[slot->message].stored;
+        return stored->scheduled && stored->due_us > world->now_us;
     }
     return slot->place == PLACE_HELD && slot->state == HELD_SCHEDULED;
 }

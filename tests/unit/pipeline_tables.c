@@ -135,12 +135,11 @@ static struct row
 row_of(int64_t id, bool held)
 {
     const struct message *message = &driver.messages[id];
-    const bool due = held || message->deliver_after_us <= driver.now_us;
     return (struct row){
         .id = id,
         .key_hash = message->key,
         .ordered = message->ordered,
-        .due_in_us = due ? 0 : message->deliver_after_us - driver.now_us,
+        .scheduled = !held && message->deliver_after_us > 0,
         .exchange = {message->exchange, strlen(message->exchange)},
         .payload = {"", message->bytes},
     };
@@ -334,6 +333,7 @@ wake_one(int64_t id)
     const int64_t new_id = ++driver.highest_id;
     *message_of(new_id) = *message_of(id);
     message_of(new_id)->place = IN_OUTBOX;
+    message_of(new_id)->deliver_after_us = 0;
     message_of(id)->place = NOWHERE;
     append(new_id);
     driver.log_end++;

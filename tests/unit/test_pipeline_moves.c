@@ -116,6 +116,20 @@ Test(pipeline_moves, a_scheduled_message_waits_aside_and_goes_out_on_time)
     cr_assert_leq(driver.now_us, due_us + 50 * CLOCK_MS_US);
 }
 
+/* No relay ran when its time came: it is behind 2 all the same, which was written before that time. */
+Test(pipeline_moves, one_whose_time_has_come_before_it_is_read_gets_a_new_place)
+{
+    schedule(1, 1, CLOCK_S_US);
+    put(2, 1);
+    driver.now_us += 2 * CLOCK_S_US;
+    driver.broker = takes_all;
+    start();
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 2);
+    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 3, "under a new id");
+    run(CLOCK_S_US);
+    cr_assert_eq(count_in(IN_HELD) + count_in(IN_OUTBOX), 0);
+}
+
 /* Somebody is about to cancel it, and then does not. */
 Test(pipeline_moves, a_scheduled_message_that_cannot_be_moved_now_is_read_again)
 {

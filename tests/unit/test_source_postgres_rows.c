@@ -11,7 +11,7 @@ static PGresult *
 result_of(Oid headers_type)
 {
     static char name[] = "column";
-    const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 20,           16, 16,
+    const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 16,           16, 16,
                                 25, 25,   25,   25, 25, headers_type, 17};
     PGresAttDesc columns[COLUMNS];
     memset(columns, 0, sizeof(columns));
@@ -48,7 +48,7 @@ add_row(PGresult *result, int row, int64_t id, const char *headers, const char *
     set(result, row, 2, &(uint64_t){0}, 8);
     set_null(result, row, 3);
     set(result, row, 4, "\0", 1);
-    set(result, row, 5, &(uint64_t){0}, 8);
+    set(result, row, 5, "\0", 1);
     set(result, row, 6, "\0", 1);
     set(result, row, 7, "\0", 1);
     for (int column = 8; column < 13; column++) {
@@ -132,18 +132,17 @@ Test(source_postgres_rows, refuses_a_payload_that_is_null)
 Test(source_postgres_rows, says_what_cannot_go_now)
 {
     struct error error;
-    const uint64_t due_in_us = htobe64(1234567);
     PGresult *result = result_of(3802);
     add_row(result, 0, 5, NULL, "");
-    set(result, 0, 5, &due_in_us, 8);
+    set(result, 0, 5, "\1", 1);
     add_row(result, 1, 6, NULL, "");
     set(result, 1, 6, "\1", 1);
     add_row(result, 2, 7, NULL, "x");
     struct batch *batch = pg_rows_decode_take(result, 10, &error);
     cr_assert_eq(batch->count, 3);
-    cr_assert(batch->rows[0].due_in_us == 1234567 && !batch->rows[0].withheld);
-    cr_assert(batch->rows[1].due_in_us == 0 && batch->rows[1].withheld);
-    cr_assert(batch->rows[2].due_in_us == 0 && !batch->rows[2].withheld);
+    cr_assert(batch->rows[0].scheduled && !batch->rows[0].withheld);
+    cr_assert(!batch->rows[1].scheduled && batch->rows[1].withheld);
+    cr_assert(!batch->rows[2].scheduled && !batch->rows[2].withheld);
     batch_free(batch);
 }
 

@@ -1,7 +1,7 @@
 -- Held messages that are to be tried again now: $1 except these ids, $2 at most so many rows, $3 bytes of all together as
 -- in fetch_next_exact.sql, $4 the most bytes that a message can have. One that was skipped goes as if it had no key.
 -- One that somebody is changing is left for later: the relay would have to wait for it to tell what became of the try.
-select id, message_id, created_at, key_hash, ordered, 0::int8 as due_in_us, withheld, bytes_before >= $3::int8 as cut,
+select id, message_id, created_at, key_hash, ordered, false as scheduled, withheld, bytes_before >= $3::int8 as cut,
     exchange, routing_key, key, type, content_type,
     case when not withheld and bytes_before < $3::int8 then headers end as headers,
     case when withheld then '' when bytes_before < $3::int8 then payload end as payload

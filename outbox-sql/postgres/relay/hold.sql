@@ -3,7 +3,8 @@
 -- error are those of retrying and dead; waiting ones keep what they had; a message that
 -- was skipped stays so, for its key has gone on without it. Gives back the ids that are in neither table:
 -- somebody cancelled or deleted them.
--- A scheduled one that became due on the way is due from now on: what wake.sql has looked at stays looked at.
+-- A scheduled one that is due already is so from now on: what wake.sql has looked at stays looked at. A microsecond for each
+-- keeps those in the order of their times.
 -- Rows are locked in the order of ids, as operators' commands do, so that neither waits for the other in a circle. What
 -- was refused before the relay took note that an operator said to try it again is tried again at once.
 -- One snapshot for all parts, so a message that was moved is not met again as a held one.
@@ -33,7 +34,11 @@ with
             created_at, deliver_after, state, skipped, attempts, next_attempt_at, last_error)
         select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
             deliver_after, asked.state, asked.skipped, case when asked.refused then asked.attempts else 0 end,
-            case when asked.state = 'scheduled' then greatest(deliver_after, now()) else asked.retry_at end,
+            case
+                when asked.state = 'scheduled' then greatest(deliver_after,
+                    now() + row_number() over (order by deliver_after, id) * interval '1 microsecond')
+                else asked.retry_at
+            end,
             case when asked.refused then asked.error end
         from moved
         join asked using (id)

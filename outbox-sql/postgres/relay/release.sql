@@ -4,6 +4,7 @@
 -- there is no more.)
 -- Each key by itself along its part of the index, whatever the statistics say; and || '' keeps the second look at the
 -- state, for rows that somebody changed meanwhile, from being an invitation to read that whole index.
+-- Without deliver_after, as in wake.sql: what waits has its place. (Relays before version 0.2 left the time there.)
 with
     chosen as materialized (
         select waiting.id
@@ -26,11 +27,9 @@ with
         returning *
     ),
     inserted as (
-        insert into outbox (id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
-            deliver_after)
+        insert into outbox (id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at)
         overriding system value
-        select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
-            deliver_after
+        select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at
         from moved
         order by id
     )

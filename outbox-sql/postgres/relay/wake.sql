@@ -1,5 +1,6 @@
 -- Scheduled messages whose time has come go to the outbox, at most $1, in the order of their times and under new ids, so
--- that from now on they stand in the order of their key. $2: only those with a time from this one on (microseconds since
+-- that from now on they stand in the order of their key, and without deliver_after: who reads one knows by that that it has
+-- its place. $2: only those with a time from this one on (microseconds since
 -- 1970; NULL: all), so that index entries of the many that went before, which a long transaction elsewhere keeps, are not
 -- walked over again each time. Gives back how many; the microseconds until the next one is due: 0 if more are due
 -- already, NULL if there is none; and the next $2: nothing due before it is left, but for what somebody holds locked, such
@@ -24,9 +25,8 @@ with
         returning *
     ),
     inserted as (
-        insert into outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
-            deliver_after)
-        select message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at, deliver_after
+        insert into outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at)
+        select message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at
         from moved
         order by next_attempt_at, id
         returning id
