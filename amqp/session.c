@@ -89,6 +89,29 @@ copy_password(struct session *session, const char *password)
     return copy_text(&session->password, password);
 }
 
+static void
+free_secret(char *secret)
+{
+    if (secret != NULL) {
+        explicit_bzero(secret, strlen(secret));
+        free(secret);
+    }
+}
+
+bool
+session_set_password(struct session *session, const char *password, struct error *reterr)
+{
+    char *fresh = NULL;
+    if (!copy_text(&fresh, password)) {
+        return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+    }
+    if (fresh != NULL) {
+        free_secret(session->password);
+        session->password = fresh;
+    }
+    return true;
+}
+
 static uint64_t
 timeout_of(const struct session_options *options)
 {
@@ -153,10 +176,7 @@ session_free(struct session *session)
     }
     drop(session);
     tls_context_free(session->tls);
-    if (session->password != NULL) {
-        explicit_bzero(session->password, strlen(session->password));
-    }
-    free(session->password);
+    free_secret(session->password);
     free(session->name);
     amqp_endpoint_done(&session->endpoint);
     free(session);

@@ -29,6 +29,11 @@ struct session_options {
 struct session *session_new(const struct session_options *options, struct error *reterr);
 void session_free(struct session *session); /* closes the socket at once */
 
+/* The password of connections that are begun from now on, instead of the options'; copied. NULL changes nothing. False
+ * with *reterr when memory is out. */
+bool session_set_password(struct session *session, const char *password,
+                          struct error *reterr) MUST_CHECK;
+
 /* Starts connecting; drops whatever connection there was. */
 void session_open(struct session *session, uint64_t now_us);
 

@@ -5,6 +5,7 @@
 #include "amqp/session.h"
 #include "base/clock.h"
 #include "relay/check.h"
+#include "relay/config_secret.h"
 
 /* For all hosts of the URI and what is asked then. */
 #define DEADLINE_US (60 * CLOCK_S_US)
@@ -126,9 +127,14 @@ void
 check_broker(struct check *check, const struct config *config, const struct broker_config *broker)
 {
     struct error error;
+    char *password;
+    if (!config_secret_read_any(broker->password_file, &password, &error)) {
+        check_problem(check, "broker \"%s\": %s", broker->name, error.text);
+        return;
+    }
     const struct session_options options = {
         .endpoint = &broker->endpoint,
-        .password = broker->password,
+        .password = password,
         .connection_name = "outbox-relay check",
         .heartbeat_s = broker->heartbeat_s,
         .connect_timeout_us = HOST_TIMEOUT_US,
@@ -137,6 +143,7 @@ check_broker(struct check *check, const struct config *config, const struct brok
                            .broker = broker,
                            .session = session_new(&options, &error),
                            .deadline_us = clock_monotonic_us() + DEADLINE_US};
+    config_secret_free(password);
     if (self.session == NULL) {
         check_problem(check, "broker \"%s\": %s", broker->name, error.text);
         return;

@@ -269,7 +269,7 @@ static void
 broker_done(struct broker_config *broker)
 {
     memory_free(broker->name);
-    config_secret_free(broker->password);
+    memory_free(broker->password_file);
     amqp_endpoint_done(&broker->endpoint);
 }
 
@@ -278,7 +278,7 @@ source_done(struct source_config *source)
 {
     memory_free(source->name);
     config_secret_free(source->dsn); /* may have a password in it */
-    config_secret_free(source->password);
+    memory_free(source->password_file);
     memory_free(source->exchange);
     memory_free(source->slot);
     memory_free(source->publication);

@@ -21,7 +21,7 @@ enum source_on_dead { ON_DEAD_BLOCK, ON_DEAD_SKIP };
 struct broker_config {
     char *name;
     struct amqp_endpoint endpoint; /* of `uri` */
-    char *password;                /* from password_file; NULL: the endpoint's */
+    char *password_file;           /* read at each connection; NULL: the endpoint's password */
     uint16_t heartbeat_s;
     uint64_t confirm_timeout_us;
     uint64_t reconnect_initial_us;
@@ -33,9 +33,10 @@ struct source_config {
     enum source_kind kind;
     enum source_mode mode;
     const struct broker_config *broker;
-    char *dsn;           /* libpq connection string */
-    char *password;      /* from password_file; may be NULL (then the dsn's, or libpq's own ways) */
-    char *exchange;      /* for rows whose exchange is NULL; "" = AMQP's default exchange */
+    char *dsn; /* libpq connection string */
+    char
+        *password_file; /* read at each connection; NULL: the dsn's password, or libpq's own ways */
+    char *exchange;     /* for rows whose exchange is NULL; "" = AMQP's default exchange */
     uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
     uint32_t batch_rows;
     uint64_t batch_bytes;

@@ -39,9 +39,10 @@ const struct config_key config_keys[] = {
     {BROKER_KEY("uri", endpoint), .type = CONFIG_URI, REQUIRED_SECRET,
      MEANS("Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
            "Several hosts are tried in turn.")},
-    {BROKER_KEY("password_file", password), .type = CONFIG_PASSWORD_FILE,
-     MEANS("A file with the password; a line feed at its end is cut. Comes before a password in "
-           "the URI. A relative name is looked for beside the configuration file.")},
+    {BROKER_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
+     MEANS("A file with the password; a line feed at its end is cut. It is read again for every "
+           "connection, so a changed password needs no restart. Comes before a password in the "
+           "URI. A relative name is looked for beside the configuration file.")},
     {BROKER_KEY("heartbeat", heartbeat_s), SECONDS("1s", "10m"), DEFAULT("30s"),
      MEANS("AMQP heartbeat asked for, unless the URI names one. A broker silent for two intervals "
            "counts as lost.")},
@@ -69,9 +70,10 @@ const struct config_key config_keys[] = {
          "The database, as a libpq connection string: `host=db dbname=shop user=relay` or "
          "`postgresql://relay@db/shop`. It must lead to the server itself or to a pool in session "
          "mode: the ownership of the outbox lives in the session.")},
-    {SOURCE_KEY("password_file", password), .type = CONFIG_PASSWORD_FILE,
-     MEANS("A file with the database password; a line feed at its end is cut. Comes before a "
-           "password in the dsn. A relative name is looked for beside the configuration file.")},
+    {SOURCE_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
+     MEANS("A file with the database password; a line feed at its end is cut. It is read again "
+           "for every connection, so a changed password needs no restart. Comes before a password "
+           "in the dsn. A relative name is looked for beside the configuration file.")},
     {SOURCE_KEY("broker", broker), .type = CONFIG_BROKER_NAME, REQUIRED,
      MEANS("The name of the broker section that this outbox is sent to.")},
     {SOURCE_KEY("exchange", exchange), .type = CONFIG_STRING, DEFAULT(""),

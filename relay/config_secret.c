@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/config_problem.h"
 #include "relay/config_value.h"
 #include "relay/memory.h"
 
@@ -34,19 +33,13 @@ read_all(int fd, char *buffer, size_t size, size_t *ret_length, struct error *re
 }
 
 static bool
-check_file(int fd, const char *path, struct config_warnings *warnings, struct error *reterr)
+check_file(int fd, struct error *reterr)
 {
     struct stat status;
     if (fstat(fd, &status) != 0) {
         return error_set(reterr, ERROR_CONFIG, "cannot be read: %s", strerror(errno));
     }
-    if (!S_ISREG(status.st_mode)) {
-        return error_set(reterr, ERROR_CONFIG, "this is no regular file");
-    }
-    if ((status.st_mode & S_IROTH) != 0) {
-        config_warn(warnings, "the password file %s may be read by everybody: chmod o-r it", path);
-    }
-    return true;
+    return S_ISREG(status.st_mode) || error_set(reterr, ERROR_CONFIG, "this is no regular file");
 }
 
 /* The secret in `buffer` of SECRET_MAX_BYTES + 1, zero-terminated. */
@@ -73,8 +66,8 @@ read_secret(int fd, char *buffer, struct error *reterr)
     return length > 0 || error_set(reterr, ERROR_CONFIG, "the file is empty");
 }
 
-static char *
-read_file(const char *path, struct config_warnings *warnings, struct error *reterr)
+char *
+config_secret_read(const char *path, struct error *reterr)
 {
     /* O_NONBLOCK: opening a pipe must not wait for its writer. */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -84,7 +77,7 @@ read_file(const char *path, struct config_warnings *warnings, struct error *rete
     }
     char buffer[SECRET_MAX_BYTES + 1];
     char *secret = NULL;
-    if (check_file(fd, path, warnings, reterr) && read_secret(fd, buffer, reterr)) {
+    if (check_file(fd, reterr) && read_secret(fd, buffer, reterr)) {
         secret = memory_string(buffer);
     }
     explicit_bzero(buffer, sizeof(buffer));
@@ -92,15 +85,20 @@ read_file(const char *path, struct config_warnings *warnings, struct error *rete
     return secret;
 }
 
-char *
-config_secret_read(const char *path, const char *directory, struct config_warnings *warnings,
-                   struct error *reterr)
+bool
+config_secret_read_any(const char *path, char **ret_secret, struct error *reterr)
 {
-    char *const full =
-        path[0] == '/' ? memory_string(path) : config_format("%s/%s", directory, path);
-    char *const secret = read_file(full, warnings, reterr);
-    memory_free(full);
-    return secret;
+    *ret_secret = path == NULL ? NULL : config_secret_read(path, reterr);
+    return path == NULL || *ret_secret != NULL || error_prefix(reterr, "password_file %s", path);
+}
+
+void
+config_secret_warn(const char *path, const char *what, struct config_warnings *warnings)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
+        config_warn(warnings, "%s %s may be read by everybody: chmod o-r it", what, path);
+    }
 }
 
 void

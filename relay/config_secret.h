@@ -2,14 +2,21 @@
 #ifndef RELAY_CONFIG_SECRET_H
 #define RELAY_CONFIG_SECRET_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "relay/config.h"
 
-/* What stands in the file `path` (from `directory` if relative), without one line feed at its end;
- * a new string for config_secret_free. NULL with *reterr if it cannot be read, is no regular file,
- * is empty, has a zero byte or is over 4096 bytes. A file that everybody may read is a warning. */
-char *config_secret_read(const char *path, const char *directory, struct config_warnings *warnings,
-                         struct error *reterr);
+/* What stands in the file now, without one line feed at its end; a new string for
+ * config_secret_free. NULL with *reterr if it cannot be read, is no regular file, is empty, has a
+ * zero byte or is over 4096 bytes. Never waits, not even for the writer of a pipe. Any thread. */
+char *config_secret_read(const char *path, struct error *reterr);
+
+/* The same for a file that may be not given: then *ret_secret is NULL. */
+bool config_secret_read_any(const char *path, char **ret_secret, struct error *reterr) MUST_CHECK;
+
+/* Warns of a file that everybody may read; `what` names it: "the password file". */
+void config_secret_warn(const char *path, const char *what, struct config_warnings *warnings);
 
 /* Wipes before it frees. Takes NULL. */
 void config_secret_free(char *secret);

@@ -80,6 +80,12 @@ config_expand(const char *text, struct error *reterr)
     return expanded;
 }
 
+char *
+config_path(const char *path, const char *directory)
+{
+    return path[0] == '/' ? memory_string(path) : config_format("%s/%s", directory, path);
+}
+
 void
 config_warn(struct config_warnings *warnings, const char *format, ...)
 {
@@ -235,13 +241,15 @@ static bool
 set_password(const char *path, const char *directory, void *member,
              struct config_warnings *warnings, struct error *reterr)
 {
-    char *const secret = config_secret_read(path, directory, warnings, reterr);
-    if (secret == NULL) {
-        return false;
+    char *const full = config_path(path, directory);
+    char *const secret = config_secret_read(full, reterr);
+    if (secret != NULL) {
+        config_secret_warn(full, "the password file", warnings);
+        (void)set_string(full, member); /* always true */
     }
-    config_secret_free(*(char **)member);
-    *(char **)member = secret;
-    return true;
+    memory_free(full);
+    config_secret_free(secret);
+    return secret != NULL;
 }
 
 bool

@@ -25,6 +25,9 @@ bool config_value_set(const struct config_key *key, const char *text, const char
  * reference. */
 void config_value_range(const struct config_key *key, char *ret_text, size_t size);
 
+/* The file that `path` means: from `directory`, that of the configuration file, if it is relative. A new string. */
+char *config_path(const char *path, const char *directory);
+
 void config_warn(struct config_warnings *warnings, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/config_secret.h"
 #include "relay/source_postgres_private.h" /* PG_SCHEMA_VERSION */
 
 #include "tail_names_sql.h"
@@ -56,10 +57,14 @@ postgres_connect(const struct source_config *source, struct error *reterr)
     /* What comes after the dsn overrides it, what comes before is a default. */
     const char *const names[] = {"connect_timeout",  "dbname",   "client_encoding",
                                  "application_name", "password", NULL};
-    const char *const values[] = {"10",           source->dsn,      "UTF8",
-                                  "outbox-relay", source->password, NULL};
+    char *password;
+    if (!config_secret_read_any(source->password_file, &password, reterr)) {
+        return NULL;
+    }
+    const char *const values[] = {"10", source->dsn, "UTF8", "outbox-relay", password, NULL};
     const int expand_dbname = 1;
     PGconn *const connection = PQconnectdbParams(names, values, expand_dbname);
+    config_secret_free(password);
     if (connection == NULL) {
         (void)error_set(reterr, ERROR_TRANSIENT, "out of memory");
         return NULL;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "relay/config_secret.h"
 #include "relay/source_postgres_private.h"
 
 /* For one look-up, and for one address from connect to a session ready for queries. */
@@ -30,8 +31,12 @@ add(struct keywords *keywords, const char *name, const char *value)
 /* What comes after the dsn overrides it, what comes before is a default. */
 PGconn *
 pg_connect_begin(const struct source_config *config, const struct pg_target *target,
-                 bool replication)
+                 bool replication, struct error *reterr)
 {
+    char *password;
+    if (!config_secret_read_any(config->password_file, &password, reterr)) {
+        return NULL;
+    }
     char name[64];
     char timeout_ms[24];
     struct keywords keywords = {.count = 0};
@@ -47,11 +52,16 @@ pg_connect_begin(const struct source_config *config, const struct pg_target *tar
     add(&keywords, "dbname", config->dsn);
     add(&keywords, "application_name", name);
     add(&keywords, "client_encoding", "UTF8");
-    add(&keywords, "password", config->password);
+    add(&keywords, "password", password);
     add(&keywords, "host", target->name);
     add(&keywords, "hostaddr", target->address);
     add(&keywords, "port", target->port);
-    return PQconnectStartParams(keywords.names, keywords.values, 1);
+    PGconn *const connection = PQconnectStartParams(keywords.names, keywords.values, 1);
+    config_secret_free(password);
+    if (connection == NULL) {
+        (void)error_set(reterr, ERROR_TRANSIENT, "out of memory"); /* always false */
+    }
+    return connection;
 }
 
 /* What went wrong with one address is told when all have been tried. */
@@ -65,9 +75,9 @@ failed(struct source_postgres *self)
 static bool
 connect_to(struct source_postgres *self, const struct pg_target *target)
 {
-    self->connection = pg_connect_begin(self->config, target, false);
+    self->connection = pg_connect_begin(self->config, target, false, &self->connect_error);
     if (self->connection == NULL) {
-        return error_set(&self->connect_error, ERROR_TRANSIENT, "out of memory");
+        return false;
     }
     /* These return what was set before. For the verbosity see pg_error_from_connect. */
     (void)PQsetNoticeReceiver(self->connection, pg_error_receive_notice, self);

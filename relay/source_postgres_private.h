@@ -180,9 +180,9 @@ struct source_postgres {
 struct source_event *pg_event_push(struct source_postgres *self, enum source_event_type type);
 
 /* source_postgres_connect.c */
-/* Does not wait; NULL: no memory. */
+/* Does not wait. NULL with *reterr if the password file can't be read, or without memory. */
 PGconn *pg_connect_begin(const struct source_config *config, const struct pg_target *target,
-                         bool replication);
+                         bool replication, struct error *reterr);
 void pg_connect_start(struct source_postgres *self, uint64_t now_us);
 void pg_connect_look_up(struct source_postgres *self, short revents, uint64_t now_us);
 void pg_connect_poll(struct source_postgres *self, short revents, uint64_t now_us);

@@ -55,9 +55,10 @@ pg_tail_open(struct source_postgres *self, uint64_t now_us)
         .port = none_if_empty(PQport(self->connection)),
     };
     step(tail, PG_TAIL_CONNECTING, now_us);
-    tail->connection = pg_connect_begin(self->config, &target, true);
+    struct error error;
+    tail->connection = pg_connect_begin(self->config, &target, true, &error);
     if (tail->connection == NULL) {
-        fail(self, "out of memory");
+        fail(self, error.text);
         return;
     }
     (void)PQsetNoticeReceiver(tail->connection, ignore_notice,

@@ -171,7 +171,6 @@ make_lanes(struct worker *worker, struct error *reterr)
     (void)snprintf(name, sizeof(name), "outbox-relay %s", worker->config->name);
     const struct session_options options = {
         .endpoint = &broker->endpoint,
-        .password = broker->password,
         .connection_name = name,
         .heartbeat_s = broker->heartbeat_s,
     };

@@ -117,7 +117,7 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
     struct source *source = worker->source;
     switch (action->type) {
     case PIPELINE_CONNECT:
-        session_open(worker->lanes[action->lane], now_us);
+        worker_lane_connect(worker, action->lane, now_us);
         break;
     case PIPELINE_OPEN_CHANNEL:
         rabbit_channel_open(session_rabbit(worker->lanes[action->lane]), CHANNEL, true);

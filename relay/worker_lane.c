@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/config_secret.h"
 #include "relay/worker_private.h"
 
 #define CLOSE_WAIT_US CLOCK_S_US
@@ -26,6 +27,20 @@ worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, con
         worker_lane_log(worker, lane, level, "lane_lost",
                         "no connection to the broker; trying again", why);
     }
+}
+
+void
+worker_lane_connect(struct worker *worker, uint32_t lane, uint64_t now_us)
+{
+    struct error error;
+    char *password;
+    if (!config_secret_read_any(worker->config->broker->password_file, &password, &error) ||
+        !session_set_password(worker->lanes[lane], password, &error)) {
+        worker_lane_lost(worker, lane, LOG_ERROR, error.text, now_us);
+    } else {
+        session_open(worker->lanes[lane], now_us);
+    }
+    config_secret_free(password);
 }
 
 static void

@@ -58,6 +58,8 @@ void worker_serve_source(struct worker *worker, const struct pollfd *polls, uint
 
 /* worker_lane.c: the same for a lane. */
 void worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t now_us);
+/* Begins to connect, with the password as it is now. */
+void worker_lane_connect(struct worker *worker, uint32_t lane, uint64_t now_us);
 /* level: LOG_ERROR where an operator must act. */
 void worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, const char *why,
                       uint64_t now_us);

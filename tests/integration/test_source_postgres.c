@@ -419,9 +419,10 @@ refusal(struct source_config *config)
 
 Test(source_postgres, says_that_the_password_is_refused)
 {
-    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    char password[] = "open sesame";
-    config.password = password;
+    char dsn[2000];
+    static const char password[] = "open sesame";
+    (void)snprintf(dsn, sizeof(dsn), "%s password='%s'", pg_fixture_dsn(), password);
+    struct source_config config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(strstr(error.text, "refused the password of user \"postgres\""), "%s",

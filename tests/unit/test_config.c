@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "relay/config.h"
+#include "relay/config_secret.h"
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 #define SOURCE "source \"orders\" { kind = postgres dsn = \"dbname=shop\" broker = main }\n"
@@ -98,7 +99,7 @@ Test(config, defaults)
     const struct broker_config *const broker = &config->brokers[0];
     cr_assert_str_eq(broker->name, "main");
     cr_assert_str_eq(broker->endpoint.hosts[0].name, "rabbit");
-    cr_assert_null(broker->password);
+    cr_assert_null(broker->password_file);
     cr_assert_eq(broker->heartbeat_s, 30);
     cr_assert_eq(broker->confirm_timeout_us, 30000000);
     cr_assert_eq(broker->reconnect_initial_us, 200000);
@@ -121,6 +122,16 @@ Test(config, defaults)
     cr_assert_eq(source->batch_bytes, 4194304);
     cr_assert_eq(source->takeover_us, 15000000);
     config_free(config);
+}
+
+static void
+expect_secret(const char *path, const char *text)
+{
+    struct error error;
+    char *const secret = config_secret_read(path, &error);
+    cr_assert_not_null(secret, "%s", error.text);
+    cr_assert_str_eq(secret, text);
+    config_secret_free(secret);
 }
 
 Test(config, everything_given)
@@ -149,7 +160,7 @@ Test(config, everything_given)
     cr_assert_eq(config->shutdown_timeout_us, 0);
     const struct broker_config *const broker = &config->brokers[0];
     cr_assert_eq(broker->endpoint.host_count, 2);
-    cr_assert_str_eq(broker->password, "pass of the broker");
+    expect_secret(broker->password_file, "pass of the broker");
     cr_assert_eq(broker->heartbeat_s, 10);
     cr_assert_eq(broker->reconnect_max_us, 100000);
     const struct source_config *const source = &config->sources[0];
@@ -159,7 +170,7 @@ Test(config, everything_given)
     cr_assert_str_eq(source->publication, "Änderungen");
     cr_assert_eq(source->wal_retain_max, UINT64_C(1) << 30);
     cr_assert_eq(source->heartbeat_interval_us, 10000000);
-    cr_assert_str_eq(source->password, "pass of the database");
+    expect_secret(source->password_file, "pass of the database");
     cr_assert_str_eq(source->exchange, "orders");
     cr_assert_eq(source->publishers, 4);
     cr_assert_eq(source->batch_bytes, 65536);
