@@ -1,153 +1,120 @@
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include "amqp/session.h"
-#include "base/clock.h"
 #include "relay/check.h"
-#include "relay/config_secret.h"
+#include "relay/inquiry.h"
+#include "relay/topology.h"
 
-/* For all hosts of the URI and what is asked then. */
-#define DEADLINE_US (60 * CLOCK_S_US)
-#define HOST_TIMEOUT_US (5 * CLOCK_S_US)
+static void
+report_over(struct check *check, const struct broker_config *broker, const struct error *error)
+{
+    if (error->class == ERROR_CONFIG) {
+        check_problem(check,
+                      "broker \"%s\": %s; see that user and password are right, that the virtual "
+                      "host \"%s\" exists and that the user may enter it",
+                      broker->name, error->text, broker->endpoint.vhost);
+    } else {
+        check_problem(check, "broker \"%s\": %s; see that it runs and listens there", broker->name,
+                      error->text);
+    }
+}
 
-struct inquiry {
+struct asked {
     struct check *check;
     const struct broker_config *broker;
-    struct session *session;
-    uint64_t deadline_us;
-    bool closed; /* nothing more can be asked; reported */
 };
 
 static void
-report_closed(struct inquiry *self, const struct error *error)
+on_finding(void *context, enum topology_finding finding, const char *words)
 {
-    self->closed = true;
-    if (error->class == ERROR_CONFIG) {
-        check_problem(self->check,
-                      "broker \"%s\": %s; see that user and password are right, that the virtual "
-                      "host \"%s\" exists and that the user may enter it",
-                      self->broker->name, error->text, self->broker->endpoint.vhost);
-    } else {
-        check_problem(self->check, "broker \"%s\": %s; see that it runs and listens there",
-                      self->broker->name, error->text);
+    const struct asked *const asked = context;
+    struct check *const check = asked->check;
+    const char *const broker = asked->broker->name;
+    switch (finding) {
+    case TOPOLOGY_THERE:
+    case TOPOLOGY_MADE:
+        check_ok(check, "broker \"%s\": %s", broker, words);
+        break;
+    case TOPOLOGY_UNSEEN:
+        check_advice(check, "broker \"%s\": %s", broker, words);
+        break;
+    case TOPOLOGY_DIFFERS:
+    case TOPOLOGY_LACKS:
+        check_problem(check, "broker \"%s\": %s", broker, words);
+        break;
     }
 }
 
-/* The next event, whatever it is; false once the connection is over, which was reported. */
+/* One that the relay declares itself is looked at with what it declares. */
 static bool
-next_event(struct inquiry *self, struct rabbit_event *ret_event)
+is_declared(const struct config *config, const struct source_config *source)
 {
-    while (!session_next(self->session, ret_event)) {
-        const uint64_t now_us = clock_monotonic_us();
-        struct error error;
-        if (now_us >= self->deadline_us) {
-            (void)error_set(&error, ERROR_TRANSIENT, "no answer");
-            report_closed(self, &error);
-            return false;
+    for (size_t i = 0; i < config->exchange_count; i++) {
+        if (config->exchanges[i].broker == source->broker &&
+            strcmp(config->exchanges[i].name, source->exchange) == 0) {
+            return true;
         }
-        session_flush(self->session, now_us);
-        uint64_t until_us = session_deadline_us(self->session);
-        until_us = until_us < self->deadline_us ? until_us : self->deadline_us;
-        struct pollfd wait = {.fd = session_fd(self->session),
-                              .events = session_poll_events(self->session)};
-        if (poll(&wait, 1, clock_poll_timeout_ms(now_us, until_us)) < 0) {
-            wait.revents = 0; /* interrupted: look again */
-        }
-        session_process(self->session, wait.revents, clock_monotonic_us());
     }
-    if (ret_event->type == RABBIT_CLOSED) {
-        report_closed(self, &ret_event->error);
+    return false;
+}
+
+/* False once the connection is over. */
+static bool
+check_exchange(struct check *check, struct inquiry *inquiry, const struct source_config *source)
+{
+    uint16_t channel;
+    struct inquiry_answer answer;
+    if (source->exchange[0] == '\0') {
+        check_ok(check, "source \"%s\": default exchange is AMQP's, which is always there",
+                 source->name);
+        return true;
+    }
+    struct rabbit *const rabbit = inquiry_channel(inquiry, &channel);
+    if (rabbit == NULL) {
         return false;
     }
+    rabbit_exchange_check(rabbit, channel, source->exchange);
+    if (!inquiry_answer(inquiry, &answer)) {
+        return false;
+    }
+    if (answer.done) {
+        check_ok(check, "source \"%s\": exchange \"%s\" is there", source->name, source->exchange);
+    } else {
+        check_problem(
+            check, "source \"%s\": exchange \"%s\": %s; declare it on the broker or name another",
+            source->name, source->exchange, answer.text);
+    }
     return true;
 }
 
-/* Waits for one of these two; false once the connection is over. */
 static bool
-await(struct inquiry *self, enum rabbit_event_type good, enum rabbit_event_type bad,
-      struct rabbit_event *ret_event)
+inquire(struct check *check, struct inquiry *inquiry, const struct config *config,
+        const struct broker_config *broker)
 {
-    do {
-        if (!next_event(self, ret_event)) {
+    if (!inquiry_open(inquiry, broker, "outbox-relay check", -1)) {
+        return false;
+    }
+    check_ok(check, "broker \"%s\": connected to %s, virtual host \"%s\"", broker->name,
+             session_peer(inquiry->session), broker->endpoint.vhost);
+    for (size_t i = 0; i < config->source_count; i++) {
+        if (config->sources[i].broker == broker && !is_declared(config, &config->sources[i]) &&
+            !check_exchange(check, inquiry, &config->sources[i])) {
             return false;
         }
-    } while (ret_event->type != good && ret_event->type != bad);
-    return true;
-}
-
-static void
-check_exchange(struct inquiry *self, const struct source_config *source)
-{
-    const uint16_t channel = 1; /* a broker that refuses closes it, so it is opened for each */
-    struct rabbit_event event;
-    if (source->exchange[0] == '\0') {
-        check_ok(self->check, "source \"%s\": default exchange is AMQP's, which is always there",
-                 source->name);
-        return;
     }
-    rabbit_channel_open(session_rabbit(self->session), channel, false);
-    if (!await(self, RABBIT_CHANNEL_OPENED, RABBIT_CHANNEL_CLOSED, &event)) {
-        return;
-    }
-    rabbit_exchange_check(session_rabbit(self->session), channel, source->exchange);
-    if (!await(self, RABBIT_DONE, RABBIT_CHANNEL_CLOSED, &event)) {
-        return;
-    }
-    if (event.type == RABBIT_DONE) {
-        check_ok(self->check, "source \"%s\": exchange \"%s\" is there", source->name,
-                 source->exchange);
-    } else {
-        check_problem(self->check,
-                      "source \"%s\": exchange \"%s\": %.*s; declare it on the broker or "
-                      "name another",
-                      source->name, source->exchange, (int)event.text.size,
-                      (const char *)event.text.data);
-    }
-}
-
-static void
-inquire(struct inquiry *self, const struct config *config)
-{
-    struct rabbit_event event;
-    session_open(self->session, clock_monotonic_us());
-    if (!await(self, RABBIT_OPENED, RABBIT_OPENED, &event)) {
-        return;
-    }
-    check_ok(self->check, "broker \"%s\": connected to %s, virtual host \"%s\"", self->broker->name,
-             session_peer(self->session), self->broker->endpoint.vhost);
-    for (size_t i = 0; i < config->source_count && !self->closed; i++) {
-        if (config->sources[i].broker == self->broker) {
-            check_exchange(self, &config->sources[i]);
-        }
-    }
+    struct asked asked = {check, broker};
+    return topology_work(inquiry, config, broker, false, on_finding, &asked);
 }
 
 void
 check_broker(struct check *check, const struct config *config, const struct broker_config *broker)
 {
-    struct error error;
-    char *password;
-    if (!config_secret_read_any(broker->password_file, &password, &error)) {
-        check_problem(check, "broker \"%s\": %s", broker->name, error.text);
-        return;
+    struct inquiry inquiry;
+    const bool good = inquire(check, &inquiry, config, broker);
+    if (!good && inquiry.session == NULL) {
+        check_problem(check, "broker \"%s\": %s", broker->name, inquiry.error.text);
+    } else if (!good) {
+        report_over(check, broker, &inquiry.error);
     }
-    const struct session_options options = {
-        .endpoint = &broker->endpoint,
-        .password = password,
-        .connection_name = "outbox-relay check",
-        .heartbeat_s = broker->heartbeat_s,
-        .connect_timeout_us = HOST_TIMEOUT_US,
-    };
-    struct inquiry self = {.check = check,
-                           .broker = broker,
-                           .session = session_new(&options, &error),
-                           .deadline_us = clock_monotonic_us() + DEADLINE_US};
-    config_secret_free(password);
-    if (self.session == NULL) {
-        check_problem(check, "broker \"%s\": %s", broker->name, error.text);
-        return;
-    }
-    inquire(&self, config);
-    session_free(self.session);
+    inquiry_close(&inquiry);
 }

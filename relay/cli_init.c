@@ -42,7 +42,7 @@ run(const struct cli_command *command, int argc, char **argv)
 
 const struct cli_command cli_init = {
     .name = "init",
-    .summary = "create the outbox tables and the publication",
+    .summary = "create the outbox tables, the publication, exchanges and queues",
     .usage =
         "usage: outbox-relay init -c FILE\n"
         "       outbox-relay init --print\n\n"
@@ -57,6 +57,9 @@ const struct cli_command cli_init = {
         "administrator has to run for the log to be read. With \"auto\" that is advice: until "
         "then\n"
         "the relay polls. The replication slot is made by the relay when it starts.\n\n"
+        "Where the configuration has sections exchange, queue or binding, also makes these on "
+        "their\n"
+        "broker; what is there already stays as it is, and where it differs, that is said.\n\n"
         "  -c, --config FILE   the configuration\n"
         "      --print         only print the SQL, for whoever may run it\n\n"
         "exit status: 0 all is there, 1 somewhere it is not, 64 wrong usage, 78 wrong "

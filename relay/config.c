@@ -37,12 +37,9 @@ config_load_problem(struct config_load *load, size_t index, unsigned line, const
     va_start(arguments, format);
     (void)vsnprintf(words, sizeof(words), format, arguments); /* cut is fine */
     va_end(arguments);
-    if (section->title == NULL) {
-        config_problem_add(&load->problems, line, "%s", words);
-    } else {
-        config_problem_add(&load->problems, line == 0 ? section->line : line, "%s \"%s\": %s",
-                           config_scope_word(section->scope), section->title, words);
-    }
+    char *const place = config_section_place(section);
+    config_problem_add(&load->problems, line == 0 ? section->line : line, "%s%s", place, words);
+    memory_free(place);
 }
 
 /* The text of the file with room for what config_scan_text may add; NULL with a problem. */
@@ -85,7 +82,7 @@ section_at(const struct config_scan *scan, enum config_scope scope, const char *
             continue;
         }
         found = i;
-        if (title != NULL && strcmp(title, section->title) == 0) {
+        if (title != NULL && section->title != NULL && strcmp(title, section->title) == 0) {
             break;
         }
     }
@@ -121,6 +118,41 @@ take_entry(void *context, const struct config_key *key, const char *title, unsig
     load->entries = entries;
 }
 
+/* The struct of a section that has the name `title`; in `config` there is room for it. */
+static void *
+make_target(struct config *config, enum config_scope scope, const char *title)
+{
+    char **name = NULL;
+    void *target = config;
+    switch (scope) {
+    case CONFIG_BROKER:
+        target = &config->brokers[config->broker_count];
+        name = &config->brokers[config->broker_count++].name;
+        break;
+    case CONFIG_SOURCE:
+        target = &config->sources[config->source_count];
+        name = &config->sources[config->source_count++].name;
+        break;
+    case CONFIG_EXCHANGE:
+        target = &config->exchanges[config->exchange_count];
+        name = &config->exchanges[config->exchange_count++].name;
+        break;
+    case CONFIG_QUEUE:
+        target = &config->queues[config->queue_count];
+        name = &config->queues[config->queue_count++].name;
+        break;
+    case CONFIG_BINDING:
+        target = &config->bindings[config->binding_count++];
+        break;
+    case CONFIG_GLOBAL:
+        break;
+    }
+    if (name != NULL) {
+        *name = memory_string(title);
+    }
+    return target;
+}
+
 /* A struct for every section. */
 static void
 make_targets(struct config_load *load)
@@ -129,20 +161,13 @@ make_targets(struct config_load *load)
     const struct config_scan *const scan = &load->scan;
     config->brokers = memory_array(scan->count, sizeof(*config->brokers));
     config->sources = memory_array(scan->count, sizeof(*config->sources));
+    config->exchanges = memory_array(scan->count, sizeof(*config->exchanges));
+    config->queues = memory_array(scan->count, sizeof(*config->queues));
+    config->bindings = memory_array(scan->count, sizeof(*config->bindings));
     load->config = config;
     load->targets = memory_array(scan->count, sizeof(*load->targets));
     for (size_t i = 0; i < scan->count; i++) {
-        if (scan->sections[i].scope == CONFIG_BROKER) {
-            struct broker_config *const broker = &config->brokers[config->broker_count++];
-            broker->name = memory_string(scan->sections[i].title);
-            load->targets[i] = broker;
-        } else if (scan->sections[i].scope == CONFIG_SOURCE) {
-            struct source_config *const source = &config->sources[config->source_count++];
-            source->name = memory_string(scan->sections[i].title);
-            load->targets[i] = source;
-        } else {
-            load->targets[i] = config;
-        }
+        load->targets[i] = make_target(config, scan->sections[i].scope, scan->sections[i].title);
     }
 }
 
@@ -284,6 +309,28 @@ source_done(struct source_config *source)
     memory_free(source->publication);
 }
 
+static void
+topology_done(struct config *config)
+{
+    for (size_t i = 0; i < config->exchange_count; i++) {
+        memory_free(config->exchanges[i].name);
+    }
+    for (size_t i = 0; i < config->queue_count; i++) {
+        memory_free(config->queues[i].name);
+        memory_free(config->queues[i].dead_letter_exchange);
+        memory_free(config->queues[i].dead_letter_routing_key);
+        memory_free(config->queues[i].dead_letter_queue);
+    }
+    for (size_t i = 0; i < config->binding_count; i++) {
+        memory_free(config->bindings[i].exchange);
+        memory_free(config->bindings[i].queue);
+        memory_free(config->bindings[i].routing_key);
+    }
+    memory_free(config->exchanges);
+    memory_free(config->queues);
+    memory_free(config->bindings);
+}
+
 void
 config_free(struct config *config)
 {
@@ -299,6 +346,7 @@ config_free(struct config *config)
     for (size_t i = 0; i < config->warnings.count; i++) {
         memory_free(config->warnings.texts[i]);
     }
+    topology_done(config);
     memory_free(config->warnings.texts);
     memory_free(config->brokers);
     memory_free(config->sources);

@@ -17,6 +17,8 @@ enum source_kind { SOURCE_KIND_POSTGRES };
 enum source_mode { SOURCE_MODE_POLL, SOURCE_MODE_TAIL, SOURCE_MODE_AUTO };
 enum source_ordering { ORDERING_KEY, ORDERING_STRICT };
 enum source_on_dead { ON_DEAD_BLOCK, ON_DEAD_SKIP };
+enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC };
+enum queue_type { QUEUE_QUORUM, QUEUE_CLASSIC };
 
 struct broker_config {
     char *name;
@@ -60,6 +62,31 @@ struct source_config {
     uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
 };
 
+/* What the relay declares on the broker when it starts: relay/topology.h. Names are those on the broker. */
+struct exchange_config {
+    char *name;
+    const struct broker_config *broker;
+    enum exchange_type type;
+};
+
+struct queue_config {
+    char *name;
+    const struct broker_config *broker;
+    enum queue_type type;
+    bool single_active_consumer;
+    char *dead_letter_exchange;    /* NULL: no dead-lettering; "": AMQP's default exchange */
+    char *dead_letter_routing_key; /* NULL: that of the message */
+    char *dead_letter_queue;       /* NULL, or a shorter way to say the two before */
+    uint32_t delivery_limit;       /* 0: not set */
+};
+
+struct binding_config {
+    const struct broker_config *broker;
+    char *exchange;
+    char *queue;
+    char *routing_key;
+};
+
 /* Things that work but should not stay so, such as a password file that everybody may read: one
  * sentence each. */
 struct config_warnings {
@@ -75,6 +102,12 @@ struct config {
     size_t broker_count;
     struct source_config *sources;
     size_t source_count;
+    struct exchange_config *exchanges;
+    size_t exchange_count;
+    struct queue_config *queues;
+    size_t queue_count;
+    struct binding_config *bindings;
+    size_t binding_count;
     struct config_warnings warnings;
 };
 

@@ -29,16 +29,16 @@ nearest_broker(const struct config *config, const char *name)
     return nearest;
 }
 
-static void
-connect_broker(struct config_load *load, size_t section)
+void
+config_connect_broker(struct config_load *load, size_t section,
+                      const struct broker_config **ret_broker)
 {
-    struct source_config *const source = load->targets[section];
     const struct config_entry *const entry = config_load_entry(load, section, "broker");
     if (entry == NULL || entry->value == NULL) {
-        return; /* reported */
+        return; /* reported, or not needed */
     }
-    source->broker = find_broker(load->config, entry->value);
-    if (source->broker != NULL || load->scan.broken) {
+    *ret_broker = find_broker(load->config, entry->value);
+    if (*ret_broker != NULL || load->scan.broken) {
         return;
     }
     const char *const nearest = nearest_broker(load->config, entry->value);
@@ -121,8 +121,8 @@ static void
 check_section(struct config_load *load, size_t section)
 {
     if (load->scan.sections[section].scope == CONFIG_SOURCE) {
-        const struct source_config *const source = load->targets[section];
-        connect_broker(load, section);
+        struct source_config *const source = load->targets[section];
+        config_connect_broker(load, section, &source->broker);
         check_place(load, section);
         check_order(load, section, "retry_initial", source->retry_initial_us, "retry_max",
                     source->retry_max_us);
@@ -131,6 +131,8 @@ check_section(struct config_load *load, size_t section)
         const struct broker_config *const broker = load->targets[section];
         check_order(load, section, "reconnect_initial", broker->reconnect_initial_us,
                     "reconnect_max", broker->reconnect_max_us);
+    } else {
+        config_check_topology(load, section);
     }
 }
 

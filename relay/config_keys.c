@@ -11,16 +11,24 @@ static const char *const source_modes[] = {"poll", "tail", "auto", NULL};
 static const char *const orderings[] = {"key", "strict", NULL};
 static const char *const truths[] = {"false", "true", NULL};
 static const char *const on_dead_choices[] = {"block", "skip", NULL};
+static const char *const exchange_types[] = {"direct", "fanout", "topic", NULL};
+static const char *const queue_types[] = {"quorum", "classic", NULL};
 
 #define GLOBAL_KEY(key, member) CONFIG_GLOBAL, key, .offset = offsetof(struct config, member)
 #define BROKER_KEY(key, member) CONFIG_BROKER, key, .offset = offsetof(struct broker_config, member)
 #define SOURCE_KEY(key, member) CONFIG_SOURCE, key, .offset = offsetof(struct source_config, member)
+#define EXCHANGE_KEY(key, member) \
+    CONFIG_EXCHANGE, key, .offset = offsetof(struct exchange_config, member)
+#define QUEUE_KEY(key, member) CONFIG_QUEUE, key, .offset = offsetof(struct queue_config, member)
+#define BINDING_KEY(key, member) \
+    CONFIG_BINDING, key, .offset = offsetof(struct binding_config, member)
 #define NUMBER(low, high) .type = CONFIG_NUMBER, .min = low, .max = high
 #define DURATION(low, high) .type = CONFIG_DURATION, .min = low, .max = high
 #define SECONDS(low, high) .type = CONFIG_SECONDS, .min = low, .max = high
 #define SIZE(low, high) .type = CONFIG_SIZE, .min = low, .max = high
 #define CHOICE(list) .type = CONFIG_CHOICE, .choices = list
 #define BOOL .type = CONFIG_BOOL, .choices = truths
+#define AMQP_NAME .type = CONFIG_AMQP_NAME
 #define DEFAULT(text) .default_value = text
 #define REQUIRED .flags = CONFIG_REQUIRED
 #define REQUIRED_SECRET .flags = CONFIG_REQUIRED | CONFIG_SECRET
@@ -146,14 +154,64 @@ const struct config_key config_keys[] = {
     {SOURCE_KEY("keep_sent", keep_sent_us), DURATION("0", "30d"), DEFAULT("0"),
      MEANS("How long to remember when a message went out, for `outbox-relay explain`. Costs the "
            "database about one more insert and delete a message. 0: not at all.")},
+
+    {EXCHANGE_KEY("name", name), AMQP_NAME,
+     MEANS("Its name on the broker, where that is not the name of the section.")},
+    {EXCHANGE_KEY("broker", broker), .type = CONFIG_BROKER_NAME,
+     MEANS("The name of the broker section. Needed only where there are several.")},
+    {EXCHANGE_KEY("type", type), CHOICE(exchange_types), DEFAULT("topic"),
+     MEANS("Which queues get a message: `topic`, those bound with a pattern that its routing key "
+           "matches; `direct`, those bound with that routing key; `fanout`, all that are bound.")},
+
+    {QUEUE_KEY("name", name), AMQP_NAME,
+     MEANS("Its name on the broker, where that is not the name of the section.")},
+    {QUEUE_KEY("broker", broker), .type = CONFIG_BROKER_NAME,
+     MEANS("The name of the broker section. Needed only where there are several.")},
+    {QUEUE_KEY("type", type), CHOICE(queue_types), DEFAULT("quorum"),
+     MEANS("`quorum` is on the disks of a majority of the cluster before a message is confirmed; "
+           "`classic` has one copy.")},
+    {QUEUE_KEY("single_active_consumer", single_active_consumer), BOOL, DEFAULT("false"),
+     MEANS("Only one consumer of the queue gets messages at a time, the others stand by: what the "
+           "order of a key needs.")},
+    {QUEUE_KEY("dead_letter_queue", dead_letter_queue), AMQP_NAME,
+     MEANS("Where a message goes that its consumer rejects, or that was given out too often "
+           "(`delivery_limit`): to this queue, which is best declared in a section of its own. A "
+           "quorum queue keeps the message until that queue has it "
+           "(`x-dead-letter-strategy: at-least-once`).")},
+    {QUEUE_KEY("dead_letter_exchange", dead_letter_exchange), AMQP_NAME,
+     MEANS("Instead of `dead_letter_queue`: to this exchange.")},
+    {QUEUE_KEY("dead_letter_routing_key", dead_letter_routing_key), AMQP_NAME,
+     MEANS("The routing key there. Unless given, that of the message.")},
+    {QUEUE_KEY("delivery_limit", delivery_limit), NUMBER("0", "1000000"), DEFAULT("20"),
+     MEANS("How often a message of a quorum queue may come back before it is dead-lettered. Used "
+           "only with a dead-letter target, since without one the broker would discard the "
+           "message. 0: left to the broker. RabbitMQ 4 takes 20 where nothing is said, also "
+           "without a target, and discards then: so give every queue a target.")},
+
+    {BINDING_KEY("broker", broker), .type = CONFIG_BROKER_NAME,
+     MEANS("The name of the broker section. Needed only where there are several.")},
+    {BINDING_KEY("exchange", exchange), AMQP_NAME, REQUIRED,
+     MEANS("The exchange's name on the broker.")},
+    {BINDING_KEY("queue", queue), AMQP_NAME, REQUIRED, MEANS("The queue's name on the broker.")},
+    {BINDING_KEY("routing_key", routing_key), AMQP_NAME, DEFAULT("#"),
+     MEANS("Which messages: for a topic exchange a pattern, where `*` stands for a word and `#` "
+           "for any number of words, so that `#` is all; for a direct exchange the routing key "
+           "itself.")},
 };
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
 
 const char *
 config_scope_word(enum config_scope scope)
 {
-    static const char *const words[CONFIG_SCOPE_COUNT] = {"", "broker", "source"};
+    static const char *const words[CONFIG_SCOPE_COUNT] = {"",         "broker", "source",
+                                                          "exchange", "queue",  "binding"};
     return words[scope];
+}
+
+bool
+config_scope_is_named(enum config_scope scope)
+{
+    return scope != CONFIG_GLOBAL && scope != CONFIG_BINDING;
 }
 
 const struct config_key *

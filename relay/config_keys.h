@@ -4,11 +4,19 @@
 #ifndef RELAY_CONFIG_KEYS_H
 #define RELAY_CONFIG_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum config_scope { CONFIG_GLOBAL, CONFIG_BROKER, CONFIG_SOURCE };
-#define CONFIG_SCOPE_COUNT 3
+enum config_scope {
+    CONFIG_GLOBAL,
+    CONFIG_BROKER,
+    CONFIG_SOURCE,
+    CONFIG_EXCHANGE,
+    CONFIG_QUEUE,
+    CONFIG_BINDING, /* the only section without a name of its own */
+};
+#define CONFIG_SCOPE_COUNT 6
 
 enum config_type {
     CONFIG_STRING,        /* char * */
@@ -23,7 +31,8 @@ enum config_type {
     CONFIG_PASSWORD_FILE, /* char *: what stands in the file */
     CONFIG_SLOT,          /* char *, the name of a replication slot */
     CONFIG_PUBLICATION,   /* char *, the name of a publication */
-    CONFIG_BROKER_NAME,   /* const struct broker_config * */
+    CONFIG_BROKER_NAME,   /* const struct broker_config *; NULL where it is not given */
+    CONFIG_AMQP_NAME,     /* char *, the name of an exchange or queue, or a routing key */
 };
 
 enum config_flags {
@@ -44,12 +53,15 @@ struct config_key {
     const char *meaning;        /* one or two sentences, for docs/CONFIGURATION.md */
 };
 
-/* Global keys first, then those of brokers, then those of sources. */
+/* In the order of the scopes. */
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 
-/* "", "broker", "source": the word that opens the section. */
+/* "", "broker", "source", …: the word that opens the section. */
 const char *config_scope_word(enum config_scope scope);
+
+/* Whether such a section has a name: broker "main" { … }. */
+bool config_scope_is_named(enum config_scope scope);
 
 /* NULL if the scope has no such key. */
 const struct config_key *config_key_find(enum config_scope scope, const char *name);

@@ -42,4 +42,11 @@ void config_load_problem(struct config_load *load, size_t section, unsigned line
  * one outbox, limits the wrong way round. */
 void config_check(struct config_load *load);
 
+/* The broker that the section's key `broker` names; without the key *ret_broker stays as it is. */
+void config_connect_broker(struct config_load *load, size_t section,
+                           const struct broker_config **ret_broker);
+
+/* config_topology.c: the same for a section `exchange`, `queue` or `binding`; does nothing for others. */
+void config_check_topology(struct config_load *load, size_t section);
+
 #endif

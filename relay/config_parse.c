@@ -82,12 +82,15 @@ config_parse_text(const char *text, struct config_problems *problems, config_val
     parsing.problems = problems;
     parsing.take = take;
     parsing.context = context;
-    cfg_opt_t *const broker = options_of(CONFIG_BROKER, 0);
-    cfg_opt_t *const source = options_of(CONFIG_SOURCE, 0);
-    cfg_opt_t *const options = options_of(CONFIG_GLOBAL, 2);
-    const size_t count = count_of(options);
-    options[count] = (cfg_opt_t)CFG_SEC("broker", broker, CFGF_MULTI | CFGF_TITLE);
-    options[count + 1] = (cfg_opt_t)CFG_SEC("source", source, CFGF_MULTI | CFGF_TITLE);
+    cfg_opt_t *of_section[CONFIG_SCOPE_COUNT] = {NULL};
+    cfg_opt_t *const options = options_of(CONFIG_GLOBAL, CONFIG_SCOPE_COUNT - 1);
+    size_t count = count_of(options);
+    for (enum config_scope scope = CONFIG_BROKER; scope < CONFIG_SCOPE_COUNT; scope++) {
+        of_section[scope] = options_of(scope, 0);
+        options[count++] =
+            (cfg_opt_t)CFG_SEC(config_scope_word(scope), of_section[scope],
+                               CFGF_MULTI | (config_scope_is_named(scope) ? CFGF_TITLE : 0));
+    }
     cfg_t *const root = cfg_init(options, CFGF_NONE);
     if (root == NULL) {
         abort(); /* memory is out; relay/memory.h says why that ends the process */
@@ -96,7 +99,8 @@ config_parse_text(const char *text, struct config_problems *problems, config_val
     const bool good = cfg_parse_buf(root, text) == CFG_SUCCESS;
     (void)cfg_free(root); /* cannot fail here */
     memory_free(options);
-    memory_free(source);
-    memory_free(broker);
+    for (enum config_scope scope = CONFIG_BROKER; scope < CONFIG_SCOPE_COUNT; scope++) {
+        memory_free(of_section[scope]);
+    }
     return good;
 }

@@ -26,7 +26,8 @@ static const char intro[] =
     "        exchange = \"orders\"\n"
     "    }\n"
     "\n"
-    "- `key = value`; each key once in a section. Each section has a name of its own.\n"
+    "- `key = value`; each key once in a section. Each section but `binding` has a name of its "
+    "own.\n"
     "- Values with blanks or any of `= { } ( ) + , * #` stand in quotes. In double quotes `\\\\`, "
     "`\\\"`,\n"
     "  `\\n` and the like have their usual meaning, in single quotes nothing has one.\n"
@@ -42,9 +43,18 @@ static const char intro[] =
     "  `LoadCredential=`: `password_file = \"${CREDENTIALS_DIRECTORY}/name\"`.\n";
 
 static const char *const headings[CONFIG_SCOPE_COUNT] = {
-    "Outside of the sections",
-    "broker \"name\" { ... }",
-    "source \"name\" { ... }",
+    [CONFIG_GLOBAL] = "Outside of the sections",
+    [CONFIG_BROKER] = "broker \"name\" { ... }",
+    [CONFIG_SOURCE] = "source \"name\" { ... }",
+    [CONFIG_EXCHANGE] =
+        "exchange \"name\" { ... }\n"
+        "\n"
+        "Of `exchange`, `queue` and `binding` there may be none: then the relay declares "
+        "nothing. What they name it makes when it starts, as `outbox-relay init` does: durable, "
+        "and only where it does not exist yet. It never changes or deletes anything: what "
+        "exists otherwise stays, and is told by the log and by `outbox-relay check`.",
+    [CONFIG_QUEUE] = "queue \"name\" { ... }",
+    [CONFIG_BINDING] = "binding { ... }",
 };
 
 static void
@@ -64,6 +74,7 @@ print_type(FILE *file, const struct config_key *key)
         [CONFIG_PUBLICATION] = "name of a publication",
         [CONFIG_PASSWORD_FILE] = "file",
         [CONFIG_BROKER_NAME] = "name of a broker section",
+        [CONFIG_AMQP_NAME] = "text of at most 255 bytes",
     };
     char range[200];
     config_value_range(key, range, sizeof(range));

@@ -43,14 +43,22 @@ current_section(const struct scanner *scanner)
     return &scanner->scan->sections[scanner->section];
 }
 
-/* "source "orders": ", or nothing; a new string. */
+/* `source "orders"`, `binding`, or nothing; a new string. */
 static char *
-place(const struct scanner *scanner)
+section_words(const struct config_section *section)
 {
-    const struct config_section *const section = current_section(scanner);
-    return section->title == NULL
-               ? memory_string("")
-               : config_format("%s \"%s\": ", config_scope_word(section->scope), section->title);
+    const char *const word = config_scope_word(section->scope);
+    return section->title == NULL ? memory_string(word)
+                                  : config_format("%s \"%s\"", word, section->title);
+}
+
+char *
+config_section_place(const struct config_section *section)
+{
+    char *const words = section_words(section);
+    char *const place = config_format("%s%s", words, words[0] == '\0' ? "" : ": ");
+    memory_free(words);
+    return place;
 }
 
 static const char *
@@ -72,9 +80,11 @@ advice_for_key(enum config_scope scope, const char *name)
 {
     for (enum config_scope other = 0; other < CONFIG_SCOPE_COUNT; other++) {
         if (other != scope && config_key_find(other, name) != NULL) {
+            const char *const word = config_scope_word(other);
             return other == CONFIG_GLOBAL
                        ? config_format("; it belongs outside of the sections")
-                       : config_format("; it belongs in a %s section", config_scope_word(other));
+                       : config_format("; it belongs in %s %s section",
+                                       other == CONFIG_EXCHANGE ? "an" : "a", word);
         }
     }
     const char *const nearest = nearest_key(scope, name);
@@ -84,7 +94,7 @@ advice_for_key(enum config_scope scope, const char *name)
 static void
 report_unknown_key(struct scanner *scanner, unsigned line, const char *name)
 {
-    char *const where = place(scanner);
+    char *const where = config_section_place(current_section(scanner));
     char *const advice = advice_for_key(current_section(scanner)->scope, name);
     if (is_name(name)) {
         config_problem_add(scanner->lexer.problems, line, "%sunknown key \"%s\"%s", where, name,
@@ -135,8 +145,11 @@ skip_section(struct scanner *scanner, unsigned line)
 static bool
 skip_unknown_section(struct scanner *scanner, const char *word, unsigned line)
 {
-    static const char *const words[] = {"broker", "source"};
-    const char *const nearest = text_nearest(word, words, 2);
+    const char *words[CONFIG_SCOPE_COUNT - 1];
+    for (enum config_scope scope = CONFIG_BROKER; scope < CONFIG_SCOPE_COUNT; scope++) {
+        words[scope - 1] = config_scope_word(scope);
+    }
+    const char *const nearest = text_nearest(word, words, CONFIG_SCOPE_COUNT - 1);
     config_problem_add(scanner->lexer.problems, line, "unknown section%s%s%s%s%s%s",
                        is_name(word) ? " \"" : "", is_name(word) ? word : "",
                        is_name(word) ? "\"" : "", nearest == NULL ? "" : "; did you mean \"",
@@ -150,8 +163,9 @@ add_section(struct scanner *scanner, enum config_scope scope, const char *title,
     struct config_scan *const scan = scanner->scan;
     struct config_section *const sections = memory_array(scan->count + 1, sizeof(*sections));
     memcpy(sections, scan->sections, scan->count * sizeof(*sections));
-    sections[scan->count] =
-        (struct config_section){scope, memory_string(is_name(title) ? title : "?"), line, line};
+    char *const shown =
+        config_scope_is_named(scope) ? memory_string(is_name(title) ? title : "?") : NULL;
+    sections[scan->count] = (struct config_section){scope, shown, line, line};
     memory_free(scan->sections);
     scan->sections = sections;
     scanner->section = scan->count++;
@@ -182,18 +196,52 @@ check_title(struct scanner *scanner, const char *title, unsigned line)
 
 static bool scan_items(struct scanner *scanner);
 
-/* At the "{" of a broker or source. */
+/* The library tells values of sections without a name apart by their lines alone. */
+static bool
+has_own_line(const struct scanner *scanner, enum config_scope scope, unsigned line)
+{
+    for (size_t i = 1; i < scanner->scan->count; i++) {
+        const struct config_section *const other = &scanner->scan->sections[i];
+        if (other->scope == scope && other->last_line == line) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether a section may be called so; if not, that was reported. */
+static bool
+accept_title(const struct scanner *scanner, enum config_scope scope, const char *title,
+             unsigned line)
+{
+    const char *const word = config_scope_word(scope);
+    if (config_scope_is_named(scope) == (title != NULL)) {
+        if (title != NULL || has_own_line(scanner, scope, line)) {
+            return true;
+        }
+        config_problem_add(scanner->lexer.problems, line,
+                           "a %s begins in a line of its own, not in that of another", word);
+    } else if (title == NULL) {
+        config_problem_add(scanner->lexer.problems, line, "%s %s needs a name: %s \"main\" { ... }",
+                           scope == CONFIG_EXCHANGE ? "an" : "a", word, word);
+    } else {
+        config_problem_add(scanner->lexer.problems, line, "a %s has no name: %s { ... }", word,
+                           word);
+    }
+    return false;
+}
+
+/* At the "{" of a section that is known. */
 static bool
 scan_section(struct scanner *scanner, enum config_scope scope, const char *title, unsigned line)
 {
-    if (title == NULL) {
-        const char *const word = config_scope_word(scope);
-        config_problem_add(scanner->lexer.problems, line, "a %s needs a name: %s \"main\" { ... }",
-                           word, word);
+    if (!accept_title(scanner, scope, title, line)) {
         return skip_section(scanner, line);
     }
     add_section(scanner, scope, title, line);
-    check_title(scanner, title, line);
+    if (title != NULL) {
+        check_title(scanner, title, line);
+    }
     const size_t opened = scanner->section;
     if (!next_item(scanner) || !scan_items(scanner)) {
         return false;
@@ -234,9 +282,9 @@ scan_section_head(struct scanner *scanner, const char *word, unsigned line)
         good = known ? SYNTAX(scanner, line, "expected \"{\" after the name of this %s", word)
                      : SYNTAX(scanner, line, "expected \"key = value\" or a section here");
     } else if (scanner->section > 0 && known) {
-        good = SYNTAX(scanner, line, "%s \"%s\" has no \"}\" before this section",
-                      config_scope_word(current_section(scanner)->scope),
-                      current_section(scanner)->title);
+        char *const within = section_words(current_section(scanner));
+        good = SYNTAX(scanner, line, "%s has no \"}\" before this section", within);
+        memory_free(within);
     } else {
         good = known ? scan_section(scanner, scope, title, line)
                      : skip_unknown_section(scanner, word, line);
@@ -277,6 +325,20 @@ unexpected_symbol(struct scanner *scanner)
                   scanner->lexer.text[scanner->lexer.token.start]);
 }
 
+/* At the end of the file. */
+static bool
+is_complete(const struct scanner *scanner)
+{
+    if (scanner->section == 0) {
+        return true;
+    }
+    char *const within = section_words(current_section(scanner));
+    config_problem_add(scanner->lexer.problems, current_section(scanner)->line, "%s has no \"}\"",
+                       within);
+    memory_free(within);
+    return false;
+}
+
 /* Until the end of the section or of the file, which stays the current token. */
 static bool
 scan_items(struct scanner *scanner)
@@ -284,10 +346,7 @@ scan_items(struct scanner *scanner)
     for (;;) {
         scanner->item_start = scanner->lexer.token.start;
         if (scanner->lexer.token.kind == TOKEN_END) {
-            return scanner->section == 0 ||
-                   SYNTAX(scanner, current_section(scanner)->line, "%s \"%s\" has no \"}\"",
-                          config_scope_word(current_section(scanner)->scope),
-                          current_section(scanner)->title);
+            return is_complete(scanner);
         }
         if (lexer_is_symbol(&scanner->lexer, '}') && scanner->section > 0) {
             return true;

@@ -15,7 +15,7 @@
 
 struct config_section {
     enum config_scope scope;
-    char *title; /* NULL for the global scope */
+    char *title; /* NULL for a scope without names */
     unsigned line;
     unsigned last_line;
 };
@@ -30,5 +30,8 @@ struct config_scan {
 /* `text` is changed in place and may grow by one byte: there must be room for that. */
 void config_scan_text(char *text, struct config_problems *problems, struct config_scan *ret_scan);
 void config_scan_done(struct config_scan *scan);
+
+/* What comes before words about a section: `source "orders": `, `binding: `, or nothing. A new string. */
+char *config_section_place(const struct config_section *section);
 
 #endif

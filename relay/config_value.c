@@ -237,6 +237,17 @@ set_checked(const char *text, bool (*check)(const char *text, struct error *rete
     return check(text, reterr) && set_string(text, member);
 }
 
+/* AMQP's short strings; a zero byte cannot be in a file. */
+static bool
+check_amqp_name(const char *text, struct error *reterr)
+{
+    if (strlen(text) > 255) {
+        return error_set(reterr, ERROR_CONFIG, "it has %zu bytes, a broker takes 255 at most",
+                         strlen(text));
+    }
+    return true;
+}
+
 static bool
 set_password(const char *path, const char *directory, void *member,
              struct config_warnings *warnings, struct error *reterr)
@@ -277,6 +288,8 @@ config_value_set(const struct config_key *key, const char *text, const char *dir
         return set_checked(text, postgres_slot_check, member, reterr);
     case CONFIG_PUBLICATION:
         return set_checked(text, postgres_publication_check, member, reterr);
+    case CONFIG_AMQP_NAME:
+        return set_checked(text, check_amqp_name, member, reterr);
     case CONFIG_PASSWORD_FILE:
         return set_password(text, directory, member, warnings, reterr);
     case CONFIG_BROKER_NAME:

@@ -91,6 +91,9 @@ init_run(const struct config *config, FILE *out)
     for (size_t i = 0; i < config->source_count; i++) {
         good &= init_source(&config->sources[i], out);
     }
+    for (size_t i = 0; i < config->broker_count; i++) {
+        good &= init_broker(config, &config->brokers[i], out);
+    }
     return good;
 }
 

@@ -12,8 +12,9 @@
 #include "base/error.h"
 #include "relay/config.h"
 
-/* In each source's database, its lines to `out`. True if all have the tables of our version now, and those with mode "tail"
- * all that a relay needs for it. */
+/* In each source's database, its lines to `out`, and then on each broker what the configuration wants there (relay/topology.h).
+ * True if all have the tables of our version now, those with mode "tail" all that a relay needs for it, and the brokers what
+ * is wanted. */
 bool init_run(const struct config *config, FILE *out) MUST_CHECK;
 
 /* The SQL that init runs where there is nothing yet, a transaction around it; it says which part migrates. */
@@ -30,6 +31,10 @@ enum init_outcome {
 bool init_postgres(const struct source_config *source, enum init_outcome *ret_outcome,
                    struct error *reterr) MUST_CHECK;
 void init_postgres_print(FILE *out);
+
+/* init_broker.c: the exchanges, queues and bindings of one broker, a line for each. False if one of them is not as configured. */
+bool init_broker(const struct config *config, const struct broker_config *broker,
+                 FILE *out) MUST_CHECK;
 
 /* init_postgres_tail.c: the publication. `tell` is called for each thing for which the log can't be read, with what to do
  * about it; *ret_lacks counts them. False with *reterr if the server did not do as it was told. */

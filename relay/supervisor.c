@@ -12,15 +12,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "relay/declarer.h"
 #include "relay/log.h"
 #include "relay/memory.h"
+#include "relay/topology.h"
 #include "relay/worker.h"
 
 /* timeout(1) and others signal a process and then its group, which it is in: twice within a moment, meant once. */
 #define SAME_SIGNAL_US (250 * CLOCK_MS_US)
 
+/* A source that published before its exchange and queues are made would have its messages refused, and tried again later. So the
+ * sources wait for that, but not for a broker that does not answer. */
+#define DECLARE_US (10 * CLOCK_S_US)
+
 struct supervisor {
     const struct config *config;
+    struct declarer **declarers; /* one for each broker that has something to be made */
+    size_t declarer_count;
     struct worker **workers;
     size_t count;         /* started */
     struct pollfd *polls; /* [0] signals, then the workers; fd -1 once a worker has finished */
@@ -168,6 +176,57 @@ wait_once(struct supervisor *self)
     }
 }
 
+static void
+start_declarers(struct supervisor *self)
+{
+    for (size_t i = 0; i < self->config->broker_count; i++) {
+        const struct broker_config *const broker = &self->config->brokers[i];
+        struct error error;
+        if (!topology_any(self->config, broker)) {
+            continue;
+        }
+        struct declarer *const declarer = declarer_start(self->config, broker, &error);
+        if (declarer == NULL) {
+            log_error("topology_failed", LOG_WORDS("exchanges and queues cannot be declared"),
+                      LOG_STR("broker", broker->name), LOG_CAUSE(&error));
+        } else {
+            self->declarers[self->declarer_count++] = declarer;
+        }
+    }
+}
+
+/* Until all has been tried, or that takes too long, or there is a signal to end. */
+static void
+await_declarers(struct supervisor *self)
+{
+    const uint64_t until_us = clock_monotonic_us() + DECLARE_US;
+    for (size_t i = 0; i < self->declarer_count && !self->draining;) {
+        const uint64_t now_us = clock_monotonic_us();
+        struct pollfd waits[] = {
+            self->polls[0],
+            {.fd = declarer_fd(self->declarers[i]), .events = POLLIN},
+        };
+        if (now_us >= until_us) {
+            return;
+        }
+        if (poll(waits, 2, clock_poll_timeout_ms(now_us, until_us)) <= 0) {
+            continue;
+        }
+        if (waits[0].revents != 0) {
+            read_signals(self);
+        }
+        i += waits[1].revents != 0 ? 1 : 0;
+    }
+}
+
+static void
+stop_declarers(struct supervisor *self)
+{
+    for (size_t i = 0; i < self->declarer_count; i++) {
+        declarer_stop(self->declarers[i]);
+    }
+}
+
 static bool
 start_workers(struct supervisor *self)
 {
@@ -202,7 +261,9 @@ supervise(struct supervisor *self)
 {
     log_info("started", LOG_WORDS("outbox-relay " RELAY_VERSION),
              LOG_UINT("sources", self->config->source_count), LOG_INT("pid", getpid()));
-    if (!start_workers(self)) {
+    start_declarers(self);
+    await_declarers(self);
+    if (!self->draining && !start_workers(self)) {
         self->failed = true;
         begin_drain(self);
     }
@@ -210,6 +271,7 @@ supervise(struct supervisor *self)
         wait_once(self);
     }
     const bool drained = end_workers(self) && !self->failed;
+    stop_declarers(self);
     if (drained) {
         log_info("stopped", LOG_WORDS("drained: nothing is in flight"));
     } else {
@@ -230,6 +292,7 @@ supervisor_run(const struct config *config)
     }
     struct supervisor self = {
         .config = config,
+        .declarers = memory_array(config->broker_count, sizeof(struct declarer *)),
         .workers = memory_array(config->source_count, sizeof(struct worker *)),
         .polls = memory_array(config->source_count + 1, sizeof(struct pollfd)),
     };
@@ -238,5 +301,6 @@ supervisor_run(const struct config *config)
     (void)close(signals); /* was only read */
     memory_free(self.polls);
     memory_free(self.workers);
+    memory_free(self.declarers);
     return drained;
 }

@@ -255,6 +255,14 @@ acknowledge(struct consumer *consumer)
 }
 
 void
+consumer_refuse(struct consumer *consumer, bool requeue)
+{
+    rabbit_nack(rabbit_of(&consumer->broker), CHANNEL, consumer->tag, false, requeue);
+    consumer->tag = 0;
+    session_flush(consumer->broker.session, clock_monotonic_us());
+}
+
+void
 consumer_close(struct consumer *consumer)
 {
     if (consumer != NULL) {

@@ -55,6 +55,9 @@ void consumer_take(struct consumer *consumer, struct delivery *ret_delivery);
 bool consumer_take_within(struct consumer *consumer, uint64_t wait_us,
                           struct delivery *ret_delivery);
 
+/* The one that was taken last is not acknowledged but refused, and goes back to its queue or not. */
+void consumer_refuse(struct consumer *consumer, bool requeue);
+
 /* Takes one and checks that its body is this text. */
 void consumer_expect(struct consumer *consumer, const char *body);
 

@@ -225,7 +225,12 @@ Test(config, unknown_names)
     expect_more_problems("sorce \"b\" { dsn = { a } b { c = d } }\nlog_levl = info\n",
                          "relay.conf:3: unknown section \"sorce\"; did you mean \"source\"?\n"
                          "relay.conf:4: unknown key \"log_levl\"; did you mean \"log_level\"?\n");
-    expect_more_problems("queue { }\n", "relay.conf:3: unknown section \"queue\"\n");
+    expect_more_problems("shelf { }\n", "relay.conf:3: unknown section \"shelf\"\n");
+    expect_more_problems("quue { }\n",
+                         "relay.conf:3: unknown section \"quue\"; did you mean \"queue\"?\n");
+    expect_more_problems("routing_key = x\n",
+                         "relay.conf:3: unknown key \"routing_key\"; it belongs in a binding "
+                         "section\n");
     expect_problems(
         BROKER "source \"a\" { kind = postgres dsn = \"dbname=a\" broker = main\n"
                "  log_level = info }\n",
@@ -485,4 +490,110 @@ Test(config, secrets_are_never_shown)
             }
         }
     }
+}
+
+Test(config, what_is_declared)
+{
+    struct config *const config = load_good(
+        "queue \"ship\" { dead_letter_queue = \"ship.dead\" single_active_consumer = true }\n"
+        "queue q2 { name = \"any thing: at all\" type = classic\n"
+        "  dead_letter_exchange = dlx }\n"
+        "exchange orders { type = direct }\n"
+        "binding { exchange = orders queue = ship routing_key = paid }\n"
+        "binding { exchange = orders queue = ship\n"
+        "  routing_key = sent }\n" BROKER SOURCE);
+    const struct broker_config *const broker = &config->brokers[0];
+    cr_assert_eq(config->queue_count, 2);
+    const struct queue_config *queue = &config->queues[0];
+    cr_assert_str_eq(queue->name, "ship");
+    cr_assert_eq(queue->broker, broker);
+    cr_assert_eq(queue->type, QUEUE_QUORUM);
+    cr_assert(queue->single_active_consumer);
+    cr_assert_str_eq(queue->dead_letter_exchange, "");
+    cr_assert_str_eq(queue->dead_letter_routing_key, "ship.dead");
+    cr_assert_eq(queue->delivery_limit, 20);
+    queue = &config->queues[1];
+    cr_assert_str_eq(queue->name, "any thing: at all");
+    cr_assert_eq(queue->type, QUEUE_CLASSIC);
+    cr_assert_str_eq(queue->dead_letter_exchange, "dlx");
+    cr_assert_null(queue->dead_letter_routing_key);
+    cr_assert_eq(config->exchange_count, 1);
+    cr_assert_str_eq(config->exchanges[0].name, "orders");
+    cr_assert_eq(config->exchanges[0].type, EXCHANGE_DIRECT);
+    cr_assert_eq(config->binding_count, 2);
+    cr_assert_str_eq(config->bindings[0].routing_key, "paid");
+    cr_assert_str_eq(config->bindings[1].routing_key, "sent");
+    cr_assert_eq(config->bindings[1].broker, broker);
+    config_free(config);
+}
+
+Test(config, what_cannot_be_declared)
+{
+    expect_more_problems(
+        "queue a { delivery_limit = 3 }\n"
+        "queue b { type = classic delivery_limit = 3 dead_letter_queue = c }\n"
+        "queue c { dead_letter_queue = c }\n"
+        "queue d { dead_letter_queue = c dead_letter_exchange = e }\n"
+        "queue e { dead_letter_routing_key = c }\n"
+        "queue f { name = \"amq.f\" }\n"
+        "queue g { name = a }\n"
+        "exchange \"amq.topic\" { }\n"
+        "exchange direct { type = direct }\n"
+        "binding { queue = a }\n"
+        "binding { exchange = direct queue = a }\n"
+        "binding { exchange = \"\" queue = \"\" }\n"
+        "exchange x { type = \"x-delayed-message\" }\n",
+        "relay.conf:3: queue \"a\": delivery_limit needs a dead_letter_queue or a "
+        "dead_letter_exchange: without one the broker discards what was given out so often\n"
+        "relay.conf:4: queue \"b\": delivery_limit is for quorum queues only: a classic queue does "
+        "not count\n"
+        "relay.conf:5: queue \"c\": dead_letter_queue is the queue itself: its dead letters need "
+        "another\n"
+        "relay.conf:6: queue \"d\": dead_letter_queue stands for dead_letter_exchange and "
+        "dead_letter_routing_key: give it alone, or these\n"
+        "relay.conf:7: queue \"e\": dead_letter_routing_key needs a dead_letter_exchange\n"
+        "relay.conf:8: queue \"f\": the empty name and names that begin with \"amq.\" are the "
+        "broker's own\n"
+        "relay.conf:9: queue \"g\": \"a\" is declared in line 3 already\n"
+        "relay.conf:10: exchange \"amq.topic\": the empty name and names that begin with \"amq.\" "
+        "are the broker's own\n"
+        "relay.conf:12: binding: exchange is missing\n"
+        "relay.conf:13: binding: routing_key is missing: exchange \"direct\" is a direct one\n"
+        "relay.conf:14: binding: every queue is bound to AMQP's default exchange already, by its "
+        "name\n"
+        "relay.conf:14: binding: a queue has a name\n"
+        "relay.conf:15: exchange \"x\": type = x-delayed-message: expected \"direct\", \"fanout\" "
+        "or "
+        "\"topic\"\n");
+}
+
+Test(config, shape_of_what_is_declared)
+{
+    expect_more_problems("queue { }\n",
+                         "relay.conf:3: a queue needs a name: queue \"main\" { ... }\n");
+    expect_more_problems("exchange { }\n",
+                         "relay.conf:3: an exchange needs a name: exchange \"main\" { ... }\n");
+    expect_more_problems("binding \"b\" { }\n",
+                         "relay.conf:3: a binding has no name: binding { ... }\n");
+    expect_more_problems("binding { exchange = a queue = b } binding { exchange = a queue = c }\n",
+                         "relay.conf:3: a binding begins in a line of its own, not in that of "
+                         "another\n");
+    expect_more_problems("binding { exchange = a queue = b\n",
+                         "relay.conf:3: binding has no \"}\"\n");
+    expect_more_problems("binding { exchange = a\nsource c { }\n",
+                         "relay.conf:4: binding has no \"}\" before this section\n");
+}
+
+Test(config, what_is_declared_belongs_to_a_broker)
+{
+    expect_more_problems(
+        "broker b2 { uri = \"amqp://h\" }\n"
+        "source s2 { kind = postgres dsn = \"dbname=b\" broker = b2 }\n"
+        "queue a { broker = b2 }\n"
+        "queue b { name = a broker = main }\n"
+        "queue c { broker = b3 }\n"
+        "queue d { }\n",
+        "relay.conf:7: queue \"c\": there is no broker \"b3\"; did you mean \"b2\"?\n"
+        "relay.conf:8: queue \"d\": broker is missing: there are several, and it "
+        "belongs to one\n");
 }

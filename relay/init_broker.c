@@ -1,0 +1,39 @@
+#include "relay/init.h"
+#include "relay/inquiry.h"
+#include "relay/topology.h"
+
+struct report {
+    FILE *out;
+    const struct broker_config *broker;
+    bool good;
+};
+
+static void
+say(struct report *report, bool good, const char *words)
+{
+    report->good &= good;
+    (void)fprintf(report->out, "%-8s broker \"%s\": %s\n", good ? "ok" : "problem",
+                  report->broker->name, words); /* the exit status says it too */
+}
+
+static void
+on_finding(void *context, enum topology_finding finding, const char *words)
+{
+    say(context, finding != TOPOLOGY_DIFFERS && finding != TOPOLOGY_LACKS, words);
+}
+
+bool
+init_broker(const struct config *config, const struct broker_config *broker, FILE *out)
+{
+    struct report report = {out, broker, true};
+    struct inquiry inquiry;
+    if (!topology_any(config, broker)) {
+        return true;
+    }
+    if (!inquiry_open(&inquiry, broker, "outbox-relay init", -1) ||
+        !topology_work(&inquiry, config, broker, true, on_finding, &report)) {
+        say(&report, false, inquiry.error.text);
+    }
+    inquiry_close(&inquiry);
+    return report.good;
+}
