@@ -71,6 +71,7 @@ classify(const char *sqlstate)
         {"42P01", INBOX_SCHEMA},         /* undefined table */
         {"42703", INBOX_SCHEMA},         /* undefined column */
         {"42804", INBOX_SCHEMA},         /* a column has another type */
+        {"42P10", INBOX_SCHEMA},         /* no unique index on (consumer, message_id) */
         {"22", INBOX_INVALID},           /* data exception: no such character in this database */
     };
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
@@ -81,12 +82,21 @@ classify(const char *sqlstate)
     return INBOX_DATABASE;
 }
 
+/* The server's words for it are about ON CONFLICT, which the reader has not written. */
+#define WORDS_UNGUARDED                                                                            \
+    "no unique index on inbox (consumer, message_id) guards an id, so it would be applied twice: " \
+    "make it the primary key, without other columns; partitions can be by list or hash of these "  \
+    "two, not by seen_at"
+
 /* The statement failed: in the server, on the way, or for want of memory. */
 static inbox_result
 fail_from(const PGconn *conn, const PGresult *result, struct inbox_error *reterr)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *words = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (sqlstate != NULL && strcmp(sqlstate, "42P10") == 0) {
+        words = WORDS_UNGUARDED;
+    }
     inbox_result code = INBOX_NO_MEMORY; /* no word from a server that is still there: libpq */
     if (PQstatus(conn) != CONNECTION_OK) {
         code = INBOX_CONNECTION;
@@ -199,6 +209,9 @@ inbox_pg_claim_many(PGconn *tx, const char *consumer, const struct inbox_id *ids
     inbox_result code = check_claim(tx, consumer, ids, id_count, reterr);
     if (code != INBOX_OK || id_count == 0) {
         return code;
+    }
+    if (ret_verdicts == NULL) {
+        return inbox_fail(reterr, INBOX_INVALID, "there is no place for the verdicts: it is NULL");
     }
     int length = 0;
     char *array = array_of(ids, id_count, &length);

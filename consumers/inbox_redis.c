@@ -48,6 +48,12 @@ check_number(const char *field, uint64_t value, uint64_t min, uint64_t max,
     return inbox_fail(reterr, INBOX_INVALID, "%s must be %" PRIu64 " to %" PRIu64, field, min, max);
 }
 
+static inbox_result
+check_not_null(const char *argument, const void *value, struct inbox_error *reterr)
+{
+    return value != NULL ? INBOX_OK : inbox_fail(reterr, INBOX_INVALID, "%s is NULL", argument);
+}
+
 /* A larger struct comes from a later header; what this library does not know must be unset, or it would be lost. */
 static inbox_result
 check_struct(const struct inbox_redis_options *options, struct inbox_error *reterr)
@@ -70,6 +76,13 @@ check_texts(const struct inbox_redis_options *options, struct inbox_error *reter
 {
     if (options->host == NULL || options->host[0] == '\0') {
         return inbox_fail(reterr, INBOX_INVALID, "host is missing");
+    }
+    if (options->host[0] != '/' && strstr(options->host, "://") != NULL) {
+        return inbox_fail(reterr, INBOX_INVALID,
+                          "host is a name, an address or the path of a socket, not a URL");
+    }
+    if (options->host[0] != '/' && options->port == 0) {
+        return inbox_fail(reterr, INBOX_INVALID, "port must be 1 to 65535");
     }
     if (options->prefix == NULL || strlen(options->prefix) > PREFIX_MAX_BYTES) {
         return inbox_fail(reterr, INBOX_INVALID, "prefix is missing or longer than %d bytes",
@@ -145,6 +158,9 @@ inbox_redis_new(const struct inbox_redis_options *options, inbox_redis **ret_red
                 struct inbox_error *reterr)
 {
     inbox_result code = check_options(options, reterr);
+    if (code == INBOX_OK) {
+        code = check_not_null("ret_redis", ret_redis, reterr);
+    }
     if (code != INBOX_OK) {
         return code;
     }
@@ -303,7 +319,10 @@ static inbox_result
 begin(struct inbox_redis *redis, const struct inbox_id *ids, size_t id_count,
       struct inbox_error *reterr)
 {
-    const inbox_result code = inbox_check_ids(ids, id_count, reterr);
+    inbox_result code = check_not_null("redis", redis, reterr);
+    if (code == INBOX_OK) {
+        code = inbox_check_ids(ids, id_count, reterr);
+    }
     return code == INBOX_OK ? redis_session_begin(&redis->session, reterr) : code;
 }
 
@@ -311,10 +330,14 @@ inbox_result
 inbox_redis_seen(inbox_redis *redis, const struct inbox_id *ids, size_t id_count, bool *ret_seen,
                  struct inbox_error *reterr)
 {
+    inbox_result code = id_count == 0 ? INBOX_OK : check_not_null("ret_seen", ret_seen, reterr);
+    if (code != INBOX_OK) {
+        return code;
+    }
     for (size_t i = 0; i < id_count; i++) {
         ret_seen[i] = false;
     }
-    const inbox_result code = begin(redis, ids, id_count, reterr);
+    code = begin(redis, ids, id_count, reterr);
     if (code != INBOX_OK) {
         return code;
     }
@@ -457,7 +480,13 @@ inbox_redis_claim(inbox_redis *redis, const void *message_id, size_t message_id_
     const struct inbox_id id = {message_id, message_id_length};
     char token[33];
     redisReply *reply = NULL;
-    inbox_result code = begin(redis, &id, 1, reterr);
+    inbox_result code = check_not_null("ret_verdict", ret_verdict, reterr);
+    if (code == INBOX_OK) {
+        code = check_not_null("ret_lease", ret_lease, reterr);
+    }
+    if (code == INBOX_OK) {
+        code = begin(redis, &id, 1, reterr);
+    }
     if (code != INBOX_OK) {
         return code;
     }
@@ -483,7 +512,10 @@ end_lease(struct inbox_redis *redis, const char *script, const struct inbox_id *
           const struct inbox_redis_lease *lease, const char *time_ms, struct inbox_error *reterr)
 {
     redisReply *reply = NULL;
-    inbox_result code = begin(redis, id, 1, reterr);
+    inbox_result code = check_not_null("lease", lease, reterr);
+    if (code == INBOX_OK) {
+        code = begin(redis, id, 1, reterr);
+    }
     if (code == INBOX_OK && lease->token[0] == '\0') {
         code = inbox_fail(reterr, INBOX_INVALID, "this lease is not ours");
     }
@@ -542,7 +574,7 @@ selection_init(struct selection *selection, const char *const *message_ids, size
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        const char *text = message_ids[i] == NULL ? "" : message_ids[i];
+        const char *text = message_ids == NULL || message_ids[i] == NULL ? "" : message_ids[i];
         const struct inbox_id id = {text, strnlen(text, INBOX_NAME_MAX_BYTES + 1)};
         if (inbox_check_ids(&id, 1, NULL) == INBOX_OK) {
             selection->places[selection->count] = i;

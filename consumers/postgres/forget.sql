@@ -1,15 +1,20 @@
 -- Forgets up to $2 claims that are older than $1 seconds, the oldest first, if the tables are of the version $3; says the
 -- version found, and how many. Two at once wait for each other and do not deadlock: rows are deleted in the order of
 -- their place in the table. (FOR UPDATE would need a right that consumers do without.)
-with forgotten as (
+-- A place is one of a heap: where the inbox is partitioned, each partition has a row at the same. The array makes it a look
+-- at places only, in their order; the pair, as text because older servers cannot hash places, leaves those of the right
+-- partition, and "is true" keeps it from becoming a join with an order of its own.
+with oldest as materialized (
+    select tableoid as heap, ctid as place
+    from inbox
+    where seen_at < now() - make_interval(secs => $1::bigint)
+        and (select version from inbox_schema) = $3::integer
+    order by seen_at
+    limit $2::bigint
+), forgotten as (
     delete from inbox
-    where ctid = any(array(
-        select ctid
-        from inbox
-        where seen_at < now() - make_interval(secs => $1::bigint)
-            and (select version from inbox_schema) = $3::integer
-        order by seen_at
-        limit $2::bigint))
+    where ctid = any(array(select place from oldest))
+        and (tableoid::text || ctid::text in (select heap::text || place::text from oldest)) is true
     returning 1
 )
 select (select version from inbox_schema), (select count(*) from forgotten)

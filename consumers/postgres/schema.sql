@@ -1,7 +1,8 @@
 -- The inbox: which messages a consumer has applied. PostgreSQL 13 or newer, in the database of the consumer. By hand:
 -- psql --single-transaction -f schema.sql
 --
--- A row is written in the transaction of the effect, so it is there if and only if the effect is.
+-- A row is written in the transaction of the effect, so it is there if and only if the effect is. The primary key is what
+-- lets an id in only once: partitions by list or hash of its columns keep that, partitions by seen_at cannot.
 create table inbox (
     consumer text not null,
     message_id text not null,

@@ -8,6 +8,7 @@
 #include "tests/bench/bench.h"
 
 #define SECONDS 10 /* of a steady rate */
+#define DEPTH_ROWS 1000000
 
 struct bench {
     const char *relay_path;
@@ -63,13 +64,6 @@ prepare(const struct bench *bench)
     PQfinish(conn);
 }
 
-static void
-say(const char *name, double rate)
-{
-    (void)printf("%-14s %8.0f messages/s\n", name, rate);
-    (void)fflush(stdout);
-}
-
 struct series {
     double rate[BENCH_ROUNDS_MAX];
     double cpu_us[BENCH_ROUNDS_MAX];
@@ -83,7 +77,7 @@ note(struct series *series, int round, const struct bench *bench, const char *na
     series->rate[round] = (double)bench->messages / result.seconds;
     series->cpu_us[round] = result.cpu_us;
     series->rss_mib[round] = result.rss_mib;
-    say(name, series->rate[round]);
+    bench_say(name, series->rate[round]);
 }
 
 static void
@@ -124,7 +118,7 @@ static void
 run_poison(const struct bench *bench, struct poison_series *series, int round, double clean_rate)
 {
     const struct bench_poison poison = bench_poison(bench->messages, bench->relay_path);
-    say("poison", poison.rate);
+    bench_say("poison", poison.rate);
     series->rate[round] = poison.rate;
     series->clean[round] = clean_rate;
     series->ratio[round] = poison.rate / clean_rate;
@@ -184,11 +178,25 @@ bench_tailing(const struct bench *bench)
     bench_latency(bench->relay_path, "tail", 1000, SECONDS);
 }
 
+/* Not to measure anything: that the bench comes to its end. It is a test. */
+static void
+run_small(const struct bench *bench)
+{
+    bench_sink(bench->relay_path, 2000, 1);
+    bench_depth(bench->relay_path, 1000, 2, 2000);
+}
+
 /* All of it, or the part that the name says. */
 static void
 run_parts(const struct bench *bench, const char *part, int64_t depth)
 {
     const bool all = strcmp(part, "all") == 0;
+    if (strcmp(part, "small") == 0) {
+        run_small(bench);
+    }
+    if (all || strcmp(part, "sink") == 0) {
+        bench_sink(bench->relay_path, bench->messages, bench->rounds);
+    }
     if (all || strcmp(part, "poll") == 0) {
         bench_poll(bench);
     }
@@ -196,41 +204,54 @@ run_parts(const struct bench *bench, const char *part, int64_t depth)
         bench_tailing(bench);
     }
     if (all || strcmp(part, "depth") == 0) {
-        bench_depth(bench->relay_path, depth, bench->rounds);
+        bench_depth(bench->relay_path, depth, bench->rounds, bench->messages);
     }
 }
 
 static bool
 is_part(const char *name)
 {
-    return strcmp(name, "poll") == 0 || strcmp(name, "tail") == 0 || strcmp(name, "depth") == 0;
+    static const char *const parts[] = {"poll", "tail", "sink", "depth", "small"};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (strcmp(name, parts[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t
+number_or(int argc, char **argv, int i, int64_t otherwise)
+{
+    return i < argc ? strtoll(argv[i], NULL, 10) : otherwise;
 }
 
 int
 main(int argc, char **argv)
 {
-    int next = 1;
-    const char *relay_path = next < argc ? argv[next++] : NULL;
-    const char *part = next < argc && is_part(argv[next]) ? argv[next++] : "all";
-    const bool depth_only = strcmp(part, "depth") == 0;
-    const int64_t number = next < argc ? strtoll(argv[next++], NULL, 10) : 0;
-    const int rounds = next < argc ? (int)strtol(argv[next++], NULL, 10) : 3;
-    if (relay_path == NULL || next < argc) {
-        (void)fprintf(stderr, "usage: bench RELAY-BINARY [poll|tail] [MESSAGES [ROUNDS]]\n"
-                              "       bench RELAY-BINARY depth [ROWS [ROUNDS]]\n");
+    const bool named = argc > 2 && is_part(argv[2]);
+    const char *part = named ? argv[2] : "all";
+    const bool depth = strcmp(part, "depth") == 0; /* its rows come before the rest */
+    const int at = named ? (depth ? 4 : 3) : 2;
+    if (argc < 2 || argc > at + 2) {
+        (void)fprintf(stderr, "usage: bench RELAY-BINARY [poll|tail|sink] [MESSAGES [ROUNDS]]\n"
+                              "       bench RELAY-BINARY depth [ROWS [MESSAGES [ROUNDS]]]\n"
+                              "       bench RELAY-BINARY small\n");
         return 64;
     }
+    const int64_t rows = depth ? number_or(argc, argv, 3, DEPTH_ROWS) : DEPTH_ROWS;
     const struct bench bench = {
-        .relay_path = relay_path,
-        .messages = depth_only || number == 0 ? 200000 : number,
-        .rounds = rounds,
+        .relay_path = argv[1],
+        .messages = number_or(argc, argv, at, 200000),
+        .rounds = (int)number_or(argc, argv, at + 1, 3),
     };
-    if (bench.messages < 1000 || bench.messages % 1000 != 0 || rounds < 1 ||
-        rounds > BENCH_ROUNDS_MAX) {
-        bench_fail("messages: a multiple of 1000; rounds: 1 to %d", BENCH_ROUNDS_MAX);
+    if (bench.messages < 1000 || bench.messages % 1000 != 0 || rows < 1000 || bench.rounds < 1 ||
+        bench.rounds > BENCH_ROUNDS_MAX) {
+        bench_fail("messages: a multiple of 1000; rows: at least 1000; rounds: 1 to %d",
+                   BENCH_ROUNDS_MAX);
     }
     bench_create_database();
-    run_parts(&bench, part, depth_only && number > 0 ? number : 1000000);
+    run_parts(&bench, part, rows);
     bench_drop_database();
     return 0;
 }

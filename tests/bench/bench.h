@@ -13,11 +13,13 @@
 
 #define BENCH_ROUNDS_MAX 9
 #define BENCH_PAYLOAD_BYTES 256
+#define BENCH_FILLER 0x5a /* a payload is its number, 1 and up, and that */
 #define BENCH_KEYS 1000
 #define BENCH_QUEUE "bench"
 #define BENCH_QUEUE_POISONED "bench-poisoned"
 #define BENCH_DATABASE "outbox_bench"
 #define BENCH_PUBLICATION "outbox_relay_public" /* as the relay calls it */
+#define BENCH_LIMIT_SLOT "bench_limit"
 #define BENCH_ROWS_LEFT "select count(*) from (select from outbox limit 1) as row"
 
 /* What one run cost. */
@@ -36,8 +38,15 @@ struct bench_cost {
 /* How the rows get into the log. */
 enum bench_transactions { BENCH_ONE_TRANSACTION, BENCH_TRANSACTION_PER_ROW };
 
+/* A number that must change, in whatever direction; begins as zeros. */
+struct bench_progress {
+    int64_t number;
+    uint64_t since_us;
+};
+
 _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *bench_env(const char *name);
+void bench_say(const char *name, double rate); /* of one round */
 
 /* The database: a connection to the bench's own, statements that must succeed, a number. */
 const char *bench_dsn(void);
@@ -52,6 +61,18 @@ void bench_settle_tables(PGconn *conn); /* at rest: every contestant finds them 
 void bench_insert(PGconn *conn, int64_t rows); /* in one transaction */
 void bench_fill(PGconn *conn, int64_t rows);   /* these and no others, at rest */
 void bench_drop_slots(PGconn *conn);           /* when nobody reads them any more */
+
+/* What the server's processes have used until now, those that have ended included: user + system, microseconds. */
+double bench_server_cpu_us(PGconn *conn);
+
+/* The log: rows into it and onto the disk; the process of the server that sends it to the relay, held back meanwhile. */
+void bench_write_log(PGconn *conn, int64_t rows, enum bench_transactions transactions);
+pid_t bench_hold_log(PGconn *conn);
+void bench_release_log(pid_t sender);
+
+/* The broker that all is about from now on; NULL: that of ./dev. */
+void bench_use_broker(const char *uri);
+const char *bench_broker(void);
 
 /* The broker: a connection with channel 1 open, events taken until one of the wanted type comes. */
 struct session *bench_session(void);
@@ -68,6 +89,9 @@ void bench_send(struct session *session, struct window *window,
 /* Notes a confirm, which may be for many and out of order; any other event ends the bench. */
 void bench_confirm(struct window *window, const struct rabbit_event *event);
 
+/* Ends the bench if the number has stayed the same for a minute: nothing is waited for that does not come. */
+void bench_expect_progress(struct bench_progress *progress, int64_t number, const char *what);
+
 /* Runs a contestant in a process of its own; waits for its end, which must be a good one. */
 pid_t bench_start(void (*contestant)(int64_t), int64_t messages);
 void bench_finish(pid_t pid, struct rusage *ret_usage);
@@ -76,12 +100,15 @@ void bench_finish(pid_t pid, struct rusage *ret_usage);
 void bench_publish(int64_t messages);     /* coalesced writes, a window of confirms; nothing else */
 void bench_read_and_delete(int64_t rows); /* the same rows, read and deleted by a bare loop */
 void bench_handmade(int64_t messages);    /* the loop that most teams write */
+void bench_bare_poll(int64_t messages);   /* all that must be done and nothing else, one thread */
+void bench_bare_tail(int64_t messages);   /* the same by the log, slot BENCH_LIMIT_SLOT */
+void bench_sink(const char *relay_path, int64_t messages, int rounds);
 struct bench_result bench_relay(int64_t messages, const char *relay_path);
 struct bench_result bench_tail_limit(int64_t messages, enum bench_transactions transactions);
 struct bench_result bench_tail(int64_t messages, const char *relay_path,
                                enum bench_transactions transactions);
 void bench_latency(const char *relay_path, const char *mode, double rate, double seconds);
-void bench_depth(const char *relay_path, int64_t rows, int rounds);
+void bench_depth(const char *relay_path, int64_t rows, int rounds, int64_t measured);
 void bench_scheduled(const char *relay_path, double due_per_s, double seconds);
 
 /* Messages that no queue takes among healthy ones. */

@@ -8,27 +8,28 @@
 
 #define SHALLOW 10000
 #define CHUNK 1000
-#define WARM 20000      /* messages that come before the clock starts */
-#define MEASURED 200000 /* and these while it runs */
+#define WARM_SHARE \
+    10 /* of the messages that are measured, so many a hundred come before the clock starts */
 #define LOOK_MS 2
-#define RUN_MAX_US (600 * CLOCK_S_US)
 
 struct supply {
     PGconn *conn;
     struct session *session;
-    int64_t taken; /* written again up to here */
-    uint64_t start_us;
+    int64_t rows;
+    int64_t taken;        /* written again up to here */
+    int64_t least_behind; /* what was written again late is not behind meanwhile */
 };
 
 /* Waits until so many messages are in the queue, and writes what has gone from the table. */
 static void
 supply_until(struct supply *supply, int64_t messages)
 {
+    struct bench_progress progress = {0};
     int64_t length;
     while ((length = bench_queue_length(supply->session, BENCH_QUEUE)) < messages) {
-        if (clock_monotonic_us() - supply->start_us > RUN_MAX_US) {
-            bench_fail("the relay is not done after ten minutes");
-        }
+        const int64_t behind = supply->rows + supply->taken - length;
+        supply->least_behind = behind < supply->least_behind ? behind : supply->least_behind;
+        bench_expect_progress(&progress, length, "messages in the queue");
         for (; supply->taken + CHUNK <= length; supply->taken += CHUNK) {
             bench_insert(supply->conn, CHUNK);
         }
@@ -36,55 +37,86 @@ supply_until(struct supply *supply, int64_t messages)
     }
 }
 
-static struct bench_result
-measure(PGconn *conn, const char *relay_path)
+struct depth {
+    const char *relay_path;
+    int64_t rows;
+    int64_t measured;
+};
+
+struct depth_result {
+    double rate;
+    double rss_mib;
+    double least_behind;
+};
+
+static struct depth_result
+measure(const struct depth *depth, PGconn *conn)
 {
     struct supply supply = {
-        .conn = conn, .session = bench_session(), .start_us = clock_monotonic_us()};
+        .conn = conn, .session = bench_session(), .rows = depth->rows, .least_behind = depth->rows};
     bench_fresh_queue(supply.session, BENCH_QUEUE);
-    const pid_t relay = bench_relay_start(relay_path, "tail", NULL);
-    supply_until(&supply, WARM);
+    const pid_t relay = bench_relay_start(depth->relay_path, "tail", NULL);
+    supply_until(&supply, depth->measured * WARM_SHARE / 100);
     const uint64_t start_us = clock_monotonic_us();
     const int64_t before = bench_queue_length(supply.session, BENCH_QUEUE);
-    supply_until(&supply, before + MEASURED);
+    supply_until(&supply, before + depth->measured);
     const int64_t after = bench_queue_length(supply.session, BENCH_QUEUE);
     const double seconds = (double)(clock_monotonic_us() - start_us) / 1e6;
     const struct bench_cost cost = bench_relay_stop(relay);
     session_free(supply.session);
-    return (struct bench_result){.seconds = seconds * MEASURED / (double)(after - before),
-                                 .rss_mib = cost.rss_mib};
+    return (struct depth_result){.rate = (double)(after - before) / seconds,
+                                 .rss_mib = cost.rss_mib,
+                                 .least_behind = (double)supply.least_behind};
 }
 
-static double
-run(const char *relay_path, int64_t rows, int rounds, double *ret_rss_mib)
+/* What the round before took away at its end, when nothing was written any more, is there again. */
+static void
+fill_up(PGconn *conn, int64_t rows)
+{
+    const int64_t missing = rows - bench_number(conn, "select count(*) from outbox");
+    if (missing > 0) {
+        bench_insert(conn, missing);
+    }
+    bench_settle_tables(conn);
+}
+
+static struct depth_result
+run(const struct depth *depth, int rounds)
 {
     double rate[BENCH_ROUNDS_MAX];
     double rss_mib[BENCH_ROUNDS_MAX];
+    double least_behind[BENCH_ROUNDS_MAX];
     PGconn *conn = bench_connect();
     bench_drop_slots(conn);
-    bench_fill(conn, rows);
+    bench_empty(conn);
     bench_exec(conn, "set synchronous_commit = off");
     for (int i = 0; i < rounds; i++) {
-        const struct bench_result result = measure(conn, relay_path);
-        rate[i] = MEASURED / result.seconds;
+        fill_up(conn, depth->rows);
+        const struct depth_result result = measure(depth, conn);
+        rate[i] = result.rate;
         rss_mib[i] = result.rss_mib;
+        least_behind[i] = result.least_behind;
     }
     bench_empty(conn);
     bench_drop_slots(conn);
     PQfinish(conn);
-    *ret_rss_mib = bench_median(rss_mib, rounds);
-    return bench_median(rate, rounds);
+    return (struct depth_result){.rate = bench_median(rate, rounds),
+                                 .rss_mib = bench_median(rss_mib, rounds),
+                                 .least_behind = bench_median(least_behind, rounds)};
 }
 
 void
-bench_depth(const char *relay_path, int64_t rows, int rounds)
+bench_depth(const char *relay_path, int64_t rows, int rounds, int64_t measured)
 {
-    double rss_mib;
-    const double shallow = run(relay_path, SHALLOW, rounds, &rss_mib);
-    (void)printf("bench: mode=depth rows=%d rate=%.0f rss_mib=%.1f\n", SHALLOW, shallow, rss_mib);
+    struct depth depth = {.relay_path = relay_path, .rows = SHALLOW, .measured = measured};
+    const struct depth_result shallow = run(&depth, rounds);
+    (void)printf("bench: mode=depth rows=%d rate=%.0f rss_mib=%.1f least_behind=%.0f\n", SHALLOW,
+                 shallow.rate, shallow.rss_mib, shallow.least_behind);
     (void)fflush(stdout);
-    const double deep = run(relay_path, rows, rounds, &rss_mib);
-    (void)printf("bench: mode=depth rows=%lld rate=%.0f rss_mib=%.1f ratio=%.2f\n", (long long)rows,
-                 deep, rss_mib, deep / shallow);
+    depth.rows = rows;
+    const struct depth_result deep = run(&depth, rounds);
+    (void)printf(
+        "bench: mode=depth rows=%lld rate=%.0f rss_mib=%.1f least_behind=%.0f ratio=%.2f\n",
+        (long long)rows, deep.rate, deep.rss_mib, deep.least_behind, deep.rate / shallow.rate);
     (void)fflush(stdout);
 }

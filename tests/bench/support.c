@@ -13,6 +13,8 @@
 #include "tests/bench/bench.h"
 
 #define ANSWER_WAIT_US (60 * CLOCK_S_US)
+#define STILL_US (60 * CLOCK_S_US)
+#define CONTESTANT_MAX_S 1200
 #define CONDITION_WAIT_US (120 * CLOCK_S_US)
 #define LOOK_MS 5
 
@@ -38,11 +40,44 @@ bench_env(const char *name)
     return value;
 }
 
+void
+bench_expect_progress(struct bench_progress *progress, int64_t number, const char *what)
+{
+    const uint64_t now_us = clock_monotonic_us();
+    if (progress->since_us == 0 || number != progress->number) {
+        *progress = (struct bench_progress){.number = number, .since_us = now_us};
+    } else if (now_us - progress->since_us > STILL_US) {
+        bench_fail("%lld %s, and no more for a minute", (long long)number, what);
+    }
+}
+
+void
+bench_say(const char *name, double rate)
+{
+    (void)printf("%-14s %8.0f messages/s\n", name, rate);
+    (void)fflush(stdout);
+}
+
+static const char *broker_uri;
+
+void
+bench_use_broker(const char *uri)
+{
+    broker_uri = uri;
+}
+
+const char *
+bench_broker(void)
+{
+    return broker_uri != NULL ? broker_uri : bench_env("OUTBOX_TEST_AMQP_URI");
+}
+
 pid_t
 bench_start(void (*contestant)(int64_t), int64_t messages)
 {
     const pid_t pid = fork();
     if (pid == 0) {
+        (void)alarm(CONTESTANT_MAX_S); /* its end is a failed contestant, and that of the bench */
         contestant(messages);
         _exit(0);
     }
@@ -106,6 +141,7 @@ connect_to(const char *dsn)
         bench_fail("%s", PQerrorMessage(conn));
     }
     bench_exec(conn, "set client_min_messages = warning");
+    bench_exec(conn, "set statement_timeout = '20min'");
     return conn;
 }
 
@@ -192,9 +228,9 @@ bench_insert(PGconn *conn, int64_t rows)
     char sql[400];
     (void)snprintf(sql, sizeof(sql),
                    "insert into outbox (routing_key, key, payload) select '" BENCH_QUEUE
-                   "', (i %% %d)::text, "
-                   "decode(repeat('5a', %d), 'hex') from generate_series(1, %lld) i",
-                   BENCH_KEYS, BENCH_PAYLOAD_BYTES, (long long)rows);
+                   "', (i %% %d)::text, int8send(i) || decode(repeat('%x', %d), 'hex') "
+                   "from generate_series(1::int8, %lld) i",
+                   BENCH_KEYS, BENCH_FILLER, BENCH_PAYLOAD_BYTES - 8, (long long)rows);
     bench_exec(conn, sql);
 }
 
@@ -259,7 +295,7 @@ bench_session(void)
     struct amqp_endpoint endpoint;
     struct error error;
     struct rabbit_event event;
-    if (!amqp_uri_parse(bench_env("OUTBOX_TEST_AMQP_URI"), &endpoint, &error)) {
+    if (!amqp_uri_parse(bench_broker(), &endpoint, &error)) {
         bench_fail("%s", error.text);
     }
     const struct session_options options = {

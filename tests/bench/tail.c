@@ -8,11 +8,11 @@
 #include "base/clock.h"
 #include "tests/bench/bench.h"
 
-#define LIMIT_SLOT "bench_limit"
+#define RECEIVER_MAX_S 1200
 
 /* An asynchronous commit is in the log the server sends only when it is on the disk: bench_settle_tables sees to that. */
-static void
-write_rows(PGconn *conn, int64_t rows, enum bench_transactions transactions)
+void
+bench_write_log(PGconn *conn, int64_t rows, enum bench_transactions transactions)
 {
     char sql[500];
     if (transactions == BENCH_ONE_TRANSACTION) {
@@ -21,9 +21,9 @@ write_rows(PGconn *conn, int64_t rows, enum bench_transactions transactions)
         (void)snprintf(sql, sizeof(sql),
                        "do $$ begin for i in 1..%lld loop "
                        "insert into outbox (routing_key, key, payload) values ('" BENCH_QUEUE
-                       "', (i %% %d)::text, decode(repeat('5a', %d), 'hex')); "
+                       "', (i %% %d)::text, int8send(i) || decode(repeat('%x', %d), 'hex')); "
                        "commit; end loop; end $$",
-                       (long long)rows, BENCH_KEYS, BENCH_PAYLOAD_BYTES);
+                       (long long)rows, BENCH_KEYS, BENCH_FILLER, BENCH_PAYLOAD_BYTES - 8);
         bench_exec(conn, "set synchronous_commit = off");
         bench_exec(conn, sql);
         bench_exec(conn, "reset synchronous_commit");
@@ -52,7 +52,8 @@ start_receiver(const char *end_position)
     (void)snprintf(slot_end, sizeof(slot_end), "--endpos=%s", end_position);
     const pid_t receiver = fork();
     if (receiver == 0) {
-        (void)execl(program, "pg_recvlogical", dsn, "--slot=" LIMIT_SLOT, "--start",
+        (void)alarm(RECEIVER_MAX_S); /* its end is a failed contestant, and that of the bench */
+        (void)execl(program, "pg_recvlogical", dsn, "--slot=" BENCH_LIMIT_SLOT, "--start",
                     "--option=proto_version=1", "--option=binary=true",
                     "--option=publication_names=" BENCH_PUBLICATION, slot_end, "--file=/dev/null",
                     "--no-loop", (char *)NULL);
@@ -81,8 +82,9 @@ bench_tail_limit(int64_t messages, enum bench_transactions transactions)
     PGconn *conn = bench_connect();
     prepare(conn, session);
     session_free(session);
-    bench_exec(conn, "select pg_create_logical_replication_slot('" LIMIT_SLOT "', 'pgoutput')");
-    write_rows(conn, messages, transactions);
+    bench_exec(conn,
+               "select pg_create_logical_replication_slot('" BENCH_LIMIT_SLOT "', 'pgoutput')");
+    bench_write_log(conn, messages, transactions);
     end_position(conn, end, sizeof(end));
     const uint64_t start_us = clock_monotonic_us();
     const pid_t publisher = bench_start(bench_publish, messages);
@@ -96,20 +98,28 @@ bench_tail_limit(int64_t messages, enum bench_transactions transactions)
 
 /* ---- the relay ---- */
 
-/* The process of the server that sends the log. While it is stopped, the relay is a subscriber to whom nothing comes. */
-static pid_t
-log_sender(PGconn *conn)
-{
-    return (pid_t)bench_number(conn, "select active_pid from pg_replication_slots "
-                                     "where database = current_database()");
-}
-
 static void
 signal_sender(pid_t sender, int signal_number)
 {
     if (kill(sender, signal_number) != 0) {
         bench_fail("the server does not send its log any more");
     }
+}
+
+/* While it is stopped, the relay is a subscriber to whom nothing comes. */
+pid_t
+bench_hold_log(PGconn *conn)
+{
+    const pid_t sender = (pid_t)bench_number(
+        conn, "select active_pid from pg_replication_slots where database = current_database()");
+    signal_sender(sender, SIGSTOP);
+    return sender;
+}
+
+void
+bench_release_log(pid_t sender)
+{
+    signal_sender(sender, SIGCONT);
 }
 
 struct bench_result
@@ -119,11 +129,10 @@ bench_tail(int64_t messages, const char *relay_path, enum bench_transactions tra
     PGconn *conn = bench_connect();
     prepare(conn, session);
     const pid_t relay = bench_relay_start_live(relay_path);
-    const pid_t sender = log_sender(conn);
-    signal_sender(sender, SIGSTOP);
-    write_rows(conn, messages, transactions);
+    const pid_t sender = bench_hold_log(conn);
+    bench_write_log(conn, messages, transactions);
     const uint64_t start_us = clock_monotonic_us();
-    signal_sender(sender, SIGCONT);
+    bench_release_log(sender);
     (void)bench_wait_for_queue(session, messages, start_us);
     bench_wait_for(conn, BENCH_ROWS_LEFT, 0);
     const double seconds = (double)(clock_monotonic_us() - start_us) / 1e6;

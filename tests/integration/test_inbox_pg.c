@@ -89,6 +89,10 @@ Test(inbox_pg, refuses_what_is_no_usable_transaction)
     cr_assert(PQexitPipelineMode(tx));
     expect_failure(claim(tx, "", "m1"), INBOX_INVALID, "", "consumer");
     expect_failure(claim(tx, "billing", ""), INBOX_INVALID, "", "no id");
+    cr_assert_eq(inbox_pg_claim(tx, "billing", "m1", 2, NULL, &error), INBOX_INVALID);
+    cr_assert(strstr(error.message, "verdicts") != NULL, "%s", error.message);
+    cr_assert_eq(inbox_pg_claim(tx, NULL, "m1", 2, NULL, &error), INBOX_INVALID);
+    cr_assert_eq(inbox_pg_claim_many(tx, "billing", NULL, 1, NULL, &error), INBOX_INVALID);
     cr_assert_eq(pg_query_int(tx, "select count(*) from inbox"), 0);
 }
 
@@ -292,6 +296,94 @@ Test(inbox_pg, forgets_the_oldest_up_to_a_limit)
     pg_exec(tx, "rollback");
     forget_and_expect(1, UINT32_MAX, 5);
     forget_and_expect(UINT64_C(3155760000), 1, 0);
+}
+
+/* The table of README in another form: the same rows, and the same primary key unless `key` says otherwise. */
+static void
+partition_inbox(const char *key, const char *how)
+{
+    char sql[512];
+    (void)snprintf(sql, sizeof(sql),
+                   "drop table inbox; create table inbox (consumer text not null, message_id text "
+                   "not null, seen_at timestamptz not null default now(), primary key (%s)) "
+                   "partition by %s; create index on inbox (seen_at)",
+                   key, how);
+    pg_exec(tx, sql);
+}
+
+/* A place in a table is one of a partition's: at each of them a fresh claim stands at the place of an old one. */
+static void
+expect_only_old_ones_forgotten(void)
+{
+    pg_exec(tx, "insert into inbox select c, 'new-' || i, now() from generate_series(1, 100) i, "
+                "unnest(array['billing', 'mail']) c");
+    pg_exec(tx, "insert into inbox select 'billing', 'old-' || i, now() - i * interval '1 day' "
+                "from generate_series(1, 100) i");
+    pg_exec(tx, "insert into inbox select 'mail', 'older-' || i, now() - interval '200 days' "
+                "from generate_series(1, 100) i");
+    forget_and_expect(3600, 150, 150);
+    cr_assert_eq(pg_query_int(tx, "select count(*) from inbox where message_id like 'older%'"), 0);
+    cr_assert_eq(pg_query_int(tx, "select count(*) from inbox where message_id like 'old-%' and "
+                                  "seen_at > now() - interval '50 days' - interval '1 hour'"),
+                 50);
+    forget_and_expect(3600, 150, 50);
+    cr_assert_eq(pg_query_int(tx, "select count(*) from inbox"), 200);
+    pg_exec(tx, "begin");
+    cr_assert_eq(claim(tx, "mail", "new-7"), INBOX_DUPLICATE, "%s", error.message);
+    cr_assert_eq(claim(tx, "mail", "old-7"), INBOX_FIRST);
+    pg_exec(tx, "commit");
+}
+
+Test(inbox_pg, forgets_in_partitions_by_list)
+{
+    partition_inbox("consumer, message_id", "list (consumer)");
+    pg_exec(tx, "create table inbox_billing partition of inbox for values in ('billing');"
+                "create table inbox_rest partition of inbox default");
+    expect_only_old_ones_forgotten();
+}
+
+Test(inbox_pg, forgets_in_partitions_by_hash)
+{
+    partition_inbox("message_id, consumer", "hash (message_id)");
+    pg_exec(tx, "create table inbox_0 partition of inbox for values with (modulus 3, remainder 0);"
+                "create table inbox_1 partition of inbox for values with (modulus 3, remainder 1);"
+                "create table inbox_2 partition of inbox for values with (modulus 3, remainder 2)");
+    expect_only_old_ones_forgotten();
+}
+
+static void
+expect_unguarded(void)
+{
+    pg_exec(tx, "begin");
+    expect_failure(claim(tx, "billing", "m1"), INBOX_SCHEMA, "42P10",
+                   "no unique index on inbox (consumer, message_id)");
+    cr_assert(strstr(error.message, "not by seen_at") != NULL, "cut: %s", error.message);
+    pg_exec(tx, "rollback");
+}
+
+/* The primary key must have the column that partitions, and so lets an id in twice. */
+Test(inbox_pg, partitions_by_time_guard_no_id)
+{
+    partition_inbox("consumer, message_id, seen_at", "range (seen_at)");
+    pg_exec(tx, "create table inbox_all partition of inbox default");
+    expect_unguarded();
+    pg_exec(tx, "insert into inbox select c, i::text, now() - i * interval '1 day' from "
+                "generate_series(0, 9) i, unnest(array['billing', 'mail']) c");
+    forget_and_expect(3600, 100, 18);
+}
+
+Test(inbox_pg, without_its_key_a_table_guards_no_id)
+{
+    pg_exec(tx, "alter table inbox drop constraint inbox_pkey");
+    expect_unguarded();
+}
+
+/* Another rule of somebody's is no sign that the message was applied. */
+Test(inbox_pg, only_its_own_id_makes_a_duplicate)
+{
+    pg_exec(tx, "create unique index on inbox (message_id); begin");
+    cr_assert_eq(claim(tx, "billing", "m1"), INBOX_FIRST);
+    expect_failure(claim(tx, "mail", "m1"), INBOX_DATABASE, "23505", "duplicate key");
 }
 
 Test(inbox_pg, forget_has_rules)

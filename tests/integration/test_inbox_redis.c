@@ -417,6 +417,80 @@ Test(inbox_redis_loss, frozen_server_costs_a_timeout_and_then_nothing)
     redis_fixture_freeze(0);
 }
 
+/* ---- with few rights, as inbox_redis.h says: the default user keeps them all ---- */
+
+static void
+start_as(const char *rights)
+{
+    char command[256];
+    start_own(0);
+    inbox_redis_free(redis);
+    (void)snprintf(command, sizeof(command), "ACL SETUSER app reset on >secret ~%s* %s", prefix,
+                   rights);
+    (void)redis_fixture_command(command);
+    options.username = "app";
+    options.password = "secret";
+    redis = handle();
+}
+
+static void
+expect_all_calls_to_work(void)
+{
+    struct inbox_redis_lease lease;
+    cr_assert_eq(remember(redis, "m1"), INBOX_OK, "%s", error.message);
+    cr_assert(seen(redis, "m1"));
+    do_once("m2");
+    cr_assert_eq(claim(redis, "m2", &lease), INBOX_DUPLICATE, "%s", error.message);
+    cr_assert_eq(claim(redis, "m3", &lease), INBOX_FIRST, "%s", error.message);
+    struct inbox_redis_lease other;
+    cr_assert_eq(claim(redis, "m3", &other), INBOX_BUSY, "%s", error.message);
+    cr_assert_eq(release(redis, "m3", &lease), INBOX_OK, "%s", error.message);
+}
+
+Test(inbox_redis_loss, rights_needed_are_few)
+{
+    start_as("+eval +mget +get +set +del +pttl +info");
+    expect_all_calls_to_work();
+    redis_fixture_restart(); /* it forgets users that no file has */
+    (void)redis_fixture_command("ACL SETUSER app on >secret allkeys +@all");
+    expect_loss_once(redis, "m2", INBOX_FIRST);
+}
+
+Test(inbox_redis_loss, without_info_it_works_but_sees_no_restart)
+{
+    start_as("+eval +mget +get +set +del +pttl");
+    expect_all_calls_to_work();
+}
+
+Test(inbox_redis_loss, another_database_takes_one_more_right)
+{
+    start_as("+eval +mget +get +set +del +pttl +select");
+    inbox_redis_free(redis);
+    options.database = 3;
+    redis = handle();
+    expect_all_calls_to_work();
+}
+
+static void
+expect_refusal(const char *rights, const char *words)
+{
+    const struct inbox_id ids[1] = {{"m1", 2}};
+    start_as(rights);
+    cr_assert_eq(inbox_redis_remember(redis, ids, 1, &error), INBOX_DATABASE, "%s: %s", rights,
+                 inbox_result_name(error.code));
+    cr_assert(strcasestr(error.message, words) != NULL, "%s: no \"%s\" in: %s", rights, words,
+              error.message);
+    redis_fixture_stop();
+}
+
+Test(inbox_redis, a_missing_right_is_named)
+{
+    expect_refusal("+mget +get +set +del +pttl +info", "eval");
+    expect_refusal("+eval +mget +get +del +pttl +info", "script"); /* only Redis 8 says which */
+    expect_refusal("+eval +mget +set +del +pttl +info", "script");
+    expect_refusal("resetkeys ~other:* +eval +mget +get +set +del +pttl +info", "key");
+}
+
 Test(inbox_redis_loss, comes_back_by_itself)
 {
     const struct inbox_id ids[1] = {{"m1", 2}};

@@ -21,8 +21,8 @@ setup(void)
     pg_exec(from, sql);
     to = PQconnectdb(to_dsn);
     cr_assert_eq(PQstatus(to), CONNECTION_OK);
-    pg_fixture_load(from, "consumers/examples/demo/bank_from.sql");
-    pg_fixture_load(to, "consumers/examples/demo/bank_to.sql");
+    pg_fixture_load(from, "examples/demo/bank_from.sql");
+    pg_fixture_load(to, "examples/demo/bank_to.sql");
     /* Three transfers of 10 from each of two accounts. */
     pg_exec(from, "insert into transfer select a, s, 10 from generate_series(1, 2) a, "
                   "generate_series(1, 3) s");

@@ -39,6 +39,8 @@ Test(inbox_redis, options_are_checked)
     REFUSES(consumer, "\xff", "UTF-8");
     REFUSES(host, NULL, "host");
     REFUSES(host, "", "host");
+    REFUSES(host, "redis://127.0.0.1", "not a URL");
+    REFUSES(port, 0, "port must be 1 to 65535");
     REFUSES(prefix, NULL, "prefix");
     REFUSES(prefix, long_prefix, "prefix");
     REFUSES(username, "me", "password");
@@ -52,6 +54,52 @@ Test(inbox_redis, options_are_checked)
     REFUSES(done_ttl_s, 0, "done_ttl_s");
     expect(NULL, INBOX_INVALID, "INBOX_REDIS_OPTIONS_INIT");
     inbox_redis_free(NULL);
+}
+
+Test(inbox_redis, a_socket_has_no_port)
+{
+    struct inbox_redis_options options = INBOX_REDIS_OPTIONS_INIT;
+    options.consumer = "c";
+    options.host = "/nowhere/redis.sock";
+    options.port = 0;
+    expect(&options, INBOX_OK, "");
+}
+
+static void
+expect_null(inbox_result result, const char *argument)
+{
+    cr_assert_eq(result, INBOX_INVALID, "%s: %s", argument, inbox_result_name(result));
+    cr_assert(strstr(error.message, argument) != NULL && strstr(error.message, "is NULL") != NULL,
+              "%s: %s", argument, error.message);
+}
+
+Test(inbox_redis, null_is_an_error_and_no_crash)
+{
+    struct inbox_redis_options options = INBOX_REDIS_OPTIONS_INIT;
+    const struct inbox_id id = {"a", 1};
+    struct inbox_redis_lease lease = {"token", 1};
+    inbox_verdict verdict;
+    bool seen = true;
+    inbox_redis *redis = NULL;
+    options.consumer = "c";
+    options.host = "/nowhere/redis.sock";
+    expect_null(inbox_redis_new(&options, NULL, &error), "ret_redis");
+    cr_assert_eq(inbox_redis_new(&options, &redis, &error), INBOX_OK);
+    expect_null(inbox_redis_seen(NULL, &id, 1, &seen, &error), "redis");
+    cr_assert_not(seen, "don't know");
+    expect_null(inbox_redis_seen(redis, &id, 1, NULL, &error), "ret_seen");
+    expect_null(inbox_redis_seen(redis, NULL, 1, &seen, &error), "ids");
+    expect_null(inbox_redis_remember(NULL, &id, 1, &error), "redis");
+    expect_null(inbox_redis_claim(NULL, "a", 1, &verdict, &lease, &error), "redis");
+    expect_null(inbox_redis_claim(redis, "a", 1, NULL, &lease, &error), "ret_verdict");
+    expect_null(inbox_redis_claim(redis, "a", 1, &verdict, NULL, &error), "ret_lease");
+    expect_null(inbox_redis_done(NULL, "a", 1, &lease, &error), "redis");
+    expect_null(inbox_redis_done(redis, "a", 1, NULL, &error), "lease");
+    expect_null(inbox_redis_release(redis, "a", 1, NULL, &error), "lease");
+    inbox_redis_hint_remember(redis, NULL, 1);
+    inbox_redis_hint_seen(redis, NULL, 1, &seen);
+    cr_assert_not(seen);
+    inbox_redis_free(redis);
 }
 
 struct later {

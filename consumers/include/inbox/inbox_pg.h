@@ -2,7 +2,10 @@
  *
  * The claim and the effect commit together, so a message is applied once whatever fails, and when. Tables are found by the
  * search_path of the connection. The role needs SELECT and INSERT on inbox, SELECT on inbox_schema, and DELETE on inbox to
- * forget. No prepared statement is left behind, so it works through a pooler. */
+ * forget. No prepared statement is left behind, so it works through a pooler.
+ *
+ * A unique index on exactly (consumer, message_id) must guard the ids; without, a claim is refused with INBOX_SCHEMA. So the
+ * inbox may be partitioned by list or hash of these columns, but not by seen_at. */
 #ifndef INBOX_INBOX_PG_H
 #define INBOX_INBOX_PG_H
 

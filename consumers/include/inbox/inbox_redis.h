@@ -26,6 +26,16 @@
  * it means: messages that were done may come out as FIRST again. The application decides: go on, look the effect up
  * elsewhere, or stop for a person.
  *
+ * A user of Redis that is not the default one needs (ACL, Redis 6 or newer):
+ *
+ *     ACL SETUSER app on >password ~inbox:* +eval +mget +get +set +del +pttl +info
+ *
+ * with the prefix of the options in place of "inbox:", and +select for a database other than 0. Without +info all works, but
+ * a restart is not noticed. For the hint alone +eval +mget +get +set +info do. Without one of the others
+ * calls fail with INBOX_DATABASE and the server's words.
+ *
+ * A NULL where a value must be, or a number out of bounds, is INBOX_INVALID with the name of the argument.
+ *
  * A call takes timeout_ms at the most, connecting included. After a failure Redis is left alone for a while (100 ms, then
  * longer, up to backoff_max_ms), in which calls return INBOX_CONNECTION at once. The connection is made by the first call
  * that needs it. No TLS. A handle serves one thread at a time. */
@@ -46,7 +56,7 @@ struct inbox_redis_options {
     size_t struct_size;      /* set by INBOX_REDIS_OPTIONS_INIT */
     const char *consumer;    /* whose inbox; required */
     const char *host;        /* name, address, or path of a Unix socket ('/' first) */
-    uint16_t port;           /* 6379 */
+    uint16_t port;           /* 6379; 1 to 65535 unless host is a path */
     const char *username;    /* NULL: the default user */
     const char *password;    /* NULL: no AUTH */
     uint32_t database;       /* for SELECT */

@@ -1,6 +1,7 @@
 -- The transactions that may have written to the outbox and are not over (writers.sql), without that of the relay. What the
 -- role may not see of others is NULL; a prepared transaction has no session but a name.
-select coalesce(lock.pid::text, '') as pid, coalesce(activity.application_name, '') as application,
+select distinct on (coalesce(activity.xact_start, prepared.prepared), lock.pid, prepared.gid)
+    coalesce(lock.pid::text, '') as pid, coalesce(activity.application_name, '') as application,
     coalesce(activity.usename, prepared.owner)::text as role, prepared.gid,
     (extract(epoch from coalesce(activity.xact_start, prepared.prepared)) * 1000000)::int8 as since
 from pg_locks as lock
@@ -8,7 +9,16 @@ left join pg_stat_activity as activity on activity.pid = lock.pid
 left join pg_prepared_xacts as prepared on lock.pid is null and lock.virtualtransaction = '-1/' || prepared.transaction
 where lock.locktype = 'relation'
     and lock.database = (select oid from pg_database where datname = current_database())
-    and lock.relation = 'outbox'::regclass
+    and lock.relation = any(array(
+        with recursive heap as (
+            select 'outbox'::regclass::oid as oid
+            union
+            select inhrelid
+            from heap
+            join pg_inherits on inhparent = heap.oid
+        )
+        select oid
+        from heap))
     and lock.mode = 'RowExclusiveLock'
     and lock.granted
     and not exists (
@@ -21,4 +31,4 @@ where lock.locktype = 'relation'
             and ownership.objsubid = 2
             and ownership.granted
     )
-order by coalesce(activity.xact_start, prepared.prepared), lock.pid
+order by coalesce(activity.xact_start, prepared.prepared), lock.pid, prepared.gid

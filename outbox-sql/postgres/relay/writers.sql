@@ -1,10 +1,20 @@
 -- The transactions that may have taken ids of the table $1 (its oid) and are not over: an INSERT or COPY locks the table
--- before it asks for an id, and keeps the lock to the end of its transaction, also when that is a prepared one.
+-- before it asks for an id, and keeps the lock to the end of its transaction, also when that is a prepared one. One into a
+-- partition locks only that.
 select virtualtransaction
 from pg_locks
 where locktype = 'relation'
     and database = (select oid from pg_database where datname = current_database())
-    and relation = $1::oid
+    and relation = any(array(
+        with recursive heap as (
+            select $1::oid as oid
+            union
+            select inhrelid
+            from heap
+            join pg_inherits on inhparent = heap.oid
+        )
+        select oid
+        from heap))
     and mode = 'RowExclusiveLock'
     and granted
     and pid is distinct from pg_backend_pid()

@@ -1,0 +1,390 @@
+/* The limits of the sink: all the work that must be done for a message and nothing else. A row is read (or comes by the log,
+ * is decoded, and looked up in the table), encoded and published as the relay does, and deleted when it is confirmed. No order of keys,
+ * no held messages, no late commits, no lease, no second try. One thread, as the relay; database and broker work at once:
+ * while the next rows are being read and those of before deleted, the last ones are published. */
+#include <endian.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/wire.h"
+#include "base/clock.h"
+#include "present_range_sql.h"
+#include "relay/pgoutput.h"
+#include "relay/publisher.h"
+#include "settle_sql.h"
+#include "tests/bench/bench.h"
+
+#define BATCH 1000
+#define WINDOW 8192
+#define BYTES_MAX (UINT64_C(128) << 20)
+#define STATUS_BYTES 34
+#define STATUS_US CLOCK_S_US
+#define XLOG_DATA_HEADER 25
+#define WAIT_MS 1000 /* the loops end by the count */
+
+/* Rows on their way from the log through the look-up. */
+struct batch_of_log {
+    struct row rows[BATCH];
+    char *messages[BATCH]; /* libpq's, that the rows point into */
+    int count;
+};
+
+struct bare {
+    PGconn *conn;
+    struct session *session;
+    struct publisher publisher;
+    int64_t messages;
+    int64_t *ids; /* of all that were published, in that order: the sink confirms in order */
+    int64_t published;
+    int64_t confirmed;
+    int64_t deleted;
+    int64_t deleting; /* up to here, when the database has answered */
+    bool asked;
+    /* of the log */
+    PGconn *log;
+    struct pgoutput decoder;
+    struct batch_of_log batches[2];
+    int gathering; /* the batch that is filled; the other one is looked up */
+    uint64_t position;
+    uint64_t status_us;
+};
+
+static void
+open_bare(struct bare *bare, int64_t messages)
+{
+    bare->conn = bench_connect();
+    bare->session = bench_session();
+    publisher_init(&bare->publisher, "bench");
+    bare->messages = messages;
+    bare->ids = calloc((size_t)messages, sizeof(*bare->ids));
+    if (bare->ids == NULL) {
+        bench_fail("no memory");
+    }
+    bench_exec(bare->conn, "set synchronous_commit = off"); /* as the relay */
+    bench_exec(bare->conn, "set enable_seqscan = off");
+    PQclear(PQprepare(bare->conn, "delete", sql_settle, 0, NULL));
+    PQclear(PQprepare(bare->conn, "present", sql_present_range, 0, NULL));
+    PQclear(PQprepare(bare->conn, "read",
+                      "select id, message_id, created_at, exchange, routing_key, key, type, "
+                      "content_type, headers::text, payload "
+                      "from outbox where id > $1::int8 order by id limit $2::int8",
+                      0, NULL));
+    if (PQsetnonblocking(bare->conn, 1) != 0 || PQenterPipelineMode(bare->conn) != 1) {
+        bench_fail("%s", PQerrorMessage(bare->conn));
+    }
+}
+
+static void
+close_bare(struct bare *bare)
+{
+    PQfinish(bare->conn);
+    PQfinish(bare->log);
+    session_free(bare->session);
+    publisher_done(&bare->publisher);
+    free(bare->ids);
+}
+
+/* ---- the broker ---- */
+
+static void
+publish(struct bare *bare, const struct row *row)
+{
+    struct error error;
+    if (bare->published == bare->messages) {
+        bench_fail("there are more rows than were written");
+    }
+    if (!publisher_publish(&bare->publisher, session_rabbit(bare->session), 1, row, &error)) {
+        bench_fail("%s", error.text);
+    }
+    bare->ids[bare->published++] = row->id;
+}
+
+static void
+take_confirms(struct bare *bare)
+{
+    struct rabbit_event event;
+    while (session_next(bare->session, &event)) {
+        if (event.type != RABBIT_CONFIRMED || !event.multiple) {
+            bench_fail("the sink sent event %d", event.type);
+        }
+        bare->confirmed = (int64_t)event.tag;
+    }
+}
+
+/* ---- the database ---- */
+
+static void
+send_prepared(struct bare *bare, const char *name, int count, const char *const *values,
+              const int *sizes)
+{
+    static const int formats[] = {1, 1};
+    if (PQsendQueryPrepared(bare->conn, name, count, values, sizes, formats, 1) != 1) {
+        bench_fail("%s", PQerrorMessage(bare->conn));
+    }
+}
+
+static void
+send_pair(struct bare *bare, const char *name, int64_t first, int64_t second)
+{
+    const int64_t numbers[] = {(int64_t)htobe64((uint64_t)first),
+                               (int64_t)htobe64((uint64_t)second)};
+    const char *values[] = {(const char *)&numbers[0], (const char *)&numbers[1]};
+    send_prepared(bare, name, 2, values, (const int[]){8, 8});
+}
+
+static void
+send_delete(struct bare *bare)
+{
+    static uint8_t array[20 + 12 * (WINDOW + 2 * BATCH)];
+    if (bare->confirmed == bare->deleted) {
+        return;
+    }
+    const uint32_t count = (uint32_t)(bare->confirmed - bare->deleted);
+    uint8_t *at = put_u32(put_u32(put_u32(array, 1), 0), 20); /* dimensions, NULLs, int8 */
+    at = put_u32(put_u32(at, count), 1);
+    for (uint32_t i = 0; i < count; i++) {
+        at = put_u64(put_u32(at, 8), (uint64_t)bare->ids[bare->deleted + i]);
+    }
+    const char *values[] = {(const char *)array};
+    send_prepared(bare, "delete", 1, values, (const int[]){(int)(at - array)});
+    bare->deleting = bare->confirmed;
+}
+
+/* All that was sent before is one round trip. */
+static void
+send_sync(struct bare *bare)
+{
+    if (PQpipelineSync(bare->conn) != 1 || PQflush(bare->conn) < 0) {
+        bench_fail("%s", PQerrorMessage(bare->conn));
+    }
+    bare->asked = true;
+}
+
+/* Takes what the database has answered so far. */
+static void
+take_answers(struct bare *bare, void (*take_rows)(struct bare *, const PGresult *))
+{
+    if (PQconsumeInput(bare->conn) != 1 || PQflush(bare->conn) < 0) {
+        bench_fail("%s", PQerrorMessage(bare->conn));
+    }
+    while (bare->asked && !PQisBusy(bare->conn)) {
+        PGresult *result = PQgetResult(bare->conn);
+        const ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_PIPELINE_SYNC) {
+            bare->asked = false;
+            bare->deleted = bare->deleting;
+        } else if (status == PGRES_TUPLES_OK) {
+            take_rows(bare, result);
+        } else if (status != PGRES_COMMAND_OK && result != NULL) { /* NULL is between two results */
+            bench_fail("%s", PQresultErrorMessage(result));
+        }
+        PQclear(result);
+    }
+}
+
+static bool
+wants_log(const struct bare *bare)
+{
+    return bare->log != NULL && bare->batches[bare->gathering].count < BATCH &&
+           bare->published - bare->confirmed <= WINDOW;
+}
+
+static void
+wait_and_take(struct bare *bare, void (*take_rows)(struct bare *, const PGresult *))
+{
+    session_flush(bare->session, clock_monotonic_us());
+    struct pollfd polls[] = {
+        {.fd = PQsocket(bare->conn), .events = POLLIN},
+        {.fd = session_fd(bare->session), .events = session_poll_events(bare->session)},
+        {.fd = wants_log(bare) ? PQsocket(bare->log) : -1, .events = POLLIN},
+    };
+    (void)poll(polls, sizeof(polls) / sizeof(polls[0]), WAIT_MS);
+    session_process(bare->session, polls[1].revents, clock_monotonic_us());
+    take_confirms(bare);
+    if (polls[0].revents != 0) {
+        take_answers(bare, take_rows);
+    }
+}
+
+/* ---- polling ---- */
+
+static struct span
+value_of(const PGresult *result, int row, int column)
+{
+    return (struct span){.data = PQgetvalue(result, row, column),
+                         .size = (size_t)PQgetlength(result, row, column)};
+}
+
+static int64_t
+number_of(struct span value)
+{
+    struct reader reader = reader_of(value);
+    return (int64_t)read_u64(&reader);
+}
+
+static void
+publish_rows(struct bare *bare, const PGresult *result)
+{
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct row row = {
+            .id = number_of(value_of(result, i, 0)),
+            .created_at_us = number_of(value_of(result, i, 2)) + INT64_C(946684800000000),
+            .exchange = value_of(result, i, 3),
+            .routing_key = value_of(result, i, 4),
+            .key = value_of(result, i, 5),
+            .has_key = PQgetisnull(result, i, 5) == 0,
+            .type = value_of(result, i, 6),
+            .content_type = value_of(result, i, 7),
+            .headers = value_of(result, i, 8),
+            .payload = value_of(result, i, 9),
+        };
+        memcpy(row.message_id, PQgetvalue(result, i, 1), UUID_BYTES);
+        publish(bare, &row);
+    }
+}
+
+void
+bench_bare_poll(int64_t messages)
+{
+    static struct bare bare;
+    open_bare(&bare, messages);
+    while (bare.deleted < messages) {
+        const bool more = bare.published < messages && bare.published - bare.confirmed <= WINDOW;
+        if (!bare.asked && (more || bare.confirmed > bare.deleted)) {
+            send_delete(&bare);
+            if (more) {
+                send_pair(&bare, "read", bare.published > 0 ? bare.ids[bare.published - 1] : 0,
+                          BATCH);
+            }
+            send_sync(&bare);
+        }
+        wait_and_take(&bare, publish_rows);
+    }
+    close_bare(&bare);
+}
+
+/* ---- the log ---- */
+
+static void
+open_log(struct bare *bare)
+{
+    char dsn[600];
+    (void)snprintf(dsn, sizeof(dsn), "%s replication=database", bench_dsn());
+    bare->log = PQconnectdb(dsn);
+    PGresult *result =
+        PQexec(bare->log,
+               "START_REPLICATION SLOT \"" BENCH_LIMIT_SLOT "\" LOGICAL 0/0 (proto_version '1', "
+               "publication_names '" BENCH_PUBLICATION "', binary 'true')");
+    if (PQresultStatus(result) != PGRES_COPY_BOTH || PQsetnonblocking(bare->log, 1) != 0) {
+        bench_fail("%s", PQerrorMessage(bare->log));
+    }
+    PQclear(result);
+}
+
+static void
+send_status(struct bare *bare)
+{
+    uint8_t status[STATUS_BYTES] = {'r'};
+    uint8_t *at = status + 1;
+    for (int i = 0; i < 3; i++) {
+        at = put_u64(at, bare->position);
+    }
+    if (PQputCopyData(bare->log, (const char *)status, sizeof(status)) != 1 ||
+        PQflush(bare->log) < 0) {
+        bench_fail("%s", PQerrorMessage(bare->log));
+    }
+    bare->status_us = clock_monotonic_us();
+}
+
+static void
+take_message(struct bare *bare, char *message, int size)
+{
+    struct batch_of_log *batch = &bare->batches[bare->gathering];
+    struct pgoutput_event event = {.type = PGOUTPUT_NOTHING};
+    struct error error;
+    if (message[0] == 'w' && !pgoutput_decode(&bare->decoder, message + XLOG_DATA_HEADER,
+                                              (size_t)size - XLOG_DATA_HEADER, &event, &error)) {
+        bench_fail("%s", error.text);
+    }
+    if (event.type == PGOUTPUT_ROW) {
+        batch->rows[batch->count] = event.row;
+        batch->messages[batch->count++] = message;
+        return;
+    }
+    if (event.type == PGOUTPUT_COMMIT) {
+        bare->position = event.position;
+    }
+    PQfreemem(message);
+}
+
+static void
+read_log(struct bare *bare)
+{
+    const struct batch_of_log *batch = &bare->batches[bare->gathering];
+    char *message;
+    int size = 1;
+    if (PQconsumeInput(bare->log) != 1) {
+        bench_fail("%s", PQerrorMessage(bare->log));
+    }
+    while (batch->count < BATCH && (size = PQgetCopyData(bare->log, &message, 1)) > 0) {
+        take_message(bare, message, size);
+    }
+    if (size < 0) {
+        bench_fail("the log ended: %s", PQerrorMessage(bare->log));
+    }
+}
+
+/* The rows of one batch lie close together in the table, as the bench writes it. */
+static void
+look_up(struct bare *bare)
+{
+    const struct batch_of_log *batch = &bare->batches[bare->gathering];
+    send_pair(bare, "present", batch->rows[0].id, batch->rows[batch->count - 1].id);
+    bare->gathering = 1 - bare->gathering;
+}
+
+static void
+publish_present(struct bare *bare, const PGresult *result)
+{
+    struct batch_of_log *batch = &bare->batches[1 - bare->gathering];
+    if (PQntuples(result) != batch->count) {
+        bench_fail("the log has what the table has not");
+    }
+    for (int i = 0; i < batch->count; i++) {
+        publish(bare, &batch->rows[i]);
+        PQfreemem(batch->messages[i]);
+    }
+    batch->count = 0;
+}
+
+void
+bench_bare_tail(int64_t messages)
+{
+    static struct bare bare;
+    open_bare(&bare, messages);
+    open_log(&bare);
+    PGconn *conn = bench_connect();
+    pgoutput_init(&bare.decoder, (uint32_t)bench_number(conn, "select 'outbox'::regclass::oid"),
+                  BYTES_MAX);
+    PQfinish(conn);
+    while (bare.deleted < messages) {
+        if (wants_log(&bare)) {
+            read_log(&bare);
+        }
+        const bool more = bare.batches[bare.gathering].count > 0;
+        if (!bare.asked && (more || bare.confirmed > bare.deleted)) {
+            send_delete(&bare);
+            if (more) {
+                look_up(&bare);
+            }
+            send_sync(&bare);
+        }
+        if (clock_monotonic_us() > bare.status_us + STATUS_US) {
+            send_status(&bare);
+        }
+        wait_and_take(&bare, publish_present);
+    }
+    close_bare(&bare);
+}

@@ -1,0 +1,62 @@
+/* What PostgreSQL's processes use. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/bench/bench.h"
+
+struct process {
+    long parent;
+    double own_us;
+    double children_us; /* of those that have ended and were waited for */
+};
+
+/* proc(5): behind the name, which may hold anything, come the state, the parent and, ten further on, four times in clock ticks. */
+static bool
+look_at(long pid, struct process *ret_process)
+{
+    char path[40];
+    char text[1000];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+    FILE *file = fopen(path, "r");
+    const size_t size = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
+    text[size] = '\0';
+    if (file != NULL) {
+        (void)fclose(file); /* was only read */
+    }
+    const char *at = strrchr(text, ')');
+    unsigned long times[4];
+    if (at == NULL ||
+        sscanf(at + 1, " %*c %ld %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu %lu %lu",
+               &ret_process->parent, &times[0], &times[1], &times[2], &times[3]) != 5) {
+        return false; /* it has ended since */
+    }
+    const double tick_us = 1e6 / (double)sysconf(_SC_CLK_TCK);
+    ret_process->own_us = (double)(times[0] + times[1]) * tick_us;
+    ret_process->children_us = (double)(times[2] + times[3]) * tick_us;
+    return true;
+}
+
+double
+bench_server_cpu_us(PGconn *conn)
+{
+    struct process process;
+    if (!look_at(PQbackendPID(conn), &process)) {
+        bench_fail("the server is not on this machine");
+    }
+    const long postmaster = process.parent;
+    double sum_us = look_at(postmaster, &process) ? process.own_us + process.children_us : 0;
+    DIR *directory = opendir("/proc");
+    for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        const long pid = strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && look_at(pid, &process) && process.parent == postmaster) {
+            sum_us += process.own_us;
+        }
+    }
+    if (directory != NULL) {
+        (void)closedir(directory); /* was only read */
+    }
+    return sum_us;
+}

@@ -1,0 +1,84 @@
+/* Tables that their owner has cut into partitions: no table is one heap, and no lock is that of one table. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/source_fixture.h"
+
+static PGconn *admin;
+
+static void
+create(void)
+{
+    admin = pg_fixture_create();
+    pg_fixture_load_outbox(admin);
+}
+
+static void
+drop(void)
+{
+    pg_fixture_drop(admin);
+}
+
+TestSuite(source_postgres_partitions, .init = create, .fini = drop, .timeout = 120);
+
+/* An identity column cannot have partitions before PostgreSQL 17, a default can. */
+static void
+partition_outbox(void)
+{
+    pg_exec(admin,
+            "alter table outbox rename to plain; alter table plain alter id drop identity;"
+            "create table outbox (like plain including defaults, primary key (id)) "
+            "partition by range (id); create sequence outbox_id owned by outbox.id;"
+            "alter table outbox alter id set default nextval('outbox_id');"
+            "create table outbox_0 partition of outbox for values from (minvalue) to (1000)"
+            "  partition by hash (id);"
+            "create table outbox_00 partition of outbox_0 for values with (modulus 1, remainder 0);"
+            "create table outbox_1 partition of outbox for values from (1000) to (maxvalue);"
+            "drop table plain");
+}
+
+Test(source_postgres_partitions, who_writes_into_a_partition_is_a_writer)
+{
+    partition_outbox();
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    struct source *source = source_fixture_own(&config);
+    PGconn *late = pg_fixture_connect();
+    pg_exec(admin, "insert into outbox (payload) values ('1')");
+    cr_assert_eq(source_fixture_watermark(source), 1);
+    pg_exec(late, "begin; insert into outbox_00 (payload) values ('2')");
+    pg_exec(admin, "insert into outbox (payload) values ('3')");
+    cr_assert_eq(source_fixture_watermark(source), 1, "2 may still come");
+    pg_exec(late, "commit");
+    cr_assert_eq(source_fixture_watermark(source), 3);
+    const struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 10, .bytes_max = 1 << 20};
+    struct batch *batch = source_fixture_fetch(source, fetch);
+    cr_assert_eq(batch->count, 3);
+    batch_free(batch);
+    PQfinish(late);
+    source_fixture_close(source, &config);
+}
+
+/* The oldest of each partition stand where the newest of the other do. */
+Test(source_postgres_partitions, what_was_sent_lately_is_remembered)
+{
+    const struct source_status status = {.confirmed = 1};
+    pg_exec(admin,
+            "alter table outbox_sent rename to plain;"
+            "create table outbox_sent (like plain including defaults) partition by list (id);"
+            "drop table plain; create index on outbox_sent (sent_at);"
+            "create table outbox_sent_1 partition of outbox_sent for values in (1);"
+            "create table outbox_sent_2 partition of outbox_sent for values in (2);"
+            "insert into outbox_sent select gen_random_uuid(), 1, now() - '2 days'::interval"
+            " from generate_series(1, 10);"
+            "insert into outbox_sent select gen_random_uuid(), 2, now()"
+            " from generate_series(1, 10)");
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
+    config.keep_sent_us = UINT64_C(86400) * CLOCK_S_US;
+    struct source *source = source_fixture_own(&config);
+    source_fixture_status(source, &status);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_sent where id = 1"), 0);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_sent where id = 2"), 10);
+    source_fixture_close(source, &config);
+}
