@@ -1,10 +1,9 @@
 /* What we say on a channel: each call queues one method. The frequent ones are written by hand. */
-#include <amqp.h>
-#include <amqp_framing.h>
 #include <assert.h>
 #include <string.h>
 
 #include "amqp/connection_private.h"
+#include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
 
 /* NULL when the connection is over or ending: the call is then ignored. */

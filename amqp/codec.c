@@ -1,10 +1,9 @@
 #include "amqp/codec.h"
 
-#include <amqp.h>
-#include <amqp_framing.h>
 #include <stdlib.h>
 
 #include "amqp/frame.h"
+#include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
 
 struct codec {

@@ -1,13 +1,12 @@
 #include "amqp/connection.h"
 
-#include <amqp.h>
-#include <amqp_framing.h>
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "amqp/connection_private.h"
+#include "amqp/rabbitmq_c.h"
 #include "base/clock.h"
 
 #define FRAME_MAX_DEFAULT 131072u

@@ -1,8 +1,6 @@
 #include "amqp/content.h"
 
-#include <amqp.h>
-#include <amqp_framing.h>
-
+#include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
 
 #define CONTENT_KEEP (64u << 10)

@@ -1,8 +1,6 @@
 /* What an open connection brings: methods and content on channels become events. */
-#include <amqp.h>
-#include <amqp_framing.h>
-
 #include "amqp/connection_private.h"
+#include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
 
 static bool

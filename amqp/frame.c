@@ -1,8 +1,6 @@
 #include "amqp/frame.h"
 
-#include <amqp.h>
-#include <amqp_framing.h>
-
+#include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
 
 /* The frame's header before the payload: type, channel, size. */

@@ -1,10 +1,9 @@
 /* The beginning and the end of a connection: channel 0's methods. */
-#include <amqp.h>
-#include <amqp_framing.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "amqp/connection_private.h"
+#include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
 #include "base/clock.h"
 

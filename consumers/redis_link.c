@@ -247,7 +247,7 @@ redis_link_call(struct redis_link *link, size_t count, const char **words, const
                 uint64_t deadline_us, redisReply **ret_reply, struct inbox_error *reterr)
 {
     char *command = NULL;
-    const int size = redisFormatCommandArgv(&command, (int)count, words, lengths);
+    const long long size = redisFormatCommandArgv(&command, (int)count, words, lengths);
     if (size < 0) {
         return inbox_fail(reterr, INBOX_NO_MEMORY, "no memory for a command to Redis");
     }

@@ -80,13 +80,17 @@ struct pg_tail {
     uint64_t waits_us;    /* CREATING: when to say that it waits */
 
     bool look_outstanding;
-    bool look_stale;   /* the one that is out was asked before the log was to be read */
-    uint64_t look_us;  /* the next one */
-    char server[64];   /* that the session is connected to, as the last look said */
-    char system[24];   /* its cluster, */
-    char timeline[12]; /* which changes when a standby is promoted */
-    bool was_read;     /* by this process, since it was started */
-    char spoiled[200]; /* why the slot can't be read; "": it can, as far as is known */
+    bool look_stale;         /* the one that is out was asked before the log was to be read */
+    uint64_t look_us;        /* the next one */
+    char server[64];         /* that the session is connected to, as the last look said */
+    char system[24];         /* its cluster, */
+    char timeline[12];       /* which changes when a standby is promoted */
+    bool was_read;           /* by this process, since it was started */
+    char spoiled[200];       /* why the slot can't be read; "": it can, as far as is known */
+    char skipped[200];       /* what the server has just said that it leaves out; "": nothing */
+    unsigned skips;          /* how often it has said so in this stream, */
+    unsigned skips_met;      /* and in the one that ended by it: so many, */
+    uint64_t skips_position; /* up to here */
     bool heartbeat_outstanding;
     uint64_t heartbeat_us; /* the next one */
     struct backoff budget; /* after the slot was dropped for what it held back: */

@@ -15,11 +15,19 @@
 #define MAKE_NOTICE_US (5 * CLOCK_S_US)
 #define COMMAND_BYTES 512
 
+/* The server's hints are for people at a terminal, but for one: from PostgreSQL 18 on, a publication that did not exist
+ * where the log is read is a warning, and what it would have passed on is passed over. (LoadPublications in
+ * pgoutput.c; older ones refuse to go on, see blames_slot.) */
 static void
-ignore_notice(void *context, const PGresult *notice)
+receive_notice(void *context, const PGresult *notice)
 {
-    (void)context;
-    (void)notice; /* the server's hints are for people at a terminal */
+    struct pg_tail *tail = context;
+    const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+    const char *words = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    if (sqlstate != NULL && strcmp(sqlstate, "55000") == 0) {
+        tail->skips++;
+        (void)snprintf(tail->skipped, sizeof(tail->skipped), "%s", words); /* cut is fine */
+    }
 }
 
 static void
@@ -61,8 +69,10 @@ pg_tail_open(struct source_postgres *self, uint64_t now_us)
         fail(self, error.text);
         return;
     }
-    (void)PQsetNoticeReceiver(tail->connection, ignore_notice,
-                              NULL);                               /* gives back the one before */
+    tail->skipped[0] = '\0';
+    tail->skips = 0;
+    (void)PQsetNoticeReceiver(tail->connection, receive_notice,
+                              tail);                               /* gives back the one before */
     (void)PQsetErrorVerbosity(tail->connection, PQERRORS_VERBOSE); /* likewise */
     tail->polling = PGRES_POLLING_WRITING;
     if (PQstatus(tail->connection) == CONNECTION_BAD) {

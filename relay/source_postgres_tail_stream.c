@@ -173,6 +173,23 @@ set_ended(struct source_postgres *self, struct error *reterr)
     PQclear(result);
 }
 
+/* Once for each gap: the table is read before the log is begun again. Where that is a tableless source's, it begins before
+ * the gap, and meets it again. */
+static bool
+ends_by_skip(struct pg_tail *tail, struct error *reterr)
+{
+    if (tail->skips <= tail->skips_met && tail->stream.position <= tail->skips_position) {
+        tail->skipped[0] = '\0';
+        return false;
+    }
+    tail->skips_met = tail->skips;
+    tail->skips_position = tail->stream.position;
+    error_set(reterr, ERROR_TRANSIENT,
+              "replication slot \"%s\" passed over messages, which come from the table: %s",
+              tail->slot, tail->skipped);
+    return true;
+}
+
 enum drained { DRAINED_NOTHING, DRAINED_SOME, DRAINED_FULL, DRAINED_END };
 
 /* What libpq holds. */
@@ -183,6 +200,10 @@ drain(struct source_postgres *self, struct gather *gather, struct error *reterr)
     while (!gather->full && gather->taken < MESSAGES_PER_TURN) {
         char *message = NULL;
         const int size = PQgetCopyData(self->tail.connection, &message, 1);
+        if (self->tail.skipped[0] != '\0' && ends_by_skip(&self->tail, reterr)) {
+            PQfreemem(message); /* what is left out stands before it */
+            return DRAINED_END;
+        }
         if (size == 0) {
             return drained;
         }

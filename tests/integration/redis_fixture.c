@@ -60,9 +60,11 @@ launch(void)
     server = fork();
     if (server == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--dir",
-                     directory, "--save", "", "--appendonly", append_only ? "yes" : "no",
-                     "--appendfsync", "always", "--logfile", "log", (char *)NULL);
+        const char *program = getenv("OUTBOX_TEST_REDIS_SERVER");
+        program = program == NULL ? "redis-server" : program;
+        (void)execlp(program, program, "--port", "0", "--unixsocket", path, "--dir", directory,
+                     "--save", "", "--appendonly", append_only ? "yes" : "no", "--appendfsync",
+                     "always", "--logfile", "log", (char *)NULL);
         _exit(127);
     }
     wait_until_up();

@@ -8,10 +8,7 @@
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/servers_fixture.h"
 
-/* The servers run as this user where the test is run by root. */
-#define AS_SERVER                                                                              \
-    "as=; [ $(id -u) != 0 ] || as='setpriv --reuid=postgres --regid=postgres --init-groups'; " \
-    "cd '%s'; . ./second/postgres.ports; "
+#define AS_SERVER "as=$OUTBOX_TEST_PG_AS; cd '%s'; . ./second/postgres.ports; "
 
 static void
 dsn_of_ports(char *dsn, size_t size, const char *hosts, const char *ports, const char *more)
@@ -94,7 +91,7 @@ standby_restore(void)
     servers_do_second("start postgres");
     servers_shell(
         AS_SERVER "export PGPASSWORD=%s PGUSER=%s PGHOST=127.0.0.1; "
-                  "'%s/pg_dump' -p %s --create %s | psql -X -q -p $pg -d postgres >/dev/null",
+                  "$as '%s/pg_dump' -p %s --create %s | psql -X -q -p $pg -d postgres >/dev/null",
         servers_directory(), test_env("OUTBOX_TEST_PG_PASSWORD"), test_env("OUTBOX_TEST_PG_USER"),
         test_env("OUTBOX_TEST_PG_BIN"), test_env("OUTBOX_TEST_PG_PORT"), database);
     servers_do("stop --keep postgres");

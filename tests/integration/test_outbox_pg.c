@@ -553,7 +553,7 @@ Test(outbox_pg_emit, refused_without_the_function)
 Test(outbox_pg_emit, needs_execute_and_nothing_else)
 {
     char role[64];
-    char sql[300];
+    char sql[500];
     (void)snprintf(role, sizeof(role), "emitter_%d", PQbackendPID(tx));
     (void)snprintf(sql, sizeof(sql), "create role %s", role);
     pg_exec(tx, sql);
@@ -563,7 +563,9 @@ Test(outbox_pg_emit, needs_execute_and_nothing_else)
     (void)snprintf(
         sql, sizeof(sql),
         "rollback; grant execute on function outbox_emit to %s; "
-        "revoke execute on function pg_logical_emit_message(bool, text, text) from public; "
+        "do $$ begin execute (select format('revoke execute on function %%s from public', "
+        "string_agg(oid::regprocedure::text, ', ')) from pg_proc where proname = "
+        "'pg_logical_emit_message'); end $$; "
         "begin; set local role %s",
         role, role);
     pg_exec(tx, sql);

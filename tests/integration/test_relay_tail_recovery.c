@@ -181,6 +181,23 @@ Test(relay_tail_recovery, a_publication_that_is_dropped)
                     "create " PUBLICATION " for table outbox with (publish = 'insert')");
 }
 
+/* Servers from version 18 on go on and leave out what the publication would have passed on. */
+Test(relay_tail_recovery, a_publication_that_is_made_anew_while_applications_write)
+{
+    start(NO_SWEEP);
+    for (unsigned i = 0; i < 3; i++) {
+        pg_exec(scene.conn, "drop " PUBLICATION);
+        const int64_t last = scene_count("select last_value from outbox_id_seq");
+        scene_await("they write", "select last_value > %lld from outbox_id_seq",
+                    (long long)last + 20);
+        pg_exec(scene.conn, "create " PUBLICATION " for table outbox with (publish = 'insert')");
+        expect_event("event=not_tailing", "publication \\\"outbox_relay_public\\\"");
+        await_tailing();
+        expect_no_pause();
+    }
+    finish();
+}
+
 Test(relay_tail_recovery, a_publication_without_the_outbox)
 {
     narrow_and_mend("alter " PUBLICATION " drop table outbox",

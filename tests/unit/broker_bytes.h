@@ -2,11 +2,10 @@
 #ifndef TESTS_BROKER_BYTES_H
 #define TESTS_BROKER_BYTES_H
 
-#include <amqp.h>
-#include <amqp_framing.h>
 #include <assert.h>
 #include <string.h>
 
+#include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
 
 struct broker_bytes {
