@@ -39,8 +39,7 @@ admin_postgres_query(struct admin *admin, const char *sql, int count, const char
                      struct error *reterr)
 {
     for (int attempt = 1;; attempt++) {
-        PGresult *const result =
-            PQexecParams(admin->connection, sql, count, NULL, values, NULL, NULL, 0);
+        PGresult *const result = postgres_ask(admin->connection, sql, count, values);
         const ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
             return result;
@@ -133,9 +132,7 @@ check_tables(struct admin *admin, struct error *reterr)
     const bool relay = admin_postgres_bool(result, 0, 1);
     PQclear(result);
     if (!outbox) {
-        return error_set(reterr, ERROR_CONFIG,
-                         "there are no outbox tables: run `outbox-relay init`, or set search_path "
-                         "in the dsn to where they are");
+        return postgres_refuse_tables(admin->connection, reterr);
     }
     if (!relay) {
         return error_set(reterr, ERROR_CONFIG,

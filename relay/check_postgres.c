@@ -99,9 +99,8 @@ check_tables(struct inquiry *self)
         return false;
     }
     if (tables == POSTGRES_TABLES_ABSENT) {
-        PROBLEM(self, "%s",
-                "there are no outbox tables: run `outbox-relay init`, or set search_path in "
-                "the dsn to where they are");
+        (void)postgres_refuse_tables(self->connection, &error); /* always false */
+        PROBLEM(self, "%s", error.text);
         return false;
     }
     if (tables == POSTGRES_TABLES_FOREIGN) {

@@ -6,18 +6,20 @@
 struct init_options {
     const char *config_path;
     bool print;
+    const char *schema;
 };
 
 static const struct cli_option option_table[] = {
     CLI_OPTION_CONFIG(struct init_options),
     {"print", 0, CLI_FLAG, offsetof(struct init_options, print)},
+    {"schema", 0, CLI_TEXT, offsetof(struct init_options, schema)},
     {0},
 };
 
 static enum cli_exit
-print(void)
+print(const char *schema)
 {
-    init_print(stdout);
+    init_print(stdout, schema != NULL ? schema : "public");
     return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 
@@ -30,7 +32,7 @@ run(const struct cli_command *command, int argc, char **argv)
         return exit;
     }
     if (options.print) {
-        return print();
+        return print(options.schema);
     }
     struct config *const config = cli_config(command, options.config_path, &exit);
     if (config != NULL) {
@@ -45,7 +47,7 @@ const struct cli_command cli_init = {
     .summary = "create the outbox tables, the publication, exchanges and queues",
     .usage =
         "usage: outbox-relay init -c FILE\n"
-        "       outbox-relay init --print\n\n"
+        "       outbox-relay init --print [--schema NAME]\n\n"
         "Creates the outbox tables in the database of every source, each in one transaction. "
         "Tables\n"
         "that are there already stay as they are. Where an older relay made them, what is new in\n"
@@ -61,7 +63,8 @@ const struct cli_command cli_init = {
         "their\n"
         "broker; what is there already stays as it is, and where it differs, that is said.\n\n"
         "  -c, --config FILE   the configuration\n"
-        "      --print         only print the SQL, for whoever may run it\n\n"
+        "      --print         only print the SQL, for whoever may run it\n"
+        "      --schema NAME   the schema that it names (public)\n\n"
         "exit status: 0 all is there, 1 somewhere it is not, 64 wrong usage, 78 wrong "
         "configuration\n",
     .options = option_table,

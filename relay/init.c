@@ -98,7 +98,7 @@ init_run(const struct config *config, FILE *out)
 }
 
 void
-init_print(FILE *out)
+init_print(FILE *out, const char *schema)
 {
-    init_postgres_print(out);
+    init_postgres_print(out, schema);
 }

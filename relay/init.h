@@ -18,7 +18,7 @@
 bool init_run(const struct config *config, FILE *out) MUST_CHECK;
 
 /* The SQL that init runs where there is nothing yet, a transaction around it; it says which part migrates. */
-void init_print(FILE *out);
+void init_print(FILE *out, const char *schema);
 
 enum init_outcome {
     INIT_CREATED,
@@ -30,7 +30,7 @@ enum init_outcome {
 /* init_postgres.c: one database. False with *reterr, and nothing changed. */
 bool init_postgres(const struct source_config *source, enum init_outcome *ret_outcome,
                    struct error *reterr) MUST_CHECK;
-void init_postgres_print(FILE *out);
+void init_postgres_print(FILE *out, const char *schema);
 
 /* init_broker.c: the exchanges, queues and bindings of one broker, a line for each. False if one of them is not as configured. */
 bool init_broker(const struct config *config, const struct broker_config *broker,

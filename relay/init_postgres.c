@@ -1,8 +1,10 @@
 #include "relay/init.h"
+#include "relay/memory.h"
 #include "relay/postgres_admin.h"
+#include "relay/postgres_sql.h"
 
 #include "publication_sql.h"
-#include "schema_emit_sql.h"
+#include "schema_functions_sql.h"
 #include "schema_relay_3_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
@@ -44,12 +46,12 @@ migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct err
     if (version == 0) {
         *ret_outcome = INIT_MIGRATED;
         return run_script(connection, sql_schema_relay, reterr) &&
-               run_script(connection, sql_schema_emit, reterr);
+               run_script(connection, sql_schema_functions, reterr);
     }
     if (version == EXTENSIBLE_VERSION) {
         *ret_outcome = INIT_EXTENDED;
         return run_script(connection, sql_schema_relay_3, reterr) &&
-               run_script(connection, sql_schema_emit, reterr);
+               run_script(connection, sql_schema_functions, reterr);
     }
     *ret_outcome = INIT_ALREADY_THERE;
     return version == postgres_relay_schema_version ||
@@ -72,11 +74,16 @@ create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, struct erro
             "there is a table \"outbox\" or \"outbox_schema\" that init has not made: "
             "rename it, or give the relay a schema of its own by search_path in the dsn");
     }
+    if (!postgres_schema_there(connection)) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "no schema of the search_path is there for new tables: create it, or set "
+                         "search_path in the dsn");
+    }
     if (tables == POSTGRES_TABLES_ABSENT) {
         *ret_outcome = INIT_CREATED;
         return run_script(connection, sql_schema, reterr) &&
                run_script(connection, sql_schema_relay, reterr) &&
-               run_script(connection, sql_schema_emit, reterr);
+               run_script(connection, sql_schema_functions, reterr);
     }
     return version == postgres_schema_version
                ? migrate_if_needed(connection, ret_outcome, reterr)
@@ -102,17 +109,37 @@ init_postgres(const struct source_config *source, enum init_outcome *ret_outcome
     return good;
 }
 
-void
-init_postgres_print(FILE *out)
+static void
+print_scripts(FILE *out, const char *schema, const char *const *scripts)
 {
-    (void)fprintf(
-        out,
-        "begin;\n%s\n"
-        "-- What only relays use. Where the outbox is there already (version 1 of the tables), "
-        "run only what follows,\n-- in a transaction.\n%s\n%s\ncommit;\n\n",
-        sql_schema, sql_schema_relay, sql_schema_emit); /* the caller looks at the stream */
-    (void)fprintf(out,
-                  "-- Where the relay's tables are there in version 2, run only what follows.\n"
-                  "begin;\n%s\n%s\ncommit;\n\n%s\n",
-                  sql_schema_relay_3, sql_schema_emit, sql_publication); /* as above */
+    for (; *scripts != NULL; scripts++) {
+        char *const sql = postgres_sql(*scripts, schema);
+        (void)fprintf(out, "%s\n", sql); /* the caller looks at the stream */
+        memory_free(sql);
+    }
+}
+
+void
+init_postgres_print(FILE *out, const char *schema)
+{
+    print_scripts(
+        out, schema,
+        (const char *const[]){
+            "begin;",
+            sql_schema,
+            "-- What only relays use. Where the outbox is there already (version 1 of the "
+            "tables), run only what follows,\n-- in a transaction.",
+            sql_schema_relay,
+            sql_schema_functions,
+            "commit;\n",
+            "-- Where the relay's tables are there in version 2, run only what follows.",
+            "begin;",
+            sql_schema_relay_3,
+            sql_schema_functions,
+            "commit;\n",
+            "begin;",
+            sql_publication,
+            "commit;",
+            NULL,
+        });
 }

@@ -1,11 +1,16 @@
 #include "relay/postgres_admin.h"
 
+#include <libpq-events.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "relay/config_secret.h"
+#include "relay/memory.h"
+#include "relay/postgres_sql.h"
 #include "relay/source_postgres_private.h" /* PG_SCHEMA_VERSION */
 
+#include "find_sql.h"
+#include "search_path_sql.h"
 #include "tail_names_sql.h"
 
 const int postgres_schema_version = PG_SCHEMA_VERSION;
@@ -51,6 +56,93 @@ ignore_notice(void *context, const char *message)
     (void)message; /* "relation exists, skipping" and the like */
 }
 
+static PGresult *
+look_at_take(PGconn *connection, PGresult *result, struct error *reterr)
+{
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        return result;
+    }
+    (void)refuse_statement(connection, result, reterr); /* always false */
+    PQclear(result);
+    return NULL;
+}
+
+/* What find.sql says, kept with the connection. */
+struct place {
+    char schema[POSTGRES_NAME_BYTES];
+    char forbidden[POSTGRES_NAME_BYTES];
+    bool there; /* there is a schema for new tables, or the tables are there */
+};
+
+static int
+free_place(PGEventId event, void *info, void *context)
+{
+    (void)context; /* none */
+    if (event == PGEVT_CONNDESTROY) {
+        memory_free(PQinstanceData(((PGEventConnDestroy *)info)->conn, free_place));
+    }
+    return 1;
+}
+
+static void
+put_name(char name[POSTGRES_NAME_BYTES], const PGresult *result, int column)
+{
+    (void)snprintf(name, POSTGRES_NAME_BYTES, "%s", PQgetvalue(result, 0, column)); /* fits */
+}
+
+static bool
+keep_place(PGconn *connection, const PGresult *found, struct error *reterr)
+{
+    struct place *const place = memory_array(1, sizeof(*place));
+    put_name(place->schema, found, PQgetisnull(found, 0, 0) != 0 ? 1 : 0);
+    put_name(place->forbidden, found, 2);
+    place->there = place->schema[0] != '\0';
+    if (!place->there) {
+        memcpy(place->schema, "public", sizeof("public")); /* nothing is there: init refuses */
+    }
+    if (PQregisterEventProc(connection, free_place, "outbox-relay", NULL) == 0 ||
+        PQsetInstanceData(connection, free_place, place) == 0) {
+        memory_free(place);
+        return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+    }
+    return true;
+}
+
+static const struct place *
+place_of(const PGconn *connection)
+{
+    return PQinstanceData(connection, free_place);
+}
+
+const char *
+postgres_schema(const PGconn *connection)
+{
+    return place_of(connection)->schema;
+}
+
+bool
+postgres_schema_there(const PGconn *connection)
+{
+    return place_of(connection)->there;
+}
+
+bool
+postgres_refuse_tables(const PGconn *connection, struct error *reterr)
+{
+    const char *const forbidden = place_of(connection)->forbidden;
+    return postgres_refuse_absent(forbidden[0] == '\0' ? NULL : forbidden, reterr);
+}
+
+static bool
+find_place(PGconn *connection, struct error *reterr)
+{
+    PGresult *const result = look_at_take(connection, PQexec(connection, sql_find), reterr);
+    const bool good = result != NULL && keep_place(connection, result, reterr);
+    PQclear(result);
+    return good;
+}
+
 PGconn *
 postgres_connect(const struct source_config *source, struct error *reterr)
 {
@@ -75,33 +167,36 @@ postgres_connect(const struct source_config *source, struct error *reterr)
         return NULL;
     }
     (void)PQsetNoticeProcessor(connection, ignore_notice, NULL); /* returns the one before */
-    return connection;
-}
-
-static PGresult *
-look_at_take(PGconn *connection, PGresult *result, struct error *reterr)
-{
-    const ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-        return result;
+    if (!find_place(connection, reterr) || !postgres_run(connection, sql_search_path, reterr)) {
+        PQfinish(connection);
+        return NULL;
     }
-    (void)refuse_statement(connection, result, reterr); /* always false */
-    PQclear(result);
-    return NULL;
+    return connection;
 }
 
 PGresult *
 postgres_query(PGconn *connection, const char *sql, struct error *reterr)
 {
-    return look_at_take(connection, PQexec(connection, sql), reterr);
+    char *const text = postgres_sql(sql, postgres_schema(connection));
+    PGresult *const result = PQexec(connection, text);
+    memory_free(text);
+    return look_at_take(connection, result, reterr);
+}
+
+PGresult *
+postgres_ask(PGconn *connection, const char *sql, int count, const char *const *values)
+{
+    char *const text = postgres_sql(sql, postgres_schema(connection));
+    PGresult *const result = PQexecParams(connection, text, count, NULL, values, NULL, NULL, 0);
+    memory_free(text);
+    return result;
 }
 
 PGresult *
 postgres_query_with(PGconn *connection, const char *sql, int count, const char *const *values,
                     struct error *reterr)
 {
-    return look_at_take(connection,
-                        PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0), reterr);
+    return look_at_take(connection, postgres_ask(connection, sql, count, values), reterr);
 }
 
 bool
@@ -116,8 +211,10 @@ bool
 postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_version,
                 struct error *reterr)
 {
-    PGresult *result = postgres_query(
-        connection, "select to_regclass('outbox'), to_regclass('outbox_schema')", reterr);
+    PGresult *result = postgres_query(connection,
+                                      "select to_regclass(format('%I.outbox', :'schema')),"
+                                      " to_regclass(format('%I.outbox_schema', :'schema'))",
+                                      reterr);
     if (result == NULL) {
         return false;
     }
@@ -128,7 +225,7 @@ postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_v
         *ret_tables = outbox ? POSTGRES_TABLES_FOREIGN : POSTGRES_TABLES_ABSENT;
         return true;
     }
-    result = postgres_query(connection, "select version from outbox_schema", reterr);
+    result = postgres_query(connection, "select version from :\"schema\".outbox_schema", reterr);
     if (result == NULL) {
         return false;
     }
@@ -142,12 +239,13 @@ postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_v
 bool
 postgres_relay_tables(PGconn *connection, int *ret_version, struct error *reterr)
 {
-    PGresult *result =
-        postgres_query(connection, "select to_regclass('outbox_relay_schema')", reterr);
+    PGresult *result = postgres_query(
+        connection, "select to_regclass(format('%I.outbox_relay_schema', :'schema'))", reterr);
     const bool there = result != NULL && PQgetisnull(result, 0, 0) == 0;
     if (there) {
         PQclear(result);
-        result = postgres_query(connection, "select version from outbox_relay_schema", reterr);
+        result = postgres_query(connection, "select version from :\"schema\".outbox_relay_schema",
+                                reterr);
     }
     if (result == NULL) {
         return false;

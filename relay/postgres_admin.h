@@ -15,8 +15,19 @@
 extern const int postgres_schema_version;
 extern const int postgres_relay_schema_version;
 
-/* Waits at most 10 s for each host, unless the dsn says otherwise. NULL with *reterr; else for PQfinish. */
+/* Waits at most 10 s for each host, unless the dsn says otherwise. From then on the search_path has only pg_catalog;
+ * statements name what is the outbox's as postgres_sql.h says. NULL with *reterr; else for PQfinish. */
 PGconn *postgres_connect(const struct source_config *source, struct error *reterr);
+
+/* The schema of the outbox, or the one where new tables would go; the connection's, which is one of
+ * postgres_connect. */
+const char *postgres_schema(const PGconn *connection);
+
+/* Whether there is such a schema. */
+bool postgres_schema_there(const PGconn *connection);
+
+/* Sets *reterr for who finds no outbox; false. */
+bool postgres_refuse_tables(const PGconn *connection, struct error *reterr);
 
 /* Runs one statement, or several without parameters. NULL with *reterr; else for PQclear. */
 PGresult *postgres_query(PGconn *connection, const char *sql, struct error *reterr);
@@ -24,6 +35,10 @@ PGresult *postgres_query(PGconn *connection, const char *sql, struct error *rete
 /* One statement with `count` parameters as text. */
 PGresult *postgres_query_with(PGconn *connection, const char *sql, int count,
                               const char *const *values, struct error *reterr);
+
+/* The same, of which the caller looks at the result: one without a word from the server has no
+ * SQLSTATE. */
+PGresult *postgres_ask(PGconn *connection, const char *sql, int count, const char *const *values);
 
 /* As postgres_query, for what gives nothing back. */
 bool postgres_run(PGconn *connection, const char *sql, struct error *reterr) MUST_CHECK;

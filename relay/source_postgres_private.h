@@ -22,6 +22,7 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/random.h"
+#include "relay/postgres_names.h"
 #include "relay/source_postgres.h"
 #include "relay/source_postgres_hosts.h"
 #include "relay/source_postgres_tail.h"
@@ -135,10 +136,11 @@ struct source_postgres {
     bool owned_told;
     bool wants_write;
     uint64_t connect_deadline_us;
-    uint64_t retry_us;       /* DOWN: connect; STANDBY: ask again */
-    uint64_t sent_us;        /* the last request */
-    uint64_t lease_until_us; /* 0: not owned */
-    uint64_t began_us;       /* when the session began to own the outbox, or to stand by */
+    uint64_t retry_us;                /* DOWN: connect; STANDBY: ask again */
+    uint64_t sent_us;                 /* the last request */
+    uint64_t lease_until_us;          /* 0: not owned */
+    uint64_t began_us;                /* when the session began to own the outbox, or to stand by */
+    char schema[POSTGRES_NAME_BYTES]; /* of the outbox */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
     int64_t sequence_last; /* the first half of the watermark's answer, */

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/memory.h"
+#include "relay/postgres_sql.h"
 #include "relay/source_postgres_private.h"
 
 #include "acts_sql.h"
@@ -93,9 +95,10 @@ pg_request_prepare_all(struct source_postgres *self, uint64_t now_us)
         if (i == PG_EMITTED && !self->config->tableless) {
             continue; /* its function need not be there */
         }
-        if (!sent(self,
-                  PQsendPrepare(self->connection, statements[i].name, statements[i].sql, 0, NULL),
-                  now_us)) {
+        char *const sql = postgres_sql(statements[i].sql, self->schema);
+        const int done = PQsendPrepare(self->connection, statements[i].name, sql, 0, NULL);
+        memory_free(sql);
+        if (!sent(self, done, now_us)) {
             return false;
         }
     }

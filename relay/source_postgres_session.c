@@ -6,10 +6,13 @@
 
 #include "base/clock.h"
 #include "relay/memory.h"
+#include "relay/postgres_sql.h"
 #include "relay/source_postgres_private.h"
 
 #include "contract_sql.h"
+#include "find_sql.h"
 #include "privileges_sql.h"
+#include "search_path_sql.h"
 #include "session_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
@@ -20,6 +23,7 @@
  * 14.1. */
 #define SERVER_VERSION_MIN 140001
 
+/* The first statement says which schema the others are about. */
 static bool
 send_setup(struct source_postgres *self, uint64_t now_us)
 {
@@ -27,13 +31,45 @@ send_setup(struct source_postgres *self, uint64_t now_us)
     const char *const values[] = {lease_ms};
     (void)snprintf(lease_ms, sizeof(lease_ms), "%" PRIu64,
                    self->config->takeover_us / CLOCK_MS_US); /* fits */
-    if (PQsendQueryParams(self->connection, sql_session, 1, NULL, values, NULL, NULL, 1) == 0 ||
-        !pg_request_end(self, PG_REQUEST_SESSION, now_us)) {
-        return false;
+    return PQsendQueryParams(self->connection, sql_find, 0, NULL, NULL, NULL, NULL, 1) != 0 &&
+           PQsendQueryParams(self->connection, sql_search_path, 0, NULL, NULL, NULL, NULL, 1) !=
+               0 &&
+           PQsendQueryParams(self->connection, sql_session, 1, NULL, values, NULL, NULL, 1) != 0 &&
+           pg_request_end(self, PG_REQUEST_SESSION, now_us);
+}
+
+static bool
+send_once(struct source_postgres *self, const char *sql)
+{
+    char *const text = postgres_sql(sql, self->schema);
+    const bool sent = PQsendQueryParams(self->connection, text, 0, NULL, NULL, NULL, NULL, 1) != 0;
+    memory_free(text);
+    return sent;
+}
+
+static bool
+find_schema(const PGresult *result, char ret_schema[POSTGRES_NAME_BYTES], struct error *reterr)
+{
+    if (PQgetisnull(result, 0, 0) == 0) {
+        (void)snprintf(ret_schema, POSTGRES_NAME_BYTES, "%s", PQgetvalue(result, 0, 0)); /* fits */
+        return true;
     }
-    return PQsendQueryParams(self->connection, sql_contract, 0, NULL, NULL, NULL, NULL, 1) != 0 &&
-           PQsendQueryParams(self->connection, sql_privileges, 0, NULL, NULL, NULL, NULL, 1) != 0 &&
-           pg_request_end(self, PG_REQUEST_CONTRACT, now_us);
+    return postgres_refuse_absent(PQgetisnull(result, 0, 2) != 0 ? NULL : PQgetvalue(result, 0, 2),
+                                  reterr);
+}
+
+static void
+learn_schema(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct error error;
+    if (!find_schema(result, self->schema, &error)) {
+        pg_session_lost(self, &error, now_us);
+    } else if (!send_once(self, sql_contract) || !send_once(self, sql_privileges) ||
+               !pg_request_end(self, PG_REQUEST_CONTRACT, now_us)) {
+        if (self->connection != NULL) {
+            pg_session_broken(self, now_us);
+        }
+    }
 }
 
 void
@@ -142,7 +178,7 @@ learn_contract(struct source_postgres *self, uint32_t answer, const PGresult *re
     } else if (answer == 1) {
         self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
         self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
-        pg_tail_name(self, PQgetvalue(result, 0, 4));
+        pg_tail_name(self, self->schema);
     } else if (pg_request_prepare_all(self, now_us)) {
         pg_session_own(self, now_us);
     }
@@ -225,6 +261,11 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
 {
     request->answers++;
     switch (request->kind) {
+    case PG_REQUEST_SESSION:
+        if (request->answers == 1) {
+            learn_schema(self, result, now_us);
+        }
+        break;
     case PG_REQUEST_CONTRACT:
         learn_contract(self, request->answers, result, now_us);
         break;
@@ -259,7 +300,6 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_EMITTED:
         pg_tail_answer(self, request, result, now_us);
         break;
-    case PG_REQUEST_SESSION:
     case PG_REQUEST_SETTLE_HELD: /* the answer of the release behind it tells */
     case PG_REQUEST_FETCH:       /* in source_postgres_fetch.c */
     case PG_REQUEST_PING:

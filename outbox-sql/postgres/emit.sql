@@ -1,13 +1,24 @@
 -- Emits messages (schema_emit.sql), in the order of the arrays, if the tables are of the version $10; says the version found
--- and how many were emitted. The parameters are those of write.sql.
+-- and how many were emitted. The parameters are those of write.sql, and so is the way to name things.
 with emitted as materialized (
-    select outbox_emit(payload, convert_from(routing_key, 'UTF8'), convert_from(key, 'UTF8'), convert_from(type, 'UTF8'),
-        convert_from(exchange, 'UTF8'), convert_from(content_type, 'UTF8'), convert_from(headers, 'UTF8')::jsonb,
-        deliver_after, message_id)
-    from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
-            $9::timestamptz[]) with ordinality
+    select outbox_emit(
+        message.payload,
+        pg_catalog.convert_from(message.routing_key, 'UTF8'),
+        pg_catalog.convert_from(message.key, 'UTF8'),
+        pg_catalog.convert_from(message.type, 'UTF8'),
+        pg_catalog.convert_from(message.exchange, 'UTF8'),
+        pg_catalog.convert_from(message.content_type, 'UTF8'),
+        pg_catalog.convert_from(message.headers, 'UTF8')::pg_catalog.jsonb,
+        message.deliver_after,
+        message.message_id)
+    from rows from (
+            pg_catalog.unnest($1::pg_catalog.uuid[]), pg_catalog.unnest($2::pg_catalog.bytea[]),
+            pg_catalog.unnest($3::pg_catalog.bytea[]), pg_catalog.unnest($4::pg_catalog.bytea[]),
+            pg_catalog.unnest($5::pg_catalog.bytea[]), pg_catalog.unnest($6::pg_catalog.bytea[]),
+            pg_catalog.unnest($7::pg_catalog.bytea[]), pg_catalog.unnest($8::pg_catalog.bytea[]),
+            pg_catalog.unnest($9::pg_catalog.timestamptz[])) with ordinality
         as message (message_id, exchange, routing_key, key, type, content_type, headers, payload, deliver_after, position)
-    where (select version from outbox_schema) = $10::integer
+    where (select version from outbox_schema) operator(pg_catalog.=) $10::pg_catalog.int4
     order by position
 )
-select (select version from outbox_schema), (select count(*) from emitted)
+select (select version from outbox_schema), (select pg_catalog.count(*) from emitted)

@@ -1,7 +1,7 @@
 -- What a source that reads the log needs (mode = "tail" or "auto"): the publication, which passes on what is inserted into
 -- the outbox and nothing else. Run after schema.sql; does nothing where it is there. Its lock stands in nobody's way but that
--- of a vacuum or a change of the table. By hand: psql -f publication.sql, before it, if the source has another name for it:
--- set outbox.publication = 'name'.
+-- of a vacuum or a change of the table. By hand: psql --single-transaction -v schema=public -f publication.sql, before it,
+-- if the source has another name for it: -c "set outbox.publication = 'name'".
 --
 -- The slot is made by the relay when it starts, because one that nobody reads keeps the server's log for ever. Also needed:
 --                            the server                                               the relay's role
@@ -12,21 +12,19 @@
 --   Azure                    wal_level = logical in the server's parameters           alter role relay replication
 --                            (single server: azure.replication_support = logical),
 --                            restart
+set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
+set local outbox.schema = :'schema';
+
 do $$
 declare
-    schema constant text := (
-        select nspname
-        from pg_class
-        join pg_namespace on pg_namespace.oid = relnamespace
-        where pg_class.oid = 'outbox'::regclass
-    );
+    schema constant text := current_setting('outbox.schema');
     name constant text := coalesce(
         nullif(current_setting('outbox.publication', true), ''),
         left(regexp_replace(lower('outbox_relay_' || schema), '[^a-z0-9_]', '_', 'g'), 63)
     );
 begin
     if not exists (select from pg_publication where pubname = name) then
-        execute format('create publication %I for table outbox with (publish = ''insert'')', name);
+        execute format('create publication %I for table %I.outbox with (publish = ''insert'')', name, schema);
     elsif not exists (
         select
         from pg_publication_tables
@@ -34,7 +32,7 @@ begin
             and schemaname = schema
             and tablename = 'outbox'
     ) then
-        execute format('alter publication %I add table outbox', name);
+        execute format('alter publication %I add table %I.outbox', name, schema);
     end if;
 exception
     when insufficient_privilege then

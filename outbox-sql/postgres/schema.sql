@@ -1,9 +1,11 @@
 -- The outbox of one database: PostgreSQL 13 or newer (the relay needs 14.1). Run inside a transaction; `outbox-relay init` does so after it has
--- looked whether the table is there. By hand: psql --single-transaction -f schema.sql
+-- looked whether the table is there. By hand: psql --single-transaction -v schema=public -f schema.sql
 --
 -- A row is in "outbox" if and only if its message is committed and not yet confirmed by the broker (or set aside).
 -- Ids must grow within a session in the order of the inserts, so the sequence caches nothing (cache 1).
-create table outbox (
+set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
+
+create table :"schema".outbox (
     id bigint generated always as identity (cache 1) primary key,
     message_id uuid not null default gen_random_uuid(),
     exchange text,
@@ -36,26 +38,26 @@ with (
     toast.vacuum_truncate = off
 );
 
-create index outbox_deliver_after on outbox (deliver_after) where deliver_after is not null;
+create index outbox_deliver_after on :"schema".outbox (deliver_after) where deliver_after is not null;
 
-comment on table outbox is 'Messages committed with the business change and not yet confirmed by the broker';
-comment on column outbox.id is 'Order of writing; within a key, the order of delivery';
-comment on column outbox.message_id is 'AMQP message-id, the name by which consumers recognise a duplicate';
-comment on column outbox.exchange is 'NULL: the default exchange of the source; empty: AMQP''s default exchange; at most 255 bytes';
-comment on column outbox.routing_key is 'AMQP routing key, at most 255 bytes';
-comment on column outbox.key is 'Ordering key, such as the id of the aggregate; NULL: unordered';
-comment on column outbox.type is 'AMQP type property, at most 255 bytes';
-comment on column outbox.content_type is 'AMQP content-type property, at most 255 bytes';
-comment on column outbox.headers is 'AMQP headers: a JSON object';
-comment on column outbox.payload is 'The body, sent as it is';
-comment on column outbox.created_at is 'Start of the transaction that wrote the row';
-comment on column outbox.deliver_after is 'Not to be sent before this time, and then behind what was written before it; NULL: at once';
+comment on table :"schema".outbox is 'Messages committed with the business change and not yet confirmed by the broker';
+comment on column :"schema".outbox.id is 'Order of writing; within a key, the order of delivery';
+comment on column :"schema".outbox.message_id is 'AMQP message-id, the name by which consumers recognise a duplicate';
+comment on column :"schema".outbox.exchange is 'NULL: the default exchange of the source; empty: AMQP''s default exchange; at most 255 bytes';
+comment on column :"schema".outbox.routing_key is 'AMQP routing key, at most 255 bytes';
+comment on column :"schema".outbox.key is 'Ordering key, such as the id of the aggregate; NULL: unordered';
+comment on column :"schema".outbox.type is 'AMQP type property, at most 255 bytes';
+comment on column :"schema".outbox.content_type is 'AMQP content-type property, at most 255 bytes';
+comment on column :"schema".outbox.headers is 'AMQP headers: a JSON object';
+comment on column :"schema".outbox.payload is 'The body, sent as it is';
+comment on column :"schema".outbox.created_at is 'Start of the transaction that wrote the row';
+comment on column :"schema".outbox.deliver_after is 'Not to be sent before this time, and then behind what was written before it; NULL: at once';
 
 -- One row, read by the relay and by the writer libraries, hence by every role that may insert.
-create table outbox_schema (
+create table :"schema".outbox_schema (
     version integer not null,
     single boolean primary key default true check (single)
 );
-comment on table outbox_schema is 'The version of the outbox tables: exactly one row';
-insert into outbox_schema (version) values (1);
-grant select on outbox_schema to public;
+comment on table :"schema".outbox_schema is 'The version of the outbox tables: exactly one row';
+insert into :"schema".outbox_schema (version) values (1);
+grant select on :"schema".outbox_schema to public;

@@ -1,15 +1,17 @@
 -- What only relays use, from version 2 to 3: columns for how the outbox is read. Run inside a transaction; `outbox-relay
 -- init` does so where it finds version 2. Does nothing where version 3 is there. Writers and an older relay go on meanwhile;
--- that one works until it must connect again. By hand: psql --single-transaction -f schema_relay_3.sql
+-- that one works until it must connect again. By hand:
+-- psql --single-transaction -v schema=public -f schema_relay_3.sql
 --
 -- The relay that works the outbox writes this table every second, among its other requests: while we wait for somebody's
 -- lock, so does it. So we wait only briefly.
+set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
 set local lock_timeout = '1s';
-alter table outbox_relay
+alter table :"schema".outbox_relay
     add column if not exists reads text check (reads in ('tail', 'poll')),
     add column if not exists reads_reason text,
     add column if not exists swept bigint not null default 0;
-comment on column outbox_relay.reads is 'tail: the log of the server; poll: the table';
-comment on column outbox_relay.reads_reason is 'Why it polls although it is told to tail where it can; NULL: it does as it is told';
-comment on column outbox_relay.swept is 'Messages, since the relay started, that the log did not deliver and the sweep of the table found';
-update outbox_relay_schema set version = 3 where version = 2;
+comment on column :"schema".outbox_relay.reads is 'tail: the log of the server; poll: the table';
+comment on column :"schema".outbox_relay.reads_reason is 'Why it polls although it is told to tail where it can; NULL: it does as it is told';
+comment on column :"schema".outbox_relay.swept is 'Messages, since the relay started, that the log did not deliver and the sweep of the table found';
+update :"schema".outbox_relay_schema set version = 3 where version = 2;

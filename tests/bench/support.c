@@ -8,6 +8,8 @@
 
 #include "amqp/table.h"
 #include "base/clock.h"
+#include "relay/memory.h"
+#include "relay/postgres_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
 #include "tests/bench/bench.h"
@@ -185,6 +187,14 @@ bench_wait_for(PGconn *conn, const char *sql, int64_t wanted)
     }
 }
 
+static void
+load(PGconn *conn, const char *script)
+{
+    char *sql = postgres_sql(script, "public");
+    bench_exec(conn, sql);
+    memory_free(sql);
+}
+
 void
 bench_create_database(void)
 {
@@ -193,8 +203,8 @@ bench_create_database(void)
     bench_exec(conn, "create database " BENCH_DATABASE);
     PQfinish(conn);
     conn = bench_connect();
-    bench_exec(conn, sql_schema);
-    bench_exec(conn, sql_schema_relay);
+    load(conn, sql_schema);
+    load(conn, sql_schema_relay);
     bench_exec(conn, "create publication " BENCH_PUBLICATION
                      " for table outbox with (publish = 'insert')");
     PQfinish(conn);

@@ -100,8 +100,26 @@ pg_exec(PGconn *conn, const char *sql)
     PQclear(result);
 }
 
-void
-pg_fixture_load(PGconn *conn, const char *path)
+/* `text` with `to` wherever `from` stood; to be freed. */
+static char *
+replace(char *text, const char *from, const char *to)
+{
+    char *result = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&result, &size);
+    const char *start = text;
+    for (const char *at = strstr(start, from); at != NULL; at = strstr(start, from)) {
+        (void)fprintf(out, "%.*s%s", (int)(at - start), start, to);
+        start = at + strlen(from);
+    }
+    (void)fputs(start, out);
+    (void)fclose(out);
+    free(text);
+    return result;
+}
+
+static char *
+read_file(const char *path)
 {
     char full[4096];
     char text[65536];
@@ -113,7 +131,20 @@ pg_fixture_load(PGconn *conn, const char *path)
     }
     (void)fclose(file);
     text[length] = '\0';
+    return strdup(text);
+}
+
+void
+pg_fixture_load(PGconn *conn, const char *path)
+{
+    char literal[80];
+    char *text = read_file(path);
+    const char *schema = pg_query_text(conn, "select current_schema()"); /* a plain name */
+    (void)snprintf(literal, sizeof(literal), "'%s'", schema);
+    text = replace(text, ":'schema'", literal);
+    text = replace(text, ":\"schema\"", schema);
     pg_exec(conn, text);
+    free(text);
 }
 
 void
@@ -121,7 +152,7 @@ pg_fixture_load_outbox(PGconn *conn)
 {
     pg_fixture_load(conn, "outbox-sql/postgres/schema.sql");
     pg_fixture_load(conn, "outbox-sql/postgres/schema_relay.sql");
-    pg_fixture_load(conn, "outbox-sql/postgres/schema_emit.sql");
+    pg_fixture_load(conn, "outbox-sql/postgres/schema_functions.sql");
 }
 
 const char *

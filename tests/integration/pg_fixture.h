@@ -21,7 +21,7 @@ const char *pg_fixture_dsn(void);
 /* One more connection to it; close it with PQfinish. */
 PGconn *pg_fixture_connect(void);
 
-/* Runs a file, given from the root of the source: "outbox-sql/postgres/schema.sql". */
+/* Runs a file, given from the root of the source: "outbox-sql/postgres/schema.sql", for the schema that new tables go to. */
 void pg_fixture_load(PGconn *conn, const char *path);
 
 /* The tables of the outbox, those of the relay among them. */

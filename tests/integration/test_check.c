@@ -198,7 +198,7 @@ Test(check, remembering_what_was_sent_needs_more)
     expect(
         1, VERSION HELD
         "problem  source \"orders\": the role lacks a privilege: grant select, insert, delete on "
-        "outbox_sent to \"ROLE\"\n" SEQUENCE VACUUM BROKER "1 problem\n");
+        "public.outbox_sent to \"ROLE\"\n" SEQUENCE VACUUM BROKER "1 problem\n");
 }
 
 Test(check, all_that_is_wrong_at_once)
@@ -213,29 +213,30 @@ Test(check, all_that_is_wrong_at_once)
     pg_exec(db, "alter sequence outbox_id_seq cache 10");
     pg_exec(db, "alter table outbox set (toast.autovacuum_enabled = off)");
     write_config("nowhere");
-    expect(
-        1, VERSION HELD
-        "problem  source \"orders\": the role lacks a privilege: grant select on sequence "
-        "outbox_id_seq to \"ROLE\"\n"
-        "problem  source \"orders\": the role lacks a privilege: grant select, insert, update, "
-        "delete on "
-        "outbox to \"ROLE\"\n"
-        "problem  source \"orders\": the role lacks a privilege: grant update, delete on "
-        "outbox_held to \"ROLE\"\n"
-        "problem  source \"orders\": the role lacks a privilege: grant update on outbox_held_act "
-        "to \"ROLE\"\n"
-        "problem  source \"orders\": the role lacks a privilege: grant insert on outbox_relay to "
-        "\"ROLE\"\n"
-        "problem  source \"orders\": sessions take 10 ids at a time, so the order within a key "
-        "gets "
-        "lost: alter sequence outbox_id_seq cache 1\n"
-        "problem  source \"orders\": autovacuum is off for the table, so it only grows: alter "
-        "table "
-        "outbox set (autovacuum_enabled = true, toast.autovacuum_enabled = true)\n"
-        "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
-        "problem  source \"orders\": exchange \"nowhere\": NOT_FOUND - no exchange 'nowhere' in "
-        "vhost '/'; declare it on the broker or name another\n"
-        "8 problems\n");
+    expect(1, VERSION HELD
+           "problem  source \"orders\": the role lacks a privilege: grant select on sequence "
+           "public.outbox_id_seq to \"ROLE\"\n"
+           "problem  source \"orders\": the role lacks a privilege: grant select, insert, update, "
+           "delete on "
+           "public.outbox to \"ROLE\"\n"
+           "problem  source \"orders\": the role lacks a privilege: grant update, delete on "
+           "public.outbox_held to \"ROLE\"\n"
+           "problem  source \"orders\": the role lacks a privilege: grant update on "
+           "public.outbox_held_act "
+           "to \"ROLE\"\n"
+           "problem  source \"orders\": the role lacks a privilege: grant insert on "
+           "public.outbox_relay to "
+           "\"ROLE\"\n"
+           "problem  source \"orders\": sessions take 10 ids at a time, so the order within a key "
+           "gets "
+           "lost: alter sequence public.outbox_id_seq cache 1\n"
+           "problem  source \"orders\": autovacuum is off for the table, so it only grows: alter "
+           "table "
+           "outbox set (autovacuum_enabled = true, toast.autovacuum_enabled = true)\n"
+           "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
+           "problem  source \"orders\": exchange \"nowhere\": NOT_FOUND - no exchange 'nowhere' in "
+           "vhost '/'; declare it on the broker or name another\n"
+           "8 problems\n");
 }
 
 Test(check, the_default_exchange_needs_no_look)
@@ -278,7 +279,8 @@ Test(check, credentials_that_are_wrong)
 }
 
 #define TABLES VERSION HELD MAY SEQUENCE VACUUM
-#define PUBLISH "create publication outbox_relay_public for table outbox with (publish = 'insert')"
+#define PUBLISH \
+    "create publication outbox_relay_public for table public.outbox with (publish = 'insert')"
 #define UNBOUNDED                                                                                 \
     "advice   source \"orders\": max_slot_wal_keep_size is -1, so while no relay runs nothing "   \
     "bounds what its slot keeps of the server's log: set it in the server, above wal_retain_max " \
@@ -356,7 +358,7 @@ Test(check, publications_that_do_not_do)
     expect(
         1, TABLES
         "problem  source \"orders\": publication outbox_relay_public is not of the outbox: alter "
-        "publication outbox_relay_public add table outbox\n"
+        "publication outbox_relay_public add table public.outbox\n"
         "problem  source \"orders\": publication outbox_relay_public does not publish inserts: "
         "alter publication outbox_relay_public set (publish = 'insert')\n" BROKER "2 problems\n");
     pg_exec(db, "alter publication outbox_relay_public add table outbox; "

@@ -287,7 +287,7 @@ expect_lacks(int status, const char *word, const char *role, const char *end)
                    "replication\n"
                    "%-8s source \"orders\": there is no publication outbox_relay_public: run "
                    "`outbox-relay init` as the owner of the table, or create publication "
-                   "outbox_relay_public for table outbox with (publish = 'insert')\n%s",
+                   "outbox_relay_public for table public.outbox with (publish = 'insert')\n%s",
                    word, role, word, end); /* fits */
     cr_assert_eq(cli("init -c relay.conf"), status);
     const char *const lines = strchr(cli_stdout(), '\n');

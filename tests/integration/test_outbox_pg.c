@@ -421,7 +421,7 @@ static void
 set_up_emit(void)
 {
     set_up();
-    pg_fixture_load(tx, "outbox-sql/postgres/schema_emit.sql");
+    pg_fixture_load(tx, "outbox-sql/postgres/schema_functions.sql");
     pg_exec(tx, "create publication emitted");
     keep_log();
 }

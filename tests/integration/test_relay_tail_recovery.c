@@ -201,7 +201,7 @@ Test(relay_tail_recovery, a_publication_that_is_made_anew_while_applications_wri
 Test(relay_tail_recovery, a_publication_without_the_outbox)
 {
     narrow_and_mend("alter " PUBLICATION " drop table outbox",
-                    "alter publication outbox_relay_public add table outbox",
+                    "alter publication outbox_relay_public add table public.outbox",
                     "alter " PUBLICATION " add table outbox");
 }
 

@@ -500,10 +500,11 @@ Test(source_postgres, says_which_privilege_is_missing)
     cr_assert_eq(error.class, ERROR_CONFIG);
     cr_assert_not_null(
         strstr(error.text,
-               "a privilege: grant select on sequence outbox_id_seq; grant insert, "
-               "update, delete on outbox; grant select, insert, update, delete on outbox_held; "
-               "grant select, update on outbox_held_act; grant select, insert, update "
-               "on outbox_relay"),
+               "a privilege: grant select on sequence public.outbox_id_seq; grant insert, "
+               "update, delete on public.outbox; grant select, insert, update, delete on "
+               "public.outbox_held; "
+               "grant select, update on public.outbox_held_act; grant select, insert, update "
+               "on public.outbox_relay"),
         "%s", error.text);
     cr_assert_null(strstr(error.text, "outbox_sent"), "it is not told to remember anything");
     pg_exec(admin, "grant insert, update, delete on outbox to outbox_reader; "
@@ -515,8 +516,8 @@ Test(source_postgres, says_which_privilege_is_missing)
     config.keep_sent_us = CLOCK_S_US;
     error = refusal(&config);
     cr_assert_not_null(
-        strstr(error.text, "lacks a privilege: grant select, insert, delete on outbox_sent"), "%s",
-        error.text);
+        strstr(error.text, "lacks a privilege: grant select, insert, delete on public.outbox_sent"),
+        "%s", error.text);
     config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
     source->ops->watermark(source, clock_monotonic_us());

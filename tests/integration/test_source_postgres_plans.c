@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/memory.h"
+#include "relay/postgres_sql.h"
 #include "tests/integration/pg_fixture.h"
 
 #include "fetch_heads_sql.h"
@@ -31,7 +33,9 @@ static PGconn *holder;
 static void
 prepare(const char *name, const char *sql)
 {
-    PGresult *result = PQprepare(conn, name, sql, 0, NULL);
+    char *text = postgres_sql(sql, "public");
+    PGresult *result = PQprepare(conn, name, text, 0, NULL);
+    memory_free(text);
     cr_assert_eq(PQresultStatus(result), PGRES_COMMAND_OK, "%s", PQerrorMessage(conn));
     PQclear(result);
 }

@@ -477,19 +477,21 @@ Test(source_postgres_tail, what_is_wrong_with_the_publication_is_told)
 {
     pg_exec(admin, "drop publication outbox_relay_public");
     expect_refused("\"outbox_relay_public\" does not exist",
-                   "create publication outbox_relay_public for table outbox");
+                   "create publication outbox_relay_public for table public.outbox");
     pg_exec(admin, "create publication outbox_relay_public");
     expect_refused("does not contain the outbox",
-                   "alter publication outbox_relay_public add table outbox");
-    pg_exec(admin, "alter publication outbox_relay_public add table outbox");
+                   "alter publication outbox_relay_public add table public.outbox");
+    pg_exec(admin, "alter publication outbox_relay_public add table public.outbox");
     pg_exec(admin, "alter publication outbox_relay_public set (publish = 'update')");
     expect_refused("does not publish inserts",
                    "alter publication outbox_relay_public set (publish = 'insert')");
     pg_exec(admin, "alter publication outbox_relay_public set (publish = 'insert')");
     pg_exec(admin, "alter publication outbox_relay_public set table outbox where (id > 5)");
-    expect_refused("leaves out rows", "alter publication outbox_relay_public set table outbox");
+    expect_refused("leaves out rows",
+                   "alter publication outbox_relay_public set table public.outbox");
     pg_exec(admin, "alter publication outbox_relay_public set table outbox (id, payload)");
-    expect_refused("leaves out columns", "alter publication outbox_relay_public set table outbox");
+    expect_refused("leaves out columns",
+                   "alter publication outbox_relay_public set table public.outbox");
     pg_exec(admin, "drop publication outbox_relay_public");
     pg_exec(admin, "create publication outbox_relay_public for all tables");
     (void)source_fixture_tail(source, 0);
@@ -500,7 +502,7 @@ Test(source_postgres_tail, a_publication_that_is_narrowed_meanwhile_is_seen)
     (void)source_fixture_tail(source, 0);
     pg_exec(admin, "alter publication outbox_relay_public drop table outbox");
     const struct error error = refusal(ERROR_CONFIG);
-    expect_words(&error, "add table outbox");
+    expect_words(&error, "add table public.outbox");
 }
 
 Test(source_postgres_tail, a_publication_made_anew_costs_the_slot)
@@ -509,7 +511,7 @@ Test(source_postgres_tail, a_publication_made_anew_costs_the_slot)
     source->ops->tail_end(source, clock_monotonic_us());
     pg_exec(admin, "drop publication outbox_relay_public");
     pg_exec(admin, "insert into outbox (payload) values ('1')");
-    pg_exec(admin, "create publication outbox_relay_public for table outbox");
+    pg_exec(admin, "create publication outbox_relay_public for table public.outbox");
     (void)source_fixture_tail(source, 0);
     const struct error error = end_of_log(ERROR_TRANSIENT);
     uint64_t position = 0;

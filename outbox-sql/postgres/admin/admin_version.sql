@@ -1,3 +1,3 @@
 -- The version of the tables that only the relay uses.
 select version
-from outbox_relay_schema
+from :"schema".outbox_relay_schema

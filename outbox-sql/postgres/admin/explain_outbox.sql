@@ -6,9 +6,9 @@ select id, message_id, key, type,
     coalesce(deliver_after > now(), false) as scheduled,
     (
         select count(*)
-        from (select from outbox as earlier where earlier.id < outbox.id limit 1000001) as counted
+        from (select from :"schema".outbox as earlier where earlier.id < outbox.id limit 1000001) as counted
     ) as before
-from outbox
+from :"schema".outbox
 where id = $1::int8
     or message_id = $2::uuid
 order by id

@@ -11,7 +11,7 @@ where lock.locktype = 'relation'
     and lock.database = (select oid from pg_database where datname = current_database())
     and lock.relation = any(array(
         with recursive heap as (
-            select 'outbox'::regclass::oid as oid
+            select format('%I.outbox', :'schema')::regclass::oid as oid
             union
             select inhrelid
             from heap
@@ -27,7 +27,7 @@ where lock.locktype = 'relation'
         where ownership.pid = lock.pid
             and ownership.locktype = 'advisory'
             and ownership.classid = 1869968482
-            and ownership.objid = 'outbox'::regclass::oid
+            and ownership.objid = format('%I.outbox', :'schema')::regclass::oid
             and ownership.objsubid = 2
             and ownership.granted
     )

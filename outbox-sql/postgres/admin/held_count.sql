@@ -6,7 +6,7 @@ select
     count(*) filter (where state = 'waiting') as waiting,
     count(*) filter (where state = 'dead') as dead,
     coalesce(array_agg(id order by id), '{}') as ids
-from outbox_held
+from :"schema".outbox_held
 where ($1::int8[] is null or id = any($1::int8[]))
     and ($2::text is null or state = $2::text)
     and ($3::text is null or (hashtextextended(key, 0) = hashtextextended($3::text, 0) and key = $3::text))

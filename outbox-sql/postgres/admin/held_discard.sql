@@ -6,7 +6,7 @@
 with
     locked as (
         select id, message_id, key, state, skipped
-        from outbox_held
+        from :"schema".outbox_held
         where id = any($1::int8[])
             and ($2::text is null or state = $2::text)
             and ($3::text is null or key = $3::text)
@@ -17,7 +17,7 @@ with
         for update
     ),
     discarded as (
-        delete from outbox_held as held
+        delete from :"schema".outbox_held as held
         using locked
         where held.id = locked.id
         returning locked.id, locked.message_id, locked.key, locked.state, locked.skipped
@@ -29,7 +29,7 @@ with
             and state in ('retrying', 'dead')
             and not skipped
             and exists (
-                select from outbox_held as held
+                select from :"schema".outbox_held as held
                 where hashtextextended(held.key, 0) = hashtextextended(discarded.key, 0)
                     and held.key = discarded.key
                     and held.state = 'waiting'
@@ -37,7 +37,7 @@ with
             )
     ),
     told as (
-        insert into outbox_held_act (who, what, message_id, held_id, key, state)
+        insert into :"schema".outbox_held_act (who, what, message_id, held_id, key, state)
         select $7::text || ', database role ' || session_user, 'discard', message_id, id, key, state
         from discarded
         order by id

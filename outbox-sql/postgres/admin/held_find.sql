@@ -1,6 +1,6 @@
 -- The held messages with the id $1 or the message id $2; the other is NULL. Nothing keeps an application from giving the
 -- same message id twice.
 select coalesce(array_agg(id order by id), '{}') as ids, count(*)
-from outbox_held
+from :"schema".outbox_held
 where id = $1::int8
     or message_id = $2::uuid

@@ -1,6 +1,6 @@
 -- The message that keeps the key $1 back.
 select id
-from outbox_held
+from :"schema".outbox_held
 where hashtextextended(key, 0) = hashtextextended($1::text, 0)
     and key = $1::text
     and (state = 'retrying' or (state = 'dead' and not skipped))

@@ -1,10 +1,10 @@
 -- Behind which messages those of the ids $1 wait that do, and how many behind each. A head is NULL where there is none:
 -- a running relay is about to move those on.
 select head.id, head.message_id, head.state, count(*) as waiting
-from outbox_held as held
+from :"schema".outbox_held as held
 left join lateral (
     select candidate.id, candidate.message_id, candidate.state
-    from outbox_held as candidate
+    from :"schema".outbox_held as candidate
     where hashtextextended(candidate.key, 0) = hashtextextended(held.key, 0)
         and candidate.key = held.key
         and (candidate.state = 'retrying' or (candidate.state = 'dead' and not candidate.skipped))

@@ -10,7 +10,7 @@ select id, message_id, state, skipped, attempts, key, type, exchange, routing_ke
     case when $8::bool then jsonb_pretty(headers) end as headers,
     case when $8::bool then payload end as payload,
     (extract(epoch from now()) * 1000000)::int8 as now
-from outbox_held
+from :"schema".outbox_held
 where ($1::int8[] is null or id = any($1::int8[]))
     and ($2::text is null or state = $2::text)
     and ($3::text is null or (hashtextextended(key, 0) = hashtextextended($3::text, 0) and key = $3::text))

@@ -4,7 +4,7 @@
 with
     chosen as (
         select id, message_id, key, state
-        from outbox_held
+        from :"schema".outbox_held
         where id = any($1::int8[])
             and state <> 'waiting'
             and ($2::text is null or state = $2::text)
@@ -16,7 +16,7 @@ with
         for update
     ),
     changed as (
-        update outbox_held as held
+        update :"schema".outbox_held as held
         set state = case chosen.state when 'scheduled' then 'scheduled' else 'retrying' end,
             attempts = case chosen.state when 'dead' then 0 else held.attempts end,
             next_attempt_at = now(),
@@ -26,7 +26,7 @@ with
         returning chosen.id, chosen.message_id, chosen.key, chosen.state
     ),
     told as (
-        insert into outbox_held_act (who, what, message_id, held_id, key, state)
+        insert into :"schema".outbox_held_act (who, what, message_id, held_id, key, state)
         select $7::text || ', database role ' || session_user, 'retry', message_id, id, key, state
         from changed
         order by id

@@ -2,7 +2,7 @@
 select count(*) as waiting, count(*) filter (where id < $2::int8) as before
 from (
     select id
-    from outbox_held
+    from :"schema".outbox_held
     where hashtextextended(key, 0) = hashtextextended($1::text, 0)
         and key = $1::text
         and state = 'waiting'

@@ -5,4 +5,4 @@ select host, pid, version, in_flight, read_up_to, published_up_to, confirmed, ra
     (extract(epoch from in_flight_since) * 1000000)::int8 as in_flight_since,
     (extract(epoch from paused_since) * 1000000)::int8 as paused_since,
     reads, reads_reason, swept
-from outbox_relay
+from :"schema".outbox_relay

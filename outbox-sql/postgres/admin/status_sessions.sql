@@ -9,7 +9,7 @@ left join pg_locks as lock
     and lock.locktype = 'advisory'
     and lock.database = (select oid from pg_database where datname = current_database())
     and lock.classid = 1869968482
-    and lock.objid = 'outbox'::regclass::oid
+    and lock.objid = format('%I.outbox', :'schema')::regclass::oid
     and lock.objsubid = 2
     and lock.granted
 where (activity.datname = current_database() and activity.application_name = $1::text

@@ -5,7 +5,7 @@ with
     published as (
         select to_jsonb(tables) as attributes
         from pg_publication_tables as tables
-        join pg_class as relation on relation.relname = tables.tablename and relation.oid = 'outbox'::regclass
+        join pg_class as relation on relation.relname = tables.tablename and relation.oid = format('%I.outbox', :'schema')::regclass
         join pg_namespace as namespace
             on namespace.oid = relation.relnamespace and namespace.nspname = tables.schemaname
         where tables.pubname = $2::text
@@ -20,7 +20,7 @@ with
                     or jsonb_array_length(attributes -> 'attnames') < (
                         select count(*)
                         from pg_attribute
-                        where attrelid = 'outbox'::regclass
+                        where attrelid = format('%I.outbox', :'schema')::regclass
                             and attnum > 0
                             and not attisdropped
                     )
@@ -43,7 +43,7 @@ select
         else 'plain'
     end as service,
     quote_ident(current_user) as role,
-    'outbox'::regclass::text as outbox,
+    format('%I.outbox', :'schema')::regclass::text as outbox,
     quote_ident($2::text) as publication,
     current_setting('wal_level') as wal_level,
     getdatabaseencoding() as encoding,

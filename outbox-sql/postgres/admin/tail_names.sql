@@ -2,4 +2,4 @@
 select current_database() as database, nspname as schema
 from pg_class
 join pg_namespace on pg_namespace.oid = relnamespace
-where pg_class.oid = to_regclass('outbox')
+where pg_class.oid = to_regclass(format('%I.outbox', :'schema'))

@@ -1,9 +1,9 @@
 -- Takes note of what operators did: true if there was anything. A large heap of it in portions.
 with
     seen as (
-        update outbox_held_act
+        update :"schema".outbox_held_act
         set seen_at = now()
-        where id = any(array(select id from outbox_held_act where seen_at is null order by id limit 10000))
+        where id = any(array(select id from :"schema".outbox_held_act where seen_at is null order by id limit 10000))
         returning id
     )
 select count(*) > 0 as acts

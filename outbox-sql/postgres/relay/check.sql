@@ -5,7 +5,7 @@ with
         select outbox.oid, outbox.reloptions, toast.reloptions as toast_reloptions
         from pg_class as outbox
         left join pg_class as toast on toast.oid = outbox.reltoastrelid
-        where outbox.oid = to_regclass('outbox')
+        where outbox.oid = to_regclass(format('%I.outbox', :'schema'))
     ),
     id_sequence as (
         select sequence.seqrelid, sequence.seqcache
@@ -13,7 +13,7 @@ with
         join pg_attribute as attribute on attribute.attrelid = depend.refobjid and attribute.attnum = depend.refobjsubid
         join pg_sequence as sequence on sequence.seqrelid = depend.objid
         where depend.classid = 'pg_class'::regclass
-            and depend.refobjid = to_regclass('outbox')
+            and depend.refobjid = to_regclass(format('%I.outbox', :'schema'))
             and attribute.attname = 'id'
     ),
     options as (

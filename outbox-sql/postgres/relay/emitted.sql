@@ -5,16 +5,16 @@ with
     emitted as materialized (
         select message.*, content, position
         from unnest($1::bytea[]) with ordinality as emitted (content, position)
-        cross join lateral outbox_emitted(content) as message
+        cross join lateral :"schema".outbox_emitted(content) as message
     ),
     refused as (
-        insert into outbox_held (id, message_id, routing_key, payload, created_at, state, skipped, last_error)
-        select nextval(pg_get_serial_sequence('outbox', 'id')), gen_random_uuid(), '', content, now(), 'dead', true, problem
+        insert into :"schema".outbox_held (id, message_id, routing_key, payload, created_at, state, skipped, last_error)
+        select nextval(pg_get_serial_sequence(format('%I.outbox', :'schema'), 'id')), gen_random_uuid(), '', content, now(), 'dead', true, problem
         from emitted
         where problem is not null
     ),
     written as (
-        insert into outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
+        insert into :"schema".outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
             deliver_after)
         select message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at, deliver_after
         from emitted

@@ -17,7 +17,7 @@ from (
             key is not null and not skipped as ordered, exchange, routing_key, key, type, content_type, headers, payload,
             octet_length(payload) + coalesce(pg_column_size(headers), 0) as bytes,
             octet_length(payload) + coalesce(pg_column_size(headers), 0) > $4::int8 as withheld
-        from outbox_held
+        from :"schema".outbox_held
         where state = 'retrying'
             and next_attempt_at <= now()
             and id not in (select unnest($1::int8[]))

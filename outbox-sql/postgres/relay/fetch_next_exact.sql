@@ -19,7 +19,7 @@ from (
                 coalesce(deliver_after > created_at, false) as scheduled,
                 coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0) as bytes,
                 coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0) > $6::int8 as withheld
-            from outbox
+            from :"schema".outbox
             where id > $1::int8
                 and id <= $5::int8
                 and id not in (select unnest($2::int8[]))

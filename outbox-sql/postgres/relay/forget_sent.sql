@@ -2,11 +2,11 @@
 -- in partitions has several; "is true" keeps what compares both from becoming a join that reads all of the table.
 with oldest as materialized (
     select tableoid as heap, ctid as place
-    from outbox_sent
+    from :"schema".outbox_sent
     where sent_at < now() - $1::int8 * interval '1 microsecond'
     order by sent_at
     limit $2::int8
 )
-delete from outbox_sent
+delete from :"schema".outbox_sent
 where ctid = any(array(select place from oldest))
     and (tableoid::text || ctid::text in (select heap::text || place::text from oldest)) is true

@@ -6,14 +6,14 @@ with recursive
     head as materialized (
         select id, hashtextextended(key, 0) as key_hash, key is not null and not skipped as ordered,
             state = 'dead' as dead, attempts, next_attempt_at
-        from outbox_held
+        from :"schema".outbox_held
         where state = 'retrying'
             or (state = 'dead' and not skipped)
     ),
     waiting as (
         (
             select hashtextextended(key, 0) as key_hash, id
-            from outbox_held
+            from :"schema".outbox_held
             where state = 'waiting'
             order by hashtextextended(key, 0), id
             limit 1
@@ -23,7 +23,7 @@ with recursive
         from waiting
         cross join lateral (
             select hashtextextended(key, 0) as key_hash, id
-            from outbox_held
+            from :"schema".outbox_held
             where state = 'waiting'
                 and hashtextextended(key, 0) > waiting.key_hash
             order by hashtextextended(key, 0), id

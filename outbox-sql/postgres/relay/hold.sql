@@ -20,17 +20,17 @@ with
         -- A scheduled one may be locked by somebody who cancels it: not to wait for him, it is told as missing, and read
         -- again if he does not.
         select id
-        from outbox
+        from :"schema".outbox
         where id = any(array(select id from asked where state = 'scheduled'))
         for update skip locked
     ),
     moved as (
-        delete from outbox
+        delete from :"schema".outbox
         where id = any(array(select id from asked where state <> 'scheduled' union all select id from free))
         returning *
     ),
     inserted as (
-        insert into outbox_held (id, message_id, exchange, routing_key, key, type, content_type, headers, payload,
+        insert into :"schema".outbox_held (id, message_id, exchange, routing_key, key, type, content_type, headers, payload,
             created_at, deliver_after, state, skipped, attempts, next_attempt_at, last_error)
         select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
             deliver_after, asked.state, asked.skipped, case when asked.refused then asked.attempts else 0 end,
@@ -45,19 +45,19 @@ with
     ),
     locked as (
         select id
-        from outbox_held
+        from :"schema".outbox_held
         where id = any($1::int8[])
         order by id
         for update
     ),
     retried as (
         select held_id as id
-        from outbox_held_act
+        from :"schema".outbox_held_act
         where seen_at is null
             and what = 'retry'
     ),
     changed as (
-        update outbox_held as held
+        update :"schema".outbox_held as held
         set state = asked.state,
             skipped = held.skipped or asked.skipped,
             attempts = case when asked.refused then asked.attempts else held.attempts end,

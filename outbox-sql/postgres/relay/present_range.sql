@@ -1,6 +1,6 @@
 -- The rows of the outbox from id $1 to id $2: present.sql for ids that lie close together. Measured with 1,000 of them: 0.65
 -- us a row, against 2.2.
 select id
-from outbox
+from :"schema".outbox
 where id between $1::int8 and $2::int8
 order by id

@@ -3,7 +3,7 @@
 select string_agg(privilege, ', ' order by position) as privileges, object, bool_and(for_sent) as for_sent,
     for_tableless
 from (
-    select position, privilege, to_regclass(relation)::text as object, relation = 'outbox_sent' as for_sent,
+    select position, privilege, to_regclass(format('%I.%I', :'schema', relation))::text as object, relation = 'outbox_sent' as for_sent,
         false as for_tableless
     from unnest(
         array['select', 'insert', 'update', 'delete', 'select', 'insert', 'update', 'delete', 'select', 'update',
@@ -12,7 +12,7 @@ from (
             'outbox_held_act', 'outbox_held_act', 'outbox_relay', 'outbox_relay', 'outbox_relay',
             'outbox_relay_schema', 'outbox_sent', 'outbox_sent', 'outbox_sent']
     ) with ordinality as needed (privilege, relation, position)
-    where not has_table_privilege(to_regclass(relation), privilege)
+    where not has_table_privilege(to_regclass(format('%I.%I', :'schema', relation)), privilege)
     union all
     select 0, needed.privilege, 'sequence ' || sequence.seqrelid::regclass, false, for_tableless
     from (values ('select', 'select, usage', false), ('usage', 'usage', true)) as needed (privilege, any_of, for_tableless)
@@ -20,7 +20,7 @@ from (
     join pg_attribute as attribute on attribute.attrelid = depend.refobjid and attribute.attnum = depend.refobjsubid
     join pg_sequence as sequence on sequence.seqrelid = depend.objid
     where depend.classid = 'pg_class'::regclass
-        and depend.refobjid = to_regclass('outbox')
+        and depend.refobjid = to_regclass(format('%I.outbox', :'schema'))
         and attribute.attname = 'id'
         and not has_sequence_privilege(sequence.seqrelid, any_of)
 ) as lacking

@@ -11,7 +11,7 @@ with
         from (select distinct key_hash from unnest($1::int8[]) as key_hash) as key
         cross join lateral (
             select id
-            from outbox_held
+            from :"schema".outbox_held
             where hashtextextended(outbox_held.key, 0) = key.key_hash
                 and state = 'waiting'
             order by id
@@ -21,13 +21,13 @@ with
         limit $2::int8
     ),
     moved as (
-        delete from outbox_held
+        delete from :"schema".outbox_held
         where id = any(array(select id from chosen))
             and state || '' = 'waiting'
         returning *
     ),
     inserted as (
-        insert into outbox (id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at)
+        insert into :"schema".outbox (id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at)
         overriding system value
         select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at
         from moved

@@ -10,7 +10,7 @@
 with
     due as materialized (
         select id, next_attempt_at
-        from outbox_held
+        from :"schema".outbox_held
         where state = 'scheduled'
             and next_attempt_at >= coalesce('epoch'::timestamptz + $2::int8 * interval '1 microsecond', '-infinity')
             and next_attempt_at <= now()
@@ -19,13 +19,13 @@ with
         for update skip locked
     ),
     moved as (
-        delete from outbox_held
+        delete from :"schema".outbox_held
         where id = any(array(select id from due))
             and state || '' = 'scheduled'
         returning *
     ),
     inserted as (
-        insert into outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at)
+        insert into :"schema".outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at)
         select message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at
         from moved
         order by next_attempt_at, id
@@ -38,7 +38,7 @@ with
     next as (
         -- All parts see the table as it was: the next is the one behind those that were due.
         select next_attempt_at
-        from outbox_held
+        from :"schema".outbox_held
         where state = 'scheduled'
             and next_attempt_at >= coalesce('epoch'::timestamptz + $2::int8 * interval '1 microsecond', '-infinity')
         order by next_attempt_at, id

@@ -1,6 +1,37 @@
+-- What applications and the relay call, a part of schema_relay.sql (version 3). Run inside a transaction, after it;
+-- `outbox-relay init` does so, and again where an older relay's functions are. By hand:
+-- psql --single-transaction -v schema=public -f schema_functions.sql
+--
+-- Who writes calls functions that work with their owner's rights. So nothing in them is looked up in a schema in which others
+-- may create something: the search_path has pg_catalog alone (a temporary schema is searched first unless it is named, never
+-- for functions), and all else is qualified. Naming pg_catalog first would not do: an overload with just the types of a call
+-- wins from any schema of the path.
+set local search_path = pg_catalog, pg_temp;
+set local outbox.schema = :'schema';
+
+do $do$ begin execute format($create$
+-- Cancels a message whose deliver_after is to come: true if it was cancelled and will not be sent. Two statements, each
+-- with a snapshot of its own, in this order: a relay that moves the message from the one table to the other meanwhile
+-- cannot hide it.
+create or replace function %1$I.outbox_cancel(message uuid) returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from %1$I.outbox where message_id = message and deliver_after > clock_timestamp();
+    if found then
+        return true;
+    end if;
+    delete from %1$I.outbox_held where message_id = message and state = 'scheduled';
+    return found;
+end
+$$
+$create$, current_setting('outbox.schema')); end $do$;
+revoke all on function :"schema".outbox_cancel(uuid) from public;
+comment on function :"schema".outbox_cancel(uuid) is 'Cancels a scheduled message; grant execute to those who may';
+
 -- Messages without a table: they stand in the server's log alone, and the relay of a source with tableless = true writes
--- them into the outbox as soon as the log brings them. Run inside a transaction, after schema_relay.sql, of which these
--- functions are a part (version 3); `outbox-relay init` does so. By hand: psql --single-transaction -f schema_emit.sql
+-- them into the outbox as soon as the log brings them.
 --
 -- What stands in the log: a transactional message with the prefix 'outbox' whose content is a JSON object of columns of the
 -- outbox. Only payload must be there: a text, the bytes in base64, or in hex behind \x. message_id should be, for by it a
@@ -10,7 +41,7 @@
 
 -- Emits one, in the transaction that is open: it goes if that commits. Says its message_id. Refused if nobody could ever
 -- read it, because the log would have forgotten it by the time that there is a slot.
-create or replace function outbox_emit(
+create or replace function :"schema".outbox_emit(
     payload bytea,
     routing_key text default '',
     key text default null,
@@ -22,8 +53,10 @@ create or replace function outbox_emit(
     message_id uuid default gen_random_uuid()
 ) returns uuid
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $$
 begin
+    message_id := coalesce(message_id, gen_random_uuid());
     if payload is null then
         raise null_value_not_allowed using message = 'the payload of a message is NULL';
     end if;
@@ -39,7 +72,7 @@ begin
             hint = 'Start the relay, with mode = "tail" and tableless = true; it makes the slot.';
     end if;
     perform pg_logical_emit_message(true, 'outbox', json_build_object(
-        'message_id', coalesce(message_id, gen_random_uuid()),
+        'message_id', message_id,
         'exchange', exchange,
         'routing_key', coalesce(routing_key, ''),
         'key', key,
@@ -53,15 +86,11 @@ begin
     return message_id;
 end
 $$;
-revoke all on function outbox_emit(bytea, text, text, text, text, text, jsonb, timestamptz, uuid) from public;
--- It works with the owner's rights, so that writers need none on pg_logical_emit_message.
-do $$ begin
-    execute format('alter function outbox_emit set search_path = %I, pg_temp', current_schema());
-end $$;
-comment on function outbox_emit is 'Sends a message without touching the outbox; grant execute to those who write';
+revoke all on function :"schema".outbox_emit(bytea, text, text, text, text, text, jsonb, timestamptz, uuid) from public;
+comment on function :"schema".outbox_emit is 'Sends a message without touching the outbox; grant execute to those who write';
 
 -- What was emitted, as a row of the outbox; problem: why it can't be one, NULL: it can.
-create or replace function outbox_emitted(
+create or replace function :"schema".outbox_emitted(
     content bytea,
     out message_id uuid,
     out exchange text,
@@ -76,6 +105,7 @@ create or replace function outbox_emitted(
     out problem text
 )
 language plpgsql stable
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     message jsonb;
@@ -115,4 +145,4 @@ exception
         problem := format('emitted in a form that is not understood: %s', sqlerrm);
 end
 $$;
-comment on function outbox_emitted(bytea) is 'The relay''s: reads what outbox_emit wrote into the log';
+comment on function :"schema".outbox_emitted(bytea) is 'The relay''s: reads what outbox_emit wrote into the log';
