@@ -20,20 +20,34 @@ outbox as (
     where pg_class.oid = $1::oid
 ),
 publication as (
+    -- The view says all of it, but it is an error where a publication is dropped at that moment, and would cost the session.
+    -- So only where nothing else says that the outbox is in it: all tables of its schema may be.
     select
         pubinsert as inserts,
-        published.published is not null as has_outbox,
-        published.published ->> 'rowfilter' as filter,
-        published.published -> 'attnames' as columns
+        case
+            when puballtables or member.attributes is not null then true
+            else exists (
+                select
+                from pg_publication_tables as tables
+                where tables.pubname = pg_publication.pubname
+                    and tables.schemaname = schema_name
+                    and tables.tablename = table_name
+            )
+        end as has_outbox,
+        member.attributes ->> 'prqual' as filter,
+        (
+            select jsonb_agg(attname)
+            from jsonb_array_elements_text(nullif(member.attributes -> 'prattrs', 'null')) as published (number)
+            join pg_attribute on attrelid = $1::oid and attnum = number::int2
+        ) as columns
     from pg_publication
     cross join outbox
     left join lateral (
-        select to_jsonb(tables)
-        from pg_publication_tables as tables
-        where tables.pubname = pg_publication.pubname
-            and tables.schemaname = schema_name
-            and tables.tablename = table_name
-    ) as published (published) on true
+        select to_jsonb(pg_publication_rel)
+        from pg_publication_rel
+        where prpubid = pg_publication.oid
+            and prrelid = $1::oid
+    ) as member (attributes) on true
     where pubname = $3::text
 ),
 slot as (

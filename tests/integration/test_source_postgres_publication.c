@@ -1,0 +1,71 @@
+/* A publication that comes and goes: what looks at it must never fail, for a failure costs the ownership of the outbox. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "relay/memory.h"
+#include "relay/postgres_sql.h"
+#include "tests/integration/pg_fixture.h"
+
+#include "tail_look_sql.h"
+
+enum { LOOKS = 1500 }; /* the view that says all of it failed once in 400, on two cores */
+
+static PGconn *admin;
+static atomic_bool over;
+
+static void
+create(void)
+{
+    admin = pg_fixture_create();
+    pg_fixture_load_outbox(admin);
+    pg_exec(admin, "create publication p for table outbox");
+}
+
+static void
+drop(void)
+{
+    pg_fixture_drop(admin);
+}
+
+TestSuite(source_postgres_publication, .init = create, .fini = drop, .timeout = 120);
+
+static void *
+drop_and_create(void *context)
+{
+    PGconn *conn = context;
+    while (!atomic_load(&over)) {
+        pg_exec(conn, "drop publication p");
+        pg_exec(conn, "create publication p for table outbox");
+    }
+    return NULL;
+}
+
+static void
+look(const char *outbox)
+{
+    const char *const values[] = {outbox, "slot", "p", ""};
+    PGresult *result = PQexecPrepared(admin, "tail_look", 4, values, NULL, NULL, 0);
+    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s", PQerrorMessage(admin));
+    PQclear(result);
+}
+
+Test(source_postgres_publication, a_look_at_one_that_comes_and_goes_does_not_fail)
+{
+    char outbox[16];
+    char *sql = postgres_sql(sql_tail_look, "public");
+    PGconn *other = pg_fixture_connect();
+    pthread_t thread;
+    (void)snprintf(outbox, sizeof(outbox), "%lld",
+                   (long long)pg_query_int(admin, "select 'outbox'::regclass::oid::int8"));
+    PQclear(PQprepare(admin, "tail_look", sql, 0, NULL));
+    memory_free(sql);
+    cr_assert_eq(pthread_create(&thread, NULL, drop_and_create, other), 0);
+    for (int i = 0; i < LOOKS; i++) {
+        look(outbox);
+    }
+    atomic_store(&over, true);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    PQfinish(other);
+}
