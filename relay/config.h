@@ -49,6 +49,7 @@ struct source_config {
     char *slot;                     /* NULL: postgres_slot_name() makes one */
     char *publication;              /* NULL: likewise */
     bool tableless;                 /* messages may stand in the log alone; mode is tail then */
+    bool tableless_old_prefix;      /* also those that name no schema */
     uint64_t wal_retain_max;        /* bytes; 0: no limit */
     uint64_t heartbeat_interval_us; /* 0: none */
     uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */

@@ -104,6 +104,12 @@ check_tableless(struct config_load *load, size_t section, const struct source_co
                             "tableless = true needs mode = \"tail\": what is in the log alone is "
                             "not found by polling");
     }
+    if (source->tableless_old_prefix && !source->tableless) {
+        const struct config_entry *const entry =
+            config_load_entry(load, section, "tableless_old_prefix");
+        config_load_problem(load, section, entry == NULL ? 0 : entry->line,
+                            "tableless_old_prefix = true needs tableless = true");
+    }
 }
 
 static void

@@ -116,6 +116,10 @@ const struct config_key config_keys[] = {
            "log is the only place where they are until then, so the slot is never dropped for "
            "`wal_retain_max`: above it an error is logged, and the disk of the server is the "
            "limit.")},
+    {SOURCE_KEY("tableless_old_prefix", tableless_old_prefix), BOOL, DEFAULT("false"),
+     MEANS("Also takes messages of the log with the prefix `outbox`, which names no schema: what "
+           "`outbox_emit` wrote before version 0.2 (since then it is `outbox.SCHEMA`). In at most "
+           "one source of a database, for each that asks takes them all. Needs `tableless`.")},
     {SOURCE_KEY("wal_retain_max", wal_retain_max), SIZE("0", "100000GiB"), DEFAULT("10GiB"),
      MEANS("How much of its log the server may keep for the relay. Above it the relay drops the "
            "slot, goes on by polling, and tails again when it has caught up: nothing is lost, so "

@@ -26,6 +26,7 @@ pg_tail_name(struct source_postgres *self, const char *schema)
     struct pg_tail *tail = &self->tail;
     postgres_slot_name(self->config->slot, PQdb(self->connection), schema, tail->slot);
     postgres_publication_name(self->config->publication, schema, tail->publication);
+    (void)snprintf(tail->prefix, sizeof(tail->prefix), "outbox.%s", schema); /* fits */
 }
 
 struct source_event *

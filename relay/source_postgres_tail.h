@@ -98,7 +98,9 @@ struct pg_tail {
 
     struct pg_stream stream;
     struct pg_emitted emitted;
-    bool excess_told; /* the slot of a tableless source holds back too much */
+    char prefix[POSTGRES_NAME_BYTES + 8]; /* of emitted messages that are this source's */
+    bool left_told;                       /* that some which name no schema were left */
+    bool excess_told;                     /* the slot of a tableless source holds back too much */
 };
 
 void pg_tail_init(struct source_postgres *self);

@@ -11,20 +11,50 @@
 
 #define COLUMN_PROBLEM 1 /* of emitted.sql */
 
+/* Of versions before 0.2, in which all schemas of a database had the same. */
+#define OLD_PREFIX "outbox"
+
 static bool
-is_emitted(const struct pgoutput_event *event)
+has_prefix(const struct pgoutput_event *event, const char *prefix)
 {
-    static const char prefix[] = "outbox";
     const size_t size = strlen(prefix);
-    return event->type == PGOUTPUT_MESSAGE && event->transactional && event->prefix.size == size &&
-           memcmp(event->prefix.data, prefix, size) == 0;
+    return event->prefix.size == size && memcmp(event->prefix.data, prefix, size) == 0;
+}
+
+/* Whose it is, the relay cannot know; that it may be nobody's must be said. */
+static void
+tell_left(struct source_postgres *self)
+{
+    if (!self->tail.left_told) {
+        self->tail.left_told = true;
+        struct source_event *event = pg_tail_notice(
+            self, "messages with the prefix \"outbox\" are in the log, which name no schema (as "
+                  "outbox_emit wrote them before version 0.2): a source with "
+                  "tableless_old_prefix = true takes them, this one leaves them");
+        event->error.class = ERROR_CONFIG;
+    }
+}
+
+static bool
+is_emitted(struct source_postgres *self, const struct pgoutput_event *event)
+{
+    if (event->type != PGOUTPUT_MESSAGE || !event->transactional) {
+        return false;
+    }
+    if (!has_prefix(event, OLD_PREFIX)) {
+        return has_prefix(event, self->tail.prefix);
+    }
+    if (!self->config->tableless_old_prefix) {
+        tell_left(self);
+    }
+    return self->config->tableless_old_prefix;
 }
 
 void
 pg_emitted_take(struct source_postgres *self, const struct pgoutput_event *event)
 {
     struct pg_emitted *emitted = &self->tail.emitted;
-    if (!is_emitted(event)) {
+    if (!is_emitted(self, event)) {
         return;
     }
     if (emitted->count == 0) {

@@ -33,15 +33,17 @@ comment on function :"schema".outbox_cancel(uuid) is 'Cancels a scheduled messag
 -- Messages without a table: they stand in the server's log alone, and the relay of a source with tableless = true writes
 -- them into the outbox as soon as the log brings them.
 --
--- What stands in the log: a transactional message with the prefix 'outbox' whose content is a JSON object of columns of the
--- outbox. Only payload must be there: a text, the bytes in base64, or in hex behind \x. message_id should be, for by it a
--- consumer recognises a duplicate. Anything else the relay sets aside as dead. So without outbox_emit:
---     select pg_logical_emit_message(true, 'outbox', json_build_object('routing_key', 'orders',
+-- What stands in the log: a transactional message with the prefix 'outbox.SCHEMA', for the log is that of all schemas of the
+-- database. Its content is a JSON object of columns of the outbox. Only payload must be there: a text, the bytes in base64,
+-- or in hex behind \x. message_id should be, for by it a consumer recognises a duplicate. Anything else the relay sets aside
+-- as dead. So without outbox_emit:
+--     select pg_logical_emit_message(true, 'outbox.public', json_build_object('routing_key', 'orders',
 --         'message_id', gen_random_uuid(), 'payload', encode('hello', 'base64'))::text)
 
+do $do$ begin execute format($create$
 -- Emits one, in the transaction that is open: it goes if that commits. Says its message_id. Refused if nobody could ever
 -- read it, because the log would have forgotten it by the time that there is a slot.
-create or replace function :"schema".outbox_emit(
+create or replace function %1$I.outbox_emit(
     payload bytea,
     routing_key text default '',
     key text default null,
@@ -71,7 +73,11 @@ begin
             message = 'no replication slot keeps the log of this database, so the message would be lost',
             hint = 'Start the relay, with mode = "tail" and tableless = true; it makes the slot.';
     end if;
-    perform pg_logical_emit_message(true, 'outbox', json_build_object(
+    if to_regclass(%2$L) is null then -- the relay of that schema would not know the prefix
+        raise object_not_in_prerequisite_state using
+            message = 'the outbox, or its schema, was renamed: run `outbox-relay init` again';
+    end if;
+    perform pg_logical_emit_message(true, %3$L, json_build_object(
         'message_id', message_id,
         'exchange', exchange,
         'routing_key', coalesce(routing_key, ''),
@@ -85,7 +91,9 @@ begin
     )::text);
     return message_id;
 end
-$$;
+$$
+$create$, current_setting('outbox.schema'), format('%I.outbox', current_setting('outbox.schema')),
+    'outbox.' || current_setting('outbox.schema')); end $do$;
 revoke all on function :"schema".outbox_emit(bytea, text, text, text, text, text, jsonb, timestamptz, uuid) from public;
 comment on function :"schema".outbox_emit is 'Sends a message without touching the outbox; grant execute to those who write';
 

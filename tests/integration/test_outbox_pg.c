@@ -446,8 +446,8 @@ read_log(const char *expression)
                    "pg_logical_slot_get_binary_changes('emitted_' || pg_backend_pid(), null, null, "
                    "'proto_version', '1', 'publication_names', 'emitted', 'messages', 'true') "
                    "with ordinality as change (lsn, xid, data, position), "
-                   "outbox_emitted(substr(data, 22)) as message "
-                   "where substr(data, 1, 1) = 'M' and substr(data, 11, 7) = 'outbox\\000'",
+                   "outbox_emitted(substr(data, 29)) as message "
+                   "where substr(data, 1, 1) = 'M' and substr(data, 11, 14) = 'outbox.public\\000'",
                    expression);
     return pg_query_text(tx, sql);
 }

@@ -68,7 +68,8 @@ Test(relay_tableless, every_field_arrives)
     check(strcmp(delivery.message_id, "0190163d-8694-739b-aea5-966c26f8ad91") == 0, "%s",
           delivery.message_id);
     scene_exec(
-        "select pg_logical_emit_message(true, 'outbox', json_build_object('routing_key', '%s', "
+        "select pg_logical_emit_message(true, 'outbox.public', json_build_object('routing_key', "
+        "'%s', "
         "'payload', encode('plain', 'base64'))::text)",
         scene.queue);
     consumer_expect(consumer, "plain");
@@ -190,7 +191,7 @@ Test(relay_tableless, killed_again_and_again_it_loses_nothing)
 static void
 expect_dead(const char *content, const char *reason)
 {
-    scene_exec("select pg_logical_emit_message(true, 'outbox', '%s'::bytea)", content);
+    scene_exec("select pg_logical_emit_message(true, 'outbox.public', '%s'::bytea)", content);
     scene_await(
         reason,
         "select count(*) = 1 from outbox_held where payload = '%s'::bytea and state = 'dead' "
@@ -223,10 +224,95 @@ Test(relay_tableless, what_has_another_prefix_is_left_alone)
 {
     start();
     scene_exec("select pg_logical_emit_message(true, 'outbox2', 'x'), "
-               "pg_logical_emit_message(true, 'outbo', 'x'), "
-               "pg_logical_emit_message(false, 'outbox', 'x')");
+               "pg_logical_emit_message(true, 'outbox.publi', 'x'), "
+               "pg_logical_emit_message(true, 'outbox.public2', 'x'), "
+               "pg_logical_emit_message(false, 'outbox.public', 'x')");
     emit("goes");
     consumer_expect(consumer, "goes");
+    finish();
+}
+
+/* ---- two tenants of one database ------------------------------------------------------------------- */
+
+static char tenant_queue[64];
+static struct relay *tenant_relay;
+static struct consumer *tenant_consumer;
+
+/* The same in a schema of its own, and a relay for that. */
+static void
+open_tenant(void)
+{
+    char dsn[1024];
+    PGconn *conn = pg_fixture_connect();
+    pg_exec(conn, "create schema tenant; set search_path = tenant");
+    pg_fixture_load_outbox(conn);
+    pg_fixture_load(conn, "outbox-sql/postgres/publication.sql");
+    PQfinish(conn);
+    (void)snprintf(tenant_queue, sizeof(tenant_queue), "%s", broker_name("tenant"));
+    broker_delete_queue(scene.broker, tenant_queue);
+    broker_declare_queue(scene.broker, tenant_queue);
+    (void)snprintf(dsn, sizeof(dsn), "%s options='-c search_path=tenant'", pg_fixture_dsn());
+    tenant_relay = relay_start(&(struct relay_options){.dsn = dsn, .source = TABLELESS});
+    relay_await_tailing(tenant_relay);
+    tenant_consumer = consumer_open(NULL, tenant_queue);
+}
+
+static void
+close_tenant(void)
+{
+    struct delivery delivery;
+    check(!consumer_take_within(tenant_consumer, CLOCK_S_US / 4, &delivery), "\"%s\" came on top",
+          delivery.body);
+    consumer_close(tenant_consumer);
+    relay_drain(tenant_relay);
+    relay_free(tenant_relay);
+    broker_delete_queue(scene.broker, tenant_queue);
+}
+
+/* Promise: the log is that of all schemas; each source takes what was emitted in its own. */
+Test(relay_tableless, each_of_two_tenants_gets_its_own)
+{
+    start();
+    open_tenant();
+    for (unsigned i = 0; i < 20; i++) {
+        char body[16];
+        scene_exec("select outbox_emit('mine %u', '%s', 'k'), "
+                   "tenant.outbox_emit('tenant''s %u', '%s', 'k')",
+                   i, scene.queue, i, tenant_queue);
+        (void)snprintf(body, sizeof(body), "mine %u", i);
+        consumer_expect(consumer, body);
+        (void)snprintf(body, sizeof(body), "tenant's %u", i);
+        consumer_expect(tenant_consumer, body);
+    }
+    close_tenant();
+    finish();
+}
+
+/* As outbox_emit wrote it before version 0.2. */
+static void
+emit_without_schema(const char *payload)
+{
+    scene_exec("select pg_logical_emit_message(true, 'outbox', json_build_object('routing_key', "
+               "'%s', 'payload', encode('%s', 'base64'))::text)",
+               scene.queue, payload);
+}
+
+/* Promise: what names no schema goes to the source that asks for it, and whoever leaves it says so. */
+Test(relay_tableless, the_old_prefix_is_for_the_source_that_asks)
+{
+    scene_start_relay(TABLELESS "tableless_old_prefix = true\n");
+    consumer = consumer_open(NULL, scene.queue);
+    open_tenant();
+    for (unsigned i = 0; i < 3; i++) {
+        emit_without_schema("old");
+        consumer_expect(consumer, "old");
+    }
+    emit("new");
+    consumer_expect(consumer, "new");
+    (void)relay_await_log(tenant_relay, "event=source_notice", "tableless_old_prefix");
+    check(relay_logged(tenant_relay, "tableless_old_prefix") == 1, "it repeats itself");
+    check(relay_logged(scene.relay, "tableless_old_prefix") == 0, "it complains of its own");
+    close_tenant();
     finish();
 }
 

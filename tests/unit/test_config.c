@@ -112,6 +112,7 @@ Test(config, defaults)
     cr_assert_null(source->slot);
     cr_assert_null(source->publication);
     cr_assert_not(source->tableless);
+    cr_assert_not(source->tableless_old_prefix);
     cr_assert_eq(source->wal_retain_max, UINT64_C(10) << 30);
     cr_assert_eq(source->heartbeat_interval_us, 0);
     cr_assert_eq(source->broker, broker);
@@ -153,7 +154,7 @@ Test(config, everything_given)
         "  window_bytes = 1GiB poll_interval_max = 250ms sweep_interval = 5m takeover = 2s\n"
         "  retry_initial = 1s retry_max = 1d held_max = 7\n"
         "  slot = relay_1 publication = 'Änderungen' wal_retain_max = 1GiB\n"
-        "  heartbeat_interval = 10s tableless = true\n"
+        "  heartbeat_interval = 10s tableless = true tableless_old_prefix = true\n"
         "}\n");
     cr_assert_eq(config->log_format, LOG_FORMAT_JSON);
     cr_assert_eq(config->log_level, LOG_DEBUG);
@@ -167,6 +168,7 @@ Test(config, everything_given)
     cr_assert_eq(source->mode, SOURCE_MODE_TAIL);
     cr_assert_str_eq(source->slot, "relay_1");
     cr_assert(source->tableless);
+    cr_assert(source->tableless_old_prefix);
     cr_assert_str_eq(source->publication, "Änderungen");
     cr_assert_eq(source->wal_retain_max, UINT64_C(1) << 30);
     cr_assert_eq(source->heartbeat_interval_us, 10000000);
@@ -255,6 +257,7 @@ Test(config, values_that_do_not_fit)
         {"takeover = 15", "takeover = 15: expected 2s to 10m, with a unit: us, ms, s, m, h or d"},
         {"mode = push", "mode = push: expected \"poll\", \"tail\" or \"auto\""},
         {"tableless = yes", "tableless = yes: expected \"false\" or \"true\""},
+        {"tableless_old_prefix = true", "tableless_old_prefix = true needs tableless = true"},
         {"tableless = true",
          "tableless = true needs mode = \"tail\": what is in the log alone is not "
          "found by polling"},
