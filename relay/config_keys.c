@@ -131,7 +131,9 @@ const struct config_key config_keys[] = {
            "when nothing is written to the outbox, also in an idle database of a busy server.")},
     {SOURCE_KEY("takeover", takeover_us), DURATION("2s", "10m"), DEFAULT("15s"),
      MEANS("The lease of the ownership: a standby relay takes over when the owner has been silent "
-           "for this long.")},
+           "for this long. A batch is to come within a quarter of it: over a link that is slower "
+           "than `batch_bytes` in that time, the relay asks for less at a time, down to one row, "
+           "which may take twenty times as long.")},
     {SOURCE_KEY("ordering", ordering), CHOICE(orderings), DEFAULT("key"),
      MEANS(
          "`key`: many messages of a key may be unconfirmed at a time, in order on one connection; "

@@ -326,8 +326,10 @@ set_content(struct row *row, struct span headers, struct span payload, uint64_t 
     if (headers.data != NULL) {
         headers = (struct span){(const uint8_t *)headers.data + 1, headers.size - 1};
     }
-    row->withheld = headers.size + payload.size > bytes_max;
-    if (!row->withheld && !row->scheduled) {
+    row->withheld = headers.size + payload.size > bytes_max
+                        ? "the message is larger than can ever be sent"
+                        : NULL;
+    if (row->withheld == NULL && !row->scheduled) {
         row->headers = headers;
         row->payload = payload;
     }

@@ -45,9 +45,8 @@ publisher_publish(struct publisher *publisher, struct rabbit *rabbit, uint16_t c
         .mandatory = true,
         .body = row->payload,
     };
-    if (row->withheld) {
-        return error_set(reterr, ERROR_MESSAGE,
-                         "payload and headers together are larger than can ever be sent");
+    if (row->withheld != NULL) {
+        return error_set(reterr, ERROR_MESSAGE, "%s", row->withheld);
     }
     return headers_encode(row, publisher->source, &publisher->headers, &message.headers, reterr) &&
            rabbit_publish(rabbit, channel, &message, reterr);

@@ -21,8 +21,8 @@ struct row {
     bool has_key;
     bool ordered; /* has a key whose order it keeps: not one that was skipped, and is tried again */
     bool exchange_is_null; /* goes to the source's default exchange */
-    bool
-        withheld; /* headers and payload were not read: together they are larger than a message can be */
+    const char
+        *withheld; /* why nothing of what follows was read: it can never be sent; NULL: it was */
     bool
         scheduled; /* was written for a later time, and has not got its place yet: headers and payload
                        were not read */

@@ -39,6 +39,18 @@ pg_event_push(struct source_postgres *self, enum source_event_type type)
     return event;
 }
 
+/* Many pings may be answered at a time. */
+void
+pg_event_alive(struct source_postgres *self)
+{
+    const uint32_t last = (self->event_first + self->event_count - 1) % PG_EVENTS_MAX;
+    if (self->event_count > 0 && self->events[last].type == SOURCE_ALIVE) {
+        self->events[last].lease_until_us = self->lease_until_us;
+    } else {
+        pg_event_push(self, SOURCE_ALIVE);
+    }
+}
+
 static bool
 next(struct source *source, struct source_event *ret_event)
 {
@@ -78,13 +90,13 @@ polls(const struct source *source, struct pollfd *ret_polls)
     pg_tail_poll(self, &ret_polls[POLL_TAIL]);
 }
 
-/* A ping goes out when nothing was sent for a quarter of the lease; behind an unanswered request
- * it would be no use. */
+/* A ping goes out when nothing was sent for a quarter of the lease, also while answers are awaited: a server that has
+ * written a large one into its socket is idle, and counts the time of the lease, long before all of it has come here. */
 static uint64_t
 ping_deadline_us(const struct source_postgres *self)
 {
-    return self->request_count == 0 ? self->sent_us + self->config->takeover_us / 4
-                                    : CLOCK_NEVER_US;
+    return self->request_count < PG_REQUESTS_PINGED ? self->sent_us + self->config->takeover_us / 4
+                                                    : CLOCK_NEVER_US;
 }
 
 static uint64_t
@@ -134,6 +146,9 @@ keep_time(struct source_postgres *self, uint64_t now_us)
 static void
 serve(struct source_postgres *self, short revents, uint64_t now_us)
 {
+    if (revents != 0) {
+        self->heard_us = now_us;
+    }
     if ((revents & ~POLLOUT) != 0) {
         pg_request_receive(self, now_us);
     }
@@ -305,6 +320,8 @@ static void
 each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
 {
     act(&self->fetch.ids);
+    act(&self->fetch.unread_ids);
+    act(&self->fetch.unread_reasons);
     act(&self->present_ids);
     act(&self->settle_ids);
     act(&self->release_ids);

@@ -59,6 +59,35 @@ pg_error_from_result(const PGresult *result, struct error *reterr)
     set_from_sqlstate(reterr, sqlstate != NULL ? sqlstate : "", line);
 }
 
+/* Classes and codes that are about the session, the server, or other sessions. */
+static const char *const never_of_row[] = {"08", "25", "26",    "28", "3D",
+                                           "3F", "40", "53300", "55", "57P"};
+/* Those that only what others have put on a table can raise over a row: a policy, a trigger, its function. */
+static const char *const of_moved_row[] = {"0A", "42"};
+
+static bool
+is_among(const char *sqlstate, const char *const *codes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(sqlstate, codes[i], strlen(codes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+pg_error_may_be_of_row(const PGresult *result, bool moves)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (sqlstate == NULL ||
+        is_among(sqlstate, never_of_row, sizeof(never_of_row) / sizeof(never_of_row[0]))) {
+        return false;
+    }
+    return moves ||
+           !is_among(sqlstate, of_moved_row, sizeof(of_moved_row) / sizeof(of_moved_row[0]));
+}
+
 static bool
 is_sqlstate(const char *text)
 {

@@ -28,9 +28,11 @@
 #include "relay/source_postgres_tail.h"
 #include "relay/source_postgres_watermark.h"
 
-/* Per connection: session, contract, own; then each of the other kinds at most once. */
-#define PG_REQUESTS_MAX 20
-#define PG_EVENTS_MAX 48
+/* Per connection: session, contract, own; then each of the other kinds at most once, and pings. */
+#define PG_REQUESTS_MAX 64
+/* Pings go while answers are awaited, too, as long as there is room for what else may be asked. */
+#define PG_REQUESTS_PINGED 40
+#define PG_EVENTS_MAX 96
 #define PG_SCHEMA_VERSION 1       /* the outbox, which writers use too */
 #define PG_RELAY_SCHEMA_VERSION 3 /* the tables that only the relay uses */
 /* Payload and headers of a larger message do not fit into what a lane can have to write
@@ -42,6 +44,7 @@ enum pg_statement {
     PG_FETCH_NEXT,
     PG_FETCH_NEXT_EXACT,
     PG_FETCH_HEADS,
+    PG_PATIENCE,
     PG_PRESENT,
     PG_PRESENT_RANGE,
     PG_SETTLE,
@@ -105,10 +108,22 @@ struct pg_request {
     uint64_t sent_us;
 };
 
+#define PG_FETCH_KINDS 2 /* FETCH_NEXT, FETCH_HEADS */
+#define PG_UNREAD_MAX 16
+
+/* A message that could not be read. */
+struct pg_unread {
+    int64_t id;
+    uint64_t until_us; /* not tried again before */
+    char reason[450];
+};
+
 /* The fetch that is out, kept until its answer: it may have to be asked again. */
 struct pg_fetch {
     bool outstanding;
     bool exact;          /* the statement that was sent counts bytes */
+    bool bare;           /* it reads no texts: `trouble` says why the row cannot be read */
+    bool patient;        /* one more statement went before it, which gives it more time */
     uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
     enum fetch_kind kind;
     int64_t after_id;
@@ -119,6 +134,16 @@ struct pg_fetch {
     uint32_t rows_max;
     uint64_t bytes_max;
     struct buffer ids; /* as binary parameters */
+    /* How often what is asked for is halved, of each kind: a row of it could not be read, or the link is slow. Kept
+     * from session to session. */
+    uint32_t halvings[PG_FETCH_KINDS];
+    uint32_t losses[PG_FETCH_KINDS]; /* sessions that ended, one after the other, over one row */
+    char trouble[450];
+    struct pg_unread
+        unread[PG_UNREAD_MAX]; /* a ring: held messages that are not read again for a while */
+    uint32_t unread_next;
+    struct buffer unread_ids; /* as parameters */
+    struct buffer unread_reasons;
 };
 
 struct source_postgres {
@@ -138,6 +163,7 @@ struct source_postgres {
     uint64_t connect_deadline_us;
     uint64_t retry_us;                /* DOWN: connect; STANDBY: ask again */
     uint64_t sent_us;                 /* the last request */
+    uint64_t heard_us;                /* when bytes of the server came, or it took some, last */
     uint64_t lease_until_us;          /* 0: not owned */
     uint64_t began_us;                /* when the session began to own the outbox, or to stand by */
     char schema[POSTGRES_NAME_BYTES]; /* of the outbox */
@@ -180,6 +206,8 @@ struct source_postgres {
 /* source_postgres.c */
 /* The event, to be filled in; it has its type and the lease. */
 struct source_event *pg_event_push(struct source_postgres *self, enum source_event_type type);
+/* SOURCE_ALIVE, once for many in a row. */
+void pg_event_alive(struct source_postgres *self);
 
 /* source_postgres_connect.c */
 /* Does not wait. NULL with *reterr if the password file can't be read, or without memory. */
@@ -217,7 +245,13 @@ uint64_t pg_request_deadline_us(const struct source_postgres *self);
 
 /* source_postgres_fetch.c */
 void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us);
-void pg_fetch_lost(struct source_postgres *self, uint64_t now_us);
+/* The session is lost; error says why. */
+void pg_fetch_lost(struct source_postgres *self, const struct error *error, uint64_t now_us);
+/* The server refused it. True if less is asked for instead; false if no row can be what it is about. */
+bool pg_fetch_refused(struct source_postgres *self, const PGresult *result,
+                      uint64_t now_us) MUST_CHECK;
+/* What could not be read is tried again. */
+void pg_fetch_forget_unread(struct source_postgres *self);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
 void pg_fetch_present_answer(struct source_postgres *self, const PGresult *result);
@@ -291,6 +325,9 @@ bool pg_request_takes_utf8(const struct source_postgres *self);
 
 /* source_postgres_error.c */
 void pg_error_from_result(const PGresult *result, struct error *reterr);
+/* Whether the content of a row can be the cause of such a refusal. `moves`: of a statement that moves or deletes it, and so
+ * runs what others have put on the tables: triggers, rules, constraints, policies. */
+bool pg_error_may_be_of_row(const PGresult *result, bool moves);
 void pg_error_from_connect(PGconn *connection, struct error *reterr);
 /* The message of a connection that was refused, in libpq's verbose form. */
 void pg_error_from_message(const char *message, const char *user, struct error *reterr);

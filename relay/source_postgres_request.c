@@ -16,6 +16,7 @@
 #include "heads_sql.h"
 #include "hold_sql.h"
 #include "own_sql.h"
+#include "patience_sql.h"
 #include "present_range_sql.h"
 #include "present_sql.h"
 #include "release_sql.h"
@@ -39,6 +40,7 @@ static const struct {
     [PG_FETCH_NEXT] = {"fetch_next", sql_fetch_next},
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
     [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
+    [PG_PATIENCE] = {"patience", sql_patience},
     [PG_PRESENT] = {"present", sql_present},
     [PG_PRESENT_RANGE] = {"present_range", sql_present_range},
     [PG_SETTLE] = {"settle", sql_settle},
@@ -128,12 +130,15 @@ pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t
     return true;
 }
 
+/* Bytes that come, or that the server takes, are a sign of life: over a slow link a batch may take long. */
 uint64_t
 pg_request_deadline_us(const struct source_postgres *self)
 {
-    return self->request_count > 0
-               ? self->requests[self->request_first].sent_us + self->config->takeover_us
-               : CLOCK_NEVER_US;
+    if (self->request_count == 0) {
+        return CLOCK_NEVER_US;
+    }
+    const uint64_t sent_us = self->requests[self->request_first].sent_us;
+    return (sent_us > self->heard_us ? sent_us : self->heard_us) + self->config->takeover_us;
 }
 
 static void
@@ -144,8 +149,27 @@ finish(struct source_postgres *self, PGresult *sync)
     self->request_first = (self->request_first + 1) % PG_REQUESTS_MAX;
     self->request_count--;
     if (request.kind == PG_REQUEST_PING) {
-        pg_event_push(self, SOURCE_ALIVE);
+        pg_event_alive(self);
     }
+}
+
+/* An answer proves that the server heard us at or after the time of sending; its idle timer
+ * cannot have begun before. */
+static void
+renew_lease(struct source_postgres *self, uint64_t sent_us)
+{
+    if (self->state == PG_OWNED && sent_us + self->config->takeover_us > self->lease_until_us) {
+        self->lease_until_us = sent_us + self->config->takeover_us;
+    }
+}
+
+/* True if something else is asked instead, and the session goes on. */
+static bool
+is_isolated(struct source_postgres *self, const struct pg_request *request, const PGresult *result,
+            uint64_t now_us)
+{
+    return self->state == PG_OWNED && request->kind == PG_REQUEST_FETCH &&
+           pg_fetch_refused(self, result, now_us);
 }
 
 static void
@@ -157,19 +181,14 @@ refuse_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
         pg_session_broken(self, now_us);
         return;
     }
+    renew_lease(self, self->requests[self->request_first].sent_us);
+    if (is_isolated(self, &self->requests[self->request_first], result, now_us)) {
+        PQclear(result);
+        return;
+    }
     pg_error_from_result(result, &error);
     PQclear(result);
     pg_session_lost(self, &error, now_us);
-}
-
-/* An answer proves that the server heard us at or after the time of sending; its idle timer
- * cannot have begun before. */
-static void
-renew_lease(struct source_postgres *self, uint64_t sent_us)
-{
-    if (self->state == PG_OWNED && sent_us + self->config->takeover_us > self->lease_until_us) {
-        self->lease_until_us = sent_us + self->config->takeover_us;
-    }
 }
 
 static void
@@ -184,6 +203,9 @@ answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
     renew_lease(self, request->sent_us);
     if (status == PGRES_PIPELINE_SYNC) {
         finish(self, result);
+    } else if (request->kind == PG_REQUEST_FETCH && request->answers++ == 0 &&
+               self->fetch.patient) {
+        PQclear(result); /* of the statement that went before it */
     } else if (request->kind == PG_REQUEST_FETCH) {
         pg_fetch_answer_take(self, result, now_us);
     } else {

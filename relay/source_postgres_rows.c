@@ -6,7 +6,6 @@
 
 /* 2000-01-01, the zero of a binary timestamptz, in microseconds since 1970. */
 #define POSTGRES_EPOCH_US INT64_C(946684800000000)
-#define JSONB_VERSION 1
 
 enum column {
     COLUMN_ID,
@@ -65,26 +64,19 @@ text_at(const PGresult *result, int row, int column)
     return (struct span){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
 }
 
-static struct span
-json_at(const PGresult *result, int row)
-{
-    struct span json = text_at(result, row, COLUMN_HEADERS);
-    if (json.size > 0) {
-        json.data = (const char *)json.data + 1;
-        json.size--;
-    }
-    return json;
-}
-
 static void
 decode_row(const PGresult *result, int row, struct row *ret_row)
 {
     *ret_row = (struct row){
         .id = pg_rows_int8(result, row, COLUMN_ID),
-        .created_at_us = pg_rows_time_us(pg_rows_int8(result, row, COLUMN_CREATED_AT)),
+        .created_at_us = PQgetisnull(result, row, COLUMN_CREATED_AT)
+                             ? 0
+                             : pg_rows_time_us(pg_rows_int8(result, row, COLUMN_CREATED_AT)),
         .has_key = !PQgetisnull(result, row, COLUMN_KEY),
         .ordered = pg_rows_bool(result, row, COLUMN_ORDERED),
-        .withheld = pg_rows_bool(result, row, COLUMN_WITHHELD),
+        .withheld = PQgetisnull(result, row, COLUMN_WITHHELD)
+                        ? NULL
+                        : PQgetvalue(result, row, COLUMN_WITHHELD),
         .scheduled = pg_rows_bool(result, row, COLUMN_SCHEDULED),
         .exchange_is_null = PQgetisnull(result, row, COLUMN_EXCHANGE),
         .exchange = text_at(result, row, COLUMN_EXCHANGE),
@@ -92,10 +84,12 @@ decode_row(const PGresult *result, int row, struct row *ret_row)
         .key = text_at(result, row, COLUMN_KEY),
         .type = text_at(result, row, COLUMN_TYPE),
         .content_type = text_at(result, row, COLUMN_CONTENT_TYPE),
-        .headers = json_at(result, row),
+        .headers = text_at(result, row, COLUMN_HEADERS),
         .payload = text_at(result, row, COLUMN_PAYLOAD),
     };
-    memcpy(ret_row->message_id, PQgetvalue(result, row, COLUMN_MESSAGE_ID), UUID_BYTES);
+    if (!PQgetisnull(result, row, COLUMN_MESSAGE_ID)) {
+        memcpy(ret_row->message_id, PQgetvalue(result, row, COLUMN_MESSAGE_ID), UUID_BYTES);
+    }
     ret_row->key_hash = ret_row->ordered ? pg_rows_int8(result, row, COLUMN_KEY_HASH) : 0;
 }
 
@@ -110,8 +104,8 @@ has_type(const PGresult *result, int column, Oid type)
 static bool
 check_columns(const PGresult *result, struct error *reterr)
 {
-    static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 16,   16, 16,
-                                       25, 25,   25,   25, 25, 3802, 17};
+    static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 16, 25, 16,
+                                       25, 25,   25,   25, 25, 25, 17};
     if (PQnfields(result) != COLUMNS) {
         return error_set(reterr, ERROR_CONFIG, "the outbox gave %d columns instead of %d",
                          PQnfields(result), COLUMNS);
@@ -127,15 +121,16 @@ check_columns(const PGresult *result, struct error *reterr)
     return true;
 }
 
+/* The statements withhold such a row; one that is not must be whole. */
 static bool
 check_values(const PGresult *result, int row, struct error *reterr)
 {
-    const bool json_known = PQgetlength(result, row, COLUMN_HEADERS) == 0 ||
-                            PQgetvalue(result, row, COLUMN_HEADERS)[0] == JSONB_VERSION;
-    if (!json_known || PQgetlength(result, row, COLUMN_ID) != 8 ||
-        PQgetlength(result, row, COLUMN_MESSAGE_ID) != UUID_BYTES ||
-        PQgetlength(result, row, COLUMN_CREATED_AT) != 8 ||
-        PQgetisnull(result, row, COLUMN_PAYLOAD)) {
+    const bool whole = PQgetlength(result, row, COLUMN_MESSAGE_ID) == UUID_BYTES &&
+                       PQgetlength(result, row, COLUMN_CREATED_AT) == 8 &&
+                       !PQgetisnull(result, row, COLUMN_PAYLOAD);
+    if (PQgetlength(result, row, COLUMN_ID) != 8 ||
+        (!whole && PQgetisnull(result, row, COLUMN_WITHHELD) &&
+         !pg_rows_bool(result, row, COLUMN_SCHEDULED))) {
         return error_set(reterr, ERROR_CONFIG,
                          "the outbox has a row with a NULL or in a form that is not known");
     }

@@ -323,7 +323,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->wants_write = false;
     self->lease_until_us = 0;
     self->request_count = 0;
-    pg_fetch_lost(self, now_us);
+    pg_fetch_lost(self, error, now_us);
     pg_tail_stop(self);
     self->status_outstanding = false;
     self->forget_outstanding = false;

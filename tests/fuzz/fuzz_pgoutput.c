@@ -38,7 +38,7 @@ check_row(const struct row *row, struct span message)
         require(is_within(parts[i], message));
     }
     require(row->headers.size + row->payload.size <= MESSAGE_BYTES_MAX);
-    if (row->withheld || row->scheduled) {
+    if (row->withheld != NULL || row->scheduled) {
         require(row->headers.size == 0 && row->payload.size == 0);
     }
     require(row->has_key == row->ordered && (row->has_key || row->key.size == 0));

@@ -746,21 +746,6 @@ Test(source_postgres, a_stretch_that_took_too_long_is_not_tried_again)
     source_fixture_close(source, &config);
 }
 
-/* A table that was altered: asking again would never end. */
-Test(source_postgres, says_that_a_payload_is_null)
-{
-    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    struct source *source = source_fixture_own(&config);
-    const struct fetch fetch = fetch_after(0);
-    pg_exec(admin, "alter table outbox alter payload drop not null");
-    pg_exec(admin, "insert into outbox (payload) values (null)");
-    source->ops->fetch(source, &fetch, clock_monotonic_us());
-    const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
-    cr_assert_eq(lost.error.class, ERROR_CONFIG);
-    cr_assert_not_null(strstr(lost.error.text, "a row with a NULL"), "%s", lost.error.text);
-    source_fixture_close(source, &config);
-}
-
 /* An owner that was stopped between two writes of one request: the server waits for the rest of it,
  * and none of its timeouts runs. */
 Test(source_postgres, an_owner_that_stopped_in_the_middle_of_a_request_is_ended)

@@ -229,7 +229,7 @@ Test(pgoutput, a_row_that_is_too_large_is_withheld)
     for (size_t i = 0; i < 2; i++) {
         pgoutput.message_bytes_max = cases[i].bytes_max;
         cr_assert(decode(row));
-        cr_assert_eq(event.row.withheld, cases[i].withheld);
+        cr_assert_eq(event.row.withheld != NULL, cases[i].withheld);
         cr_assert_eq(event.row.payload.size, cases[i].withheld ? 0 : 1100);
         cr_assert_eq(event.row.headers.size, cases[i].withheld ? 0 : 8);
     }

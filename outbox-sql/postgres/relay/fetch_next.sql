@@ -1,29 +1,43 @@
--- The next rows by id: $1 after this id, $2 except these ids, $3 at most so many rows, $4 bytes, $5 up to this id, $6 the
--- most bytes that a message can have. A row with more bytes than $4 comes "cut", without headers and payload: there the
--- reader stops and goes on with fetch_next_exact.sql, which costs about twice as much. What cannot go now comes without
--- them too, and is not cut: it is "withheld" because it is larger than $6, or "scheduled": it was written for a later time,
--- which may have come. So whether it takes a new place does not depend on when a relay looks. What was due already when it
--- was written is a message like any other, and so is what has got its new place (wake.sql).
+-- The next rows by id: $1 after this id, $2 except these ids, $3 at most so many rows, $4 bytes, $5 up to this id. A row with
+-- more bytes than $4, or of which it cannot be said cheaply that it has not, comes "cut", without its texts and its payload:
+-- there the reader stops and goes on with fetch_next_exact.sql, which costs about twice as much. What is
+-- "scheduled" comes without headers and payload, and is not cut: it was written for a later time, which may have come. So
+-- whether it takes a new place does not depend on when a relay looks. What was due already when it was written is a message
+-- like any other, and so is what has got its new place (wake.sql).
 -- "not in (select unnest())" makes a hash table once, where "<> all()" with a parameter compares with each element for
 -- each row.
-select id, message_id, created_at, key_hash, ordered, scheduled, withheld, not empty and bytes > $4::int8 as cut,
-    exchange, routing_key, key, type, content_type,
-    case when not empty and bytes <= $4::int8 then headers end as headers,
-    case when empty then '' when bytes <= $4::int8 then payload end as payload
+-- Headers that are small on the disk can be a gigabyte as text: compressed, and numbers like 1e100000. Here they become text
+-- only if they have few bytes and are not compressed: then they hold no more than 40 numbers of 131 KiB.
+select id, message_id, created_at, key_hash, ordered, scheduled, null::text as withheld,
+    not scheduled
+        and ((bytes + coalesce(octet_length(headers_text), 0) <= $4::int8) is not true
+            or (has_headers and headers_text is null)) as cut,
+    case when bytes <= $4::int8 then exchange end as exchange,
+    case when bytes <= $4::int8 then routing_key end as routing_key,
+    case when bytes <= $4::int8 then key end as key,
+    case when bytes <= $4::int8 then type end as type,
+    case when bytes <= $4::int8 then content_type end as content_type,
+    case when bytes + octet_length(headers_text) <= $4::int8 then headers_text end as headers,
+    case
+        when scheduled then ''
+        when bytes + coalesce(octet_length(headers_text), 0) <= $4::int8 then payload
+    end as payload
 from (
-    select *, scheduled or withheld as empty
-    from (
-        select id, message_id, created_at, hashtextextended(key, 0) as key_hash, key is not null as ordered, exchange,
-            routing_key, key, type, content_type, headers, payload,
-            coalesce(deliver_after > created_at, false) as scheduled,
-            coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0) as bytes,
-            coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0) > $6::int8 as withheld
-        from :"schema".outbox
-        where id > $1::int8
-            and id <= $5::int8
-            and id not in (select unnest($2::int8[]))
-        order by id
-        limit $3::int8
-    ) as next
-) as sized
+    select id, message_id, created_at, hashtextextended(key, 0) as key_hash, key is not null as ordered,
+        exchange, routing_key, key, type, content_type, payload, headers is not null as has_headers,
+        case
+            when headers is null or deliver_after > created_at then null
+            when pg_column_size(headers) <= 500 and pg_column_compression(headers) is null then headers::text
+        end as headers_text,
+        coalesce(deliver_after > created_at, false) as scheduled,
+        octet_length(payload)::int8 + octet_length(routing_key) + coalesce(octet_length(exchange), 0)
+            + coalesce(octet_length(key), 0) + coalesce(octet_length(type), 0)
+            + coalesce(octet_length(content_type), 0) as bytes
+    from :"schema".outbox
+    where id > $1::int8
+        and id <= $5::int8
+        and id not in (select unnest($2::int8[]))
+    order by id
+    limit $3::int8
+) as next
 order by id

@@ -1,0 +1,230 @@
+/* Rows that cannot be read, moved or deleted: each is its own message's trouble, and nobody else's. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/source_fixture.h"
+
+static PGconn *admin;
+static struct source_config config;
+static struct source *source;
+static PGconn *other; /* to a database in another encoding */
+
+static void
+create(void)
+{
+    admin = pg_fixture_create();
+    pg_fixture_load_outbox(admin);
+    config = source_fixture_config(pg_fixture_dsn(), 30 * CLOCK_S_US);
+    source = source_fixture_own(&config);
+}
+
+static void
+drop(void)
+{
+    char sql[200];
+    source_fixture_close(source, &config);
+    if (other != NULL) {
+        (void)snprintf(sql, sizeof(sql), "drop database %s with (force)", PQdb(other)); /* fits */
+        PQfinish(other);
+        other = NULL;
+        pg_exec(admin, sql);
+    }
+    pg_fixture_drop(admin);
+}
+
+TestSuite(source_postgres_hostile, .init = create, .fini = drop, .timeout = 120);
+
+/* The source works the outbox of a database in this encoding instead. */
+static void
+use_encoding(const char *encoding)
+{
+    char dsn[2000];
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql),
+                   "create database %s_other template template0 encoding '%s' lc_collate 'C' "
+                   "lc_ctype 'C'",
+                   PQdb(admin), encoding); /* fits */
+    pg_exec(admin, sql);
+    (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s_other", pg_fixture_dsn(), PQdb(admin));
+    other = PQconnectdb(dsn);
+    pg_fixture_load_outbox(other);
+    source_fixture_close(source, &config);
+    config = source_fixture_config(dsn, 30 * CLOCK_S_US);
+    source = source_fixture_own(&config);
+}
+
+/* Reads all there is in batches; what is withheld must say why in these words. How many batches it took. */
+static size_t
+read_all(enum fetch_kind kind, int64_t rows, const int64_t *withheld, size_t withheld_count,
+         const char *why)
+{
+    struct fetch fetch = {
+        .kind = kind, .after_id = INT64_MIN, .rows_max = 1000, .bytes_max = 4 << 20};
+    size_t found = 0;
+    size_t batches = 0;
+    for (bool complete = false; !complete; batches++) {
+        struct batch *batch = source_fixture_fetch(source, fetch);
+        for (size_t i = 0; i < batch->count; i++, rows--) {
+            const struct row *row = &batch->rows[i];
+            const bool meant = found < withheld_count && withheld[found] == row->id;
+            cr_assert_eq(row->withheld != NULL, meant, "%lld: %s", (long long)row->id,
+                         row->withheld);
+            if (meant) {
+                cr_assert_not_null(strstr(row->withheld, why), "%s", row->withheld);
+                cr_assert_eq(row->key.size + row->headers.size + row->payload.size, 0);
+                found++;
+            }
+            fetch.after_id = row->id;
+        }
+        complete = batch->complete;
+        batch_free(batch);
+    }
+    cr_assert_eq(rows, 0);
+    cr_assert_eq(found, withheld_count);
+    return batches;
+}
+
+Test(source_postgres_hostile, text_that_is_no_utf8)
+{
+    use_encoding("SQL_ASCII");
+    pg_exec(
+        other,
+        "insert into outbox (key, payload) select 'k' || n, 'x' from generate_series(1, 2500) n");
+    pg_exec(other, "update outbox set key = E'\\xff' where id = 700; update outbox set type = "
+                   "E'caf\\xe9' where id in (1, 701); "
+                   "update outbox set headers = '{\"a\": \"\xe9\"}' where id = 2500");
+    const int64_t withheld[] = {1, 700, 701, 2500};
+    const size_t batches = read_all(FETCH_NEXT, 2500, withheld, 4, "22021");
+    cr_assert_leq(batches, 60, "%zu", batches);
+}
+
+Test(source_postgres_hostile, characters_that_utf8_has_not)
+{
+    use_encoding("EUC_JP");
+    pg_exec(other,
+            "set client_encoding = 'EUC_JP'; "
+            "insert into outbox (key, payload) select 'k' || n, 'x' from generate_series(1, 20) n");
+    pg_exec(other,
+            "update outbox set routing_key = convert_from('\\xfefe', 'EUC_JP') where id = 7");
+    const int64_t withheld[] = {7};
+    (void)read_all(FETCH_NEXT, 20, withheld, 1, "22P05");
+}
+
+/* Held, it is found out once, and not again at each try; the others beside it are read. */
+Test(source_postgres_hostile, a_held_message_that_cannot_be_read)
+{
+    use_encoding("SQL_ASCII");
+    pg_exec(other, "insert into outbox_held (id, message_id, routing_key, payload, created_at, "
+                   "state, next_attempt_at) "
+                   "select n, gen_random_uuid(), case n when 3 then E'\\xff' else '' end, 'x', "
+                   "now(), 'retrying', now() "
+                   "from generate_series(1, 10) n");
+    const int64_t withheld[] = {3};
+    struct fetch fetch = {.kind = FETCH_HEADS, .rows_max = 64, .bytes_max = 4 << 20};
+    int64_t seen[10];
+    fetch.ids = seen;
+    while (fetch.id_count < 10) {
+        struct batch *batch = source_fixture_fetch(source, fetch);
+        for (size_t i = 0; i < batch->count; i++) {
+            cr_assert_eq(batch->rows[i].withheld != NULL, batch->rows[i].id == withheld[0]);
+            seen[fetch.id_count++] = batch->rows[i].id;
+        }
+        batch_free(batch);
+    }
+    const int64_t errors = pg_query_int(
+        other, "select xact_rollback from pg_stat_database where datname = current_database()");
+    (void)errors;
+    fetch.id_count = 0;
+    struct batch *batch = source_fixture_fetch(source, fetch);
+    cr_assert(batch->count == 10 && strstr(batch->rows[2].withheld, "22021") != NULL);
+    batch_free(batch);
+}
+
+/* On the disk they are small. */
+#define NUMBERS "(select jsonb_agg('1e131000'::jsonb) from generate_series(1, 9000))"
+#define ZEROS \
+    "(select jsonb_agg(('1.' || repeat('0', 16000))::jsonb) from generate_series(1, 9000))"
+#define LONG_TEXT "repeat('x', 100 << 20)"
+
+Test(source_postgres_hostile, headers_that_would_be_huge)
+{
+    pg_exec(admin,
+            "insert into outbox (headers, payload) values ('{\"a\": 1}', '1'), "
+            "(jsonb_build_object('a', " NUMBERS "), '2'), (jsonb_build_object('a', " ZEROS
+            "), '3'), "
+            "(jsonb_build_object('a', " LONG_TEXT
+            "), '4'), (jsonb_build_object('a', repeat('x', 600)), '5'), "
+            "((select jsonb_object_agg('k' || n, 1e131000) from generate_series(1, 20) n), '6'), "
+            "(null, '7'), ((repeat('[', 3000) || repeat(']', 3000))::jsonb, '8')");
+    cr_assert_lt(pg_query_int(admin, "select pg_column_size(headers) from outbox where id = 2"),
+                 10000);
+    const int64_t withheld[] = {2, 3, 4, 6};
+    (void)read_all(FETCH_NEXT, 8, withheld, 4, "headers");
+    pg_exec(admin, "with moved as (delete from outbox returning *) insert into outbox_held (id, "
+                   "message_id, routing_key, "
+                   "headers, payload, created_at, state, next_attempt_at) select id, message_id, "
+                   "routing_key, headers, payload, created_at, "
+                   "'retrying', now() from moved");
+    (void)read_all(FETCH_HEADS, 8, withheld, 4, "headers");
+}
+
+Test(source_postgres_hostile, texts_that_are_too_long)
+{
+    pg_exec(
+        admin,
+        "insert into outbox (exchange, routing_key, key, type, content_type, payload) values "
+        "('', '', '', '', '', '1'), (repeat('e', 256), '', '', '', '', '2'), ('', repeat('r', "
+        "256), '', '', '', '3'), "
+        "('', '', repeat('k', 20 << 20), '', '', '4'), ('', '', '', repeat('t', 256), '', '5'), "
+        "('', '', '', '', repeat('c', 256), '6'), (repeat('e', 255), repeat('r', 255), repeat('k', "
+        "65536), "
+        "repeat('t', 255), repeat('c', 255), repeat('p', 9000)::bytea)");
+    pg_exec(
+        admin,
+        "update outbox set payload = convert_to(repeat('p', 9000), 'UTF8')"); /* so that bytes are counted */
+    const int64_t withheld[] = {2, 3, 4, 5, 6};
+    (void)read_all(FETCH_NEXT, 7, withheld, 5, "bytes");
+}
+
+Test(source_postgres_hostile, a_null_that_must_not_be)
+{
+    pg_exec(admin,
+            "alter table outbox alter payload drop not null, alter message_id drop not null, "
+            "alter created_at drop not null, alter routing_key drop not null");
+    pg_exec(admin, "insert into outbox (payload) values ('1'), (null), ('3'), ('4'), ('5'); "
+                   "update outbox set message_id = null where id = 3; update outbox set created_at "
+                   "= null where id = 4; "
+                   "update outbox set routing_key = null where id = 5");
+    const int64_t withheld[] = {2, 3, 4};
+    (void)read_all(FETCH_NEXT, 5, withheld, 3, "NULL");
+}
+
+/* Read committed waits for the other one, and deletes what he has left; serializable and lock_timeout would be errors. */
+Test(source_postgres_hostile, settings_that_the_role_inherits)
+{
+    const int64_t one = 1;
+    char sql[300];
+    (void)snprintf(sql, sizeof(sql),
+                   "alter database %s set default_transaction_isolation = serializable; "
+                   "alter database %s set lock_timeout = '1ms'; "
+                   "alter database %s set idle_in_transaction_session_timeout = '1ms'",
+                   PQdb(admin), PQdb(admin), PQdb(admin)); /* fits */
+    pg_exec(admin, sql);
+    pg_exec(admin, "insert into outbox (payload) values ('x')");
+    source_fixture_close(source, &config);
+    config = source_fixture_config(pg_fixture_dsn(), 30 * CLOCK_S_US);
+    source = source_fixture_own(&config);
+    const int pid = (int)pg_query_int(
+        admin, "select pid from pg_stat_activity where application_name = 'outbox-relay orders' "
+               "and datname = current_database()");
+    pg_exec(admin, "begin; update outbox set type = 't'");
+    source->ops->settle(source, &one, 1, clock_monotonic_us());
+    pg_wait_blocked(admin, pid);
+    pg_exec(admin, "commit");
+    (void)source_fixture_expect(source, SOURCE_SETTLED);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
+}

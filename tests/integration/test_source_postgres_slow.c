@@ -1,0 +1,109 @@
+/* A link to the database that is slower than batches are large: what the lease has no time for comes in smaller parts. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/slow_link_fixture.h"
+#include "tests/integration/source_fixture.h"
+
+/* With these a lease is 200 KB, and a batch of 4 MiB would take 20 of them. */
+#define TAKEOVER_US (1 * CLOCK_S_US)
+#define BYTES_PER_S 200000
+
+static PGconn *admin;
+static struct slow_link *slow;
+static struct source_config config;
+static struct source *source;
+
+static void
+create(void)
+{
+    char dsn[2000];
+    admin = pg_fixture_create();
+    pg_fixture_load_outbox(admin);
+    slow = slow_link_open((int)strtol(PQport(admin), NULL, 10), UINT64_MAX);
+    (void)snprintf(dsn, sizeof(dsn), "%s host=127.0.0.1 port=%d sslmode=disable", pg_fixture_dsn(),
+                   slow_link_port(slow));
+    config = source_fixture_config(dsn, TAKEOVER_US);
+}
+
+static void
+drop(void)
+{
+    slow_link_close(slow);
+    pg_fixture_drop(admin);
+}
+
+TestSuite(source_postgres_slow, .init = create, .fini = drop, .timeout = 120);
+
+static struct source_event
+next_but_alive(void)
+{
+    struct source_event event;
+    do {
+        event = source_fixture_next(source);
+    } while (event.type == SOURCE_ALIVE);
+    return event;
+}
+
+/* Reads so many rows; how often the session was lost meanwhile. */
+static int
+read_rows(size_t rows)
+{
+    struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 1000, .bytes_max = 4 << 20};
+    int losses = 0;
+    while (rows > 0) {
+        source->ops->fetch(source, &fetch, clock_monotonic_us());
+        struct source_event event = next_but_alive();
+        if (event.type == SOURCE_LOST) {
+            losses++;
+            do {
+                event = next_but_alive();
+            } while (event.type != SOURCE_OWNED);
+            continue;
+        }
+        cr_assert_eq(event.type, SOURCE_ROWS);
+        cr_assert(event.batch->count > 0 && event.batch->count <= rows);
+        rows -= event.batch->count;
+        fetch.after_id = event.batch->rows[event.batch->count - 1].id;
+        cr_assert_null(event.batch->rows[0].withheld, "%s", event.batch->rows[0].withheld);
+        batch_free(event.batch);
+    }
+    return losses;
+}
+
+Test(source_postgres_slow, a_batch_that_the_link_has_no_time_for)
+{
+    pg_exec(admin, "insert into outbox (payload) select decode(repeat(md5(n::text), 64), 'hex') || "
+                   "decode(repeat(md5('x' || n), 192), 'hex') from generate_series(1, 300) n");
+    source = source_fixture_own(&config);
+    slow_link_rate(slow, BYTES_PER_S);
+    cr_assert_leq(read_rows(300), 1);
+    source_fixture_close(source, &config);
+}
+
+/* Five leases long. */
+Test(source_postgres_slow, one_row_that_takes_longer_than_the_lease)
+{
+    pg_exec(admin,
+            "insert into outbox (payload) select decode(string_agg(md5(n::text), ''), 'hex') "
+            "from generate_series(1, 62500) n; insert into outbox (payload) values ('x')");
+    source = source_fixture_own(&config);
+    slow_link_rate(slow, BYTES_PER_S);
+    cr_assert_leq(read_rows(2), 1);
+    source_fixture_close(source, &config);
+}
+
+/* A link that is silent is lost in time. */
+Test(source_postgres_slow, a_link_that_is_silent)
+{
+    source = source_fixture_own(&config);
+    slow_link_rate(slow, 0);
+    const uint64_t before_us = clock_monotonic_us();
+    (void)source_fixture_expect(source, SOURCE_LOST);
+    cr_assert_lt(clock_monotonic_us() - before_us, 10 * TAKEOVER_US);
+    source_fixture_close(source, &config);
+}
