@@ -224,6 +224,18 @@ rabbit_consume(struct rabbit *rabbit, uint16_t channel, const char *queue, const
 }
 
 void
+rabbit_consume_before(struct rabbit *rabbit, uint16_t channel, const char *queue,
+                      const char *consumer_tag, int32_t priority)
+{
+    amqp_table_entry_t entry = {.key = name("x-priority"),
+                                .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = priority}};
+    call(rabbit, channel, AMQP_BASIC_CONSUME_METHOD,
+         &(amqp_basic_consume_t){.queue = name(queue),
+                                 .consumer_tag = name(consumer_tag),
+                                 .arguments = {.num_entries = 1, .entries = &entry}});
+}
+
+void
 rabbit_cancel(struct rabbit *rabbit, uint16_t channel, const char *consumer_tag)
 {
     call(rabbit, channel, AMQP_BASIC_CANCEL_METHOD,

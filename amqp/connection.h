@@ -157,6 +157,10 @@ uint32_t rabbit_declared_count(const struct rabbit *rabbit);
 void rabbit_qos(struct rabbit *rabbit, uint16_t channel, uint16_t prefetch);
 void rabbit_consume(struct rabbit *rabbit, uint16_t channel, const char *queue,
                     const char *consumer_tag);
+/* With consumer priority x-priority: where consumers wait for their turn (x-single-active-consumer), the
+ * one of the highest is next. */
+void rabbit_consume_before(struct rabbit *rabbit, uint16_t channel, const char *queue,
+                           const char *consumer_tag, int32_t priority);
 void rabbit_cancel(struct rabbit *rabbit, uint16_t channel, const char *consumer_tag);
 void rabbit_ack(struct rabbit *rabbit, uint16_t channel, uint64_t tag, bool multiple);
 void rabbit_nack(struct rabbit *rabbit, uint16_t channel, uint64_t tag, bool multiple,

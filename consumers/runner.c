@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "consumers/runner_pg.h"
 #include "consumers/runner_private.h"
 
 /* For the broker's answers to our goodbye. */
@@ -45,7 +46,7 @@ runner_report(struct inbox_runner *runner, inbox_report_level level, const char 
 static struct runner_limits
 limits_of(const struct inbox_runner_options *options)
 {
-    return (struct runner_limits){.prefetch = options->prefetch,
+    return (struct runner_limits){.prefetch = runner_capacity(options),
                                   .batch_max = options->batch_max,
                                   .attempts_max = options->attempts_max,
                                   .batch_wait_us = options->batch_wait_ms * CLOCK_MS_US,
@@ -58,11 +59,11 @@ init_window(struct inbox_runner *runner)
 {
     uint64_t seed = clock_wall_us();
     (void)!getrandom(&seed, sizeof(seed), 0); /* jitter: the time does as well */
-    void **items = calloc(runner->options.prefetch, sizeof(*items));
+    void **items = calloc(runner_capacity(&runner->options), sizeof(*items));
     if (items == NULL) {
         return false;
     }
-    for (uint32_t i = 0; i < runner->options.prefetch; i++) {
+    for (uint32_t i = 0; i < runner_capacity(&runner->options); i++) {
         items[i] = &runner->deliveries[i];
     }
     const struct runner_limits limits = limits_of(&runner->options);
@@ -75,7 +76,7 @@ static bool
 allocate(struct inbox_runner *runner)
 {
     const struct inbox_runner_options *options = &runner->options;
-    runner->deliveries = calloc(options->prefetch, sizeof(*runner->deliveries));
+    runner->deliveries = calloc(runner_capacity(options), sizeof(*runner->deliveries));
     runner->claims = calloc(options->batch_max, sizeof(*runner->claims));
     runner->ids = calloc(options->batch_max, sizeof(*runner->ids));
     runner->texts = calloc(options->batch_max, sizeof(*runner->texts));
@@ -98,9 +99,10 @@ runner_init(struct inbox_runner *runner, const struct inbox_runner_options *opti
     if (!allocate(runner)) {
         return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
     }
-    runner->pg = (struct runner_pg){.dsn = runner->options.dsn,
-                                    .connect = runner->options.connect,
-                                    .context = runner->options.context};
+    runner->session = runner_pg_new(&runner->options);
+    if (runner->session == NULL) {
+        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
+    }
     struct error error;
     if (!runner_broker_init(runner, &error)) {
         return runner_fail(reterr, error.class == ERROR_CONFIG ? INBOX_INVALID : INBOX_NO_MEMORY,
@@ -113,11 +115,16 @@ inbox_result
 inbox_runner_new(const struct inbox_runner_options *options, inbox_runner **ret_runner,
                  struct inbox_error *reterr)
 {
+    if (options == NULL || ret_runner == NULL) {
+        return runner_fail(reterr, INBOX_INVALID, "%s is missing",
+                           options == NULL ? "options" : "ret_runner");
+    }
     struct inbox_runner *runner = calloc(1, sizeof(*runner));
     if (runner == NULL) {
         return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
     }
     runner->stop = -1;
+    atomic_store(&runner->pid, getpid());
     inbox_result result = runner_init(runner, options, reterr);
     if (result != INBOX_OK) {
         inbox_runner_free(runner);
@@ -135,9 +142,12 @@ inbox_runner_free(inbox_runner *runner)
     }
     assert(runner->broker.pump == NULL);
     runner_broker_done(&runner->broker);
-    runner_pg_close(&runner->pg);
+    if (runner->session != NULL) {
+        runner->session->kind->free(runner->session);
+    }
+    runner_owed_done(&runner->owed);
     runner_window_done(&runner->window);
-    for (uint32_t i = 0; runner->deliveries != NULL && i < runner->options.prefetch; i++) {
+    for (uint32_t i = 0; runner->deliveries != NULL && i < runner_capacity(&runner->options); i++) {
         runner_delivery_done(&runner->deliveries[i]);
     }
     free(runner->deliveries);
@@ -154,35 +164,97 @@ inbox_runner_free(inbox_runner *runner)
     free(runner);
 }
 
-/* One turn: what the broker has to say, then either a transaction or a wait. */
+uint64_t
+runner_stop_deadline_us(struct inbox_runner *runner)
+{
+    if (!atomic_load(&runner->stopping)) {
+        return CLOCK_NEVER_US;
+    }
+    uint64_t never = 0; /* a stop that came while the last run ended */
+    (void)atomic_compare_exchange_strong(&runner->stop_us, &never, clock_monotonic_us());
+    return atomic_load(&runner->stop_us) + runner->options.stop_timeout_ms * CLOCK_MS_US;
+}
+
+static uint64_t
+earlier(uint64_t left_us, uint64_t right_us)
+{
+    return left_us < right_us ? left_us : right_us;
+}
+
+/* One turn: what the broker has to say, then either a transaction or a wait. Nothing is taken from the queue before the
+ * database answers: what is in hand of a process that ends costs each message one of its x-delivery-limit. */
 static void
 turn(struct inbox_runner *runner)
 {
     uint64_t until_us, now_us = clock_monotonic_us();
+    if (runner->broker.state == BROKER_DOWN && !runner->ready &&
+        now_us >= runner->window.outage_until_us) {
+        runner_apply_prepare(runner);
+        now_us = clock_monotonic_us();
+    }
     runner_broker_turn(runner, now_us);
     if (runner_window_pick(&runner->window, now_us, &until_us) > 0) {
         runner_apply_batch(runner);
+        runner_broker_give_back(runner, clock_monotonic_us());
     } else {
-        runner_broker_wait(runner, true, until_us);
+        runner_broker_wait(runner, true, earlier(until_us, runner_broker_due_us(runner)));
     }
 }
 
-/* What the last transaction has left to acknowledge goes out before the goodbye. */
+/* Whether to go on for the sake of what is in hand: it costs no return where it can be applied now. One that has been
+ * returned is worth waiting for, since RabbitMQ would put it behind the others that were. */
+static bool
+is_worth_waiting(const struct inbox_runner *runner)
+{
+    const struct runner_window *window = &runner->window;
+    return window->count == 1 && window->entries[0].counted && runner_window_open(window) > 0;
+}
+
+/* What is in hand is applied before the next consumer can become active, and no more is taken: only acknowledgements make
+ * room for more. What cannot be applied now or in time goes back, all of it and in order. */
 static void
 drain(struct inbox_runner *runner)
 {
+    const uint64_t deadline_us = runner_stop_deadline_us(runner);
     runner_report(runner, INBOX_REPORT_INFO, "draining", "queue %s", runner->options.queue);
-    if (runner->broker.state == BROKER_CONSUMING) {
-        runner_broker_turn(runner, clock_monotonic_us());
+    runner->window.hurried = true;
+    uint64_t until_us, now_us = clock_monotonic_us();
+    while (runner->broker.state == BROKER_CONSUMING && now_us < deadline_us) {
+        runner_broker_last_turn(runner, now_us);
+        if (runner_window_pick(&runner->window, now_us, &until_us) > 0) {
+            runner_apply_batch(runner);
+        } else if (is_worth_waiting(runner)) {
+            runner_broker_wait(runner, false, earlier(until_us, deadline_us));
+        } else {
+            break;
+        }
+        now_us = clock_monotonic_us();
     }
-    runner_broker_drain(runner, clock_monotonic_us() + DRAIN_US);
-    runner_pg_close(&runner->pg);
+    runner_broker_leave(runner, clock_monotonic_us() + DRAIN_US);
+    runner->session->kind->close(runner->session);
+    runner->window.hurried = false;
+    runner->ready = false;
+}
+
+static uint64_t
+pump_deadline(void *context)
+{
+    return runner_stop_deadline_us(context);
+}
+
+static void
+pump_cut(void *context)
+{
+    struct inbox_runner *runner = context;
+    runner->session->kind->cut(runner->session);
 }
 
 inbox_result
 inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
 {
-    runner->broker.pump = runner_pump_new(runner->broker.session);
+    const struct runner_pump_stop stop = {runner->stop, pump_deadline, pump_cut, runner};
+    atomic_store(&runner->pid, getpid());
+    runner->broker.pump = runner_pump_new(runner->broker.session, &stop);
     if (runner->broker.pump == NULL) {
         return runner_fail(reterr, INBOX_NO_MEMORY, "no memory or no thread to be had");
     }
@@ -196,6 +268,7 @@ inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
      * now counts for one of the two runs, and never leaves a readable descriptor behind that nobody waits for. */
     uint64_t ignored;
     atomic_store(&runner->stopping, false);
+    atomic_store(&runner->stop_us, 0);
     (void)!read(runner->stop, &ignored, sizeof(ignored));
     return INBOX_OK;
 }
@@ -203,7 +276,14 @@ inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
 void
 inbox_runner_stop(inbox_runner *runner)
 {
+    /* A child that apply has forked shares the descriptor, and may have inherited a signal handler that comes here. */
+    if (atomic_load(&runner->pid) != getpid()) {
+        return;
+    }
     const uint64_t one = 1;
+    uint64_t never = 0;
+    (void)atomic_compare_exchange_strong(&runner->stop_us, &never,
+                                         clock_monotonic_us()); /* the first one counts */
     (void)!write(runner->stop, &one, sizeof(one)); /* full: then it is readable already */
     atomic_store(&runner->stopping, true);
 }

@@ -1,13 +1,12 @@
 #include <string.h>
 
-#include <inbox/inbox_pg.h>
-
 #include "base/clock.h"
 #include "consumers/runner_private.h"
 
 /* What came of a transaction. */
 struct outcome {
-    enum { COMMITTED, FAILED, REJECTED, CONTENDED, OUTAGE } what;
+    enum { COMMITTED, FAILED, REJECTED, CONTENDED, OUTAGE, ENDED } what;
+    bool inside;                        /* OUTAGE: the transaction had begun */
     const struct runner_claim *culprit; /* NULL: nobody in particular */
     struct error error;
 };
@@ -28,6 +27,10 @@ outcome_of(enum runner_fault fault, const struct runner_claim *culprit, const st
         break;
     case RUNNER_FAULT_OUTAGE:
         outcome.what = OUTAGE;
+        outcome.inside = true;
+        break;
+    case RUNNER_FAULT_ENDED:
+        outcome.what = ENDED;
         break;
     }
     return outcome;
@@ -78,35 +81,51 @@ collect_ids(struct inbox_runner *runner)
     return count;
 }
 
+/* Whether the message at this place, of which the inbox knows the id, is to be applied all the same. */
+static bool
+is_owed(const struct inbox_runner *runner, uint32_t place)
+{
+    const char *id = runner->claims[place].delivery->shown.message_id;
+    if (runner->owed.count == 0 || !runner_owed_has(&runner->owed, id)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < place; i++) {
+        if (strcmp(runner->claims[i].delivery->shown.message_id, id) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum runner_fault
 claim_ids(struct inbox_runner *runner, uint32_t count, struct error *reterr)
 {
-    struct inbox_error error;
-    inbox_result result = inbox_pg_claim_many(runner->pg.conn, runner->options.consumer,
-                                              runner->ids, count, runner->verdicts, &error);
-    if (result == INBOX_OK) {
-        uint32_t next = 0;
-        for (uint32_t i = 0; i < runner->window.batch_count; i++) {
-            struct runner_claim *claim = &runner->claims[i];
-            claim->first = !claim->hinted && runner->verdicts[next++] == INBOX_FIRST;
-        }
-        return RUNNER_FAULT_NONE;
+    struct error error;
+    enum runner_fault fault = runner->session->kind->claim(
+        runner->session, runner->options.consumer, runner->ids, count, runner->verdicts, &error);
+    if (fault != RUNNER_FAULT_NONE) {
+        error_set(reterr, error.class, "inbox: %s", error.text);
+        return fault;
     }
-    /* The ids were checked when they came, so no message is to blame for what the inbox refuses. */
-    error_set(reterr, ERROR_TRANSIENT, "inbox: %s", error.message);
-    return result == INBOX_RETRY ? RUNNER_FAULT_CONTENTION : RUNNER_FAULT_OUTAGE;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < runner->window.batch_count; i++) {
+        struct runner_claim *claim = &runner->claims[i];
+        claim->first =
+            !claim->hinted && (runner->verdicts[next++] == INBOX_FIRST || is_owed(runner, i));
+    }
+    return RUNNER_FAULT_NONE;
 }
 
 static struct outcome
 apply_one(struct inbox_runner *runner, const struct runner_claim *claim)
 {
     struct error error = {0};
-    inbox_apply answer =
-        runner->options.apply(runner->options.context, runner->pg.conn, &claim->delivery->shown);
-    enum runner_fault fault = runner_pg_inspect(&runner->pg, &error);
-    if (fault == RUNNER_FAULT_CONTENTION || fault == RUNNER_FAULT_OUTAGE) {
-        return outcome_of(fault, claim,
-                          &error); /* whatever the answer: the message is not to blame */
+    inbox_apply answer;
+    enum runner_fault fault =
+        runner->session->kind->apply(runner->session, &claim->delivery->shown, &answer, &error);
+    if (fault == RUNNER_FAULT_CONTENTION || fault == RUNNER_FAULT_OUTAGE ||
+        fault == RUNNER_FAULT_ENDED) {
+        return outcome_of(fault, claim, &error); /* whatever the answer */
     }
     if (answer == INBOX_APPLY_OUTAGE) {
         error_set(&error, ERROR_TRANSIENT, "the application cannot apply anything now");
@@ -124,20 +143,9 @@ apply_one(struct inbox_runner *runner, const struct runner_claim *claim)
 }
 
 static struct outcome
-run_transaction(struct inbox_runner *runner)
+apply_claims(struct inbox_runner *runner)
 {
     struct error error = {0};
-    uint32_t count = collect_ids(runner);
-    if (count == 0) {
-        return outcome_of(RUNNER_FAULT_NONE, NULL, &error);
-    }
-    enum runner_fault fault = runner_pg_begin(&runner->pg, &error);
-    if (fault == RUNNER_FAULT_NONE) {
-        fault = claim_ids(runner, count, &error);
-    }
-    if (fault != RUNNER_FAULT_NONE) {
-        return outcome_of(fault, NULL, &error);
-    }
     for (uint32_t i = 0; i < runner->window.batch_count; i++) {
         const struct runner_claim *claim = &runner->claims[i];
         struct outcome outcome =
@@ -146,7 +154,23 @@ run_transaction(struct inbox_runner *runner)
             return outcome;
         }
     }
-    return outcome_of(runner_pg_commit(&runner->pg, &error), NULL, &error);
+    return outcome_of(runner->session->kind->commit(runner->session, &error), NULL, &error);
+}
+
+static struct outcome
+run_transaction(struct inbox_runner *runner)
+{
+    struct error error = {0};
+    uint32_t count = collect_ids(runner);
+    if (count == 0) {
+        return outcome_of(RUNNER_FAULT_NONE, NULL, &error);
+    }
+    enum runner_fault fault = runner->session->kind->begin(runner->session, &error);
+    if (fault != RUNNER_FAULT_NONE) {
+        return (struct outcome){.what = OUTAGE, .error = error};
+    }
+    fault = claim_ids(runner, count, &error);
+    return fault == RUNNER_FAULT_NONE ? apply_claims(runner) : outcome_of(fault, NULL, &error);
 }
 
 /* The transaction is committed: counts, and tells the hint. */
@@ -157,6 +181,9 @@ remember(struct inbox_runner *runner)
     uint32_t batch = runner->window.batch_count, claimed = collect_ids(runner), first = 0;
     for (uint32_t i = 0; i < batch; i++) {
         first += runner->claims[i].first;
+        if (runner->owed.count > 0) {
+            runner_owed_remove(&runner->owed, runner->claims[i].delivery->shown.message_id);
+        }
     }
     runner_count(runner, COUNT_APPLIED, first);
     runner_count(runner, COUNT_DUPLICATES, claimed - first);
@@ -204,12 +231,41 @@ report_failure(struct inbox_runner *runner, const struct outcome *outcome,
 }
 
 static void
-tell_outage(struct inbox_runner *runner, const struct outcome *outcome, uint64_t now_us)
+tell_outage(struct inbox_runner *runner, const struct error *error, uint64_t next_us,
+            uint64_t now_us)
 {
-    uint64_t next_us = runner_window_outage(&runner->window, now_us);
     runner_count(runner, COUNT_DATABASE_OUTAGES, 1);
     runner_report(runner, INBOX_REPORT_WARNING, "database_outage", "%s; next try in %lu ms",
-                  outcome->error.text, until_ms(next_us, now_us));
+                  error->text, until_ms(next_us, now_us));
+}
+
+/* The database is away since when it cannot be reached; one that refuses something is there. */
+static void
+note_reached(struct inbox_runner *runner, bool reached, uint64_t now_us)
+{
+    if (reached) {
+        runner->outage_us = 0;
+    } else if (runner->outage_us == 0) {
+        runner->outage_us = now_us;
+    }
+}
+
+/* The apply function has ended the transaction, and if it was by a commit, all claims are in the inbox. Those behind the
+ * culprit were not applied; nothing but this list tells them from real duplicates. */
+static void
+owe(struct inbox_runner *runner, const struct outcome *outcome)
+{
+    const struct runner_claim *end = runner->claims + runner->window.batch_count;
+    uint32_t lost = 0;
+    for (const struct runner_claim *claim = outcome->culprit + 1; claim < end; claim++) {
+        if (claim->first && !runner_owed_add(&runner->owed, claim->delivery->shown.message_id)) {
+            lost++;
+        }
+    }
+    runner_report(runner, INBOX_REPORT_ERROR, "transaction_ended", "%s: %s%s",
+                  outcome->culprit->delivery->shown.message_id, outcome->error.text,
+                  lost > 0 ? "; no memory to note the others of its transaction, which are lost"
+                           : "");
 }
 
 static void
@@ -219,14 +275,16 @@ tell_window(struct inbox_runner *runner, const struct outcome *outcome)
     const struct runner_entry *entry = runner_window_picked(window, 0);
     uint64_t now_us = clock_monotonic_us();
     enum runner_verdict verdict = RUNNER_SPLIT;
+    note_reached(runner, outcome->what != OUTAGE || outcome->inside, now_us);
     switch (outcome->what) {
     case COMMITTED:
         runner_window_committed(window);
         return;
     case OUTAGE:
-        tell_outage(runner, outcome, now_us);
-        return;
+        verdict = runner_window_outage(window, outcome->inside, now_us);
+        break;
     case FAILED:
+    case ENDED:
         verdict = runner_window_failed(window, now_us);
         break;
     case REJECTED:
@@ -236,7 +294,11 @@ tell_window(struct inbox_runner *runner, const struct outcome *outcome)
         verdict = runner_window_contended(window, now_us);
         break;
     }
-    report_failure(runner, outcome, verdict, entry, now_us);
+    if (verdict == RUNNER_OUTAGE) {
+        tell_outage(runner, &outcome->error, window->outage_until_us, now_us);
+    } else {
+        report_failure(runner, outcome, verdict, entry, now_us);
+    }
 }
 
 void
@@ -246,11 +308,30 @@ runner_apply_batch(struct inbox_runner *runner)
     collect_batch(runner);
     ask_hint(runner);
     struct outcome outcome = run_transaction(runner);
-    if (outcome.what != COMMITTED) {
-        runner_pg_rollback(&runner->pg);
-    } else {
+    if (outcome.what == COMMITTED) {
         remember(runner);
+    } else {
+        runner->session->kind->rollback(runner->session,
+                                        outcome.what == OUTAGE || outcome.what == ENDED);
+    }
+    if (outcome.what == ENDED) {
+        owe(runner, &outcome);
     }
     runner_pump_take_back(runner->broker.pump);
     tell_window(runner, &outcome);
+}
+
+void
+runner_apply_prepare(struct inbox_runner *runner)
+{
+    struct error error = {0};
+    runner_pump_lend(runner->broker.pump);
+    enum runner_fault fault = runner->session->kind->open(runner->session, &error);
+    runner_pump_take_back(runner->broker.pump);
+    uint64_t now_us = clock_monotonic_us();
+    runner->ready = fault == RUNNER_FAULT_NONE;
+    note_reached(runner, runner->ready, now_us);
+    if (!runner->ready) {
+        tell_outage(runner, &error, runner_window_wait(&runner->window, now_us), now_us);
+    }
 }

@@ -6,6 +6,37 @@
 #include "base/utf8.h"
 #include "consumers/runner_private.h"
 
+/* A channel has one consumer at a time, of one of two kinds.
+ *
+ * The narrow one, with which each channel begins, has one message in hand. What a process that dies had in hand is returned to the
+ * queue, and quorum queues count every return towards x-delivery-limit: so while such messages come again, any of which
+ * may be what ended the process, no other one pays for it. Once the queue gives messages that had not been returned (it gives the
+ * others first), the wide one takes over, with `prefetch` in hand.
+ *
+ * The order of a key. Where one consumer is active and others wait (x-single-active-consumer), a cancelled one keeps what it has in
+ * hand, and the next becomes active at once (rabbit_fifo.erl, cancel_consumer; 3.10 to 4.3). So none is cancelled before
+ * all that it has in hand is applied, and none before its prefetch is full, since more could be on its way; being acknowledged
+ * later is no harm. Closing the channel is the other way out: it returns what is in hand in order, and activates the next
+ * consumer afterwards (handle_down; rabbit_amqqueue_process.erl, handle_ch_down). But what is returned goes behind what was
+ * returned before and not yet taken again (return_one), so a narrow consumer gives nothing back if it can help it.
+ *
+ * The wide one has a priority, so that with RabbitMQ 4, and with classic queues, it is next whoever waits. Quorum queues before 4 know no
+ * priority there, and the turn may go to another runner. Then the wide one waits, and would be the wrong one when its turn comes:
+ * it becomes a narrow one again after WAITING_US. For the tags: of two consumers of a channel that is gone, the one
+ * with the lower tag is returned first (maps:keys in handle_down). */
+static const char narrow_tag[] = "inbox", wide_tag[] = "inbox-wide", nudge_tag[] = "inbox-nudge";
+enum { NARROW = 1, WIDE_PRIORITY = 1, NUDGE_PRIORITY = -1, CLOSED_BY_US = 200 };
+#define WAITING_US (5 * CLOCK_S_US)
+
+/* Two messages that had not been returned within this time: there is something to gain from a wide consumer. */
+#define SOON_US CLOCK_S_US
+
+/* So long an absence of the database is waited for with messages in hand. Then another consumer may have its turn. */
+#define PATIENCE_US (15 * CLOCK_S_US)
+
+/* For the broker's answer to our goodbye. */
+#define GOODBYE_US (5 * CLOCK_S_US)
+
 bool
 runner_broker_init(struct inbox_runner *runner, struct error *reterr)
 {
@@ -36,7 +67,7 @@ static void
 lose(struct inbox_runner *runner, uint64_t now_us, const char *why, struct span detail)
 {
     struct runner_broker *broker = &runner->broker;
-    if (broker->state == BROKER_OPENING || broker->state == BROKER_CONSUMING) {
+    if (broker->state != BROKER_DOWN && broker->state != BROKER_CLOSING) {
         uint64_t wait_us = backoff_next_us(&broker->backoff, &runner->window.random);
         broker->retry_us = now_us + wait_us;
         runner_count(runner, COUNT_BROKER_OUTAGES, 1);
@@ -47,6 +78,52 @@ lose(struct inbox_runner *runner, uint64_t now_us, const char *why, struct span 
     session_abort(broker->session);
     runner_window_clear(&runner->window);
     broker->state = BROKER_DOWN;
+    broker->told = false;
+    runner->ready = false;
+}
+
+/* A new channel: the narrow consumer. */
+static void
+begin_narrow(struct inbox_runner *runner)
+{
+    struct runner_broker *broker = &runner->broker;
+    struct rabbit *rabbit = session_rabbit(broker->session);
+    const bool only = runner->options.prefetch == NARROW;
+    broker->wide = only;
+    broker->widen = broker->waiting = false;
+    broker->new_us = 0;
+    runner->window.room = NARROW;
+    rabbit_qos(rabbit, CHANNEL, NARROW);
+    rabbit_consume(rabbit, CHANNEL, runner->options.queue, narrow_tag);
+}
+
+/* All that is in hand is applied, or is to stay in hand; and it is one message, so that no other one is on its way. It
+ * is acknowledged after this. */
+static void
+widen(struct inbox_runner *runner, uint64_t now_us)
+{
+    struct runner_broker *broker = &runner->broker;
+    struct rabbit *rabbit = session_rabbit(broker->session);
+    broker->wide = broker->waiting = true;
+    broker->widen = false;
+    broker->wide_us = now_us;
+    runner->window.room = runner->options.prefetch;
+    rabbit_qos(rabbit, CHANNEL, (uint16_t)runner->options.prefetch);
+    rabbit_consume_before(rabbit, CHANNEL, runner->options.queue, wide_tag, WIDE_PRIORITY);
+    rabbit_cancel(rabbit, CHANNEL, narrow_tag);
+    /* A classic queue gives nothing to the consumer that became active by a cancel before something else happens to it, such as
+     * one more consumer (rabbit_amqqueue_process.erl: basic_cancel does not run the queue, basic_consume does). */
+    rabbit_qos(rabbit, CHANNEL, NARROW);
+    rabbit_consume_before(rabbit, CHANNEL, runner->options.queue, nudge_tag, NUDGE_PRIORITY);
+}
+
+/* The wide consumer has nothing in hand. */
+static void
+reopen(struct inbox_runner *runner)
+{
+    runner->broker.state = BROKER_REOPENING;
+    runner_window_clear(&runner->window);
+    rabbit_channel_close(session_rabbit(runner->broker.session), CHANNEL);
 }
 
 /* What cannot be told from its duplicate cannot be applied once. */
@@ -79,10 +156,12 @@ refuse_nameless(struct inbox_runner *runner, const struct rabbit_event *event, u
 static void
 take_delivery(struct inbox_runner *runner, const struct rabbit_event *event, uint64_t now_us)
 {
-    if (runner->broker.state != BROKER_CONSUMING) {
-        return; /* came while the consumer was being cancelled: goes back to the queue */
+    struct runner_broker *broker = &runner->broker;
+    if (broker->state != BROKER_CONSUMING) {
+        return; /* came while the channel was being closed: goes back to the queue */
     }
     runner_count(runner, COUNT_DELIVERED, 1);
+    broker->waiting = false;
     if (!has_usable_id(&event->message)) {
         refuse_nameless(runner, event, now_us);
         return;
@@ -98,6 +177,43 @@ take_delivery(struct inbox_runner *runner, const struct rabbit_event *event, uin
         return;
     }
     entry->key = delivery->key_hash;
+    if (delivery->counted) {
+        runner_window_count(entry);
+        return;
+    }
+    broker->widen = !broker->wide && broker->new_us != 0 && now_us - broker->new_us < SOON_US;
+    broker->new_us = now_us;
+}
+
+static bool
+is_tag(struct span tag, const char *text)
+{
+    return tag.size == strlen(text) && memcmp(tag.data, text, tag.size) == 0;
+}
+
+static void
+take_consuming(struct inbox_runner *runner, struct span tag)
+{
+    struct runner_broker *broker = &runner->broker;
+    if (is_tag(tag, nudge_tag)) {
+        /* Not before it is confirmed: RabbitMQ's channel crashes at the confirmation of a consumer that is gone. */
+        rabbit_cancel(session_rabbit(broker->session), CHANNEL, nudge_tag);
+        return;
+    }
+    broker->state = BROKER_CONSUMING;
+    if (!broker->told) {
+        broker->told = true;
+        backoff_reset(&broker->backoff);
+        runner_report(runner, INBOX_REPORT_INFO, "consuming", "queue %s at %s",
+                      runner->options.queue, session_peer(broker->session));
+    }
+}
+
+/* The consumer that takes messages now. */
+static const char *
+current_tag(const struct inbox_runner *runner)
+{
+    return runner->broker.wide && runner->options.prefetch != NARROW ? wide_tag : narrow_tag;
 }
 
 static void
@@ -110,29 +226,26 @@ take_event(struct inbox_runner *runner, const struct rabbit_event *event, uint64
         rabbit_channel_open(rabbit, CHANNEL, false);
         break;
     case RABBIT_CHANNEL_OPENED:
-        rabbit_qos(rabbit, CHANNEL, (uint16_t)runner->options.prefetch);
-        rabbit_consume(rabbit, CHANNEL, runner->options.queue, CONSUMER_TAG);
+        begin_narrow(runner);
         break;
     case RABBIT_CONSUMING:
-        broker->state = BROKER_CONSUMING;
-        backoff_reset(&broker->backoff);
-        runner_report(runner, INBOX_REPORT_INFO, "consuming", "queue %s at %s",
-                      runner->options.queue, session_peer(broker->session));
+        take_consuming(runner, event->consumer_tag);
         break;
     case RABBIT_DELIVERED:
         take_delivery(runner, event, now_us);
         break;
     case RABBIT_CANCELLED:
-        if (broker->state == BROKER_CANCELLING) {
-            broker->state = BROKER_CLOSING;
-            rabbit_close(rabbit);
-        } else {
+        if (broker->state == BROKER_CONSUMING && is_tag(event->consumer_tag, current_tag(runner))) {
             lose(runner, now_us, "the broker ended the consumer: was the queue deleted?",
                  (struct span){0});
         }
         break;
     case RABBIT_CHANNEL_CLOSED:
-        lose(runner, now_us, "the broker closed the channel: ", event->text);
+        if (broker->state == BROKER_REOPENING && event->code == CLOSED_BY_US) {
+            rabbit_channel_open(rabbit, CHANNEL, false);
+        } else {
+            lose(runner, now_us, "the broker closed the channel: ", event->text);
+        }
         break;
     case RABBIT_CLOSED:
         lose(runner, now_us, "", (struct span){event->error.text, strlen(event->error.text)});
@@ -157,10 +270,10 @@ take_events(struct inbox_runner *runner, uint64_t now_us)
 }
 
 static void
-send_settlements(struct inbox_runner *runner)
+send_settlements(struct inbox_runner *runner, bool refusals)
 {
     const struct runner_settlement *settlements;
-    size_t count = runner_window_settle(&runner->window, &settlements);
+    size_t count = runner_window_settle(&runner->window, refusals, &settlements);
     struct rabbit *rabbit = session_rabbit(runner->broker.session);
     for (size_t i = 0; i < count; i++) {
         if (settlements[i].refuse) {
@@ -171,20 +284,68 @@ send_settlements(struct inbox_runner *runner)
     }
 }
 
+/* The other kind of consumer takes over, if it is time. */
+static void
+change_consumer(struct inbox_runner *runner, uint64_t now_us)
+{
+    struct runner_broker *broker = &runner->broker;
+    const struct runner_window *window = &runner->window;
+    if (!broker->wide && window->count == NARROW &&
+        (broker->widen ? runner_window_open(window) == 0 : runner_window_needs_others(window))) {
+        widen(runner, now_us);
+    } else if (broker->waiting && now_us - broker->wide_us >= WAITING_US) {
+        reopen(runner);
+    }
+}
+
+static void
+open_when_due(struct inbox_runner *runner, uint64_t now_us)
+{
+    struct runner_broker *broker = &runner->broker;
+    if (broker->state == BROKER_DOWN && now_us >= broker->retry_us && runner->ready) {
+        broker->state = BROKER_OPENING;
+        session_open(broker->session, now_us);
+    }
+}
+
 void
 runner_broker_turn(struct inbox_runner *runner, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
-    if (broker->state == BROKER_DOWN && now_us >= broker->retry_us) {
-        broker->state = BROKER_OPENING;
-        session_open(broker->session, now_us);
-    }
+    open_when_due(runner, now_us);
     /* Events first: they may say that the channel is closed, and a closed channel takes no ack. */
     take_events(runner, now_us);
     if (broker->state == BROKER_CONSUMING) {
-        send_settlements(runner);
+        change_consumer(runner, now_us);
+    }
+    if (broker->state == BROKER_CONSUMING) {
+        send_settlements(runner, false);
+    }
+    if (broker->state != BROKER_DOWN) {
         session_flush(broker->session, now_us);
     }
+}
+
+void
+runner_broker_last_turn(struct inbox_runner *runner, uint64_t now_us)
+{
+    take_events(runner, now_us);
+    if (runner->broker.state == BROKER_CONSUMING) {
+        send_settlements(runner, true);
+        session_flush(runner->broker.session, now_us);
+    }
+}
+
+uint64_t
+runner_broker_due_us(const struct inbox_runner *runner)
+{
+    const struct runner_broker *broker = &runner->broker;
+    if (broker->state == BROKER_DOWN) {
+        return runner->ready || broker->retry_us > runner->window.outage_until_us
+                   ? broker->retry_us
+                   : runner->window.outage_until_us;
+    }
+    return broker->waiting ? broker->wide_us + WAITING_US : CLOCK_NEVER_US;
 }
 
 void
@@ -192,7 +353,7 @@ runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_u
 {
     struct runner_broker *broker = &runner->broker;
     uint64_t deadline_us =
-        broker->state == BROKER_DOWN ? broker->retry_us : session_deadline_us(broker->session);
+        broker->state == BROKER_DOWN ? CLOCK_NEVER_US : session_deadline_us(broker->session);
     if (until_us < deadline_us) {
         deadline_us = until_us;
     }
@@ -204,14 +365,34 @@ runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_u
     session_process(broker->session, descriptors[1].revents, clock_monotonic_us());
 }
 
+/* The consumer's prefetch is in hand and applied: nothing else is on its way, and cancelling keeps what would come in its
+ * place with the queue. Otherwise the queue had no more to give, and acknowledging brings little that goes back uncounted. What
+ * has to go back goes back with all the rest: acknowledging the rest would bring as many others. */
+static void
+say_goodbye(struct inbox_runner *runner)
+{
+    struct runner_broker *broker = &runner->broker;
+    struct rabbit *rabbit = session_rabbit(broker->session);
+    if (runner_window_open(&runner->window) == 0) {
+        if (runner->window.count >= runner->window.room) {
+            rabbit_cancel(rabbit, CHANNEL, current_tag(runner));
+        }
+        send_settlements(runner, false);
+    }
+    broker->state = BROKER_CLOSING;
+    rabbit_close(rabbit);
+}
+
 void
-runner_broker_drain(struct inbox_runner *runner, uint64_t deadline_us)
+runner_broker_leave(struct inbox_runner *runner, uint64_t deadline_us)
 {
     struct runner_broker *broker = &runner->broker;
     uint64_t now_us = clock_monotonic_us();
     if (broker->state == BROKER_CONSUMING) {
-        broker->state = BROKER_CANCELLING;
-        rabbit_cancel(session_rabbit(broker->session), CHANNEL, CONSUMER_TAG);
+        take_events(runner, now_us);
+    }
+    if (broker->state == BROKER_CONSUMING) {
+        say_goodbye(runner);
         session_flush(broker->session, now_us);
         while (broker->state != BROKER_DOWN && now_us < deadline_us) {
             runner_broker_wait(runner, false, deadline_us);
@@ -222,6 +403,24 @@ runner_broker_drain(struct inbox_runner *runner, uint64_t deadline_us)
     session_abort(broker->session);
     runner_window_clear(&runner->window);
     broker->state = BROKER_DOWN;
+    broker->told = false;
     broker->retry_us = 0;
     backoff_reset(&broker->backoff);
+}
+
+void
+runner_broker_give_back(struct inbox_runner *runner, uint64_t now_us)
+{
+    const struct runner_window *window = &runner->window;
+    if (runner->outage_us == 0 || now_us - runner->outage_us < PATIENCE_US ||
+        runner->broker.state != BROKER_CONSUMING ||
+        (window->room == NARROW && window->count > 0 && window->entries[0].counted)) {
+        return;
+    }
+    runner_report(runner, INBOX_REPORT_WARNING, "given_back",
+                  "the database is away: %u messages go back to queue %s, and none are taken "
+                  "before it answers",
+                  window->count, runner->options.queue);
+    runner_broker_leave(runner, now_us + GOODBYE_US);
+    runner->ready = false;
 }

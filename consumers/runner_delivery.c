@@ -33,6 +33,13 @@ find_integer(struct span headers, const char *name)
     return table_find(headers, name, &field) && field.type == 'l' ? field.integer : 0;
 }
 
+static bool
+has_field(struct span headers, const char *name)
+{
+    struct table_field field;
+    return table_find(headers, name, &field);
+}
+
 /* FNV-1a. Two keys with one hash only wait for each other. */
 static uint64_t
 hash_bytes(uint64_t hash, struct span bytes)
@@ -118,6 +125,9 @@ runner_delivery_set(struct runner_delivery *delivery, const struct rabbit_event 
     shown->outbox_id = find_integer(message->headers, "x-outbox-id");
     shown->timestamp_s = message->timestamp_s;
     shown->redelivered = event->redelivered;
+    /* Quorum queues: the first up to 4.2, the second from 4.3 on. What classic queues give again has neither. */
+    delivery->counted = event->redelivered && (has_field(message->headers, "x-delivery-count") ||
+                                               has_field(message->headers, "x-acquired-count"));
     delivery->key_hash = hash_key(source, key);
     return true;
 }

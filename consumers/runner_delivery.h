@@ -10,6 +10,8 @@
 struct runner_delivery {
     struct inbox_delivery shown; /* first: inbox_delivery_header gets back from it to the whole */
     struct span headers;
+    bool
+        counted; /* returned before, to a queue that counts it: x-delivery-count, x-acquired-count */
     uint64_t key_hash; /* of source and key; 0: no key */
     char *memory;
     size_t capacity;

@@ -52,6 +52,7 @@ check_numbers(const struct inbox_runner_options *options, struct inbox_error *re
         {"retry_max_ms", options->retry_max_ms, 1, 3600000},
         {"retry_initial_ms", options->retry_initial_ms, 1, options->retry_max_ms},
         {"heartbeat_s", options->heartbeat_s, 1, 3600},
+        {"stop_timeout_ms", options->stop_timeout_ms, 1, 3600000},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high) {

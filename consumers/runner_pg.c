@@ -1,30 +1,40 @@
 #include "consumers/runner_pg.h"
 
+#include <fcntl.h>
+#include <inbox/inbox_pg.h>
 #include <libpq-events.h>
+#include <libpq-fe.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "consumers/postgres/session_sql.h"
+#include "consumers/postgres/state_sql.h"
 
-/* libpq tells its event procedures about every result, so the runner knows why a statement of the
- * application's failed without having to ask for it back. */
-static int
-remember_failure(PGEventId event, void *event_info, void *pass_through)
+struct runner_pg {
+    struct runner_session session; /* first */
+    const struct inbox_runner_options *options;
+    PGconn *conn; /* NULL: none */
+    /* Of the last statement that failed since `begin`, the application's included. */
+    char sqlstate[6];
+    char message[256];
+    char state[1024]; /* what state.sql said when the session was new; "": not asked yet */
+    char began[64];   /* when the transaction did */
+    bool applying;
+    bool ended;    /* an apply function has committed or prepared the transaction */
+    bool doubtful; /* it has rolled back, perhaps only to a savepoint, or begun */
+    bool reset;    /* it has reset the connection, which is another one now */
+    pthread_mutex_t mutex;
+    int cut; /* under the mutex: a second descriptor of the connection's socket; -1: none */
+};
+
+static struct runner_pg *
+of(struct runner_session *session)
 {
-    if (event != PGEVT_RESULTCREATE) {
-        return 1;
-    }
-    struct runner_pg *pg = pass_through;
-    const PGresult *result = ((const PGEventResultCreate *)event_info)->result;
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    /* 25P02: the transaction had failed before, and the reason is known already. */
-    if (PQresultStatus(result) == PGRES_FATAL_ERROR && sqlstate != NULL &&
-        (pg->sqlstate[0] == '\0' || strcmp(sqlstate, "25P02") != 0)) {
-        const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-        (void)snprintf(pg->sqlstate, sizeof(pg->sqlstate), "%s", sqlstate);
-        (void)snprintf(pg->message, sizeof(pg->message), "%s", message != NULL ? message : "");
-    }
-    return 1;
+    return (struct runner_pg *)session;
 }
 
 static bool
@@ -33,13 +43,57 @@ starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
+static void
+note_failure(struct runner_pg *pg, const PGresult *result)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    /* 25P02: the transaction had failed before, and the reason is known already. */
+    if (sqlstate != NULL && (pg->sqlstate[0] == '\0' || strcmp(sqlstate, "25P02") != 0)) {
+        const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+        (void)snprintf(pg->sqlstate, sizeof(pg->sqlstate), "%s", sqlstate);
+        (void)snprintf(pg->message, sizeof(pg->message), "%s", message != NULL ? message : "");
+    }
+}
+
+/* A savepoint's ROLLBACK TO has the tag of a whole ROLLBACK. */
+static void
+note_command(struct runner_pg *pg, const char *tag)
+{
+    pg->ended = pg->ended || strcmp(tag, "COMMIT") == 0 || strcmp(tag, "PREPARE TRANSACTION") == 0;
+    pg->doubtful = pg->doubtful || strcmp(tag, "ROLLBACK") == 0 || strcmp(tag, "BEGIN") == 0 ||
+                   strcmp(tag, "START TRANSACTION") == 0;
+}
+
+/* libpq tells its event procedures about every result, so the runner knows why a statement of the
+ * application's failed, and whether one ended the transaction, without having to ask for it. */
+static int
+see_event(PGEventId event, void *event_info, void *pass_through)
+{
+    struct runner_pg *pg = pass_through;
+    if (event == PGEVT_CONNRESET) {
+        pg->reset = true;
+    }
+    if (event != PGEVT_RESULTCREATE) {
+        return 1;
+    }
+    PGresult *result = ((PGEventResultCreate *)event_info)->result;
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
+        note_failure(pg, result);
+    } else if (pg->applying && PQresultStatus(result) == PGRES_COMMAND_OK) {
+        note_command(pg, PQcmdStatus(result));
+    }
+    return 1;
+}
+
 enum runner_fault
 runner_pg_fault(const char *sqlstate)
 {
     /* https://www.postgresql.org/docs/15/errcodes-appendix.html; 25006 is a primary that became a
-     * standby; 42501 a right and 42P01 a table that every message needs and that an operator has to
+     * standby; 25P03 a transaction in which an apply function was idle for too long, which ends the
+     * session; 42501 a right and 42P01 a table that every message may need and that an operator has to
      * give, so they must not cost a whole queue its attempts. */
-    static const char *const outages[] = {"08", "25006", "42501", "42P01", "53", "57P", "58"};
+    static const char *const outages[] = {"08",    "25006", "25P03", "42501",
+                                          "42P01", "53",    "57P",   "58"};
     if (starts_with(sqlstate, "40") || strcmp(sqlstate, "55P03") == 0) {
         return RUNNER_FAULT_CONTENTION;
     }
@@ -63,11 +117,23 @@ static PGconn *
 connect_by_dsn(const char *dsn)
 {
     /* What stands before dbname is a default that the dsn overrides. Unacknowledged bytes end the
-     * connection after 30 s, a silent peer is asked after as long. */
-    static const char *const names[] = {
-        "fallback_application_name", "connect_timeout", "tcp_user_timeout",
-        "keepalives_idle",           "dbname",          NULL};
-    const char *const values[] = {"inbox-runner", "10", "30000", "30", dsn, NULL};
+     * connection after 30 s, a silent peer is asked after as long. A server that takes no writes is
+     * passed over for the next of the list: nothing can be applied there. */
+    static const char *const names[] = {"fallback_application_name",
+                                        "connect_timeout",
+                                        "tcp_user_timeout",
+                                        "keepalives_idle",
+                                        "target_session_attrs",
+                                        "dbname",
+                                        NULL};
+    const char *attributes = getenv("PGTARGETSESSIONATTRS"); /* somebody's choice, too */
+    const char *const values[] = {"inbox-runner",
+                                  "10",
+                                  "30000",
+                                  "30",
+                                  attributes != NULL ? attributes : "read-write",
+                                  dsn,
+                                  NULL};
     PGconn *conn = PQconnectdbParams(names, values, 1);
     if (PQstatus(conn) == CONNECTION_OK) {
         PQclear(PQexec(conn, sql_session)); /* works without, if the server will not */
@@ -75,49 +141,157 @@ connect_by_dsn(const char *dsn)
     return conn;
 }
 
-static bool
-open_connection(struct runner_pg *pg, struct error *reterr)
+static void
+set_cut(struct runner_pg *pg, int descriptor)
 {
-    pg->conn = pg->connect != NULL ? pg->connect(pg->context) : connect_by_dsn(pg->dsn);
-    if (pg->conn == NULL && pg->connect != NULL) {
-        return error_set(reterr, ERROR_CONNECTION, "the application has no connection");
+    pthread_mutex_lock(&pg->mutex);
+    if (pg->cut >= 0) {
+        close(pg->cut);
     }
-    if (pg->conn == NULL || PQstatus(pg->conn) != CONNECTION_OK) {
-        set_connection_error(pg->conn, reterr);
-        runner_pg_close(pg);
-        return false;
-    }
-    if (!PQregisterEventProc(pg->conn, remember_failure, "inbox_runner", pg)) {
-        runner_pg_close(pg);
-        return error_set(reterr, ERROR_TRANSIENT, "out of memory");
-    }
-    return true;
+    pg->cut = descriptor;
+    pthread_mutex_unlock(&pg->mutex);
 }
 
-void
-runner_pg_close(struct runner_pg *pg)
+static void
+pg_close(struct runner_session *session)
 {
+    struct runner_pg *pg = of(session);
+    set_cut(pg, -1);
     PQfinish(pg->conn);
     pg->conn = NULL;
 }
 
-enum runner_fault
-runner_pg_begin(struct runner_pg *pg, struct error *reterr)
+static bool
+open_connection(struct runner_pg *pg, struct error *reterr)
 {
+    const struct inbox_runner_options *options = pg->options;
+    pg->conn = options->connect != NULL ? options->connect(options->context)
+                                        : connect_by_dsn(options->dsn);
+    if (pg->conn == NULL && options->connect != NULL) {
+        return error_set(reterr, ERROR_CONNECTION, "the application has no connection");
+    }
+    if (pg->conn == NULL || PQstatus(pg->conn) != CONNECTION_OK) {
+        set_connection_error(pg->conn, reterr);
+        pg_close(&pg->session);
+        return false;
+    }
+    if (!PQregisterEventProc(pg->conn, see_event, "inbox_runner", pg)) {
+        pg_close(&pg->session);
+        return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+    }
+    set_cut(pg, fcntl(PQsocket(pg->conn), F_DUPFD_CLOEXEC, 0));
+    pg->state[0] = '\0';
+    pg->reset = false;
+    return true;
+}
+
+static enum runner_fault
+pg_open(struct runner_session *session, struct error *reterr)
+{
+    struct runner_pg *pg = of(session);
+    if (pg->conn != NULL) {
+        PGresult *result = PQexec(pg->conn, "");
+        bool alive = PQresultStatus(result) == PGRES_EMPTY_QUERY;
+        PQclear(result);
+        if (!alive) {
+            pg_close(session);
+        }
+    }
+    return pg->conn != NULL || open_connection(pg, reterr) ? RUNNER_FAULT_NONE
+                                                           : RUNNER_FAULT_OUTAGE;
+}
+
+/* What an apply function that listens was told and did not take would pile up. */
+static void
+drop_notices(PGconn *conn)
+{
+    PGnotify *notify = PQnotifies(conn);
+    while (notify != NULL) {
+        PQfreemem(notify);
+        notify = PQnotifies(conn);
+    }
+}
+
+static void
+copy_value(const PGresult *result, int column, char *ret_text, size_t size)
+{
+    (void)snprintf(ret_text, size, "%s", PQgetvalue(result, 0, column));
+}
+
+/* Begins. False: it did not work, or *ret_changed and the session is not what it was. */
+static bool
+begin_checked(struct runner_pg *pg, bool *ret_changed, struct error *reterr)
+{
+    char sql[sizeof("begin;") + sizeof(sql_state)];
+    (void)snprintf(sql, sizeof(sql), "begin;%s", sql_state);
+    PGresult *result = PQexec(pg->conn, sql);
+    const bool begun = PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (!begun) {
+        set_connection_error(pg->conn, reterr);
+    } else if (pg->state[0] == '\0') {
+        copy_value(result, 0, pg->state, sizeof(pg->state));
+    } else {
+        *ret_changed = strncmp(PQgetvalue(result, 0, 0), pg->state, sizeof(pg->state) - 1) != 0;
+    }
+    if (begun) {
+        copy_value(result, 1, pg->began, sizeof(pg->began));
+    }
+    PQclear(result);
+    drop_notices(pg->conn);
+    return begun && !*ret_changed;
+}
+
+static void
+tell_changed(const struct runner_pg *pg)
+{
+    if (pg->options->report != NULL) {
+        pg->options->report(
+            pg->options->context, INBOX_REPORT_WARNING, "session_changed",
+            "an apply function has left the database session with another role, search_path, "
+            "setting or table inbox than it had: it is connected anew");
+    }
+}
+
+static enum runner_fault
+pg_begin(struct runner_session *session, struct error *reterr)
+{
+    struct runner_pg *pg = of(session);
     pg->sqlstate[0] = '\0';
     pg->message[0] = '\0';
-    if (pg->conn == NULL && !open_connection(pg, reterr)) {
-        return RUNNER_FAULT_OUTAGE;
+    for (int tries = 0; tries < 2; tries++) {
+        bool changed = false;
+        if (pg->conn == NULL && !open_connection(pg, reterr)) {
+            return RUNNER_FAULT_OUTAGE;
+        }
+        if (begin_checked(pg, &changed, reterr)) {
+            return RUNNER_FAULT_NONE;
+        }
+        pg_close(session);
+        if (!changed) {
+            return RUNNER_FAULT_OUTAGE;
+        }
+        tell_changed(pg);
     }
-    PGresult *result = PQexec(pg->conn, "begin");
-    bool begun = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    if (begun) {
+    error_set(reterr, ERROR_CONNECTION, "a new database session is changed by itself");
+    return RUNNER_FAULT_OUTAGE;
+}
+
+static enum runner_fault
+pg_claim(struct runner_session *session, const char *consumer, const struct inbox_id *ids,
+         size_t count, inbox_verdict *ret_verdicts, struct error *reterr)
+{
+    struct inbox_error error;
+    if (inbox_pg_claim_many(of(session)->conn, consumer, ids, count, ret_verdicts, &error) ==
+        INBOX_OK) {
         return RUNNER_FAULT_NONE;
     }
-    set_connection_error(pg->conn, reterr);
-    runner_pg_close(pg);
-    return RUNNER_FAULT_OUTAGE;
+    error_set(reterr, ERROR_TRANSIENT, "%s", error.message);
+    if (error.code == INBOX_RETRY) {
+        return RUNNER_FAULT_CONTENTION;
+    }
+    /* The ids were checked when they came. But one may have a character that the database's encoding lacks. */
+    return error.code == INBOX_DATABASE && starts_with(error.sqlstate, "22") ? RUNNER_FAULT_MESSAGE
+                                                                             : RUNNER_FAULT_OUTAGE;
 }
 
 /* The transaction has failed: why, as far as the statements told. */
@@ -132,9 +306,89 @@ failure(const struct runner_pg *pg, struct error *reterr)
     return runner_pg_fault(pg->sqlstate);
 }
 
-enum runner_fault
-runner_pg_commit(struct runner_pg *pg, struct error *reterr)
+/* Whether the transaction is another one than that in which the ids were claimed. */
+static bool
+is_another(struct runner_pg *pg)
 {
+    PGresult *result = PQexec(pg->conn, "select pg_catalog.now()::pg_catalog.text");
+    const bool same = PQresultStatus(result) == PGRES_TUPLES_OK &&
+                      strcmp(PQgetvalue(result, 0, 0), pg->began) == 0;
+    PQclear(result);
+    return !same;
+}
+
+static enum runner_fault
+ended(struct error *reterr)
+{
+    error_set(reterr, ERROR_MESSAGE,
+              "the apply function ended the transaction, which is not its own: take COMMIT and "
+              "ROLLBACK out of it");
+    return RUNNER_FAULT_ENDED;
+}
+
+/* What has become of the transaction in the application's hands. */
+static enum runner_fault
+inspect(struct runner_pg *pg, struct error *reterr)
+{
+    if (pg->ended || pg->reset) {
+        return ended(reterr);
+    }
+    if (PQstatus(pg->conn) != CONNECTION_OK) {
+        return failure(pg, reterr);
+    }
+    if (PQpipelineStatus(pg->conn) != PQ_PIPELINE_OFF) {
+        error_set(reterr, ERROR_MESSAGE, "the apply function left the connection in pipeline mode");
+        return RUNNER_FAULT_MESSAGE;
+    }
+    switch (PQtransactionStatus(pg->conn)) {
+    case PQTRANS_INTRANS:
+        return pg->doubtful && is_another(pg) ? ended(reterr) : RUNNER_FAULT_NONE;
+    case PQTRANS_INERROR:
+        return failure(pg, reterr);
+    case PQTRANS_IDLE:
+        return ended(reterr);
+    case PQTRANS_ACTIVE:
+    case PQTRANS_UNKNOWN:
+        break;
+    }
+    error_set(reterr, ERROR_MESSAGE, "the apply function left a statement unfinished");
+    return RUNNER_FAULT_MESSAGE;
+}
+
+static enum runner_fault
+pg_apply(struct runner_session *session, const struct inbox_delivery *delivery,
+         inbox_apply *ret_answer, struct error *reterr)
+{
+    struct runner_pg *pg = of(session);
+    pg->ended = pg->doubtful = false;
+    pg->applying = true;
+    *ret_answer = pg->options->apply(pg->options->context, pg->conn, delivery);
+    pg->applying = false;
+    return inspect(pg, reterr);
+}
+
+static void
+pg_rollback(struct runner_session *session, bool drop)
+{
+    struct runner_pg *pg = of(session);
+    if (pg->conn == NULL) {
+        return;
+    }
+    PGTransactionStatusType status = PQtransactionStatus(pg->conn);
+    if (!drop && (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)) {
+        PQclear(PQexec(pg->conn, "rollback"));
+        status = PQtransactionStatus(pg->conn);
+    }
+    if (drop || PQstatus(pg->conn) != CONNECTION_OK || status != PQTRANS_IDLE ||
+        PQpipelineStatus(pg->conn) != PQ_PIPELINE_OFF) {
+        pg_close(session);
+    }
+}
+
+static enum runner_fault
+pg_commit(struct runner_session *session, struct error *reterr)
+{
+    struct runner_pg *pg = of(session);
     PGresult *result = PQexec(pg->conn, "commit");
     enum runner_fault fault = RUNNER_FAULT_NONE;
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
@@ -145,46 +399,51 @@ runner_pg_commit(struct runner_pg *pg, struct error *reterr)
         fault = RUNNER_FAULT_MESSAGE;
     }
     PQclear(result);
-    if (fault != RUNNER_FAULT_NONE) {
-        runner_pg_rollback(pg);
-    }
     return fault;
 }
 
-void
-runner_pg_rollback(struct runner_pg *pg)
+static void
+pg_cut(struct runner_session *session)
 {
-    if (pg->conn == NULL) {
-        return;
+    struct runner_pg *pg = of(session);
+    pthread_mutex_lock(&pg->mutex);
+    if (pg->cut >= 0) {
+        (void)shutdown(pg->cut, SHUT_RDWR);
     }
-    PGTransactionStatusType status = PQtransactionStatus(pg->conn);
-    if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
-        PQclear(PQexec(pg->conn, "rollback"));
-        status = PQtransactionStatus(pg->conn);
-    }
-    if (PQstatus(pg->conn) != CONNECTION_OK || status != PQTRANS_IDLE) {
-        runner_pg_close(pg);
-    }
+    pthread_mutex_unlock(&pg->mutex);
 }
 
-enum runner_fault
-runner_pg_inspect(struct runner_pg *pg, struct error *reterr)
+static void
+pg_free(struct runner_session *session)
 {
-    if (PQstatus(pg->conn) != CONNECTION_OK) {
-        return failure(pg, reterr);
+    struct runner_pg *pg = of(session);
+    pg_close(session);
+    pthread_mutex_destroy(&pg->mutex);
+    free(pg);
+}
+
+static const struct runner_session_kind kind = {
+    .open = pg_open,
+    .begin = pg_begin,
+    .claim = pg_claim,
+    .apply = pg_apply,
+    .commit = pg_commit,
+    .rollback = pg_rollback,
+    .cut = pg_cut,
+    .close = pg_close,
+    .free = pg_free,
+};
+
+struct runner_session *
+runner_pg_new(const struct inbox_runner_options *options)
+{
+    struct runner_pg *pg = calloc(1, sizeof(*pg));
+    if (pg == NULL) {
+        return NULL;
     }
-    switch (PQtransactionStatus(pg->conn)) {
-    case PQTRANS_INTRANS:
-        return RUNNER_FAULT_NONE;
-    case PQTRANS_INERROR:
-        return failure(pg, reterr);
-    case PQTRANS_IDLE:
-        error_set(reterr, ERROR_MESSAGE, "the apply function ended the transaction: it must not");
-        return RUNNER_FAULT_MESSAGE;
-    case PQTRANS_ACTIVE:
-    case PQTRANS_UNKNOWN:
-        break;
-    }
-    error_set(reterr, ERROR_MESSAGE, "the apply function left a statement unfinished");
-    return RUNNER_FAULT_MESSAGE;
+    pg->session.kind = &kind;
+    pg->options = options;
+    pg->cut = -1;
+    pthread_mutex_init(&pg->mutex, NULL);
+    return &pg->session;
 }

@@ -1,16 +1,19 @@
 /* runner_private.h - the runner's parts together, shared by runner.c (life and loop),
- * runner_broker.c (the queue), runner_apply.c (the transaction) and runner_options.c. */
+ * runner_broker.c (the queue), runner_apply.c (the transaction) and runner_options.c. One runner is one object and has one
+ * session with the database; there is nothing global, so that there can be several, each with its thread. */
 #ifndef CONSUMERS_RUNNER_PRIVATE_H
 #define CONSUMERS_RUNNER_PRIVATE_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include <inbox/inbox_runner.h>
 
 #include "amqp/session.h"
 #include "consumers/runner_delivery.h"
-#include "consumers/runner_pg.h"
+#include "consumers/runner_owed.h"
 #include "consumers/runner_pump.h"
+#include "consumers/runner_session.h"
 #include "consumers/runner_window.h"
 
 enum runner_counter {
@@ -27,17 +30,26 @@ enum runner_counter {
 };
 
 enum broker_state {
-    BROKER_DOWN, /* until retry_us */
+    BROKER_DOWN, /* until retry_us, and until the database answers */
     BROKER_OPENING,
     BROKER_CONSUMING, /* or about to */
-    BROKER_CANCELLING,
+    BROKER_REOPENING, /* the channel is being closed, to begin anew */
     BROKER_CLOSING,
 };
 
+/* A consumer begins with one message in hand, and takes `prefetch` of them once the queue gives new ones: see
+ * runner_broker.c. */
 struct runner_broker {
     struct session *session;
     struct runner_pump *pump;
     enum broker_state state;
+    bool wide;  /* `prefetch` messages in hand, not one */
+    bool widen; /* when what is in hand is applied */
+    bool
+        waiting; /* nothing has come since the wide consumer was registered: it may be another one's turn */
+    bool told;        /* that it consumes */
+    uint64_t wide_us; /* when it was registered */
+    uint64_t new_us;  /* when the last message came that had not been returned; 0: never */
     struct backoff backoff;
     uint64_t retry_us;
 };
@@ -52,10 +64,13 @@ struct runner_claim {
 struct inbox_runner {
     struct inbox_runner_options options; /* its texts are copies */
     struct amqp_endpoint endpoint;
-    struct runner_delivery *deliveries; /* options.prefetch of them, the items of the window */
+    struct runner_delivery *deliveries; /* RUNNER_CAPACITY of them, the items of the window */
     struct runner_window window;
     struct runner_broker broker;
-    struct runner_pg pg;
+    struct runner_session *session;
+    bool ready;         /* the database answered since the broker's connection was last down */
+    uint64_t outage_us; /* since when it does not; 0: it does */
+    struct runner_owed owed;
     struct runner_claim *claims; /* options.batch_max of them, as the four below */
     struct inbox_id *ids;
     const char **texts;
@@ -63,12 +78,19 @@ struct inbox_runner {
     inbox_verdict *verdicts;
     int stop; /* eventfd: wakes the loop when `stopping` is set */
     _Atomic bool stopping;
+    _Atomic uint64_t stop_us; /* when that was */
+    _Atomic pid_t pid;        /* whose runner this is: a child made by fork shares `stop` */
     _Atomic uint64_t counters[COUNTERS];
 };
 
-/* The connection is the runner's own, so any names do. */
-#define CONSUMER_TAG "inbox"
 #define CHANNEL 1
+
+/* Two more may be in hand when the consumer is widened: the narrow one's, and one that the nudge was given. */
+static inline uint32_t
+runner_capacity(const struct inbox_runner_options *options)
+{
+    return options->prefetch + 2;
+}
 
 /* runner_options.c: a checked copy with defaults filled in; the texts belong to the copy. */
 inbox_result runner_options_copy(const struct inbox_runner_options *options,
@@ -78,6 +100,8 @@ void runner_options_done(struct inbox_runner_options *options);
 
 /* runner_apply.c: runs the batch that the window has picked, and tells the window what came of it. */
 void runner_apply_batch(struct inbox_runner *runner);
+/* Sees that the database can be reached, before anything is taken from the queue. */
+void runner_apply_prepare(struct inbox_runner *runner);
 
 /* runner_broker.c. */
 bool runner_broker_init(struct inbox_runner *runner, struct error *reterr) MUST_CHECK;
@@ -85,15 +109,24 @@ void runner_broker_done(struct runner_broker *broker);
 /* Opens the connection when it is time, takes what has arrived into the window, sends what is to
  * be settled. */
 void runner_broker_turn(struct inbox_runner *runner, uint64_t now_us);
+/* When the turn has something to do by itself. */
+uint64_t runner_broker_due_us(const struct inbox_runner *runner);
 /* Waits for the broker, for `stop` (if it is to be heeded) or until `until_us`, and moves the
  * bytes. */
 void runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_us);
-/* Cancels the consumer and closes the connection, within the time. */
-void runner_broker_drain(struct inbox_runner *runner, uint64_t deadline_us);
+/* The turn of a runner that stops: what has been applied is not acknowledged yet, so that the queue gives no more than it
+ * has given. */
+void runner_broker_last_turn(struct inbox_runner *runner, uint64_t now_us);
+/* Acknowledges what is applied, gives back the rest, and closes the connection, within the time. */
+void runner_broker_leave(struct inbox_runner *runner, uint64_t deadline_us);
+/* Gives back what is in hand because the database is away, unless that would change the order. */
+void runner_broker_give_back(struct inbox_runner *runner, uint64_t now_us);
 
 /* runner.c: fills *reterr, which may be NULL; returns the code. */
 inbox_result runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...)
     PRINTF_LIKE(3, 4);
+/* When a runner that stops has to have ended; CLOCK_NEVER_US: it does not stop. */
+uint64_t runner_stop_deadline_us(struct inbox_runner *runner);
 void runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event,
                    const char *format, ...) PRINTF_LIKE(4, 5);
 

@@ -12,6 +12,9 @@
 
 struct runner_pump {
     struct session *session;
+    struct runner_pump_stop stop;
+    bool stopping; /* seen; the descriptor stays readable */
+    bool cut;      /* done */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -29,17 +32,39 @@ is_over(const struct runner_pump *pump)
     return rabbit == NULL || !rabbit_is_open(rabbit) || session_fd(pump->session) < 0;
 }
 
-/* Waits for the socket, the time or the owner. */
+/* Cuts what the owner waits for, when it is time. Returns when that is. */
+static uint64_t
+watch_stop(struct runner_pump *pump, short revents)
+{
+    pump->stopping = pump->stopping || revents != 0;
+    if (!pump->stopping || pump->cut) {
+        return CLOCK_NEVER_US;
+    }
+    const uint64_t deadline_us = pump->stop.deadline_us(pump->stop.context);
+    if (clock_monotonic_us() >= deadline_us) {
+        pump->stop.cut(pump->stop.context);
+        pump->cut = true;
+    }
+    return deadline_us;
+}
+
+/* Waits for the socket, the time, a stop or the owner. */
 static void
 pump_session(struct runner_pump *pump)
 {
     const bool over = is_over(pump);
-    struct pollfd descriptors[2] = {
+    const uint64_t stop_us = watch_stop(pump, 0);
+    struct pollfd descriptors[3] = {
         {.fd = pump->wake, .events = POLLIN},
         {.fd = over ? -1 : session_fd(pump->session), .events = session_poll_events(pump->session)},
+        {.fd = pump->stopping ? -1 : pump->stop.stop, .events = POLLIN},
     };
-    const uint64_t deadline_us = over ? CLOCK_NEVER_US : session_deadline_us(pump->session);
-    (void)poll(descriptors, 2, clock_poll_timeout_ms(clock_monotonic_us(), deadline_us));
+    uint64_t deadline_us = over ? CLOCK_NEVER_US : session_deadline_us(pump->session);
+    if (stop_us < deadline_us && !pump->cut) {
+        deadline_us = stop_us;
+    }
+    (void)poll(descriptors, 3, clock_poll_timeout_ms(clock_monotonic_us(), deadline_us));
+    (void)watch_stop(pump, descriptors[2].revents);
     if (!over) {
         session_process(pump->session, descriptors[1].revents, clock_monotonic_us());
     }
@@ -83,13 +108,14 @@ start_thread(struct runner_pump *pump)
 }
 
 struct runner_pump *
-runner_pump_new(struct session *session)
+runner_pump_new(struct session *session, const struct runner_pump_stop *stop)
 {
     struct runner_pump *pump = calloc(1, sizeof(*pump));
     if (pump == NULL) {
         return NULL;
     }
     pump->session = session;
+    pump->stop = *stop;
     pump->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&pump->mutex, NULL);
     pthread_cond_init(&pump->changed, NULL);

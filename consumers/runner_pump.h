@@ -10,9 +10,18 @@
 
 struct runner_pump;
 
+/* What else the thread watches while the session is lent: when `stop` has become readable, it asks when all has to be
+ * over, and calls `cut` then, once. Both are called by the thread. */
+struct runner_pump_stop {
+    int stop; /* -1: nothing to watch */
+    uint64_t (*deadline_us)(void *context);
+    void (*cut)(void *context);
+    void *context;
+};
+
 /* Starts the thread, with all signals blocked. NULL: no memory, descriptor or thread to be had.
  * The session is borrowed. */
-struct runner_pump *runner_pump_new(struct session *session);
+struct runner_pump *runner_pump_new(struct session *session, const struct runner_pump_stop *stop);
 /* The session must not be lent. */
 void runner_pump_free(struct runner_pump *pump);
 

@@ -25,6 +25,7 @@ runner_window_init(struct runner_window *window, const struct runner_limits *lim
     for (uint32_t i = 0; i < prefetch; i++) {
         window->entries[i].item = items[i];
     }
+    window->room = prefetch;
     random_seed(&window->random, seed);
     backoff_init(&window->outage, limits->retry_initial_us, limits->retry_max_us);
     return true;
@@ -107,7 +108,7 @@ pick_entries(struct runner_window *window, uint64_t now_us, uint64_t *wait_until
             return true;
         }
     }
-    return window->count == window->limits.prefetch; /* nothing more can come */
+    return window->hurried || window->count >= window->room; /* nothing more can come */
 }
 
 uint32_t
@@ -156,7 +157,23 @@ runner_window_committed(struct runner_window *window)
         runner_window_picked(window, i)->state = RUNNER_APPLIED;
     }
     window->batch_count = 0;
+    window->commits++;
     outage_over(window);
+}
+
+/* An attempt of a message that ran alone. */
+static enum runner_verdict
+charge(struct runner_window *window, struct runner_entry *entry, uint64_t now_us)
+{
+    window->batch_count = 0;
+    entry->alone = true;
+    entry->attempts++;
+    if (entry->attempts >= window->limits.attempts_max) {
+        entry->state = RUNNER_REFUSED;
+        return RUNNER_DEAD;
+    }
+    entry->due_us = now_us + backoff_next_us(&entry->backoff, &window->random);
+    return RUNNER_AGAIN;
 }
 
 enum runner_verdict
@@ -168,16 +185,7 @@ runner_window_failed(struct runner_window *window, uint64_t now_us)
         set_alone(window);
         return RUNNER_SPLIT;
     }
-    struct runner_entry *entry = runner_window_picked(window, 0);
-    window->batch_count = 0;
-    entry->alone = true;
-    entry->attempts++;
-    if (entry->attempts >= window->limits.attempts_max) {
-        entry->state = RUNNER_REFUSED;
-        return RUNNER_DEAD;
-    }
-    entry->due_us = now_us + backoff_next_us(&entry->backoff, &window->random);
-    return RUNNER_AGAIN;
+    return charge(window, runner_window_picked(window, 0), now_us);
 }
 
 enum runner_verdict
@@ -210,21 +218,63 @@ runner_window_contended(struct runner_window *window, uint64_t now_us)
 }
 
 uint64_t
-runner_window_outage(struct runner_window *window, uint64_t now_us)
+runner_window_wait(struct runner_window *window, uint64_t now_us)
 {
-    assert(window->batch_count > 0);
-    window->batch_count = 0;
     window->outage_until_us = now_us + backoff_next_us(&window->outage, &window->random);
     return window->outage_until_us;
 }
 
-/* Drops the settled entries, keeping the order of the others; their items go behind them, free. */
+enum runner_verdict
+runner_window_outage(struct runner_window *window, bool inside, uint64_t now_us)
+{
+    assert(window->batch_count > 0);
+    struct runner_entry *entry = runner_window_picked(window, 0);
+    if (inside && window->batch_count == 1) {
+        /* The first time counts for nothing: the database may just have come back. */
+        const bool others = entry->outages > 0 && window->commits > entry->commits;
+        entry->outages++;
+        entry->commits = window->commits;
+        if (others) {
+            return charge(window, entry, now_us);
+        }
+        entry->alone = true;
+        entry->due_us =
+            runner_window_wait(window, now_us) + backoff_next_us(&entry->backoff, &window->random);
+    } else {
+        (void)runner_window_wait(window, now_us);
+    }
+    if (inside) {
+        set_alone(window);
+    }
+    window->batch_count = 0;
+    return RUNNER_OUTAGE;
+}
+
+uint32_t
+runner_window_open(const struct runner_window *window)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < window->count; i++) {
+        open += window->entries[i].state == RUNNER_WAITING;
+    }
+    return open;
+}
+
+bool
+runner_window_needs_others(const struct runner_window *window)
+{
+    return window->count == 1 && window->room == 1 && window->entries[0].state == RUNNER_WAITING &&
+           window->entries[0].outages > 1;
+}
+
+/* Drops the entries that are settled, keeping the order of the others; their items go behind them, free. */
 static void
-compact(struct runner_window *window)
+compact(struct runner_window *window, bool refusals)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < window->count; i++) {
-        if (window->entries[i].state == RUNNER_WAITING) {
+        const enum runner_state state = window->entries[i].state;
+        if (state == RUNNER_WAITING || (refusals && state == RUNNER_APPLIED)) {
             void *free_item = window->entries[kept].item;
             window->entries[kept++] = window->entries[i];
             window->entries[i].item = free_item;
@@ -234,7 +284,8 @@ compact(struct runner_window *window)
 }
 
 size_t
-runner_window_settle(struct runner_window *window, const struct runner_settlement **ret_settlements)
+runner_window_settle(struct runner_window *window, bool refusals,
+                     const struct runner_settlement **ret_settlements)
 {
     assert(window->batch_count == 0);
     size_t settlements = 0;
@@ -252,15 +303,15 @@ runner_window_settle(struct runner_window *window, const struct runner_settlemen
         if (entry->state == RUNNER_REFUSED) {
             window->settlements[settlements++] =
                 (struct runner_settlement){.tag = entry->tag, .refuse = true};
-        } else if (entry->state == RUNNER_APPLIED && i >= prefix) {
+        } else if (entry->state == RUNNER_APPLIED && i >= prefix && !refusals) {
             window->settlements[settlements++] = (struct runner_settlement){.tag = entry->tag};
         }
     }
-    if (last != NULL) {
+    if (last != NULL && !refusals) {
         window->settlements[settlements++] =
             (struct runner_settlement){.tag = last->tag, .multiple = true};
     }
-    compact(window);
+    compact(window, refusals);
     *ret_settlements = window->settlements;
     return settlements;
 }

@@ -3,13 +3,15 @@
  *
  * The window holds every message that the broker has delivered and that is not settled, in the
  * order of the tags; the broker's prefetch bounds it. Its rules:
- *   - messages run in the order in which they came, up to batch_max in one transaction;
+ *   - messages run in the order in which they came, up to batch_max in one transaction; one that was delivered
+ *     before and counts its returns has one of its own, since it may be what ended the process;
  *   - when a transaction of several fails, each of them runs in one of its own from then on, in
  *     order;
  *   - a message that fails alone waits and is tried again, in place; those of its key wait behind
  *     it, others go on; after attempts_max it is refused, which hands it to the dead-letter
  *     exchange of the queue;
- *   - an outage stops everything for a while and costs nobody an attempt;
+ *   - an outage stops everything for a while and costs nobody an attempt; but where others are committed
+ *     and one message, alone, meets it again, it is that message's doing, and costs it one;
  *   - what is done up to some tag is acknowledged with one multiple ack, what is done beyond a gap
  *     one by one.
  * Nothing is allocated after runner_window_init. One thread at a time. */
@@ -46,9 +48,12 @@ struct runner_entry {
     uint64_t due_us; /* not to be tried before */
     struct backoff backoff;
     uint32_t attempts; /* that failed, alone */
+    uint32_t outages;  /* that it met alone, in its own transaction */
+    uint64_t commits;  /* of others, at the last of these */
     enum runner_state state;
-    bool alone; /* a transaction with it and others has failed */
-    void *item; /* the owner's: the message itself */
+    bool alone;   /* a transaction with it and others has failed, or it comes again */
+    bool counted; /* the broker counts how often it was returned, and it was */
+    void *item;   /* the owner's: the message itself */
 };
 
 /* One method for the broker. */
@@ -60,9 +65,10 @@ struct runner_settlement {
 
 /* What follows for the messages of a transaction that failed. */
 enum runner_verdict {
-    RUNNER_SPLIT, /* each will run alone */
-    RUNNER_AGAIN, /* the message waits until entry.due_us */
-    RUNNER_DEAD,  /* the message is refused */
+    RUNNER_SPLIT,  /* each will run alone */
+    RUNNER_AGAIN,  /* the message waits until entry.due_us */
+    RUNNER_DEAD,   /* the message is refused */
+    RUNNER_OUTAGE, /* all wait until outage_until_us */
 };
 
 struct runner_window {
@@ -70,7 +76,10 @@ struct runner_window {
     struct random random;
     struct runner_entry *entries; /* `count` in use, by rising tag; the rest hold free items */
     uint32_t count;
-    uint32_t *batch; /* indices of the entries that run now */
+    uint32_t room;    /* the broker's prefetch now: more do not come before some are settled */
+    bool hurried;     /* no waiting for more messages */
+    uint64_t commits; /* transactions */
+    uint32_t *batch;  /* indices of the entries that run now */
     uint32_t batch_count;
     uint64_t *blocked; /* keys whose first message waits: used while a batch is picked */
     uint32_t blocked_count;
@@ -86,9 +95,17 @@ bool runner_window_init(struct runner_window *window, const struct runner_limits
 void runner_window_done(struct runner_window *window);
 
 /* A message has come. NULL if the window is full (the broker then sent more than the prefetch),
- * else the entry, whose item the owner fills. Tags rise. */
+ * else the entry, whose item, key and `counted` the owner fills. Tags rise. */
 struct runner_entry *runner_window_add(struct runner_window *window, uint64_t tag, uint64_t key,
                                        uint64_t now_us);
+
+/* The message was returned to the queue before, and the queue counts that. */
+static inline void
+runner_window_count(struct runner_entry *entry)
+{
+    entry->counted = true;
+    entry->alone = true;
+}
 
 /* Like runner_window_add for a message that must not be applied: it goes out with the next
  * settlement. */
@@ -117,12 +134,25 @@ enum runner_verdict runner_window_refused(struct runner_window *window);
 /* It failed because of other transactions (a deadlock, a serialization failure): costs no attempt. */
 enum runner_verdict runner_window_contended(struct runner_window *window, uint64_t now_us);
 
-/* It failed for a reason that has nothing to do with messages. Returns when the next try is. */
-uint64_t runner_window_outage(struct runner_window *window, uint64_t now_us);
+/* It failed for a reason that has nothing to do with messages, as far as one can see; `inside`: it was
+ * met within the transaction, which had begun. Several messages then get a transaction each, and one
+ * alone lets the others go first. */
+enum runner_verdict runner_window_outage(struct runner_window *window, bool inside,
+                                         uint64_t now_us);
+
+/* The database cannot be reached at all, and there is no batch. Returns when the next try is. */
+uint64_t runner_window_wait(struct runner_window *window, uint64_t now_us);
+
+/* How many messages are still to be applied. */
+uint32_t runner_window_open(const struct runner_window *window);
+
+/* A message that keeps meeting an outage is all there is in hand, and nothing tells whether it is the
+ * reason: others are needed. */
+bool runner_window_needs_others(const struct runner_window *window);
 
 /* What to tell the broker now, in this order, until nothing is left: forgets the messages, whose
- * items become free. Good until the next call. */
-size_t runner_window_settle(struct runner_window *window,
+ * items become free. `refusals`: only these, what is applied stays. Good until the next call. */
+size_t runner_window_settle(struct runner_window *window, bool refusals,
                             const struct runner_settlement **ret_settlements);
 
 /* The channel is gone: its tags mean nothing any more, and the broker will deliver again. */

@@ -17,6 +17,7 @@ enum { CHANNEL = 1 };
 static struct session *session;
 static char name[64], dead_name[64];
 static char taken[256];
+static uint64_t published, confirmed;
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) die(const char *format, ...)
 {
@@ -81,14 +82,24 @@ text_span(const char *text)
     return (struct span){text, text != NULL ? strlen(text) : 0};
 }
 
+static bool
+put_kind(struct table_writer *writer, const struct queue_fixture_kind *kind)
+{
+    return table_put_string(writer, text_span("x-queue-type"), text_span(kind->type)) &&
+           (kind->delivery_limit == 0 ||
+            table_put_int(writer, text_span("x-delivery-limit"), kind->delivery_limit)) &&
+           (!kind->single_active ||
+            table_put_bool(writer, text_span("x-single-active-consumer"), true));
+}
+
 static void
-declare(const char *queue, const char *dead_letters)
+declare(const char *queue, const struct queue_fixture_kind *kind, const char *dead_letters)
 {
     struct buffer arguments;
     struct table_writer writer;
     buffer_init(&arguments, 0, 4096);
     table_writer_init(&writer, &arguments);
-    bool written = table_put_string(&writer, text_span("x-queue-type"), text_span("quorum"));
+    bool written = put_kind(&writer, kind);
     if (dead_letters != NULL) {
         written = written &&
                   table_put_string(&writer, text_span("x-dead-letter-exchange"), text_span("")) &&
@@ -124,14 +135,22 @@ open_session(void)
     (void)await(RABBIT_CHANNEL_OPENED);
 }
 
+static const struct queue_fixture_kind usual = {.type = "quorum"};
+
 void
 queue_fixture_create(void)
+{
+    queue_fixture_create_kind(&usual);
+}
+
+void
+queue_fixture_create_kind(const struct queue_fixture_kind *kind)
 {
     open_session();
     (void)snprintf(name, sizeof(name), "test-%ld", (long)getpid());
     (void)snprintf(dead_name, sizeof(dead_name), "test-%ld-dead", (long)getpid());
-    declare(dead_name, NULL);
-    declare(name, dead_name);
+    declare(dead_name, &usual, NULL);
+    declare(name, kind, dead_name);
 }
 
 void
@@ -144,10 +163,11 @@ queue_fixture_delete(void)
     }
     session_free(session);
     session = NULL;
+    published = confirmed = 0;
 }
 
-void
-queue_fixture_publish(const char *id, const char *key, const char *body, size_t body_length)
+static void
+publish(const char *id, const char *key, const char *body, size_t body_length)
 {
     struct buffer headers;
     struct table_writer writer;
@@ -172,7 +192,44 @@ queue_fixture_publish(const char *id, const char *key, const char *body, size_t 
         die("publish: %s", error.text);
     }
     buffer_done(&headers);
-    (void)await(RABBIT_CONFIRMED);
+    published++;
+}
+
+/* The tags of the channel count what was published on it. */
+static void
+await_confirms(void)
+{
+    while (confirmed < published) {
+        const struct rabbit_event event = await(RABBIT_CONFIRMED);
+        confirmed = event.multiple ? event.tag : confirmed + 1;
+    }
+}
+
+void
+queue_fixture_publish(const char *id, const char *key, const char *body, size_t body_length)
+{
+    publish(id, key, body, body_length);
+    await_confirms();
+}
+
+void
+queue_fixture_publish_many(int count,
+                           void (*name_one)(int index, char ret_id[32], char ret_key[32]))
+{
+    for (int i = 0; i < count; i++) {
+        char id[32], key[32];
+        name_one(i, id, key);
+        publish(id, key, "x", 1);
+    }
+    await_confirms();
+}
+
+uint32_t
+queue_fixture_count_dead(void)
+{
+    rabbit_queue_check(session_rabbit(session), CHANNEL, dead_name);
+    (void)await(RABBIT_DONE);
+    return rabbit_declared_count(session_rabbit(session));
 }
 
 const char *

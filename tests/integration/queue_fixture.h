@@ -4,6 +4,7 @@
 #ifndef TESTS_INTEGRATION_QUEUE_FIXTURE_H
 #define TESTS_INTEGRATION_QUEUE_FIXTURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,12 +14,26 @@ const char *queue_fixture_uri(void);
 /* Connects and declares a quorum queue, and a second one that takes what the first dead-letters.
  * One at a time in a process; the names hold the process id, so processes do not meet. */
 void queue_fixture_create(void);
+/* The same with another main queue. */
+struct queue_fixture_kind {
+    const char *type;   /* quorum, classic */
+    int delivery_limit; /* 0: none is asked for */
+    bool single_active; /* x-single-active-consumer */
+};
+void queue_fixture_create_kind(const struct queue_fixture_kind *kind);
 void queue_fixture_delete(void); /* both queues, and the connection */
 
 const char *queue_fixture_name(void);
 
 /* Publishes to the queue and waits for the confirm. id and key may be NULL: without. */
 void queue_fixture_publish(const char *id, const char *key, const char *body, size_t body_length);
+
+/* Publishes `count` messages of which key and id come from `name_one`, and waits for all confirms. Bodies are "x". */
+void queue_fixture_publish_many(int count,
+                                void (*name_one)(int index, char ret_id[32], char ret_key[32]));
+
+/* How many messages the dead-letter queue has. */
+uint32_t queue_fixture_count_dead(void);
 
 /* Waits for a message in the dead-letter queue and takes it: its message-id, "" if it has none.
  * Until the next call. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,9 +25,16 @@ static atomic_int accidents;     /* how often something is still to go wrong */
 static PGconn *other;            /* a connection for the accidents */
 char runner_fixture_report[1100];
 static char consumer[40];
+static uint64_t warm_up; /* messages that do not count */
 
 void
 runner_fixture_setup(void)
+{
+    runner_fixture_setup_kind(&(struct queue_fixture_kind){.type = "quorum"});
+}
+
+void
+runner_fixture_setup_kind(const struct queue_fixture_kind *kind)
 {
     (void)snprintf(consumer, sizeof(consumer), "consumer-%ld", (long)getpid());
     runner_fixture_conn = pg_fixture_create();
@@ -36,7 +44,7 @@ runner_fixture_setup(void)
             "text, body text);"
             "create table parent (id text primary key);"
             "create table child (id text references parent deferrable initially deferred)");
-    queue_fixture_create();
+    queue_fixture_create_kind(kind);
 }
 
 void
@@ -198,7 +206,24 @@ runner_fixture_counters(void)
 {
     struct inbox_runner_counters result;
     inbox_runner_count(runner, &result, sizeof(result));
+    result.delivered -= warm_up;
+    result.applied -= warm_up;
+    result.transactions -= warm_up;
     return result;
+}
+
+void
+runner_fixture_warm_up(void)
+{
+    enum { MESSAGES = 2 };
+    for (int i = 0; i < MESSAGES; i++) {
+        runner_fixture_publish(i == 0 ? "first" : "second", NULL, "warm");
+    }
+    runner_fixture_wait(MESSAGES);
+    warm_up = MESSAGES;
+    pg_exec(runner_fixture_conn, "delete from applied where body = 'warm';"
+                                 "delete from inbox where message_id in ('first', 'second')");
+    atomic_store(&runner_fixture_calls, 0);
 }
 
 /* Until so many messages are dealt with. */
@@ -230,6 +255,7 @@ runner_fixture_join(void)
     const struct inbox_runner_counters result = runner_fixture_counters();
     inbox_runner_free(runner);
     runner = NULL;
+    warm_up = 0;
     return result;
 }
 
@@ -268,6 +294,43 @@ runner_fixture_expect_left(uint64_t count)
     runner_fixture_wait(count + 1);
     cr_expect_eq(runner_fixture_stop().delivered, count + 1,
                  "what was dealt with is acknowledged, the rest is not");
+}
+
+static void
+on_terminate(int number)
+{
+    (void)number;
+    inbox_runner_stop(runner);
+}
+
+pid_t
+runner_fixture_spawn(const struct inbox_runner_options *options)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        make_runner(options);
+        (void)signal(SIGTERM, on_terminate);
+        (void)run(NULL);
+        _exit(0);
+    }
+    cr_assert_gt(child, 0);
+    return child;
+}
+
+int
+runner_fixture_reap(pid_t child)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + 2 * DEADLINE_US;
+    int status;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (clock_monotonic_us() > deadline_us) {
+            (void)kill(child, SIGKILL);
+            cr_assert_fail("a runner did not end within 60 s");
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return status;
 }
 
 void

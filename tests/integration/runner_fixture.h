@@ -6,12 +6,16 @@
 #include <inbox/inbox_runner.h>
 #include <libpq-fe.h>
 #include <stdatomic.h>
+#include <sys/types.h>
+
+#include "tests/integration/queue_fixture.h"
 
 extern PGconn *runner_fixture_conn;
 extern atomic_int runner_fixture_calls;  /* of apply */
 extern char runner_fixture_report[1100]; /* the last one; read it when no runner runs */
 
 void runner_fixture_setup(void);
+void runner_fixture_setup_kind(const struct queue_fixture_kind *kind);
 void runner_fixture_teardown(void);
 
 /* So many of the messages whose body begins with "accident" will meet theirs; later ones are applied. The bodies: reject,
@@ -28,11 +32,19 @@ void runner_fixture_publish_many(int count); /* m1, m2, … of one key */
 
 /* One runner at a time. Stop and join free it. */
 void runner_fixture_start(const struct inbox_runner_options *options);
-struct inbox_runner_counters runner_fixture_counters(void);
+/* Lets the runner apply two messages of which nothing is seen later on: it then takes several into its hands. */
+void runner_fixture_warm_up(void);
+struct inbox_runner_counters runner_fixture_counters(void); /* since then */
 void runner_fixture_wait(
     uint64_t count); /* until so many messages are applied, duplicates or rejected; at most 30 s */
 struct inbox_runner_counters runner_fixture_stop(void);
 struct inbox_runner_counters runner_fixture_join(void);
+
+/* One in a process of its own, any number of them. SIGTERM stops it, and it then ends with status 0. It does not outlive
+ * the test. */
+pid_t runner_fixture_spawn(const struct inbox_runner_options *options);
+int
+runner_fixture_reap(pid_t child); /* waits for its end, 60 s at most: its status, as of waitpid */
 
 /* Runs one in a child process, which must end by SIGKILL. */
 void runner_fixture_run_killed(const struct inbox_runner_options *options);

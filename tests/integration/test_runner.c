@@ -12,10 +12,12 @@ TestSuite(runner, .init = runner_fixture_setup, .fini = runner_fixture_teardown,
 
 Test(runner, a_batch_is_one_transaction_and_is_acknowledged)
 {
-    runner_fixture_publish_many(20);
     struct inbox_runner_options options = runner_fixture_options();
     options.batch_max = 20;
+    options.batch_wait_ms = 10000;
     runner_fixture_start(&options);
+    runner_fixture_warm_up();
+    runner_fixture_publish_many(20);
     runner_fixture_wait(20);
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.applied, 20);
@@ -80,13 +82,16 @@ Test(runner, a_message_that_comes_twice_is_applied_once)
 
 Test(runner, a_failing_message_leaves_its_batch_and_the_others_go_on)
 {
+    runner_fixture_accidents(2); /* once in the batch, once alone */
+    struct inbox_runner_options options = runner_fixture_options();
+    options.batch_max = 4;
+    options.batch_wait_ms = 10000;
+    runner_fixture_start(&options);
+    runner_fixture_warm_up();
     runner_fixture_publish("m1", "a", "x");
     runner_fixture_publish("m2", "b", "accident: retry");
     runner_fixture_publish("m3", "b", "x");
     runner_fixture_publish("m4", "a", "x");
-    runner_fixture_accidents(2); /* once in the batch, once alone */
-    struct inbox_runner_options options = runner_fixture_options();
-    runner_fixture_start(&options);
     runner_fixture_wait(4);
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.retried, 1);

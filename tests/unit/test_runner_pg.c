@@ -14,14 +14,15 @@ Test(runner_pg, whose_fault_an_sqlstate_is)
         {"08006", RUNNER_FAULT_OUTAGE},     /* connection failure */
         {"57P01", RUNNER_FAULT_OUTAGE},     /* administrator's shutdown */
         {"53100", RUNNER_FAULT_OUTAGE},     /* disk full */
-        {"25006", RUNNER_FAULT_OUTAGE},     /* a standby: read only */
-        {"58030", RUNNER_FAULT_OUTAGE},     /* input/output error */
-        {"57014", RUNNER_FAULT_MESSAGE},    /* statement timeout */
-        {"25P02", RUNNER_FAULT_MESSAGE},    /* transaction has failed */
-        {"23505", RUNNER_FAULT_MESSAGE},    /* unique violation */
-        {"22P02", RUNNER_FAULT_MESSAGE},    /* not a number */
-        {"42P01", RUNNER_FAULT_OUTAGE},     /* no such table: not migrated yet */
-        {"42501", RUNNER_FAULT_OUTAGE},     /* a right was revoked */
+        {"25P03", RUNNER_FAULT_OUTAGE},  /* idle in a transaction for too long: ends the session */
+        {"25006", RUNNER_FAULT_OUTAGE},  /* a standby: read only */
+        {"58030", RUNNER_FAULT_OUTAGE},  /* input/output error */
+        {"57014", RUNNER_FAULT_MESSAGE}, /* statement timeout */
+        {"25P02", RUNNER_FAULT_MESSAGE}, /* transaction has failed */
+        {"23505", RUNNER_FAULT_MESSAGE}, /* unique violation */
+        {"22P02", RUNNER_FAULT_MESSAGE}, /* not a number */
+        {"42P01", RUNNER_FAULT_OUTAGE},  /* no such table: not migrated yet */
+        {"42501", RUNNER_FAULT_OUTAGE},  /* a right was revoked */
         {"", RUNNER_FAULT_MESSAGE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -31,12 +32,15 @@ Test(runner_pg, whose_fault_an_sqlstate_is)
 
 Test(runner_pg, a_database_that_is_not_there_is_an_outage)
 {
-    struct runner_pg pg = {.dsn = "host=/nonexistent dbname=x"};
+    const struct inbox_runner_options options = {.dsn = "host=/nonexistent dbname=x"};
+    struct runner_session *session = runner_pg_new(&options);
     struct error error = {0};
-    cr_expect_eq(runner_pg_begin(&pg, &error), RUNNER_FAULT_OUTAGE);
-    cr_expect_null(pg.conn);
+    cr_expect_eq(session->kind->open(session, &error), RUNNER_FAULT_OUTAGE);
+    cr_expect_eq(session->kind->begin(session, &error), RUNNER_FAULT_OUTAGE);
     cr_expect_neq(error.text[0], '\0');
     cr_expect_null(strchr(error.text, '\n'));
-    runner_pg_rollback(&pg);
-    runner_pg_close(&pg);
+    session->kind->rollback(session, false);
+    session->kind->cut(session);
+    session->kind->close(session);
+    session->kind->free(session);
 }

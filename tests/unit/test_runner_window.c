@@ -58,7 +58,7 @@ static void
 expect_settled(size_t count, const struct runner_settlement *expected)
 {
     const struct runner_settlement *settlements;
-    cr_assert_eq(runner_window_settle(&window, &settlements), count);
+    cr_assert_eq(runner_window_settle(&window, false, &settlements), count);
     for (size_t i = 0; i < count; i++) {
         cr_expect_eq(settlements[i].tag, expected[i].tag);
         cr_expect_eq(settlements[i].refuse, expected[i].refuse);
@@ -212,7 +212,9 @@ Test(runner_window, an_outage_stops_everything_and_costs_no_attempt)
     add(1, 0);
     for (int i = 0; i < ATTEMPTS_MAX + 2; i++) {
         expect_batch(NOW_US + CLOCK_S_US * (i + 1), 1, 0, 0, 0);
-        uint64_t next_us = runner_window_outage(&window, NOW_US + CLOCK_S_US * (i + 1));
+        cr_expect_eq(runner_window_outage(&window, false, NOW_US + CLOCK_S_US * (i + 1)),
+                     RUNNER_OUTAGE);
+        uint64_t next_us = window.outage_until_us;
         uint64_t until_us;
         cr_expect_gt(next_us, NOW_US + CLOCK_S_US * (i + 1));
         cr_expect_eq(runner_window_pick(&window, next_us - 1, &until_us), 0);
@@ -227,8 +229,8 @@ Test(runner_window, after_an_outage_the_batch_runs_as_a_batch)
     add(1, 0);
     add(2, 0);
     expect_batch(NOW_US + WAIT_US, 1, 2, 0, 0);
-    uint64_t next_us = runner_window_outage(&window, NOW_US + WAIT_US);
-    expect_batch(next_us, 1, 2, 0, 0);
+    (void)runner_window_outage(&window, false, NOW_US + WAIT_US);
+    expect_batch(window.outage_until_us, 1, 2, 0, 0);
 }
 
 Test(runner_window, a_deadlock_splits_the_batch_and_costs_no_attempt)
@@ -305,4 +307,115 @@ Test(runner_window, a_lost_channel_forgets_everything)
     expect_settled(0, NULL);
     add(1, 7); /* tags begin again */
     expect_batch(NOW_US + WAIT_US, 1, 0, 0, 0);
+}
+
+/* The message that does it, alone, and another one: what each of its turns brings. */
+static enum runner_verdict
+outage_of_first(uint64_t now_us, bool other_commits)
+{
+    expect_batch(now_us, 1, 0, 0, 0);
+    const enum runner_verdict verdict = runner_window_outage(&window, true, now_us);
+    if (other_commits) {
+        expect_batch(window.outage_until_us, 2, 0, 0, 0);
+        runner_window_committed(&window);
+    }
+    return verdict;
+}
+
+Test(runner_window, an_outage_that_only_one_message_meets_is_its_doing)
+{
+    uint64_t now_us = NOW_US + CLOCK_S_US;
+    add(1, 0);
+    add(2, 0);
+    expect_batch(now_us, 1, 2, 0, 0);
+    cr_expect_eq(runner_window_outage(&window, true, now_us), RUNNER_OUTAGE);
+    cr_expect_eq(outage_of_first(now_us += CLOCK_S_US, true), RUNNER_OUTAGE);
+    for (int attempt = 1; attempt < ATTEMPTS_MAX; attempt++) {
+        expect_batch(now_us += CLOCK_S_US, 1, 0, 0, 0);
+        cr_expect_eq(runner_window_outage(&window, true, now_us), RUNNER_AGAIN);
+        add(2 + (uint64_t)attempt, 0);
+        expect_batch(now_us, 2 + (uint64_t)attempt, 0, 0, 0);
+        runner_window_committed(&window);
+    }
+    expect_batch(now_us += CLOCK_S_US, 1, 0, 0, 0);
+    cr_expect_eq(runner_window_outage(&window, true, now_us), RUNNER_DEAD);
+}
+
+Test(runner_window, an_outage_that_all_meet_costs_nobody_anything)
+{
+    uint64_t now_us = NOW_US + CLOCK_S_US;
+    add(1, 0);
+    add(2, 0);
+    expect_batch(now_us, 1, 2, 0, 0);
+    (void)runner_window_outage(&window, true, now_us);
+    for (int i = 0; i < 2 * ATTEMPTS_MAX; i++) {
+        uint64_t until_us;
+        now_us += CLOCK_S_US;
+        cr_assert_eq(runner_window_pick(&window, now_us, &until_us), 1);
+        cr_expect_eq(runner_window_outage(&window, true, now_us), RUNNER_OUTAGE);
+        cr_assert_eq(runner_window_pick(&window, window.outage_until_us, &until_us), 1);
+        cr_expect_eq(runner_window_outage(&window, true, now_us), RUNNER_OUTAGE);
+    }
+    expect_batch(now_us += CLOCK_S_US, 1, 0, 0, 0);
+    runner_window_committed(&window);
+    expect_batch(now_us, 2, 0, 0, 0);
+    runner_window_committed(&window);
+}
+
+Test(runner_window, what_was_returned_before_has_a_transaction_of_its_own)
+{
+    add(1, 0);
+    runner_window_count(runner_window_add(&window, 2, 0, NOW_US));
+    runner_window_count(runner_window_add(&window, 3, 0, NOW_US));
+    add(4, 0);
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        expect_batch(NOW_US + CLOCK_S_US, tag, 0, 0, 0);
+        runner_window_committed(&window);
+    }
+}
+
+Test(runner_window, no_waiting_for_more_than_there_is_room_for)
+{
+    uint64_t until_us;
+    window.room = 1;
+    add(1, 0);
+    expect_batch(NOW_US, 1, 0, 0, 0);
+    runner_window_committed(&window);
+    SETTLED({.tag = 1, .multiple = true});
+    window.room = PREFETCH;
+    add(2, 0);
+    cr_expect_eq(runner_window_pick(&window, NOW_US, &until_us), 0);
+    window.hurried = true;
+    expect_batch(NOW_US, 2, 0, 0, 0);
+}
+
+Test(runner_window, refusals_go_out_while_acknowledgements_are_held_back)
+{
+    const struct runner_settlement *settlements;
+    add(1, 0);
+    cr_assert(runner_window_add_refused(&window, 2));
+    add(3, 0);
+    expect_batch(NOW_US + CLOCK_S_US, 1, 3, 0, 0);
+    runner_window_committed(&window);
+    cr_assert_eq(runner_window_settle(&window, true, &settlements), 1);
+    cr_expect(settlements[0].tag == 2 && settlements[0].refuse);
+    cr_expect_eq(window.count, 2);
+    cr_expect_eq(runner_window_open(&window), 0);
+    SETTLED({.tag = 3, .multiple = true});
+}
+
+Test(runner_window, a_message_that_is_alone_in_hand_and_meets_an_outage_again_needs_others)
+{
+    window.room = 1;
+    add(1, 0);
+    uint64_t now_us = NOW_US;
+    for (int i = 0; i < 2; i++) {
+        cr_expect_not(runner_window_needs_others(&window));
+        expect_batch(now_us, 1, 0, 0, 0);
+        (void)runner_window_outage(&window, true, now_us);
+        now_us += CLOCK_S_US;
+    }
+    cr_expect(runner_window_needs_others(&window));
+    window.room = PREFETCH;
+    cr_expect_not(runner_window_needs_others(&window));
 }

@@ -24,12 +24,14 @@
  *                                the dead one may still be applied is for an operator to decide.
  *   INBOX_APPLY_REJECT           the message is rejected in this way at once
  *   the database is away, or a table or a right of everybody's is missing (42P01, 42501)
- *                                everything waits and tries again, for ever; costs no message an attempt
+ *                                everything waits and tries again, for ever; costs no message an attempt. But if one
+ *                                message meets it again, alone, while others are committed, it has failed
  *   the broker is away           reconnects for ever; what was in hand is delivered again
  *   commit, and no answer        the messages run again, and the inbox tells those that were committed
  *   a message without an id      is rejected: nobody could recognise its duplicate
  * Attempts are counted in memory. A message that kills the process is delivered again for ever unless the queue has a
- * limit of its own: give a quorum queue x-delivery-limit.
+ * limit of its own: give a quorum queue x-delivery-limit. It counts every return, so a runner begins with one message in
+ * hand, until the queue gives some that had not been returned: a process that dies early then takes no others along.
  *
  * The queue must exist. Order per key needs one consumer at a time (x-single-active-consumer), prefetch messages are then
  * the most that can wait behind a failing one. Messages without x-outbox-key are unordered.
@@ -129,7 +131,9 @@ struct inbox_runner_options {
     const char *queue;           /* required */
     const char *
         consumer; /* the name under which ids are kept in the inbox: one for each effect; required */
-    const char *dsn; /* libpq connection string; this or `connect` */
+    const char *
+        dsn; /* libpq connection string; this or `connect`. Of several hosts one that takes writes is used
+                        (target_session_attrs=read-write), unless it says otherwise */
     inbox_connect_fn connect;
     inbox_apply_fn apply;          /* required */
     inbox_report_fn report;        /* NULL: nobody listens */
@@ -143,13 +147,14 @@ struct inbox_runner_options {
     uint32_t retry_initial_ms; /* first pause, also of an outage; 1 to retry_max_ms */
     uint32_t
         retry_max_ms; /* longest pause; keep attempts_max of them below RabbitMQ's consumer_timeout */
-    uint32_t heartbeat_s; /* between the two sides, if the URI names none; 1 to 3600 */
+    uint32_t heartbeat_s;     /* between the two sides, if the URI names none; 1 to 3600 */
+    uint32_t stop_timeout_ms; /* how long a stop may take to finish what is in hand; 1 to 3600000 */
 };
 
 #define INBOX_RUNNER_OPTIONS_INIT                                                                  \
     {                                                                                              \
         sizeof(struct inbox_runner_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-            {NULL, NULL, NULL}, 100, 2, 0, 10, 100, 10000, 30                                      \
+            {NULL, NULL, NULL}, 100, 2, 0, 10, 100, 10000, 30, 20000                               \
     }
 
 /* Checks the options, copies them, allocates; connects to nothing. INBOX_INVALID with a text that says which option. */
@@ -157,13 +162,17 @@ INBOX_API inbox_result inbox_runner_new(const struct inbox_runner_options *optio
                                         inbox_runner **ret_runner,
                                         struct inbox_error *reterr) INBOX_MUST_CHECK;
 
-/* Consumes until inbox_runner_stop. It then finishes the transaction in hand, acknowledges, cancels the consumer and closes
- * both connections, waiting at most 5 s for the broker; messages not applied go back to the queue, in order. INBOX_OK after
- * a stop, and nothing else but INBOX_NO_MEMORY ends it. May be called again. */
+/* Consumes until inbox_runner_stop. It then applies what is in hand and takes no more, acknowledges, and closes both
+ * connections, so that no other consumer gets a later message of a key before. What cannot be applied at once or within
+ * stop_timeout_ms goes back to the queue, in order. When that time is over, a statement that still waits for the database
+ * fails, since its socket is shut down; `apply` itself, `connect` and a connection that is just being made (10 s a host) are
+ * waited for, and the broker at most 5 s. INBOX_OK after a stop, and nothing else but INBOX_NO_MEMORY ends it. May be called
+ * again. */
 INBOX_API inbox_result inbox_runner_run(inbox_runner *runner,
                                         struct inbox_error *reterr) INBOX_MUST_CHECK;
 
-/* Ends the run that is going on, or the next one. Any thread, any signal handler, any number of times. */
+/* Ends the run that is going on, or the next one. Any thread, any signal handler, any number of times. In a child that was
+ * forked from the process that runs it, it does nothing. */
 INBOX_API void inbox_runner_stop(inbox_runner *runner);
 
 /* Not while inbox_runner_run runs. NULL is fine. */

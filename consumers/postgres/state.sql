@@ -1,0 +1,13 @@
+-- With each `begin` of the runner, in the same round trip: what an apply function may have left behind in the session, as
+-- one text to compare with what it was at first, and when this transaction began, which tells it from every other one.
+-- What `inbox` means is among it: a temporary table of that name would be taken for ours. All is qualified, as claim.sql
+-- says.
+select pg_catalog.concat_ws(' | ', current_user, session_user, pg_catalog.to_regclass('inbox')::pg_catalog.oid,
+        pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_read_only'),
+        pg_catalog.current_setting('default_transaction_isolation'),
+        pg_catalog.current_setting('default_transaction_deferrable'),
+        pg_catalog.current_setting('session_replication_role'), pg_catalog.current_setting('statement_timeout'),
+        pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('idle_in_transaction_session_timeout'),
+        pg_catalog.current_setting('synchronous_commit'), pg_catalog.current_setting('client_encoding'),
+        pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('TimeZone')),
+    pg_catalog.now()::pg_catalog.text
