@@ -34,6 +34,8 @@ struct session {
     bool lost;             /* the stream is over; what it brought is still to be taken */
     bool hung_up;          /* the peer is gone, and there may be more to read */
     bool failed;           /* no connection; a RABBIT_CLOSED with `error` is to be given */
+    bool refused_by_tls;   /* see session_refused_by_tls */
+    struct error passed;   /* see session_passed_over; ERROR_CONFIG, or no text */
     bool read_more;        /* the last read stopped at its bound */
     uint64_t now_us;
     uint64_t give_up_us; /* on the current host's handshake */
@@ -210,6 +212,16 @@ start_host(struct session *session)
                                        session->give_up_us, session->now_us);
 }
 
+/* Of several hosts the one that needs a person is told, even if another one, merely away, came after it. */
+static void
+add_passed(struct session *session)
+{
+    if (session->passed.text[0] != '\0' && session->error.class != ERROR_CONFIG) {
+        (void)error_set(&session->error, ERROR_CONFIG, "%s; and %s", session->passed.text,
+                        session->error.text); /* always false */
+    }
+}
+
 /* The current host cannot be used: on to the next, or the end. */
 static void
 host_failed(struct session *session, const struct error *error)
@@ -219,7 +231,11 @@ host_failed(struct session *session, const struct error *error)
     session->tried++;
     if (session->tried >= session->endpoint.host_count) {
         session->failed = true;
+        add_passed(session);
         return;
+    }
+    if (error->class == ERROR_CONFIG) {
+        session->passed = session->error;
     }
     session->host = (session->host + 1) % session->endpoint.host_count;
     start_host(session);
@@ -260,6 +276,7 @@ advance(struct session *session)
         } else if (state == TRANSPORT_FAILED) {
             if (session->transport != NULL) {
                 error = *transport_error(session->transport);
+                session->refused_by_tls |= error.class == ERROR_CONFIG;
             }
             host_failed(session, &error);
         } else {
@@ -290,7 +307,10 @@ session_open(struct session *session, uint64_t now_us)
 {
     session_abort(session);
     session->now_us = now_us;
+    session->refused_by_tls = false;
+    session->passed.text[0] = '\0';
     if (!reload_certificates(session)) {
+        session->refused_by_tls = true;
         return;
     }
     if (session->used) {
@@ -498,6 +518,7 @@ static bool
 stream_over(struct session *session, struct rabbit_event *ret_event)
 {
     struct error error = session->error;
+    session->refused_by_tls |= error.class == ERROR_CONFIG;
     if (!session->opened) {
         error_set(&error, error.class, "%s, in the handshake", session->error.text);
         host_failed(session, &error);
@@ -557,4 +578,22 @@ const char *
 session_peer(const struct session *session)
 {
     return session->peer;
+}
+
+bool
+session_tls_peer(const struct session *session, struct tls_peer *ret_peer)
+{
+    return session->transport != NULL && transport_tls_peer(session->transport, ret_peer);
+}
+
+bool
+session_refused_by_tls(const struct session *session)
+{
+    return session->refused_by_tls;
+}
+
+const char *
+session_passed_over(const struct session *session)
+{
+    return session->passed.text[0] != '\0' ? session->passed.text : NULL;
 }

@@ -12,6 +12,7 @@
 #define AMQP_SESSION_H
 
 #include "amqp/connection.h"
+#include "amqp/tls.h"
 #include "amqp/uri.h"
 
 struct session;
@@ -61,6 +62,17 @@ size_t session_queued_bytes(const struct session *session);
 
 /* The connection, for calls; NULL while none is being made. */
 struct rabbit *session_rabbit(struct session *session);
+
+/* Whom TLS found at the other end; false without TLS, or without a connection. */
+bool session_tls_peer(const struct session *session, struct tls_peer *ret_peer);
+
+/* Is it TLS that refused the last connection, or was refused: certificates, not user or virtual host? For who has an
+ * event RABBIT_CLOSED with ERROR_CONFIG. */
+bool session_refused_by_tls(const struct session *session);
+
+/* Why hosts of the URI were passed over since session_open although they answered, such as a certificate that is not
+ * good: "host:port: words"; NULL if none was. Lives until the next session_open. */
+const char *session_passed_over(const struct session *session);
 
 /* "host:port" of the current or last attempt, for log lines. */
 const char *session_peer(const struct session *session);

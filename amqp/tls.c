@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/file.h"
+
 struct tls_context {
     SSL_CTX *ssl;
     BIO_METHOD *method;
@@ -20,7 +22,10 @@ struct tls_context {
 
 struct tls {
     SSL *ssl;
+    const char *name; /* whom the certificate must be for; the caller's */
     bool established;
+    bool certified; /* with a client certificate */
+    bool nameless;  /* the peer's certificate was refused and has no subjectAltName */
 };
 
 /* A socket BIO of our own: OpenSSL's writes with write(2), which raises SIGPIPE. */
@@ -97,43 +102,130 @@ reason(void)
 }
 
 static bool
-load_authorities(SSL_CTX *ssl, const char *file, struct error *reterr)
+load_authorities(SSL_CTX *ssl, const struct tls_files *files, struct error *reterr)
 {
-    if (file == NULL) {
+    if (files->ca == NULL) {
         return SSL_CTX_set_default_verify_paths(ssl) == 1 ||
                error_set(reterr, ERROR_CONFIG, "cannot use the system's certificates: %s",
                          reason());
     }
-    return SSL_CTX_load_verify_file(ssl, file) == 1 ||
-           error_set(reterr, ERROR_CONFIG, "cannot use cacertfile %s: %s", file, reason());
+    return file_is_usable(files->ca_name, files->ca, reterr) &&
+           (SSL_CTX_load_verify_file(ssl, files->ca) == 1 ||
+            error_set(reterr, ERROR_CONFIG,
+                      "cannot use %s %s: there is no certificate in PEM form in it (%s)",
+                      files->ca_name, files->ca, reason()));
 }
 
-static bool
-load_certificate(SSL_CTX *ssl, const struct amqp_endpoint *endpoint, struct error *reterr)
-{
-    if (endpoint->cert_file == NULL) {
-        return true;
-    }
-    if (SSL_CTX_use_certificate_chain_file(ssl, endpoint->cert_file) != 1) {
-        return error_set(reterr, ERROR_CONFIG, "cannot use certfile %s: %s", endpoint->cert_file,
-                         reason());
-    }
-    if (SSL_CTX_use_PrivateKey_file(ssl, endpoint->key_file, SSL_FILETYPE_PEM) != 1) {
-        return error_set(reterr, ERROR_CONFIG, "cannot use keyfile %s: %s", endpoint->key_file,
-                         reason());
-    }
-    return true;
-}
-
-/* A key with a pass phrase would make OpenSSL ask the terminal. */
+/* A key with a password would make OpenSSL ask the terminal. */
 static int
-no_pass_phrase(char *text, int size, int writing, void *data)
+no_password(char *text, int size, int writing, void *asked)
 {
     (void)text;
     (void)size;
     (void)writing;
-    (void)data;
+    *(bool *)asked = true;
     return -1;
+}
+
+static bool
+refuse_key(const struct tls_files *files, bool encrypted, struct error *reterr)
+{
+    if (encrypted) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "cannot use %s %s: the key is encrypted, and nobody can be asked for its "
+                         "password: decrypt it (openssl pkey -in OLD -out NEW)",
+                         files->key_name, files->key);
+    }
+    if (ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_X509 &&
+        (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH ||
+         ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_TYPE_MISMATCH)) {
+        return error_set(reterr, ERROR_CONFIG, "cannot use %s %s: it is not the key of %s %s",
+                         files->key_name, files->key, files->cert_name, files->cert);
+    }
+    return error_set(reterr, ERROR_CONFIG,
+                     "cannot use %s %s: there is no private key in PEM form in it (%s)",
+                     files->key_name, files->key, reason());
+}
+
+static bool
+load_key(SSL_CTX *ssl, const struct tls_files *files, struct error *reterr)
+{
+    bool asked = false;
+    ERR_clear_error();
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, &asked);
+    const bool loaded = SSL_CTX_use_PrivateKey_file(ssl, files->key, SSL_FILETYPE_PEM) == 1;
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+    return loaded || refuse_key(files, asked, reterr);
+}
+
+static bool
+load_certificate(SSL_CTX *ssl, const struct tls_files *files, struct error *reterr)
+{
+    if (files->cert != NULL) {
+        bool asked = false;
+        SSL_CTX_set_default_passwd_cb_userdata(ssl, &asked);
+        const bool loaded = file_is_usable(files->cert_name, files->cert, reterr) &&
+                            (SSL_CTX_use_certificate_chain_file(ssl, files->cert) == 1 ||
+                             error_set(reterr, ERROR_CONFIG,
+                                       "cannot use %s %s: there is no certificate in PEM form in "
+                                       "it (%s)",
+                                       files->cert_name, files->cert, reason()));
+        SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+        if (!loaded) {
+            return false;
+        }
+    }
+    return files->key == NULL ||
+           (file_is_usable(files->key_name, files->key, reterr) && load_key(ssl, files, reterr));
+}
+
+static bool
+load_files(SSL_CTX *ssl, const struct tls_files *files, struct error *reterr)
+{
+    SSL_CTX_set_default_passwd_cb(ssl, no_password);
+    return load_authorities(ssl, files, reterr) && load_certificate(ssl, files, reterr);
+}
+
+bool
+tls_files_check(const struct tls_files *files, struct error *reterr)
+{
+    ERR_clear_error();
+    SSL_CTX *const ssl = SSL_CTX_new(TLS_client_method());
+    if (ssl == NULL) {
+        return error_set(reterr, ERROR_TRANSIENT, "cannot set up TLS: %s", reason());
+    }
+    const bool good = load_files(ssl, files, reterr);
+    SSL_CTX_free(ssl);
+    return good;
+}
+
+static struct tls_files
+files_of(const struct amqp_endpoint *endpoint)
+{
+    return (struct tls_files){"cacertfile",        endpoint->ca_file, "certfile",
+                              endpoint->cert_file, "keyfile",         endpoint->key_file};
+}
+
+bool
+tls_endpoint_check(const struct amqp_endpoint *endpoint, struct error *reterr)
+{
+    const struct tls_files files = files_of(endpoint);
+    return !endpoint->tls || tls_files_check(&files, reterr);
+}
+
+/* A certificate without a subjectAltName names nobody (RFC 9525 section 2): what OpenSSL calls a mismatch is told as what
+ * it is. The certificate is at hand only here. */
+static int
+note_verdict(int good, X509_STORE_CTX *store)
+{
+    SSL *const ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls *const tls = SSL_get_app_data(ssl);
+    if (!good && X509_STORE_CTX_get_error_depth(store) == 0) {
+        const X509 *const certificate = X509_STORE_CTX_get_current_cert(store);
+        tls->nameless =
+            certificate != NULL && X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) < 0;
+    }
+    return good;
 }
 
 static bool
@@ -144,10 +236,13 @@ configure(SSL_CTX *ssl, const struct amqp_endpoint *endpoint, struct error *rete
     /* RabbitMQ ends a connection by closing the socket; AMQP has its own good-bye, so nothing
      * can be cut off unseen. */
     SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_default_passwd_cb(ssl, no_pass_phrase);
-    SSL_CTX_set_verify(ssl, endpoint->tls_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    return load_authorities(ssl, endpoint->ca_file, reterr) &&
-           load_certificate(ssl, endpoint, reterr);
+    const struct tls_files files = files_of(endpoint);
+    if (endpoint->tls_verify) {
+        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, note_verdict);
+    } else {
+        SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    }
+    return load_files(ssl, &files, reterr);
 }
 
 struct tls_context *
@@ -200,7 +295,8 @@ expect_name(SSL *ssl, const char *name)
     if ((size_t)snprintf(copy, sizeof(copy), "%s", name) >= sizeof(copy)) {
         return false;
     }
-    X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return X509_VERIFY_PARAM_set1_host(rules, name, 0) == 1 &&
            SSL_set_tlsext_host_name(ssl, copy) == 1;
 }
@@ -233,6 +329,9 @@ tls_new(const struct tls_context *context, int fd, const char *host, const char 
         tls_free(tls);
         return NULL;
     }
+    tls->name = name != NULL ? name : host;
+    tls->certified = SSL_get_certificate(tls->ssl) != NULL;
+    SSL_set_app_data(tls->ssl, tls);
     SSL_set_connect_state(tls->ssl);
     return tls;
 }
@@ -251,19 +350,72 @@ tls_free(struct tls *tls)
     free(tls);
 }
 
+/* The certificate was refused by us. */
+static void
+tell_verdict(const struct tls *tls, long verdict, struct error *reterr)
+{
+    if (verdict != X509_V_ERR_HOSTNAME_MISMATCH && verdict != X509_V_ERR_IP_ADDRESS_MISMATCH) {
+        error_set(reterr, ERROR_CONFIG, "TLS: certificate verify failed: %s",
+                  X509_verify_cert_error_string(verdict));
+    } else if (tls->nameless) {
+        error_set(reterr, ERROR_CONFIG,
+                  "TLS: certificate verify failed: it has no subjectAltName, so it is for nobody; "
+                  "make one with DNS:%s or IP:…",
+                  tls->name);
+    } else {
+        error_set(reterr, ERROR_CONFIG,
+                  "TLS: certificate verify failed: %s: it is not for %s; see "
+                  "server_name_indication",
+                  X509_verify_cert_error_string(verdict), tls->name);
+    }
+}
+
+/* What the peer's alert (RFC 8446 section 6.2) says of our certificate, or that there is none; NULL if it is about
+ * something else. TLS 1.2 has no word of its own for a certificate that is missing. */
+static const char *
+words_of_alert(const struct tls *tls)
+{
+    switch (ERR_GET_REASON(ERR_peek_error())) {
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+        return "the broker demands a client certificate: name one by certfile and keyfile";
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+        return tls->certified ? "the broker and this side have no TLS parameters in common, or it "
+                                "refuses the certificate of certfile"
+                              : "the broker and this side have no TLS parameters in common, or it "
+                                "demands a client certificate (certfile, keyfile)";
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+        return "the broker does not know the authority that signed the certificate of certfile";
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+        return "the broker says that the certificate of certfile has expired";
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+        return "the broker refuses the certificate of certfile";
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+        return "the broker does not speak TLS 1.2 or newer";
+    default:
+        return NULL;
+    }
+}
+
 static enum tls_result
 fail(const struct tls *tls, int system_error, struct error *reterr)
 {
+    const unsigned long code = ERR_peek_error();
     const long verdict = SSL_get_verify_result(tls->ssl);
     if (!tls->established && verdict != X509_V_OK &&
         (SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER) != 0) {
-        error_set(reterr, ERROR_CONFIG, "TLS: certificate verify failed: %s",
-                  X509_verify_cert_error_string(verdict));
-    } else if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER) {
-        error_set(reterr, ERROR_CONNECTION, "TLS: the peer speaks none: is this amqps' port?");
-    } else if (ERR_peek_error() == 0) {
+        tell_verdict(tls, verdict, reterr);
+    } else if (code == 0) {
         error_set(reterr, ERROR_CONNECTION, "TLS: %s",
                   system_error != 0 ? strerror(system_error) : "the connection was lost");
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+               ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER) {
+        error_set(reterr, ERROR_CONNECTION, "TLS: the peer speaks none: is this amqps' port?");
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL && words_of_alert(tls) != NULL) {
+        error_set(reterr, ERROR_CONFIG, "TLS: %s (%s)", words_of_alert(tls), reason());
     } else {
         error_set(reterr, ERROR_CONNECTION, "TLS: %s", reason());
     }
@@ -330,4 +482,41 @@ bool
 tls_pending(const struct tls *tls)
 {
     return SSL_pending(tls->ssl) > 0;
+}
+
+/* Of a subject or issuer, in one line. */
+static void
+put_name(X509_NAME *name, char *ret_text, size_t size)
+{
+    BIO *const bio = BIO_new(BIO_s_mem());
+    ret_text[0] = '\0';
+    if (bio != NULL && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
+        const int length = BIO_read(bio, ret_text, (int)size - 1);
+        ret_text[length > 0 ? length : 0] = '\0';
+    }
+    BIO_free(bio);
+}
+
+bool
+tls_peer_of(const void *library_ssl, struct tls_peer *ret_peer)
+{
+    const SSL *const ssl = library_ssl;
+    X509 *const certificate = ssl == NULL ? NULL : SSL_get1_peer_certificate(ssl);
+    if (certificate == NULL) {
+        return false;
+    }
+    (void)snprintf(ret_peer->version, sizeof(ret_peer->version), "%s",
+                   SSL_get_version(ssl)); /* fits */
+    put_name(X509_get_subject_name(certificate), ret_peer->subject, sizeof(ret_peer->subject));
+    put_name(X509_get_issuer_name(certificate), ret_peer->issuer, sizeof(ret_peer->issuer));
+    ret_peer->verified = SSL_get_verify_result(ssl) == X509_V_OK;
+    ret_peer->named = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) >= 0;
+    X509_free(certificate);
+    return true;
+}
+
+bool
+tls_peer(const struct tls *tls, struct tls_peer *ret_peer)
+{
+    return tls_peer_of(tls->ssl, ret_peer);
 }

@@ -9,6 +9,37 @@
 
 #include "amqp/uri.h"
 
+/* Files in PEM form, and the words by which a text names them ("cacertfile"). NULL: the system's authorities; no client
+ * certificate. */
+struct tls_files {
+    const char *ca_name, *ca;
+    const char *cert_name, *cert;
+    const char *key_name, *key;
+};
+
+/* Looks whether they are regular files that hold what they should, and whether certificate and key belong together. A key
+ * with a password is refused: nobody is asked for it. Never waits. False with *reterr, mostly ERROR_CONFIG, whose text
+ * names the file and shows nothing of it. */
+bool tls_files_check(const struct tls_files *files, struct error *reterr) MUST_CHECK;
+
+/* The same for the files of a URI; true without TLS. */
+bool tls_endpoint_check(const struct amqp_endpoint *endpoint, struct error *reterr) MUST_CHECK;
+
+/* Whom one talks to. The names are the peer's own words. */
+struct tls_peer {
+    char version[16]; /* "TLSv1.3" */
+    char subject[160];
+    char issuer[160];
+    bool verified; /* by a known authority; nothing of the name */
+    bool named;    /* it has a subjectAltName */
+};
+
+/* Of a connection that is established, or of one that another library made: an SSL * of OpenSSL. False if there is no
+ * certificate. */
+struct tls;
+bool tls_peer(const struct tls *tls, struct tls_peer *ret_peer);
+bool tls_peer_of(const void *library_ssl, struct tls_peer *ret_peer);
+
 /* Certificates and rules, shared by connections. */
 struct tls_context;
 
@@ -16,10 +47,8 @@ struct tls_context;
 struct tls_context *tls_context_new(const struct amqp_endpoint *endpoint, struct error *reterr);
 void tls_context_free(struct tls_context *context);
 
-struct tls;
-
 /* One connection to `host`, over `fd`; name overrides what the certificate must be for and what SNI
- * says (or NULL). */
+ * says (or NULL). Both must outlive it. */
 struct tls *tls_new(const struct tls_context *context, int fd, const char *host, const char *name,
                     struct error *reterr);
 void tls_free(struct tls *tls); /* says good-bye if it can at once; leaves the socket open */

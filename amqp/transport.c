@@ -377,3 +377,10 @@ transport_wanted_events(const struct transport *transport)
 {
     return transport->wanted;
 }
+
+bool
+transport_tls_peer(const struct transport *transport, struct tls_peer *ret_peer)
+{
+    return transport->state == TRANSPORT_READY && transport->tls != NULL &&
+           tls_peer(transport->tls, ret_peer);
+}

@@ -41,6 +41,9 @@ const struct error *transport_error(const struct transport *transport);
 ssize_t transport_read(struct transport *transport, void *data, size_t size);
 ssize_t transport_write(struct transport *transport, const void *data, size_t size);
 
+/* Whom TLS found at the other end; false without TLS or before it is READY. */
+bool transport_tls_peer(const struct transport *transport, struct tls_peer *ret_peer);
+
 /* There are bytes that transport_read gives and poll(2) does not see. */
 bool transport_pending(const struct transport *transport);
 

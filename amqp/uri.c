@@ -120,6 +120,7 @@ parse_userinfo(struct piece userinfo, struct amqp_endpoint *endpoint, struct err
     if (user.size == 0) {
         return fail(reterr, "the user name before '@' is empty");
     }
+    endpoint->user_named = true;
     return decode(user, &endpoint->user, reterr) &&
            (!has_password || decode(userinfo, &endpoint->password, reterr));
 }

@@ -25,7 +25,8 @@ struct amqp_endpoint {
     struct amqp_host hosts[AMQP_HOSTS_MAX];
     unsigned host_count; /* 1 or more */
     char *user;          /* "guest" if the URI names none */
-    char *password;      /* NULL if the URI names none */
+    bool user_named;
+    char *password; /* NULL if the URI names none */
     char *vhost;
     bool tls;
     bool tls_verify; /* true unless verify=verify_none */

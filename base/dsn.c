@@ -1,5 +1,6 @@
 #include "base/dsn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,8 @@ static const struct option {
     {"oauth_scope", NULL},
 };
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+static const char *const schemes[] = {"postgresql://", "postgres://"};
 
 #define NAME_MAX_BYTES 40 /* longer than any of them */
 
@@ -493,7 +496,6 @@ parse_url(const char *at, struct dsn *dsn, struct error *reterr)
 static bool
 parse(const char *text, struct dsn *dsn, struct error *reterr)
 {
-    static const char *const schemes[] = {"postgresql://", "postgres://"};
     for (size_t i = 0; i < 2; i++) {
         if (strncmp(text, schemes[i], strlen(schemes[i])) == 0) {
             return parse_url(text + strlen(schemes[i]), dsn, reterr);
@@ -535,6 +537,50 @@ dsn_value(const struct dsn *dsn, const char *name)
         }
     }
     return NULL;
+}
+
+static bool
+is_url(const char *text)
+{
+    return strncmp(text, schemes[0], strlen(schemes[0])) == 0 ||
+           strncmp(text, schemes[1], strlen(schemes[1])) == 0;
+}
+
+/* A '?' may stand in the password. */
+static bool
+has_query(const char *url)
+{
+    const char *at = strchr(url, '/') + 2;
+    const size_t userinfo = strcspn(at, "@/");
+    at += at[userinfo] == '@' ? userinfo : 0;
+    return strchr(at, '?') != NULL;
+}
+
+char *
+dsn_with(const char *text, const char *name, const char *value)
+{
+    const bool url = is_url(text);
+    const size_t size = strlen(text) + strlen(name) + 3 * strlen(value) + 6;
+    char *const longer = malloc(size);
+    if (longer == NULL) {
+        return NULL;
+    }
+    const char *const before = !url ? " " : has_query(text) ? "&" : "?";
+    char *at = longer + snprintf(longer, size, "%s%s%s=%s", text, before, name, url ? "" : "'");
+    for (; *value != '\0'; value++) {
+        if (url) {
+            at += snprintf(at, 4, "%%%02x", (unsigned char)*value);
+        } else {
+            *at = '\\';
+            at += *value == '\'' || *value == '\\' ? 1 : 0;
+            *at++ = *value;
+        }
+    }
+    if (!url) {
+        *at++ = '\'';
+    }
+    *at = '\0';
+    return longer;
 }
 
 void

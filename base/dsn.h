@@ -32,6 +32,19 @@ bool dsn_check(const char *text, struct error *reterr) MUST_CHECK;
 /* The value that counts; NULL if it is not named, or empty. Borrowed. */
 const char *dsn_value(const struct dsn *dsn, const char *name);
 
+/* The file that sslrootcert, sslcert, sslkey or sslcrl names; NULL if it names none ("system", a key in an engine).
+ * Borrowed. */
+const char *dsn_file(const struct dsn *dsn, const char *name);
+extern const char *const dsn_file_names[]; /* those four, and NULL */
+
+/* Looks whether those files can be read, and the key by nobody else (libpq's rule). `text` must be good. False with
+ * ERROR_CONFIG. Never waits, as libpq would for the writer of a pipe. */
+bool dsn_files_check(const char *text, struct error *reterr) MUST_CHECK;
+
+/* `text`, which must be good, with one more parameter, which counts from then on. New memory, for free(); NULL when memory
+ * is out. */
+char *dsn_with(const char *text, const char *name, const char *value);
+
 /* Wipes and frees. */
 void dsn_done(struct dsn *dsn);
 

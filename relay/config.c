@@ -99,6 +99,7 @@ take_entry(void *context, const struct config_key *key, const char *title, unsig
         .key = key,
         .section = section_at(&load->scan, key->scope, title, line),
         .line = line,
+        .from_environment = config_is_expanded(value),
         .value = config_expand(value, &error),
     };
     if (entry.value == NULL) {
@@ -331,6 +332,15 @@ topology_done(struct config *config)
     memory_free(config->bindings);
 }
 
+static void
+warnings_done(struct config_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        memory_free(warnings->texts[i]);
+    }
+    memory_free(warnings->texts);
+}
+
 void
 config_free(struct config *config)
 {
@@ -343,11 +353,9 @@ config_free(struct config *config)
     for (size_t i = 0; i < config->source_count; i++) {
         source_done(&config->sources[i]);
     }
-    for (size_t i = 0; i < config->warnings.count; i++) {
-        memory_free(config->warnings.texts[i]);
-    }
     topology_done(config);
-    memory_free(config->warnings.texts);
+    warnings_done(&config->warnings);
+    warnings_done(&config->advice);
     memory_free(config->brokers);
     memory_free(config->sources);
     memory_free(config);

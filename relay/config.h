@@ -88,8 +88,7 @@ struct binding_config {
     char *routing_key;
 };
 
-/* Things that work but should not stay so, such as a password file that everybody may read: one
- * sentence each. */
+/* One sentence each. */
 struct config_warnings {
     char **texts;
     size_t count;
@@ -109,7 +108,10 @@ struct config {
     size_t queue_count;
     struct binding_config *bindings;
     size_t binding_count;
+    /* What works but should not stay so, such as a password file that everybody may read. */
     struct config_warnings warnings;
+    /* What may be meant: a server elsewhere that is reached without TLS. */
+    struct config_warnings advice;
 };
 
 /* Reads and checks the whole file. NULL if anything is wrong: then every problem was given to

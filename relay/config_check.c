@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "relay/config_load.h"
 #include "relay/config_postgres.h"
+#include "relay/config_tls.h"
 #include "relay/config_value.h"
 #include "relay/memory.h"
 
@@ -133,10 +134,12 @@ check_section(struct config_load *load, size_t section)
         check_order(load, section, "retry_initial", source->retry_initial_us, "retry_max",
                     source->retry_max_us);
         check_tableless(load, section, source);
+        config_tls_check_source(load, section);
     } else if (load->scan.sections[section].scope == CONFIG_BROKER) {
         const struct broker_config *const broker = load->targets[section];
         check_order(load, section, "reconnect_initial", broker->reconnect_initial_us,
                     "reconnect_max", broker->reconnect_max_us);
+        config_tls_check_broker(load, section);
     } else {
         config_check_topology(load, section);
     }

@@ -45,8 +45,10 @@ const struct config_key config_keys[] = {
            "duplicates are possible.")},
 
     {BROKER_KEY("uri", endpoint), .type = CONFIG_URI, REQUIRED_SECRET,
-     MEANS("Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
-           "Several hosts are tried in turn.")},
+     MEANS(
+         "Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
+         "Several hosts are tried in turn. Relative names of files in it are looked for beside the "
+         "configuration file. See [TLS](TLS.md).")},
     {BROKER_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
      MEANS("A file with the password; a line feed at its end is cut. It is read again for every "
            "connection, so a changed password needs no restart. Comes before a password in the "
@@ -77,7 +79,8 @@ const struct config_key config_keys[] = {
      MEANS(
          "The database, as a libpq connection string: `host=db dbname=shop user=relay` or "
          "`postgresql://relay@db/shop`. It must lead to the server itself or to a pool in session "
-         "mode: the ownership of the outbox lives in the session.")},
+         "mode: the ownership of the outbox lives in the session. Relative names of its "
+         "certificates and keys are looked for beside the configuration file. See [TLS](TLS.md).")},
     {SOURCE_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
      MEANS("A file with the database password; a line feed at its end is cut. It is read again "
            "for every connection, so a changed password needs no restart. Comes before a password "

@@ -16,7 +16,8 @@ struct config_entry {
     const struct config_key *key;
     size_t section; /* index */
     unsigned line;
-    char *value; /* NULL: it could not be had, which was reported */
+    bool from_environment; /* wholly or in part */
+    char *value;           /* NULL: it could not be had, which was reported */
 };
 
 struct config_load {

@@ -3,8 +3,11 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+#include "amqp/tls.h"
 #include "base/dsn.h"
 #include "relay/config_problem.h"
+#include "relay/config_secret.h"
+#include "relay/config_value.h"
 #include "relay/memory.h"
 
 bool
@@ -20,6 +23,47 @@ postgres_dsn_check(const char *dsn, struct error *reterr)
            error_set(reterr, ERROR_CONFIG,
                      "the libpq of this machine, version %d, does not know all of its options",
                      PQlibVersion() / 10000);
+}
+
+char *
+postgres_dsn_anchor(const char *dsn, const char *directory)
+{
+    struct dsn parsed;
+    char *anchored = memory_string(dsn);
+    if (!dsn_parse(dsn, &parsed, NULL)) {
+        return anchored; /* out of memory: the caller will meet it again */
+    }
+    for (size_t i = 0; dsn_file_names[i] != NULL; i++) {
+        const char *const path = dsn_file(&parsed, dsn_file_names[i]);
+        if (path != NULL && path[0] != '/') {
+            char *const full = config_path(path, directory);
+            char *const longer = dsn_with(anchored, dsn_file_names[i], full);
+            memory_free(full);
+            config_secret_free(anchored);
+            anchored = longer;
+        }
+    }
+    dsn_done(&parsed);
+    return anchored;
+}
+
+/* A key with a password of its own is left to libpq. */
+bool
+postgres_files_check(const char *dsn, struct error *reterr)
+{
+    struct dsn parsed;
+    if (!dsn_files_check(dsn, reterr) || !dsn_parse(dsn, &parsed, reterr)) {
+        return false;
+    }
+    const bool locked = dsn_value(&parsed, "sslpassword") != NULL;
+    const struct tls_files files = {
+        "sslrootcert", dsn_file(&parsed, "sslrootcert"),
+        "sslcert",     dsn_file(&parsed, "sslcert"),
+        "sslkey",      locked ? NULL : dsn_file(&parsed, "sslkey"),
+    };
+    const bool good = tls_files_check(&files, reterr);
+    dsn_done(&parsed);
+    return good;
 }
 
 static const char *

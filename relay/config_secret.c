@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "relay/config_value.h"
 #include "relay/memory.h"
 
@@ -95,8 +96,7 @@ config_secret_read_any(const char *path, char **ret_secret, struct error *reterr
 void
 config_secret_warn(const char *path, const char *what, struct config_warnings *warnings)
 {
-    struct stat status;
-    if (stat(path, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
+    if (file_is_public(path)) {
         config_warn(warnings, "%s %s may be read by everybody: chmod o-r it", what, path);
     }
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/tls.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "relay/config_lexer.h" /* the marks */
@@ -57,6 +58,13 @@ append_bytes(char *text, const char *bytes, size_t size)
     char *const longer = config_format("%s%.*s", text, (int)size, bytes);
     memory_free(text);
     return longer;
+}
+
+bool
+config_is_expanded(const char *text)
+{
+    static const char marks[] = {CONFIG_MARK_WITHIN, CONFIG_MARK_WHOLE, '\0'};
+    return strpbrk(text, marks) != NULL;
 }
 
 char *
@@ -213,21 +221,46 @@ set_string(const char *text, void *member)
     return true;
 }
 
+/* The file of an endpoint, as seen from the configuration. */
+static void
+anchor(char **file, const char *directory)
+{
+    if (*file != NULL) {
+        char *const full = config_path(*file, directory);
+        memory_free(*file);
+        *file = full;
+    }
+}
+
 static bool
-set_uri(const char *text, void *member, struct config_warnings *warnings, struct error *reterr)
+set_uri(const char *text, const char *directory, void *member, struct error *reterr)
 {
     struct amqp_endpoint endpoint;
     if (!amqp_uri_parse(text, &endpoint, reterr)) {
         return false;
     }
-    if (endpoint.tls && !endpoint.tls_verify) {
-        config_warn(warnings,
-                    "a broker's uri has verify=verify_none: anybody on the way can pretend "
-                    "to be the broker");
+    anchor(&endpoint.ca_file, directory);
+    anchor(&endpoint.cert_file, directory);
+    anchor(&endpoint.key_file, directory);
+    if (!tls_endpoint_check(&endpoint, reterr)) {
+        amqp_endpoint_done(&endpoint);
+        return false;
     }
     amqp_endpoint_done(member);
     *(struct amqp_endpoint *)member = endpoint;
     return true;
+}
+
+static bool
+set_dsn(const char *text, const char *directory, void *member, struct error *reterr)
+{
+    if (!postgres_dsn_check(text, reterr)) {
+        return false;
+    }
+    char *const dsn = postgres_dsn_anchor(text, directory);
+    const bool good = postgres_files_check(dsn, reterr) && set_string(dsn, member);
+    config_secret_free(dsn);
+    return good;
 }
 
 static bool
@@ -281,9 +314,9 @@ config_value_set(const struct config_key *key, const char *text, const char *dir
     case CONFIG_STRING:
         return set_string(text, member);
     case CONFIG_URI:
-        return set_uri(text, member, warnings, reterr);
+        return set_uri(text, directory, member, reterr);
     case CONFIG_DSN:
-        return set_checked(text, postgres_dsn_check, member, reterr);
+        return set_dsn(text, directory, member, reterr);
     case CONFIG_SLOT:
         return set_checked(text, postgres_slot_check, member, reterr);
     case CONFIG_PUBLICATION:

@@ -11,6 +11,7 @@
 
 /* Puts the environment in place of the marks that config_scan_text left. A new string; NULL with
  * *reterr if a variable is not set and the text gives no default. */
+bool config_is_expanded(const char *text); /* are there any? */
 char *config_expand(const char *text, struct error *reterr) MUST_CHECK;
 
 /* Reads `text` by the key's type and limits into its member of `target`, the scope's struct.

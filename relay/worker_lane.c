@@ -125,6 +125,11 @@ take_lane_event(struct worker *worker, uint32_t lane, const struct rabbit_event 
     struct pipeline *pipeline = worker->pipeline;
     switch (event->type) {
     case RABBIT_OPENED:
+        if (session_passed_over(worker->lanes[lane]) != NULL) {
+            worker_lane_log(worker, lane, LOG_WARNING, "host_passed_over",
+                            "a host of the broker's uri cannot be used; another one is",
+                            session_passed_over(worker->lanes[lane]));
+        }
         pipeline_lane_connected(pipeline, lane, now_us);
         break;
     case RABBIT_CHANNEL_OPENED:

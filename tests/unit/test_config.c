@@ -431,12 +431,110 @@ Test(config, warnings)
         "broker \"spare\" { uri = \"amqp://h\" }\n" SOURCE);
     cr_assert_eq(config->warnings.count, 3);
     cr_assert_str_eq(config->warnings.texts[0],
-                     "a broker's uri has verify=verify_none: anybody on the way can pretend to be "
-                     "the broker");
-    cr_assert_str_eq(config->warnings.texts[1],
                      "the password file ./secret may be read by everybody: chmod o-r it");
+    cr_assert_str_eq(config->warnings.texts[1],
+                     "broker \"main\": verify=verify_none: anybody on the way can pretend to be "
+                     "the broker");
     cr_assert_str_eq(config->warnings.texts[2], "no source names the broker \"spare\"");
     config_free(config);
+}
+
+/* The first sentence of advice, else the first warning, of a configuration with these; "" if there is none. */
+static const char *
+advice_for(const char *uri, const char *dsn)
+{
+    static char text[600];
+    char file[600];
+    (void)snprintf(
+        file, sizeof(file),
+        "broker m { uri = \"%s\" }\nsource s { kind = postgres broker = m dsn = \"%s\" }", uri,
+        dsn); /* fits */
+    struct config *const config = load_good(file);
+    (void)snprintf(text, sizeof(text), "%s",
+                   config->advice.count > 0     ? config->advice.texts[0]
+                   : config->warnings.count > 0 ? config->warnings.texts[0]
+                                                : ""); /* fits */
+    config_free(config);
+    return text;
+}
+
+Test(config, plain_text_that_leaves_the_machine)
+{
+    static const char *const local[] = {"localhost", "127.0.0.1", "127.8.9.1", "[::1]",
+                                        "db.localhost"};
+    static const char *const remote[] = {"rabbit", "10.0.0.1", "[2001:db8::1]", "localhost,rabbit",
+                                         "localhost.example"};
+    static const char wanted[] = "broker \"m\": no TLS to ";
+    char uri[100];
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+        (void)snprintf(uri, sizeof(uri), "amqp://%s/", local[i]); /* fits */
+        cr_assert_str_eq(advice_for(uri, "host=/tmp"), "");
+        (void)snprintf(uri, sizeof(uri), "amqp://%s/", remote[i]); /* fits */
+        cr_assert_eq(strncmp(advice_for(uri, "host=/tmp"), wanted, strlen(wanted)), 0, "%s", uri);
+        (void)snprintf(uri, sizeof(uri), "amqps://%s/", remote[i]); /* fits */
+        cr_assert_str_eq(advice_for(uri, "host=/tmp"), "");
+    }
+}
+
+Test(config, databases_that_are_not_verified)
+{
+    static const struct {
+        const char *dsn;
+        const char *words; /* "": nothing to say */
+    } cases[] = {
+        {"dbname=x", ""},
+        {"host=localhost", ""},
+        {"host=db hostaddr=127.0.0.1", ""},
+        {"service=x", ""},
+        {"host=db sslmode=verify-full sslrootcert=ca.pem", ""},
+        {"host=db sslmode=verify-ca sslrootcert=ca.pem", ""},
+        {"host=db sslmode=require sslrootcert=ca.pem", ""},
+        {"host=db", "sslmode=prefer (libpq's default) to db, which is not this machine"},
+        {"host=/tmp,db sslmode=disable", "sslmode=disable to db, which is not this machine"},
+        {"postgresql://10.1.2.3/x", "to 10.1.2.3, which is not this machine"},
+        {"host=db sslmode=require", "sslmode=require verifies nobody"},
+        {"host=db sslrootcert=ca.pem", "sslrootcert with sslmode=prefer (which nobody set)"},
+        {"sslrootcert=ca.pem sslmode=allow", "sslrootcert with sslmode=allow: when"},
+    };
+    cr_assert_eq(unsetenv("PGSSLMODE") + unsetenv("PGHOST") + unsetenv("PGSSLROOTCERT"), 0);
+    cr_assert_eq(system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+                        "-subj /CN=x -keyout ca.key -out ca.pem 2>/dev/null"),
+                 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *const advice = advice_for("amqp://localhost", cases[i].dsn);
+        cr_assert_not_null(strstr(advice, cases[i].words), "%s: %s", cases[i].dsn, advice);
+        cr_assert(cases[i].words[0] != '\0' || advice[0] == '\0', "%s: %s", cases[i].dsn, advice);
+    }
+    cr_assert_eq(setenv("PGSSLMODE", "verify-full", 1), 0);
+    cr_assert_str_eq(advice_for("amqp://localhost", "host=db sslrootcert=ca.pem"), "");
+}
+
+Test(config, secrets_that_others_can_read)
+{
+    static const char text[] =
+        "broker m { uri = 'amqp://u:p@localhost' }\n"
+        "source s { kind = postgres broker = m dsn = \"password=${PW:-x}\" }\n";
+    struct config *config = load_good(text);
+    cr_assert_eq(config->warnings.count, 0);
+    config_free(config);
+    write_file("relay.conf", text, 0644);
+    config = config_load("relay.conf", collect, problems);
+    cr_assert_eq(config->warnings.count, 1, "the environment's password is not in the file");
+    cr_assert_str_eq(
+        config->warnings.texts[0],
+        "the uri of \"m\" has a password in it, and relay.conf may be read by everybody: "
+        "chmod o-r it, or put the password into a password_file");
+    config_free(config);
+    cr_assert_eq(system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+                        "-subj /CN=x -keyout k.pem -out c.pem 2>/dev/null && chmod 644 k.pem"),
+                 0);
+    cr_assert_str_eq(advice_for("amqps://localhost/?certfile=c.pem&keyfile=k.pem", "dbname=x"),
+                     "the key file ./k.pem may be read by everybody: chmod o-r it");
+    cr_assert_eq(chmod("k.pem", 0600), 0);
+    cr_assert_not_null(strstr(advice_for("amqps://u@localhost/?certfile=c.pem&keyfile=k.pem&"
+                                         "auth_mechanism=external",
+                                         "dbname=x"),
+                              "\"u\" of the uri counts for nothing"));
 }
 
 Test(config, files_that_are_none)

@@ -3,7 +3,10 @@
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -168,4 +171,44 @@ Test(dsn, no_string_reads_beyond_its_end)
         }
     }
     cr_assert_gt(taken, 0);
+}
+
+Test(dsn, one_more_parameter_counts)
+{
+    static const char *const texts[] = {"", "host=db sslkey=old", "postgresql://u@db/shop",
+                                        "postgresql://u:a?b@db/shop",
+                                        "postgresql://u@db/shop?sslkey=old&sslmode=require"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        char *const text = dsn_with(texts[i], "sslkey", "/etc/it's a \\ 100% key&=?.pem");
+        struct dsn dsn = parsed(text);
+        PQconninfoOption *const options = PQconninfoParse(text, NULL);
+        cr_assert_not_null(options, "libpq does not take: %s", text);
+        for (const PQconninfoOption *at = options; at->keyword != NULL; at++) {
+            cr_assert_str_eq(or_empty(dsn_value(&dsn, at->keyword)), or_empty(at->val));
+        }
+        cr_assert_str_eq(dsn_value(&dsn, "sslkey"), "/etc/it's a \\ 100% key&=?.pem");
+        PQconninfoFree(options);
+        dsn_done(&dsn);
+        free(text);
+    }
+}
+
+Test(dsn, files_are_looked_at)
+{
+    struct error error;
+    char text[200];
+    char key[] = "/tmp/test_dsn.XXXXXX";
+    const int fd = mkstemp(key);
+    cr_assert_geq(fd, 0);
+    cr_assert_not(dsn_files_check("sslrootcert=/missing", &error));
+    cr_assert_str_eq(error.text, "cannot use sslrootcert /missing: No such file or directory");
+    cr_assert_not(dsn_files_check("postgresql://h/d?sslcert=/tmp", &error));
+    cr_assert_str_eq(error.text, "cannot use sslcert /tmp: this is no regular file");
+    cr_assert(dsn_files_check("sslrootcert=system sslkey=engine:key", &error), "%s", error.text);
+    (void)snprintf(text, sizeof(text), "sslkey=%s sslcrl=%s", key, key); /* fits */
+    cr_assert(dsn_files_check(text, &error), "%s", error.text);
+    cr_assert_eq(fchmod(fd, 0644), 0);
+    cr_assert_not(dsn_files_check(text, &error));
+    cr_assert_not_null(strstr(error.text, "others may read it"), "%s", error.text);
+    cr_assert_eq(close(fd) + unlink(key), 0);
 }

@@ -1,0 +1,52 @@
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/dsn.h"
+#include "base/file.h"
+
+const char *const dsn_file_names[] = {"sslrootcert", "sslcert", "sslkey", "sslcrl", NULL};
+
+const char *
+dsn_file(const struct dsn *dsn, const char *name)
+{
+    const char *const path = dsn_value(dsn, name);
+    if (path == NULL || (strcmp(name, "sslrootcert") == 0 && strcmp(path, "system") == 0) ||
+        (strcmp(name, "sslkey") == 0 && strchr(path, ':') != NULL)) {
+        return NULL;
+    }
+    return path;
+}
+
+/* As libpq has it (fe-secure-openssl.c): root's key may be read by the group as well. */
+static bool
+is_private(const char *path, struct error *reterr)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 ||
+        (status.st_mode & (status.st_uid == 0 ? S_IRWXO | S_IWGRP | S_IXGRP : S_IRWXO | S_IRWXG)) ==
+            0) {
+        return true;
+    }
+    return error_set(reterr, ERROR_CONFIG,
+                     "cannot use sslkey %s: others may read it, and then libpq does not: chmod "
+                     "go-rwx it",
+                     path);
+}
+
+bool
+dsn_files_check(const char *text, struct error *reterr)
+{
+    struct dsn dsn;
+    if (!dsn_parse(text, &dsn, reterr)) {
+        return false;
+    }
+    bool good = true;
+    for (size_t i = 0; good && dsn_file_names[i] != NULL; i++) {
+        const char *const path = dsn_file(&dsn, dsn_file_names[i]);
+        good = path == NULL ||
+               (file_is_usable(dsn_file_names[i], path, reterr) &&
+                (strcmp(dsn_file_names[i], "sslkey") != 0 || is_private(path, reterr)));
+    }
+    dsn_done(&dsn);
+    return good;
+}
