@@ -1,8 +1,12 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/tls.h"
+#include "base/dsn.h"
 #include "relay/check_postgres.h"
 #include "relay/postgres_admin.h"
+#include "relay/source_postgres_private.h" /* pg_error_is_tls */
 
 #include "check_sql.h"
 #include "privileges_sql.h"
@@ -52,17 +56,51 @@ is_pooled(const struct inquiry *self)
     return strtol(text_of(self, COLUMN_PID), NULL, 10) != PQbackendPID(self->connection);
 }
 
+/* What this connection is protected by. */
+static void
+describe_tls(const struct inquiry *self, char *ret_text, size_t size)
+{
+    struct dsn dsn = {0};
+    struct tls_peer peer;
+    if (PQsslInUse(self->connection) == 0 ||
+        !tls_peer_of(PQsslStruct(self->connection, "OpenSSL"), &peer) ||
+        !dsn_parse(self->source->dsn, &dsn, NULL)) {
+        (void)snprintf(ret_text, size, "without TLS"); /* fits */
+        return;
+    }
+    const char *const given = dsn_value(&dsn, "sslmode");
+    const char *const mode = given != NULL ? given : getenv("PGSSLMODE");
+    const bool named = mode != NULL && strcmp(mode, "verify-full") == 0;
+    const bool rooted = dsn_value(&dsn, "sslrootcert") != NULL;
+    const bool verified = named || (mode != NULL && (strcmp(mode, "verify-ca") == 0 ||
+                                                     (strcmp(mode, "require") == 0 && rooted)));
+    (void)snprintf(ret_text, size, "%s, the certificate of \"%s\"%s%s%s%s", peer.version,
+                   peer.subject, verified ? " verified: signed by \"" : " verified by nobody",
+                   verified ? peer.issuer : "", verified ? "\"" : "",
+                   !verified ? ""
+                   : named   ? ", and for this host"
+                             : ", whatever its name"); /* cut is fine */
+    if (named && !peer.named) {
+        PROBLEM(self, "%s",
+                "the server's certificate has no subjectAltName; libpq takes its common name "
+                "instead, which others no longer do: have one made with it");
+    }
+    dsn_done(&dsn);
+}
+
 static void
 check_server(struct inquiry *self)
 {
+    char tls[600];
     const int version = PQserverVersion(self->connection);
+    describe_tls(self, tls, sizeof(tls));
     if (version < SERVER_VERSION_MIN) {
         PROBLEM(self, "the server is PostgreSQL %d.%d, but 14.1 or newer is needed: upgrade it",
                 version / 10000, version % 10000);
     } else {
-        OK(self, "connected to database \"%s\" as \"%s\", PostgreSQL %d.%d",
+        OK(self, "connected to database \"%s\" as \"%s\", PostgreSQL %d.%d, %s",
            text_of(self, COLUMN_DATABASE), text_of(self, COLUMN_ROLE), version / 10000,
-           version % 10000);
+           version % 10000, tls);
     }
     if (is_true(self, COLUMN_STANDBY)) {
         PROBLEM(self, "%s",
@@ -220,8 +258,10 @@ check_postgres(struct check *check, const struct source_config *source)
     struct inquiry self = {.check = check, .source = source};
     self.connection = postgres_connect(source, &error);
     if (self.connection == NULL) {
-        PROBLEM(&self, "%s; see that the server runs, listens there and lets this user in",
-                error.text);
+        PROBLEM(&self, "%s; %s", error.text,
+                pg_error_is_tls(error.text)
+                    ? "docs/TLS.md says what each word means"
+                    : "see that the server runs, listens there and lets this user in");
         return;
     }
     self.facts = postgres_query(self.connection, sql_check, &error);

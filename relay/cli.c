@@ -1,12 +1,16 @@
 #include "relay/cli.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
+#include "relay/cli_text.h"
 #include "relay/memory.h"
 
 /* Sorted by name. */
@@ -113,17 +117,46 @@ dispatch(const struct cli_command *parent, const struct cli_command *const *list
     return unknown_command(parent, list, argv[1]);
 }
 
-int
-cli_main(int argc, char **argv)
+/* A standard descriptor that is closed would be given to the next socket, and what is printed would go there. It gets one
+ * that takes nothing, so that printing fails. */
+static void
+fill_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            /* The lowest that is free: this one. */
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* else as it was */
+        }
+    }
+}
+
+static enum cli_exit
+run_command(int argc, char **argv)
 {
     if (argc >= 2 && is_help(argv[1])) {
         return print_help();
     }
     if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
-        (void)puts("outbox-relay " RELAY_VERSION); /* as above */
+        (void)puts("outbox-relay " RELAY_VERSION); /* cli_main looks at the stream */
         return CLI_DONE;
     }
     return dispatch(NULL, commands, argc, argv);
+}
+
+int
+cli_main(int argc, char **argv)
+{
+    fill_descriptors();
+    enum cli_exit exit = run_command(argc, argv);
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        const int reason = errno;
+        (void)fprintf(stderr, "outbox-relay: the output could not be written%s%s\n",
+                      reason == 0 ? "" : ": ",
+                      reason == 0 ? "" : strerror(reason)); /* nowhere else to say it */
+        exit = exit == CLI_DONE ? CLI_FAILED : exit;
+    }
+    return exit;
 }
 
 enum cli_exit
@@ -343,7 +376,8 @@ cli_sources(const struct cli_command *command, const struct config *config, cons
 enum cli_exit
 cli_source_failed(const struct source_config *source, const struct error *error)
 {
-    (void)fprintf(stderr, "source \"%s\": %s\n", source->name,
-                  error->text); /* nowhere else to say it */
+    char *const clean = cli_text_clean(error->text); /* a server's words may be in it */
+    (void)fprintf(stderr, "source \"%s\": %s\n", source->name, clean); /* nowhere else to say it */
+    memory_free(clean);
     return CLI_FAILED;
 }

@@ -15,6 +15,22 @@ static const struct cli_option option_table[] = {
     {0},
 };
 
+static void
+log_warnings(const struct config_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        log_warning("config_warning", LOG_WORDS(warnings->texts[i]));
+    }
+}
+
+static void
+print_warnings(const struct config_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        (void)printf("warning: %s\n", warnings->texts[i]); /* only advice */
+    }
+}
+
 static enum cli_exit
 work(const struct config *config)
 {
@@ -24,9 +40,8 @@ work(const struct config *config)
         log_error("start_failed", LOG_CAUSE(&error));
         return CLI_FAILED;
     }
-    for (size_t i = 0; i < config->warnings.count; i++) {
-        log_warning("config_warning", LOG_WORDS(config->warnings.texts[i]));
-    }
+    log_warnings(&config->warnings);
+    log_warnings(&config->advice);
     const bool drained = supervisor_run(config);
     log_stop();
     return drained ? CLI_DONE : CLI_FAILED;
@@ -46,9 +61,8 @@ run(const struct cli_command *command, int argc, char **argv)
     }
     if (options.check_config) {
         (void)printf("%s: good\n", options.config_path); /* the exit status says it too */
-        for (size_t i = 0; i < config->warnings.count; i++) {
-            (void)printf("warning: %s\n", config->warnings.texts[i]); /* only advice */
-        }
+        print_warnings(&config->warnings);
+        print_warnings(&config->advice);
     } else {
         exit = work(config);
     }

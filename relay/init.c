@@ -1,5 +1,8 @@
 #include "relay/init.h"
 
+#include "relay/cli_text.h"
+#include "relay/memory.h"
+
 #define GRANTS                                                                                    \
     "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
     "on its "                                                                                     \
@@ -41,8 +44,10 @@ struct report {
 static void
 say(const struct report *report, const char *word, const char *words)
 {
+    char *const clean = cli_text_clean(words); /* some of them are the server's */
     (void)fprintf(report->out, "%-8s source \"%s\": %s\n", word, report->source->name,
-                  words); /* as above */
+                  clean); /* as above */
+    memory_free(clean);
 }
 
 static void

@@ -12,4 +12,8 @@ void *memory_array(size_t count, size_t size)
 char *memory_string(const char *text) __attribute__((malloc, returns_nonnull));
 void memory_free(void *memory);
 
+/* Keeps this process out of core dumps and from debuggers, since passwords are in its memory; unless the environment says
+ * OUTBOX_RELAY_CORE_DUMPS=yes. */
+void memory_hide(void);
+
 #endif

@@ -32,7 +32,8 @@ refuse_connection(PGconn *connection, struct error *reterr)
         }
     }
     text[size] = '\0';
-    return error_set(reterr, ERROR_CONNECTION, "cannot connect: %s", text);
+    return error_set(reterr, pg_error_is_tls(text) ? ERROR_CONFIG : ERROR_CONNECTION,
+                     "cannot connect: %s", text);
 }
 
 /* What the server says in its first line, without the piece of SQL that psql would show with it. */

@@ -128,6 +128,24 @@ set_refused(const char *user, const char *sqlstate, const char *text, struct err
     }
 }
 
+/* libpq's own words (libpq 14 to 18, fe-secure-openssl.c, fe-secure-common.c, fe-connect.c); it gives no code for these.
+ * An end of the connection within TLS is none of them. */
+bool
+pg_error_is_tls(const char *message)
+{
+    static const char *const signs[] = {
+        "certificate",      "SSL error: ",          "server does not support SSL",
+        "private key file", "sslmode value",        "SSL context",
+        "SSL was required", "SSL protocol version",
+    };
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        if (strstr(message, signs[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 pg_error_from_message(const char *message, const char *user, struct error *reterr)
 {
@@ -135,8 +153,9 @@ pg_error_from_message(const char *message, const char *user, struct error *reter
     char sqlstate[6];
     char line[300];
     if (found == NULL) {
+        const bool tls = pg_error_is_tls(message);
         first_line(message, line, sizeof(line));
-        error_set(reterr, ERROR_CONNECTION, "%s", line);
+        error_set(reterr, tls ? ERROR_CONFIG : ERROR_CONNECTION, "%s%s", tls ? "TLS: " : "", line);
         return;
     }
     (void)snprintf(sqlstate, sizeof(sqlstate), "%.5s", found); /* it has five */

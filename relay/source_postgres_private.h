@@ -329,6 +329,8 @@ void pg_error_from_result(const PGresult *result, struct error *reterr);
  * runs what others have put on the tables: triggers, rules, constraints, policies. */
 bool pg_error_may_be_of_row(const PGresult *result, bool moves);
 void pg_error_from_connect(PGconn *connection, struct error *reterr);
+/* Is a connection's message about certificates and the like, where a person must act? */
+bool pg_error_is_tls(const char *message) MUST_CHECK;
 /* The message of a connection that was refused, in libpq's verbose form. */
 void pg_error_from_message(const char *message, const char *user, struct error *reterr);
 /* How a working connection ended: the server's last words if it had any, else libpq's. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ cli_write(const char *path, const char *format, ...)
 {
     FILE *const file = fopen(path, "w");
     cr_assert_not_null(file);
+    cr_assert_eq(fchmod(fileno(file), 0600), 0); /* a password may be in it */
     va_list arguments;
     va_start(arguments, format);
     cr_assert_geq(vfprintf(file, format, arguments), 0);

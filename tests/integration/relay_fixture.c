@@ -103,7 +103,8 @@ static void
 write_config(const struct relay *relay, const struct relay_options *options)
 {
     FILE *file = fopen(relay->config, "w");
-    check(file != NULL, "%s: %s", relay->config, strerror(errno));
+    check(file != NULL && fchmod(fileno(file), 0600) == 0, "%s: %s", relay->config,
+          strerror(errno));
     (void)fprintf(file,
                   "%s\n"
                   "broker \"main\" {\n"

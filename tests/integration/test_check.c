@@ -64,7 +64,7 @@ set_up(void)
     const int version = PQserverVersion(db);
     (void)snprintf(connected, sizeof(connected),
                    "ok       source \"orders\": connected to database \"%s\" as \"%s\", PostgreSQL "
-                   "%d.%d\n",
+                   "%d.%d, without TLS\n",
                    PQdb(db), role, version / 10000, version % 10000);       /* fits */
     (void)snprintf(slot, sizeof(slot), "outbox_relay_%s_public", PQdb(db)); /* fits */
     write_config("amq.topic");
@@ -87,8 +87,8 @@ TestSuite(check, .init = set_up, .fini = tear_down);
 #define MAY "ok       source \"orders\": \"ROLE\" may do on the tables what a relay does\n"
 #define SEQUENCE "ok       source \"orders\": ids are given out in the order of writing\n"
 #define VACUUM "ok       source \"orders\": autovacuum is on\n"
-#define BROKER                                                          \
-    "ok       broker \"main\": connected to PEER, virtual host \"/\"\n" \
+#define BROKER                                                                       \
+    "ok       broker \"main\": connected to PEER, virtual host \"/\", without TLS\n" \
     "ok       source \"orders\": exchange \"amq.topic\" is there\n"
 
 /* Puts `value` in place of each `word`. */
@@ -233,7 +233,7 @@ Test(check, all_that_is_wrong_at_once)
            "problem  source \"orders\": autovacuum is off for the table, so it only grows: alter "
            "table "
            "outbox set (autovacuum_enabled = true, toast.autovacuum_enabled = true)\n"
-           "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
+           "ok       broker \"main\": connected to PEER, virtual host \"/\", without TLS\n"
            "problem  source \"orders\": exchange \"nowhere\": NOT_FOUND - no exchange 'nowhere' in "
            "vhost '/'; declare it on the broker or name another\n"
            "8 problems\n");
@@ -243,7 +243,7 @@ Test(check, the_default_exchange_needs_no_look)
 {
     write_config("");
     expect(0, VERSION HELD MAY SEQUENCE VACUUM
-           "ok       broker \"main\": connected to PEER, virtual host \"/\"\n"
+           "ok       broker \"main\": connected to PEER, virtual host \"/\", without TLS\n"
            "ok       source \"orders\": default exchange is AMQP's, which is always there\n"
            "no problems\n");
 }
@@ -418,4 +418,15 @@ Test(check, a_slot_that_was_left_behind)
            "keeps N MiB of the server's log for nobody: select "
            "pg_drop_replication_slot('SLOT')\n" BROKER "1 problem\n");
     drop_slot();
+}
+
+/* Promise: what a server says, or somebody made it say, moves no cursor and forges no line. */
+Test(check, words_of_a_server_stay_words)
+{
+    write_config("x\\nok       forged\x1b[2J");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    cr_assert_null(strchr(cli_stdout(), '\x1b'), "%s", cli_stdout());
+    cr_assert_null(strstr(cli_stdout(), "\nok       forged"), "%s", cli_stdout());
+    cr_assert_not_null(strstr(cli_stdout(), "exchange \"x\\nok       forged\\x1b[2J\""), "%s",
+                       cli_stdout());
 }

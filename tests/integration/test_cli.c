@@ -94,8 +94,10 @@ Test(cli, check_config_connects_to_nothing)
 {
     cli_write("secret", "x\n");
     cr_assert_eq(system("chmod 644 secret"), 0);
-    cli_write("relay.conf", "broker b { uri = \"amqp://h.invalid\" password_file = secret }\n"
-                            "source s { kind = postgres dsn = \"host=h.invalid\" broker = b }\n");
+    cli_write(
+        "relay.conf",
+        "broker b { uri = \"amqps://h.invalid\" password_file = secret }\n"
+        "source s { kind = postgres dsn = \"host=h.invalid sslmode=verify-full\" broker = b }\n");
     expect("run --check-config -c relay.conf", 0,
            "relay.conf: good\n"
            "warning: the password file ./secret may be read by everybody: chmod o-r it\n",
@@ -145,4 +147,36 @@ Test(cli, run_stays_through_outages_and_still_drains)
     cr_assert_eq(cli_wait(relay), 0);
     cli_wait_for_log("\"event\":\"stopped\"");
     cr_assert_null(strstr(cli_stderr(), "hunter2"), "%s", cli_stderr());
+}
+
+/* Promise: who did not get what was asked for is told so, whatever the command. */
+Test(cli, output_that_cannot_be_written_is_an_error)
+{
+    static const char *const commands[] = {"--help",
+                                           "--version",
+                                           "run --help",
+                                           "held --help",
+                                           "config-reference",
+                                           "init --print",
+                                           "run --check-config -c good.conf",
+                                           "status --json -c good.conf",
+                                           "held list -c good.conf",
+                                           "held list --json -c good.conf"};
+    static const char *const outputs[] = {">/dev/full", ">&-"};
+    PGconn *const db = pg_fixture_create();
+    pg_fixture_load_outbox(db);
+    cli_write("good.conf",
+              "broker main { uri = \"amqp://localhost\" }\n"
+              "source orders { kind = postgres mode = poll broker = main dsn = \"%s\" }\n",
+              pg_fixture_dsn());
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        for (size_t j = 0; j < sizeof(outputs) / sizeof(outputs[0]); j++) {
+            char line[500];
+            (void)snprintf(line, sizeof(line),
+                           "'%s' %s %s 2>err; test $? = 1 && grep -q 'could not be written' err",
+                           OUTBOX_RELAY, commands[i], outputs[j]); /* fits */
+            cr_expect_eq(system(line), 0, "%s %s", commands[i], outputs[j]);
+        }
+    }
+    pg_fixture_drop(db);
 }

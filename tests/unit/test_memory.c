@@ -1,6 +1,8 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
 
 #include "relay/memory.h"
 
@@ -23,4 +25,16 @@ Test(memory, ends_the_process_when_there_is_none, .signal = SIGABRT)
 {
     volatile size_t too_much = SIZE_MAX / 16; /* volatile: the compiler would refuse it */
     memory_free(memory_array(too_much, 8));
+}
+
+/* Promise: a core dump with the passwords is made only for who asks for it. */
+Test(memory, is_dumped_only_on_request)
+{
+    cr_assert_eq(prctl(PR_GET_DUMPABLE), 1);
+    cr_assert_eq(setenv("OUTBOX_RELAY_CORE_DUMPS", "yes", 1), 0);
+    memory_hide();
+    cr_assert_eq(prctl(PR_GET_DUMPABLE), 1);
+    cr_assert_eq(setenv("OUTBOX_RELAY_CORE_DUMPS", "no", 1), 0);
+    memory_hide();
+    cr_assert_eq(prctl(PR_GET_DUMPABLE), 0);
 }

@@ -1,0 +1,339 @@
+/* TLS as its operator meets it: which certificates are refused, by whom, and in which words. The broker is OpenSSL's own
+ * test server, which needs no more than a handshake; the database is a server of the test's own. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/relay_fixture.h"
+#include "tests/integration/servers_fixture.h"
+
+/* Two authorities, ca and other; certificates NAME.pem with NAME.key, signed by ca; enc.key is client's, encrypted. */
+static const char certificates[] =
+    "set -e\n"
+    "new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'\n"
+    "for ca in ca other; do openssl req -x509 $new -days 30 -subj /CN=$ca -keyout $ca.key -out "
+    "$ca.pem; done\n"
+    "make() { openssl req $new -subj \"/CN=$2\" -keyout $1.key -out $1.csr; echo \"$4\" > $1.ext\n"
+    "  openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days $3 -out $1.pem "
+    "-extfile $1.ext; }\n"
+    "make good localhost 30 subjectAltName=DNS:localhost\n"
+    "make expired localhost -1 subjectAltName=DNS:localhost\n"
+    "make wrong localhost 30 subjectAltName=DNS:elsewhere.example\n"
+    "make nameless localhost 30 keyUsage=digitalSignature\n"
+    "make client relay 30 subjectAltName=DNS:relay\n"
+    "openssl req -x509 $new -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost "
+    "-keyout self.key -out self.pem\n"
+    "openssl pkey -in client.key -aes256 -passout pass:x -out enc.key\n"
+    "mkfifo pipe\n"
+    "chmod 600 *.key\n";
+
+static pid_t server; /* 0: none */
+static unsigned short port;
+
+static void
+make_certificates(void)
+{
+    cli_enter();
+    cli_write("make", "%s", certificates);
+    check(system("bash ./make >made 2>&1") == 0, "openssl failed: see tests/services for the tool");
+}
+
+static void
+end_server(void)
+{
+    if (server > 0) {
+        check(kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server, "openssl s_server");
+        server = 0;
+    }
+}
+
+static void
+clean_up(void)
+{
+    end_server();
+    cli_leave();
+}
+
+TestSuite(tls, .init = make_certificates, .fini = clean_up, .timeout = 240);
+
+static int
+loopback_socket(struct sockaddr_in *ret_address)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(fd >= 0, "socket");
+    *ret_address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    return fd;
+}
+
+static void
+choose_port(void)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof(address);
+    const int fd = loopback_socket(&address);
+    check(bind(fd, (struct sockaddr *)&address, size) == 0, "bind");
+    check(getsockname(fd, (struct sockaddr *)&address, &size) == 0, "getsockname");
+    port = ntohs(address.sin_port);
+    check(close(fd) == 0, "close");
+}
+
+static bool
+is_served(void *context)
+{
+    struct sockaddr_in address;
+    (void)context;
+    const int fd = loopback_socket(&address);
+    address.sin_port = htons(port);
+    const bool served = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    check(close(fd) == 0, "close");
+    return served;
+}
+
+/* One that shows NAME.pem. options: more of `openssl s_server`. */
+static void
+start_server(const char *name, const char *options)
+{
+    char line[400];
+    end_server();
+    choose_port();
+    (void)snprintf(line, sizeof(line),
+                   "exec openssl s_server -quiet -accept 127.0.0.1:%u -cert %s.pem -key %s.key %s "
+                   "</dev/null >s_server.log 2>&1",
+                   port, name, name, options); /* fits */
+    server = fork();
+    check(server >= 0, "fork");
+    if (server == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+        _exit(127);
+    }
+    await(is_served, NULL, "openssl s_server listens", PATIENCE_S);
+}
+
+static void
+write_config(const char *query, const char *dsn)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"amqps://localhost:%u/?connection_timeout=3000&%s\" }\n"
+              "source test { kind = postgres mode = poll broker = main dsn = \"%s\" }\n",
+              port, query, dsn);
+}
+
+static void
+expect_said(const char *text, const char *what)
+{
+    check(strstr(cli_stdout(), text) != NULL, "%s: \"%s\" was expected, this was said:\n%s%s", what,
+          text, cli_stdout(), cli_stderr());
+}
+
+/* Promise: no bad certificate is taken, and what is wrong with it is said, not that a password might be. */
+Test(tls, bad_certificates_of_the_broker)
+{
+    static const struct {
+        const char *name;
+        const char *words;
+    } cases[] = {
+        {"expired", "certificate has expired"},
+        {"wrong", "hostname mismatch: it is not for localhost"},
+        {"nameless", "it has no subjectAltName, so it is for nobody"},
+        {"self", "self-signed certificate"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        start_server(cases[i].name, "");
+        write_config("cacertfile=ca.pem", "host=/nowhere");
+        cr_assert_eq(cli("check -c relay.conf"), 1);
+        expect_said("TLS: certificate verify failed: ", cases[i].name);
+        expect_said(cases[i].words, cases[i].name);
+        check(strstr(cli_stdout(), "virtual host") == NULL, "%s: %s", cases[i].name, cli_stdout());
+    }
+}
+
+/* Promise: what the broker thinks of our certificate is said in words. */
+Test(tls, what_the_broker_demands)
+{
+    write_config("", "host=/nowhere");
+    start_server("good", "-Verify 1 -verify_return_error -CAfile ca.pem");
+    write_config("cacertfile=ca.pem", "host=/nowhere");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    expect_said("the broker demands a client certificate: name one by certfile and keyfile",
+                "none");
+    write_config("cacertfile=ca.pem&certfile=self.pem&keyfile=self.key", "host=/nowhere");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    expect_said("the broker does not know the authority that signed the certificate of certfile",
+                "another authority's");
+    start_server("good", "-tls1_1 -cipher ALL:@SECLEVEL=0");
+    write_config("cacertfile=ca.pem", "host=/nowhere");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    expect_said("the broker does not speak TLS 1.2 or newer", "an old one");
+}
+
+/* Promise: each host of a list is looked at, and the bad one is named. */
+Test(tls, a_bad_host_of_a_list_is_named)
+{
+    const char *const real = strchr(test_env("OUTBOX_TEST_AMQP_URI"), '@');
+    start_server("expired", "");
+    cli_write("relay.conf",
+              "broker main { uri = \"amqps://guest:guest@localhost:%u,localhost:%s/"
+              "?cacertfile=all.pem\" }\n"
+              "source test { kind = postgres mode = poll broker = main dsn = \"host=/nowhere\" }\n",
+              port, test_env("OUTBOX_TEST_AMQP_TLS_PORT"));
+    cli_write("cat", "cat ca.pem '%s' > all.pem", test_env("OUTBOX_TEST_AMQP_CA"));
+    check(real != NULL && system("sh ./cat") == 0, "cat");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    char bad[100];
+    (void)snprintf(bad, sizeof(bad), "problem  broker \"main\": localhost:%u: TLS: certificate",
+                   port); /* fits */
+    expect_said(bad, "the bad one");
+    expect_said("virtual host \"/\", TLSv1.3, the certificate of \"CN=localhost\" verified: signed "
+                "by \"CN=outbox-relay test CA\", known by cacertfile ./all.pem",
+                "the good one");
+}
+
+/* Promise: files are looked at before the start, and nothing waits for them. 78 is what a unit does not restart. */
+Test(tls, files_that_cannot_be_used_are_told_before_the_start)
+{
+    static const struct {
+        const char *query;
+        const char *dsn;
+        const char *words;
+    } cases[] = {
+        {"cacertfile=none", "", "uri: cannot use cacertfile ./none: No such file or directory"},
+        {"cacertfile=pipe", "", "uri: cannot use cacertfile ./pipe: this is no regular file"},
+        {"cacertfile=made", "", "there is no certificate in PEM form in it"},
+        {"certfile=client.pem&keyfile=pipe", "", "keyfile ./pipe: this is no regular file"},
+        {"certfile=client.pem&keyfile=enc.key", "", "the key is encrypted"},
+        {"certfile=client.pem&keyfile=self.key", "", "it is not the key of certfile ./client.pem"},
+        {"certfile=client.pem&keyfile=client.csr", "", "there is no private key in PEM form in it"},
+        {"certfile=client.key&keyfile=client.key", "", "there is no certificate in PEM form in it"},
+        {"", "sslmode=verify-ful", "dsn: sslmode must be disable, allow, prefer"},
+        {"", "sslrootcert=none sslmode=verify-full", "dsn: cannot use sslrootcert ./none: No such"},
+        {"", "sslrootcert=made sslmode=verify-full", "there is no certificate in PEM form in it"},
+        {"", "sslcert=client.pem sslkey=pipe", "dsn: cannot use sslkey ./pipe: this is no regular"},
+        {"", "sslcert=client.pem sslkey=enc.key", "sslkey ./enc.key: the key is encrypted"},
+        {"", "sslcert=client.pem sslkey=self.key", "it is not the key of sslcert ./client.pem"},
+    };
+    port = 1;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        write_config(cases[i].query, cases[i].dsn);
+        cr_assert_eq(cli("run -c relay.conf --check-config"), 78, "%s", cases[i].words);
+        check(strstr(cli_stderr(), cases[i].words) != NULL, "%s: %s", cases[i].words, cli_stderr());
+        cr_assert_eq(cli("run -c relay.conf"), 78, "%s", cases[i].words);
+    }
+}
+
+/* Promise: relative names mean the same for every key: beside the configuration, wherever one stands. */
+Test(tls, relative_names_are_beside_the_configuration)
+{
+    port = 1;
+    cli_write("password", "x");
+    check(chmod("password", 0600) == 0, "chmod");
+    cli_write("relay.conf",
+              "broker main { uri = \"amqps://localhost/?cacertfile=ca.pem&certfile=client.pem&"
+              "keyfile=client.key\" password_file = password }\n"
+              "source test { kind = postgres broker = main password_file = password\n"
+              "  dsn = \"sslmode=verify-full sslrootcert=ca.pem sslcert=client.pem "
+              "sslkey=client.key\" }\n");
+    char line[600];
+    char directory[300];
+    check(getcwd(directory, sizeof(directory)) != NULL && chdir("/") == 0, "chdir");
+    (void)snprintf(line, sizeof(line), "run -c %s/relay.conf --check-config", directory); /* fits */
+    const int status = cli(line);
+    check(chdir(directory) == 0, "chdir");
+    cr_assert_eq(status, 0, "%s", cli_stderr());
+    check(strstr(cli_stdout(), "warning") == NULL, "%s", cli_stdout());
+}
+
+/* ---- the database ---- */
+
+/* A server of the test's own, with TLS and a certificate that it signed itself, for "localhost". */
+static void
+start_database(void)
+{
+    servers_start("postgres");
+    PGconn *const db = pg_fixture_create();
+    pg_exec(db, "copy (select 1) to program 'openssl req -x509 -newkey ec -pkeyopt "
+                "ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost -addext "
+                "subjectAltName=DNS:localhost -keyout server.key -out server.crt 2>/dev/null'");
+    pg_exec(db, "alter system set ssl = on");
+    pg_exec(db, "select pg_reload_conf()");
+    PGresult *const result = PQexec(db, "select pg_read_file('server.crt')");
+    cli_write("db.pem", "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+    pg_fixture_load_outbox(db);
+    PQfinish(db);
+}
+
+static bool
+has_tls(void *context)
+{
+    char dsn[600];
+    (void)snprintf(dsn, sizeof(dsn), "%s sslmode=require", (const char *)context); /* fits */
+    PGconn *const db = PQconnectdb(dsn);
+    const bool has = PQsslInUse(db) != 0;
+    PQfinish(db);
+    return has;
+}
+
+static const char *
+dsn_with_options(const char *options)
+{
+    static char dsn[700];
+    (void)snprintf(dsn, sizeof(dsn), "%s host=localhost hostaddr=127.0.0.1 %s", pg_fixture_dsn(),
+                   options); /* fits */
+    return dsn;
+}
+
+static void
+check_database(const char *options, const char *words)
+{
+    write_config("", dsn_with_options(options));
+    (void)cli("check -c relay.conf"); /* nobody listens on the broker's port */
+    expect_said(words, options);
+}
+
+static void
+expect_log(const char *options, const char *words)
+{
+    write_config("", dsn_with_options(options));
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_lost");
+    check(kill(relay, SIGTERM) == 0, "kill");
+    (void)cli_wait(relay);
+    cli_wait_for_log(words);
+}
+
+/* Promise: how the database is reached is said, and a bad certificate is a person's matter, told as one. */
+Test(tls, certificates_of_the_database)
+{
+    start_database();
+    await(has_tls, (void *)(uintptr_t)pg_fixture_dsn(), "the server has TLS", PATIENCE_S);
+    choose_port();
+    check_database("sslmode=disable", "without TLS");
+    check_database("sslmode=require",
+                   "TLSv1.3, the certificate of \"CN=localhost\" verified by nobody");
+    check_database("sslmode=verify-ca sslrootcert=db.pem",
+                   "TLSv1.3, the certificate of \"CN=localhost\" verified: signed by "
+                   "\"CN=localhost\", whatever its name");
+    check_database("sslmode=verify-full sslrootcert=db.pem", "\"CN=localhost\", and for this host");
+    check_database("sslmode=verify-full sslrootcert=ca.pem",
+                   "certificate verify failed; docs/TLS.md says");
+    check_database("host=127.0.0.1 sslmode=verify-full sslrootcert=db.pem",
+                   "does not match host name \"127.0.0.1\"; docs/TLS.md says");
+    expect_log("sslmode=verify-full sslrootcert=ca.pem", "certificate verify failed");
+    expect_log("sslmode=verify-full sslrootcert=ca.pem", "level=error event=source_lost");
+    cr_assert_eq(cli("run -c relay.conf --check-config"), 0);
+    check(strstr(cli_stdout(), "warning") == NULL, "%s", cli_stdout());
+    servers_stop();
+}
