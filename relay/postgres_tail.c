@@ -21,6 +21,7 @@ enum column {
     COLUMN_HAS_OUTBOX,
     COLUMN_INSERTS,
     COLUMN_NARROWED,
+    COLUMN_IN_PARTS,
     COLUMN_SLOT_THERE,
     COLUMN_SLOT_FOREIGN,
     COLUMN_SLOT_ACTIVE,
@@ -82,6 +83,7 @@ take_facts(struct postgres_tail *tail, PGresult *facts)
     tail->has_outbox = is_true(facts, COLUMN_HAS_OUTBOX);
     tail->inserts = is_true(facts, COLUMN_INSERTS);
     tail->narrowed = is_true(facts, COLUMN_NARROWED);
+    tail->in_parts = is_true(facts, COLUMN_IN_PARTS);
     tail->slot_there = is_true(facts, COLUMN_SLOT_THERE);
     tail->slot_foreign = is_true(facts, COLUMN_SLOT_FOREIGN);
     tail->slot_active = is_true(facts, COLUMN_SLOT_ACTIVE);
@@ -185,6 +187,11 @@ tell_publication(struct teller *teller, const struct postgres_tail *tail)
     } else if (!tail->has_outbox) {
         lack(teller, "publication %s is not of the outbox: alter publication %s add table %s",
              tail->publication, tail->publication, tail->outbox);
+    } else if (tail->in_parts) {
+        lack(teller,
+             "publication %s passes on what is inserted as rows of the partitions: alter "
+             "publication %s set (publish_via_partition_root = true)",
+             tail->publication, tail->publication);
     } else if (tail->narrowed) {
         lack(teller, "publication %s leaves out rows or columns: alter publication %s set table %s",
              tail->publication, tail->publication, tail->outbox);

@@ -33,6 +33,7 @@ struct postgres_tail {
     bool has_outbox;
     bool inserts;  /* it publishes them */
     bool narrowed; /* but not all rows, or not all columns */
+    bool in_parts; /* the outbox is partitioned, and they come as those of its partitions */
     bool slot_there;
     bool slot_foreign; /* another database's, or for another plugin */
     bool slot_active;

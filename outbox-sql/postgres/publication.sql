@@ -24,7 +24,9 @@ declare
     );
 begin
     if not exists (select from pg_publication where pubname = name) then
-        execute format('create publication %I for table %I.outbox with (publish = ''insert'')', name, schema);
+        -- The second option is for an outbox in partitions; on others it has no effect.
+        execute format('create publication %I for table %I.outbox with (publish = ''insert'', '
+            'publish_via_partition_root = true)', name, schema);
     elsif not exists (
         select
         from pg_publication_tables

@@ -1,6 +1,7 @@
 /* Tables that their owner has cut into partitions: no table is one heap, and no lock is that of one table. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "tests/integration/pg_fixture.h"
@@ -58,6 +59,38 @@ Test(source_postgres_partitions, who_writes_into_a_partition_is_a_writer)
     batch_free(batch);
     PQfinish(late);
     source_fixture_close(source, &config);
+}
+
+/* A row of a partition is no row of the outbox to who reads the log, unless the publication says so. */
+Test(source_postgres_partitions, the_log_has_rows_of_the_outbox)
+{
+    partition_outbox();
+    pg_exec(admin, "create publication outbox_relay_public for table outbox");
+    struct source_config config = source_fixture_config(pg_fixture_dsn(), 60 * CLOCK_S_US);
+    config.mode = SOURCE_MODE_TAIL;
+    struct source *source = source_fixture_own(&config);
+    source->ops->tail_begin(source, 0, clock_monotonic_us());
+    const struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).error;
+    cr_assert_not_null(strstr(error.text, "alter publication outbox_relay_public set "
+                                          "(publish_via_partition_root = true)"),
+                       "%s", error.text);
+    pg_exec(admin, strstr(error.text, "alter publication"));
+    (void)source_fixture_tail(source, 0);
+    pg_exec(admin, "insert into outbox (payload) values ('1')");
+    pg_exec(admin, "insert into outbox_00 (payload) values ('2')");
+    for (int64_t id = 1; id <= 2;) {
+        const struct source_event event = source_fixture_log(source, 10);
+        for (size_t i = 0; i < event.batch->count; i++) {
+            cr_assert_eq(event.batch->rows[i].id, id++);
+        }
+        batch_free(event.batch);
+    }
+    source_fixture_close(source, &config);
+    while (pg_query_int(admin, "select count(*) from pg_replication_slots where database = "
+                               "current_database() and active") > 0) {
+    }
+    pg_exec(admin, "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
+                   "where database = current_database()");
 }
 
 /* The oldest of each partition stand where the newest of the other do. */

@@ -12,7 +12,9 @@ with
     ),
     publication as (
         select pubinsert,
-            exists (select from published) as has_outbox,
+            exists (select from published) or puballtables or member.found as has_outbox,
+            (select relkind = 'p' and not pubviaroot from pg_class where oid = format('%I.outbox', :'schema')::regclass)
+                as in_parts,
             exists (
                 select
                 from published
@@ -23,9 +25,18 @@ with
                         where attrelid = format('%I.outbox', :'schema')::regclass
                             and attnum > 0
                             and not attisdropped
+                            and attgenerated = ''
                     )
             ) as narrowed
         from pg_publication
+        cross join lateral (
+            select exists (
+                select
+                from pg_publication_rel
+                where prpubid = pg_publication.oid
+                    and prrelid = format('%I.outbox', :'schema')::regclass
+            ) as found
+        ) as member
         where pubname = $2::text
     ),
     slot as (
@@ -53,6 +64,7 @@ select
     coalesce((select has_outbox from publication), false) as has_outbox,
     coalesce((select pubinsert from publication), false) as inserts,
     coalesce((select narrowed from publication), false) as narrowed,
+    coalesce((select in_parts from publication), false) as in_parts,
     (select count(*) from slot) > 0 as slot_there,
     coalesce((select foreign_slot from slot), false) as slot_foreign,
     coalesce((select active from slot), false) as slot_active,

@@ -34,6 +34,7 @@ publication as (
                     and tables.tablename = table_name
             )
         end as has_outbox,
+        (select relkind = 'p' and not pubviaroot from pg_class where pg_class.oid = $1::oid) as in_parts,
         member.attributes ->> 'prqual' as filter,
         (
             select jsonb_agg(attname)
@@ -92,6 +93,9 @@ select
                 $3::text, words)
         when not publication.has_outbox then
             format('publication "%s" does not contain the outbox: alter publication %1$I add table %s', $3::text, words)
+        when publication.in_parts then
+            format('publication "%s" passes on what is inserted as rows of the partitions: alter publication %1$I set (publish_via_partition_root = true)',
+                $3::text)
         when not publication.inserts then
             format('publication "%s" does not publish inserts: alter publication %1$I set (publish = ''insert'')', $3::text)
         when publication.filter is not null then
