@@ -1,4 +1,4 @@
-/* The limits of the sink: all the work that must be done for a message and nothing else. A row is read (or comes by the log,
+/* The limits: all the work that must be done for a message and nothing else. A row is read (or comes by the log,
  * is decoded, and looked up in the table), encoded and published as the relay does, and deleted when it is confirmed. No order of keys,
  * no held messages, no late commits, no lease, no second try. One thread, as the relay; database and broker work at once:
  * while the next rows are being read and those of before deleted, the last ones are published. */
@@ -10,10 +10,8 @@
 
 #include "amqp/wire.h"
 #include "base/clock.h"
-#include "present_range_sql.h"
 #include "relay/pgoutput.h"
 #include "relay/publisher.h"
-#include "settle_sql.h"
 #include "tests/bench/bench.h"
 
 #define BATCH 1000
@@ -36,9 +34,10 @@ struct bare {
     struct session *session;
     struct publisher publisher;
     int64_t messages;
-    int64_t *ids; /* of all that were published, in that order: the sink confirms in order */
+    int64_t *ids; /* of all that were published, in that order */
+    bool *acked;
     int64_t published;
-    int64_t confirmed;
+    int64_t confirmed; /* all up to here */
     int64_t deleted;
     int64_t deleting; /* up to here, when the database has answered */
     bool asked;
@@ -52,6 +51,16 @@ struct bare {
 };
 
 static void
+prepare(const struct bare *bare, const char *name, const char *statement)
+{
+    PGresult *result = PQprepare(bare->conn, name, statement, 0, NULL);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        bench_fail("%s", PQerrorMessage(bare->conn));
+    }
+    PQclear(result);
+}
+
+static void
 open_bare(struct bare *bare, int64_t messages)
 {
     bare->conn = bench_connect();
@@ -59,18 +68,18 @@ open_bare(struct bare *bare, int64_t messages)
     publisher_init(&bare->publisher, "bench");
     bare->messages = messages;
     bare->ids = calloc((size_t)messages, sizeof(*bare->ids));
-    if (bare->ids == NULL) {
+    bare->acked = calloc((size_t)messages, sizeof(*bare->acked));
+    if (bare->ids == NULL || bare->acked == NULL) {
         bench_fail("no memory");
     }
     bench_exec(bare->conn, "set synchronous_commit = off"); /* as the relay */
     bench_exec(bare->conn, "set enable_seqscan = off");
-    PQclear(PQprepare(bare->conn, "delete", sql_settle, 0, NULL));
-    PQclear(PQprepare(bare->conn, "present", sql_present_range, 0, NULL));
-    PQclear(PQprepare(bare->conn, "read",
-                      "select id, message_id, created_at, exchange, routing_key, key, type, "
-                      "content_type, headers::text, payload "
-                      "from outbox where id > $1::int8 order by id limit $2::int8",
-                      0, NULL));
+    prepare(bare, "delete", "delete from outbox where id = any($1::int8[])");
+    prepare(bare, "present",
+            "select id from outbox where id between $1::int8 and $2::int8 order by id");
+    prepare(bare, "read",
+            "select id, message_id, created_at, exchange, routing_key, key, type, content_type, "
+            "headers::text, payload from outbox where id > $1::int8 order by id limit $2::int8");
     if (PQsetnonblocking(bare->conn, 1) != 0 || PQenterPipelineMode(bare->conn) != 1) {
         bench_fail("%s", PQerrorMessage(bare->conn));
     }
@@ -84,6 +93,7 @@ close_bare(struct bare *bare)
     session_free(bare->session);
     publisher_done(&bare->publisher);
     free(bare->ids);
+    free(bare->acked);
 }
 
 /* ---- the broker ---- */
@@ -106,10 +116,16 @@ take_confirms(struct bare *bare)
 {
     struct rabbit_event event;
     while (session_next(bare->session, &event)) {
-        if (event.type != RABBIT_CONFIRMED || !event.multiple) {
-            bench_fail("the sink sent event %d", event.type);
+        if (event.type != RABBIT_CONFIRMED || event.tag > (uint64_t)bare->published) {
+            bench_fail("the broker sent event %d instead of a confirm", event.type);
         }
-        bare->confirmed = (int64_t)event.tag;
+        bare->acked[event.tag - 1] = true;
+        if (event.multiple && (int64_t)event.tag > bare->confirmed) {
+            bare->confirmed = (int64_t)event.tag;
+        }
+        while (bare->confirmed < bare->published && bare->acked[bare->confirmed]) {
+            bare->confirmed++;
+        }
     }
 }
 

@@ -152,7 +152,6 @@ bench_poll(const struct bench *bench)
         run_poison(bench, &poison, i, relay.rate[i]);
         run(&handmade, i, bench, "hand-made", run_handmade);
     }
-    bench_latency(bench->relay_path, "poll", 500, SECONDS);
     bench_scheduled(bench->relay_path, 1000, SECONDS);
     print("handmade", &handmade, &limit, bench->rounds);
     print("poll", &relay, &limit, bench->rounds);
@@ -175,7 +174,6 @@ bench_tailing(const struct bench *bench)
     }
     print(modes[0], &relay[0], &limit[0], bench->rounds);
     print(modes[1], &relay[1], &limit[1], bench->rounds);
-    bench_latency(bench->relay_path, "tail", 1000, SECONDS);
 }
 
 /* Not to measure anything: that the bench comes to its end. It is a test. */
@@ -194,6 +192,10 @@ run_parts(const struct bench *bench, const char *part, int64_t depth)
     if (strcmp(part, "small") == 0) {
         run_small(bench);
     }
+    if (all || strcmp(part, "latency") == 0) {
+        bench_latency(bench->relay_path, "poll", 500, SECONDS);
+        bench_latency(bench->relay_path, "tail", 1000, SECONDS);
+    }
     if (all || strcmp(part, "sink") == 0) {
         bench_sink(bench->relay_path, bench->messages, bench->rounds);
     }
@@ -211,7 +213,7 @@ run_parts(const struct bench *bench, const char *part, int64_t depth)
 static bool
 is_part(const char *name)
 {
-    static const char *const parts[] = {"poll", "tail", "sink", "depth", "small"};
+    static const char *const parts[] = {"poll", "tail", "latency", "sink", "depth", "small"};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (strcmp(name, parts[i]) == 0) {
             return true;
@@ -234,9 +236,10 @@ main(int argc, char **argv)
     const bool depth = strcmp(part, "depth") == 0; /* its rows come before the rest */
     const int at = named ? (depth ? 4 : 3) : 2;
     if (argc < 2 || argc > at + 2) {
-        (void)fprintf(stderr, "usage: bench RELAY-BINARY [poll|tail|sink] [MESSAGES [ROUNDS]]\n"
-                              "       bench RELAY-BINARY depth [ROWS [MESSAGES [ROUNDS]]]\n"
-                              "       bench RELAY-BINARY small\n");
+        (void)fprintf(stderr,
+                      "usage: bench RELAY-BINARY [poll|tail|latency|sink] [MESSAGES [ROUNDS]]\n"
+                      "       bench RELAY-BINARY depth [ROWS [MESSAGES [ROUNDS]]]\n"
+                      "       bench RELAY-BINARY small\n");
         return 64;
     }
     const int64_t rows = depth ? number_or(argc, argv, 3, DEPTH_ROWS) : DEPTH_ROWS;

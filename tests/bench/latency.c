@@ -91,6 +91,7 @@ struct writer {
     int64_t messages;
     uint64_t start_us;
     double rate;
+    bool timed; /* its commits are what the latency counts from */
 };
 
 static void *
@@ -103,27 +104,34 @@ write_share(void *argument)
         memcpy(payload, &number, sizeof(number));
         wait_until(writer->start_us + (uint64_t)((double)i / writer->rate * 1e6));
         insert_one(writer->conn, payload, sizeof(payload));
-        sent_us[i] = clock_monotonic_us();
+        if (writer->timed) {
+            sent_us[i] = clock_monotonic_us();
+        }
     }
     return NULL;
 }
 
 /* Several, so that one slow commit does not hold the others up. */
 static void
-write_through_outbox(int64_t messages, double rate)
+writers_start(struct writer *writers, int64_t messages, double rate, bool timed)
 {
-    struct writer writers[WRITERS];
     const uint64_t start_us = clock_monotonic_us() + START_US;
     for (int i = 0; i < WRITERS; i++) {
         writers[i] = (struct writer){.conn = bench_connect(),
                                      .first = i,
                                      .messages = messages,
                                      .start_us = start_us,
-                                     .rate = rate};
+                                     .rate = rate,
+                                     .timed = timed};
         if (pthread_create(&writers[i].thread, NULL, write_share, &writers[i]) != 0) {
             bench_fail("no thread");
         }
     }
+}
+
+static void
+writers_join(struct writer *writers)
+{
     for (int i = 0; i < WRITERS; i++) {
         (void)pthread_join(writers[i].thread, NULL); /* fails only for a thread that is none */
         PQfinish(writers[i].conn);
@@ -173,20 +181,6 @@ write_directly(int64_t messages, double rate)
 }
 
 static void
-percentiles(int64_t messages, double *ret_p50_ms, double *ret_p99_ms)
-{
-    static double waits_ms[MESSAGES_MAX];
-    for (int64_t i = 0; i < messages; i++) {
-        /* The commit's answer may reach the writer after the delivery reached the consumer. */
-        waits_ms[i] =
-            delivered_us[i] > sent_us[i] ? (double)(delivered_us[i] - sent_us[i]) / 1e3 : 0;
-    }
-    bench_sort(waits_ms, messages);
-    *ret_p50_ms = waits_ms[messages / 2];
-    *ret_p99_ms = waits_ms[messages * 99 / 100];
-}
-
-static void
 through_relay(const char *relay_path, const char *mode, int64_t messages, double rate)
 {
     struct consumer consumer;
@@ -195,37 +189,66 @@ through_relay(const char *relay_path, const char *mode, int64_t messages, double
     consumer_start(&consumer, messages);
     const pid_t relay = strcmp(mode, "tail") == 0 ? bench_relay_start_live(relay_path)
                                                   : bench_relay_start(relay_path, mode, NULL);
-    write_through_outbox(messages, rate);
+    struct writer writers[WRITERS];
+    writers_start(writers, messages, rate, true);
+    writers_join(writers);
     consumer_join(&consumer);
     (void)bench_relay_stop(relay);
     bench_drop_slots(conn);
     PQfinish(conn);
 }
 
+/* beside_writers: while the same rows are committed to a table that nobody reads, which takes disk and processors as it does
+ * beside the relay. */
 static void
-directly(int64_t messages, double rate)
+directly(int64_t messages, double rate, bool beside_writers)
 {
     struct consumer consumer;
+    struct writer writers[WRITERS];
     consumer_start(&consumer, messages);
+    if (beside_writers) {
+        writers_start(writers, messages, rate, false);
+    }
     write_directly(messages, rate);
+    if (beside_writers) {
+        writers_join(writers);
+    }
     consumer_join(&consumer);
+}
+
+struct percentiles {
+    double p50_ms;
+    double p99_ms;
+};
+
+static struct percentiles
+percentiles(int64_t messages)
+{
+    static double waits_ms[MESSAGES_MAX];
+    for (int64_t i = 0; i < messages; i++) {
+        /* The commit's answer may reach the writer after the delivery reached the consumer. */
+        waits_ms[i] =
+            delivered_us[i] > sent_us[i] ? (double)(delivered_us[i] - sent_us[i]) / 1e3 : 0;
+    }
+    bench_sort(waits_ms, messages);
+    return (struct percentiles){.p50_ms = waits_ms[messages / 2],
+                                .p99_ms = waits_ms[messages * 99 / 100]};
 }
 
 void
 bench_latency(const char *relay_path, const char *mode, double rate, double seconds)
 {
     const int64_t messages = (int64_t)(rate * seconds);
-    double relay_p50;
-    double relay_p99;
-    double direct_p50;
-    double direct_p99;
     through_relay(relay_path, mode, messages, rate);
-    percentiles(messages, &relay_p50, &relay_p99);
-    directly(messages, rate);
-    percentiles(messages, &direct_p50, &direct_p99);
-    (void)printf("bench: mode=%s rate=%.0f relay_p50_ms=%.2f relay_p99_ms=%.2f "
-                 "direct_p50_ms=%.2f direct_p99_ms=%.2f\n",
-                 strcmp(mode, "tail") == 0 ? "tail-latency" : "latency", rate, relay_p50, relay_p99,
-                 direct_p50, direct_p99);
+    const struct percentiles relay = percentiles(messages);
+    directly(messages, rate, true);
+    const struct percentiles busy = percentiles(messages);
+    directly(messages, rate, false);
+    const struct percentiles direct = percentiles(messages);
+    (void)printf("bench: mode=%s rate=%.0f relay_p50_ms=%.2f relay_p99_ms=%.2f direct_p50_ms=%.2f "
+                 "direct_p99_ms=%.2f direct_beside_writers_p50_ms=%.2f "
+                 "direct_beside_writers_p99_ms=%.2f\n",
+                 strcmp(mode, "tail") == 0 ? "tail-latency" : "latency", rate, relay.p50_ms,
+                 relay.p99_ms, direct.p50_ms, direct.p99_ms, busy.p50_ms, busy.p99_ms);
     (void)fflush(stdout);
 }

@@ -39,24 +39,39 @@ look_at(long pid, struct process *ret_process)
     return true;
 }
 
-double
-bench_server_cpu_us(PGconn *conn)
+static double
+sum_of_children(long parent)
 {
     struct process process;
-    if (!look_at(PQbackendPID(conn), &process)) {
-        bench_fail("the server is not on this machine");
-    }
-    const long postmaster = process.parent;
-    double sum_us = look_at(postmaster, &process) ? process.own_us + process.children_us : 0;
+    double sum_us = 0;
     DIR *directory = opendir("/proc");
     for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
         const long pid = strtol(entry->d_name, NULL, 10);
-        if (pid > 0 && look_at(pid, &process) && process.parent == postmaster) {
+        if (pid > 0 && look_at(pid, &process) && process.parent == parent) {
             sum_us += process.own_us;
         }
     }
     if (directory != NULL) {
         (void)closedir(directory); /* was only read */
     }
+    return sum_us;
+}
+
+double
+bench_server_cpu_us(PGconn *conn)
+{
+    struct process postmaster;
+    struct process after;
+    double sum_us;
+    if (!look_at(PQbackendPID(conn), &postmaster)) {
+        bench_fail("the server is not on this machine");
+    }
+    const long pid = postmaster.parent;
+    do { /* one that ends meanwhile would count nowhere */
+        if (!look_at(pid, &postmaster)) {
+            bench_fail("the server has ended");
+        }
+        sum_us = postmaster.own_us + postmaster.children_us + sum_of_children(pid);
+    } while (look_at(pid, &after) && after.children_us > postmaster.children_us);
     return sum_us;
 }

@@ -8,8 +8,6 @@
 #include "base/clock.h"
 #include "tests/bench/bench.h"
 
-#define RECEIVER_MAX_S 1200
-
 /* An asynchronous commit is in the log the server sends only when it is on the disk: bench_settle_tables sees to that. */
 void
 bench_write_log(PGconn *conn, int64_t rows, enum bench_transactions transactions)
@@ -39,44 +37,9 @@ prepare(PGconn *conn, struct session *session)
     bench_fresh_queue(session, BENCH_QUEUE);
 }
 
-/* ---- the limit ---- */
-
-static pid_t
-start_receiver(const char *end_position)
-{
-    char program[300];
-    char dsn[600];
-    char slot_end[60];
-    (void)snprintf(program, sizeof(program), "%s/pg_recvlogical", bench_env("OUTBOX_TEST_PG_BIN"));
-    (void)snprintf(dsn, sizeof(dsn), "--dbname=%s", bench_dsn());
-    (void)snprintf(slot_end, sizeof(slot_end), "--endpos=%s", end_position);
-    const pid_t receiver = fork();
-    if (receiver == 0) {
-        (void)alarm(RECEIVER_MAX_S); /* its end is a failed contestant, and that of the bench */
-        (void)execl(program, "pg_recvlogical", dsn, "--slot=" BENCH_LIMIT_SLOT, "--start",
-                    "--option=proto_version=1", "--option=binary=true",
-                    "--option=publication_names=" BENCH_PUBLICATION, slot_end, "--file=/dev/null",
-                    "--no-loop", (char *)NULL);
-        bench_fail("%s does not run", program);
-    }
-    return receiver;
-}
-
-static void
-end_position(PGconn *conn, char *ret_text, size_t size)
-{
-    PGresult *result = PQexec(conn, "select pg_current_wal_lsn()");
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        bench_fail("%s", PQerrorMessage(conn));
-    }
-    (void)snprintf(ret_text, size, "%s", PQgetvalue(result, 0, 0));
-    PQclear(result);
-}
-
 struct bench_result
 bench_tail_limit(int64_t messages, enum bench_transactions transactions)
 {
-    char end[30];
     struct rusage usage;
     struct session *session = bench_session();
     PGconn *conn = bench_connect();
@@ -85,18 +48,13 @@ bench_tail_limit(int64_t messages, enum bench_transactions transactions)
     bench_exec(conn,
                "select pg_create_logical_replication_slot('" BENCH_LIMIT_SLOT "', 'pgoutput')");
     bench_write_log(conn, messages, transactions);
-    end_position(conn, end, sizeof(end));
     const uint64_t start_us = clock_monotonic_us();
-    const pid_t publisher = bench_start(bench_publish, messages);
-    bench_finish(start_receiver(end), &usage);
-    bench_finish(publisher, &usage);
+    bench_finish(bench_start(bench_bare_tail, messages), &usage);
     const double seconds = (double)(clock_monotonic_us() - start_us) / 1e6;
     bench_drop_slots(conn);
     PQfinish(conn);
     return (struct bench_result){.seconds = seconds};
 }
-
-/* ---- the relay ---- */
 
 static void
 signal_sender(pid_t sender, int signal_number)

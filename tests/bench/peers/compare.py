@@ -1,0 +1,312 @@
+"""Ours beside what a user would pick instead: same servers, same rows, one run, one table. See run."""
+import argparse
+import contextlib
+import os
+import re
+import threading
+import time
+from datetime import date
+from pathlib import Path
+
+import pika
+
+from peers import ROWS, all_peers
+from servers import (EXCHANGE, QUEUE, Broker, Supervised, TooLate, connect, cpu_s, create_database, drop_database, environment, peak_mib,
+                     services, wait_until)
+
+NUMBER = re.compile(rb'n\\*"\s*:\s*(\d+)')
+LATENCY_RATE = 200
+SETTLE_S = 10  # without news when as many have come as there are rows, some of them perhaps twice
+
+
+class Contest:
+    """One peer in one discipline: a database, a queue and rows of its own."""
+
+    def __init__(self, options, peer, messages, bound):
+        self.options, self.peer, self.messages = options, peer, messages
+        self.broker = Broker()
+        self.process = None
+        self.log = open(options.directory / "peer.log", "ab")
+        create_database()
+        self.database = connect()
+        self.broker.set_up(bound)
+
+    def prepare(self, side, exchange):
+        if self.peer.table:
+            self.database.execute(self.peer.table)
+        if self.peer.before_start:
+            self.peer.before_start(environment())
+        if self.peer.ready:
+            self.warm_up()
+        if not exchange:
+            self.broker.open().exchange_delete(EXCHANGE)
+        if self.messages:
+            self.insert(1, self.messages, side)
+            self.database.execute("vacuum analyze")
+            self.database.execute("checkpoint")
+
+    def warm_up(self):
+        """What makes its table or its slot at a first start has it before the rows come."""
+        process = Supervised(self.peer, self.log)
+        try:
+            wait_until(lambda: self.database.execute(self.peer.ready).fetchone()[0], "its first start")
+        finally:
+            process.stop()
+
+    def insert(self, first, last, side=0):
+        self.database.execute(self.peer.insert.format(rows=ROWS), {"first": first, "last": last, "side": side})
+
+    def start(self):
+        self.process = Supervised(self.peer, self.log)
+
+    def wait_for(self, count, quiet_s):
+        """So many in the queue, or no change for so long. True if they came."""
+        last, since = None, time.monotonic()
+        while True:
+            now = self.broker.count()
+            if now is not None and now >= count:
+                return True
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() > since + quiet_s:
+                return False
+            time.sleep(0.02)
+
+    def wait_for_all(self):
+        """All of them, and then as many again as come twice."""
+        if self.wait_for(self.messages, self.options.quiet):
+            self.wait_for(float("inf"), SETTLE_S)
+
+    def ledger(self):
+        """Lost, and how many came more than once."""
+        seen, came = set(), 0
+        for body in self.broker.take_all():
+            found = NUMBER.search(body)
+            if found:
+                seen.add(int(found.group(1)))
+                came += 1
+        return self.messages - len(seen), came - len(seen)
+
+    def close(self):
+        if self.process:
+            self.process.stop()
+        self.broker.close()
+        self.database.close()
+        self.log.close()
+        drop_database()
+
+
+@contextlib.contextmanager
+def contest(options, peer, messages, *, side=0, exchange=True, bound=None):
+    """side: of how many rows one has the route "side"; exchange: whether it is there at the start; bound: routes, if not all."""
+    one = Contest(options, peer, messages, bound or peer.routes)
+    try:
+        one.prepare(side, exchange)
+        yield one
+    finally:
+        one.close()
+
+
+# ---- rate ---------------------------------------------------------------------------------------------------------------
+
+
+def rate(options, peer):
+    """Between a tenth and nine tenths of a backlog, as the queue counts it."""
+    messages = options.slow if peer.slow else options.messages
+    with contest(options, peer, messages) as one:
+        one.start()
+        marks = []
+        for share in (0.1, 0.9):
+            if not one.wait_for(int(messages * share), options.quiet):
+                return {"rate": "did not finish"}
+            marks.append((one.broker.count(), time.monotonic(), cpu_s(one.process.process.pid)))
+        (first, begun, cpu_before), (last, ended, cpu_after) = marks
+        result = {"rate": f"{(last - first) / (ended - begun):,.0f}",
+                  "cpu": f"{(cpu_after - cpu_before) / (last - first) * 1e6:,.1f}",
+                  "memory": f"{peak_mib(one.process.process.pid):,.0f}"}
+        one.wait_for(messages, options.quiet)
+        return result
+
+
+# ---- latency ------------------------------------------------------------------------------------------------------------
+
+
+def consume(arrivals, wanted, stop):
+    channel = pika.BlockingConnection(pika.URLParameters(os.environ["OUTBOX_TEST_AMQP_URI"])).channel()
+    channel.basic_qos(prefetch_count=500)
+    for method, _, body in channel.consume(QUEUE, inactivity_timeout=0.5):
+        if method is not None:
+            found = NUMBER.search(body)
+            if found:
+                arrivals.setdefault(int(found.group(1)), time.monotonic())
+            channel.basic_ack(method.delivery_tag)
+        if len(arrivals) >= wanted or stop.is_set():
+            break
+    channel.connection.close()
+
+
+def latency(options, peer):
+    """Single-row transactions at a steady rate, from the writer's clock in the transaction to a consumer."""
+    messages = LATENCY_RATE * options.latency
+    with contest(options, peer, 0) as one:
+        one.start()
+        one.insert(0, 0)  # it is up and reads when this has come
+        if not one.wait_for(1, 60):
+            return {"latency": "did not start"}
+        one.broker.open().queue_purge(QUEUE)
+        written, arrivals, stop = {}, {}, threading.Event()
+        consumer = threading.Thread(target=consume, args=(arrivals, messages, stop))
+        consumer.start()
+        begun = time.monotonic() + 0.5
+        for number in range(1, messages + 1):
+            time.sleep(max(0, begun + number / LATENCY_RATE - time.monotonic()))  # a pace, not a synchronisation
+            written[number] = time.monotonic()
+            one.insert(number, number)
+        consumer.join(timeout=options.quiet)
+        stop.set()
+        consumer.join()
+        waits = sorted((arrivals[number] - written[number]) * 1000 for number in arrivals if number in written)
+        if len(waits) < messages:
+            return {"latency": f"{messages - len(waits)} of {messages} did not come"}
+        return {"latency": f"{waits[len(waits) // 2]:.1f} / {waits[len(waits) * 99 // 100]:.1f}"}
+
+
+# ---- faults -------------------------------------------------------------------------------------------------------------
+
+
+def verdict(one, options):
+    one.wait_for_all()
+    ended = one.process.ended_by_itself
+    one.process.stop()
+    lost, twice = one.ledger()
+    left = f"**{lost:,}**" if lost else "0"
+    return f"{left} / {twice:,} · {ended}"
+
+
+def relay_killed(options, peer):
+    with contest(options, peer, options.slow if peer.slow else options.faults) as one:
+        one.start()
+        one.wait_for(one.messages * 3 // 10, options.quiet)
+        one.process.kill()
+        return {"killed": verdict(one, options)}
+
+
+def broker_killed(options, peer):
+    with contest(options, peer, options.slow if peer.slow else options.faults) as one:
+        one.start()
+        one.wait_for(one.messages * 3 // 10, options.quiet)
+        services("kill", "rabbitmq")
+        services("start", "rabbitmq")
+        return {"broker": verdict(one, options)}
+
+
+def unroutable(options, peer):
+    messages = options.slow if peer.slow else options.faults
+    with contest(options, peer, messages, side=3, bound=peer.routes[:1]) as one:
+        one.start()
+        time.sleep(options.fault_s)  # so long the fault lasts
+        one.broker.bind(peer.routes)
+        return {"unroutable": verdict(one, options)}
+
+
+def late_exchange(options, peer):
+    with contest(options, peer, options.slow if peer.slow else options.faults, exchange=False) as one:
+        one.start()
+        time.sleep(options.fault_s)  # so long the fault lasts
+        one.broker.bind(peer.routes)
+        return {"exchange": verdict(one, options)}
+
+
+# ---- the table ----------------------------------------------------------------------------------------------------------
+
+COLUMNS = {
+    "rate": "messages/s", "cpu": "own CPU, µs a message", "memory": "peak memory, MiB", "latency": "latency p50 / p99, ms",
+    "killed": "relay killed", "broker": "broker killed", "unroutable": "a third unroutable", "exchange": "exchange late",
+}
+PARTS = {"rate": rate, "latency": latency, "killed": relay_killed, "broker": broker_killed, "unroutable": unroutable,
+         "exchange": late_exchange}
+
+
+def table(columns, rows):
+    lines = ["| relay | " + " | ".join(COLUMNS[name] for name in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for peer, result in rows:
+        cells = [result.get(name, "–") for name in columns]
+        if peer.missing:
+            cells = [f"not run: it {peer.missing}"] + [""] * (len(columns) - 1)
+        lines.append(f"| {peer.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+HEAD = [
+    "# Compared",
+    "What a user would pick instead of this, beside it: the same servers, the same rows, one run. Written by "
+    "`./dev bench peers --write docs/COMPARED.md`, which fetches the others by their own package clients; `--help` has the "
+    "sizes. Settings are the best that each one's documents offer, and stand below. Figures are of the machine and its load; "
+    "what says something is how they stand to each other.",
+    "- *messages/s*: between a tenth and nine tenths of a backlog, as the queue (a quorum queue) counts. What tails makes its "
+    "slot at a first start, and the backlog is written while it is stopped.\n"
+    "- *own CPU*: user and system time of the relay's processes over the same stretch, so without their start.\n"
+    "- *latency*: transactions of one row, from the writer's clock in the transaction to a consumer.\n"
+    "- *relay killed*, *broker killed*: SIGKILL when three tenths have come. *a third unroutable*: the routing key of "
+    "every third row has no binding for 15 s. *exchange late*: the exchange is made 15 s after the start.\n"
+    "- *lost*: what never came. *twice*: what came more than once; a consumer has to know it again. A supervisor starts "
+    "whatever ends again after a second.",
+]
+
+
+def report(options, rows):
+    speed = [name for name in ("rate", "cpu", "memory", "latency") if any(name in result for _, result in rows)]
+    faults = [name for name in ("killed", "broker", "unroutable", "exchange") if any(name in result for _, result in rows)]
+    settings = "\n".join(f"- {peer.name}: {peer.settings}" for peer, _ in rows)
+    text = [f"{options.messages:,} rows ({options.slow:,} for the slow ones: {', '.join(p.name for p, _ in rows if p.slow)}), "
+            f"latency over {LATENCY_RATE * options.latency:,} transactions at {LATENCY_RATE}/s, {date.today():%-d %b %Y}, "
+            f"load of the machine {options.load[0]:.1f} at the beginning and {os.getloadavg()[0]:.1f} at the end."]
+    if speed:
+        text.append(table(speed, rows))
+    if faults:
+        text.append(f"Faults, {options.faults:,} rows: lost / twice · how often it ended by itself")
+        text.append(table(faults, rows))
+    text.append("Settings:\n\n" + settings)
+    return "\n\n".join(HEAD + text) + "\n"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev bench peers", description=__doc__)
+    parser.add_argument("--messages", type=int, default=200000, help="rows of a backlog (200000)")
+    parser.add_argument("--slow", type=int, default=5000, help="the same for peers that are slow (5000)")
+    parser.add_argument("--faults", type=int, default=60000, help="rows for each fault (60000)")
+    parser.add_argument("--latency", type=int, default=20, help="seconds of it (20)")
+    parser.add_argument("--fault-seconds", dest="fault_s", type=int, default=15, help="how long a fault lasts (15)")
+    parser.add_argument("--quiet", type=int, default=60, help="seconds without news after which no more is expected (60)")
+    parser.add_argument("--only", default="", help="peers by comma: poll,tail,debezium,watermill,pgto,node,python")
+    parser.add_argument("--parts", default=",".join(PARTS), help="parts by comma (" + ",".join(PARTS) + ")")
+    parser.add_argument("--write", type=Path, help="also into this file")
+    parser.add_argument("--cache", type=Path, required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.directory = Path(os.environ["OUTBOX_TEST_DIR"]) / "peers"
+    options.directory.mkdir(exist_ok=True)
+    options.load = os.getloadavg()
+    return options
+
+
+def main():
+    options = arguments()
+    peers = all_peers(options.cache, options.directory)
+    chosen = options.only.split(",") if options.only else list(peers)
+    rows = [(peers[name], {}) for name in chosen]
+    for part in options.parts.split(","):
+        for peer, result in rows:
+            if not peer.missing:
+                try:
+                    result.update(PARTS[part](options, peer))
+                except TooLate as failure:
+                    result[part] = str(failure)
+                print(f"{part:11} {peer.name:38} " + ", ".join(result.get(name, "") for name in COLUMNS
+                                                               if name.startswith(part[:4]) or part == "rate"), flush=True)
+    text = report(options, rows)
+    print("\n" + text)
+    if options.write:
+        options.write.write_text(text)
+
+
+main()
