@@ -12,6 +12,7 @@ struct admin_filter {
     const char *type;
     const char *reason; /* is part of the last error */
     uint64_t older_than_us;
+    const int64_t *after; /* admin_held_list only: those with higher ids */
 };
 
 /* A row of outbox_held. NULL stands for NULL. */

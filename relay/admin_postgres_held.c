@@ -43,7 +43,8 @@ enum column {
 
 /* $1 to $6 of the statements with a filter. */
 struct filter_values {
-    const char *values[8];
+    const char *values[9];
+    char after[NUMBER_BYTES];
     char older_us[NUMBER_BYTES];
     char limit[NUMBER_BYTES];
 };
@@ -105,7 +106,11 @@ admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t
     (void)snprintf(list.limit, NUMBER_BYTES, "%" PRIu64, limit); /* fits */
     list.values[6] = limit == 0 ? NULL : list.limit;
     list.values[7] = whole ? "t" : "f";
-    PGresult *const result = admin_postgres_query(admin, sql_held_list, 8, list.values, reterr);
+    if (filter->after != NULL) {
+        (void)snprintf(list.after, NUMBER_BYTES, "%" PRId64, *filter->after); /* fits */
+    }
+    list.values[8] = filter->after == NULL ? NULL : list.after;
+    PGresult *const result = admin_postgres_query(admin, sql_held_list, 9, list.values, reterr);
     if (result == NULL) {
         return false;
     }

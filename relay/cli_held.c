@@ -94,19 +94,31 @@ add_message(struct cli_table *table, const struct admin_message *message)
     cli_table_add(table, message->last_error);
 }
 
-void
-cli_held_print_table(const struct admin_messages *messages)
+struct cli_table *
+cli_held_table(void)
 {
     static const struct cli_column columns[] = {
         {"ID", true, 0},     {"MESSAGE ID", false, 0}, {"KEY", false, 24},
         {"TYPE", false, 24}, {"STATE", false, 0},      {"ATTEMPTS", true, 0},
         {"NEXT", false, 0},  {"HELD FOR", false, 0},   {"LAST ERROR", false, 0},
     };
-    struct cli_table *const table = cli_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    return cli_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+}
+
+void
+cli_held_table_go_on(struct cli_table *table, const struct admin_messages *messages)
+{
     for (size_t i = 0; i < messages->count; i++) {
         add_message(table, &messages->messages[i]);
     }
     cli_table_print(table, stdout, cli_table_terminal_width());
+}
+
+void
+cli_held_print_table(const struct admin_messages *messages)
+{
+    struct cli_table *const table = cli_held_table();
+    cli_held_table_go_on(table, messages);
     cli_table_free(table);
 }
 

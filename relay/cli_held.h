@@ -56,6 +56,11 @@ void cli_held_next_attempt(const struct admin_message *message, char *ret_text, 
 
 void cli_held_print_table(const struct admin_messages *messages);
 
+/* The same in pieces: a table, and what is added to it and printed. For cli_table_free. */
+struct cli_table;
+struct cli_table *cli_held_table(void);
+void cli_held_table_go_on(struct cli_table *table, const struct admin_messages *messages);
+
 /* "2 retrying, 1 dead"; "none" if there is nothing. What is over `max` is "more than" that. */
 #define CLI_HELD_COUNTS_BYTES 160
 void cli_held_counts(const struct admin_counts *counts, uint64_t max,

@@ -3,10 +3,12 @@
 #include "relay/cli_databases.h"
 #include "relay/cli_held.h"
 #include "relay/cli_json.h"
+#include "relay/cli_table.h"
 #include "relay/cli_text.h"
 #include "relay/memory.h"
 
 #define LIMIT_USUAL 50
+#define PAGE_ROWS 500
 #define LIMIT_NOT_GIVEN UINT64_MAX
 
 static const struct cli_option option_table[] = {
@@ -34,41 +36,66 @@ print_totals(const struct admin_counts *counts, size_t listed, bool filtered)
     }
 }
 
+/* A list that is being printed: as a table, or else as JSON. */
+struct output {
+    const char *source;
+    struct cli_table *table;
+    struct cli_json_stream *json;
+    size_t listed;
+};
+
+static void
+put_out(struct output *output, const struct admin_messages *messages)
+{
+    output->listed += messages->count;
+    if (output->table != NULL && messages->count > 0) {
+        cli_held_table_go_on(output->table, messages);
+    }
+    for (size_t i = 0; output->json != NULL && i < messages->count; i++) {
+        cli_json_stream_add(output->json,
+                            cli_held_json(output->source, &messages->messages[i], false));
+    }
+}
+
+/* In pages, so that 100,000 messages need the memory of some hundred, and the first is seen at once. limit 0: all. */
+static bool
+put_out_all(const struct cli_database *database, const struct admin_filter *filter, uint64_t limit,
+            struct output *output, struct error *reterr)
+{
+    struct admin_filter rest = *filter;
+    int64_t last;
+    for (bool more = true; more;) {
+        struct admin_messages page;
+        const uint64_t left = limit == 0 ? PAGE_ROWS : limit - output->listed;
+        const uint64_t wanted = left < PAGE_ROWS ? left : PAGE_ROWS;
+        if (!admin_held_list(database->admin, &rest, wanted, false, &page, reterr)) {
+            return false;
+        }
+        put_out(output, &page);
+        more = page.count == wanted && (limit == 0 || output->listed < limit);
+        if (more) {
+            last = page.messages[page.count - 1].id;
+            rest.after = &last;
+        }
+        admin_messages_free(&page);
+    }
+    return true;
+}
+
 static bool
 list_one(const struct cli_database *database, const struct admin_filter *filter, uint64_t limit,
          bool filtered, struct error *reterr)
 {
     struct admin_counts counts;
-    struct admin_messages messages;
     char *ids;
-    if (!admin_held_list(database->admin, filter, limit, false, &messages, reterr)) {
+    struct output output = {.table = cli_held_table()};
+    const bool good = put_out_all(database, filter, limit, &output, reterr);
+    cli_table_free(output.table);
+    if (!good || !admin_held_count(database->admin, filter, &counts, &ids, reterr)) {
         return false;
     }
-    if (!admin_held_count(database->admin, filter, &counts, &ids, reterr)) {
-        admin_messages_free(&messages);
-        return false;
-    }
-    if (messages.count > 0) {
-        cli_held_print_table(&messages);
-    }
-    print_totals(&counts, messages.count, filtered);
+    print_totals(&counts, output.listed, filtered);
     memory_free(ids);
-    admin_messages_free(&messages);
-    return true;
-}
-
-static bool
-add_one(const struct cli_database *database, const struct admin_filter *filter, uint64_t limit,
-        json_t *array, struct error *reterr)
-{
-    struct admin_messages messages;
-    if (!admin_held_list(database->admin, filter, limit, false, &messages, reterr)) {
-        return false;
-    }
-    for (size_t i = 0; i < messages.count; i++) {
-        cli_json_append(array, cli_held_json(database->source->name, &messages.messages[i], false));
-    }
-    admin_messages_free(&messages);
     return true;
 }
 
@@ -77,13 +104,14 @@ list(struct cli_databases *databases, const struct admin_filter *filter,
      const struct cli_held_options *options)
 {
     const bool given = options->limit != LIMIT_NOT_GIVEN;
-    json_t *const array = options->json ? json_array() : NULL;
+    struct cli_json_stream json = {0};
     for (size_t i = 0; i < databases->count; i++) {
         const struct cli_database *const database = &databases->databases[i];
+        struct output output = {.source = database->source->name, .json = &json};
         struct error error;
         bool good;
         if (options->json) { /* a program is not to miss any for a limit that it did not set */
-            good = add_one(database, filter, given ? options->limit : 0, array, &error);
+            good = put_out_all(database, filter, given ? options->limit : 0, &output, &error);
         } else {
             cli_databases_heading(databases, database);
             good = list_one(database, filter, given ? options->limit : LIMIT_USUAL,
@@ -93,7 +121,7 @@ list(struct cli_databases *databases, const struct admin_filter *filter,
             databases->exit = cli_source_failed(database->source, &error);
         }
     }
-    if (options->json && cli_json_print(array) != CLI_DONE) {
+    if (options->json && cli_json_stream_end(&json) != CLI_DONE) {
         databases->exit = CLI_FAILED;
     }
 }

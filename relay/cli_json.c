@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay/admin.h"
 #include "relay/cli_text.h"
@@ -44,6 +45,31 @@ cli_json_time(int64_t wall_us)
     }
     cli_text_utc(wall_us, text);
     return json_string(text);
+}
+
+void
+cli_json_stream_add(struct cli_json_stream *stream, json_t *element)
+{
+    must(element != NULL);
+    char *const text = json_dumps(element, JSON_INDENT(2));
+    must(text != NULL);
+    (void)fputs(stream->count == 0 ? "[" : ",", stdout); /* these are looked at in the end */
+    for (const char *line = text; *line != '\0';) {
+        const size_t size =
+            strcspn(line, "\n"); /* only between the parts: in texts it is escaped */
+        (void)printf("\n  %.*s", (int)size, line);
+        line += size + (line[size] == '\n' ? 1 : 0);
+    }
+    free(text);
+    json_decref(element);
+    stream->count++;
+}
+
+enum cli_exit
+cli_json_stream_end(struct cli_json_stream *stream)
+{
+    (void)fputs(stream->count == 0 ? "[]\n" : "\n]\n", stdout); /* as above */
+    return fflush(stdout) == 0 && ferror(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 
 enum cli_exit

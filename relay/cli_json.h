@@ -18,6 +18,14 @@ json_t *cli_json_text(const char *text);
 json_t *cli_json_time(int64_t wall_us);
 
 /* The whole document to stdout; frees it. */
+/* An array that is printed as it grows, by cli_json_print's rules; each element is freed. The caller's struct begins as
+ * {0}. */
+struct cli_json_stream {
+    size_t count;
+};
+void cli_json_stream_add(struct cli_json_stream *stream, json_t *element);
+enum cli_exit cli_json_stream_end(struct cli_json_stream *stream);
+
 enum cli_exit cli_json_print(json_t *document);
 
 #endif

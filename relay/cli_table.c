@@ -17,6 +17,8 @@ struct cli_table {
     char **cells;
     size_t cell_count;
     size_t cell_capacity;
+    size_t widest[COLUMNS_MAX]; /* of each column, so far */
+    bool headed;
 };
 
 struct cli_table *
@@ -29,12 +31,19 @@ cli_table_new(const struct cli_column *columns, size_t count)
     return table;
 }
 
-void
-cli_table_free(struct cli_table *table)
+static void
+drop_cells(struct cli_table *table)
 {
     for (size_t i = 0; i < table->cell_count; i++) {
         memory_free(table->cells[i]);
     }
+    table->cell_count = 0;
+}
+
+void
+cli_table_free(struct cli_table *table)
+{
+    drop_cells(table);
     memory_free(table->cells);
     memory_free(table);
 }
@@ -100,16 +109,18 @@ print_row(const struct cli_table *table, FILE *out, const char *const *row, cons
 }
 
 static void
-measure(const struct cli_table *table, size_t width, size_t *ret_widths)
+measure(struct cli_table *table, size_t width, size_t *ret_widths)
 {
     size_t before = 0;
     for (size_t i = 0; i < table->count; i++) {
         const size_t max = table->columns[i].columns_max;
-        size_t widest = cli_text_columns(table->columns[i].title);
+        const size_t title = cli_text_columns(table->columns[i].title);
+        size_t widest = table->widest[i] > title ? table->widest[i] : title;
         for (size_t j = i; j < table->cell_count; j += table->count) {
             const size_t columns = cli_text_columns(table->cells[j]);
             widest = columns > widest ? columns : widest;
         }
+        table->widest[i] = widest;
         ret_widths[i] = max > 0 && widest > max ? max : widest;
         before += ret_widths[i] + GAP;
     }
@@ -123,7 +134,7 @@ measure(const struct cli_table *table, size_t width, size_t *ret_widths)
 }
 
 void
-cli_table_print(const struct cli_table *table, FILE *out, size_t width)
+cli_table_print(struct cli_table *table, FILE *out, size_t width)
 {
     const char *titles[COLUMNS_MAX];
     size_t widths[COLUMNS_MAX];
@@ -131,10 +142,14 @@ cli_table_print(const struct cli_table *table, FILE *out, size_t width)
     for (size_t i = 0; i < table->count; i++) {
         titles[i] = table->columns[i].title;
     }
-    print_row(table, out, titles, widths);
+    if (!table->headed) {
+        print_row(table, out, titles, widths);
+        table->headed = true;
+    }
     for (size_t i = 0; i < table->cell_count; i += table->count) {
         print_row(table, out, (const char *const *)table->cells + i, widths);
     }
+    drop_cells(table);
 }
 
 size_t

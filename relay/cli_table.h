@@ -20,8 +20,9 @@ void cli_table_free(struct cli_table *table);
 /* The next cell, row by row; copied and cleaned. NULL and "" become "-". */
 void cli_table_add(struct cli_table *table, const char *text);
 
-/* width: of the terminal, to which the last column is cut; 0: not at all. */
-void cli_table_print(const struct cli_table *table, FILE *out, size_t width);
+/* The rows that were added since the last call, which are forgotten then; the first time the titles, too. Columns are as
+ * wide as what was seen so far. width: of the terminal, to which the last column is cut; 0: not at all. */
+void cli_table_print(struct cli_table *table, FILE *out, size_t width);
 
 /* The columns of the terminal that is stdout, 0 if it is none. */
 size_t cli_table_terminal_width(void);

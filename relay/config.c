@@ -42,6 +42,16 @@ config_load_problem(struct config_load *load, size_t index, unsigned line, const
     memory_free(place);
 }
 
+/* Some editors begin UTF-8 with a byte order mark, which says nothing there. */
+static void
+blank_mark(char *text)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    if (strncmp(text, mark, strlen(mark)) == 0) {
+        memset(text, ' ', strlen(mark));
+    }
+}
+
 /* The text of the file with room for what config_scan_text may add; NULL with a problem. */
 static char *
 read_text(struct config_load *load, const char *path)
@@ -63,6 +73,7 @@ read_text(struct config_load *load, const char *path)
     } else if (strlen(text) != size) {
         config_problem_add(&load->problems, 0, "has a zero byte, so it is no text");
     } else {
+        blank_mark(text);
         return text;
     }
     memory_free(text);

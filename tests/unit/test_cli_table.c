@@ -73,3 +73,27 @@ Test(cli_table, many_rows)
     cli_table_free(table);
     cr_assert_eq(fclose(out), 0);
 }
+
+/* Of a long list the titles stand once, and columns grow with what comes. */
+Test(cli_table, a_list_in_pieces_goes_on)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *const out = open_memstream(&text, &size);
+    cr_assert_not_null(out);
+    struct cli_table *const table = cli_table_new(columns, 3);
+    static const char *const cells[] = {"1", "a", "x", "1000", "b", "y", "2", "c", "z"};
+    for (size_t i = 0; i < 9; i++) {
+        cli_table_add(table, cells[i]);
+        if (i % 3 == 2) {
+            cli_table_print(table, out, 0);
+        }
+    }
+    cli_table_free(table);
+    cr_assert_eq(fclose(out), 0);
+    cr_assert_str_eq(text, "ID  NAME  LAST\n"
+                           " 1  a     x\n"
+                           "1000  b     y\n"
+                           "   2  c     z\n");
+    free(text);
+}

@@ -537,6 +537,12 @@ Test(config, secrets_that_others_can_read)
                               "\"u\" of the uri counts for nothing"));
 }
 
+Test(config, byte_order_mark_is_no_word)
+{
+    config_free(load_good("\xef\xbb\xbf" BROKER SOURCE));
+    config_free(load_good("\xef\xbb\xbf\n# comment\n" BROKER SOURCE));
+}
+
 Test(config, files_that_are_none)
 {
     problems[0] = '\0';

@@ -1,6 +1,7 @@
 -- Held messages in the order of their ids: $1 those with these ids, $2 in this state, $3 of this key, $4 of this type,
 -- $5 whose last error has these words in it, $6 held for longer than so many microseconds, each NULL: any; $7 at most so
--- many, $8 with their headers and payload. Times in microseconds since 1970; NULL stands for one that never comes.
+-- many, $8 with their headers and payload, $9 those after this id, NULL: from the first. Times in microseconds since 1970;
+-- NULL stands for one that never comes.
 select id, message_id, state, skipped, attempts, key, type, exchange, routing_key, content_type, last_error,
     octet_length(payload) as payload_bytes,
     case when isfinite(next_attempt_at) then (extract(epoch from least(next_attempt_at, '200000-01-01')) * 1000000)::int8 end as next_attempt_at,
@@ -17,5 +18,6 @@ where ($1::int8[] is null or id = any($1::int8[]))
     and ($4::text is null or type = $4::text)
     and ($5::text is null or position($5::text in last_error) > 0)
     and ($6::int8 is null or held_at < now() - $6::int8 * interval '1 microsecond')
+    and ($9::int8 is null or id > $9::int8)
 order by id
 limit $7::int8
