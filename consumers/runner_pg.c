@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/dsn.h"
 #include "consumers/postgres/session_sql.h"
 #include "consumers/postgres/state_sql.h"
 
@@ -165,6 +166,9 @@ static bool
 open_connection(struct runner_pg *pg, struct error *reterr)
 {
     const struct inbox_runner_options *options = pg->options;
+    if (options->connect == NULL && !dsn_files_check(options->dsn, reterr)) {
+        return false;
+    }
     pg->conn = options->connect != NULL ? options->connect(options->context)
                                         : connect_by_dsn(options->dsn);
     if (pg->conn == NULL && options->connect != NULL) {

@@ -1,4 +1,9 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "consumers/runner_pg.h"
 
@@ -43,4 +48,23 @@ Test(runner_pg, a_database_that_is_not_there_is_an_outage)
     session->kind->cut(session);
     session->kind->close(session);
     session->kind->free(session);
+}
+
+/* libpq would wait for the writer of a pipe. */
+Test(runner_pg, files_are_looked_at_before_libpq_opens_them, .timeout = 60)
+{
+    char directory[] = "/tmp/test_runner_pg.XXXXXX";
+    char dsn[100];
+    char path[60];
+    cr_assert_not_null(mkdtemp(directory));
+    (void)snprintf(path, sizeof(path), "%s/pipe", directory);
+    (void)snprintf(dsn, sizeof(dsn), "host=/nonexistent sslkey=%s", path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    const struct inbox_runner_options options = {.dsn = dsn};
+    struct runner_session *session = runner_pg_new(&options);
+    struct error error = {0};
+    cr_expect_eq(session->kind->open(session, &error), RUNNER_FAULT_OUTAGE);
+    cr_expect_not_null(strstr(error.text, "this is no regular file"), "%s", error.text);
+    session->kind->free(session);
+    cr_assert_eq(unlink(path) + rmdir(directory), 0);
 }
