@@ -45,6 +45,8 @@
     16 /* messages published to see whether a degraded route has healed; then twice as many, … */
 #define HEADS_MISSED_US \
     (200 * CLOCK_MS_US) /* a head that the table did not call due is looked for again after this */
+#define EXCHANGE_BYTES_KNOWN \
+    190 /* of a name: a broker that blames an exchange cuts its words after 255 bytes, some of them its own */
 #define ROUTE_TRY_MAX_US \
     (10 * CLOCK_S_US) /* a degraded route is tried again after this at the latest */
 #define PROBE_POSTPONED_US \
@@ -115,10 +117,13 @@ enum route_state {
     ROUTE_TRYING,  /* degraded: a sample of messages is on its way */
 };
 
-#define ROUTE_REASONS 4
+/* Words of so many causes are kept, those that came up last: of all that are remembered or still to be weighed, so the
+ * one that prevails is among them. */
+#define ROUTE_REASONS (OUTCOMES_KEPT * (1 + PIPELINE_LANES_MAX))
 
 struct route_reason {
     uint64_t cause;
+    uint64_t used; /* when it came up last, in refusals; 0: free */
     char text[240];
 };
 
@@ -139,9 +144,9 @@ struct route {
     uint32_t sample_other;
     uint64_t taken_us; /* when the latest message that was taken had been published */
     uint64_t since_us; /* when the first of since_taken had been published */
-    struct route_reason reasons[ROUTE_REASONS]; /* the latest causes, */
-    uint32_t reason_next;                       /* a ring */
-    char reason[256];                           /* why it is bad */
+    struct route_reason reasons[ROUTE_REASONS];
+    uint64_t reasons_used;
+    char reason[256]; /* why it is bad */
 };
 
 enum tail_state {

@@ -257,8 +257,9 @@ uint32_t
 pipeline_exchange_hash(struct span exchange)
 {
     const unsigned char *bytes = exchange.data;
+    const size_t size = exchange.size < EXCHANGE_BYTES_KNOWN ? exchange.size : EXCHANGE_BYTES_KNOWN;
     uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
-    for (size_t i = 0; i < exchange.size; i++) {
+    for (size_t i = 0; i < size; i++) {
         hash = (hash ^ bytes[i]) * UINT32_C(16777619);
     }
     return hash == 0 ? 1 : hash;

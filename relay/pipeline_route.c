@@ -17,26 +17,29 @@ route_rest(struct pipeline *pipeline, uint64_t now_us)
     route->try_at_us = now_us + backoff_next_us(&route->backoff, &pipeline->random);
 }
 
+/* Its words, or else the room of those that have not come up for the longest time. */
 static struct route_reason *
 find_reason(struct route *route, uint64_t cause)
 {
-    for (uint32_t i = 0; i < ROUTE_REASONS; i++) {
-        if (route->reasons[i].cause == cause) {
-            return &route->reasons[i];
+    struct route_reason *oldest = &route->reasons[0];
+    for (uint32_t i = 0; i < ROUTE_REASONS && oldest->used != 0; i++) {
+        struct route_reason *reason = &route->reasons[i];
+        if (reason->cause == cause) {
+            return reason;
+        }
+        if (reason->used < oldest->used) {
+            oldest = reason;
         }
     }
-    return NULL;
+    return oldest;
 }
 
 static void
 keep_reason(struct route *route, uint64_t cause, const char *text)
 {
     struct route_reason *reason = find_reason(route, cause);
-    if (reason == NULL) {
-        reason = &route->reasons[route->reason_next];
-        route->reason_next = (route->reason_next + 1) % ROUTE_REASONS;
-    }
     reason->cause = cause;
+    reason->used = ++route->reasons_used;
     (void)snprintf(reason->text, sizeof(reason->text), "%s", text); /* cut is fine */
 }
 
@@ -48,7 +51,7 @@ degrade(struct pipeline *pipeline, uint64_t cause, uint64_t now_us)
     struct route *route = &pipeline->route;
     struct pipeline_report report = {.type = REPORT_DEGRADED};
     const struct route_reason *reason = find_reason(route, cause);
-    const char *text = reason == NULL ? "many different ones" : reason->text;
+    const char *text = reason->cause == cause ? reason->text : "nearly everything is refused";
     (void)snprintf(report.reason, sizeof(report.reason), "%s", text);           /* fits */
     (void)snprintf(route->reason, sizeof(route->reason), "degraded: %s", text); /* cut is fine */
     route->cause = cause;

@@ -11,6 +11,8 @@
 #define HEADERS_KEEP_BYTES 4096
 #define HEADERS_MAX_BYTES (128 * 1024)
 #define PERSISTENT 2
+/* RabbitMQ cuts the words of a close after so many bytes (amqp_exception_explanation in rabbit_binary_generator.erl). */
+#define WORDS_CUT 252
 
 static const char app_id[] = "outbox-relay";
 
@@ -64,7 +66,7 @@ publisher_returned_id(const struct rabbit_message *message, int64_t *ret_id)
 }
 
 /* RabbitMQ says "no exchange 'x' in vhost '/'" and "write access to exchange 'x' in vhost '/' refused for user 'u'": the name
- * from the first quote to the last words. "access to topic 'k' in exchange 'x' in vhost '/' refused" is about a routing key:
+ * from the first quote to the last words, or to where it cuts what is longer than 252 bytes and puts "..." (cut). "access to topic 'k' in exchange 'x' in vhost '/' refused" is about a routing key:
  * other messages may go to that exchange. */
 bool
 publisher_blamed_exchange(const char *words, struct span *ret_exchange)
@@ -72,6 +74,7 @@ publisher_blamed_exchange(const char *words, struct span *ret_exchange)
     static const char topic[] = "access to topic '";
     static const char before[] = "exchange '";
     static const char after[] = "' in vhost '";
+    static const char cut[] = "...";
     const char *start = strstr(words, before);
     if (start == NULL || strstr(words, topic) != NULL) {
         return false;
@@ -80,6 +83,10 @@ publisher_blamed_exchange(const char *words, struct span *ret_exchange)
     const char *end = NULL;
     for (const char *at = strstr(start, after); at != NULL; at = strstr(at + 1, after)) {
         end = at;
+    }
+    const size_t size = strlen(words);
+    if (end == NULL && size >= WORDS_CUT && strcmp(words + size - strlen(cut), cut) == 0) {
+        end = words + size - strlen(cut);
     }
     if (end == NULL) {
         return false;

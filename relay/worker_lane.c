@@ -92,7 +92,7 @@ static void
 lane_channel_closed(struct worker *worker, uint32_t lane, const struct rabbit_event *event,
                     uint64_t now_us)
 {
-    char reason[240];
+    char reason[256]; /* whole: it may name an exchange at its end */
     text_of(event->text, reason, sizeof(reason));
     log_debug("channel_closed", LOG_INT("lane", lane), LOG_STR("error", reason));
     pipeline_channel_closed(worker->pipeline, lane, reason, exchange_of(reason), now_us);

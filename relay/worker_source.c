@@ -48,13 +48,25 @@ not_tailing(struct worker *worker, const struct error *error, uint64_t now_us)
     }
 }
 
+/* What is wrong comes behind it; but a wrong password is no database that is not there. */
+static const char *words_of_loss(enum error_class class)
+{
+    if (class == ERROR_CONFIG) {
+        return "the database is there, but its outbox cannot be worked until somebody mends what "
+               "is "
+               "wrong; trying again";
+    }
+    return class == ERROR_CONNECTION ? "the database is not there; trying again"
+                                     : "the database does not do what it is asked; trying again";
+}
+
 static void
 source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
 {
     pipeline_source_lost(worker->pipeline, now_us);
     if (outage_is_news(&worker->source_outage, error->text, now_us)) {
         log_event(error->class == ERROR_CONFIG ? LOG_ERROR : LOG_WARNING, "source_lost",
-                  LOG_WORDS("the database is not there; trying again"), LOG_CAUSE(error));
+                  LOG_WORDS(words_of_loss(error->class)), LOG_CAUSE(error));
     }
 }
 

@@ -170,6 +170,25 @@ is_full(void *context)
     return broker_count(scene.broker, *queue) >= 5;
 }
 
+/* Promise: also one whose name is so long that the broker cuts it. One channel is closed for it (but for probes), and not
+ * one at each halving of a window. */
+Test(relay_refused, a_missing_exchange_with_a_long_name_is_recognised)
+{
+    scene.relay = relay_start(&(struct relay_options){.global = "log_level = \"debug\"\n"});
+    relay_await_work(scene.relay);
+    consumer = consumer_open(NULL, scene.queue);
+    scene_exec(
+        "insert into outbox (exchange, routing_key, payload) select "
+        "case i when 100 then repeat('x', 250) end, '%s', 'x' from generate_series(1, 200) i",
+        scene.queue);
+    (void)relay_await_log(scene.relay, "event=message_refused", "NOT_FOUND"); /* says no more */
+    scene_await("the others are through", "select not exists (select from outbox)");
+    check(relay_logged(scene.relay, "event=channel_closed source=test lane=0") == 1,
+          "it was searched for");
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
 /* The broker's nack: what it could not take now is tried again until it can, and no message is blamed; others go
  * meanwhile. */
 Test(relay_refused, a_full_queue_is_tried_until_it_has_room)

@@ -66,7 +66,8 @@ Test(relay_secrets, a_new_password_of_the_database_needs_no_restart)
     relay_await_tailing(scene.relay);
     scene_exec("alter role %s password 'second'", user);
     scene_exec("select pg_terminate_backend(pid) from pg_stat_activity where usename = '%s'", user);
-    (void)relay_await_log(scene.relay, "event=source_lost", "refused the password");
+    const char *line = relay_await_log(scene.relay, "event=source_lost", "refused the password");
+    check(strstr(line, "the database is there") != NULL, "%s", line);
     write_password("second");
     expect_delivery(consumer, "with the second");
     relay_await_tailing(scene.relay);

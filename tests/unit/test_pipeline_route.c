@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/pipeline_driver.h"
@@ -428,6 +429,25 @@ Test(pipeline_route, keeps_the_order_of_keys)
         cr_assert_gt(id, last[message_of(id)->key]);
         last[message_of(id)->key] = id;
     }
+}
+
+/* Its words are not lost among those of others that were refused after it, before it could be weighed. */
+Test(pipeline_route, the_cause_is_named_among_many)
+{
+    static char exchanges[20][4];
+    put_each(1, 60);
+    for (int64_t id = 41; id <= 60; id++) {
+        (void)snprintf(exchanges[id - 41], sizeof(exchanges[0]), "e%d", (int)id);
+        message_of(id)->exchange = exchanges[id - 41];
+    }
+    start();
+    answer_fetch();
+    for (int64_t id = 2; id <= 60; id++) {
+        give_back(id);
+    }
+    cr_assert_eq(reported(REPORT_DEGRADED), 0, "1 may have been taken");
+    take(1);
+    cr_assert_str_eq(await_report(REPORT_DEGRADED)->reason, "unroutable");
 }
 
 /* ---- an exchange that is missing ------------------------------------------------------------------ */

@@ -1,8 +1,10 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "amqp/table.h"
 #include "relay/headers.h"
+#include "relay/pipeline.h"
 #include "relay/publisher.h"
 
 /* What a published message looks like is tested on a real broker (test_relay_messages); here, how a returned one is
@@ -77,6 +79,26 @@ Test(publisher, finds_the_exchange_for_which_a_channel_was_closed)
                "it's"));
     cr_assert_not(publisher_blamed_exchange(
         "406 PRECONDITION_FAILED - message size 5 is larger than configured max size 4", &found));
+}
+
+/* RabbitMQ cuts its words after 252 bytes. */
+Test(publisher, finds_an_exchange_whose_name_was_cut)
+{
+    static const char before[] = "NOT_FOUND - no exchange '";
+    char name[256] = "";
+    char whole[300];
+    char words[300];
+    struct span found;
+    memset(name, 'x', 255);
+    (void)snprintf(whole, sizeof(whole), "%s%s' in vhost '/'", before, name);
+    (void)snprintf(words, sizeof(words), "%.252s...", whole);
+    cr_assert(publisher_blamed_exchange(words, &found));
+    cr_assert_eq(found.size, 252 - strlen(before));
+    cr_assert_eq(pipeline_exchange_hash(found),
+                 pipeline_exchange_hash((struct span){name, strlen(name)}),
+                 "it is known again by its beginning");
+    cr_assert_neq(pipeline_exchange_hash(found), pipeline_exchange_hash((struct span){"x", 1}));
+    cr_assert_not(publisher_blamed_exchange("no exchange 'x...", &found), "these were not cut");
 }
 
 /* It is one routing key that is forbidden: the exchange takes others. */
