@@ -167,12 +167,17 @@ inbox_runner_free(inbox_runner *runner)
 uint64_t
 runner_stop_deadline_us(struct inbox_runner *runner)
 {
-    if (!atomic_load(&runner->stopping)) {
+    /* The pump hears of a stop by the descriptor, perhaps before `stopping` is set; the time is there before both. It is
+     * 0 for a stop that came while the last run ended. */
+    uint64_t stop_us = atomic_load(&runner->stop_us);
+    if (stop_us == 0 && !atomic_load(&runner->stopping)) {
         return CLOCK_NEVER_US;
     }
-    uint64_t never = 0; /* a stop that came while the last run ended */
-    (void)atomic_compare_exchange_strong(&runner->stop_us, &never, clock_monotonic_us());
-    return atomic_load(&runner->stop_us) + runner->options.stop_timeout_ms * CLOCK_MS_US;
+    if (stop_us == 0) {
+        stop_us = clock_monotonic_us();
+        atomic_store(&runner->stop_us, stop_us);
+    }
+    return stop_us + runner->options.stop_timeout_ms * CLOCK_MS_US;
 }
 
 static uint64_t

@@ -224,24 +224,31 @@ runner_window_wait(struct runner_window *window, uint64_t now_us)
     return window->outage_until_us;
 }
 
+/* A message has met an outage alone. The first time counts for nothing: the database may just have come back when others
+ * are committed. Once it is known, it need not be shown again, unless others meet one, too. */
+static bool
+is_its_doing(struct runner_window *window, struct runner_entry *entry)
+{
+    const bool others_work = entry->outages > 0 && window->commits > entry->commits;
+    const bool others_fail = window->failures > entry->failures;
+    entry->culprit = others_work || (entry->culprit && !others_fail);
+    entry->outages++;
+    entry->commits = window->commits;
+    entry->failures = ++window->failures;
+    return entry->culprit;
+}
+
 enum runner_verdict
 runner_window_outage(struct runner_window *window, bool inside, uint64_t now_us)
 {
     assert(window->batch_count > 0);
     struct runner_entry *entry = runner_window_picked(window, 0);
+    if (inside && window->batch_count == 1 && is_its_doing(window, entry)) {
+        return charge(window, entry, now_us);
+    }
+    const uint64_t until_us = runner_window_wait(window, now_us);
     if (inside && window->batch_count == 1) {
-        /* The first time counts for nothing: the database may just have come back. */
-        const bool others = entry->outages > 0 && window->commits > entry->commits;
-        entry->outages++;
-        entry->commits = window->commits;
-        if (others) {
-            return charge(window, entry, now_us);
-        }
-        entry->alone = true;
-        entry->due_us =
-            runner_window_wait(window, now_us) + backoff_next_us(&entry->backoff, &window->random);
-    } else {
-        (void)runner_window_wait(window, now_us);
+        entry->due_us = until_us + backoff_next_us(&entry->backoff, &window->random);
     }
     if (inside) {
         set_alone(window);

@@ -49,7 +49,9 @@ struct runner_entry {
     struct backoff backoff;
     uint32_t attempts; /* that failed, alone */
     uint32_t outages;  /* that it met alone, in its own transaction */
-    uint64_t commits;  /* of others, at the last of these */
+    uint64_t commits;  /* the window's counts at the last of these */
+    uint64_t failures;
+    bool culprit; /* it met one again while others were committed */
     enum runner_state state;
     bool alone;   /* a transaction with it and others has failed, or it comes again */
     bool counted; /* the broker counts how often it was returned, and it was */
@@ -76,10 +78,11 @@ struct runner_window {
     struct random random;
     struct runner_entry *entries; /* `count` in use, by rising tag; the rest hold free items */
     uint32_t count;
-    uint32_t room;    /* the broker's prefetch now: more do not come before some are settled */
-    bool hurried;     /* no waiting for more messages */
-    uint64_t commits; /* transactions */
-    uint32_t *batch;  /* indices of the entries that run now */
+    uint32_t room;     /* the broker's prefetch now: more do not come before some are settled */
+    bool hurried;      /* no waiting for more messages */
+    uint64_t commits;  /* transactions */
+    uint64_t failures; /* outages that single messages met within a transaction */
+    uint32_t *batch;   /* indices of the entries that run now */
     uint32_t batch_count;
     uint64_t *blocked; /* keys whose first message waits: used while a batch is picked */
     uint32_t blocked_count;

@@ -66,6 +66,16 @@ insert(PGconn *tx, const char *sql, const struct inbox_delivery *delivery)
     return done;
 }
 
+static bool
+execute(PGconn *tx, const char *sql)
+{
+    PGresult *result = PQexec(tx, sql);
+    const bool done =
+        PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+    PQclear(result);
+    return done;
+}
+
 static void
 kill_backend(PGconn *tx)
 {
@@ -116,10 +126,17 @@ runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *del
     if (strcmp(body, "bad at commit") == 0) {
         (void)insert(tx, "insert into child values ($1)", delivery);
     }
+    if (strncmp(body, "sql: ", 5) == 0) {
+        return execute(tx, body + 5) ? INBOX_APPLY_OK : INBOX_APPLY_RETRY;
+    }
     if (strncmp(body, "accident", 8) != 0 || !accident) {
         return INBOX_APPLY_OK;
     }
     atomic_fetch_sub(&accidents, 1);
+    if (strncmp(body, "accident sql: ", 14) == 0) {
+        (void)execute(tx, body + 14);
+        return INBOX_APPLY_OK;
+    }
     if (strcmp(body, "accident: retry") == 0) {
         return INBOX_APPLY_RETRY;
     }
@@ -152,11 +169,32 @@ runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *del
     return INBOX_APPLY_OK;
 }
 
+static struct {
+    const char *name;
+    atomic_int count;
+} events[] = {
+    {"database_outage", 0}, {"session_changed", 0}, {"transaction_ended", 0}, {"given_back", 0}};
+
+int
+runner_fixture_reports(const char *event)
+{
+    size_t i = 0;
+    while (strcmp(events[i].name, event) != 0) {
+        cr_assert_lt(++i, sizeof(events) / sizeof(events[0]));
+    }
+    return atomic_load(&events[i].count);
+}
+
 static void
 report(void *context, inbox_report_level level, const char *event, const char *text)
 {
     (void)context;
     (void)level;
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        if (strcmp(events[i].name, event) == 0) {
+            atomic_fetch_add(&events[i].count, 1);
+        }
+    }
     (void)snprintf(runner_fixture_report, sizeof(runner_fixture_report), "%s: %s", event, text);
     (void)fprintf(stderr, "%s\n", runner_fixture_report);
 }

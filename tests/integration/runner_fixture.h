@@ -14,13 +14,16 @@ extern PGconn *runner_fixture_conn;
 extern atomic_int runner_fixture_calls;  /* of apply */
 extern char runner_fixture_report[1100]; /* the last one; read it when no runner runs */
 
+/* How often it was reported: database_outage, session_changed, transaction_ended, given_back. */
+int runner_fixture_reports(const char *event);
+
 void runner_fixture_setup(void);
 void runner_fixture_setup_kind(const struct queue_fixture_kind *kind);
 void runner_fixture_teardown(void);
 
 /* So many of the messages whose body begins with "accident" will meet theirs; later ones are applied. The bodies: reject,
  * bad sql, bad at commit, and accident: retry, outage, deadlock, "deadlock, and more", backend, commit,
- * broker, kill, stop, slow. */
+ * broker, kill, stop, slow; "accident sql: …" executes that, "sql: …" does so always and fails if it fails. */
 void runner_fixture_accidents(int count);
 inbox_apply runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *delivery);
 
