@@ -35,6 +35,15 @@ words_for(enum init_outcome outcome)
     return "the tables are there already, nothing to do";
 }
 
+void
+init_say(FILE *out, const char *word, const char *scope, const char *name, const char *words)
+{
+    char *const clean = cli_text_clean(words);
+    (void)fprintf(out, "%-8s %s \"%s\": %s\n", word, scope, name,
+                  clean); /* the caller looks at the stream */
+    memory_free(clean);
+}
+
 /* All that is said of a source; what is written there is not looked at: the exit status says it too. */
 struct report {
     FILE *out;
@@ -44,10 +53,7 @@ struct report {
 static void
 say(const struct report *report, const char *word, const char *words)
 {
-    char *const clean = cli_text_clean(words); /* some of them are the server's */
-    (void)fprintf(report->out, "%-8s source \"%s\": %s\n", word, report->source->name,
-                  clean); /* as above */
-    memory_free(clean);
+    init_say(report->out, word, "source", report->source->name, words);
 }
 
 static void

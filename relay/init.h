@@ -42,4 +42,8 @@ bool init_postgres_tail(const struct source_config *source,
                         void (*tell)(void *context, const char *words), void *context,
                         size_t *ret_lacks, struct error *reterr) MUST_CHECK;
 
+/* One line: "ok       source "orders": words". Servers' words may be among them: nothing of them reaches the terminal as it
+ * is. The caller looks at the stream. */
+void init_say(FILE *out, const char *word, const char *scope, const char *name, const char *words);
+
 #endif

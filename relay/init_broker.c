@@ -12,8 +12,7 @@ static void
 say(struct report *report, bool good, const char *words)
 {
     report->good &= good;
-    (void)fprintf(report->out, "%-8s broker \"%s\": %s\n", good ? "ok" : "problem",
-                  report->broker->name, words); /* the exit status says it too */
+    init_say(report->out, good ? "ok" : "problem", "broker", report->broker->name, words);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "relay/cli_text.h"
+#include "relay/init.h"
 #include "relay/memory.h"
 
 #define S INT64_C(1000000)
@@ -128,4 +129,17 @@ Test(cli_text, base64_of_the_rfc)
         cr_assert_str_eq(text, cases[i][1]);
         memory_free(text);
     }
+}
+
+/* Promise: what a server says forges no line of `init` and moves no cursor. */
+Test(cli_text, words_of_a_server_stay_words)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *const out = open_memstream(&text, &size);
+    cr_assert_not_null(out);
+    init_say(out, "problem", "broker", "main", "no\nok       forged\x1b[2J");
+    cr_assert_eq(fclose(out), 0);
+    cr_assert_str_eq(text, "problem  broker \"main\": no\\nok       forged\\x1b[2J\n");
+    free(text);
 }
