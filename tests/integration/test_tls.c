@@ -199,6 +199,13 @@ Test(tls, a_bad_host_of_a_list_is_named)
     expect_said("virtual host \"/\", TLSv1.3, the certificate of \"CN=localhost\" verified: signed "
                 "by \"CN=outbox-relay test CA\", known by cacertfile ./all.pem",
                 "the good one");
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=host_passed_over");
+    (void)snprintf(bad, sizeof(bad), "localhost:%u: TLS: certificate verify failed",
+                   port); /* fits */
+    cli_wait_for_log(bad);
+    check(kill(relay, SIGTERM) == 0, "kill");
+    (void)cli_wait(relay); /* the database was never there */
 }
 
 /* Promise: files are looked at before the start, and nothing waits for them. 78 is what a unit does not restart. */
