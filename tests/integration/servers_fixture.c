@@ -72,7 +72,7 @@ start_guardian(const char *last_words)
     leash = ends[1];
 }
 
-/* One line `export NAME=value` as bash would read it; values with blanks have them escaped. */
+/* One line `export NAME=value` as bash would read it; blanks in values are escaped, and '' is an empty one. */
 static void
 set_variable(char *line)
 {
@@ -83,7 +83,7 @@ set_variable(char *line)
     }
     char *to = equals + 1;
     for (const char *from = to; *from != '\0' && *from != '\n'; from++) {
-        if (*from != '\\') {
+        if (*from != '\\' && *from != '\'') {
             *to++ = *from;
         }
     }
