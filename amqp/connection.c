@@ -137,6 +137,7 @@ channel_reset(struct channel *channel)
     channel->state = CHANNEL_CLOSED;
     channel->pending = 0;
     channel->published = 0;
+    channel->delivered = 0;
 }
 
 void

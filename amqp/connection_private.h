@@ -36,6 +36,7 @@ struct channel {
     bool confirms;
     unsigned pending;   /* calls that wait for their answer */
     uint64_t published; /* since it opened: the highest tag there can be */
+    uint64_t delivered; /* likewise: the tag of the last delivery */
     struct content content;
 };
 

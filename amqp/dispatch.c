@@ -1,4 +1,6 @@
 /* What an open connection brings: methods and content on channels become events. */
+#include <inttypes.h>
+
 #include "amqp/connection_private.h"
 #include "amqp/rabbitmq_c.h"
 #include "amqp/wire.h"
@@ -233,6 +235,24 @@ on_method(struct rabbit *rabbit, const struct frame *frame, struct rabbit_event 
     return channel_method(rabbit, frame->channel, method, arguments, event);
 }
 
+/* Tags of deliveries ascend; whoever consumes relies on it. */
+static bool
+check_tag(struct rabbit *rabbit, const struct rabbit_event *event)
+{
+    struct channel *channel = &rabbit->channels[event->channel];
+    if (event->type != RABBIT_DELIVERED) {
+        return true;
+    }
+    if (event->tag <= channel->delivered) {
+        connection_fail(rabbit, ERROR_CONNECTION,
+                        "the broker delivered tag %" PRIu64 " on channel %u after tag %" PRIu64,
+                        event->tag, event->channel, channel->delivered);
+        return false;
+    }
+    channel->delivered = event->tag;
+    return true;
+}
+
 static bool
 on_content(struct rabbit *rabbit, const struct frame *frame, struct rabbit_event *event)
 {
@@ -254,6 +274,9 @@ on_content(struct rabbit *rabbit, const struct frame *frame, struct rabbit_event
         connection_fail(rabbit, ERROR_CONNECTION,
                         "the broker sent content on channel %u, malformed or out of turn",
                         frame->channel);
+        return false;
+    }
+    if (!check_tag(rabbit, event)) {
         return false;
     }
     rabbit->handed = content;

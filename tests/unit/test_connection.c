@@ -369,6 +369,28 @@ Test(connection, a_delivery_in_several_frames_has_all_properties)
     rabbit_free(rabbit);
 }
 
+static void
+deliver_empty(uint16_t channel, uint64_t tag)
+{
+    broker_delivery(&out, channel, tag);
+    broker_header(&out, channel, 0);
+}
+
+/* A window of deliveries is ordered by them: a broker that lies ends the connection, not the process. */
+Test(connection, tags_of_deliveries_ascend)
+{
+    static const uint64_t wrong[] = {7, 6, 0};
+    for (size_t i = 0; i < 3; i++) {
+        struct rabbit *rabbit = open_rabbit(10);
+        open_channel(rabbit, 1, false);
+        deliver_empty(1, 7);
+        deliver_empty(1, wrong[i]);
+        feed(rabbit, SECOND);
+        cr_assert_eq(next(rabbit, RABBIT_DELIVERED).tag, 7);
+        closed(rabbit, ERROR_CONNECTION, "after tag 7");
+    }
+}
+
 Test(connection, deliveries_of_two_channels_may_interleave)
 {
     struct rabbit *rabbit = open_rabbit(10);
