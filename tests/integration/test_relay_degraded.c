@@ -180,15 +180,17 @@ Test(relay_degraded, a_full_queue_that_is_drained_later)
     broker_delete_queue(scene.broker, small);
 }
 
-/* Writes so many messages of keys of their own, in random order; every n-th goes nowhere until that is bound. */
+/* Writes so many messages of keys of their own; of each n, in random order, one goes nowhere until that is bound. (With all
+ * in random order eight of the first ten went nowhere now and then: then the route is to blame, and rightly.) */
 static void
 mix(unsigned count, unsigned nth)
 {
-    scene_exec("insert into outbox (routing_key, key, payload) "
-               "select case when i %% %u = 0 then 'nowhere' else '%s' end, 'k' || i, "
-               "('k' || i || ' 1')::bytea from generate_series(0, %u) as i order by random(); "
-               "update account set seq = 1 where substr(key, 2)::int < %u",
-               nth, scene.queue, count - 1, count);
+    scene_exec(
+        "insert into outbox (routing_key, key, payload) "
+        "select case when i %% %u = 0 then 'nowhere' else '%s' end, 'k' || i, "
+        "('k' || i || ' 1')::bytea from generate_series(0, %u) as i order by i / %u, random(); "
+        "update account set seq = 1 where substr(key, 2)::int < %u",
+        nth, scene.queue, count - 1, nth, count);
 }
 
 static void
