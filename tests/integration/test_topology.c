@@ -276,6 +276,7 @@ Test(topology, a_broker_that_is_away_stops_nobody)
                      "binding { broker = main exchange = \"%1$s\" queue = \"%2$s\" }\n");
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("topology_waits");
+    cli_wait_for_log("topology_declared"); /* of the other one */
     pg_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
     struct consumer *const consumer = consumer_open(NULL, queue);
     consumer_expect(consumer, "one");
