@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/dsn.h"
 #include "relay/config_secret.h"
 #include "relay/source_postgres_private.h"
 
@@ -34,7 +35,9 @@ pg_connect_begin(const struct source_config *config, const struct pg_target *tar
                  bool replication, struct error *reterr)
 {
     char *password;
-    if (!config_secret_read_any(config->password_file, &password, reterr)) {
+    /* The files may have changed since the start, and libpq would wait for the writer of a pipe. */
+    if (!dsn_files_check(config->dsn, reterr) ||
+        !config_secret_read_any(config->password_file, &password, reterr)) {
         return NULL;
     }
     char name[64];

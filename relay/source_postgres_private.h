@@ -210,7 +210,7 @@ struct source_event *pg_event_push(struct source_postgres *self, enum source_eve
 void pg_event_alive(struct source_postgres *self);
 
 /* source_postgres_connect.c */
-/* Does not wait. NULL with *reterr if the password file can't be read, or without memory. */
+/* Does not wait. NULL with *reterr if the password file or one of TLS can't be read, or without memory. */
 PGconn *pg_connect_begin(const struct source_config *config, const struct pg_target *target,
                          bool replication, struct error *reterr);
 void pg_connect_start(struct source_postgres *self, uint64_t now_us);

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "relay/memory.h"
@@ -428,6 +430,23 @@ Test(source_postgres, says_that_the_password_is_refused)
     cr_assert_not_null(strstr(error.text, "refused the password of user \"postgres\""), "%s",
                        error.text);
     cr_assert_null(strstr(error.text, password));
+}
+
+/* One that became a pipe while the relay ran: libpq would wait for its writer, and nothing would stop it. */
+Test(source_postgres, says_that_a_file_of_the_dsn_is_a_pipe)
+{
+    char dsn[2000];
+    char directory[] = "/tmp/test_source.XXXXXX";
+    char path[100];
+    cr_assert_not_null(mkdtemp(directory));
+    (void)snprintf(path, sizeof(path), "%s/key", directory);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    (void)snprintf(dsn, sizeof(dsn), "%s sslkey=%s", pg_fixture_dsn(), path);
+    struct source_config config = source_fixture_config(dsn, 10 * CLOCK_S_US);
+    const struct error error = refusal(&config);
+    cr_assert_eq(error.class, ERROR_CONFIG);
+    cr_assert_not_null(strstr(error.text, "this is no regular file"), "%s", error.text);
+    cr_assert_eq(unlink(path) + rmdir(directory), 0);
 }
 
 Test(source_postgres, says_that_the_database_is_not_there)
