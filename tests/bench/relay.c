@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ static void
 write_config(const char *mode, const char *log_path)
 {
     FILE *file = create(config_path());
+    (void)fchmod(fileno(file), 0600); /* it has passwords in it, and the relay would say so */
     (void)fprintf(file,
                   "log_level = \"%s\"\n"
                   "broker \"main\" { uri = \"%s\" }\n"

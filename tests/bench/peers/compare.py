@@ -8,11 +8,9 @@ import time
 from datetime import date
 from pathlib import Path
 
-import pika
-
 from peers import ROWS, all_peers
-from servers import (EXCHANGE, QUEUE, Broker, Supervised, TooLate, connect, cpu_s, create_database, drop_database, environment, peak_mib,
-                     services, wait_until)
+from servers import (EXCHANGE, QUEUE, Broker, Supervised, TooLate, broker_connection, connect, cpu_s, create_database,
+                     drop_database, environment, peak_mib, services, wait_until)
 
 NUMBER = re.compile(rb'n\\*"\s*:\s*(\d+)')
 LATENCY_RATE = 200
@@ -71,6 +69,10 @@ class Contest:
             elif time.monotonic() > since + quiet_s:
                 return False
             time.sleep(0.02)
+
+    def wait_for_three_tenths(self):
+        if not self.wait_for(self.messages * 3 // 10, self.options.quiet):
+            raise TooLate(f"three tenths did not come in {self.options.quiet} s, so nothing was tried")
 
     def wait_for_all(self):
         """All of them, and then as many again as come twice."""
@@ -132,7 +134,7 @@ def rate(options, peer):
 
 
 def consume(arrivals, wanted, stop):
-    channel = pika.BlockingConnection(pika.URLParameters(os.environ["OUTBOX_TEST_AMQP_URI"])).channel()
+    channel = broker_connection().channel()
     channel.basic_qos(prefetch_count=500)
     for method, _, body in channel.consume(QUEUE, inactivity_timeout=0.5):
         if method is not None:
@@ -186,7 +188,7 @@ def verdict(one, options):
 def relay_killed(options, peer):
     with contest(options, peer, options.slow if peer.slow else options.faults) as one:
         one.start()
-        one.wait_for(one.messages * 3 // 10, options.quiet)
+        one.wait_for_three_tenths()
         one.process.kill()
         return {"killed": verdict(one, options)}
 
@@ -194,7 +196,7 @@ def relay_killed(options, peer):
 def broker_killed(options, peer):
     with contest(options, peer, options.slow if peer.slow else options.faults) as one:
         one.start()
-        one.wait_for(one.messages * 3 // 10, options.quiet)
+        one.wait_for_three_tenths()
         services("kill", "rabbitmq")
         services("start", "rabbitmq")
         return {"broker": verdict(one, options)}

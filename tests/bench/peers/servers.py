@@ -64,6 +64,13 @@ def services(*words):
     subprocess.run([os.environ["OUTBOX_TEST_SERVICES"], os.environ["OUTBOX_TEST_DIR"], *words], check=True)
 
 
+def broker_connection():
+    """Without heartbeats: it may lie idle longer than a broker would allow, while a peer starts."""
+    parameters = pika.URLParameters(os.environ["OUTBOX_TEST_AMQP_URI"])
+    parameters.heartbeat = 0
+    return pika.BlockingConnection(parameters)
+
+
 class Broker:
     """One channel that makes, counts and empties the queue; it connects anew when the broker was away."""
 
@@ -72,7 +79,7 @@ class Broker:
 
     def open(self):
         if self.channel is None or not self.channel.is_open:
-            self.channel = pika.BlockingConnection(pika.URLParameters(os.environ["OUTBOX_TEST_AMQP_URI"])).channel()
+            self.channel = broker_connection().channel()
         return self.channel
 
     def close(self):
