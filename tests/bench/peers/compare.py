@@ -12,6 +12,7 @@ from peers import ROWS, all_peers
 from servers import (EXCHANGE, QUEUE, Broker, Supervised, TooLate, broker_connection, connect, cpu_s, create_database,
                      drop_database, environment, peak_mib, services, wait_until)
 
+WARM_UP_TRIES, WARM_UP_TRY_S = 20, 10
 NUMBER = re.compile(rb'n\\*"\s*:\s*(\d+)')
 LATENCY_RATE = 200
 SETTLE_S = 10  # without news when as many have come as there are rows, some of them perhaps twice
@@ -44,12 +45,20 @@ class Contest:
             self.database.execute("checkpoint")
 
     def warm_up(self):
-        """What makes its table or its slot at a first start has it before the rows come."""
+        """What makes its table or its slot at a first start has it before the rows come, and a row through: Debezium that has
+        stored no offset yet begins at its next start where the log then stands."""
         process = Supervised(self.peer, self.log)
         try:
             wait_until(lambda: self.database.execute(self.peer.ready).fetchone()[0], "its first start")
+            for _ in range(WARM_UP_TRIES):
+                self.insert(0, 0)
+                if self.wait_for(1, WARM_UP_TRY_S):
+                    break
+            else:
+                raise TooLate("its first row did not come")
         finally:
             process.stop()
+        self.broker.open().queue_purge(QUEUE)
 
     def insert(self, first, last, side=0):
         self.database.execute(self.peer.insert.format(rows=ROWS), {"first": first, "last": last, "side": side})
@@ -84,7 +93,7 @@ class Contest:
         seen, came = set(), 0
         for body in self.broker.take_all():
             found = NUMBER.search(body)
-            if found:
+            if found and int(found.group(1)) > 0:  # 0 was of the first start
                 seen.add(int(found.group(1)))
                 came += 1
         return self.messages - len(seen), came - len(seen)
@@ -167,9 +176,10 @@ def latency(options, peer):
         consumer.join(timeout=options.quiet)
         stop.set()
         consumer.join()
-        waits = sorted((arrivals[number] - written[number]) * 1000 for number in arrivals if number in written)
-        if len(waits) < messages:
-            return {"latency": f"{messages - len(waits)} of {messages} did not come"}
+        missing = sum(number not in arrivals for number in written)
+        if missing:
+            return {"latency": f"{missing} of {messages} did not come"}
+        waits = sorted((arrivals[number] - written[number]) * 1000 for number in written if number > messages // 5)
         return {"latency": f"{waits[len(waits) // 2]:.1f} / {waits[len(waits) * 99 // 100]:.1f}"}
 
 
@@ -248,7 +258,8 @@ HEAD = [
     "- *messages/s*: between a tenth and nine tenths of a backlog, as the queue (a quorum queue) counts. What tails makes its "
     "slot at a first start, and the backlog is written while it is stopped.\n"
     "- *own CPU*: user and system time of the relay's processes over the same stretch, so without their start.\n"
-    "- *latency*: transactions of one row, from the writer's clock in the transaction to a consumer.\n"
+    "- *latency*: transactions of one row, from the writer's clock in the transaction to a consumer; the "
+    "first fifth does not count.\n"
     "- *relay killed*, *broker killed*: SIGKILL when three tenths have come. *a third unroutable*: the routing key of "
     "every third row has no binding for 15 s. *exchange late*: the exchange is made 15 s after the start.\n"
     "- *lost*: what never came. *twice*: what came more than once; a consumer has to know it again. A supervisor starts "

@@ -197,7 +197,7 @@ class Supervised:
         """Gently, then not."""
         self.stopping = True
         self.process.terminate()
-        self.thread.join(timeout=20)
+        self.thread.join(timeout=60)
         if self.thread.is_alive():
             self.process.kill()
             self.thread.join()
