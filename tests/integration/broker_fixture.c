@@ -274,6 +274,13 @@ consumer_close(struct consumer *consumer)
     }
 }
 
+void
+consumer_leave(struct consumer *consumer)
+{
+    consumer->tag = 0;
+    consumer_close(consumer);
+}
+
 static void
 copy_text(char *text, size_t size, struct span span)
 {

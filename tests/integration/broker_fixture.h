@@ -57,6 +57,8 @@ bool consumer_take_within(struct consumer *consumer, uint64_t wait_us,
 
 /* The one that was taken last is not acknowledged but refused, and goes back to its queue or not. */
 void consumer_refuse(struct consumer *consumer, bool requeue);
+/* Closes, and what was taken last goes back. */
+void consumer_leave(struct consumer *consumer);
 
 /* Takes one and checks that its body is this text. */
 void consumer_expect(struct consumer *consumer, const char *body);

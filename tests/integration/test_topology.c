@@ -184,7 +184,8 @@ Test(topology, without_sections_nothing_is_declared)
     expect_lines(1, "problem  source \"orders\": exchange ", "NOT_FOUND");
 }
 
-/* Refused once: rejected for good. Given back `delivery_limit` times: over the limit. Both are in the queue for that. */
+/* Refused once: rejected for good. Come back more than `delivery_limit` times: over the limit. Both are in the queue for
+ * that. */
 Test(topology, a_relay_that_starts_makes_all_before_it_sends)
 {
     struct delivery delivery;
@@ -193,14 +194,16 @@ Test(topology, a_relay_that_starts_makes_all_before_it_sends)
                 "('order.sent', 'two')");
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("topology_declared");
-    struct consumer *const consumer = consumer_open(NULL, queue);
+    struct consumer *consumer = consumer_open(NULL, queue);
     consumer_take(consumer, &delivery);
     cr_assert_str_eq(delivery.body, "one");
     consumer_refuse(consumer, false);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3;
+         i++) { /* a closed channel counts; from 4.3 on being given back does not */
         consumer_take(consumer, &delivery);
         cr_assert_str_eq(delivery.body, "two");
-        consumer_refuse(consumer, true);
+        consumer_leave(consumer);
+        consumer = consumer_open(NULL, queue);
     }
     consumer_close(consumer);
     struct consumer *const undertaker = consumer_open(NULL, dead);
