@@ -1,5 +1,5 @@
-/* Two runners of one queue of which one is active, stopped in turn while there is always more to do: no message is applied
- * after a later one of its key, and none is returned by a stop, so that a delivery limit of 1 hits nobody. */
+/* Two runners of one queue of which one is active, stopped in turn or with accidents while there is always more to do: no message
+ * is applied after a later one of its key, and a delivery limit hits nobody. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,13 +34,20 @@ applied(void)
 }
 
 static void
-fill(void)
+fill(int backlog)
 {
-    const int missing = BACKLOG - (published - (int)applied());
+    const int missing = backlog - (published - (int)applied());
     if (missing > 0) {
         queue_fixture_publish_many(missing, name_one);
         published += missing;
     }
+}
+
+/* Seconds, or about a minute. */
+static int
+rounds(int usual)
+{
+    return getenv("OUTBOX_TEST_LONG") != NULL ? 10 * usual : usual;
 }
 
 static inbox_apply
@@ -84,49 +91,108 @@ slow_options(void)
 }
 
 static void
+stop_both(const pid_t runners[2])
+{
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(kill(runners[i], SIGTERM), 0);
+        (void)runner_fixture_reap(runners[i]);
+    }
+}
+
+static void
 take_turns(int rounds)
 {
     const struct inbox_runner_options options = slow_options();
     pid_t runners[2];
-    fill();
+    fill(BACKLOG);
     runners[0] = runner_fixture_spawn(&options);
     wait_for(1);
     runners[1] = runner_fixture_spawn(&options);
     for (int round = 0; round < rounds; round++) {
         pid_t *turn = &runners[round % 2];
-        fill();
+        fill(BACKLOG);
         wait_for(applied() + STEP);
-        fill();
+        fill(BACKLOG);
         cr_assert_eq(kill(*turn, SIGTERM), 0);
         const int status = runner_fixture_reap(*turn);
         cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x", status);
         *turn = runner_fixture_spawn(&options);
     }
     wait_for(published);
-    for (int i = 0; i < 2; i++) {
-        cr_assert_eq(kill(runners[i], SIGTERM), 0);
-        (void)runner_fixture_reap(runners[i]);
-    }
+    stop_both(runners);
     expect_order();
     cr_expect_eq(queue_fixture_count_dead(), 0, "a stop costs no message its delivery limit");
-}
-
-static int
-rounds(void)
-{
-    return getenv("OUTBOX_TEST_LONG") != NULL ? 40 : 6;
 }
 
 Test(runner_order, stopped_in_turn_at_a_quorum_queue)
 {
     runner_fixture_setup_kind(
         &(struct queue_fixture_kind){.type = "quorum", .delivery_limit = 2, .single_active = true});
-    take_turns(rounds());
+    take_turns(rounds(4));
 }
 
 Test(runner_order, stopped_in_turn_at_a_classic_queue)
 {
     runner_fixture_setup_kind(
         &(struct queue_fixture_kind){.type = "classic", .single_active = true});
-    take_turns(rounds());
+    take_turns(rounds(4));
+}
+
+/* Both lose what they have in hand, and with it their turn. */
+static void
+close_connections(void)
+{
+    char command[500];
+    (void)snprintf(command, sizeof(command),
+                   "\"$OUTBOX_TEST_RABBITMQCTL\" -q list_connections pid client_properties | grep "
+                   "-F '\"%s\"' | cut -f1 |"
+                   " while read -r pid; do \"$OUTBOX_TEST_RABBITMQCTL\" -q close_connection "
+                   "\"$pid\" 'by the test'; done",
+                   runner_fixture_options().consumer);
+    cr_assert_eq(system(command), 0);
+}
+
+static void
+end_sessions(void)
+{
+    (void)pg_query_int(runner_fixture_conn,
+                       "select count(pg_terminate_backend(pid)) from pg_stat_activity where "
+                       "datname = current_database() and application_name = 'inbox-runner'");
+}
+
+/* What comes again does so one by one; the next accident comes when that is over. */
+static void
+meet_accidents(void (*accident)(void))
+{
+    const struct inbox_runner_options options = slow_options();
+    pid_t runners[2];
+    for (int i = 0; i < 2; i++) {
+        runners[i] = runner_fixture_spawn(&options);
+    }
+    for (int round = 0; round < rounds(1); round++) {
+        fill(BACKLOG);
+        wait_for(applied() + STEP);
+        fill(3 * BACKLOG); /* rabbitmqctl takes its time */
+        accident();
+        fill(BACKLOG);
+        wait_for(applied() + STEP);
+    }
+    wait_for(published);
+    stop_both(runners);
+    expect_order();
+    cr_expect_eq(queue_fixture_count_dead(), 0);
+}
+
+Test(runner_order, connections_to_the_broker_are_closed)
+{
+    runner_fixture_setup_kind(
+        &(struct queue_fixture_kind){.type = "quorum", .delivery_limit = 4, .single_active = true});
+    meet_accidents(close_connections);
+}
+
+Test(runner_order, sessions_of_the_database_end)
+{
+    runner_fixture_setup_kind(
+        &(struct queue_fixture_kind){.type = "quorum", .delivery_limit = 1, .single_active = true});
+    meet_accidents(end_sessions);
 }
