@@ -251,6 +251,20 @@ Test(runner_culprit, a_time_limit_that_nobody_can_keep)
     expect_new_session("sql: set statement_timeout = 1");
 }
 
+/* As behind a pool that gives each transaction another session. */
+Test(runner_culprit, prepared_statements_that_are_gone)
+{
+    runner_fixture_publish("changes", "a", "sql: deallocate all");
+    publish_good(1, 5);
+    const struct inbox_runner_options options = runner_fixture_options();
+    runner_fixture_start(&options);
+    runner_fixture_wait(6);
+    const struct inbox_runner_counters result = runner_fixture_stop();
+    cr_expect_eq(result.applied, 6);
+    cr_expect_eq(result.database_outages, 0);
+    cr_expect_eq(runner_fixture_reports("session_changed"), 0);
+}
+
 static atomic_int connections;
 
 static PGconn *
