@@ -162,20 +162,24 @@ static void
 check_relay_tables(struct inquiry *self)
 {
     struct error error;
-    int version = 0;
-    if (!postgres_relay_tables(self->connection, &version, &error)) {
+    struct postgres_version tables;
+    if (!postgres_relay_tables(self->connection, &tables, &error)) {
         PROBLEM(self, "the tables for held messages cannot be looked at: %s", error.text);
-    } else if (version == 0) {
+    } else if (tables.version == 0) {
         PROBLEM(self, "%s",
                 "there are no tables for held messages: run `outbox-relay init`, which adds them "
                 "while writers and an older relay go on");
-    } else if (version != postgres_relay_schema_version) {
+    } else if (tables.version != postgres_relay_schema_version) {
         PROBLEM(self,
                 "the tables for held messages have version %d, this relay needs version %d: use "
                 "the relay that fits the tables",
-                version, postgres_relay_schema_version);
+                tables.version, postgres_relay_schema_version);
+    } else if (tables.revision < postgres_relay_schema_revision) {
+        PROBLEM(self, "%s",
+                "the tables are an older relay's: run `outbox-relay init`, which adds what is new "
+                "while writers and that relay go on");
     } else {
-        OK(self, "the tables for held messages have version %d", version);
+        OK(self, "the tables for held messages have version %d", tables.version);
     }
 }
 

@@ -8,7 +8,8 @@
     "on its "                                                                                     \
     "sequence; select, insert, update, delete on outbox_held; select, update on "                 \
     "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "         \
-    "outbox_sent"
+    "outbox_sent; and to the application's: insert on outbox; or, for INSERT with RETURNING, as " \
+    "ORMs do, insert, select on outbox_new, which shows nobody's messages"
 
 #define TAIL_READY                                                                              \
     "the log can be read; if the relay's role is another: alter role NAME replication (Amazon " \
@@ -27,8 +28,7 @@ words_for(enum init_outcome outcome)
         return "migrated: the tables for held messages are there now, the outbox stays as it is; "
                "writers need nothing new; " GRANTS;
     case INIT_EXTENDED:
-        return "migrated: the relay's tables have columns for how it reads now; writers and the "
-               "relay that runs go on";
+        return "migrated: the tables have what is new now; writers and the relay that runs go on";
     case INIT_ALREADY_THERE:
         break;
     }

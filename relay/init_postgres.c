@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "relay/init.h"
 #include "relay/memory.h"
 #include "relay/postgres_admin.h"
@@ -8,6 +10,7 @@
 #include "schema_relay_3_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
+#include "schema_writing_sql.h"
 
 /* Two inits at a time must not both find nothing. The relay owns an outbox by its oid, so 0 is free (own.sql). Without the
  * lock's timeout a forgotten transaction elsewhere would make us wait for ever. */
@@ -17,10 +20,26 @@ static const char lock_sql[] = "set local lock_timeout = '30s';"
 static bool
 run_script(PGconn *connection, const char *sql, struct error *reterr)
 {
-    return postgres_run(connection, sql, reterr) ||
-           error_prefix(reterr,
+    if (postgres_run(connection, sql, reterr)) {
+        return true;
+    }
+    if (reterr->class == ERROR_TRANSIENT) {
+        return error_prefix(reterr, "a transaction that is open keeps a table locked: nothing was "
+                                    "changed, run it again when that has ended");
+    }
+    return error_prefix(reterr,
                         "cannot create the tables (run init as a role that may, or give the "
                         "output of `outbox-relay init --print` to somebody who may)");
+}
+
+static bool
+run_scripts(PGconn *connection, const char *const *scripts, struct error *reterr)
+{
+    bool good = true;
+    for (; good && *scripts != NULL; scripts++) {
+        good = run_script(connection, *scripts, reterr);
+    }
+    return good;
 }
 
 static bool
@@ -32,30 +51,35 @@ refuse_version(int version, int known, struct error *reterr)
                      version, known);
 }
 
-#define EXTENSIBLE_VERSION 2 /* schema_relay_3.sql makes 3 of it */
+#define EXTENSIBLE_VERSION 2 /* schema_relay_3.sql makes 3 of it, and adds what has no version */
 
-/* Beside an outbox that is there. Neither script takes a lock on it, so those who write it, and a
- * relay that works it, go on meanwhile. */
+/* What is on the outbox itself comes last: from then on writers wait until all is done. */
+static const char *const scripts_beside[] = {sql_schema_relay, sql_schema_functions,
+                                             sql_schema_writing, NULL};
+static const char *const scripts_more[] = {sql_schema_relay_3, sql_schema_functions,
+                                           sql_schema_writing, NULL};
+
+/* Beside an outbox that is there. Who writes it, and a relay that works it, goes on meanwhile. */
 static bool
 migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
 {
-    int version = 0;
-    if (!postgres_relay_tables(connection, &version, reterr)) {
+    struct postgres_version tables;
+    if (!postgres_relay_tables(connection, &tables, reterr)) {
         return false;
     }
-    if (version == 0) {
+    if (tables.version == 0) {
         *ret_outcome = INIT_MIGRATED;
-        return run_script(connection, sql_schema_relay, reterr) &&
-               run_script(connection, sql_schema_functions, reterr);
+        return run_scripts(connection, scripts_beside, reterr);
     }
-    if (version == EXTENSIBLE_VERSION) {
+    if (tables.version == EXTENSIBLE_VERSION ||
+        (tables.version == postgres_relay_schema_version &&
+         tables.revision < postgres_relay_schema_revision)) {
         *ret_outcome = INIT_EXTENDED;
-        return run_script(connection, sql_schema_relay_3, reterr) &&
-               run_script(connection, sql_schema_functions, reterr);
+        return run_scripts(connection, scripts_more, reterr);
     }
     *ret_outcome = INIT_ALREADY_THERE;
-    return version == postgres_relay_schema_version ||
-           refuse_version(version, postgres_relay_schema_version, reterr);
+    return tables.version == postgres_relay_schema_version ||
+           refuse_version(tables.version, postgres_relay_schema_version, reterr);
 }
 
 /* Inside the transaction. */
@@ -82,13 +106,31 @@ create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, struct erro
     if (tables == POSTGRES_TABLES_ABSENT) {
         *ret_outcome = INIT_CREATED;
         return run_script(connection, sql_schema, reterr) &&
-               run_script(connection, sql_schema_relay, reterr) &&
-               run_script(connection, sql_schema_functions, reterr);
+               run_scripts(connection, scripts_beside, reterr);
     }
     return version == postgres_schema_version
                ? migrate_if_needed(connection, ret_outcome, reterr)
                : refuse_version(version, postgres_schema_version, reterr);
 }
+
+/* In one transaction. */
+static bool
+try_to(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
+{
+    struct error ignored; /* the first counts */
+    const bool good = postgres_run(connection, "begin", reterr) &&
+                      create_if_absent(connection, ret_outcome, reterr) &&
+                      postgres_run(connection, "commit", reterr);
+    if (!good && !postgres_run(connection, "rollback", &ignored)) {
+        return false; /* the connection is gone, and with it the transaction */
+    }
+    return good;
+}
+
+/* Each try holds up those who write for as long as it waits for a lock, so it waits only briefly, and
+ * lets them through in between. */
+#define TRIES 5
+#define PAUSE_MS 500
 
 bool
 init_postgres(const struct source_config *source, enum init_outcome *ret_outcome,
@@ -99,10 +141,12 @@ init_postgres(const struct source_config *source, enum init_outcome *ret_outcome
         return false;
     }
     enum init_outcome outcome = INIT_ALREADY_THERE;
-    const bool good = postgres_run(connection, "begin", reterr) &&
-                      create_if_absent(connection, &outcome, reterr) &&
-                      postgres_run(connection, "commit", reterr);
-    PQfinish(connection); /* a transaction that is still open ends with it, undone */
+    bool good = try_to(connection, &outcome, reterr);
+    for (int tries = 1; !good && reterr->class == ERROR_TRANSIENT && tries < TRIES; tries++) {
+        (void)poll(NULL, 0, PAUSE_MS); /* a pause */
+        good = try_to(connection, &outcome, reterr);
+    }
+    PQfinish(connection);
     if (good) {
         *ret_outcome = outcome;
     }
@@ -119,27 +163,24 @@ print_scripts(FILE *out, const char *schema, const char *const *scripts)
     }
 }
 
+/* All of it can be run where there is nothing yet: what comes after the first transaction then does nothing. */
 void
 init_postgres_print(FILE *out, const char *schema)
 {
     print_scripts(
         out, schema,
         (const char *const[]){
-            "begin;",
-            sql_schema,
+            "begin;", sql_schema,
             "-- What only relays use. Where the outbox is there already (version 1 of the "
             "tables), run only what follows,\n-- in a transaction.",
-            sql_schema_relay,
-            sql_schema_functions,
-            "commit;\n",
-            "-- Where the relay's tables are there in version 2, run only what follows.",
-            "begin;",
-            sql_schema_relay_3,
-            sql_schema_functions,
-            "commit;\n",
-            "begin;",
-            sql_publication,
-            "commit;",
-            NULL,
-        });
+            NULL});
+    print_scripts(out, schema, scripts_beside);
+    print_scripts(out, schema,
+                  (const char *const[]){"commit;\n",
+                                        "-- Where the relay's tables are there in version 2 or 3, "
+                                        "run only what follows.",
+                                        "begin;", NULL});
+    print_scripts(out, schema, scripts_more);
+    print_scripts(out, schema,
+                  (const char *const[]){"commit;\n", "begin;", sql_publication, "commit;", NULL});
 }

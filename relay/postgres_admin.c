@@ -15,6 +15,7 @@
 
 const int postgres_schema_version = PG_SCHEMA_VERSION;
 const int postgres_relay_schema_version = PG_RELAY_SCHEMA_VERSION;
+const int postgres_relay_schema_revision = PG_RELAY_SCHEMA_REVISION;
 
 /* libpq's messages about connections have several lines; one is made of them. */
 static bool
@@ -46,8 +47,10 @@ refuse_statement(PGconn *connection, const PGresult *result, struct error *reter
         return error_set(reterr, ERROR_CONNECTION, "the connection was lost: %s",
                          PQerrorMessage(connection));
     }
-    return error_set(reterr, ERROR_CONFIG, "%s%s%s", message, detail == NULL ? "" : ": ",
-                     detail == NULL ? "" : detail);
+    const char *const state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const bool locked = state != NULL && strcmp(state, "55P03") == 0; /* lock_not_available */
+    return error_set(reterr, locked ? ERROR_TRANSIENT : ERROR_CONFIG, "%s%s%s", message,
+                     detail == NULL ? "" : ": ", detail == NULL ? "" : detail);
 }
 
 static void
@@ -237,22 +240,31 @@ postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_v
     return true;
 }
 
+static int
+int_at(const PGresult *result, int column)
+{
+    return PQntuples(result) == 1 ? (int)strtol(PQgetvalue(result, 0, column), NULL, 10) : 0;
+}
+
 bool
-postgres_relay_tables(PGconn *connection, int *ret_version, struct error *reterr)
+postgres_relay_tables(PGconn *connection, struct postgres_version *ret_version,
+                      struct error *reterr)
 {
     PGresult *result = postgres_query(
         connection, "select to_regclass(format('%I.outbox_relay_schema', :'schema'))", reterr);
     const bool there = result != NULL && PQgetisnull(result, 0, 0) == 0;
     if (there) {
         PQclear(result);
-        result = postgres_query(connection, "select version from :\"schema\".outbox_relay_schema",
+        result = postgres_query(connection,
+                                "select version, to_jsonb(tables) ->> 'revision'"
+                                " from :\"schema\".outbox_relay_schema as tables",
                                 reterr);
     }
     if (result == NULL) {
         return false;
     }
-    *ret_version =
-        there && PQntuples(result) == 1 ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    *ret_version = there ? (struct postgres_version){int_at(result, 0), int_at(result, 1)}
+                         : (struct postgres_version){0};
     PQclear(result);
     return true;
 }

@@ -14,6 +14,7 @@
 /* The versions of the tables that this relay knows: the outbox, and those that only relays use. */
 extern const int postgres_schema_version;
 extern const int postgres_relay_schema_version;
+extern const int postgres_relay_schema_revision;
 
 /* Waits at most 10 s for each host, unless the dsn says otherwise. From then on the search_path has only pg_catalog;
  * statements name what is the outbox's as postgres_sql.h says. NULL with *reterr; else for PQfinish. */
@@ -60,7 +61,13 @@ bool postgres_tail_names(PGconn *connection, const struct source_config *source,
                          char ret_publication[POSTGRES_NAME_BYTES],
                          struct error *reterr) MUST_CHECK;
 
-/* The version of the tables that only relays use; 0: they are not there. */
-bool postgres_relay_tables(PGconn *connection, int *ret_version, struct error *reterr) MUST_CHECK;
+/* The tables that only relays use. */
+struct postgres_version {
+    int version;  /* 0: they are not there */
+    int revision; /* what was added to them since; relays that do not know it go on */
+};
+
+bool postgres_relay_tables(PGconn *connection, struct postgres_version *ret_version,
+                           struct error *reterr) MUST_CHECK;
 
 #endif

@@ -33,8 +33,9 @@
 /* Pings go while answers are awaited, too, as long as there is room for what else may be asked. */
 #define PG_REQUESTS_PINGED 40
 #define PG_EVENTS_MAX 96
-#define PG_SCHEMA_VERSION 1       /* the outbox, which writers use too */
-#define PG_RELAY_SCHEMA_VERSION 3 /* the tables that only the relay uses */
+#define PG_SCHEMA_VERSION 1        /* the outbox, which writers use too */
+#define PG_RELAY_SCHEMA_VERSION 3  /* the tables that only the relay uses, */
+#define PG_RELAY_SCHEMA_REVISION 1 /* and what was added to them since */
 /* Payload and headers of a larger message do not fit into what a lane can have to write
  * (amqp/connection.c), so they are not even read. */
 #define PG_MESSAGE_BYTES_MAX (INT64_C(192) << 20)
@@ -288,7 +289,7 @@ bool pg_rows_bool(const PGresult *result, int row, int column);
 int64_t pg_rows_time_us(int64_t value);
 
 /* source_postgres_parameters.c */
-#define PG_PARAMETERS_MAX 17
+#define PG_PARAMETERS_MAX 18
 struct pg_parameters {
     int count;
     const char *values[PG_PARAMETERS_MAX];

@@ -138,6 +138,10 @@ check_contract(const PGresult *result, struct error *reterr)
                              ? "run `outbox-relay init`"
                              : "use the relay that fits the tables");
     }
+    if (PQgetisnull(result, 0, 4) || pg_rows_int4(result, 0, 4) < PG_RELAY_SCHEMA_REVISION) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "the relay's own tables are an older relay's: run `outbox-relay init`");
+    }
     if (PQgetisnull(result, 0, 1)) {
         return error_set(reterr, ERROR_CONFIG,
                          "column id of table outbox is no identity column: create the table by "

@@ -70,6 +70,7 @@ send_status(struct source_postgres *self, const struct source_status *status, ui
     pg_parameters_text(
         &parameters, text_of(self, status->not_tailing_reason, reads_reason, sizeof(reads_reason)));
     pg_parameters_int8(&parameters, (int64_t)status->swept);
+    pg_parameters_text(&parameters, self->config->tableless ? self->tail.slot : "");
     if (pg_request_send(self, PG_STATUS, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_STATUS, now_us); /* a loss was told */
     }

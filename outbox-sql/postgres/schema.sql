@@ -1,5 +1,5 @@
 -- The outbox of one database: PostgreSQL 13 or newer (the relay needs 14.1). Run inside a transaction; `outbox-relay init` does so after it has
--- looked whether the table is there. By hand: psql --single-transaction -v schema=public -f schema.sql
+-- looked whether the table is there. By hand: psql --single-transaction -v schema=public -f schema.sql -f schema_writing.sql
 --
 -- A row is in "outbox" if and only if its message is committed and not yet confirmed by the broker (or set aside).
 -- Ids must grow within a session in the order of the inserts, so the sequence caches nothing (cache 1).

@@ -1,4 +1,4 @@
--- What applications and the relay call, a part of schema_relay.sql (version 3). Run inside a transaction, after it;
+-- What applications and the relay call, a part of schema_relay.sql (version 3, revision 1). Run inside a transaction, after it;
 -- `outbox-relay init` does so, and again where an older relay's functions are. By hand:
 -- psql --single-transaction -v schema=public -f schema_functions.sql
 --
@@ -40,6 +40,34 @@ comment on function :"schema".outbox_cancel(uuid) is 'Cancels a scheduled messag
 --     select pg_logical_emit_message(true, 'outbox.public', json_build_object('routing_key', 'orders',
 --         'message_id', gen_random_uuid(), 'payload', encode('hello', 'base64'))::text)
 
+-- What is wrong with it: the limits of schema_writing.sql, of which the log knows nothing. NULL: nothing.
+create or replace function :"schema".outbox_unfit(
+    exchange text,
+    routing_key text,
+    key text,
+    type text,
+    content_type text,
+    headers jsonb
+) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case
+        when octet_length(exchange) > 255 then 'an exchange of more than 255 bytes'
+        when octet_length(routing_key) > 255 then 'a routing_key of more than 255 bytes'
+        when octet_length(key) > 1024 then 'a key of more than 1024 bytes'
+        when octet_length(type) > 255 then 'a type of more than 255 bytes'
+        when octet_length(content_type) > 255 then 'a content_type of more than 255 bytes'
+        when headers is null then null
+        when pg_column_size(headers) > 262144 then 'headers of more than 128 KiB'
+        when jsonb_path_exists(headers, '$.** ? (@ > 1e308 || @ < -1e308)') then 'headers with a number beyond 1e308'
+        when octet_length(headers::text) > 131072 then 'headers of more than 128 KiB'
+    end;
+end
+$$;
+comment on function :"schema".outbox_unfit is 'What of a message is larger than it may be';
+
 do $do$ begin execute format($create$
 -- Emits one, in the transaction that is open: it goes if that commits. Says its message_id. Refused if nobody could ever
 -- read it, because the log would have forgotten it by the time that there is a slot.
@@ -57,25 +85,43 @@ create or replace function %1$I.outbox_emit(
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    slot text;
+    unfit text;
 begin
     message_id := coalesce(message_id, gen_random_uuid());
     if payload is null then
         raise null_value_not_allowed using message = 'the payload of a message is NULL';
     end if;
-    if not exists (
-        select
-        from pg_replication_slots
-        where plugin = 'pgoutput'
-            and database = current_database()
-            and wal_status is distinct from 'lost'
-    ) then
-        raise object_not_in_prerequisite_state using
-            message = 'no replication slot keeps the log of this database, so the message would be lost',
-            hint = 'Start the relay, with mode = "tail" and tableless = true; it makes the slot.';
+    unfit := %1$I.outbox_unfit(exchange, routing_key, key, type, content_type, headers);
+    if unfit is not null then
+        raise data_exception using message = 'a message cannot have ' || unfit;
     end if;
     if to_regclass(%2$L) is null then -- the relay of that schema would not know the prefix
         raise object_not_in_prerequisite_state using
             message = 'the outbox, or its schema, was renamed: run `outbox-relay init` again';
+    end if;
+    slot := (select outbox_relay.slot from %1$I.outbox_relay);
+    if slot = '' then
+        raise object_not_in_prerequisite_state using
+            message = 'the relay reads no messages without a table, so this one would be lost',
+            hint = 'Set tableless = true in its configuration, with mode = "tail".';
+    end if;
+    -- As relay/postgres_names.c names it where nothing else is configured, and the relay has not said yet.
+    slot := coalesce(slot, regexp_replace(lower(encode(substring(
+        convert_to('outbox_relay_' || current_database() || '_' || %1$L, 'UTF8') from 1 for 63), 'escape')),
+        '\\[0-7]{3}|\\\\|[^a-z0-9_]', '_', 'g'));
+    if not exists (
+        select
+        from pg_replication_slots
+        where slot_name = slot
+            and plugin = 'pgoutput'
+            and database = current_database()
+            and wal_status is distinct from 'lost'
+    ) then
+        raise object_not_in_prerequisite_state using
+            message = format('the relay''s replication slot "%%s" is not there to keep the message, which would be lost', slot),
+            hint = 'Start the relay, with mode = "tail" and tableless = true; it makes the slot.';
     end if;
     perform pg_logical_emit_message(true, %3$L, json_build_object(
         'message_id', message_id,
@@ -98,7 +144,8 @@ revoke all on function :"schema".outbox_emit(bytea, text, text, text, text, text
 comment on function :"schema".outbox_emit is 'Sends a message without touching the outbox; grant execute to those who write';
 
 -- What was emitted, as a row of the outbox; problem: why it can't be one, NULL: it can.
-create or replace function :"schema".outbox_emitted(
+do $do$ begin execute format($create$
+create or replace function %1$I.outbox_emitted(
     content bytea,
     out message_id uuid,
     out exchange text,
@@ -133,7 +180,7 @@ begin
     limit 1;
     body := message ->> 'payload';
     if unknown is not null then
-        problem := format('emitted with "%s", which is no column of the outbox', unknown);
+        problem := format('emitted with "%%s", which is no column of the outbox', unknown);
     elsif body is null or jsonb_typeof(message -> 'payload') <> 'string' then
         problem := 'emitted without a payload, a text in base64, or in hex behind \x';
     else
@@ -146,11 +193,13 @@ begin
         headers := nullif(message -> 'headers', 'null');
         created_at := coalesce((message ->> 'created_at')::timestamptz, now());
         deliver_after := (message ->> 'deliver_after')::timestamptz;
-        payload := case when body like '\\x%' then decode(substr(body, 3), 'hex') else decode(body, 'base64') end;
+        problem := 'emitted with ' || %1$I.outbox_unfit(exchange, routing_key, key, type, content_type, headers);
+        payload := case when body like '\\x%%' then decode(substr(body, 3), 'hex') else decode(body, 'base64') end;
     end if;
 exception
     when data_exception or program_limit_exceeded then
-        problem := format('emitted in a form that is not understood: %s', sqlerrm);
+        problem := format('emitted in a form that is not understood: %%s', sqlerrm);
 end
-$$;
+$$
+$create$, current_setting('outbox.schema')); end $do$;
 comment on function :"schema".outbox_emitted(bytea) is 'The relay''s: reads what outbox_emit wrote into the log';

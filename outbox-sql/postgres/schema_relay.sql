@@ -1,4 +1,4 @@
--- What the relay keeps beside the outbox, version 3: messages set aside, what operators did to them, and what the relay
+-- What the relay keeps beside the outbox, version 3, revision 1: messages set aside, what operators did to them, and what the relay
 -- says of itself. Run inside a transaction, after schema.sql; `outbox-relay init` does so where it is missing. Takes no
 -- lock on the outbox, so writers and an older relay go on. By hand:
 -- psql --single-transaction -v schema=public -f schema_relay.sql, and then schema_functions.sql
@@ -94,7 +94,8 @@ create table :"schema".outbox_relay (
     paused_since timestamptz,
     reads text check (reads in ('tail', 'poll')),
     reads_reason text,
-    swept bigint not null default 0
+    swept bigint not null default 0,
+    slot text
 )
 with (fillfactor = 10);
 comment on column :"schema".outbox_relay.in_flight is 'Published, not yet confirmed';
@@ -107,6 +108,7 @@ comment on column :"schema".outbox_relay.paused_reason is 'Why nothing goes out:
 comment on column :"schema".outbox_relay.reads is 'tail: the log of the server; poll: the table';
 comment on column :"schema".outbox_relay.reads_reason is 'Why it polls although it is told to tail where it can; NULL: it does as it is told';
 comment on column :"schema".outbox_relay.swept is 'Messages, since the relay started, that the log did not deliver and the sweep of the table found';
+comment on column :"schema".outbox_relay.slot is 'Where it reads what outbox_emit sends; empty: it does not; NULL: an older relay, which does not say';
 
 -- Messages that went out, if the relay is told to remember them (keep_sent). Not logged: a crash of the server empties it.
 create unlogged table :"schema".outbox_sent (
@@ -119,8 +121,10 @@ create index outbox_sent_at on :"schema".outbox_sent (sent_at);
 
 create table :"schema".outbox_relay_schema (
     version integer not null,
-    single boolean primary key default true check (single)
+    single boolean primary key default true check (single),
+    revision integer not null default 0
 );
 comment on table :"schema".outbox_relay_schema is 'The version of the tables that only the relay uses: exactly one row. outbox_schema has that of the outbox';
-insert into :"schema".outbox_relay_schema (version) values (3);
+comment on column :"schema".outbox_relay_schema.revision is 'What was added since, with which older relays of the version go on';
+insert into :"schema".outbox_relay_schema (version, revision) values (3, 1);
 grant select on :"schema".outbox_relay_schema to public;

@@ -14,7 +14,7 @@
 #define WORDS_MAX 16
 
 static char directory[] = "/tmp/test_cli.XXXXXX";
-static char out[32768];
+static char out[131072];
 static char err[32768];
 
 void

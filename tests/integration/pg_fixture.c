@@ -134,16 +134,33 @@ read_file(const char *path)
     return strdup(text);
 }
 
-void
-pg_fixture_load(PGconn *conn, const char *path)
+/* As `psql -v schema=` with the one that new tables go to. */
+static char *
+read_sql(PGconn *conn, const char *path)
 {
     char literal[80];
     char *text = read_file(path);
     const char *schema = pg_query_text(conn, "select current_schema()"); /* a plain name */
     (void)snprintf(literal, sizeof(literal), "'%s'", schema);
     text = replace(text, ":'schema'", literal);
-    text = replace(text, ":\"schema\"", schema);
+    return replace(text, ":\"schema\"", schema);
+}
+
+void
+pg_fixture_load(PGconn *conn, const char *path)
+{
+    char *text = read_sql(conn, path);
     pg_exec(conn, text);
+    free(text);
+}
+
+void
+pg_fixture_prepare(PGconn *conn, const char *name, const char *path)
+{
+    char *text = read_sql(conn, path);
+    PGresult *result = PQprepare(conn, name, text, 0, NULL);
+    check(conn, result, text);
+    PQclear(result);
     free(text);
 }
 
@@ -151,8 +168,17 @@ void
 pg_fixture_load_outbox(PGconn *conn)
 {
     pg_fixture_load(conn, "outbox-sql/postgres/schema.sql");
+    pg_fixture_load(conn, "outbox-sql/postgres/schema_writing.sql");
     pg_fixture_load(conn, "outbox-sql/postgres/schema_relay.sql");
     pg_fixture_load(conn, "outbox-sql/postgres/schema_functions.sql");
+}
+
+void
+pg_fixture_load_older(PGconn *conn)
+{
+    pg_fixture_load(conn, "tests/integration/older/schema.sql");
+    pg_fixture_load(conn, "tests/integration/older/schema_relay.sql");
+    pg_fixture_load(conn, "tests/integration/older/schema_emit.sql");
 }
 
 const char *

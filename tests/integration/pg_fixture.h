@@ -27,6 +27,12 @@ void pg_fixture_load(PGconn *conn, const char *path);
 /* The tables of the outbox, those of the relay among them. */
 void pg_fixture_load_outbox(PGconn *conn);
 
+/* The same as relays before version 0.2 made them (tests/integration/older). */
+void pg_fixture_load_older(PGconn *conn);
+
+/* Prepares the statement of a file. */
+void pg_fixture_prepare(PGconn *conn, const char *name, const char *path);
+
 /* Runs SQL, one or more statements. */
 void pg_exec(PGconn *conn, const char *sql);
 

@@ -144,7 +144,7 @@ Test(check, all_good)
 
 Test(check, no_tables)
 {
-    pg_exec(db, "drop table outbox, outbox_schema");
+    pg_exec(db, "drop table outbox, outbox_schema cascade");
     expect(
         1,
         "problem  source \"orders\": there are no outbox tables: run `outbox-relay init`, or set "

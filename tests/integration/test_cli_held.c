@@ -414,7 +414,7 @@ Test(cli_held, missing_tables)
                     "source \"orders\": the tables for held messages and status are missing: run "
                     "`outbox-relay init`\n");
     }
-    pg_exec(db, "drop table outbox");
+    pg_exec(db, "drop table outbox cascade");
     held_expect("held list", 1, "",
                 "source \"orders\": there are no outbox tables: run `outbox-relay init`, or set "
                 "search_path in the dsn to where they are\n");

@@ -402,25 +402,27 @@ Test(outbox_pg, no_memory_at_any_point)
 
 /* ---- without the table ----------------------------------------------------------------------------- */
 
+/* What the relay calls its slot where nothing else is configured. */
+#define SLOT "'outbox_relay_' || current_database() || '_public'"
+
 /* The log of this database, by a slot that only looks. */
 static void
 keep_log(void)
 {
-    pg_exec(
-        tx,
-        "select pg_create_logical_replication_slot('emitted_' || pg_backend_pid(), 'pgoutput')");
+    pg_exec(tx, "select pg_create_logical_replication_slot(" SLOT ", 'pgoutput')");
 }
 
 static void
 forget_log(void)
 {
-    pg_exec(tx, "select pg_drop_replication_slot('emitted_' || pg_backend_pid())");
+    pg_exec(tx, "select pg_drop_replication_slot(" SLOT ")");
 }
 
 static void
 set_up_emit(void)
 {
     set_up();
+    pg_fixture_load(tx, "outbox-sql/postgres/schema_relay.sql");
     pg_fixture_load(tx, "outbox-sql/postgres/schema_functions.sql");
     pg_exec(tx, "create publication emitted");
     keep_log();
@@ -443,7 +445,7 @@ read_log(const char *expression)
     char sql[1000];
     (void)snprintf(sql, sizeof(sql),
                    "select coalesce(string_agg(%s, ' ' order by lsn, position), '') from "
-                   "pg_logical_slot_get_binary_changes('emitted_' || pg_backend_pid(), null, null, "
+                   "pg_logical_slot_get_binary_changes(" SLOT ", null, null, "
                    "'proto_version', '1', 'publication_names', 'emitted', 'messages', 'true') "
                    "with ordinality as change (lsn, xid, data, position), "
                    "outbox_emitted(substr(data, 29)) as message "
@@ -533,13 +535,43 @@ Test(outbox_pg_emit, many_in_their_order_or_none)
     }
 }
 
+#define NO_SLOT "is not there to keep the message, which would be lost"
+
+static void
+expect_emit_refused(const char *words)
+{
+    pg_exec(tx, "begin");
+    expect(emit_one("x"), OUTBOX_DATABASE, "55000", words);
+    pg_exec(tx, "rollback");
+}
+
 Test(outbox_pg_emit, refused_where_nobody_keeps_the_log)
 {
     forget_log();
-    pg_exec(tx, "begin");
-    expect(emit_one("x"), OUTBOX_DATABASE, "55000", "no replication slot keeps the log");
-    pg_exec(tx, "rollback");
+    expect_emit_refused(NO_SLOT);
+    /* Somebody else's, such as a subscription's, is read by somebody else. */
+    pg_exec(tx, "select pg_create_logical_replication_slot('other_' || pg_backend_pid(), "
+                "'pgoutput')");
+    expect_emit_refused(NO_SLOT);
+    pg_exec(tx, "select pg_drop_replication_slot('other_' || pg_backend_pid())");
     keep_log(); /* for the teardown */
+}
+
+#define RELAY_SAYS(slot)                                                                         \
+    "insert into outbox_relay (source, host, pid, version, started_at, owned_since, in_flight, " \
+    "confirmed, rate, slot) values ('orders', 'h', 1, '0.2', now(), now(), 0, 0, 0, " slot ") "  \
+    "on conflict (single) do update set slot = excluded.slot"
+
+Test(outbox_pg_emit, the_slot_is_the_one_that_the_relay_says)
+{
+    pg_exec(tx, RELAY_SAYS("'configured'"));
+    expect_emit_refused("\"configured\" " NO_SLOT);
+    pg_exec(tx, RELAY_SAYS("''"));
+    expect_emit_refused("the relay reads no messages without a table");
+    pg_exec(tx, RELAY_SAYS(SLOT));
+    pg_exec(tx, "begin");
+    cr_assert_eq(emit_one("x"), OUTBOX_OK, "%s", error.message);
+    pg_exec(tx, "commit");
 }
 
 Test(outbox_pg_emit, refused_without_the_function)

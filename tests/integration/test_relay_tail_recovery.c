@@ -222,7 +222,7 @@ Test(relay_tail_recovery, a_table_that_is_made_anew)
     await_empty_outbox(scene.conn);
     pg_exec(scene.conn, "begin; alter table outbox rename to outbox_old; "
                         "create table outbox (like outbox_old including all); "
-                        "drop table outbox_old; "
+                        "drop table outbox_old cascade; "
                         "alter " PUBLICATION " add table outbox; commit");
     traffic_burst(scene.conn, scene.queue, 20, 10);
     expect_event("event=source_lost", "is another table than before");

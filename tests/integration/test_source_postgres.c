@@ -500,7 +500,7 @@ Test(source_postgres, says_which_version_of_its_own_tables_it_needs)
 
 Test(source_postgres, says_that_the_tables_are_missing)
 {
-    pg_exec(admin, "drop table outbox");
+    pg_exec(admin, "drop table outbox cascade");
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     const struct error error = refusal(&config);
     cr_assert_eq(error.class, ERROR_CONFIG);
@@ -549,7 +549,7 @@ Test(source_postgres, a_table_that_goes_away_is_a_loss_with_words)
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
     const struct fetch fetch = fetch_after(0);
-    pg_exec(admin, "drop table outbox");
+    pg_exec(admin, "drop table outbox cascade");
     source->ops->fetch(source, &fetch, clock_monotonic_us());
     const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
     cr_assert_eq(lost.error.class, ERROR_CONFIG);

@@ -19,14 +19,8 @@ with
                 select
                 from published
                 where attributes ->> 'rowfilter' is not null
-                    or jsonb_array_length(attributes -> 'attnames') < (
-                        select count(*)
-                        from pg_attribute
-                        where attrelid = format('%I.outbox', :'schema')::regclass
-                            and attnum > 0
-                            and not attisdropped
-                            and attgenerated = ''
-                    )
+                    or not attributes -> 'attnames' @> '["id", "message_id", "exchange", "routing_key", "key", "type",
+                        "content_type", "headers", "payload", "created_at", "deliver_after"]'
             ) as narrowed
         from pg_publication
         cross join lateral (

@@ -1,0 +1,74 @@
+-- Sets messages aside, or gives those that are held already another state: $1 ids, $2 states (1 scheduled, 2 retrying,
+-- 3 waiting, 4 dead), $3 skipped, $4 attempts, $5 microseconds to the next attempt, $6 last errors. Attempts and last
+-- error are those of retrying and dead; waiting ones keep what they had; a message that
+-- was skipped stays so, for its key has gone on without it. Gives back the ids that are in neither table:
+-- somebody cancelled or deleted them.
+-- A scheduled one that became due on the way is due from now on: what wake.sql has looked at stays looked at.
+-- Rows are locked in the order of ids, as operators' commands do, so that neither waits for the other in a circle. What
+-- was refused before the relay took note that an operator said to try it again is tried again at once.
+-- One snapshot for all parts, so a message that was moved is not met again as a held one.
+with
+    asked as materialized (
+        select id, (array['scheduled', 'retrying', 'waiting', 'dead'])[state] as state, state in (2, 4) as refused,
+            skipped <> 0 as skipped, attempts::int4 as attempts,
+            case when state = 2 then now() + retry_after_us * interval '1 microsecond' end as retry_at, error
+        from unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[])
+            as asked (id, state, skipped, attempts, retry_after_us, error)
+    ),
+    free as (
+        -- A scheduled one may be locked by somebody who cancels it: not to wait for him, it is told as missing, and read
+        -- again if he does not.
+        select id
+        from outbox
+        where id = any(array(select id from asked where state = 'scheduled'))
+        for update skip locked
+    ),
+    moved as (
+        delete from outbox
+        where id = any(array(select id from asked where state <> 'scheduled' union all select id from free))
+        returning *
+    ),
+    inserted as (
+        insert into outbox_held (id, message_id, exchange, routing_key, key, type, content_type, headers, payload,
+            created_at, deliver_after, state, skipped, attempts, next_attempt_at, last_error)
+        select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
+            deliver_after, asked.state, asked.skipped, case when asked.refused then asked.attempts else 0 end,
+            case when asked.state = 'scheduled' then greatest(deliver_after, now()) else asked.retry_at end,
+            case when asked.refused then asked.error end
+        from moved
+        join asked using (id)
+    ),
+    locked as (
+        select id
+        from outbox_held
+        where id = any($1::int8[])
+        order by id
+        for update
+    ),
+    retried as (
+        select held_id as id
+        from outbox_held_act
+        where seen_at is null
+            and what = 'retry'
+    ),
+    changed as (
+        update outbox_held as held
+        set state = asked.state,
+            skipped = held.skipped or asked.skipped,
+            attempts = case when asked.refused then asked.attempts else held.attempts end,
+            next_attempt_at =
+                case
+                    when asked.state = 'scheduled' then greatest(held.deliver_after, now())
+                    when asked.state = 'retrying' and held.id = any(array(select id from retried)) then now()
+                    else asked.retry_at
+                end,
+            last_error = case when asked.refused then coalesce(asked.error, held.last_error) else held.last_error end
+        from asked
+        where held.id = any(array(select id from locked))
+            and held.id = asked.id
+        returning held.id
+    )
+select id
+from asked
+where id not in (select id from moved)
+    and id not in (select id from changed)

@@ -1,0 +1,38 @@
+-- Messages that wait behind the keys with the hashes $1 go back to the outbox, under the ids they had, those with the
+-- lowest ids first, at most $2. Gives back how many, and the lowest and the highest id of them: nothing of these keys up
+-- to that one is left waiting. (One that an operator discarded meanwhile is counted too: fewer than $2 must mean that
+-- there is no more.)
+-- Each key by itself along its part of the index, whatever the statistics say; and || '' keeps the second look at the
+-- state, for rows that somebody changed meanwhile, from being an invitation to read that whole index.
+with
+    chosen as materialized (
+        select waiting.id
+        from (select distinct key_hash from unnest($1::int8[]) as key_hash) as key
+        cross join lateral (
+            select id
+            from outbox_held
+            where hashtextextended(outbox_held.key, 0) = key.key_hash
+                and state = 'waiting'
+            order by id
+            limit $2::int8
+        ) as waiting
+        order by waiting.id
+        limit $2::int8
+    ),
+    moved as (
+        delete from outbox_held
+        where id = any(array(select id from chosen))
+            and state || '' = 'waiting'
+        returning *
+    ),
+    inserted as (
+        insert into outbox (id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
+            deliver_after)
+        overriding system value
+        select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
+            deliver_after
+        from moved
+        order by id
+    )
+select count(*) as count, min(id) as first_id, max(id) as last_id
+from chosen

@@ -1,0 +1,61 @@
+-- The outbox of one database: PostgreSQL 13 or newer (the relay needs 14.1). Run inside a transaction; `outbox-relay init` does so after it has
+-- looked whether the table is there. By hand: psql --single-transaction -f schema.sql
+--
+-- A row is in "outbox" if and only if its message is committed and not yet confirmed by the broker (or set aside).
+-- Ids must grow within a session in the order of the inserts, so the sequence caches nothing (cache 1).
+create table outbox (
+    id bigint generated always as identity (cache 1) primary key,
+    message_id uuid not null default gen_random_uuid(),
+    exchange text,
+    routing_key text not null default '',
+    key text,
+    type text,
+    content_type text,
+    headers jsonb,
+    payload bytea not null,
+    created_at timestamptz not null default now(),
+    deliver_after timestamptz
+)
+-- Rows come and go all day, so what a vacuum costs must follow the number of dead rows, not the size of the table, and
+-- the index must be cleaned each time: the relay reads along it. Truncation is off because it takes an exclusive lock
+-- that writers would wait for; the pages are used again anyway.
+with (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_vacuum_insert_threshold = 100000,
+    autovacuum_vacuum_cost_delay = 0,
+    vacuum_index_cleanup = on,
+    vacuum_truncate = off,
+    toast.autovacuum_vacuum_scale_factor = 0,
+    toast.autovacuum_vacuum_threshold = 2000,
+    toast.autovacuum_vacuum_insert_scale_factor = 0,
+    toast.autovacuum_vacuum_insert_threshold = 100000,
+    toast.autovacuum_vacuum_cost_delay = 0,
+    toast.vacuum_index_cleanup = on,
+    toast.vacuum_truncate = off
+);
+
+create index outbox_deliver_after on outbox (deliver_after) where deliver_after is not null;
+
+comment on table outbox is 'Messages committed with the business change and not yet confirmed by the broker';
+comment on column outbox.id is 'Order of writing; within a key, the order of delivery';
+comment on column outbox.message_id is 'AMQP message-id, the name by which consumers recognise a duplicate';
+comment on column outbox.exchange is 'NULL: the default exchange of the source; empty: AMQP''s default exchange; at most 255 bytes';
+comment on column outbox.routing_key is 'AMQP routing key, at most 255 bytes';
+comment on column outbox.key is 'Ordering key, such as the id of the aggregate; NULL: unordered';
+comment on column outbox.type is 'AMQP type property, at most 255 bytes';
+comment on column outbox.content_type is 'AMQP content-type property, at most 255 bytes';
+comment on column outbox.headers is 'AMQP headers: a JSON object';
+comment on column outbox.payload is 'The body, sent as it is';
+comment on column outbox.created_at is 'Start of the transaction that wrote the row';
+comment on column outbox.deliver_after is 'Not to be sent before this time; NULL: at once';
+
+-- One row, read by the relay and by the writer libraries, hence by every role that may insert.
+create table outbox_schema (
+    version integer not null,
+    single boolean primary key default true check (single)
+);
+comment on table outbox_schema is 'The version of the outbox tables: exactly one row';
+insert into outbox_schema (version) values (1);
+grant select on outbox_schema to public;

@@ -1,0 +1,146 @@
+-- What the relay keeps beside the outbox, version 3: messages set aside, what operators did to them, and what the relay
+-- says of itself. Run inside a transaction, after schema.sql; `outbox-relay init` does so where it is missing. Takes no
+-- lock on the outbox, so writers and an older relay go on. By hand: psql --single-transaction -f schema_relay.sql
+--
+-- A message is in "outbox" or in "outbox_held", never in both; moves between them are one statement each.
+create table outbox_held (
+    id bigint primary key,
+    message_id uuid not null,
+    exchange text,
+    routing_key text not null,
+    key text,
+    type text,
+    content_type text,
+    headers jsonb,
+    payload bytea not null,
+    created_at timestamptz not null,
+    deliver_after timestamptz,
+    state text not null check (state in ('scheduled', 'retrying', 'waiting', 'dead')),
+    skipped boolean not null default false,
+    attempts integer not null default 0,
+    next_attempt_at timestamptz,
+    last_error text,
+    held_at timestamptz not null default now(),
+    check (state <> 'waiting' or key is not null)
+)
+with (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0,
+    vacuum_index_cleanup = on,
+    vacuum_truncate = off,
+    toast.autovacuum_vacuum_scale_factor = 0,
+    toast.autovacuum_vacuum_threshold = 2000,
+    toast.autovacuum_vacuum_cost_delay = 0,
+    toast.vacuum_index_cleanup = on,
+    toast.vacuum_truncate = off
+);
+
+-- Keys are found by their hash, which the relay uses too: a key may be longer than an index takes.
+create index outbox_held_due on outbox_held (state, next_attempt_at, id) where state in ('scheduled', 'retrying');
+create index outbox_held_heads on outbox_held (hashtextextended(key, 0), id)
+    where state = 'retrying' or (state = 'dead' and not skipped);
+create index outbox_held_skipped on outbox_held (id) where state = 'dead' and skipped;
+create index outbox_held_waiting on outbox_held (hashtextextended(key, 0), id) where state = 'waiting';
+create index outbox_held_message_id on outbox_held (message_id);
+
+comment on table outbox_held is 'Messages set aside: they cannot go now, and do not stand in the way of others';
+comment on column outbox_held.id is 'The id it had in the outbox, and will have again when it goes back; a scheduled one gets a new id when its time has come';
+comment on column outbox_held.state is 'scheduled: deliver_after is to come; retrying: the broker refused it, tried again at next_attempt_at; waiting: behind a message of its key that is retrying or dead; dead: not tried again unless an operator says so';
+comment on column outbox_held.skipped is 'Its key went on without it (on_dead = "skip")';
+comment on column outbox_held.attempts is 'How often the broker refused it for what it is; outages do not count';
+comment on column outbox_held.last_error is 'Why the broker, or the relay, refused it last';
+
+-- What operators did by `outbox-relay held`. A running relay takes note of what it has not seen.
+create table outbox_held_act (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default now(),
+    who text not null,
+    what text not null check (what in ('retry', 'discard')),
+    message_id uuid not null,
+    held_id bigint not null,
+    key text,
+    state text not null,
+    seen_at timestamptz
+);
+create index outbox_held_act_unseen on outbox_held_act (id) where seen_at is null;
+create index outbox_held_act_message_id on outbox_held_act (message_id);
+comment on table outbox_held_act is 'Who retried or discarded which held message, and when: a row a message; delete old ones as you like';
+comment on column outbox_held_act.who is 'The operator''s login and machine, and the database role';
+comment on column outbox_held_act.state is 'The state that the message had before';
+comment on column outbox_held_act.seen_at is 'When the relay took note';
+
+-- What the owner of the outbox says of itself about once a second. At most one row; how old updated_at is says whether it
+-- can be believed.
+create table outbox_relay (
+    single boolean primary key default true check (single),
+    source text not null,
+    host text not null,
+    pid integer not null,
+    version text not null,
+    started_at timestamptz not null,
+    owned_since timestamptz not null,
+    updated_at timestamptz not null default now(),
+    in_flight bigint not null,
+    in_flight_since timestamptz,
+    read_up_to bigint,
+    published_up_to bigint,
+    confirmed bigint not null,
+    rate double precision not null,
+    paused_reason text,
+    paused_since timestamptz,
+    reads text check (reads in ('tail', 'poll')),
+    reads_reason text,
+    swept bigint not null default 0
+)
+with (fillfactor = 10);
+comment on column outbox_relay.in_flight is 'Published, not yet confirmed';
+comment on column outbox_relay.in_flight_since is 'When the oldest of them was published';
+comment on column outbox_relay.read_up_to is 'The highest id that was read';
+comment on column outbox_relay.published_up_to is 'The highest id that was given to the broker';
+comment on column outbox_relay.confirmed is 'Messages confirmed since the relay started';
+comment on column outbox_relay.rate is 'Messages confirmed per second, lately';
+comment on column outbox_relay.paused_reason is 'Why nothing goes out: broker unreachable, blocked, degraded, too many held; NULL: it works';
+comment on column outbox_relay.reads is 'tail: the log of the server; poll: the table';
+comment on column outbox_relay.reads_reason is 'Why it polls although it is told to tail where it can; NULL: it does as it is told';
+comment on column outbox_relay.swept is 'Messages, since the relay started, that the log did not deliver and the sweep of the table found';
+
+-- Messages that went out, if the relay is told to remember them (keep_sent). Not logged: a crash of the server empties it.
+create unlogged table outbox_sent (
+    message_id uuid not null,
+    id bigint not null,
+    sent_at timestamptz not null default now()
+);
+create index outbox_sent_message_id on outbox_sent (message_id);
+create index outbox_sent_at on outbox_sent (sent_at);
+
+-- Cancels a message whose deliver_after is to come: true if it was cancelled and will not be sent. Two statements, each
+-- with a snapshot of its own, in this order: a relay that moves the message from the one table to the other meanwhile
+-- cannot hide it.
+create function outbox_cancel(message uuid) returns boolean
+language plpgsql security definer
+as $$
+begin
+    delete from outbox where message_id = message and deliver_after > clock_timestamp();
+    if found then
+        return true;
+    end if;
+    delete from outbox_held where message_id = message and state = 'scheduled';
+    return found;
+end
+$$;
+revoke all on function outbox_cancel(uuid) from public;
+-- It works with the owner's rights, so it must not meet tables of the caller's: pg_temp is looked at first unless it is
+-- named.
+do $$ begin
+    execute format('alter function outbox_cancel(uuid) set search_path = %I, pg_temp', current_schema());
+end $$;
+comment on function outbox_cancel(uuid) is 'Cancels a scheduled message; grant execute to those who may';
+
+create table outbox_relay_schema (
+    version integer not null,
+    single boolean primary key default true check (single)
+);
+comment on table outbox_relay_schema is 'The version of the tables that only the relay uses: exactly one row. outbox_schema has that of the outbox';
+insert into outbox_relay_schema (version) values (3);
+grant select on outbox_relay_schema to public;

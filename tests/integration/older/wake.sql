@@ -1,0 +1,59 @@
+-- Scheduled messages whose time has come go to the outbox, at most $1, in the order of their times and under new ids, so
+-- that from now on they stand in the order of their key. $2: only those with a time from this one on (microseconds since
+-- 1970; NULL: all), so that index entries of the many that went before, which a long transaction elsewhere keeps, are not
+-- walked over again each time. Gives back how many; the microseconds until the next one is due: 0 if more are due
+-- already, NULL if there is none; and the next $2: nothing due before it is left, but for what somebody holds locked, such
+-- as one that is being cancelled in a transaction still open: a look at all finds that. || '' as in release.sql.
+-- A server gives the log to its readers only as far as it is on the disk, and the relay's session does not wait for that
+-- (session.sql): then its own rows came 200 ms late by the log (wal_writer_delay). So this commit is written at once.
+with
+    due as materialized (
+        select id, next_attempt_at
+        from outbox_held
+        where state = 'scheduled'
+            and next_attempt_at >= coalesce('epoch'::timestamptz + $2::int8 * interval '1 microsecond', '-infinity')
+            and next_attempt_at <= now()
+        order by next_attempt_at, id
+        limit $1::int8
+        for update skip locked
+    ),
+    moved as (
+        delete from outbox_held
+        where id = any(array(select id from due))
+            and state || '' = 'scheduled'
+        returning *
+    ),
+    inserted as (
+        insert into outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
+            deliver_after)
+        select message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at, deliver_after
+        from moved
+        order by next_attempt_at, id
+        returning id
+    ),
+    done as (
+        select count(*) as count, case when count(*) < $1::int8 then now() else max(next_attempt_at) end as up_to
+        from due
+    ),
+    next as (
+        -- All parts see the table as it was: the next is the one behind those that were due.
+        select next_attempt_at
+        from outbox_held
+        where state = 'scheduled'
+            and next_attempt_at >= coalesce('epoch'::timestamptz + $2::int8 * interval '1 microsecond', '-infinity')
+        order by next_attempt_at, id
+        offset (select count from done)
+        limit 1
+    )
+select
+    case
+        when (select count(*) from inserted) = 0 then 0
+        when set_config('synchronous_commit', 'local', true) is not null then (select count(*) from inserted)
+    end as count,
+    case
+        when next_attempt_at <= now() then 0
+        when next_attempt_at < 'infinity' then (extract(epoch from next_attempt_at - now()) * 1000000)::int8
+    end as next_in_us,
+    (extract(epoch from greatest(up_to, 'epoch')) * 1000000)::int8 as up_to_us
+from done
+left join next on true
