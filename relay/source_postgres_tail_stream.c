@@ -185,8 +185,9 @@ ends_by_skip(struct pg_tail *tail, struct error *reterr)
     tail->skips_met = tail->skips;
     tail->skips_position = tail->stream.position;
     error_set(reterr, ERROR_TRANSIENT,
-              "replication slot \"%s\" passed over messages, which come from the table: %s",
-              tail->slot, tail->skipped);
+              "publication \"%s\" does not exist, or did not for a while, so the log passed over "
+              "messages; they come from the table (%s)",
+              tail->publication, tail->skipped);
     return true;
 }
 
