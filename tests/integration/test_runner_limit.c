@@ -107,3 +107,53 @@ Test(runner_limit, restarts_while_the_database_is_away_cost_nothing)
         pg_query_int(runner_fixture_conn, "select count(*) from applied where body = 'again'"), 0);
     cr_expect_eq(queue_fixture_count_dead(), 0);
 }
+
+static atomic_bool away;
+
+static PGconn *
+connect_unless_away(void *context)
+{
+    (void)context;
+    return atomic_load(&away) ? NULL : pg_fixture_connect();
+}
+
+/* Fails while the database is away, which it is from its first call on. */
+static inbox_apply
+apply_unless_away(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+{
+    if (strcmp(delivery->message_id, "last") == 0 && !delivery->redelivered) {
+        atomic_store(&away, true);
+        PQclear(PQexec(tx, "select pg_terminate_backend(pg_backend_pid())"));
+    }
+    return note_again(context, tx, delivery);
+}
+
+Test(runner_limit, a_database_that_stays_away_gets_nothing_twice)
+{
+    struct inbox_runner_options options = runner_fixture_options();
+    options.dsn = NULL;
+    options.connect = connect_unless_away;
+    options.apply = apply_unless_away;
+    options.batch_wait_ms = 1000;
+    runner_fixture_start(&options);
+    runner_fixture_warm_up();
+    runner_fixture_publish("last", "k", "x");
+    runner_fixture_publish("behind", "k", "x");
+    const uint64_t deadline_us = clock_monotonic_us() + 60 * CLOCK_S_US;
+    while (runner_fixture_reports("given_back") == 0) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    const uint64_t delivered = runner_fixture_counters().delivered;
+    const uint64_t outages = runner_fixture_counters().database_outages;
+    while (runner_fixture_counters().database_outages < outages + 3) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us);
+    }
+    cr_expect_eq(runner_fixture_counters().delivered, delivered, "nothing is taken meanwhile");
+    atomic_store(&away, false);
+    runner_fixture_wait(2);
+    (void)runner_fixture_stop();
+    cr_expect_str_eq(runner_fixture_applied(), "last behind");
+    cr_expect_eq(runner_fixture_reports("given_back"), 1);
+    cr_expect_eq(queue_fixture_count_dead(), 0);
+}
