@@ -37,7 +37,7 @@ partition_outbox(void)
             "  partition by hash (id);"
             "create table outbox_00 partition of outbox_0 for values with (modulus 1, remainder 0);"
             "create table outbox_1 partition of outbox for values from (1000) to (maxvalue);"
-            "drop table plain");
+            "drop table plain cascade");
 }
 
 Test(source_postgres_partitions, who_writes_into_a_partition_is_a_writer)
