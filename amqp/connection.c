@@ -130,6 +130,13 @@ connection_decode(struct rabbit *rabbit, uint32_t method, struct span arguments)
     return decoded;
 }
 
+bool
+rabbit_is_mistake(uint16_t code)
+{
+    return (code >= AMQP_FRAME_ERROR && code <= AMQP_UNEXPECTED_FRAME) ||
+           code == AMQP_NOT_IMPLEMENTED || code == AMQP_INTERNAL_ERROR;
+}
+
 void
 channel_reset(struct channel *channel)
 {
@@ -216,6 +223,7 @@ give_closed(struct rabbit *rabbit, struct rabbit_event *ret_event)
     rabbit->closed_taken = true;
     ret_event->type = RABBIT_CLOSED;
     ret_event->error = rabbit->error;
+    ret_event->code = rabbit->close_code;
     buffer_clear(&rabbit->input);
     return true;
 }

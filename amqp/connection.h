@@ -51,7 +51,7 @@ enum rabbit_event_type {
     RABBIT_CANCELLED, /* channel, consumer_tag: the broker or our own cancel ended the consumer */
     RABBIT_DONE,      /* channel: answer to a declare, bind, delete, purge or qos; see
                          rabbit_declared_count */
-    RABBIT_CLOSED,    /* error: the connection is over (refused, closed by the broker, heartbeat
+    RABBIT_CLOSED, /* error, code (of the broker's connection.close, 0: it sent none): the connection is over (refused, closed by the broker, heartbeat
                          missed, bytes that make no sense, or our own rabbit_close answered:
                          error.text is then "closed"). Last event. */
 };
@@ -86,6 +86,10 @@ struct rabbit_event {
     struct rabbit_message message;
     struct error error; /* RABBIT_CLOSED */
 };
+
+/* True for codes of connection.close by which the broker says that what was sent is wrong, or made it fail: RabbitMQ does so
+ * when a channel crashes on a message (541). Others (320 when it shuts down) are an outage. */
+bool rabbit_is_mistake(uint16_t code);
 
 struct rabbit;
 

@@ -62,6 +62,7 @@ struct rabbit {
     uint64_t give_up_us;        /* the handshake, or the answer to our close, must be there */
     uint64_t now_us;            /* the latest time we were told */
     struct error error;         /* why it is CLOSED */
+    uint16_t close_code;        /* that the broker gave for it; 0: none */
     bool closed_taken;
 };
 

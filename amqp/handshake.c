@@ -244,6 +244,9 @@ closed_by_peer(struct rabbit *rabbit, struct span arguments)
     readable(close->reply_text, text);
     const uint16_t code = close->reply_code;
     connection_send(rabbit, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &(amqp_connection_close_ok_t){0});
+    if (rabbit->state == CONNECTION_OPEN) {
+        rabbit->close_code = code;
+    }
     if (rabbit->state == CONNECTION_CLOSING) {
         connection_fail(rabbit, ERROR_CONNECTION, "closed");
     } else if (shows_password(rabbit, text)) {

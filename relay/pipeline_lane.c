@@ -207,6 +207,23 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
     forget_window(pipeline, lane, now_us);
 }
 
+void
+pipeline_lane_closed(struct pipeline *pipeline, uint32_t index, const char *reason, uint64_t now_us)
+{
+    struct lane *lane = lane_of(pipeline, index);
+    if (lane->state == LANE_READY && lane->window.open > 0) {
+        pipeline_channel_closed(pipeline, index, reason, 0, now_us);
+        const uint32_t limit = lane->limit; /* the search outlives the connection, */
+        const int64_t search_id = lane->search_id;
+        backoff_reset(&lane->backoff); /* and each close brings it nearer to its end */
+        lane_down(pipeline, lane, now_us);
+        lane->limit = limit;
+        lane->search_id = search_id;
+    } else {
+        pipeline_lane_lost(pipeline, index, now_us);
+    }
+}
+
 static void
 settle_later(struct pipeline *pipeline, int64_t id, uint64_t now_us)
 {

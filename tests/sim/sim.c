@@ -293,6 +293,7 @@ choose_world(void)
         world.poison_percent = 0;
         world.outage_percent = 1;
     }
+    world.hard_percent = chance(50) ? 50 : 0;
     world.scheduled_percent = chance(50) ? 5 : chance(50) ? 30 : 0;
     world.flickers = world.refusing && !world.only_route && chance(20);
     world.confirm_percent = world.flickers ? 5 : chance(25) ? 10 : 50;

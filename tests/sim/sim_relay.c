@@ -411,6 +411,10 @@ take_frame(struct relay *relay, uint32_t lane, const struct frame *frame)
         world_note(&world, "relay %d learns that the channel of lane %u is closed", relay->index,
                    lane);
         relay_cut_lane(relay, lane);
+        if (frame->connection) {
+            pipeline_lane_closed(pipeline, lane, "541 internal error", now_us);
+            return true;
+        }
         pipeline_channel_closed(pipeline, lane, "404 no exchange",
                                 frame->named ? exchange_hash(frame->exchange) : 0, now_us);
         return true;

@@ -177,6 +177,7 @@ struct frame {
     uint64_t tag;
     bool multiple;
     int64_t id;
+    bool connection;   /* a close of the whole connection */
     bool named;        /* a close that tells which exchange is missing, */
     uint32_t exchange; /* this one */
 };
@@ -305,6 +306,7 @@ struct world {
     unsigned nack_percent;
     unsigned poison_percent;
     unsigned scheduled_percent;
+    unsigned hard_percent;   /* of closes that blame nothing: they close the connection */
     unsigned locked_percent; /* of rows that a statement passes over since somebody locked them */
     unsigned outage_percent; /* in each step, that the route breaks */
     uint32_t exchanges;      /* that are not missing */

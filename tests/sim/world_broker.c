@@ -202,7 +202,10 @@ close_channel(struct world *world, struct pipe *pipe, struct message *message)
     message->probe_closes += counts && pipe->probe;
     world_count(world, pipe->probe ? EVENT_CLOSE_PROBE : EVENT_CLOSE_MAIN);
     send_frame(pipe,
-               (struct frame){.type = FRAME_CLOSE, .named = named, .exchange = message->exchange});
+               (struct frame){.type = FRAME_CLOSE,
+                              .connection = !named && world_chance(world, world->hard_percent),
+                              .named = named,
+                              .exchange = message->exchange});
 }
 
 static void

@@ -357,6 +357,10 @@ static void
 close_channel(uint32_t lane, uint32_t exchange)
 {
     lanes[lane].next = 1;
+    if (driver.closes_connections) {
+        pipeline_lane_closed(driver.pipeline, lane, "541 internal error", driver.now_us);
+        return;
+    }
     pipeline_channel_closed(driver.pipeline, lane, "404 no exchange", exchange, driver.now_us);
 }
 

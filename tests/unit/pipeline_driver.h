@@ -65,6 +65,7 @@ struct driver {
     bool log_stuck;                     /* no answer comes to what is asked of it */
     bool no_positions;                  /* the source knows of no log */
     enum verdict (*broker)(int64_t id); /* NULL: it says nothing */
+    bool closes_connections;            /* where the broker would close a channel */
     bool confirms_late;                 /* a channel that closes takes the confirms with it */
     const char *unpublishable;          /* no message can be encoded */
     bool lane_stuck[PIPELINE_LANES_MAX]; /* no answer comes to what is asked of it */

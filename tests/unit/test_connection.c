@@ -376,6 +376,23 @@ deliver_empty(uint16_t channel, uint64_t tag)
     broker_header(&out, channel, 0);
 }
 
+/* Which of them is the fault of what was sent, whoever publishes must know. */
+Test(connection, tells_the_code_by_which_the_broker_ended_it)
+{
+    static const struct {
+        uint16_t code;
+        bool mistake;
+    } codes[] = {{320, false}, {501, true}, {505, true}, {506, false}, {530, false}, {541, true}};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct rabbit *rabbit = open_rabbit(10);
+        broker_close(&out, 0, codes[i].code, "words");
+        feed(rabbit, SECOND);
+        cr_assert_eq(next(rabbit, RABBIT_CLOSED).code, codes[i].code);
+        cr_assert_eq(rabbit_is_mistake(codes[i].code), codes[i].mistake, "%u", codes[i].code);
+        rabbit_free(rabbit);
+    }
+}
+
 /* A window of deliveries is ordered by them: a broker that lies ends the connection, not the process. */
 Test(connection, tags_of_deliveries_ascend)
 {

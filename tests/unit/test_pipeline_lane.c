@@ -240,6 +240,29 @@ Test(pipeline_lane, finds_the_last_one_that_closes_the_channel)
     find_culprit(256, 256, 9);
 }
 
+/* The broker may end the connection for it, as RabbitMQ does when its channel crashes. */
+Test(pipeline_lane, finds_the_one_that_closes_the_connection)
+{
+    driver.closes_connections = true;
+    find_culprit(256, 200, 9);
+    cr_assert_eq(message_of(200)->attempts, 1, "as for a closed channel");
+}
+
+/* Nobody says that a message did it. */
+Test(pipeline_lane, a_lost_connection_blames_no_message)
+{
+    driver.options.lane_count = 1;
+    put(1, 1);
+    start();
+    answer_fetch();
+    for (int i = 0; i < 20; i++) {
+        lose_lane(0);
+        run(60 * CLOCK_S_US);
+    }
+    cr_assert_eq(counts().refused, 0);
+    cr_assert_eq(message_of(1)->place, IN_OUTBOX);
+}
+
 /* What was confirmed before the close is not told any more: half of the window is all there is to go
  * by. */
 Test(pipeline_lane, finds_it_by_halves_when_confirms_are_lost_with_the_channel)
