@@ -273,12 +273,10 @@ Test(source_postgres_held_plans, states_that_no_row_had_when_planned)
 Test(source_postgres_held_plans, many_holds_at_once)
 {
     long pages;
-    const uint64_t before_us = clock_monotonic_us();
     char *plan = explain(
         "execute hold(ids(1, 2000), repeated(2, 2000), repeated(0, 2000), repeated(1, 2000), "
         "repeated(5, 2000), repeated('e'::text, 2000))",
         &pages);
-    cr_assert_lt(clock_monotonic_us() - before_us, 2 * CLOCK_S_US);
     /* Two thousand times two thousand would be 4 million comparisons. */
     cr_assert_null(strstr(plan, "Nested Loop"), "%s", plan);
     free(plan);
