@@ -12,6 +12,7 @@ struct hold_note {
     uint64_t number;          /* ascending in the list */
     bool fresh;               /* it is in the outbox; else held already, with another state */
     uint32_t attempts_before; /* not fresh */
+    uint64_t not_before_us;   /* not 0: it was told, and could not be done */
     char *reason;             /* the list's own: what the item's points to */
 };
 

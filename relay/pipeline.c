@@ -100,6 +100,7 @@ pipeline_free(struct pipeline *pipeline)
     queue_done(&pipeline->queue);
     memory_free(pipeline->settle_ready);
     memory_free(pipeline->settle_out);
+    memory_free(pipeline->undeleted);
     memory_free(pipeline->confirmed_heads);
     memory_free(pipeline->release_ids);
     memory_free(pipeline->exclude_ids);
@@ -131,6 +132,16 @@ pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report)
     pipeline->reports[(pipeline->report_head + pipeline->report_count++) % REPORTS_MAX] = *report;
 }
 
+void
+pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
+                         const struct source_failure *failures, size_t count)
+{
+    struct pipeline_report report = {.type = type, .id = failures[0].id, .count = count};
+    (void)snprintf(report.reason, sizeof(report.reason), "%s",
+                   failures[0].reason); /* cut is fine */
+    pipeline_report(pipeline, &report);
+}
+
 uint32_t
 pipeline_open_total(const struct pipeline *pipeline)
 {
@@ -144,7 +155,10 @@ pipeline_open_total(const struct pipeline *pipeline)
 bool
 pipeline_is_full(const struct pipeline *pipeline)
 {
-    return pipeline->held.count - pipeline->held.releasing_count >= pipeline->options.held_max;
+    const size_t held_max = pipeline->options.held_max;
+    return pipeline->held.count - pipeline->held.releasing_count >= held_max ||
+           pipeline->undeleted_count >= held_max ||
+           pipeline->hold_ready.count >= held_max + HOLDS_MAX;
 }
 
 void
@@ -223,6 +237,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     held_clear(&pipeline->held);
     holds_clear(&pipeline->hold_ready);
     holds_clear(&pipeline->hold_out);
+    pipeline->hold_out_asked = false;
     pipeline->confirmed_heads_count = 0;
     pipeline->release_state = RELEASE_IDLE;
     pipeline->fetch_state = FETCH_IDLE;
@@ -231,6 +246,8 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->wake_out = false;
     pipeline->settle_ready_count = 0;
     pipeline->settle_out_count = 0;
+    pipeline->settle_again_count = 0;
+    pipeline->undeleted_count = 0;
     pipeline->settle_done = pipeline->settle_asked;
     if (route_is_bad(pipeline)) {
         route_rest(pipeline, now_us);
@@ -393,10 +410,29 @@ void
 pipeline_settled(struct pipeline *pipeline, uint64_t now_us)
 {
     assert(pipeline->settle_out_count > 0);
-    pipeline->counts.settled += pipeline->settle_out_count;
-    pipeline->settle_done += pipeline->settle_out_count;
+    const size_t count = pipeline->settle_out_count - pipeline->settle_again_count;
+    pipeline->counts.settled += count;
+    pipeline->settle_done += count;
     pipeline->settle_out_count = 0;
+    pipeline->settle_again_count = 0;
     pipeline->settle_since_us = now_us;
+}
+
+/* For what may go after them they count as deleted: they are in the outbox, but went out. */
+void
+pipeline_undeleted(struct pipeline *pipeline, const struct source_failure *failures, size_t count,
+                   uint64_t now_us)
+{
+    if (count == 0) {
+        return;
+    }
+    pipeline_reserve(&pipeline->undeleted, &pipeline->undeleted_capacity,
+                     pipeline->undeleted_count + count);
+    for (size_t i = 0; i < count; i++) {
+        pipeline->undeleted[pipeline->undeleted_count++] = failures[i].id;
+    }
+    pipeline->undeleted_at_us = now_us + STUCK_AGAIN_US;
+    pipeline_report_failures(pipeline, REPORT_UNDELETED, failures, count);
 }
 
 void
@@ -446,6 +482,9 @@ paused_reason(const struct pipeline *pipeline)
     }
     if (route_is_bad(pipeline)) {
         return pipeline->route.reason;
+    }
+    if (pipeline->undeleted_count >= pipeline->options.held_max) {
+        return "as many messages that went out cannot be deleted as may be (held_max)";
     }
     return pipeline_is_full(pipeline)
                ? "as many refused messages are set aside as may be (held_max)"

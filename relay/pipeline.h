@@ -97,12 +97,25 @@ void pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool se
  * given now. */
 void pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count,
                   uint64_t position, uint64_t now_us);
+/* These are confirmed and cannot be deleted: told before the answer to their settle. They are not sent again as long as the
+ * ownership lasts, and settled again from time to time. */
+void pipeline_undeleted(struct pipeline *pipeline, const struct source_failure *failures,
+                        size_t count, uint64_t now_us);
+/* These cannot be set aside, or get another state: told before the answer to their hold. Their keys wait, in the outbox, and
+ * it is tried again from time to time. */
+void pipeline_unmoved(struct pipeline *pipeline, const struct source_failure *failures,
+                      size_t count, uint64_t now_us);
+/* This one waits behind a head that went, and cannot move back: told before the answer to the release. It is sent from where
+ * it is. */
+void pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *failure,
+                         uint64_t now_us);
 /* `missing` were to be held and are in neither table any more. */
 void pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count,
                    uint64_t now_us);
-/* So many messages moved back to the outbox, with ids from first_id to last_id. */
+/* So many messages moved back to the outbox, with ids from first_id to last_id; complete: nothing of the keys is left
+ * waiting. */
 void pipeline_released(struct pipeline *pipeline, size_t count, int64_t first_id, int64_t last_id,
-                       uint64_t now_us);
+                       bool complete, uint64_t now_us);
 /* All heads there are, ascending by key_hash, id. */
 void pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count,
                     uint64_t now_us);
@@ -174,8 +187,10 @@ enum pipeline_report_type {
     REPORT_TIMEOUT,  /* lane, count in flight: no confirm for confirm_timeout */
     REPORT_DEGRADED, /* reason: the route refuses nearly everything; nothing is held for it */
     REPORT_HEALED,   /* the route takes messages again */
-    REPORT_TAILING,  /* rows come from the log now */
-    REPORT_POLLING,  /* reason: the log was let go of */
+    REPORT_UNMOVED, /* id, count, reason: messages cannot be set aside; their keys wait in the outbox */
+    REPORT_UNDELETED, /* id, count, reason: messages that went out cannot be deleted */
+    REPORT_TAILING,   /* rows come from the log now */
+    REPORT_POLLING,   /* reason: the log was let go of */
 };
 
 struct pipeline_report {

@@ -1,5 +1,6 @@
 #include <assert.h>
 
+#include "relay/memory.h"
 #include "relay/pipeline_internal.h"
 
 static void
@@ -51,10 +52,87 @@ is_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_no
     }
 }
 
+/* One behind a head stays in the outbox, where it waits as well as in the held table, and is read again when its key
+ * opens. */
+static bool
+leave_in_outbox(struct pipeline *pipeline, struct held_entry *entry, const struct hold *hold,
+                const struct hold_note *note)
+{
+    if (hold->state != HELD_WAITING || !note->fresh || entry == NULL) {
+        return false;
+    }
+    if (hold->id < entry->floor_id) {
+        entry->floor_id = hold->id;
+    }
+    safe_forget(&pipeline->safe);
+    return true;
+}
+
+/* It is told again later; until then its key, if it leads one, waits. */
+static void
+tell_later(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
+           uint64_t now_us)
+{
+    struct hold_note again = *note;
+    again.not_before_us = now_us + STUCK_AGAIN_US;
+    struct held_entry *entry = held_find(&pipeline->held, note->subject);
+    if (pipeline->draining || leave_in_outbox(pipeline, entry, hold, note)) {
+        return;
+    }
+    if (entry != NULL && entry->head_id == hold->id) {
+        entry->fresh = note->fresh;
+        entry->in_table &= !note->fresh || note->subject.ordered;
+        entry->change = ++pipeline->held.changes;
+        if (entry->stage == HELD_STAGE_RETRYING) {
+            held_retry(&pipeline->held, entry, again.not_before_us);
+            entry->apart = true;
+        }
+    }
+    if (pipeline->hold_ready.count == 0) {
+        pipeline->hold_at_us = again.not_before_us;
+    }
+    again.number = ++pipeline->holds_numbered;
+    holds_add(&pipeline->hold_ready, hold, &again);
+}
+
+static const struct source_failure *
+failure_of(const struct source_failure *failures, size_t count, int64_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (failures[i].id == id) {
+            return &failures[i];
+        }
+    }
+    return NULL;
+}
+
+void
+pipeline_unmoved(struct pipeline *pipeline, const struct source_failure *failures, size_t count,
+                 uint64_t now_us)
+{
+    struct holds *out = &pipeline->hold_out;
+    if (count == 0) {
+        return;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        if (failure_of(failures, count, out->items[i].id) != NULL) {
+            tell_later(pipeline, &out->items[i], &out->notes[i], now_us);
+            memory_free(out->notes[i].reason);
+            continue;
+        }
+        out->items[kept] = out->items[i];
+        out->notes[kept++] = out->notes[i];
+    }
+    out->count = kept;
+    pipeline_report_failures(pipeline, REPORT_UNMOVED, failures, count);
+}
+
 void
 pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count, uint64_t now_us)
 {
-    assert(pipeline->hold_out.count > 0);
+    assert(pipeline->hold_out_asked);
+    pipeline->hold_out_asked = false;
     for (size_t i = 0; i < count; i++) {
         is_missing(pipeline, missing[i]);
     }
@@ -93,9 +171,10 @@ pipeline_apply_release(struct pipeline *pipeline)
         return;
     }
     pipeline->release_state = RELEASE_IDLE;
-    const bool complete = pipeline->released_count < pipeline->release_rows_max;
+    const bool complete = pipeline->release_complete;
     if (pipeline->released_count > 0) {
         cursor_forget(&pipeline->cursor, pipeline->released_first);
+        pipeline->tail.caught_up = false;
         pipeline_look_at_once(pipeline);
     }
     for (size_t i = 0; i < pipeline->release_subjects_count; i++) {
@@ -106,7 +185,8 @@ pipeline_apply_release(struct pipeline *pipeline)
         }
         if (!entry->subject.ordered || (complete && !entry->more)) {
             open_key(pipeline, entry);
-        } else if (!complete && pipeline->released_last >= entry->limit_id) {
+        } else if (!complete && pipeline->released_count > 0 &&
+                   pipeline->released_last >= entry->limit_id) {
             raise_limit(pipeline, entry, pipeline->released_last + 1);
         }
     }
@@ -114,15 +194,69 @@ pipeline_apply_release(struct pipeline *pipeline)
 
 void
 pipeline_released(struct pipeline *pipeline, size_t count, int64_t first_id, int64_t last_id,
-                  uint64_t now_us)
+                  bool complete, uint64_t now_us)
 {
     (void)now_us; /* as the other events */
     assert(pipeline->release_state == RELEASE_OUT);
     pipeline->release_state = RELEASE_ANSWERED;
     pipeline->released_count = count;
+    pipeline->release_complete = complete;
     pipeline->released_first = first_id;
     pipeline->released_last = last_id;
     pipeline_apply_release(pipeline);
+}
+
+/* Whether a message of the key is still on its way. */
+static bool
+has_company(const struct pipeline *pipeline, int64_t key_hash)
+{
+    if (busy_has(&pipeline->busy, key_hash)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        const struct queued *queued = queue_at(&pipeline->queue, i);
+        if (queue_is_live(queued) && queued->row->ordered && queued->row->key_hash == key_hash) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All of the outbox up to there. */
+static bool
+was_read(const struct pipeline *pipeline, int64_t id)
+{
+    return !cursor_has_gap(&pipeline->cursor) &&
+           (pipeline_is_live(pipeline) || pipeline->cursor.high >= id || pipeline->tail.caught_up);
+}
+
+/* It becomes the head of its key, which is due: it goes from where it is, and those behind it follow. But those that moved
+ * back before it must be through: a head must not have an earlier one of its key in the outbox. */
+void
+pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *failure,
+                    uint64_t now_us)
+{
+    struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(failure->id, failure->key_hash, true));
+    if (entry == NULL || entry->stage != HELD_STAGE_RELEASING) {
+        return; /* another of the key was refused meanwhile */
+    }
+    raise_limit(pipeline, entry, failure->id);
+    if (entry->floor_id < failure->id || !was_read(pipeline, failure->id) ||
+        has_company(pipeline, failure->key_hash) ||
+        pipeline->settle_done < pipeline->settle_asked) {
+        pipeline->release_at_us = now_us + UNRELEASED_AGAIN_US;
+        return;
+    }
+    const struct hold hold = {.id = failure->id, .state = HELD_RETRYING, .reason = failure->reason};
+    const struct hold_note note = {.subject = entry->subject};
+    entry->head_id = failure->id;
+    entry->limit_id = failure->id;
+    entry->attempts = 0;
+    entry->tries = 0;
+    entry->fresh = false;
+    held_retry(&pipeline->held, entry, now_us);
+    pipeline_hold_head(pipeline, &hold, &note, now_us);
 }
 
 static void
@@ -283,26 +417,6 @@ pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, b
     }
 }
 
-/* Whether a message of its key is still on its way. A probe has a lane of its own, so it could overtake. */
-static bool
-has_company(const struct pipeline *pipeline, const struct row *row)
-{
-    if (!row->ordered) {
-        return false;
-    }
-    if (busy_has(&pipeline->busy, row->key_hash)) {
-        return true;
-    }
-    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
-        const struct queued *queued = queue_at(&pipeline->queue, i);
-        if (queue_is_live(queued) && queued->row->ordered &&
-            queued->row->key_hash == row->key_hash) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A held message whose time has come was read. False: it is not to be published now. */
 bool
 pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
@@ -323,7 +437,8 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
         entry->attempts = 0;
         entry->tries = 0;
     }
-    if (has_company(pipeline, row)) {
+    /* A probe has a lane of its own, so it could overtake. */
+    if (row->ordered && has_company(pipeline, row->key_hash)) {
         held_retry(&pipeline->held, entry, now_us + PROBE_POSTPONED_US);
         entry->apart = true;
         return false;

@@ -11,8 +11,9 @@ put_hold(struct pipeline *pipeline, const struct hold *hold, const struct hold_n
 {
     struct hold_note numbered = *note;
     numbered.number = ++pipeline->holds_numbered;
-    if (pipeline->hold_ready.count == 0) {
-        pipeline->hold_at_us = now_us + pipeline->options.hold_delay_us;
+    const uint64_t at_us = now_us + pipeline->options.hold_delay_us;
+    if (pipeline->hold_ready.count == 0 || pipeline->hold_at_us > at_us) {
+        pipeline->hold_at_us = at_us;
         pipeline->hold_tried = false;
     }
     holds_add(&pipeline->hold_ready, hold, &numbered);

@@ -36,6 +36,9 @@
 #define REPORTS_MAX 64       /* more than these between two turns are counted, not kept */
 #define SETTLE_IDS_MAX 2000  /* ids in one settle */
 #define HOLDS_MAX 2000       /* messages in one hold */
+#define UNRELEASED_AGAIN_US (100 * CLOCK_MS_US)
+#define STUCK_AGAIN_US \
+    (60 * CLOCK_S_US) /* what could not be moved or deleted is tried again after this */
 #define PROBES_REST_US \
     (50 * CLOCK_MS_US) /* between two reads of held messages: several are due by then */
 #define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
@@ -258,13 +261,19 @@ struct pipeline {
     uint64_t settle_since_us; /* when the first of them was confirmed */
     int64_t *settle_out;
     size_t settle_out_count;
-    uint64_t settle_asked; /* ids that were ever confirmed, */
-    uint64_t settle_done;  /* and that were ever deleted: in the same order */
+    int64_t *undeleted; /* confirmed, and could not be deleted */
+    size_t undeleted_count;
+    size_t undeleted_capacity;
+    uint64_t undeleted_at_us;  /* when that is tried again */
+    size_t settle_again_count; /* so many of those that are out had been tried before */
+    uint64_t settle_asked;     /* ids that were ever confirmed, */
+    uint64_t settle_done;      /* and that were ever deleted: in the same order */
 
     /* What is set aside. */
     struct holds hold_ready;
     struct holds hold_out;
     uint64_t holds_numbered;
+    bool hold_out_asked;
     bool hold_tried;          /* something of hold_ready could not be told yet */
     uint64_t hold_at_us;      /* when what is in hold_ready is sent, as far as it may be */
     int64_t *confirmed_heads; /* to be deleted from the held table */
@@ -276,8 +285,8 @@ struct pipeline {
     int64_t release_keys[RETRY_IDS_MAX];
     struct held_subject release_subjects[RETRY_IDS_MAX];
     size_t release_subjects_count;
-    uint32_t release_rows_max;
     uint64_t release_sent_change;
+    bool release_complete;  /* RELEASE_ANSWERED: nothing of the keys is left waiting */
     uint64_t release_at_us; /* keys are not released before: there was none to be released */
     size_t released_count;  /* RELEASE_ANSWERED */
     int64_t released_first;
@@ -315,6 +324,8 @@ void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bo
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_look_at_once(struct pipeline *pipeline);
 void pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report);
+void pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
+                              const struct source_failure *failures, size_t count);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
 void pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us);
@@ -345,6 +356,8 @@ bool pipeline_is_probed_head(const struct held_entry *entry, const struct window
 void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
+/* What could not be moved stays in the outbox. */
+void pipeline_drop_stuck(struct pipeline *pipeline);
 bool pipeline_next_hold(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 bool pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
@@ -373,8 +386,8 @@ bool pipeline_any_lane_blocked(const struct pipeline *pipeline);
 bool pipeline_may_fetch(const struct pipeline *pipeline);
 bool pipeline_send_fetch(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now_us,
                          struct pipeline_action *ret_action);
-/* What is in memory and still in the outbox. Not what is being settled or held: that was asked first,
- * so no later statement will see it. */
+/* What is in memory and still in the outbox. What is being settled or held, too: where a row of it makes trouble, that is
+ * carried out again in parts, after a statement that was asked later. */
 void pipeline_each_in_memory(const struct pipeline *pipeline,
                              void (*visit)(void *context, int64_t id), void *context);
 bool pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us,

@@ -134,8 +134,11 @@ pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_has
  * table never has a held message with an earlier one of its key in the outbox, whatever crashes when, and whoever works
  * the outbox next may try it at once. */
 static bool
-is_ready(struct pipeline *pipeline, const struct hold_note *note)
+is_ready(struct pipeline *pipeline, const struct hold_note *note, uint64_t now_us)
 {
+    if (note->not_before_us > now_us) {
+        return false;
+    }
     struct held_entry *entry =
         note->fresh && note->subject.ordered ? held_find(&pipeline->held, note->subject) : NULL;
     if (entry == NULL || !entry->fresh) {
@@ -153,8 +156,9 @@ is_ready(struct pipeline *pipeline, const struct hold_note *note)
 static bool
 sends(void *context, const struct hold *hold, const struct hold_note *note)
 {
-    struct pipeline *pipeline = context;
-    if (pipeline->hold_out.count >= HOLDS_MAX || !is_ready(pipeline, note)) {
+    const struct taking *taking = context;
+    struct pipeline *pipeline = taking->pipeline;
+    if (pipeline->hold_out.count >= HOLDS_MAX || !is_ready(pipeline, note, taking->now_us)) {
         return false;
     }
     holds_add(&pipeline->hold_out, hold, note);
@@ -178,11 +182,25 @@ report_hold(struct pipeline *pipeline, const struct hold *hold, uint64_t now_us)
     pipeline_report(pipeline, &report);
 }
 
+/* When to look again at what could not be sent. */
+static uint64_t
+hold_again_us(const struct pipeline *pipeline, uint64_t now_us)
+{
+    uint64_t again_us = CLOCK_NEVER_US;
+    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
+        const uint64_t not_before_us = pipeline->hold_ready.notes[i].not_before_us;
+        again_us = clock_earlier_us(again_us, not_before_us > now_us ? not_before_us
+                                                                     : now_us + HOLD_AGAIN_US);
+    }
+    return again_us;
+}
+
 /* Moves what may go now to hold_out. */
 static void
 send_holds(struct pipeline *pipeline, uint64_t now_us)
 {
-    holds_filter(&pipeline->hold_ready, sends, pipeline);
+    struct taking sending = {.pipeline = pipeline, .now_us = now_us};
+    holds_filter(&pipeline->hold_ready, sends, &sending);
     for (size_t i = 0; i < pipeline->hold_out.count; i++) {
         struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
         report_hold(pipeline, &pipeline->hold_out.items[i], now_us);
@@ -198,7 +216,21 @@ send_holds(struct pipeline *pipeline, uint64_t now_us)
         }
     }
     pipeline->hold_tried = true;
-    pipeline->hold_at_us = now_us + HOLD_AGAIN_US;
+    pipeline->hold_at_us = hold_again_us(pipeline, now_us);
+}
+
+static bool
+is_stuck(void *context, const struct hold *hold, const struct hold_note *note)
+{
+    (void)context; /* has the shape of a filter */
+    (void)hold;
+    return note->not_before_us > 0;
+}
+
+void
+pipeline_drop_stuck(struct pipeline *pipeline)
+{
+    holds_filter(&pipeline->hold_ready, is_stuck, NULL);
 }
 
 /* Keys of which something is not told yet: the table does not know it. */
@@ -218,7 +250,7 @@ static bool
 hold_is_due(const struct pipeline *pipeline, uint64_t now_us)
 {
     const struct holds *ready = &pipeline->hold_ready;
-    if (!pipeline->owned || ready->count == 0 || pipeline->hold_out.count > 0 ||
+    if (!pipeline->owned || ready->count == 0 || pipeline->hold_out_asked ||
         pipeline->route.state == ROUTE_TRYING) {
         return false;
     }
@@ -240,6 +272,7 @@ pipeline_next_hold(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
     if (pipeline->hold_out.count == 0) {
         return false;
     }
+    pipeline->hold_out_asked = true;
     *ret_action = (struct pipeline_action){.type = PIPELINE_HOLD,
                                            .holds = pipeline->hold_out.items,
                                            .count = pipeline->hold_out.count};
@@ -324,7 +357,6 @@ pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
     if (release.id_count == 0 && pipeline->release_subjects_count == 0) {
         return false;
     }
-    pipeline->release_rows_max = release.rows_max;
     pipeline->release_sent_change = pipeline->held.changes;
     pipeline->release_state = RELEASE_OUT;
     *ret_action = (struct pipeline_action){.type = PIPELINE_RELEASE, .release = release};
@@ -381,7 +413,7 @@ pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
 uint64_t
 pipeline_hold_deadline_us(const struct pipeline *pipeline)
 {
-    if (pipeline->hold_ready.count == 0 || pipeline->hold_out.count > 0 ||
+    if (pipeline->hold_ready.count == 0 || pipeline->hold_out_asked ||
         pipeline->route.state == ROUTE_TRYING) {
         return CLOCK_NEVER_US;
     }

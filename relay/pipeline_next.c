@@ -106,19 +106,39 @@ settle_is_due(const struct pipeline *pipeline, uint64_t now_us)
            now_us >= pipeline->settle_since_us + pipeline->options.settle_delay_us;
 }
 
+/* What could not be deleted is tried again. */
+static uint64_t
+settle_again_deadline_us(const struct pipeline *pipeline)
+{
+    return pipeline->owned && pipeline->undeleted_count > 0 && pipeline->settle_out_count == 0 &&
+                   !pipeline->draining
+               ? pipeline->undeleted_at_us
+               : CLOCK_NEVER_US;
+}
+
+static void
+settle(struct pipeline *pipeline, int64_t *ids, size_t *count)
+{
+    const size_t out = *count < SETTLE_IDS_MAX ? *count : SETTLE_IDS_MAX;
+    memcpy(pipeline->settle_out, ids, out * sizeof(int64_t));
+    pipeline->settle_out_count = out;
+    *count -= out;
+    memmove(ids, ids + out, *count * sizeof(int64_t));
+}
+
 static bool
 next_settle(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    if (!settle_is_due(pipeline, now_us)) {
+    const bool again = now_us >= settle_again_deadline_us(pipeline);
+    if (!again && !settle_is_due(pipeline, now_us)) {
         return false;
     }
-    size_t count = pipeline->settle_ready_count;
-    count = count < SETTLE_IDS_MAX ? count : SETTLE_IDS_MAX;
-    memcpy(pipeline->settle_out, pipeline->settle_ready, count * sizeof(int64_t));
-    pipeline->settle_out_count = count;
-    pipeline->settle_ready_count -= count;
-    memmove(pipeline->settle_ready, pipeline->settle_ready + count,
-            pipeline->settle_ready_count * sizeof(int64_t));
+    if (!again) {
+        settle(pipeline, pipeline->settle_ready, &pipeline->settle_ready_count);
+    } else {
+        settle(pipeline, pipeline->undeleted, &pipeline->undeleted_count);
+        pipeline->settle_again_count = pipeline->settle_out_count;
+    }
     *ret_action = (struct pipeline_action){
         .type = PIPELINE_SETTLE, .ids = pipeline->settle_out, .count = pipeline->settle_out_count};
     return true;
@@ -159,9 +179,10 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         pipeline_next_drop(pipeline, now_us, ret_action)) {
         return true;
     }
+    pipeline_drop_stuck(pipeline);
     if (pipeline_open_total(pipeline) > 0 || pipeline->settle_ready_count > 0 ||
         pipeline->settle_out_count > 0 || pipeline->fetch_state != FETCH_IDLE ||
-        pipeline->hold_ready.count > 0 || pipeline->hold_out.count > 0 ||
+        pipeline->hold_ready.count > 0 || pipeline->hold_out_asked ||
         pipeline->confirmed_heads_count > 0 || pipeline->release_state == RELEASE_OUT) {
         return false;
     }
@@ -212,6 +233,7 @@ source_deadline_us(const struct pipeline *pipeline)
         deadline_us = clock_earlier_us(deadline_us, pipeline->settle_since_us +
                                                         pipeline->options.settle_delay_us);
     }
+    deadline_us = clock_earlier_us(deadline_us, settle_again_deadline_us(pipeline));
     if (pipeline->route.state == ROUTE_RESTING && pipeline_may_fetch(pipeline) &&
         route_may_try(pipeline, CLOCK_NEVER_US)) {
         deadline_us = clock_earlier_us(deadline_us, pipeline->route.try_at_us);

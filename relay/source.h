@@ -96,6 +96,13 @@ struct source_status {
     uint64_t swept;                 /* rows that the log did not deliver and the sweep found */
 };
 
+/* A message that a statement could not move, or delete, while it could others. */
+struct source_failure {
+    int64_t id;
+    int64_t key_hash; /* RELEASED, of a message that has a key */
+    char reason[240];
+};
+
 enum source_event_type {
     /* This relay owns the outbox now: all may be asked. What was learned under an earlier ownership
      * does not hold any more: after a crash or a failover a server may give out ids again, and
@@ -107,14 +114,15 @@ enum source_event_type {
      * why). What was asked gets no answer. */
     SOURCE_LOST,
     SOURCE_ROWS,    /* answer to fetch: batch */
-    SOURCE_SETTLED, /* answer to settle */
+    SOURCE_SETTLED, /* answer to settle; failures: they are still there */
     SOURCE_FINAL,   /* answer to watermark: final_id */
     SOURCE_HELD, /* answer to hold: ids of those that are in neither table any more, and of scheduled ones
-                        that could not be moved now */
-    SOURCE_RELEASED, /* answer to release: count, first_id, last_id of what moved back */
-    SOURCE_HEADS,    /* answer to heads: all of them */
-    SOURCE_WOKEN,    /* answer to wake: count, next_in_us, acts */
-    SOURCE_ALIVE,    /* the lease was renewed by a ping */
+                        that could not be moved now; failures: they are as they were */
+    SOURCE_RELEASED, /* answer to release: count, first_id, last_id of what moved back, complete; failures, at
+                        most one: the lowest that waits, and cannot go back */
+    SOURCE_HEADS,   /* answer to heads: all of them */
+    SOURCE_WOKEN,   /* answer to wake: count, next_in_us, acts */
+    SOURCE_ALIVE,   /* the lease was renewed by a ping */
     SOURCE_PRESENT, /* answer to fetch, FETCH_PRESENT: ids, count: those that are there, ascending */
     SOURCE_TAILING, /* answer to tail_begin: the log delivers all that is committed from `position` on */
     SOURCE_LOG, /* answer to tail_more: batch, perhaps empty, and `position`: all that was committed before
@@ -137,8 +145,11 @@ struct source_event {
         position; /* SOURCE_FINAL: where the log ended when this was asked; 0: there is no log. */
                   /* SOURCE_TAILING, SOURCE_LOG: see there */
     int64_t *ids; /* HELD, PRESENT: from malloc, the receiver's; NULL if count is 0 */
-    struct head *heads; /* SOURCE_HEADS: likewise */
-    size_t count; /* HELD, HEADS: of the array; RELEASED, WOKEN: rows that moved to the outbox */
+    struct head *heads;              /* SOURCE_HEADS: likewise */
+    struct source_failure *failures; /* SETTLED, HELD, RELEASED: likewise */
+    size_t failure_count;
+    size_t count;  /* HELD, HEADS: of the array; RELEASED, WOKEN: rows that moved to the outbox */
+    bool complete; /* RELEASED: nothing of the keys is left waiting */
     int64_t first_id;    /* RELEASED: the lowest and the highest id of what moved; */
     int64_t last_id;     /* nothing of the keys up to last_id is left waiting */
     uint64_t next_in_us; /* WOKEN: when the next scheduled message is due; CLOCK_NEVER_US: none */
@@ -169,9 +180,10 @@ struct source_ops {
 
     /* Each at most once outstanding, only while owned (between a loss and the taking of its event
      * they do nothing). All may be outstanding together. They are carried out in the order they
-     * were asked, so a fetch does not see what an earlier settle deleted; only a fetch that meets a
-     * large row may be carried out again, and answered, after what was asked later. Arrays are read
-     * before the call returns. */
+     * were asked, so a fetch does not see what an earlier settle deleted; only what meets a row that it
+     * cannot read, move or delete, or is too large, is carried out again, in parts, and answered after what
+     * was asked later. Arrays are read before the call returns, but those of settle, hold and release must
+     * stay until the answer, or the loss. */
     void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
     void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
     void (*watermark)(struct source *source, uint64_t now_us);

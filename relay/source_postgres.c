@@ -210,15 +210,8 @@ static void
 settle(struct source *source, const int64_t *ids, size_t count, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
-    struct pg_parameters parameters = {.count = 0};
-    const enum pg_statement statement = self->config->keep_sent_us > 0 ? PG_SETTLE_KEEP : PG_SETTLE;
-    if (self->state != PG_OWNED) {
-        return;
-    }
-    pg_parameters_encode(&self->settle_ids, ids, count);
-    pg_parameters_array(&parameters, &self->settle_ids);
-    if (pg_request_send(self, statement, &parameters, now_us)) {
-        pg_request_end(self, PG_REQUEST_SETTLE, now_us); /* a loss was told */
+    if (self->state == PG_OWNED) {
+        pg_settle_ask(self, ids, count, now_us);
     }
 }
 
@@ -323,12 +316,12 @@ each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
     act(&self->fetch.unread_ids);
     act(&self->fetch.unread_reasons);
     act(&self->present_ids);
-    act(&self->settle_ids);
-    act(&self->release_ids);
-    act(&self->release_keys);
+    act(&self->settle.parameter);
+    act(&self->release.ids);
+    act(&self->release.keys);
     act(&self->tail.emitted.contents);
     for (size_t i = 0; i < PG_HOLD_ARRAYS; i++) {
-        act(&self->hold_arrays[i]);
+        act(&self->hold.arrays[i]);
     }
 }
 
@@ -350,10 +343,12 @@ free_source(struct source *source)
         batch_free(event.batch);
         memory_free(event.ids);
         memory_free(event.heads);
+        memory_free(event.failures);
     }
     pg_hosts_done(&self->hosts);
     pg_watermark_done(&self->watermark);
     each_buffer(self, buffer_done);
+    pg_held_lost(self);
     pg_fetch_present_done(self);
     memory_free(self);
 }

@@ -12,6 +12,12 @@ static const struct {
     const char *words;
 } meanings[] = {
     {"3D000", ERROR_CONFIG, "the database does not exist"},
+    {"25006", ERROR_CONFIG,
+     "the database takes no changes: it is a standby, or default_transaction_read_only is on for "
+     "it or for the relay's role"},
+    {"26000", ERROR_CONFIG,
+     "a connection pool in transaction mode stands before the server, and the ownership needs "
+     "the session: connect to the server itself, or by a pool in session mode"},
     {"42501", ERROR_CONFIG, "a privilege is missing: `outbox-relay check` says which"},
     {"42P01", ERROR_CONFIG, "a table of the outbox is missing: run `outbox-relay init`"},
     {"23505", ERROR_CONFIG,

@@ -6,6 +6,7 @@
  *   source_postgres_session.c     a connection: set up, owning, lost
  *   source_postgres_request.c     what is sent, in what order answers come
  *   source_postgres_fetch.c       fetch: which statement, and when it must be asked again
+ *   source_postgres_settle.c      settle, and what cannot be deleted
  *   source_postgres_held.c        hold, release, heads, wake
  *   source_postgres_status.c      status; forgetting what was sent long ago
  *   source_postgres_rows.c        a result as rows
@@ -22,6 +23,7 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/random.h"
+#include "relay/halving.h"
 #include "relay/postgres_names.h"
 #include "relay/source_postgres.h"
 #include "relay/source_postgres_hosts.h"
@@ -55,8 +57,10 @@ enum pg_statement {
     PG_FORGET_SENT,
     PG_HOLD,
     PG_RELEASE,
+    PG_RELEASE_FIRST,
     PG_HEADS,
     PG_WAKE,
+    PG_WAKE_STUCK,
     PG_ACTS,
     PG_STATUS,
     PG_SEQUENCE_LAST,
@@ -84,12 +88,15 @@ enum pg_request_kind {
     PG_REQUEST_FETCH,
     PG_REQUEST_PRESENT,
     PG_REQUEST_SETTLE,
+    PG_REQUEST_SETTLE_LOOK,
     PG_REQUEST_WATERMARK,
     PG_REQUEST_HOLD,
     PG_REQUEST_SETTLE_HELD,
     PG_REQUEST_RELEASE,
+    PG_REQUEST_RELEASE_FIRST,
     PG_REQUEST_HEADS,
     PG_REQUEST_WAKE,
+    PG_REQUEST_WAKE_STUCK,
     PG_REQUEST_STATUS,
     PG_REQUEST_FORGET,
     PG_REQUEST_TAIL_LOOK,
@@ -147,6 +154,53 @@ struct pg_fetch {
     struct buffer unread_reasons;
 };
 
+/* What a request could not do. */
+struct pg_failures {
+    struct source_failure *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* The settle that is out. Of what cannot be deleted it is asked whether nothing can (probing): then it is no row's fault. So
+ * it is with the others. */
+struct pg_settle {
+    const int64_t *ids; /* the caller's */
+    struct halving parts;
+    bool probing;
+    struct error error; /* probing: of the row */
+    struct buffer parameter;
+    struct pg_failures failures;
+};
+
+struct pg_hold {
+    const struct hold *holds; /* the caller's */
+    struct halving parts;
+    bool probing;
+    struct error error;
+    struct buffer arrays[PG_HOLD_ARRAYS];
+    int64_t *missing; /* so far */
+    size_t missing_count;
+    struct pg_failures failures;
+};
+
+struct pg_release {
+    struct release asked;     /* its arrays are the caller's */
+    struct halving confirmed; /* its ids */
+    struct halving limit;     /* of rows at a time: count is rows_max, at those that have moved */
+    bool confirmed_out;       /* the deleting of those is not over, */
+    bool confirmed_probing;
+    bool burying;
+    bool out; /* nor the move */
+    bool probing;
+    bool complete;
+    struct error error;
+    struct buffer ids;
+    struct buffer keys;
+    int64_t first_id;
+    int64_t last_id;
+    struct pg_failures failures;
+};
+
 struct source_postgres {
     struct source source;
     const struct source_config *config;
@@ -177,10 +231,14 @@ struct source_postgres {
     struct buffer present_ids;
     int64_t *present_asked; /* what a whole range was read for; NULL: the answer has nothing else */
     size_t present_asked_count;
-    struct buffer settle_ids;
-    struct buffer hold_arrays[PG_HOLD_ARRAYS];
-    struct buffer release_ids;
-    struct buffer release_keys;
+    struct pg_settle settle;
+    struct pg_hold hold;
+    struct pg_release release;
+    uint32_t wake_rows_max; /* of the one that is out: asked for, */
+    uint32_t wake_rows;     /* and sent */
+    bool wake_probing;
+    bool stuck; /* one could not be woken: the heads may be others */
+    char wake_trouble[500];
     struct source_event woken; /* of the two answers to wake, what the first says */
     bool wake_in_full;         /* the one that is out looks at all that is scheduled */
     int64_t wake_from_us;      /* nothing due before is left (by the server's clock); INT64_MIN:
@@ -261,7 +319,25 @@ void pg_fetch_present_done(struct source_postgres *self);
 struct source_event *pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type,
                                        const PGresult *result);
 
+/* source_postgres_settle.c */
+void pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, uint64_t now_us);
+void pg_settle_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
+void pg_settle_look_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
+/* As pg_fetch_refused. */
+bool pg_settle_refused(struct source_postgres *self, const PGresult *result,
+                       uint64_t now_us) MUST_CHECK;
+void pg_failures_clear(struct pg_failures *failures);
+void pg_failures_add(struct pg_failures *failures, int64_t id, int64_t key_hash,
+                     const char *reason);
+/* To the event; none are left. */
+void pg_failures_give(struct pg_failures *failures, struct source_event *event);
+
 /* source_postgres_held.c */
+/* As pg_fetch_refused, of hold, release and wake. */
+bool pg_held_refused(struct source_postgres *self, const struct pg_request *request,
+                     const PGresult *result, uint64_t now_us) MUST_CHECK;
+/* The session is lost. */
+void pg_held_lost(struct source_postgres *self);
 void pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t count,
                   uint64_t now_us);
 void pg_held_release(struct source_postgres *self, const struct release *release, uint64_t now_us);

@@ -19,6 +19,7 @@
 #include "patience_sql.h"
 #include "present_range_sql.h"
 #include "present_sql.h"
+#include "release_first_sql.h"
 #include "release_sql.h"
 #include "sequence_last_sql.h"
 #include "settle_held_keep_sql.h"
@@ -30,6 +31,7 @@
 #include "tail_heartbeat_sql.h"
 #include "tail_look_sql.h"
 #include "wake_sql.h"
+#include "wake_stuck_sql.h"
 #include "writers_sql.h"
 
 static const struct {
@@ -50,8 +52,10 @@ static const struct {
     [PG_FORGET_SENT] = {"forget_sent", sql_forget_sent},
     [PG_HOLD] = {"hold", sql_hold},
     [PG_RELEASE] = {"release", sql_release},
+    [PG_RELEASE_FIRST] = {"release_first", sql_release_first},
     [PG_HEADS] = {"heads", sql_heads},
     [PG_WAKE] = {"wake", sql_wake},
+    [PG_WAKE_STUCK] = {"wake_stuck", sql_wake_stuck},
     [PG_ACTS] = {"acts", sql_acts},
     [PG_STATUS] = {"status", sql_status},
     [PG_SEQUENCE_LAST] = {"sequence_last", sql_sequence_last},
@@ -168,8 +172,16 @@ static bool
 is_isolated(struct source_postgres *self, const struct pg_request *request, const PGresult *result,
             uint64_t now_us)
 {
-    return self->state == PG_OWNED && request->kind == PG_REQUEST_FETCH &&
-           pg_fetch_refused(self, result, now_us);
+    if (self->state != PG_OWNED) {
+        return false;
+    }
+    if (request->kind == PG_REQUEST_FETCH) {
+        return pg_fetch_refused(self, result, now_us);
+    }
+    if (request->kind == PG_REQUEST_SETTLE) {
+        return pg_settle_refused(self, result, now_us);
+    }
+    return pg_held_refused(self, request, result, now_us);
 }
 
 static void
@@ -196,6 +208,10 @@ answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
 {
     struct pg_request *request = &self->requests[self->request_first];
     const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_PIPELINE_ABORTED) {
+        PQclear(result); /* behind one that was refused: all of the request is asked again */
+        return;
+    }
     if (status != PGRES_PIPELINE_SYNC && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
         refuse_take(self, result, now_us);
         return;

@@ -283,15 +283,21 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         pg_fetch_present_answer(self, result);
         break;
     case PG_REQUEST_SETTLE:
-        pg_event_push(self, SOURCE_SETTLED);
+        pg_settle_answer(self, result, now_us);
+        break;
+    case PG_REQUEST_SETTLE_LOOK:
+        pg_settle_look_answer(self, result, now_us);
         break;
     case PG_REQUEST_WATERMARK:
         learn_watermark(self, request->answers, result, now_us);
         break;
     case PG_REQUEST_HOLD:
+    case PG_REQUEST_SETTLE_HELD:
     case PG_REQUEST_RELEASE:
+    case PG_REQUEST_RELEASE_FIRST:
     case PG_REQUEST_HEADS:
     case PG_REQUEST_WAKE:
+    case PG_REQUEST_WAKE_STUCK:
         pg_held_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_STATUS:
@@ -304,8 +310,7 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_EMITTED:
         pg_tail_answer(self, request, result, now_us);
         break;
-    case PG_REQUEST_SETTLE_HELD: /* the answer of the release behind it tells */
-    case PG_REQUEST_FETCH:       /* in source_postgres_fetch.c */
+    case PG_REQUEST_FETCH: /* in source_postgres_fetch.c */
     case PG_REQUEST_PING:
         break;
     }
@@ -328,6 +333,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->lease_until_us = 0;
     self->request_count = 0;
     pg_fetch_lost(self, error, now_us);
+    pg_held_lost(self);
     pg_tail_stop(self);
     self->status_outstanding = false;
     self->forget_outstanding = false;

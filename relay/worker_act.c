@@ -97,6 +97,23 @@ log_report(struct worker *worker, const struct pipeline_report *report, uint64_t
                       "some messages are tried from time to time"),
             LOG_STR("reason", report->reason));
         break;
+    case REPORT_UNMOVED:
+        if (outage_is_news(&worker->unmoved_outage, "", now_us)) {
+            log_error("not_set_aside",
+                      LOG_WORDS("messages cannot be set aside; their keys wait in the outbox"),
+                      LOG_UINT("messages", report->count), LOG_INT("first_id", report->id),
+                      LOG_STR("reason", report->reason));
+        }
+        break;
+    case REPORT_UNDELETED:
+        if (outage_is_news(&worker->undeleted_outage, "", now_us)) {
+            log_error("not_deleted",
+                      LOG_WORDS("messages that went out cannot be deleted; when the session ends "
+                                "they are sent again"),
+                      LOG_UINT("messages", report->count), LOG_INT("first_id", report->id),
+                      LOG_STR("reason", report->reason));
+        }
+        break;
     case REPORT_TAILING:
         outage_over(&worker->tail_outage);
         log_info("tailing", LOG_WORDS("rows come from the database's log"));

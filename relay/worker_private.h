@@ -49,6 +49,8 @@ struct worker {
     struct worker_status status;
     struct outage source_outage;
     struct outage tail_outage;
+    struct outage unmoved_outage;
+    struct outage undeleted_outage;
     struct outage lane_outages[PIPELINE_LANES_MAX];
 };
 

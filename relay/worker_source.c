@@ -76,16 +76,22 @@ take_held_event(struct worker *worker, struct source_event *event, uint64_t now_
 {
     struct pipeline *pipeline = worker->pipeline;
     if (event->type == SOURCE_HELD) {
+        pipeline_unmoved(pipeline, event->failures, event->failure_count, now_us);
         pipeline_held(pipeline, event->ids, event->count, now_us);
         memory_free(event->ids);
     } else if (event->type == SOURCE_RELEASED) {
-        pipeline_released(pipeline, event->count, event->first_id, event->last_id, now_us);
+        if (event->failure_count > 0) {
+            pipeline_unreleased(pipeline, event->failures, now_us);
+        }
+        pipeline_released(pipeline, event->count, event->first_id, event->last_id, event->complete,
+                          now_us);
     } else if (event->type == SOURCE_HEADS) {
         pipeline_heads(pipeline, event->heads, event->count, now_us);
         memory_free(event->heads);
     } else {
         pipeline_woken(pipeline, event->count, event->next_in_us, event->acts, now_us);
     }
+    memory_free(event->failures);
 }
 
 static void
@@ -109,6 +115,8 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         take_rows(worker, event->batch, now_us);
         break;
     case SOURCE_SETTLED:
+        pipeline_undeleted(worker->pipeline, event->failures, event->failure_count, now_us);
+        memory_free(event->failures);
         pipeline_settled(worker->pipeline, now_us);
         break;
     case SOURCE_FINAL:

@@ -13,11 +13,24 @@ static struct source_config config;
 static struct source *source;
 static PGconn *other; /* to a database in another encoding */
 
+/* As in a table that was made before there were limits in it, or whose limits somebody has dropped. */
+static void
+let_in_anything(PGconn *conn)
+{
+    pg_exec(conn, "do $$ declare limits record; begin for limits in select conname, "
+                  "conrelid::regclass as relation from "
+                  "pg_constraint where contype = 'c' and conrelid = 'outbox'::regclass loop "
+                  "execute format('alter table %s drop "
+                  "constraint %I', limits.relation, limits.conname); end loop; end $$; alter table "
+                  "outbox disable trigger user");
+}
+
 static void
 create(void)
 {
     admin = pg_fixture_create();
     pg_fixture_load_outbox(admin);
+    let_in_anything(admin);
     config = source_fixture_config(pg_fixture_dsn(), 30 * CLOCK_S_US);
     source = source_fixture_own(&config);
 }
@@ -51,7 +64,10 @@ use_encoding(const char *encoding)
     pg_exec(admin, sql);
     (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s_other", pg_fixture_dsn(), PQdb(admin));
     other = PQconnectdb(dsn);
+    cr_assert_eq(PQsetClientEncoding(other, "UTF8"), 0);
     pg_fixture_load_outbox(other);
+    cr_assert_eq(PQsetClientEncoding(other, encoding), 0);
+    let_in_anything(other);
     source_fixture_close(source, &config);
     config = source_fixture_config(dsn, 30 * CLOCK_S_US);
     source = source_fixture_own(&config);
@@ -106,7 +122,6 @@ Test(source_postgres_hostile, characters_that_utf8_has_not)
 {
     use_encoding("EUC_JP");
     pg_exec(other,
-            "set client_encoding = 'EUC_JP'; "
             "insert into outbox (key, payload) select 'k' || n, 'x' from generate_series(1, 20) n");
     pg_exec(other,
             "update outbox set routing_key = convert_from('\\xfefe', 'EUC_JP') where id = 7");
@@ -227,4 +242,200 @@ Test(source_postgres_hostile, settings_that_the_role_inherits)
     pg_exec(admin, "commit");
     (void)source_fixture_expect(source, SOURCE_SETTLED);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
+}
+
+/* ---- moving and deleting ---------------------------------------------------------------------------------- */
+
+/* `when` is about "row": the new one of an insert or update, the old one of a delete. */
+static void
+forbid(const char *table, const char *what, const char *when)
+{
+    char sql[1000];
+    (void)snprintf(
+        sql, sizeof(sql),
+        "create function forbid_%s_%s() returns trigger language plpgsql as $$ declare row record; "
+        "begin "
+        "if tg_op = 'DELETE' then row := old; else row := new; end if; "
+        "if %s then raise exception 'forbidden'; end if; return row; end $$; "
+        "create trigger forbid before %s on %s for each row execute function forbid_%s_%s()",
+        table, what, when, what, table, table, what); /* fits */
+    pg_exec(admin, sql);
+}
+
+static void
+insert_rows(int count)
+{
+    char sql[200];
+    (void)snprintf(
+        sql, sizeof(sql),
+        "insert into outbox (key, payload) select 'k' || n, 'x' from generate_series(1, %d) n",
+        count); /* fits */
+    pg_exec(admin, sql);
+}
+
+#define MANY 200
+
+static struct source_event
+settle_all(void)
+{
+    static int64_t ids[MANY];
+    for (int i = 0; i < MANY; i++) {
+        ids[i] = i + 1;
+    }
+    source->ops->settle(source, ids, MANY, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_SETTLED);
+}
+
+static void
+expect_failures(struct source_event event, const int64_t *ids, size_t count, const char *why)
+{
+    cr_assert_eq(event.failure_count, count, "%zu", event.failure_count);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(event.failures[i].id, ids[i]);
+        cr_assert_not_null(strstr(event.failures[i].reason, why), "%s", event.failures[i].reason);
+    }
+    free(event.failures);
+    free(event.ids);
+}
+
+Test(source_postgres_hostile, a_row_that_must_not_be_deleted)
+{
+    const int64_t failed[] = {7, 130};
+    insert_rows(MANY);
+    pg_exec(admin,
+            "create table mine (id bigint references outbox); insert into mine values (7), (130)");
+    expect_failures(settle_all(), failed, 2, "23503");
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 2);
+    pg_exec(admin, "truncate mine");
+    expect_failures(settle_all(), NULL, 0, "");
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
+}
+
+/* Without an error; what another has deleted is no failure. */
+Test(source_postgres_hostile, a_row_that_is_still_there)
+{
+    const int64_t failed[] = {7, 130};
+    insert_rows(MANY);
+    pg_exec(
+        admin,
+        "create function keep() returns trigger language plpgsql as $$ begin return null; end $$; "
+        "create trigger keep before delete on outbox for each row when (old.id in (7, 130)) "
+        "execute function keep(); "
+        "delete from outbox where id = 9");
+    expect_failures(settle_all(), failed, 2, "still there");
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 2);
+}
+
+/* What nothing can be done about is not blamed on rows. */
+Test(source_postgres_hostile, a_privilege_that_is_gone_is_no_rows_fault)
+{
+    static const int64_t ids[] = {1, 2, 3};
+    insert_rows(3);
+    pg_exec(admin,
+            "create function f() returns trigger language plpgsql as $$ begin raise exception "
+            "'none may'; end $$; "
+            "create trigger f before delete on outbox for each statement execute function f()");
+    source->ops->settle(source, ids, 3, clock_monotonic_us());
+    const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
+    cr_assert_not_null(strstr(lost.error.text, "none may"), "%s", lost.error.text);
+}
+
+Test(source_postgres_hostile, a_row_that_cannot_be_set_aside)
+{
+    static struct hold holds[MANY];
+    const int64_t failed[] = {3, 77};
+    insert_rows(MANY);
+    pg_exec(admin, "alter table outbox_held add constraint mine check (key not in ('k3', 'k77'))");
+    for (int i = 0; i < MANY; i++) {
+        holds[i] = (struct hold){.id = i + 1, .state = HELD_RETRYING, .reason = "r"};
+    }
+    expect_failures(source_fixture_hold(source, holds, MANY), failed, 2, "23514");
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 2);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), MANY - 2);
+}
+
+/* Those before it go back; it is named, to be sent from where it is. */
+Test(source_postgres_hostile, a_row_that_cannot_go_back)
+{
+    struct hold holds[20];
+    insert_rows(20);
+    pg_exec(admin, "update outbox set key = 'k'");
+    for (int i = 0; i < 20; i++) {
+        holds[i] = (struct hold){.id = i + 1, .state = i == 0 ? HELD_RETRYING : HELD_WAITING};
+    }
+    expect_failures(source_fixture_hold(source, holds, 20), NULL, 0, "");
+    forbid("outbox", "insert", "row.id = 9");
+    const int64_t head = 1;
+    const int64_t key = pg_query_int(admin, "select hashtextextended('k', 0)");
+    const struct release release = {
+        .ids = &head, .id_count = 1, .keys = &key, .key_count = 1, .rows_max = 100};
+    const struct source_event event = source_fixture_release(source, release);
+    cr_assert_not(event.complete);
+    cr_assert(event.count == 7 && event.first_id == 2 && event.last_id == 8);
+    cr_assert(event.failure_count == 1 && event.failures[0].id == 9 &&
+              event.failures[0].key_hash == key);
+    free(event.failures);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 12);
+}
+
+Test(source_postgres_hostile, a_held_row_that_must_not_be_deleted)
+{
+    struct hold holds[3];
+    const int64_t ids[] = {1, 2, 3};
+    insert_rows(3);
+    for (int i = 0; i < 3; i++) {
+        holds[i] = (struct hold){.id = i + 1, .state = HELD_RETRYING};
+    }
+    expect_failures(source_fixture_hold(source, holds, 3), NULL, 0, "");
+    pg_exec(admin,
+            "create table mine (id bigint references outbox_held); insert into mine values (2)");
+    const struct release release = {.ids = ids, .id_count = 3, .rows_max = 100};
+    cr_assert(source_fixture_release(source, release).complete);
+    cr_assert_str_eq(pg_query_text(admin, "select id || state || skipped from outbox_held"),
+                     "2deadtrue");
+}
+
+/* Without a key it is sent from where it is; with one it is set aside, and the others wake. */
+Test(source_postgres_hostile, a_row_that_cannot_be_woken)
+{
+    struct hold holds[10];
+    pg_exec(admin,
+            "insert into outbox (key, payload, created_at, deliver_after) select case when n <> 4 "
+            "then 'k' || n end, 'x', "
+            "now() - interval '1 h', now() - interval '1 min' from generate_series(1, 10) n");
+    for (int i = 0; i < 10; i++) {
+        holds[i] = (struct hold){.id = i + 1, .state = HELD_SCHEDULED};
+    }
+    expect_failures(source_fixture_hold(source, holds, 10), NULL, 0, "");
+    forbid("outbox", "insert", "row.key is null or row.key = 'k7'");
+    bool acts = false;
+    struct source_event woken;
+    do {
+        woken = source_fixture_wake(source, 100);
+        acts |= woken.acts;
+    } while (woken.next_in_us == 0);
+    cr_assert(acts);
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 8);
+    cr_assert_str_eq(
+        pg_query_text(admin, "select string_agg(id || state, ' ' order by id) from outbox_held"),
+        "4retrying 7dead");
+}
+
+/* ---- another table -------------------------------------------------------------------------------------- */
+
+/* The lock is on a table that is not the outbox any more. */
+Test(source_postgres_hostile, a_table_that_is_the_outbox_no_more_is_let_go_of)
+{
+    const char *const locked =
+        "select count(*) from pg_locks where locktype = 'advisory' and classid = 1869968482 and "
+        "objid = 'outbox'::regclass and database = (select oid from pg_database where datname = "
+        "current_database())";
+    cr_assert_eq(pg_query_int(admin, locked), 1);
+    pg_exec(admin, "begin; alter table outbox rename to outbox_old; create table outbox (like "
+                   "outbox_old including all); commit");
+    source->ops->wake(source, 10, clock_monotonic_us());
+    const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
+    cr_assert_not_null(strstr(lost.error.text, "another one"), "%s", lost.error.text);
+    (void)source_fixture_expect(source, SOURCE_OWNED);
+    cr_assert_eq(pg_query_int(admin, locked), 1);
 }

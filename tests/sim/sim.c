@@ -551,6 +551,7 @@ print_tally(uint64_t (*tallies)[EVENTS], uint64_t jobs)
         [EVENT_SCHEDULED] = "scheduled ones held",
         [EVENT_WAITING] = "followers held",
         [EVENT_RELEASED] = "followers released",
+        [EVENT_FAILED_MOVE] = "rows that could not be moved or deleted",
         [EVENT_WOKEN] = "scheduled ones woken",
         [EVENT_OVERDUE] = "of them met only after their time",
         [EVENT_ACT] = "acts of operators",

@@ -65,6 +65,7 @@ struct request {
     int64_t *missing;
     size_t missing_count;
     struct released released;
+    struct source_failure failure; /* of one that could not be moved or deleted; id 0: none */
     struct head *heads;
     size_t head_count;
     struct woken woken;

@@ -27,6 +27,9 @@ check_order(const struct relay *relay, const struct row *row)
         if (other == message || other->stored.fate != FATE_LIVE || other->aside || message->aside) {
             continue;
         }
+        if (other->stuck && other->safe > 0) {
+            continue; /* it went out, and may be sent once more */
+        }
         PROMISE(!world.rules.strict || !relay->in_flight[id],
                 "row %ld of key %ld published while row %ld is under way", (long)row->id,
                 (long)message->key, (long)id);
@@ -130,6 +133,10 @@ check_report(struct relay *relay, const struct pipeline_report *report)
         break;
     case REPORT_POLLING:
         world_count(&world, EVENT_POLLING);
+        break;
+    case REPORT_UNMOVED:
+    case REPORT_UNDELETED:
+        world_count(&world, EVENT_FAILED_MOVE);
         break;
     case REPORT_SENT:
     case REPORT_TIMEOUT:

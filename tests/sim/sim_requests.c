@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "tests/sim/sim.h"
 
+#define FAILED_MOVE_PERCENT 3
+
 /* ---- rows that the core has ------------------------------------------------------------------- */
 
 struct loan *
@@ -185,6 +187,59 @@ execute_fetch(struct request *request)
     request->loan = loan;
 }
 
+/* Somebody's trigger, rule or constraint is against one row of it. */
+static bool
+fails(struct request *request, size_t *ret_index)
+{
+    if (world.mended || request->count == 0 || !world_chance(&world, FAILED_MOVE_PERCENT)) {
+        return false;
+    }
+    *ret_index = random_between(&world.random, 0, request->count - 1);
+    return true;
+}
+
+static void
+execute_settle(struct request *request)
+{
+    size_t index;
+    if (fails(request, &index)) {
+        request->failure.id = request->ids[index];
+        world_note(&world, "row %ld cannot be deleted", (long)request->failure.id);
+        world.messages[world.slots[request->failure.id].message].stuck = true;
+        request->ids[index] = request->ids[--request->count];
+    }
+    world_settle(&world, request->ids, request->count);
+}
+
+static void
+execute_hold(struct request *request)
+{
+    size_t index;
+    if (fails(request, &index)) {
+        request->failure.id = request->holds[index].id;
+        world_note(&world, "row %ld cannot be set aside", (long)request->failure.id);
+        world.messages[world.slots[request->failure.id].message].stuck = true;
+        request->count--;
+        memmove(request->holds + index, request->holds + index + 1,
+                (request->count - index) * sizeof(struct hold));
+    }
+    request->missing = room_for(request->count, sizeof(int64_t));
+    world_hold(&world, request->holds, request->count, request->missing, &request->missing_count);
+}
+
+static void
+execute_release(struct request *request)
+{
+    struct release release = request->release;
+    struct source_failure *failure = &request->failure;
+    if (!world.mended && world_chance(&world, FAILED_MOVE_PERCENT) &&
+        world_lowest_waiting(&world, &release, &failure->id, &failure->key_hash)) {
+        world_note(&world, "row %ld cannot be released", (long)failure->id);
+        release.rows_max = 0;
+    }
+    request->released = world_release(&world, &release);
+}
+
 static void
 execute(struct request *request)
 {
@@ -193,18 +248,16 @@ execute(struct request *request)
         execute_fetch(request);
         break;
     case REQUEST_SETTLE:
-        world_settle(&world, request->ids, request->count);
+        execute_settle(request);
         break;
     case REQUEST_WATERMARK:
         request->watermark = world_final(&world, request->watermark.position);
         break;
     case REQUEST_HOLD:
-        request->missing = room_for(request->count, sizeof(int64_t));
-        world_hold(&world, request->holds, request->count, request->missing,
-                   &request->missing_count);
+        execute_hold(request);
         break;
     case REQUEST_RELEASE:
-        request->released = world_release(&world, &request->release);
+        execute_release(request);
         break;
     case REQUEST_HEADS:
         request->heads = world_heads(&world, &request->head_count);
@@ -290,6 +343,7 @@ answer(struct relay *relay, struct request *request)
 {
     struct pipeline *pipeline = relay->pipeline;
     const uint64_t now_us = world.now_us;
+    const size_t failed = request->failure.id != 0 ? 1 : 0;
     switch (request->type) {
     case REQUEST_FETCH:
         if (request->fetch.kind == FETCH_PRESENT) {
@@ -299,6 +353,7 @@ answer(struct relay *relay, struct request *request)
         }
         break;
     case REQUEST_SETTLE:
+        pipeline_undeleted(pipeline, &request->failure, failed, now_us);
         pipeline_settled(pipeline, now_us);
         break;
     case REQUEST_WATERMARK:
@@ -306,11 +361,15 @@ answer(struct relay *relay, struct request *request)
                        request->watermark.position, now_us);
         break;
     case REQUEST_HOLD:
+        pipeline_unmoved(pipeline, &request->failure, failed, now_us);
         pipeline_held(pipeline, request->missing, request->missing_count, now_us);
         break;
     case REQUEST_RELEASE:
+        if (failed > 0) {
+            pipeline_unreleased(pipeline, &request->failure, now_us);
+        }
         pipeline_released(pipeline, request->released.count, request->released.first_id,
-                          request->released.last_id, now_us);
+                          request->released.last_id, request->released.complete, now_us);
         break;
     case REQUEST_HEADS:
         relay->heads_told = true;

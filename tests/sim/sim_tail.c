@@ -81,7 +81,8 @@ tail_safe(struct relay *relay, uint64_t position)
     for (int64_t id = 1; id < world.next_id; id++) {
         const struct slot *slot = &world.slots[id];
         const bool there = slot->place == PLACE_OUTBOX || slot->place == PLACE_OPEN;
-        PROMISE(!there || slot->missed || slot->position == 0 || slot->position >= position,
+        PROMISE(!there || slot->missed || world.messages[slot->message].stuck ||
+                    slot->position == 0 || slot->position >= position,
                 "row %ld is in the outbox since %" PRIu64 ", and %" PRIu64 " is called safe",
                 (long)id, slot->position, position);
     }

@@ -85,6 +85,7 @@ struct message {
     bool sent;              /* it was published */
     bool may_repeat;        /* and what came back was not a confirm */
     bool aside;             /* no order is promised for it (any more) */
+    bool stuck;             /* its row could not be moved or deleted once */
 };
 
 /* What stands under an id. */
@@ -235,6 +236,7 @@ enum event {
     EVENT_SCHEDULED,
     EVENT_WAITING,
     EVENT_RELEASED,
+    EVENT_FAILED_MOVE,
     EVENT_WOKEN,
     EVENT_OVERDUE,
     EVENT_ACT,
@@ -356,6 +358,7 @@ void world_database_crash(struct world *world);
 struct released {
     size_t count;
     int64_t first_id, last_id;
+    bool complete;
 };
 struct woken {
     size_t count;
@@ -377,6 +380,9 @@ struct watermark world_final(struct world *world, uint64_t position);
 size_t world_present(struct world *world, const int64_t *ids, size_t count, int64_t *ret_ids);
 void world_hold(struct world *world, const struct hold *holds, size_t count, int64_t *ret_missing,
                 size_t *ret_missing_count);
+/* The lowest that waits behind one of these keys; false: none does. */
+bool world_lowest_waiting(const struct world *world, const struct release *release, int64_t *ret_id,
+                          int64_t *ret_key_hash);
 struct released world_release(struct world *world, const struct release *release);
 struct head *world_heads(struct world *world, size_t *ret_count);
 struct woken world_wake(struct world *world, size_t rows_max);

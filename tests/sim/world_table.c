@@ -493,6 +493,22 @@ has_key(const struct release *release, int64_t key)
     return false;
 }
 
+bool
+world_lowest_waiting(const struct world *world, const struct release *release, int64_t *ret_id,
+                     int64_t *ret_key_hash)
+{
+    for (int64_t id = 1; id < world->next_id; id++) {
+        const struct slot *slot = &world->slots[id];
+        if (slot->place == PLACE_HELD && slot->state == HELD_WAITING &&
+            has_key(release, world->messages[slot->message].key)) {
+            *ret_id = id;
+            *ret_key_hash = world_key_hash(world->messages[slot->message].key);
+            return true;
+        }
+    }
+    return false;
+}
+
 struct released
 world_release(struct world *world, const struct release *release)
 {
@@ -515,6 +531,7 @@ world_release(struct world *world, const struct release *release)
         world_count(world, EVENT_RELEASED);
         world_note(world, "row %ld is back in the outbox", (long)id);
     }
+    released.complete = released.count < release->rows_max;
     return released;
 }
 

@@ -223,7 +223,7 @@ answer_release(void)
     if (out.release) {
         out.release = false;
         pipeline_released(driver.pipeline, out.released_count, out.released_first,
-                          out.released_last, driver.now_us);
+                          out.released_last, out.released_complete, driver.now_us);
     }
     go_on();
 }

@@ -264,6 +264,7 @@ carry_out_release(const struct release *release)
         out.released_last = id;
         out.released_count++;
     }
+    out.released_complete = out.released_count < release->rows_max;
     driver.log_end++;
 }
 

@@ -24,6 +24,7 @@ struct answers {
     int64_t missing[DRIVER_IDS];
     size_t missing_count;
     size_t released_count;
+    bool released_complete;
     int64_t released_first;
     int64_t released_last;
     struct head head_list[DRIVER_IDS];
