@@ -66,11 +66,16 @@ struct rabbit_message {
     struct span type;
     struct span content_type;
     struct span app_id;
+    struct span correlation_id;
+    struct span reply_to;
+    struct span expiration; /* milliseconds, as digits */
     struct span headers;  /* an encoded AMQP field table without its length (amqp/table.h writes and
                              reads it) */
     uint64_t timestamp_s; /* seconds since 1970; 0 = absent */
     uint8_t delivery_mode; /* 2 = persistent; 0 = absent */
-    bool mandatory;        /* publish only */
+    bool has_priority;
+    uint8_t priority; /* if has_priority */
+    bool mandatory;   /* publish only */
     struct span body;
 };
 

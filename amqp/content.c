@@ -121,11 +121,12 @@ read_properties(struct reader *reader, struct rabbit_message *message)
         message->delivery_mode = read_u8(reader);
     }
     if ((flags & AMQP_BASIC_PRIORITY_FLAG) != 0) {
-        (void)read_u8(reader);
+        message->has_priority = true;
+        message->priority = read_u8(reader);
     }
-    (void)short_if(reader, flags, AMQP_BASIC_CORRELATION_ID_FLAG);
-    (void)short_if(reader, flags, AMQP_BASIC_REPLY_TO_FLAG);
-    (void)short_if(reader, flags, AMQP_BASIC_EXPIRATION_FLAG);
+    message->correlation_id = short_if(reader, flags, AMQP_BASIC_CORRELATION_ID_FLAG);
+    message->reply_to = short_if(reader, flags, AMQP_BASIC_REPLY_TO_FLAG);
+    message->expiration = short_if(reader, flags, AMQP_BASIC_EXPIRATION_FLAG);
     message->message_id = short_if(reader, flags, AMQP_BASIC_MESSAGE_ID_FLAG);
     if ((flags & AMQP_BASIC_TIMESTAMP_FLAG) != 0) {
         message->timestamp_s = read_u64(reader);

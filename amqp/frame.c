@@ -65,7 +65,9 @@ header_size(const struct rabbit_message *message)
 {
     return 2 + 2 + 8 + 2 + optional_short(message->content_type) +
            (message->headers.size > 0 ? 4 + message->headers.size : 0) +
-           (message->delivery_mode > 0 ? 1 : 0) + optional_short(message->message_id) +
+           (message->delivery_mode > 0 ? 1 : 0) + (message->has_priority ? 1 : 0) +
+           optional_short(message->correlation_id) + optional_short(message->reply_to) +
+           optional_short(message->expiration) + optional_short(message->message_id) +
            (message->timestamp_s > 0 ? 8 : 0) + optional_short(message->type) +
            optional_short(message->app_id);
 }
@@ -95,7 +97,10 @@ frame_check_message(const struct rabbit_message *message, uint32_t frame_max, st
         !check_short(message->message_id, "message id", reterr) ||
         !check_short(message->type, "type", reterr) ||
         !check_short(message->content_type, "content type", reterr) ||
-        !check_short(message->app_id, "app id", reterr)) {
+        !check_short(message->app_id, "app id", reterr) ||
+        !check_short(message->correlation_id, "correlation id", reterr) ||
+        !check_short(message->reply_to, "reply-to", reterr) ||
+        !check_short(message->expiration, "expiration", reterr)) {
         return false;
     }
     if (message->headers.size > frame_max || header_size(message) > frame_max - FRAME_OVERHEAD) {
@@ -141,6 +146,10 @@ property_flags(const struct rabbit_message *message)
     return (uint16_t)((message->content_type.size > 0 ? AMQP_BASIC_CONTENT_TYPE_FLAG : 0) |
                       (message->headers.size > 0 ? AMQP_BASIC_HEADERS_FLAG : 0) |
                       (message->delivery_mode > 0 ? AMQP_BASIC_DELIVERY_MODE_FLAG : 0) |
+                      (message->has_priority ? AMQP_BASIC_PRIORITY_FLAG : 0) |
+                      (message->correlation_id.size > 0 ? AMQP_BASIC_CORRELATION_ID_FLAG : 0) |
+                      (message->reply_to.size > 0 ? AMQP_BASIC_REPLY_TO_FLAG : 0) |
+                      (message->expiration.size > 0 ? AMQP_BASIC_EXPIRATION_FLAG : 0) |
                       (message->message_id.size > 0 ? AMQP_BASIC_MESSAGE_ID_FLAG : 0) |
                       (message->timestamp_s > 0 ? AMQP_BASIC_TIMESTAMP_FLAG : 0) |
                       (message->type.size > 0 ? AMQP_BASIC_TYPE_FLAG : 0) |
@@ -160,6 +169,12 @@ put_properties(uint8_t *at, const struct rabbit_message *message)
     if (message->delivery_mode > 0) {
         at = put_u8(at, message->delivery_mode);
     }
+    if (message->has_priority) {
+        at = put_u8(at, message->priority);
+    }
+    at = put_optional_short(at, message->correlation_id);
+    at = put_optional_short(at, message->reply_to);
+    at = put_optional_short(at, message->expiration);
     at = put_optional_short(at, message->message_id);
     if (message->timestamp_s > 0) {
         at = put_u64(at, message->timestamp_s);

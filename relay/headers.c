@@ -72,18 +72,32 @@ is_ours(const char *name)
 }
 
 static bool
-put_own_headers(struct table_writer *writer, const json_t *object, struct error *reterr)
+put_own_header(struct table_writer *writer, const char *name, const json_t *value,
+               struct properties *properties, struct error *reterr)
+{
+    if (is_ours(name)) {
+        return true;
+    }
+    if (properties_has(name)) {
+        return properties_take(properties, name, value, reterr);
+    }
+    return put_value(writer, span_of(name), value) ||
+           error_set(reterr, ERROR_MESSAGE,
+                     "headers: \"%.60s\" cannot be an AMQP field (a name over 255 bytes, "
+                     "nesting deeper than %d, or too large)",
+                     name, TABLE_DEPTH_MAX);
+}
+
+static bool
+put_own_headers(struct table_writer *writer, const json_t *object, struct properties *properties,
+                struct error *reterr)
 {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
     {
-        if (!is_ours(name) && !put_value(writer, span_of(name), value)) {
-            return error_set(reterr, ERROR_MESSAGE,
-                             "headers: \"%.60s\" cannot be an AMQP field (a name over 255 bytes, "
-                             "nesting deeper than "
-                             "%d, or too large)",
-                             name, TABLE_DEPTH_MAX);
+        if (!put_own_header(writer, name, value, properties, reterr)) {
+            return false;
         }
     }
     return true;
@@ -100,7 +114,8 @@ type_name(const json_t *value)
 }
 
 static bool
-put_row_headers(struct table_writer *writer, const struct row *row, struct error *reterr)
+put_row_headers(struct table_writer *writer, const struct row *row, struct properties *properties,
+                struct error *reterr)
 {
     if (row->headers.size == 0) {
         return true;
@@ -113,7 +128,7 @@ put_row_headers(struct table_writer *writer, const struct row *row, struct error
     }
     const bool done =
         json_is_object(value)
-            ? put_own_headers(writer, value, reterr)
+            ? put_own_headers(writer, value, properties, reterr)
             : error_set(reterr, ERROR_MESSAGE, "headers: expected a JSON object, the row has %s",
                         type_name(value));
     json_decref(value);
@@ -122,12 +137,13 @@ put_row_headers(struct table_writer *writer, const struct row *row, struct error
 
 bool
 headers_encode(const struct row *row, const char *source, struct buffer *buffer,
-               struct span *ret_headers, struct error *reterr)
+               struct span *ret_headers, struct properties *ret_properties, struct error *reterr)
 {
     buffer_clear(buffer);
+    properties_init(ret_properties);
     struct table_writer writer;
     table_writer_init(&writer, buffer);
-    if (!put_row_headers(&writer, row, reterr)) {
+    if (!put_row_headers(&writer, row, ret_properties, reterr)) {
         return false;
     }
     if (!table_put_string(&writer, span_of(HEADER_SOURCE), span_of(source)) ||

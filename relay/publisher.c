@@ -50,8 +50,13 @@ publisher_publish(struct publisher *publisher, struct rabbit *rabbit, uint16_t c
     if (row->withheld != NULL) {
         return error_set(reterr, ERROR_MESSAGE, "%s", row->withheld);
     }
-    return headers_encode(row, publisher->source, &publisher->headers, &message.headers, reterr) &&
-           rabbit_publish(rabbit, channel, &message, reterr);
+    struct properties properties;
+    if (!headers_encode(row, publisher->source, &publisher->headers, &message.headers, &properties,
+                        reterr)) {
+        return false;
+    }
+    properties_give(&properties, &message);
+    return rabbit_publish(rabbit, channel, &message, reterr);
 }
 
 bool

@@ -169,6 +169,34 @@ Test(relay_delivery, headers_of_every_type_arrive)
     consumer_close(consumer);
 }
 
+/* Promise: a header with the name of a property is that property, and no header. */
+Test(relay_delivery, properties_without_a_column_are_written_as_headers)
+{
+    struct delivery delivery;
+    scene_start_relay(NULL);
+    scene_exec("insert into outbox (routing_key, payload, headers) values ('%s', '', "
+               "'{\"amqp-correlation-id\": \"request 7 Ä\", \"amqp-reply-to\": \"answers\", "
+               "\"amqp-expiration\": 4294967295, \"amqp-priority\": 0, \"mine\": 1}'), "
+               "('%s', 'second', '{\"amqp-expiration\": \"600000\", \"amqp-priority\": 255}')",
+               scene.queue, scene.queue);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    consumer_take(consumer, &delivery);
+    const struct rabbit_message *message = &delivery.message;
+    expect_text(message->correlation_id, "request 7 Ä");
+    expect_text(message->reply_to, "answers");
+    expect_text(message->expiration, "4294967295");
+    check(message->has_priority && message->priority == 0, "priority %u", message->priority);
+    check(field(message->headers, "mine", 'l').integer == 1, "mine");
+    struct table_field found;
+    check(!table_find(message->headers, "amqp-correlation-id", &found), "it is a header too");
+    consumer_take(consumer, &delivery);
+    expect_text(message->body, "second");
+    check(message->correlation_id.size == 0 && message->reply_to.size == 0, "of the one before");
+    expect_text(message->expiration, "600000");
+    check(message->has_priority && message->priority == 255, "priority %u", message->priority);
+    consumer_close(consumer);
+}
+
 #define FRAME_BODY (131072 - 8) /* what one body frame holds */
 
 /* Bytes that show where they stand: a frame that is lost, doubled or swapped does not compare. */

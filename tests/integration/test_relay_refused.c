@@ -299,6 +299,17 @@ Test(relay_refused, headers_nested_too_deep_cost_only_their_key)
                     "headers", MEND_ALL);
 }
 
+Test(relay_refused, a_property_the_broker_would_not_take_costs_only_its_key)
+{
+    refuse_and_mend("headers = '{\"amqp-expiration\": 4294967296}'", "amqp-expiration", MEND_ALL);
+}
+
+Test(relay_refused, a_reply_to_that_would_close_the_channel_costs_only_its_key)
+{
+    refuse_and_mend("headers = '{\"amqp-reply-to\": \"amq.rabbitmq.reply-to\"}'", "amqp-reply-to",
+                    MEND_ALL);
+}
+
 /* Discarding the message is another way to mend. */
 Test(relay_refused, a_refused_message_can_be_discarded)
 {

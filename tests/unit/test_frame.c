@@ -90,6 +90,28 @@ Test(frame, a_publish_is_these_bytes)
     cr_assert_arr_eq(bytes, expected, size);
 }
 
+/* Priority 0 is not the same as none. */
+Test(frame, properties_stand_in_the_order_of_the_specification)
+{
+    static const uint8_t expected[] = "\x02\0\x01\0\0\0\x1f\0\x3c\0\0\0\0\0\0\0\0\0\0\x1f\x80"
+                                      "\x02\0\x04"
+                                      "c-id\x02rt\x03"
+                                      "500\x02id\xce";
+    const struct rabbit_message message = {
+        .message_id = {"id", 2},
+        .correlation_id = {"c-id", 4},
+        .reply_to = {"rt", 2},
+        .expiration = {"500", 3},
+        .has_priority = true,
+        .delivery_mode = 2,
+    };
+    uint8_t bytes[64];
+    const size_t method = 8 + 4 + 5; /* the frame before */
+    cr_assert_eq(frame_publish_size(&message, FRAME_MAX), method + sizeof(expected) - 1);
+    frame_put_publish(bytes, 1, &message, FRAME_MAX);
+    cr_assert_arr_eq(bytes + method, expected, sizeof(expected) - 1);
+}
+
 Test(frame, what_no_frame_can_carry_is_refused)
 {
     static char bytes[FRAME_MAX];

@@ -7,6 +7,7 @@
 
 static struct buffer buffer;
 static struct span headers;
+static struct properties properties;
 static struct error error;
 
 static void
@@ -33,7 +34,7 @@ static bool
 encode(const char *json)
 {
     const struct row row = {.id = 42, .headers = span_of(json)};
-    return headers_encode(&row, "orders", &buffer, &headers, &error);
+    return headers_encode(&row, "orders", &buffer, &headers, &properties, &error);
 }
 
 static struct table_field
@@ -55,7 +56,7 @@ assert_refused(const char *json, const char *words)
 Test(headers, the_relays_own)
 {
     const struct row row = {.id = -5, .has_key = true, .key = span_of("account-7")};
-    cr_assert(headers_encode(&row, "orders", &buffer, &headers, &error));
+    cr_assert(headers_encode(&row, "orders", &buffer, &headers, &properties, &error));
     cr_assert_arr_eq(field(headers, HEADER_SOURCE).text.data, "orders", 6);
     cr_assert_eq(field(headers, HEADER_ID).integer, -5);
     cr_assert_eq(field(headers, HEADER_ID).type, 'l');
@@ -109,6 +110,25 @@ Test(headers, a_row_cannot_forge_the_relays_own)
     cr_assert_eq(ids, 1);
     cr_assert_eq(field(headers, HEADER_ID).integer, 42);
     cr_assert_eq(field(headers, "mine").integer, 2);
+}
+
+Test(headers, a_property_is_no_header)
+{
+    struct table_field found;
+    cr_assert(encode("{\"amqp-correlation-id\":\"c\",\"amqp-reply-to\":\"q\",\"mine\":2,"
+                     "\"amqp-expiration\":1000,\"amqp-priority\":0}"));
+    cr_assert(properties.correlation_id.size == 1 && properties.correlation_id.bytes[0] == 'c');
+    cr_assert(properties.reply_to.size == 1 && properties.reply_to.bytes[0] == 'q');
+    cr_assert(properties.expiration.size == 4 && properties.has_priority);
+    cr_assert_eq(field(headers, "mine").integer, 2);
+    cr_assert_not(table_find(headers, "amqp-correlation-id", &found));
+    cr_assert_not(table_find(headers, "amqp-reply-to", &found));
+    cr_assert_not(table_find(headers, "amqp-expiration", &found));
+    cr_assert_not(table_find(headers, "amqp-priority", &found));
+    cr_assert(encode("{}"));
+    cr_assert(properties.correlation_id.size == 0 && !properties.has_priority,
+              "those of the message before");
+    assert_refused("{\"amqp-expiration\":\"soon\"}", "\"amqp-expiration\"");
 }
 
 Test(headers, refuses_what_is_no_object)
