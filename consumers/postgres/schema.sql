@@ -1,12 +1,13 @@
 -- The inbox: which messages a consumer has applied. PostgreSQL 13 or newer, in the database of the consumer. By hand:
 -- psql --single-transaction -f schema.sql
+-- All that is not the inbox's is qualified, as claim.sql says; the tables go to the first schema of the search_path.
 --
 -- A row is written in the transaction of the effect, so it is there if and only if the effect is. The primary key is what
 -- lets an id in only once: partitions by list or hash of its columns keep that, partitions by seen_at cannot.
 create table inbox (
-    consumer text not null,
-    message_id text not null,
-    seen_at timestamptz not null default now(),
+    consumer pg_catalog.text not null,
+    message_id pg_catalog.text not null,
+    seen_at pg_catalog.timestamptz not null default pg_catalog.now(),
     primary key (consumer, message_id)
 )
 -- Rows are inserted all day and forgotten oldest first: what a vacuum costs must follow the number of dead rows, not the
@@ -29,8 +30,8 @@ comment on column inbox.message_id is 'AMQP message-id';
 comment on column inbox.seen_at is 'Start of the transaction that applied it';
 
 create table inbox_schema (
-    version integer not null,
-    single boolean primary key default true check (single)
+    version pg_catalog.int4 not null,
+    single pg_catalog.bool primary key default true check (single)
 );
 comment on table inbox_schema is 'The version of the inbox tables: exactly one row';
 insert into inbox_schema (version) values (1);

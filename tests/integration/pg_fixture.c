@@ -140,7 +140,8 @@ read_sql(PGconn *conn, const char *path)
 {
     char literal[80];
     char *text = read_file(path);
-    const char *schema = pg_query_text(conn, "select current_schema()"); /* a plain name */
+    const char *schema =
+        pg_query_text(conn, "select pg_catalog.current_schema()"); /* a plain name */
     (void)snprintf(literal, sizeof(literal), "'%s'", schema);
     text = replace(text, ":'schema'", literal);
     return replace(text, ":\"schema\"", schema);
