@@ -105,6 +105,7 @@ pipeline_free(struct pipeline *pipeline)
     memory_free(pipeline->release_ids);
     memory_free(pipeline->exclude_ids);
     memory_free(pipeline->tail.lookup_ids);
+    memory_free(pipeline->tail.taken);
     memory_free(pipeline);
 }
 

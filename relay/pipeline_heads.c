@@ -68,6 +68,18 @@ leave_in_outbox(struct pipeline *pipeline, struct held_entry *entry, const struc
     return true;
 }
 
+/* What was decided of it while the statement was out counts. */
+static bool
+is_to_be_told(const struct pipeline *pipeline, int64_t id)
+{
+    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
+        if (pipeline->hold_ready.items[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* It is told again later; until then its key, if it leads one, waits. */
 static void
 tell_later(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
@@ -76,7 +88,8 @@ tell_later(struct pipeline *pipeline, const struct hold *hold, const struct hold
     struct hold_note again = *note;
     again.not_before_us = now_us + STUCK_AGAIN_US;
     struct held_entry *entry = held_find(&pipeline->held, note->subject);
-    if (pipeline->draining || leave_in_outbox(pipeline, entry, hold, note)) {
+    if (pipeline->draining || is_to_be_told(pipeline, hold->id) ||
+        leave_in_outbox(pipeline, entry, hold, note)) {
         return;
     }
     if (entry != NULL && entry->head_id == hold->id) {

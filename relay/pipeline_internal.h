@@ -195,6 +195,8 @@ struct tail {
     uint64_t begin_past;      /* not begun again before all up to here is visible */
     uint64_t unseen_since_us; /* it is looked for since then; 0: it is not */
     size_t lookup_capacity;
+    int64_t *taken; /* of what was found in the table: 1: it was let in */
+    size_t taken_capacity;
     enum tail_sweep sweep;
     bool sweep_reads;     /* else it only learns from where on the table would have to be read */
     uint64_t final_at_us; /* when to learn that again */

@@ -81,15 +81,32 @@ contains(const int64_t *sorted, size_t count, int64_t id)
     return count > 0 && bsearch(&id, sorted, count, sizeof(id), compare_ids) != NULL;
 }
 
+/* Among `sorted`, once: `taken` has a mark for each. A row that moved aside and back stands twice in the log. */
+static bool
+takes_out(const int64_t *sorted, size_t count, int64_t *taken, int64_t id)
+{
+    const int64_t *const found =
+        count > 0 ? bsearch(&id, sorted, count, sizeof(id), compare_ids) : NULL;
+    if (found == NULL || taken[found - sorted] != 0) {
+        return false;
+    }
+    taken[found - sorted] = 1;
+    return true;
+}
+
 /* present: those of the rows that are in the outbox and not in memory, ascending. */
 static void
 admit_waiting(struct pipeline *pipeline, const int64_t *present, size_t count, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     pipeline->queue.at = 0;
+    pipeline_reserve(&tail->taken, &tail->taken_capacity, count);
+    for (size_t i = 0; i < count; i++) {
+        tail->taken[i] = 0;
+    }
     for (size_t i = 0; i < tail->row_count; i++) {
         const struct row *row = &tail->rows[i];
-        if (row->position >= tail->covered && contains(present, count, row->id)) {
+        if (row->position >= tail->covered && takes_out(present, count, tail->taken, row->id)) {
             pipeline_admit(pipeline, row, now_us);
         } else {
             queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = true});

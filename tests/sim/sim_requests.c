@@ -206,6 +206,7 @@ execute_settle(struct request *request)
         request->failure.id = request->ids[index];
         world_note(&world, "row %ld cannot be deleted", (long)request->failure.id);
         world.messages[world.slots[request->failure.id].message].stuck = true;
+        world.stuck_rows = true;
         request->ids[index] = request->ids[--request->count];
     }
     world_settle(&world, request->ids, request->count);
@@ -219,6 +220,7 @@ execute_hold(struct request *request)
         request->failure.id = request->holds[index].id;
         world_note(&world, "row %ld cannot be set aside", (long)request->failure.id);
         world.messages[world.slots[request->failure.id].message].stuck = true;
+        world.stuck_rows = true;
         request->count--;
         memmove(request->holds + index, request->holds + index + 1,
                 (request->count - index) * sizeof(struct hold));

@@ -318,6 +318,7 @@ struct world {
     unsigned missed_percent; /* of rows that it misses */
     unsigned unseen_percent; /* of commits that are in it before they are visible */
     bool late_rows;  /* rows appear below an id that was called final: only the sweep finds them */
+    bool stuck_rows; /* some could not be moved or deleted once */
     bool punctual;   /* the core is not asked before the time that it named */
     bool flickers;   /* ownerships end and begin again while confirms are late */
     bool only_route; /* breaks, and nothing else does */

@@ -329,12 +329,12 @@ check_attempts(const struct world *world, const struct hold *hold)
 }
 
 /* A dead message stays dead, but behind an earlier one that nobody could know of: it came late, or the
- * log missed it, or it was scheduled, or its transaction was open when this one woke up; or another key has the same hash. */
+ * log missed it, or it went out and could not be deleted, or it was scheduled, or its transaction was open when this one woke up; or another key has the same hash. */
 static bool
 may_be_led_late(const struct world *world, const struct message *message)
 {
-    return world->late_rows || world->missed_percent > 0 || world->scheduled_percent > 0 ||
-           message->key >= KEYS_MAX - 2;
+    return world->stuck_rows || world->late_rows || world->missed_percent > 0 ||
+           world->scheduled_percent > 0 || message->key >= KEYS_MAX - 2;
 }
 
 static void
