@@ -213,6 +213,7 @@ runner_window_contended(struct runner_window *window, uint64_t now_us)
     }
     struct runner_entry *entry = runner_window_picked(window, 0);
     window->batch_count = 0;
+    entry->contentions++;
     entry->due_us = now_us + backoff_next_us(&entry->backoff, &window->random);
     return RUNNER_AGAIN;
 }
@@ -267,11 +268,15 @@ runner_window_open(const struct runner_window *window)
     return open;
 }
 
+/* Deadlocks and lock timeouts pass. What meets one after the other may do so for ever, and costs itself no attempt: then it
+ * is to stop its own key alone. */
+enum { CONTENTIONS_USUAL = 3 };
+
 bool
 runner_window_needs_others(const struct runner_window *window)
 {
     return window->count == 1 && window->room == 1 && window->entries[0].state == RUNNER_WAITING &&
-           window->entries[0].outages > 1;
+           (window->entries[0].outages > 1 || window->entries[0].contentions > CONTENTIONS_USUAL);
 }
 
 /* Drops the entries that are settled, keeping the order of the others; their items go behind them, free. */

@@ -47,9 +47,10 @@ struct runner_entry {
     uint64_t arrived_us;
     uint64_t due_us; /* not to be tried before */
     struct backoff backoff;
-    uint32_t attempts; /* that failed, alone */
-    uint32_t outages;  /* that it met alone, in its own transaction */
-    uint64_t commits;  /* the window's counts at the last of these */
+    uint32_t attempts;    /* that failed, alone */
+    uint32_t contentions; /* with other transactions, that it met alone; they cost it nothing */
+    uint32_t outages;     /* that it met alone, in its own transaction */
+    uint64_t commits;     /* the window's counts at the last of these */
     uint64_t failures;
     bool culprit; /* it met one again while others were committed */
     enum runner_state state;
@@ -149,8 +150,8 @@ uint64_t runner_window_wait(struct runner_window *window, uint64_t now_us);
 /* How many messages are still to be applied. */
 uint32_t runner_window_open(const struct runner_window *window);
 
-/* A message that keeps meeting an outage is all there is in hand, and nothing tells whether it is the
- * reason: others are needed. */
+/* A message that keeps meeting an outage, or other transactions, is all there is in hand: others are needed, to tell
+ * whether it is the reason, and not to wait for it. */
 bool runner_window_needs_others(const struct runner_window *window);
 
 /* What to tell the broker now, in this order, until nothing is left: forgets the messages, whose

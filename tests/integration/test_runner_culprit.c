@@ -82,6 +82,20 @@ Test(runner_culprit, a_message_that_ends_its_session_each_time)
     expect_sql_rejected("sql: select pg_terminate_backend(pg_backend_pid())");
 }
 
+/* It costs itself no attempt, so it waits for ever; but it is the first of a new channel, and the others must not wait with it. */
+Test(runner_culprit, a_message_that_always_meets_a_lock)
+{
+    const struct inbox_runner_options options = runner_fixture_options();
+    runner_fixture_publish(
+        "bad", "key", "sql: do $$ begin raise exception 'locked' using errcode = '55P03'; end $$");
+    publish_good(1, 4);
+    runner_fixture_start(&options);
+    runner_fixture_wait(4);
+    cr_expect_eq(runner_fixture_stop().rejected, 0);
+    cr_expect_eq(applied("good%"), 4);
+    cr_expect_eq(applied("bad"), 0);
+}
+
 static inbox_apply
 dawdle(void *context, PGconn *tx, const struct inbox_delivery *delivery)
 {

@@ -431,3 +431,18 @@ Test(runner_window, a_message_that_is_alone_in_hand_and_meets_an_outage_again_ne
     window.room = PREFETCH;
     cr_expect_not(runner_window_needs_others(&window));
 }
+
+Test(runner_window, a_message_that_is_alone_in_hand_and_always_meets_contention_needs_others)
+{
+    window.room = 1;
+    add(1, 0);
+    uint64_t now_us = NOW_US;
+    for (int i = 0; i < 4; i++) {
+        cr_expect_not(runner_window_needs_others(&window));
+        expect_batch(now_us, 1, 0, 0, 0);
+        cr_expect_eq(runner_window_contended(&window, now_us), RUNNER_AGAIN);
+        now_us += CLOCK_S_US;
+    }
+    cr_expect(runner_window_needs_others(&window));
+    cr_expect_eq(window.entries[0].attempts, 0);
+}
