@@ -23,6 +23,7 @@ enum column {
     COLUMN_SEQUENCE,
     COLUMN_AUTOVACUUM,
     COLUMN_VACUUM_OFF,
+    COLUMN_CREATE_REVOKE,
 };
 
 struct inquiry {
@@ -241,6 +242,19 @@ check_vacuum(struct inquiry *self)
     }
 }
 
+/* What the product says is qualified; what an application or a trigger of its own says may not be. */
+static void
+check_creators(struct inquiry *self)
+{
+    const char *const revoke = text_of(self, COLUMN_CREATE_REVOKE);
+    if (revoke[0] != '\0') {
+        check_advice(self->check,
+                     "source \"%s\": more than the owner may create something in the schema of the "
+                     "tables, and so give the names that applications use another meaning: %s",
+                     self->source->name, revoke);
+    }
+}
+
 static void
 inquire(struct inquiry *self)
 {
@@ -251,6 +265,7 @@ inquire(struct inquiry *self)
         check_privileges(self);
         check_sequence(self);
         check_vacuum(self);
+        check_creators(self);
         check_postgres_tail(self->check, self->source, self->connection);
     }
 }

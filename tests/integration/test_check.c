@@ -52,6 +52,7 @@ set_up(void)
     (void)snprintf(sql, sizeof(sql), "drop role if exists %s; create role %s login password 'pw'",
                    role, role); /* fits */
     pg_exec(db, sql);
+    pg_exec(db, "revoke create on schema public from public"); /* before PostgreSQL 15 it may */
     pg_fixture_load_outbox(db);
     (void)snprintf(
         sql, sizeof(sql),
@@ -140,6 +141,29 @@ expect(int status, const char *expected)
 Test(check, all_good)
 {
     expect(0, VERSION HELD MAY SEQUENCE VACUUM BROKER "no problems\n");
+}
+
+#define CREATORS                                                                                 \
+    "advice   source \"orders\": more than the owner may create something in the schema of the " \
+    "tables, and so give the names that applications use another meaning: revoke create on "     \
+    "schema "                                                                                    \
+    "public from "
+
+Test(check, who_else_may_create_something_beside_the_tables)
+{
+    char sql[300];
+    pg_exec(db, "grant create on schema public to public");
+    expect(0, VERSION HELD MAY SEQUENCE VACUUM CREATORS "public\n" BROKER "no problems\n");
+    (void)snprintf(sql, sizeof(sql), "grant create on schema public to %s", role); /* fits */
+    pg_exec(db, sql);
+    expect(0, VERSION HELD MAY SEQUENCE VACUUM CREATORS "ROLE, public\n" BROKER "no problems\n");
+    (void)snprintf(sql, sizeof(sql),
+                   "revoke create on schema public from %s, public; grant usage on schema public "
+                   "to public; alter schema public owner to %s",
+                   role, role); /* fits */
+    pg_exec(db, sql);
+    expect(0, VERSION HELD MAY SEQUENCE VACUUM BROKER "no problems\n");
+    pg_exec(db, "alter schema public owner to postgres");
 }
 
 Test(check, no_tables)

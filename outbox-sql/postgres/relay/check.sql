@@ -28,4 +28,20 @@ select
     (select seqcache from id_sequence) as sequence_cache,
     (select seqrelid::regclass::text from id_sequence) as sequence,
     current_setting('autovacuum')::bool and current_setting('track_counts')::bool as autovacuum,
-    exists (select from options where option_name = 'autovacuum_enabled' and not option_value::bool) as vacuum_off
+    exists (select from options where option_name = 'autovacuum_enabled' and not option_value::bool) as vacuum_off,
+    -- Who else may create something in their schema, as the statement that ends it.
+    (
+        select format('revoke create on schema %I from %s', nspname, string_agg(grantee, ', ' order by grantee))
+        from (
+            select distinct nspname, case when acl.grantee = 0 then 'public' else acl.grantee::regrole::text end as grantee
+            from pg_namespace, aclexplode(nspacl) as acl
+            where nspname = :'schema'
+                and acl.privilege_type = 'CREATE'
+                and acl.grantee <> all (
+                    select nspowner
+                    union all
+                    select relowner from pg_class where oid in (select oid from relation)
+                )
+        ) as creators
+        group by nspname
+    ) as create_revoke
