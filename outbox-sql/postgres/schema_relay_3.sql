@@ -8,6 +8,7 @@
 -- lock, so does it. So we wait only briefly.
 set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
 set local lock_timeout = '1s';
+set local client_min_messages = warning; -- nobody needs to hear of what is there already
 alter table :"schema".outbox_relay
     add column if not exists reads text check (reads in ('tail', 'poll')),
     add column if not exists reads_reason text,

@@ -354,6 +354,27 @@ Test(init, printed_sql_does_the_same)
     expect(0, THERE);
 }
 
+static void
+count_notice(void *context, const PGresult *result)
+{
+    int *const count = context;
+    (void)result; /* any is one too many */
+    (*count)++;
+}
+
+/* As psql shows them to whoever runs it by hand. */
+Test(init, printed_sql_gives_no_notices)
+{
+    int notices = 0;
+    pg_exec(db, "set client_min_messages = notice");
+    (void)PQsetNoticeReceiver(db, count_notice, &notices);
+    cr_assert_eq(cli("init --print"), 0);
+    pg_exec(db, cli_stdout());
+    cr_assert_eq(notices, 0);
+    pg_exec(db, "do $$ begin raise notice 'heard'; end $$");
+    cr_assert_eq(notices, 1);
+}
+
 Test(init, refuses_another_version)
 {
     expect(0, CREATED);
