@@ -323,22 +323,21 @@ serve(struct connection *connection)
 
 /* ---- the process ---- */
 
-static struct connection *
-admit(int listener)
+static void
+admit(int listener, struct connection *connection)
 {
-    struct connection *connection = calloc(1, sizeof(*connection));
     const int on = 1;
-    if (connection == NULL || (connection->fd = accept(listener, NULL, NULL)) < 0) {
+    *connection = (struct connection){.fd = accept(listener, NULL, NULL)};
+    if (connection->fd < 0) {
         refuse("a connection");
     }
     (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    return connection;
 }
 
 static _Noreturn void
 serve_all(int listener)
 {
-    struct connection *connections[CONNECTIONS_MAX];
+    static struct connection connections[CONNECTIONS_MAX];
     struct pollfd polls[CONNECTIONS_MAX + 1] = {{.fd = listener, .events = POLLIN}};
     size_t open = 0;
     for (;;) {
@@ -346,16 +345,15 @@ serve_all(int listener)
             refuse("to wait");
         }
         for (size_t i = open; i > 0; i--) { /* the last takes the place of one that goes */
-            if (polls[i].revents != 0 && !serve(connections[i - 1])) {
-                (void)close(connections[i - 1]->fd);
-                free(connections[i - 1]);
+            if (polls[i].revents != 0 && !serve(&connections[i - 1])) {
+                (void)close(connections[i - 1].fd);
                 connections[i - 1] = connections[open - 1];
                 polls[i] = polls[open--];
             }
         }
         if (polls[0].revents != 0 && open < CONNECTIONS_MAX) {
-            connections[open++] = admit(listener);
-            polls[open] = (struct pollfd){.fd = connections[open - 1]->fd, .events = POLLIN};
+            admit(listener, &connections[open++]);
+            polls[open] = (struct pollfd){.fd = connections[open - 1].fd, .events = POLLIN};
         }
     }
 }

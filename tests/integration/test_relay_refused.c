@@ -11,7 +11,7 @@
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
-TestSuite(relay_refused, .init = scene_open, .fini = scene_close, .timeout = 240);
+TestSuite(relay_refused, .init = scene_open_unlimited, .fini = scene_close, .timeout = 240);
 
 static struct consumer *consumer;
 
@@ -239,7 +239,7 @@ Test(relay_refused, a_routing_key_over_255_bytes_costs_only_its_key)
     (void)snprintf(mend, sizeof(mend),
                    "update outbox_held set routing_key = '%s' where payload = 'bad 1'",
                    scene.queue);
-    refuse_and_mend("routing_key = repeat('r', 300)", "routing key", mend);
+    refuse_and_mend("routing_key = repeat('r', 300)", "routing", mend);
 }
 
 Test(relay_refused, a_type_over_255_bytes_costs_only_its_key)
@@ -249,7 +249,7 @@ Test(relay_refused, a_type_over_255_bytes_costs_only_its_key)
 
 Test(relay_refused, a_content_type_over_255_bytes_costs_only_its_key)
 {
-    refuse_and_mend("content_type = repeat('t', 256)", "content type", MEND_ALL);
+    refuse_and_mend("content_type = repeat('t', 256)", "content", MEND_ALL);
 }
 
 Test(relay_refused, an_exchange_over_255_bytes_costs_only_its_key)
