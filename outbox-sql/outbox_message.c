@@ -89,6 +89,24 @@ check_names(const struct outbox_message *message, size_t index, struct outbox_er
     return OUTBOX_OK;
 }
 
+/* What the relay would refuse, whatever the value: names of its own, and RabbitMQ's arrays of routing keys, since the value
+ * is a string. */
+static outbox_result
+check_header_name(const char *name, size_t index, struct outbox_error *reterr)
+{
+    if (strncmp(name, "x-outbox-", strlen("x-outbox-")) == 0) {
+        return outbox_fail(
+            reterr, OUTBOX_INVALID,
+            "message %zu: header %s: names that begin with x-outbox- are the relay's", index, name);
+    }
+    if (strcmp(name, "CC") == 0 || strcmp(name, "BCC") == 0) {
+        return outbox_fail(reterr, OUTBOX_INVALID,
+                           "message %zu: header %s must be an array: use headers_json", index,
+                           name);
+    }
+    return OUTBOX_OK;
+}
+
 static outbox_result
 check_header(const struct outbox_message *message, size_t at, size_t index,
              struct outbox_error *reterr)
@@ -107,6 +125,9 @@ check_header(const struct outbox_message *message, size_t at, size_t index,
     if (result == OUTBOX_OK) {
         result =
             check_text(header->value, "value of a header", OUTBOX_HEADERS_MAX_BYTES, index, reterr);
+    }
+    if (result == OUTBOX_OK) {
+        result = check_header_name(header->name, index, reterr);
     }
     for (size_t i = 0; result == OUTBOX_OK && i < at; i++) {
         if (strcmp(message->headers[i].name, header->name) == 0) {

@@ -6,6 +6,9 @@
 
 #include "amqp/table.h"
 
+#define ROUTING_KEY_MAX 255
+#define NAME_SHOWN 60
+
 static struct span
 span_of(const char *text)
 {
@@ -67,16 +70,50 @@ put_value(struct table_writer *writer, struct span name, const json_t *value)
 static bool
 is_ours(const char *name)
 {
-    return strcmp(name, HEADER_SOURCE) == 0 || strcmp(name, HEADER_ID) == 0 ||
-           strcmp(name, HEADER_KEY) == 0;
+    return strncmp(name, HEADERS_OURS, strlen(HEADERS_OURS)) == 0;
+}
+
+/* RabbitMQ's sender-selected distribution. */
+static bool
+is_routing(const char *name)
+{
+    return strcmp(name, "CC") == 0 || strcmp(name, "BCC") == 0;
+}
+
+/* For anything but an array RabbitMQ closes the channel, and elements that are no strings it passes over in silence
+ * (header_routes in rabbit_basic.erl). */
+static bool
+can_be_routed_by(const json_t *value)
+{
+    if (!json_is_array(value)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *key = json_array_get(value, i);
+        if (!json_is_string(key) || json_string_length(key) > ROUTING_KEY_MAX) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool
 put_own_header(struct table_writer *writer, const char *name, const json_t *value,
                struct properties *properties, struct error *reterr)
 {
-    if (is_ours(name)) {
+    if (json_is_null(value)) {
         return true;
+    }
+    if (is_ours(name)) {
+        return error_set(
+            reterr, ERROR_MESSAGE,
+            "headers: \"%.60s\": names that begin with " HEADERS_OURS " are the relay's", name);
+    }
+    if (is_routing(name) && !can_be_routed_by(value)) {
+        return error_set(reterr, ERROR_MESSAGE,
+                         "headers: \"%s\" must be an array of routing keys, strings of at most %d "
+                         "bytes",
+                         name, ROUTING_KEY_MAX);
     }
     if (properties_has(name)) {
         return properties_take(properties, name, value, reterr);
@@ -113,6 +150,50 @@ type_name(const json_t *value)
     return names[json_typeof(value)];
 }
 
+/* In which header reading stopped at `end`: the last name before it in the outermost object. Empty: in none. */
+static struct span
+name_before(struct span json, size_t end)
+{
+    const char *text = json.data;
+    struct span name = {.data = "", .size = 0};
+    int depth = 0;
+    bool object = false;
+    bool is_name = false; /* a string that begins here */
+    for (size_t i = 0; i < end; i++) {
+        const char c = text[i];
+        if (c == '"') {
+            const size_t from = i + 1;
+            for (i++; i < end && text[i] != '"'; i++) {
+                i += text[i] == '\\' ? 1 : 0;
+            }
+            if (is_name && i < end) {
+                name = (struct span){.data = text + from, .size = i - from};
+            }
+            is_name = false;
+        } else if (c == '{' || c == '[') {
+            object = depth == 0 ? c == '{' : object;
+            is_name = depth++ == 0 && object;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        } else if (c == ',') {
+            is_name = depth == 1 && object;
+        }
+    }
+    return name;
+}
+
+static bool
+refuse_unreadable(struct span json, const json_error_t *trouble, struct error *reterr)
+{
+    const size_t position = trouble->position > 0 ? (size_t)trouble->position : 0;
+    const struct span name = name_before(json, position < json.size ? position : json.size);
+    const int size = name.size < NAME_SHOWN ? (int)name.size : NAME_SHOWN;
+    return size > 0
+               ? error_set(reterr, ERROR_MESSAGE, "headers: \"%.*s\" cannot be read: %s", size,
+                           (const char *)name.data, trouble->text)
+               : error_set(reterr, ERROR_MESSAGE, "headers: cannot be read: %s", trouble->text);
+}
+
 static bool
 put_row_headers(struct table_writer *writer, const struct row *row, struct properties *properties,
                 struct error *reterr)
@@ -120,11 +201,15 @@ put_row_headers(struct table_writer *writer, const struct row *row, struct prope
     if (row->headers.size == 0) {
         return true;
     }
+    if (row->headers.size > HEADERS_MAX_BYTES) {
+        return error_set(reterr, ERROR_MESSAGE, "headers: %zu bytes as text, more than %d",
+                         row->headers.size, HEADERS_MAX_BYTES);
+    }
     json_error_t trouble;
     json_t *value = json_loadb(row->headers.data, row->headers.size,
                                JSON_DECODE_ANY | JSON_ALLOW_NUL, &trouble);
     if (value == NULL) {
-        return error_set(reterr, ERROR_MESSAGE, "headers: cannot be read: %s", trouble.text);
+        return refuse_unreadable(row->headers, &trouble, reterr);
     }
     const bool done =
         json_is_object(value)

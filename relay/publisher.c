@@ -9,7 +9,6 @@
 /* Headers go out in one frame, so RabbitMQ's frame_max of 131072 is their limit in the end; names and values of a single
  * row never come near it by intent. */
 #define HEADERS_KEEP_BYTES 4096
-#define HEADERS_MAX_BYTES (128 * 1024)
 #define PERSISTENT 2
 /* RabbitMQ cuts the words of a close after so many bytes (amqp_exception_explanation in rabbit_binary_generator.erl). */
 #define WORDS_CUT 252

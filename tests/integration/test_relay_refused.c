@@ -290,7 +290,8 @@ Test(relay_refused, headers_over_a_frame_cost_only_their_key)
 
 Test(relay_refused, a_number_no_header_can_hold_costs_only_its_key)
 {
-    refuse_and_mend("headers = '{\"n\": 123456789012345678901234567890}'", "headers", MEND_ALL);
+    refuse_and_mend("headers = '{\"n\": 123456789012345678901234567890}'",
+                    "\\\"n\\\" cannot be read", MEND_ALL);
 }
 
 Test(relay_refused, headers_nested_too_deep_cost_only_their_key)
@@ -308,6 +309,17 @@ Test(relay_refused, a_reply_to_that_would_close_the_channel_costs_only_its_key)
 {
     refuse_and_mend("headers = '{\"amqp-reply-to\": \"amq.rabbitmq.reply-to\"}'", "amqp-reply-to",
                     MEND_ALL);
+}
+
+/* The broker would close the channel. */
+Test(relay_refused, routing_keys_that_are_no_array_cost_only_their_key)
+{
+    refuse_and_mend("headers = '{\"CC\": \"orders\"}'", "must be an array", MEND_ALL);
+}
+
+Test(relay_refused, a_header_with_a_name_of_the_relays_costs_only_its_key)
+{
+    refuse_and_mend("headers = '{\"x-outbox-id\": 1}'", "x-outbox-id", MEND_ALL);
 }
 
 /* Discarding the message is another way to mend. */

@@ -113,6 +113,21 @@ Test(outbox_message, headers_have_rules)
 }
 
 /* {"a":"xxx…"} is eight bytes and the value. */
+Test(outbox_message, names_that_the_relay_would_refuse)
+{
+    struct outbox_header header = {"x-outbox-id", "1"};
+    struct outbox_message message = OUTBOX_MESSAGE_INIT;
+    message.headers = &header;
+    message.header_count = 1;
+    refuse(&message, "header x-outbox-id: names that begin with x-outbox- are the relay's");
+    header.name = "CC";
+    refuse(&message, "header CC must be an array");
+    header.name = "BCC";
+    refuse(&message, "header BCC must be an array");
+    header.name = "x-outbox";
+    cr_assert_eq(outbox_messages_check(&message, 1, &error), OUTBOX_OK);
+}
+
 Test(outbox_message, headers_have_a_size)
 {
     struct outbox_header header = {"a", text_of(OUTBOX_HEADERS_MAX_BYTES - 8)};

@@ -76,7 +76,8 @@ struct outbox_message {
     const char *type;         /* NULL: none */
     const char *content_type; /* NULL: none */
     /* Those of the names amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority are
-     * sent as these properties. */
+     * sent as these properties. None may begin with x-outbox-, or be CC or BCC, whose values are
+     * no strings. */
     const struct outbox_header *headers; /* header_count of them */
     size_t header_count;
     const char *headers_json; /* instead of headers: a JSON object; NULL: none */
