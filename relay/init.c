@@ -11,12 +11,13 @@
     "outbox_sent; and to the application's: insert on outbox; or, for INSERT with RETURNING, as " \
     "ORMs do, insert, select on outbox_new, which shows nobody's messages"
 
-#define TAIL_READY                                                                              \
-    "the log can be read; if the relay's role is another: alter role NAME replication (Amazon " \
-    "RDS: grant rds_replication to NAME; Google Cloud SQL: alter user NAME with replication); " \
-    "the relay makes its slot itself when it starts, for one that nobody reads keeps the "      \
-    "server's "                                                                                 \
-    "log"
+#define ROLE_NEEDS                                                                                 \
+    "alter role %s replication (Amazon RDS: grant rds_replication to %s; Google Cloud SQL: alter " \
+    "user %s with replication)"
+
+#define MAKES_SLOT                                                                         \
+    "the relay makes its slot itself when it starts, for one that nobody reads keeps the " \
+    "server's log"
 
 static const char *
 words_for(enum init_outcome outcome)
@@ -63,22 +64,51 @@ say_lack(void *context, const char *words)
     say(report, report->source->mode == SOURCE_MODE_TAIL ? "problem" : "advice", words);
 }
 
+/* What may be lacking for the relay alone, and what comes then. */
+static void
+say_reader(const struct report *report, const struct init_log *log)
+{
+    char words[900];
+    const bool known = log->relay_role[0] != '\0';
+    const char *const role = known ? log->relay_role : "NAME";
+    if (!log->may_read) {
+        (void)snprintf(words, sizeof(words),
+                       "the relay's role may not read the log yet: " ROLE_NEEDS, role, role,
+                       role); /* fits */
+        say(report, "advice", words);
+    }
+    if (log->lacks > 0) {
+        return;
+    }
+    if (!log->may_read) {
+        (void)snprintf(words, sizeof(words), "the log can be read then; " MAKES_SLOT); /* fits */
+    } else if (known) {
+        (void)snprintf(words, sizeof(words), "the log can be read by %s; " MAKES_SLOT,
+                       role); /* fits */
+    } else {
+        (void)snprintf(words, sizeof(words),
+                       "the log can be read; if the relay's role is another: " ROLE_NEEDS
+                       "; " MAKES_SLOT,
+                       role, role, role); /* fits */
+    }
+    say(report, "ok", words);
+}
+
 /* With mode "auto" what is lacking is no failure: until it is there, the relay polls. */
 static bool
 init_tail(struct report *report)
 {
     struct error error;
-    size_t lacks = 0;
-    if (!init_postgres_tail(report->source, say_lack, report, &lacks, &error)) {
+    struct init_log log = {0};
+    if (!init_postgres_tail(report->source, say_lack, report, &log, &error)) {
         say(report, "problem", error.text);
         return false;
     }
-    if (lacks == 0) {
-        say(report, "ok", TAIL_READY);
-    } else if (report->source->mode == SOURCE_MODE_AUTO) {
+    say_reader(report, &log);
+    if (log.lacks > 0 && report->source->mode == SOURCE_MODE_AUTO) {
         say(report, "ok", "until then it polls the table");
     }
-    return lacks == 0 || report->source->mode == SOURCE_MODE_AUTO;
+    return log.lacks == 0 || report->source->mode == SOURCE_MODE_AUTO;
 }
 
 static bool

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "relay/config.h"
+#include "relay/postgres_names.h"
 
 /* In each source's database, its lines to `out`, and then on each broker what the configuration wants there (relay/topology.h).
  * True if all have the tables of our version now, those with mode "tail" all that a relay needs for it, and the brokers what
@@ -36,11 +37,19 @@ void init_postgres_print(FILE *out, const char *schema);
 bool init_broker(const struct config *config, const struct broker_config *broker,
                  FILE *out) MUST_CHECK;
 
-/* init_postgres_tail.c: the publication. `tell` is called for each thing for which the log can't be read, with what to do
- * about it; *ret_lacks counts them. False with *reterr if the server did not do as it was told. */
+/* What keeps the log from being read. That the one who runs init may not read it is nothing of the kind: he need not be the
+ * relay. */
+struct init_log {
+    size_t lacks;
+    bool may_read;                            /* the relay's role; if that is not known, ours */
+    char relay_role[2 * POSTGRES_NAME_BYTES]; /* as it stands in SQL; "": not known */
+};
+
+/* init_postgres_tail.c: the publication. `tell` is called for each thing that is lacking, with what to do about it. False
+ * with *reterr if the server did not do as it was told. */
 bool init_postgres_tail(const struct source_config *source,
                         void (*tell)(void *context, const char *words), void *context,
-                        size_t *ret_lacks, struct error *reterr) MUST_CHECK;
+                        struct init_log *ret_log, struct error *reterr) MUST_CHECK;
 
 /* One line: "ok       source "orders": words". Servers' words may be among them: nothing of them reaches the terminal as it
  * is. The caller looks at the stream. */

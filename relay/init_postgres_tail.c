@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "relay/init.h"
 #include "relay/postgres_admin.h"
 #include "relay/postgres_tail.h"
@@ -25,10 +27,22 @@ publish(PGconn *connection, const struct source_config *source, struct error *re
            postgres_run(connection, "commit", reterr);
 }
 
+static void
+look_at(struct postgres_tail *tail, void (*tell)(void *context, const char *words), void *context,
+        struct init_log *ret_log)
+{
+    const bool known = tail->relay_role[0] != '\0';
+    *ret_log = (struct init_log){.may_read = known ? tail->relay_may_read : tail->may_read};
+    (void)snprintf(ret_log->relay_role, sizeof(ret_log->relay_role), "%s",
+                   tail->relay_role); /* cut where all of it is quotes */
+    tail->may_read = true;            /* is nothing that is lacking here */
+    ret_log->lacks = postgres_tail_lacks(tail, tell, context);
+}
+
 bool
 init_postgres_tail(const struct source_config *source,
-                   void (*tell)(void *context, const char *words), void *context, size_t *ret_lacks,
-                   struct error *reterr)
+                   void (*tell)(void *context, const char *words), void *context,
+                   struct init_log *ret_log, struct error *reterr)
 {
     struct postgres_tail tail;
     PGconn *const connection = postgres_connect(source, reterr);
@@ -39,7 +53,7 @@ init_postgres_tail(const struct source_config *source,
                        error_prefix(reterr, "cannot create the publication")) &&
                       postgres_tail_look(connection, source, &tail, reterr);
     if (good) {
-        *ret_lacks = postgres_tail_lacks(&tail, tell, context);
+        look_at(&tail, tell, context, ret_log);
         postgres_tail_free(&tail);
     }
     PQfinish(connection); /* a transaction that is still open ends with it, undone */

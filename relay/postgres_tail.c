@@ -32,6 +32,8 @@ enum column {
     COLUMN_SENDERS_MAX,
     COLUMN_SENDERS_USED,
     COLUMN_KEEP_SIZE,
+    COLUMN_RELAY_ROLE,
+    COLUMN_RELAY_MAY_READ,
 };
 
 static const char *
@@ -94,6 +96,8 @@ take_facts(struct postgres_tail *tail, PGresult *facts)
     tail->senders_max = number_at(facts, COLUMN_SENDERS_MAX);
     tail->senders_used = number_at(facts, COLUMN_SENDERS_USED);
     tail->keep_size = text_at(facts, COLUMN_KEEP_SIZE);
+    tail->relay_role = text_at(facts, COLUMN_RELAY_ROLE);
+    tail->relay_may_read = is_true(facts, COLUMN_RELAY_MAY_READ);
 }
 
 bool

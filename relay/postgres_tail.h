@@ -43,8 +43,11 @@ struct postgres_tail {
     unsigned slots_used;
     unsigned senders_max;
     unsigned senders_used;
-    const char *keep_size; /* max_slot_wal_keep_size; "-1": no limit */
-    PGresult *owner;       /* of the texts */
+    const char *keep_size;  /* max_slot_wal_keep_size; "-1": no limit */
+    const char *relay_role; /* who but the owner may take messages out, as it stands in SQL; "": not
+                               one alone */
+    bool relay_may_read;    /* that one may read the log */
+    PGresult *owner;        /* of the texts */
 };
 
 /* There must be an outbox. False with *reterr if the server did not say. */

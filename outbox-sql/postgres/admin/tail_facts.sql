@@ -39,6 +39,20 @@ with
             case when not pg_is_in_recovery() then pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8 end as retained
         from pg_replication_slots
         where slot_name = $1::text
+    ),
+    -- Who, but for its owner, may take messages out of the outbox: if it is one, it is the relay.
+    relay as (
+        select case when count(*) = 1 then min(acl.grantee) end as role
+        from pg_class, aclexplode(relacl) as acl
+        where pg_class.oid = format('%I.outbox', :'schema')::regclass
+            and acl.privilege_type = 'DELETE'
+            and acl.grantee not in (0, relowner)
+    ),
+    reader as (
+        select quote_ident(rolname) as role,
+            rolsuper or rolreplication or coalesce(pg_has_role(oid, to_regrole('rds_replication'), 'usage'), false) as may_read
+        from pg_roles
+        where oid = (select role from relay)
     )
 select
     case
@@ -68,4 +82,6 @@ select
     (select count(*) from pg_replication_slots) as slots_used,
     current_setting('max_wal_senders') as senders_max,
     (select count(*) from pg_stat_replication) as senders_used,
-    current_setting('max_slot_wal_keep_size') as keep_size
+    current_setting('max_slot_wal_keep_size') as keep_size,
+    (select role from reader) as relay_role,
+    coalesce((select may_read from reader), false) as relay_may_read
