@@ -408,7 +408,7 @@ Test(check, a_slot_that_keeps_too_much)
 {
     make_ready();
     create_slot();
-    pg_exec(db, "select pg_logical_emit_message(false, 'test', repeat('x', 2000000))");
+    pg_exec(db, "select pg_logical_emit_message(true, 'test', repeat('x', 2000000))");
     write_config_of_mode("tail", "wal_retain_max = 1MiB");
     cr_assert_eq(cli("check -c relay.conf"), 1);
     cr_assert_not_null(strstr(cli_stdout(), " MiB of the server's log, more than wal_retain_max = "
@@ -423,7 +423,7 @@ Test(check, a_source_without_a_table)
 {
     make_ready();
     create_slot();
-    pg_exec(db, "select pg_logical_emit_message(false, 'test', repeat('x', 2000000))");
+    pg_exec(db, "select pg_logical_emit_message(true, 'test', repeat('x', 2000000))");
     write_config_of_mode("tail", "wal_retain_max = 1MiB tableless = true");
     cr_assert_eq(cli("check -c relay.conf"), 1);
     cr_assert_not_null(strstr(cli_stdout(), "which reads it; messages may be in it alone\n"), "%s",
