@@ -334,6 +334,33 @@ Test(cli_explain, who_may_have_it)
     PQfinish(owner);
 }
 
+/* Its locks keep the name of the session's transaction; after a restart of the server they have one of their own. */
+Test(cli_explain, a_prepared_transaction_may_have_it)
+{
+    char sql[600];
+    PGconn *const writer = pg_fixture_connect();
+    (void)snprintf(sql, sizeof(sql),
+                   "begin; insert into outbox (payload) values (''); prepare transaction '%s'",
+                   PQdb(db)); /* fits */
+    pg_exec(writer, sql);
+    PQfinish(writer);
+    (void)snprintf(sql, sizeof(sql),
+                   "message 1:\n" NOT_HERE "  Prepared transaction \"%s\" of role postgres may "
+                   "have it, open since TIME (0 s ago).\n",
+                   PQdb(db)); /* fits */
+    cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
+    cr_assert_eq(strncmp(held_timeless(cli_stdout()), sql, strlen(sql) - 10), 0, "%s",
+                 cli_stdout());
+    json_t *const told = story("1", "unknown");
+    const json_t *const writers = json_object_get(told, "writers");
+    cr_assert_eq(json_array_size(writers), 1);
+    cr_assert_str_eq(json_string_value(json_object_get(json_array_get(writers, 0), "prepared")),
+                     PQdb(db));
+    json_decref(told);
+    (void)snprintf(sql, sizeof(sql), "rollback prepared '%s'", PQdb(db)); /* fits */
+    pg_exec(db, sql);
+}
+
 /* A message id is the application's: nothing keeps it from being there twice. */
 Test(cli_explain, tells_of_all_that_have_the_id)
 {

@@ -1,12 +1,19 @@
 -- The transactions that may have written to the outbox and are not over (writers.sql), without that of the relay. What the
--- role may not see of others is NULL; a prepared transaction has no session but a name.
+-- role may not see of others is NULL; a prepared transaction has no session but a name. Its locks keep the virtual transaction
+-- of the session that has prepared it (since 14.1; '-1/…' after a restart), so what joins them is the lock on its own id.
 select distinct on (coalesce(activity.xact_start, prepared.prepared), lock.pid, prepared.gid)
     coalesce(lock.pid::text, '') as pid, coalesce(activity.application_name, '') as application,
     coalesce(activity.usename, prepared.owner)::text as role, prepared.gid,
     (extract(epoch from coalesce(activity.xact_start, prepared.prepared)) * 1000000)::int8 as since
 from pg_locks as lock
 left join pg_stat_activity as activity on activity.pid = lock.pid
-left join pg_prepared_xacts as prepared on lock.pid is null and lock.virtualtransaction = '-1/' || prepared.transaction
+left join (
+    pg_locks as identity
+    join pg_prepared_xacts as prepared on prepared.transaction = identity.transactionid
+) on lock.pid is null
+    and identity.pid is null
+    and identity.locktype = 'transactionid'
+    and identity.virtualtransaction = lock.virtualtransaction
 where lock.locktype = 'relation'
     and lock.database = (select oid from pg_database where datname = current_database())
     and lock.relation = any(array(
