@@ -109,9 +109,7 @@ check_server(struct inquiry *self)
                 "dsn, or all of them with target_session_attrs=read-write");
     }
     if (is_pooled(self)) {
-        PROBLEM(self, "%s",
-                "a connection pool stands before the server, and the ownership of the "
-                "outbox needs the session: connect to the server itself");
+        check_postgres_pool(self->check, self->source, self->connection);
     }
 }
 

@@ -148,7 +148,7 @@ find_place(PGconn *connection, struct error *reterr)
 }
 
 PGconn *
-postgres_connect(const struct source_config *source, struct error *reterr)
+postgres_connect_only(const struct source_config *source, struct error *reterr)
 {
     /* What comes after the dsn overrides it, what comes before is a default. */
     const char *const names[] = {"connect_timeout",  "dbname",   "client_encoding",
@@ -171,6 +171,16 @@ postgres_connect(const struct source_config *source, struct error *reterr)
         return NULL;
     }
     (void)PQsetNoticeProcessor(connection, ignore_notice, NULL); /* returns the one before */
+    return connection;
+}
+
+PGconn *
+postgres_connect(const struct source_config *source, struct error *reterr)
+{
+    PGconn *const connection = postgres_connect_only(source, reterr);
+    if (connection == NULL) {
+        return NULL;
+    }
     if (!find_place(connection, reterr) || !postgres_run(connection, sql_search_path, reterr)) {
         PQfinish(connection);
         return NULL;

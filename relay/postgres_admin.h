@@ -20,6 +20,9 @@ extern const int postgres_relay_schema_revision;
  * statements name what is the outbox's as postgres_sql.h says. NULL with *reterr; else for PQfinish. */
 PGconn *postgres_connect(const struct source_config *source, struct error *reterr);
 
+/* The same, but nothing was said to the server yet: for what needs no schema and qualifies all that it names. */
+PGconn *postgres_connect_only(const struct source_config *source, struct error *reterr);
+
 /* The schema of the outbox, or the one where new tables would go; the connection's, which is one of
  * postgres_connect. */
 const char *postgres_schema(const PGconn *connection);

@@ -4,6 +4,10 @@
 
 #include "relay/source_postgres_private.h"
 
+#define POOLED                                                                                 \
+    "a connection pool in transaction mode stands before the server, and the ownership needs " \
+    "the session: connect to the server itself, or by a pool in session mode"
+
 /* What the codes mean for who reads the log; the rest goes by the server's own words. Codes:
  * PostgreSQL manual, appendix A. A code of two characters stands for its class. */
 static const struct {
@@ -15,9 +19,8 @@ static const struct {
     {"25006", ERROR_CONFIG,
      "the database takes no changes: it is a standby, or default_transaction_read_only is on for "
      "it or for the relay's role"},
-    {"26000", ERROR_CONFIG,
-     "a connection pool in transaction mode stands before the server, and the ownership needs "
-     "the session: connect to the server itself, or by a pool in session mode"},
+    {"26000", ERROR_CONFIG, POOLED}, /* a statement that was prepared is not there */
+    {"42P05", ERROR_CONFIG, POOLED}, /* one is there before it was prepared */
     {"42501", ERROR_CONFIG, "a privilege is missing: `outbox-relay check` says which"},
     {"42P01", ERROR_CONFIG, "a table of the outbox is missing: run `outbox-relay init`"},
     {"23505", ERROR_CONFIG,
@@ -63,6 +66,12 @@ pg_error_from_result(const PGresult *result, struct error *reterr)
     char line[256];
     first_line(text != NULL ? text : "", line, sizeof(line));
     set_from_sqlstate(reterr, sqlstate != NULL ? sqlstate : "", line);
+}
+
+void
+pg_error_set_pooled(struct error *reterr)
+{
+    error_set(reterr, ERROR_CONFIG, "%s", POOLED);
 }
 
 /* Classes and codes that are about the session, the server, or other sessions. */

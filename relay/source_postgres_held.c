@@ -311,8 +311,9 @@ pg_held_heads(struct source_postgres *self, uint64_t now_us)
 static void
 send_wake(struct source_postgres *self, uint64_t now_us)
 {
-    const struct pg_parameters none = {.count = 0};
+    struct pg_parameters outbox = {.count = 0};
     struct pg_parameters parameters = {.count = 0};
+    pg_parameters_oid(&outbox, self->outbox_oid);
     self->wake_in_full = self->wake_from_us == INT64_MIN || now_us >= self->wake_full_us;
     pg_parameters_int8(&parameters, self->wake_probing ? 0 : self->wake_rows);
     if (self->wake_in_full) {
@@ -321,7 +322,7 @@ send_wake(struct source_postgres *self, uint64_t now_us)
         pg_parameters_int8(&parameters, self->wake_from_us);
     }
     if (pg_request_send(self, PG_WAKE, &parameters, now_us) &&
-        pg_request_send(self, PG_ACTS, &none, now_us)) {
+        pg_request_send(self, PG_ACTS, &outbox, now_us)) {
         pg_request_end(self, PG_REQUEST_WAKE, now_us); /* a loss was told */
     }
 }
@@ -413,9 +414,16 @@ learn_woken(struct source_postgres *self, uint64_t sent_us, const PGresult *resu
 
 /* Another relay may own the table that has the name now. */
 static bool
-owns_the_outbox(const struct source_postgres *self, const PGresult *result)
+owns_the_outbox(const struct source_postgres *self, const PGresult *result, struct error *reterr)
 {
-    return !PQgetisnull(result, 0, 1) && (uint32_t)pg_rows_int4(result, 0, 1) == self->outbox_oid;
+    if (!pg_rows_bool(result, 0, 2)) {
+        pg_error_set_pooled(reterr);
+        return false;
+    }
+    return (!PQgetisnull(result, 0, 1) &&
+            (uint32_t)pg_rows_int4(result, 0, 1) == self->outbox_oid) ||
+           error_set(reterr, ERROR_CONNECTION,
+                     "table outbox is another one than this relay owns: it was renamed or dropped");
 }
 
 /* An operator may have made something due at the time at which the act began. */
@@ -423,9 +431,7 @@ static void
 learn_acts(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     struct error error;
-    if (!owns_the_outbox(self, result)) {
-        error_set(&error, ERROR_CONNECTION,
-                  "table outbox is another one than this relay owns: it was renamed or dropped");
+    if (!owns_the_outbox(self, result, &error)) {
         pg_session_lost(self, &error, now_us);
         return;
     }

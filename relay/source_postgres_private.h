@@ -405,6 +405,7 @@ void pg_error_from_result(const PGresult *result, struct error *reterr);
 /* Whether the content of a row can be the cause of such a refusal. `moves`: of a statement that moves or deletes it, and so
  * runs what others have put on the tables: triggers, rules, constraints, policies. */
 bool pg_error_may_be_of_row(const PGresult *result, bool moves);
+void pg_error_set_pooled(struct error *reterr); /* the session is not this connection's own */
 void pg_error_from_connect(PGconn *connection, struct error *reterr);
 /* Is a connection's message about certificates and the like, where a person must act? */
 bool pg_error_is_tls(const char *message) MUST_CHECK;

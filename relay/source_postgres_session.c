@@ -48,11 +48,17 @@ send_once(struct source_postgres *self, const char *sql)
 }
 
 static bool
-find_schema(const PGresult *result, char ret_schema[POSTGRES_NAME_BYTES], struct error *reterr)
+find_schema(const struct source_postgres *self, const PGresult *result,
+            char ret_schema[POSTGRES_NAME_BYTES], struct error *reterr)
 {
     if (PQgetisnull(result, 0, 0) == 0) {
         (void)snprintf(ret_schema, POSTGRES_NAME_BYTES, "%s", PQgetvalue(result, 0, 0)); /* fits */
         return true;
+    }
+    if (pg_rows_bool(result, 0, 3) &&
+        pg_rows_int4(result, 0, 4) != PQbackendPID(self->connection)) {
+        pg_error_set_pooled(reterr); /* send_setup was here before */
+        return false;
     }
     return postgres_refuse_absent(PQgetisnull(result, 0, 2) != 0 ? NULL : PQgetvalue(result, 0, 2),
                                   reterr);
@@ -62,7 +68,7 @@ static void
 learn_schema(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     struct error error;
-    if (!find_schema(result, self->schema, &error)) {
+    if (!find_schema(self, result, self->schema, &error)) {
         pg_session_lost(self, &error, now_us);
     } else if (!send_once(self, sql_contract) || !send_once(self, sql_privileges) ||
                !pg_request_end(self, PG_REQUEST_CONTRACT, now_us)) {
@@ -192,6 +198,12 @@ static void
 learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t sent_us,
                 uint64_t now_us)
 {
+    if (pg_rows_bool(result, 0, 2)) {
+        struct error error;
+        pg_error_set_pooled(&error);
+        pg_session_lost(self, &error, now_us);
+        return;
+    }
     backoff_reset(&self->backoff_config);
     self->began_us = now_us;
     if (pg_rows_bool(result, 0, 0)) {

@@ -1,5 +1,6 @@
 -- Takes note of what operators did: true if there was anything. A large heap of it in portions. And which table is the
--- outbox now: the ownership is of the one that it was, and somebody may have renamed that.
+-- outbox now: the ownership is of the one that it was, and somebody may have renamed that. And whether this session has the
+-- ownership ($1: the outbox that is owned): a connection pool may have given another one, or others may have used this.
 with
     seen as (
         update :"schema".outbox_held_act
@@ -7,5 +8,14 @@ with
         where id = any(array(select id from :"schema".outbox_held_act where seen_at is null order by id limit 10000))
         returning id
     )
-select count(*) > 0 as acts, to_regclass(format('%I.outbox', :'schema'))::oid as outbox
+select count(*) > 0 as acts, to_regclass(format('%I.outbox', :'schema'))::oid as outbox,
+    exists (
+        select
+        from pg_locks
+        where pid = pg_backend_pid()
+            and locktype = 'advisory'
+            and classid = 1869968482
+            and objid = $1::oid
+            and objsubid = 2
+    ) as owned
 from seen

@@ -3,7 +3,8 @@
 -- are outbox tables that this role may not use. With that search_path anybody who may create something in one of its
 -- schemas could give another meaning to names and operators that are not qualified, and pg_catalog is no exception: an
 -- operator that fits the types better wins from any schema. So all is qualified here; session.sql then leaves only
--- pg_catalog in the path, and what is the outbox's is written :"schema".outbox in all statements.
+-- pg_catalog in the path (a session that begins so is one that a pool has given to the product before, without a reset:
+-- a process other than the one that the client was told of), and what is the outbox's is written :"schema".outbox in all statements.
 select
     (
         select namespace.nspname
@@ -18,4 +19,6 @@ select
         join pg_catalog.pg_namespace as namespace on namespace.oid operator(pg_catalog.=) relation.relnamespace
         where relation.relname operator(pg_catalog.=) 'outbox_schema'
             and not pg_catalog.has_schema_privilege(namespace.oid, 'usage')
-    ) as forbidden
+    ) as forbidden,
+    pg_catalog.current_setting('search_path') operator(pg_catalog.=) 'pg_catalog, pg_temp' as used,
+    pg_catalog.pg_backend_pid() as pid

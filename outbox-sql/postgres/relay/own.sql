@@ -3,8 +3,23 @@
 -- The server ends the session of a silent owner by idle_session_timeout, but not while it waits for the rest of a request
 -- that was cut in the middle: an owner that was stopped between two writes would keep the outbox for ever. So whoever
 -- waits ends a session that has stood so for twice the lease, if it may. (The lease of that owner is over by then.)
-select pg_try_advisory_lock(1869968482, $1::oid::int4) as owned,
+-- Who has not asked yet and finds that this session owns the outbox shares it with another relay, or with what is left of
+-- one: a connection pool gives each transaction a session. The lock would be given to him too, so he does not ask for it.
+with
+    before as materialized (
+        select exists (
+            select
+            from pg_locks
+            where pid = pg_backend_pid()
+                and locktype = 'advisory'
+                and classid = 1869968482
+                and objid = $1::oid
+                and objsubid = 2
+        ) as shared
+    )
+select not before.shared and pg_try_advisory_lock(1869968482, $1::oid::int4) as owned,
     (extract(epoch from now()) * 1000000)::int8 as now_us,
+    before.shared,
     (
         select count(pg_terminate_backend(activity.pid))
         from pg_locks as lock
@@ -21,3 +36,4 @@ select pg_try_advisory_lock(1869968482, $1::oid::int4) as owned,
             and activity.state_change < now() - 2 * current_setting('idle_session_timeout')::interval
             and pg_has_role(activity.usesysid, 'USAGE')
     ) as ended
+from before

@@ -1,0 +1,223 @@
+/* A connection pool before the server: PgBouncer, which gives a client a session of the server for as long as the client
+ * lives (session mode, in which the ownership works), or for a transaction (in which it cannot). */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/pg_fixture.h"
+
+static PGconn *db;
+static pid_t pool;
+static char through[300]; /* how to reach the database through the pool */
+
+#define POOLED                                                                                 \
+    "a connection pool in transaction mode stands before the server, and the ownership needs " \
+    "the session: connect to the server itself, or by a pool in session mode"
+
+static void
+set_up(void)
+{
+    cli_enter();
+    db = pg_fixture_create();
+    pg_fixture_load_outbox(db);
+}
+
+static void
+tear_down(void)
+{
+    if (pool > 0) {
+        (void)kill(pool, SIGKILL);    /* it has ended, or does now */
+        (void)waitpid(pool, NULL, 0); /* ours */
+    }
+    pg_fixture_drop(db);
+    cli_leave();
+}
+
+TestSuite(pool, .init = set_up, .fini = tear_down, .timeout = 120);
+
+/* One that nobody listened on a moment ago. */
+static int
+free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, size), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    cr_assert_eq(close(fd), 0);
+    return ntohs(address.sin_port);
+}
+
+/* It does not run as root, and ends with the test. */
+static _Noreturn void
+become_pool(void)
+{
+    char program[] = "/usr/sbin/pgbouncer";
+    char quiet[] = "-q";
+    char file[] = "pool.ini";
+    char as[] = "-u";
+    char user[] = "postgres";
+    char *const argv[] = {program, quiet, file, geteuid() == 0 ? as : NULL, user, NULL};
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* as good as it gets */
+    (void)execv(program, argv);             /* does not come back when it works */
+    _exit(127);
+}
+
+/* Starts the pool with these words in its file, and waits until it serves. */
+static void
+start(const char *words)
+{
+    const int port = free_port();
+    cli_write("pool.ini",
+              "[databases]\n"
+              "* = host=%s port=%s user=%s password=%s\n"
+              "[pgbouncer]\n"
+              "listen_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"
+              "auth_type = any\n%s\n",
+              getenv("OUTBOX_TEST_PG_HOST"), getenv("OUTBOX_TEST_PG_PORT"),
+              getenv("OUTBOX_TEST_PG_USER"), getenv("OUTBOX_TEST_PG_PASSWORD"), port, words);
+    pool = fork();
+    if (pool == 0) {
+        become_pool();
+    }
+    cr_assert_gt(pool, 0);
+    (void)snprintf(through, sizeof(through), "host=127.0.0.1 port=%d dbname=%s user=postgres", port,
+                   PQdb(db)); /* fits */
+    for (int i = 0; PQping(through) != PQPING_OK; i++) {
+        cr_assert_lt(i, 3000, "the pool does not serve");
+        (void)usleep(10000); /* shorter is fine */
+    }
+    cli_write("relay.conf",
+              "broker main { uri = \"%s\" }\n"
+              "source orders { kind = postgres mode = poll broker = main exchange = \"amq.topic\"\n"
+              "  dsn = \"%s\" }\n",
+              getenv("OUTBOX_TEST_AMQP_URI"), through);
+}
+
+static PGconn *
+connect_through(void)
+{
+    PGconn *const conn = PQconnectdb(through);
+    cr_assert_eq(PQstatus(conn), CONNECTION_OK, "%s", PQerrorMessage(conn));
+    return conn;
+}
+
+static void
+end(pid_t relay)
+{
+    cr_assert_eq(kill(relay, SIGTERM), 0);
+    cr_assert_eq(cli_wait(relay), 0);
+}
+
+static void
+expect_check(int status, const char *line)
+{
+    const int got = cli("check -c relay.conf");
+    cr_assert_not_null(strstr(cli_stdout(), line), "%s", cli_stdout());
+    cr_assert_eq(got, status, "%s", cli_stdout());
+}
+
+Test(pool, session_mode_is_no_problem)
+{
+    start("pool_mode = session");
+    expect_check(
+        0,
+        "ok       source \"orders\": the connection pool before the server is in session mode\n");
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    end(relay);
+}
+
+#define FOUND                                                                                   \
+    "problem  source \"orders\": a connection pool in transaction mode stands before the "      \
+    "server, and the ownership of the outbox needs the session: connect to the server itself, " \
+    "or by a pool in session mode\n"
+
+/* Whichever free session the pool takes: that which was used last, or the next in turn. */
+Test(pool, check_finds_transaction_mode)
+{
+    start("pool_mode = transaction");
+    expect_check(1, FOUND);
+}
+
+Test(pool, check_finds_transaction_mode_that_takes_turns)
+{
+    start("pool_mode = transaction\nmin_pool_size = 2\nserver_round_robin = 1");
+    PGconn *const one = connect_through();
+    PGconn *const two = connect_through();
+    pg_exec(one, "begin");
+    pg_exec(two, "begin; commit");
+    pg_exec(one, "commit");
+    expect_check(1, FOUND);
+    PQfinish(one);
+    PQfinish(two);
+}
+
+Test(pool, check_does_not_wait_for_a_session_that_is_not_free)
+{
+    start("pool_mode = session\ndefault_pool_size = 1");
+    expect_check(0,
+                 "advice   source \"orders\": a connection pool stands before the server and has "
+                 "no session free for a second connection");
+}
+
+/* Promise: a relay that the pool has taken its session from says so. */
+Test(pool, a_relay_in_another_session_says_why)
+{
+    start("pool_mode = transaction");
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    PGconn *const other = connect_through();
+    pg_exec(other, "begin"); /* the session that was used last, which is the relay's */
+    cli_wait_for_log("error=\"" POOLED);
+    pg_exec(other, "commit");
+    PQfinish(other);
+    end(relay);
+}
+
+/* Statements that were prepared are all there, so nothing fails but the ownership. */
+Test(pool, a_relay_whose_ownership_is_gone_says_why)
+{
+    start("pool_mode = transaction");
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    PGconn *const other = connect_through();
+    pg_exec(other, "select pg_advisory_unlock_all()");
+    cli_wait_for_log("error=\"" POOLED);
+    PQfinish(other);
+    end(relay);
+}
+
+/* What it finds there was left by the other: it is not that there are no tables. */
+Test(pool, a_second_relay_in_the_same_session_says_why)
+{
+    start("pool_mode = transaction");
+    const pid_t first = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    const pid_t second = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_lost");
+    cli_wait_for_log("error=\"" POOLED);
+    end(second);
+    end(first);
+}
+
+/* The pool forgets settings, so the tables are found, but not the lock: it would be given to the second too. */
+Test(pool, an_ownership_is_not_shared)
+{
+    start("pool_mode = transaction");
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    PGconn *const other = connect_through();
+    pg_exec(other, "reset all; deallocate all");
+    cli_wait_for_log("error=\"" POOLED);
+    PQfinish(other);
+    end(relay);
+}
