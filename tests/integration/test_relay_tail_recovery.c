@@ -225,7 +225,7 @@ Test(relay_tail_recovery, a_table_that_is_made_anew)
                         "drop table outbox_old cascade; "
                         "alter " PUBLICATION " add table outbox; commit");
     traffic_burst(scene.conn, scene.queue, 20, 10);
-    expect_event("event=source_lost", "is another table than before");
+    expect_event("event=source_lost", "is another"); /* the session finds it, or the log */
     await_tailing();
     traffic_burst(scene.conn, scene.queue, 20, 10);
     const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);

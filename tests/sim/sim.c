@@ -69,8 +69,10 @@ database_crash(void)
     world_database_crash(&world);
     world.resets++;
     world.faults++;
-    relay_cut_session(&relays[0]);
-    relay_cut_session(&relays[1]);
+    for (int i = 0; i < 2; i++) {
+        relay_cut_session(&relays[i]);
+        tail_cut(&relays[i]);
+    }
 }
 
 static void

@@ -38,6 +38,7 @@ enum tail_link_state { TAIL_LINK_CLOSED, TAIL_LINK_ASKED, TAIL_LINK_OPEN };
 
 struct tail_link {
     enum tail_link_state state;
+    bool cut;         /* the server has gone, and the relay has yet to notice */
     uint64_t next;    /* what was committed before has come; asked: wanted from here on */
     size_t rows_done; /* of the first that has not */
     uint64_t told;    /* up to where the core was told that it has all */
@@ -146,6 +147,8 @@ void tail_end(struct relay *relay);
 void tail_more(struct relay *relay, uint32_t rows_max, uint64_t bytes_max);
 void tail_safe(struct relay *relay, uint64_t position);
 void tail_close(struct relay *relay);
+/* The server of its log has gone; the relay notices later. */
+void tail_cut(struct relay *relay);
 void tail_steps(struct relay *relay);
 
 /* sim_checks.c */

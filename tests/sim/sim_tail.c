@@ -19,6 +19,12 @@ tail_close(struct relay *relay)
     relay->tail = (struct tail_link){.state = TAIL_LINK_CLOSED};
 }
 
+void
+tail_cut(struct relay *relay)
+{
+    relay->tail.cut = relay->tail.state != TAIL_LINK_CLOSED;
+}
+
 static void
 lose(struct relay *relay, const char *reason)
 {
@@ -78,6 +84,9 @@ tail_safe(struct relay *relay, uint64_t position)
     PROMISE(position > relay->safe_told, "relay %d calls %" PRIu64 " safe, after %" PRIu64,
             relay->index, position, relay->safe_told);
     relay->safe_told = position;
+    if (link->cut) {
+        return; /* nobody hears it */
+    }
     for (int64_t id = 1; id < world.next_id; id++) {
         const struct slot *slot = &world.slots[id];
         const bool there = slot->place == PLACE_OUTBOX || slot->place == PLACE_OPEN;
@@ -220,6 +229,12 @@ void
 tail_steps(struct relay *relay)
 {
     const struct tail_link *link = &relay->tail;
+    if (link->cut) {
+        if (chance(60)) {
+            lose(relay, "the server has gone");
+        }
+        return;
+    }
     if (!world.log.slot.there && link->state == TAIL_LINK_OPEN) {
         lose(relay, "the slot is lost");
     }
