@@ -537,7 +537,8 @@ inbox_redis_done(inbox_redis *redis, const void *message_id, size_t message_id_l
                  const struct inbox_redis_lease *lease, struct inbox_error *reterr)
 {
     const struct inbox_id id = {message_id, message_id_length};
-    return end_lease(redis, lua_done, &id, lease, redis->done_ttl_ms, reterr);
+    const char *time_ms = redis != NULL ? redis->done_ttl_ms : NULL; /* end_lease says that it is */
+    return end_lease(redis, lua_done, &id, lease, time_ms, reterr);
 }
 
 inbox_result
