@@ -480,10 +480,11 @@ expect_refusal(const char *rights, const char *words)
                  inbox_result_name(error.code));
     cr_assert(strcasestr(error.message, words) != NULL, "%s: no \"%s\" in: %s", rights, words,
               error.message);
-    redis_fixture_stop();
+    stop_own();
+    redis = NULL;
 }
 
-Test(inbox_redis, a_missing_right_is_named)
+Test(inbox_redis_loss, a_missing_right_is_named)
 {
     expect_refusal("+mget +get +set +del +pttl +info", "eval");
     expect_refusal("+eval +mget +get +del +pttl +info", "script"); /* only Redis 8 says which */

@@ -170,19 +170,6 @@ Test(pool, check_does_not_wait_for_a_session_that_is_not_free)
 }
 
 /* Promise: a relay that the pool has taken its session from says so. */
-Test(pool, a_relay_in_another_session_says_why)
-{
-    start("pool_mode = transaction");
-    const pid_t relay = cli_start("run -c relay.conf");
-    cli_wait_for_log("event=source_owned");
-    PGconn *const other = connect_through();
-    pg_exec(other, "begin"); /* the session that was used last, which is the relay's */
-    cli_wait_for_log("error=\"" POOLED);
-    pg_exec(other, "commit");
-    PQfinish(other);
-    end(relay);
-}
-
 /* Statements that were prepared are all there, so nothing fails but the ownership. */
 Test(pool, a_relay_whose_ownership_is_gone_says_why)
 {
