@@ -251,7 +251,8 @@ pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *fail
 {
     struct held_entry *entry =
         held_find(&pipeline->held, held_subject(failure->id, failure->key_hash, true));
-    if (entry == NULL || entry->stage != HELD_STAGE_RELEASING) {
+    if (entry == NULL || entry->stage != HELD_STAGE_RELEASING ||
+        entry->change > pipeline->release_sent_change) {
         return; /* another of the key was refused meanwhile */
     }
     raise_limit(pipeline, entry, failure->id);

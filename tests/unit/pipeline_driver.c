@@ -222,6 +222,9 @@ answer_release(void)
 {
     if (out.release) {
         out.release = false;
+        if (out.unreleased.id > 0) {
+            pipeline_unreleased(driver.pipeline, &out.unreleased, driver.now_us);
+        }
         pipeline_released(driver.pipeline, out.released_count, out.released_first,
                           out.released_last, out.released_complete, driver.now_us);
     }

@@ -254,9 +254,15 @@ carry_out_release(const struct release *release)
 {
     carry_out_settle(release->ids, release->id_count);
     out.released_count = 0;
+    out.unreleased.id = 0;
     for (int64_t id = 1; id <= driver.highest_id && out.released_count < release->rows_max; id++) {
         if (!waits_for(message_of(id), release->keys, release->key_count)) {
             continue;
+        }
+        if (id == driver.unreleasable_id) {
+            out.unreleased = (struct source_failure){
+                .id = id, .key_hash = message_of(id)->key, .reason = "it cannot go back"};
+            break;
         }
         message_of(id)->place = IN_OUTBOX;
         append(id);
@@ -264,7 +270,7 @@ carry_out_release(const struct release *release)
         out.released_last = id;
         out.released_count++;
     }
-    out.released_complete = out.released_count < release->rows_max;
+    out.released_complete = out.unreleased.id == 0 && out.released_count < release->rows_max;
     driver.log_end++;
 }
 
