@@ -255,6 +255,11 @@ pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *fail
         entry->change > pipeline->release_sent_change) {
         return; /* another of the key was refused meanwhile */
     }
+    if (pipeline->release_state == RELEASE_ANSWERED && pipeline->released_count > 0) {
+        /* What moved back before it may be on both sides of the fetch that is out. */
+        pipeline->release_at_us = now_us + UNRELEASED_AGAIN_US;
+        return;
+    }
     raise_limit(pipeline, entry, failure->id);
     if (entry->floor_id < failure->id || !was_read(pipeline, failure->id) ||
         has_company(pipeline, failure->key_hash) ||

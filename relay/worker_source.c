@@ -80,11 +80,11 @@ take_held_event(struct worker *worker, struct source_event *event, uint64_t now_
         pipeline_held(pipeline, event->ids, event->count, now_us);
         memory_free(event->ids);
     } else if (event->type == SOURCE_RELEASED) {
+        pipeline_released(pipeline, event->count, event->first_id, event->last_id, event->complete,
+                          now_us);
         if (event->failure_count > 0) {
             pipeline_unreleased(pipeline, event->failures, now_us);
         }
-        pipeline_released(pipeline, event->count, event->first_id, event->last_id, event->complete,
-                          now_us);
     } else if (event->type == SOURCE_HEADS) {
         pipeline_heads(pipeline, event->heads, event->count, now_us);
         memory_free(event->heads);

@@ -234,12 +234,16 @@ execute_release(struct request *request)
 {
     struct release release = request->release;
     struct source_failure *failure = &request->failure;
-    if (!world.mended && world_chance(&world, FAILED_MOVE_PERCENT) &&
-        world_lowest_waiting(&world, &release, &failure->id, &failure->key_hash)) {
-        world_note(&world, "row %ld cannot be released", (long)failure->id);
-        release.rows_max = 0;
+    const bool fails = !world.mended && world_chance(&world, FAILED_MOVE_PERCENT);
+    if (fails) {
+        release.rows_max =
+            (uint32_t)random_between(&world.random, 0, release.rows_max < 4 ? release.rows_max : 4);
     }
     request->released = world_release(&world, &release);
+    if (fails && world_lowest_waiting(&world, &release, &failure->id, &failure->key_hash)) {
+        world_note(&world, "row %ld cannot be released", (long)failure->id);
+        request->released.complete = false;
+    }
 }
 
 static void
@@ -367,11 +371,11 @@ answer(struct relay *relay, struct request *request)
         pipeline_held(pipeline, request->missing, request->missing_count, now_us);
         break;
     case REQUEST_RELEASE:
+        pipeline_released(pipeline, request->released.count, request->released.first_id,
+                          request->released.last_id, request->released.complete, now_us);
         if (failed > 0) {
             pipeline_unreleased(pipeline, &request->failure, now_us);
         }
-        pipeline_released(pipeline, request->released.count, request->released.first_id,
-                          request->released.last_id, request->released.complete, now_us);
         break;
     case REQUEST_HEADS:
         relay->heads_told = true;

@@ -222,11 +222,11 @@ answer_release(void)
 {
     if (out.release) {
         out.release = false;
+        pipeline_released(driver.pipeline, out.released_count, out.released_first,
+                          out.released_last, out.released_complete, driver.now_us);
         if (out.unreleased.id > 0) {
             pipeline_unreleased(driver.pipeline, &out.unreleased, driver.now_us);
         }
-        pipeline_released(driver.pipeline, out.released_count, out.released_first,
-                          out.released_last, out.released_complete, driver.now_us);
     }
     go_on();
 }
