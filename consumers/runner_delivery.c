@@ -96,6 +96,9 @@ runner_delivery_set(struct runner_delivery *delivery, const struct rabbit_event 
                                  message->routing_key,
                                  message->type,
                                  message->content_type,
+                                 message->correlation_id,
+                                 message->reply_to,
+                                 message->expiration,
                                  source,
                                  key,
                                  message->headers,
@@ -116,6 +119,10 @@ runner_delivery_set(struct runner_delivery *delivery, const struct rabbit_event 
     shown->routing_key = put(&at, message->routing_key);
     shown->type = put(&at, message->type);
     shown->content_type = put(&at, message->content_type);
+    shown->correlation_id = put(&at, message->correlation_id);
+    shown->reply_to = put(&at, message->reply_to);
+    shown->expiration = put(&at, message->expiration);
+    shown->priority = message->has_priority ? message->priority : -1;
     shown->source = put(&at, source);
     const char *key_text = put(&at, key);
     shown->key = key.data != NULL ? key_text : NULL;

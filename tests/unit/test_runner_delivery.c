@@ -57,6 +57,23 @@ Test(runner_delivery, a_bare_message_has_empty_texts_and_no_key)
     cr_expect_null(delivery.shown.key);
     cr_expect_eq(delivery.key_hash, 0);
     cr_expect_eq(delivery.shown.outbox_id, 0);
+    cr_expect_str_eq(delivery.shown.correlation_id, "");
+    cr_expect_str_eq(delivery.shown.reply_to, "");
+    cr_expect_str_eq(delivery.shown.expiration, "");
+    cr_expect_eq(delivery.shown.priority, -1);
+}
+
+Test(runner_delivery, what_an_answer_needs_is_shown)
+{
+    event.message.correlation_id = text_span("order-4711");
+    event.message.reply_to = text_span("shop.replies");
+    event.message.expiration = text_span("60000");
+    event.message.has_priority = true; /* of 0, which is not none */
+    cr_assert(runner_delivery_set(&delivery, &event));
+    cr_expect_str_eq(delivery.shown.correlation_id, "order-4711");
+    cr_expect_str_eq(delivery.shown.reply_to, "shop.replies");
+    cr_expect_str_eq(delivery.shown.expiration, "60000");
+    cr_expect_eq(delivery.shown.priority, 0);
 }
 
 Test(runner_delivery, it_outlives_the_event)

@@ -72,6 +72,12 @@ struct inbox_delivery {
     uint64_t timestamp_s; /* seconds since 1970 when the row was written; 0: none */
     uint32_t attempt;     /* 1, or more after failures in this process */
     bool redelivered;     /* the broker has delivered it before, perhaps to somebody else */
+    /* What the writer's headers amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority became. An answer is
+     * written to an outbox in `tx`: exchange "", routing key reply_to, header amqp-correlation-id as here. */
+    const char *correlation_id;
+    const char *reply_to;   /* the queue that waits for the answer */
+    const char *expiration; /* milliseconds, as digits: how long it may have waited in the queue */
+    int32_t priority;       /* 0 to 255; -1: none */
 };
 
 /* The text of a header, ret_length bytes without a zero byte behind them; false if there is none of that name or it is not
