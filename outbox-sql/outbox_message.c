@@ -72,16 +72,17 @@ check_names(const struct outbox_message *message, size_t index, struct outbox_er
     const struct {
         const char *field;
         const char *text;
+        size_t max;
     } names[] = {
-        {"exchange", message->exchange},
-        {"routing_key", message->routing_key},
-        {"key", message->key},
-        {"type", message->type},
-        {"content_type", message->content_type},
+        {"exchange", message->exchange, OUTBOX_NAME_MAX_BYTES},
+        {"routing_key", message->routing_key, OUTBOX_NAME_MAX_BYTES},
+        {"key", message->key, OUTBOX_KEY_MAX_BYTES},
+        {"type", message->type, OUTBOX_NAME_MAX_BYTES},
+        {"content_type", message->content_type, OUTBOX_NAME_MAX_BYTES},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const outbox_result result =
-            check_text(names[i].text, names[i].field, OUTBOX_NAME_MAX_BYTES, index, reterr);
+            check_text(names[i].text, names[i].field, names[i].max, index, reterr);
         if (result != OUTBOX_OK) {
             return result;
         }

@@ -7,6 +7,7 @@
 
 #include "amqp/tls.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "relay/config_lexer.h" /* the marks */
 #include "relay/config_postgres.h"
@@ -274,9 +275,9 @@ set_checked(const char *text, bool (*check)(const char *text, struct error *rete
 static bool
 check_amqp_name(const char *text, struct error *reterr)
 {
-    if (strlen(text) > 255) {
-        return error_set(reterr, ERROR_CONFIG, "it has %zu bytes, a broker takes 255 at most",
-                         strlen(text));
+    if (strlen(text) > LIMIT_NAME_BYTES) {
+        return error_set(reterr, ERROR_CONFIG, "it has %zu bytes, a broker takes %d at most",
+                         strlen(text), LIMIT_NAME_BYTES);
     }
     return true;
 }

@@ -6,7 +6,6 @@
 
 #include "amqp/table.h"
 
-#define ROUTING_KEY_MAX 255
 #define NAME_SHOWN 60
 
 static struct span
@@ -90,7 +89,7 @@ can_be_routed_by(const json_t *value)
     }
     for (size_t i = 0; i < json_array_size(value); i++) {
         const json_t *key = json_array_get(value, i);
-        if (!json_is_string(key) || json_string_length(key) > ROUTING_KEY_MAX) {
+        if (!json_is_string(key) || json_string_length(key) > LIMIT_NAME_BYTES) {
             return false;
         }
     }
@@ -113,7 +112,7 @@ put_own_header(struct table_writer *writer, const char *name, const json_t *valu
         return error_set(reterr, ERROR_MESSAGE,
                          "headers: \"%s\" must be an array of routing keys, strings of at most %d "
                          "bytes",
-                         name, ROUTING_KEY_MAX);
+                         name, LIMIT_NAME_BYTES);
     }
     if (properties_has(name)) {
         return properties_take(properties, name, value, reterr);
@@ -201,9 +200,9 @@ put_row_headers(struct table_writer *writer, const struct row *row, struct prope
     if (row->headers.size == 0) {
         return true;
     }
-    if (row->headers.size > HEADERS_MAX_BYTES) {
+    if (row->headers.size > LIMIT_HEADERS_BYTES) {
         return error_set(reterr, ERROR_MESSAGE, "headers: %zu bytes as text, more than %d",
-                         row->headers.size, HEADERS_MAX_BYTES);
+                         row->headers.size, LIMIT_HEADERS_BYTES);
     }
     json_error_t trouble;
     json_t *value = json_loadb(row->headers.data, row->headers.size,

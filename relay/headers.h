@@ -9,10 +9,9 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "relay/properties.h"
 #include "relay/row.h"
-
-#define HEADERS_MAX_BYTES (128 * 1024) /* as JSON, and as a table */
 
 #define HEADERS_OURS "x-outbox-"
 #define HEADER_SOURCE "x-outbox-source"
@@ -21,7 +20,7 @@
 
 /* Encodes into `buffer`, which is emptied first; *ret_headers points into it. Sets *ret_properties anew. False with
  * ERROR_MESSAGE if the row's headers are no JSON object, cannot be an AMQP table or such properties, or are nothing that the broker would take; where it is
- * one header's fault it names that. What is longer than HEADERS_MAX_BYTES is not parsed: of a text of many small arrays
+ * one header's fault it names that. What is longer than LIMIT_HEADERS_BYTES is not parsed: of a text of many small arrays
  * that makes some 50 times as much. */
 bool headers_encode(const struct row *row, const char *source, struct buffer *buffer,
                     struct span *ret_headers, struct properties *ret_properties,

@@ -31,10 +31,10 @@ properties_has(const char *name)
 static bool
 take_text(struct property_text *text, const char *name, const json_t *value, struct error *reterr)
 {
-    if (!json_is_string(value) || json_string_length(value) > PROPERTY_TEXT_MAX) {
+    if (!json_is_string(value) || json_string_length(value) > LIMIT_NAME_BYTES) {
         return error_set(reterr, ERROR_MESSAGE,
                          "headers: \"%s\" must be a string of at most %d bytes", name,
-                         PROPERTY_TEXT_MAX);
+                         LIMIT_NAME_BYTES);
     }
     text->size = json_string_length(value);
     memcpy(text->bytes, json_string_value(value), text->size);

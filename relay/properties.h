@@ -7,17 +7,16 @@
 
 #include "amqp/connection.h"
 #include "base/error.h"
+#include "base/limits.h"
 
 #define PROPERTY_CORRELATION_ID "amqp-correlation-id"
 #define PROPERTY_REPLY_TO "amqp-reply-to"
 #define PROPERTY_EXPIRATION "amqp-expiration"
 #define PROPERTY_PRIORITY "amqp-priority"
 
-#define PROPERTY_TEXT_MAX 255 /* bytes of a short string */
-
 struct property_text {
     size_t size; /* 0: the message lacks it */
-    char bytes[PROPERTY_TEXT_MAX];
+    char bytes[LIMIT_NAME_BYTES];
 };
 
 struct properties {

@@ -19,7 +19,7 @@ void
 publisher_init(struct publisher *publisher, const char *source)
 {
     *publisher = (struct publisher){.source = source};
-    buffer_init(&publisher->headers, HEADERS_KEEP_BYTES, HEADERS_MAX_BYTES);
+    buffer_init(&publisher->headers, HEADERS_KEEP_BYTES, LIMIT_HEADERS_BYTES);
 }
 
 void

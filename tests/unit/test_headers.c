@@ -192,10 +192,10 @@ Test(headers, memory_has_a_bound_before_they_are_parsed)
     char *text = repeated("{\"a\":[[]", ",[]", "]}", TOO_MANY);
     assert_refused(text, "more than 131072");
     free(text);
-    assert_bounded("{\"a\":[[]", ",[]", "]}", HEADERS_MAX_BYTES, (size_t)16 << 20);
-    assert_bounded("{\"a\":[{}", ",{}", "]}", HEADERS_MAX_BYTES, (size_t)16 << 20);
-    assert_bounded("{\"a\":[", "[", "]}", HEADERS_MAX_BYTES, (size_t)1 << 20);
-    assert_bounded("", "{\"a\":", "1}", HEADERS_MAX_BYTES, (size_t)4 << 20);
+    assert_bounded("{\"a\":[[]", ",[]", "]}", LIMIT_HEADERS_BYTES, (size_t)16 << 20);
+    assert_bounded("{\"a\":[{}", ",{}", "]}", LIMIT_HEADERS_BYTES, (size_t)16 << 20);
+    assert_bounded("{\"a\":[", "[", "]}", LIMIT_HEADERS_BYTES, (size_t)1 << 20);
+    assert_bounded("", "{\"a\":", "1}", LIMIT_HEADERS_BYTES, (size_t)4 << 20);
     cr_assert(allocated > 0, "nothing is counted");
 }
 

@@ -36,19 +36,20 @@ Test(outbox_message, names_have_limits)
     static const struct {
         const char *field;
         size_t offset;
+        size_t max;
     } fields[] = {
-        {"exchange", offsetof(struct outbox_message, exchange)},
-        {"routing_key", offsetof(struct outbox_message, routing_key)},
-        {"key", offsetof(struct outbox_message, key)},
-        {"content_type", offsetof(struct outbox_message, content_type)},
-        {"type", offsetof(struct outbox_message, type)},
+        {"exchange", offsetof(struct outbox_message, exchange), 255},
+        {"routing_key", offsetof(struct outbox_message, routing_key), 255},
+        {"key", offsetof(struct outbox_message, key), 1024},
+        {"content_type", offsetof(struct outbox_message, content_type), 255},
+        {"type", offsetof(struct outbox_message, type), 255},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         struct outbox_message message = OUTBOX_MESSAGE_INIT;
-        const char *text = text_of(255);
+        const char *text = text_of(fields[i].max);
         memcpy((char *)&message + fields[i].offset, &text, sizeof(text));
         accept(&message);
-        (void)text_of(256);
+        (void)text_of(fields[i].max + 1);
         refuse(&message, fields[i].field);
         memcpy(long_text, "a\xc3", 3);
         refuse(&message, fields[i].field);

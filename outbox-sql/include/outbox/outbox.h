@@ -26,11 +26,12 @@ extern "C" {
 #define OUTBOX_SCHEMA_VERSION 1
 
 /* Limits. A message or a batch that goes beyond them is refused with OUTBOX_INVALID.
- * Names are exchange, routing_key, key, type, content_type and the name of a header: AMQP's short string. All headers of
+ * Names are exchange, routing_key, type, content_type and the name of a header: AMQP's short string. All headers of
  * a message as JSON must leave room for the other properties in RabbitMQ's frame of 131072 bytes. RabbitMQ 3.10 takes
  * messages of 128 MiB, from 4.0 on 16 MiB unless max_message_size says otherwise; a larger one is refused by it and set
  * aside. A batch is one call; a transaction may make many. */
 #define OUTBOX_NAME_MAX_BYTES 255
+#define OUTBOX_KEY_MAX_BYTES 1024
 #define OUTBOX_HEADERS_MAX_BYTES 65536
 #define OUTBOX_PAYLOAD_MAX_BYTES 134217728
 #define OUTBOX_BATCH_MAX_MESSAGES 65536
