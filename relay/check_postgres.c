@@ -6,6 +6,7 @@
 #include "base/dsn.h"
 #include "relay/check_postgres.h"
 #include "relay/postgres_admin.h"
+#include "relay/postgres_schema.h"
 #include "relay/source_postgres_private.h" /* pg_error_is_tls */
 
 #include "check_sql.h"
@@ -157,6 +158,28 @@ check_tables(struct inquiry *self)
     return true;
 }
 
+/* What guards the tables, and what applications call. */
+static void
+check_schema(struct inquiry *self)
+{
+    struct error error;
+    PGresult *const lacks = postgres_schema_look(self->connection, &error);
+    if (lacks == NULL) {
+        PROBLEM(self, "limits, triggers and functions cannot be looked at: %s", error.text);
+        return;
+    }
+    for (int i = 0; i < PQntuples(lacks); i++) {
+        const struct postgres_lack lack = postgres_schema_lack(lacks, i);
+        PROBLEM(self, "%s is %s: run `outbox-relay init` as the owner of the tables, which %s",
+                lack.what, lack.state,
+                strcmp(lack.state, "missing") == 0 ? "puts it back" : "makes it as it was");
+    }
+    if (PQntuples(lacks) == 0) {
+        OK(self, "%s", "limits, triggers and functions of the tables are all there");
+    }
+    PQclear(lacks);
+}
+
 static void
 check_relay_tables(struct inquiry *self)
 {
@@ -179,6 +202,7 @@ check_relay_tables(struct inquiry *self)
                 "while writers and that relay go on");
     } else {
         OK(self, "the tables for held messages have version %d", tables.version);
+        check_schema(self);
     }
 }
 

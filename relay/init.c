@@ -30,6 +30,8 @@ words_for(enum init_outcome outcome)
                "writers need nothing new; " GRANTS;
     case INIT_EXTENDED:
         return "migrated: the tables have what is new now; writers and the relay that runs go on";
+    case INIT_REPAIRED:
+        return "the tables were there already, and are now as they were made";
     case INIT_ALREADY_THERE:
         break;
     }
@@ -55,6 +57,13 @@ static void
 say(const struct report *report, const char *word, const char *words)
 {
     init_say(report->out, word, "source", report->source->name, words);
+}
+
+static void
+say_put_back(void *context, const char *words)
+{
+    const struct report *const report = context;
+    say(report, "ok", words);
 }
 
 static void
@@ -117,7 +126,7 @@ init_source(const struct source_config *source, FILE *out)
     struct report report = {out, source};
     struct error error;
     enum init_outcome outcome;
-    if (!init_postgres(source, &outcome, &error)) {
+    if (!init_postgres(source, say_put_back, &report, &outcome, &error)) {
         say(&report, "problem", error.text);
         return false;
     }

@@ -25,12 +25,15 @@ enum init_outcome {
     INIT_CREATED,
     INIT_MIGRATED, /* the outbox was there; the tables that only relays use were added */
     INIT_EXTENDED, /* these were there as well; they got new columns */
+    INIT_REPAIRED, /* all were there, but limits, triggers, functions or views of them were not */
     INIT_ALREADY_THERE,
 };
 
-/* init_postgres.c: one database. False with *reterr, and nothing changed. */
-bool init_postgres(const struct source_config *source, enum init_outcome *ret_outcome,
-                   struct error *reterr) MUST_CHECK;
+/* init_postgres.c: one database. INIT_REPAIRED: `tell` was called for each thing that was put back, after it was. False with
+ * *reterr, and nothing changed. */
+bool init_postgres(const struct source_config *source,
+                   void (*tell)(void *context, const char *words), void *context,
+                   enum init_outcome *ret_outcome, struct error *reterr) MUST_CHECK;
 void init_postgres_print(FILE *out, const char *schema);
 
 /* init_broker.c: the exchanges, queues and bindings of one broker, a line for each. False if one of them is not as configured. */

@@ -1,8 +1,10 @@
 #include <poll.h>
+#include <stdio.h>
 
 #include "relay/init.h"
 #include "relay/memory.h"
 #include "relay/postgres_admin.h"
+#include "relay/postgres_schema.h"
 #include "relay/postgres_sql.h"
 
 #include "publication_sql.h"
@@ -59,9 +61,41 @@ static const char *const scripts_beside[] = {sql_schema_relay, sql_schema_functi
 static const char *const scripts_more[] = {sql_schema_relay_3, sql_schema_functions,
                                            sql_schema_writing, NULL};
 
+/* What is on the tables waits for a lock only briefly, as the scripts do. */
+static bool
+repair(PGconn *connection, const PGresult *lacks, struct error *reterr)
+{
+    bool good = run_script(connection, "set local lock_timeout = '1500ms'", reterr) &&
+                run_script(connection, sql_schema_functions, reterr);
+    for (int i = 0; good && i < PQntuples(lacks); i++) {
+        const char *const before = postgres_schema_lack(lacks, i).before;
+        good = before[0] == '\0' || run_script(connection, before, reterr);
+    }
+    return good && run_script(connection, sql_schema_writing, reterr);
+}
+
+/* *ret_lacks: what was put back; NULL: nothing had to be. For PQclear. */
+static bool
+repair_if_needed(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
+                 struct error *reterr)
+{
+    PGresult *const lacks = postgres_schema_look(connection, reterr);
+    if (lacks == NULL) {
+        return false;
+    }
+    *ret_outcome = PQntuples(lacks) == 0 ? INIT_ALREADY_THERE : INIT_REPAIRED;
+    if (*ret_outcome == INIT_REPAIRED && !repair(connection, lacks, reterr)) {
+        PQclear(lacks);
+        return false;
+    }
+    *ret_lacks = lacks;
+    return true;
+}
+
 /* Beside an outbox that is there. Who writes it, and a relay that works it, goes on meanwhile. */
 static bool
-migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
+migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
+                  struct error *reterr)
 {
     struct postgres_version tables;
     if (!postgres_relay_tables(connection, &tables, reterr)) {
@@ -77,14 +111,15 @@ migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, struct err
         *ret_outcome = INIT_EXTENDED;
         return run_scripts(connection, scripts_more, reterr);
     }
-    *ret_outcome = INIT_ALREADY_THERE;
-    return tables.version == postgres_relay_schema_version ||
-           refuse_version(tables.version, postgres_relay_schema_version, reterr);
+    return tables.version == postgres_relay_schema_version
+               ? repair_if_needed(connection, ret_outcome, ret_lacks, reterr)
+               : refuse_version(tables.version, postgres_relay_schema_version, reterr);
 }
 
 /* Inside the transaction. */
 static bool
-create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
+create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
+                 struct error *reterr)
 {
     enum postgres_tables tables;
     int version = 0;
@@ -109,18 +144,23 @@ create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, struct erro
                run_scripts(connection, scripts_beside, reterr);
     }
     return version == postgres_schema_version
-               ? migrate_if_needed(connection, ret_outcome, reterr)
+               ? migrate_if_needed(connection, ret_outcome, ret_lacks, reterr)
                : refuse_version(version, postgres_schema_version, reterr);
 }
 
 /* In one transaction. */
 static bool
-try_to(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
+try_to(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
+       struct error *reterr)
 {
     struct error ignored; /* the first counts */
     const bool good = postgres_run(connection, "begin", reterr) &&
-                      create_if_absent(connection, ret_outcome, reterr) &&
+                      create_if_absent(connection, ret_outcome, ret_lacks, reterr) &&
                       postgres_run(connection, "commit", reterr);
+    if (!good) {
+        PQclear(*ret_lacks);
+        *ret_lacks = NULL;
+    }
     if (!good && !postgres_run(connection, "rollback", &ignored)) {
         return false; /* the connection is gone, and with it the transaction */
     }
@@ -132,24 +172,39 @@ try_to(PGconn *connection, enum init_outcome *ret_outcome, struct error *reterr)
 #define TRIES 5
 #define PAUSE_MS 500
 
-bool
-init_postgres(const struct source_config *source, enum init_outcome *ret_outcome,
-              struct error *reterr)
+static void
+tell_put_back(const PGresult *lacks, void (*tell)(void *context, const char *words), void *context)
 {
+    for (int i = 0; i < PQntuples(lacks); i++) {
+        const struct postgres_lack lack = postgres_schema_lack(lacks, i);
+        char words[300];
+        (void)snprintf(words, sizeof(words), "%s was %s, and is there again", lack.what,
+                       lack.state); /* fits */
+        tell(context, words);
+    }
+}
+
+bool
+init_postgres(const struct source_config *source, void (*tell)(void *context, const char *words),
+              void *context, enum init_outcome *ret_outcome, struct error *reterr)
+{
+    PGresult *lacks = NULL;
     PGconn *const connection = postgres_connect(source, reterr);
     if (connection == NULL) {
         return false;
     }
     enum init_outcome outcome = INIT_ALREADY_THERE;
-    bool good = try_to(connection, &outcome, reterr);
+    bool good = try_to(connection, &outcome, &lacks, reterr);
     for (int tries = 1; !good && reterr->class == ERROR_TRANSIENT && tries < TRIES; tries++) {
         (void)poll(NULL, 0, PAUSE_MS); /* a pause */
-        good = try_to(connection, &outcome, reterr);
+        good = try_to(connection, &outcome, &lacks, reterr);
     }
     PQfinish(connection);
     if (good) {
         *ret_outcome = outcome;
+        tell_put_back(lacks, tell, context); /* of NULL there is none */
     }
+    PQclear(lacks);
     return good;
 }
 

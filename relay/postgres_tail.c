@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "relay/postgres_admin.h"
+#include "relay/postgres_schema.h"
 
 #include "tail_facts_sql.h"
 
@@ -34,6 +35,7 @@ enum column {
     COLUMN_KEEP_SIZE,
     COLUMN_RELAY_ROLE,
     COLUMN_RELAY_MAY_READ,
+    COLUMN_UNLIMITED,
 };
 
 static const char *
@@ -98,6 +100,7 @@ take_facts(struct postgres_tail *tail, PGresult *facts)
     tail->keep_size = text_at(facts, COLUMN_KEEP_SIZE);
     tail->relay_role = text_at(facts, COLUMN_RELAY_ROLE);
     tail->relay_may_read = is_true(facts, COLUMN_RELAY_MAY_READ);
+    tail->unlimited = text_at(facts, COLUMN_UNLIMITED);
 }
 
 bool
@@ -109,8 +112,10 @@ postgres_tail_look(PGconn *connection, const struct source_config *source,
     if (!postgres_tail_names(connection, source, tail.slot, publication, reterr)) {
         return false;
     }
-    const char *const values[] = {tail.slot, publication};
-    PGresult *const facts = postgres_query_with(connection, sql_tail_facts, 2, values, reterr);
+    /* As source_postgres_tail_look.c says why. */
+    const char *const limits = source->tableless ? NULL : postgres_schema_limits;
+    const char *const values[] = {tail.slot, publication, limits};
+    PGresult *const facts = postgres_query_with(connection, sql_tail_facts, 3, values, reterr);
     if (facts == NULL) {
         return false;
     }
@@ -244,6 +249,12 @@ postgres_tail_lacks(const struct postgres_tail *tail,
              "the database is in %s, and only of one in UTF8 the log can be used: set mode = "
              "\"poll\"",
              tail->encoding);
+    }
+    if (tail->unlimited != NULL && tail->unlimited[0] != '\0') {
+        lack(&teller,
+             "table %s has no limit on %s, so what its log brings may be larger than a relay can "
+             "hold: run `outbox-relay init` as its owner, which puts that back",
+             tail->outbox, tail->unlimited);
     }
     tell_publication(&teller, tail);
     tell_slot(&teller, tail);

@@ -43,6 +43,7 @@ struct postgres_tail {
     unsigned slots_used;
     unsigned senders_max;
     unsigned senders_used;
+    const char *unlimited;  /* the columns for which the table lacks a limit; "" or NULL: none */
     const char *keep_size;  /* max_slot_wal_keep_size; "-1": no limit */
     const char *relay_role; /* who but the owner may take messages out, as it stands in SQL; "": not
                                one alone */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "relay/pg_hash.h"
+#include "relay/postgres_schema.h"
 #include "relay/source_postgres_private.h"
 
 /* Two looks at the slot and at what it holds back. */
@@ -95,6 +96,8 @@ ask_look(struct source_postgres *self, uint64_t now_us)
     pg_parameters_text(&parameters, self->tail.slot);
     pg_parameters_text(&parameters, self->tail.publication);
     pg_parameters_text(&parameters, pg_hash_probe);
+    /* The only way of what was emitted without a table is the log, whatever its size. */
+    pg_parameters_text(&parameters, self->config->tableless ? NULL : postgres_schema_limits);
     if (pg_request_send(self, PG_TAIL_LOOK, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_TAIL_LOOK, now_us); /* a loss was told */
     }

@@ -25,6 +25,7 @@ scene_open(void)
 void
 scene_open_unlimited(void)
 {
+    check(setenv("OUTBOX_TEST_MODE", "poll", 1) == 0, "out of memory");
     scene_open();
     scene_exec("do $$ declare name text; begin for name in select conname from pg_constraint "
                "where conrelid = 'outbox'::regclass and contype = 'c' loop "

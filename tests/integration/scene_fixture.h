@@ -21,7 +21,8 @@ extern struct scene scene;
 void scene_open(void);
 void scene_close(void);
 
-/* The same with an outbox that takes what an older one took: what the limits of today keep out may be there from before. */
+/* The same with an outbox that takes what an older one took: what the limits of today keep out may be there from before.
+ * The relay polls it, whatever OUTBOX_TEST_MODE says. */
 void scene_open_unlimited(void);
 
 /* The same for relays that tail, whatever OUTBOX_TEST_MODE says. */

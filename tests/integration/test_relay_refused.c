@@ -11,7 +11,9 @@
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
-TestSuite(relay_refused, .init = scene_open_unlimited, .fini = scene_close, .timeout = 240);
+TestSuite(relay_refused, .init = scene_open, .fini = scene_close, .timeout = 240);
+TestSuite(relay_refused_unlimited, .init = scene_open_unlimited, .fini = scene_close,
+          .timeout = 240);
 
 static struct consumer *consumer;
 
@@ -233,7 +235,7 @@ Test(relay_refused, an_exchange_that_may_not_be_used_costs_only_its_key)
     "update outbox_held set headers = null, type = null, content_type = null, exchange = null " \
     "where payload = 'bad 1'"
 
-Test(relay_refused, a_routing_key_over_255_bytes_costs_only_its_key)
+Test(relay_refused_unlimited, a_routing_key_over_255_bytes_costs_only_its_key)
 {
     char mend[256];
     (void)snprintf(mend, sizeof(mend),
@@ -242,17 +244,17 @@ Test(relay_refused, a_routing_key_over_255_bytes_costs_only_its_key)
     refuse_and_mend("routing_key = repeat('r', 300)", "routing", mend);
 }
 
-Test(relay_refused, a_type_over_255_bytes_costs_only_its_key)
+Test(relay_refused_unlimited, a_type_over_255_bytes_costs_only_its_key)
 {
     refuse_and_mend("type = repeat('t', 256)", "type", MEND_ALL);
 }
 
-Test(relay_refused, a_content_type_over_255_bytes_costs_only_its_key)
+Test(relay_refused_unlimited, a_content_type_over_255_bytes_costs_only_its_key)
 {
     refuse_and_mend("content_type = repeat('t', 256)", "content", MEND_ALL);
 }
 
-Test(relay_refused, an_exchange_over_255_bytes_costs_only_its_key)
+Test(relay_refused_unlimited, an_exchange_over_255_bytes_costs_only_its_key)
 {
     refuse_and_mend("exchange = repeat('t', 256)", "exchange", MEND_ALL);
 }
@@ -282,7 +284,7 @@ Test(relay_refused, a_header_with_an_over_long_name_costs_only_its_key)
     refuse_and_mend("headers = jsonb_build_object(repeat('n', 300), 1)", "headers", MEND_ALL);
 }
 
-Test(relay_refused, headers_over_a_frame_cost_only_their_key)
+Test(relay_refused_unlimited, headers_over_a_frame_cost_only_their_key)
 {
     refuse_and_mend("headers = jsonb_build_object('long', repeat('h', 200000))", "headers",
                     MEND_ALL);
@@ -354,7 +356,7 @@ Test(relay_refused, an_unordered_message_stops_only_itself)
 
 /* One of each kind at once, under traffic: every one of them is told, the rest never waits, and what
  * was refused goes in the end. */
-Test(relay_refused, all_kinds_at_once_under_traffic)
+Test(relay_refused_unlimited, all_kinds_at_once_under_traffic)
 {
     traffic_set_up(scene.conn);
     scene_start_relay("publishers = 2\n");

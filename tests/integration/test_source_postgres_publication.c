@@ -45,8 +45,8 @@ drop_and_create(void *context)
 static void
 look(const char *outbox)
 {
-    const char *const values[] = {outbox, "slot", "p", ""};
-    PGresult *result = PQexecPrepared(admin, "tail_look", 4, values, NULL, NULL, 0);
+    const char *const values[] = {outbox, "slot", "p", "", NULL};
+    PGresult *result = PQexecPrepared(admin, "tail_look", 5, values, NULL, NULL, 0);
     cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s", PQerrorMessage(admin));
     PQclear(result);
 }

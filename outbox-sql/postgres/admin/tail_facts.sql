@@ -1,6 +1,6 @@
 -- What `init` and `check` want to know of a server whose log is to be read by the slot $1 through the publication $2. What
 -- can stand in SQL is quoted for it. What later versions have added to a view is read as JSON, and is NULL where it is not
--- there.
+-- there. $3: the conditions on which the table must insist, as in tail_look.sql.
 with
     published as (
         select to_jsonb(tables) as attributes
@@ -84,4 +84,17 @@ select
     (select count(*) from pg_stat_replication) as senders_used,
     current_setting('max_slot_wal_keep_size') as keep_size,
     (select role from reader) as relay_role,
-    coalesce((select may_read from reader), false) as relay_may_read
+    coalesce((select may_read from reader), false) as relay_may_read,
+    (
+        select string_agg(substring(wanted from '\((\w+)'), ', ' order by number)
+        from unnest($3::text::text[]) with ordinality as limits (wanted, number)
+        where not exists (
+            select
+            from pg_constraint
+            where conrelid = format('%I.outbox', :'schema')::regclass
+                and contype = 'c'
+                and regexp_replace(pg_get_expr(conbin, conrelid), '[\s()]', '', 'g')
+                    = regexp_replace(wanted, '[\s()]', '', 'g')
+                and pg_get_constraintdef(oid) not like '%NOT ENFORCED%' -- from 18 on
+        )
+    ) as unlimited

@@ -1,6 +1,7 @@
 -- What reading the log of the outbox $1 (its oid) by the slot $2 and the publication $3 meets: one row. trouble: what an
 -- operator must mend, with what is to be run; NULL: nothing. What later versions have added to a view is read as JSON, and
--- is NULL where it is not there. Without wal_level = logical nothing is asked of the log: Amazon Aurora makes that an error.
+-- is NULL where it is not there. $5: conditions on which the table must insist, NULL: none; those that are not valid do, for
+-- what the log brings is what is written from now on. Without wal_level = logical nothing is asked of the log: Amazon Aurora makes that an error.
 with
 setting as (
     select
@@ -18,6 +19,18 @@ outbox as (
     from pg_class
     join pg_namespace on pg_namespace.oid = relnamespace
     where pg_class.oid = $1::oid
+),
+limits as (
+    select string_agg(substring(wanted from '\((\w+)'), ', ' order by number) as lacking
+    from unnest($5::text::text[]) with ordinality as limits (wanted, number)
+    where not exists (
+        select
+        from pg_constraint
+        where conrelid = $1::oid
+            and contype = 'c'
+            and regexp_replace(pg_get_expr(conbin, conrelid), '[\s()]', '', 'g') = regexp_replace(wanted, '[\s()]', '', 'g')
+            and pg_get_constraintdef(oid) not like '%NOT ENFORCED%' -- from 18 on
+    )
 ),
 publication as (
     -- The view says all of it, but it is an error where a publication is dropped at that moment, and would cost the session.
@@ -88,6 +101,9 @@ select
                 then format('the relay''s role may not read the log: alter role %I replication', session_user)
                 else format('the relay''s role may not read the log: grant rds_replication to %I', session_user)
             end
+        when limits.lacking is not null then
+            format('table %s has no limit on %s, so what its log brings may be larger than a relay can hold: run `outbox-relay init` as its owner, which puts that back',
+                words, limits.lacking)
         when publication.inserts is null then
             format('publication "%s" does not exist: run `outbox-relay init`, or: create publication %1$I for table %s with (publish = ''insert'')',
                 $3::text, words)
@@ -128,5 +144,6 @@ select
     hashtextextended($4::text, 0) as probe_hash
 from setting
 cross join outbox
+cross join limits
 left join publication on true
 left join slot on true
