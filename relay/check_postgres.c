@@ -25,6 +25,9 @@ enum column {
     COLUMN_AUTOVACUUM,
     COLUMN_VACUUM_OFF,
     COLUMN_CREATE_REVOKE,
+    COLUMN_ADDED,
+    COLUMN_OUTBOX_NEEDS,
+    COLUMN_HELD_NEEDS,
 };
 
 struct inquiry {
@@ -278,6 +281,34 @@ check_creators(struct inquiry *self)
 }
 
 static void
+check_added_columns(struct inquiry *self)
+{
+    const char *const added = text_of(self, COLUMN_ADDED);
+    const char *const outbox_needs = text_of(self, COLUMN_OUTBOX_NEEDS);
+    const char *const held_needs = text_of(self, COLUMN_HELD_NEEDS);
+    if (added[0] != '\0') {
+        OK(self,
+           "what the outbox has in columns of your own (%s) goes along with messages that are "
+           "set aside",
+           added);
+    }
+    if (held_needs[0] != '\0') {
+        PROBLEM(
+            self,
+            "nothing can be set aside, for it has no value for what outbox_held must have (%s): "
+            "give these columns a default, or drop their NOT NULL",
+            held_needs);
+    }
+    if (outbox_needs[0] != '\0' && self->source->tableless) {
+        PROBLEM(self,
+                "what is emitted without a table cannot go to the outbox, for it has no value for "
+                "what the outbox must have (%s): give these columns a default, or drop their NOT "
+                "NULL",
+                outbox_needs);
+    }
+}
+
+static void
 inquire(struct inquiry *self)
 {
     check_server(self);
@@ -288,6 +319,7 @@ inquire(struct inquiry *self)
         check_sequence(self);
         check_vacuum(self);
         check_creators(self);
+        check_added_columns(self);
         check_postgres_tail(self->check, self->source, self->connection);
     }
 }

@@ -1,4 +1,4 @@
--- What applications and the relay call, a part of schema_relay.sql (version 3, revision 1). Run inside a transaction, after it;
+-- What applications and the relay call, a part of schema_relay.sql (version 3, revision 2). Run inside a transaction, after it;
 -- `outbox-relay init` does so, and again where an older relay's functions are. By hand:
 -- psql --single-transaction -v schema=public -f schema_functions.sql
 --
@@ -203,3 +203,109 @@ end
 $$
 $create$, current_setting('outbox.schema')); end $do$;
 comment on function :"schema".outbox_emitted(bytea) is 'The relay''s: reads what outbox_emit wrote into the log';
+
+-- Columns that others have added to the outbox mean nothing to the relay, but a message that is set aside has them again when
+-- it goes back. Until then outbox_held.extra has their values by name, as the texts that their types write and read: JSON
+-- itself would change some, such as bounds of arrays. Both directions have the same settings, so that each type reads what it
+-- wrote. Generated columns come of themselves.
+
+-- value: what it gets of outbox_held.extra, or has in a message that is written without it, if it was added since.
+create or replace function :"schema".outbox_extra_columns(outbox regclass) returns table (name text, value text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$ -- one that is SQL would be planned at each call
+begin
+    return query
+    select column_name,
+        format('case when extra ? %1$L then (extra ->> %1$L)::%2$s else (%3$s)::%2$s end', column_name, column_type, otherwise)
+    from (
+        select attnum, attname::text as column_name, format_type(atttypid, -1) as column_type,
+            case
+                when attidentity <> '' then
+                    format('nextval(%L::regclass)', pg_get_serial_sequence(attrelid::regclass::text, attname))
+                else coalesce(pg_get_expr(adbin, adrelid), 'null')
+            end as otherwise
+        from pg_attribute
+        left join pg_attrdef on adrelid = attrelid and adnum = attnum
+        where attrelid = outbox
+            and attnum > 0
+            and not attisdropped
+            and attgenerated = ''
+            and attname <> all (array['id', 'message_id', 'exchange', 'routing_key', 'key', 'type', 'content_type', 'headers',
+                'payload', 'payload_text', 'created_at', 'deliver_after'])
+    ) as columns
+    order by attnum;
+end
+$$;
+comment on function :"schema".outbox_extra_columns(regclass) is 'Columns of the outbox that `outbox-relay init` has not made';
+
+-- Locks the rows, as the statement does that moves them then.
+create or replace function :"schema".outbox_extras(outbox regclass, names text[], ids bigint[])
+    returns table (id bigint, extra jsonb)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+as $$
+begin
+    return query execute format(
+        'select message.id, jsonb_object($1, array[%s]) from %s as message where message.id = any($2) '
+            || 'order by message.id for update',
+        (
+            select string_agg(format('case when num_nulls(message.%1$I) = 0 then concat(message.%1$I) end', name), ', '
+                order by position)
+            from unnest(names) with ordinality as columns (name, position)
+        ),
+        outbox)
+    using names, ids;
+end
+$$;
+comment on function :"schema".outbox_extras is 'The relay''s: what messages have in columns that others have added';
+
+-- Moves messages of outbox_held to the outbox: those that wait under the ids they had, or scheduled ones anew, in the order of
+-- their times. How many there were.
+create or replace function :"schema".outbox_put_back(
+    outbox regclass,
+    held regclass,
+    names text[],
+    vals text[],
+    ids bigint[],
+    anew boolean
+) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+as $$
+declare
+    ours constant text := case when anew then '' else 'id, ' end
+        || 'message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at';
+    moved bigint;
+begin
+    execute format(
+        'with moved as (delete from %s where id = any($1) and state || '''' = $2 returning *) '
+            || 'insert into %s (%s%s) overriding system value select %s%s from moved order by %s',
+        held, outbox,
+        ours, (select string_agg(format(', %I', name), '' order by position)
+            from unnest(names) with ordinality as columns (name, position)),
+        ours, (select string_agg(', ' || value, '' order by position)
+            from unnest(vals) with ordinality as columns (value, position)),
+        case when anew then 'next_attempt_at, id' else 'id' end)
+    using ids, case when anew then 'scheduled' else 'waiting' end;
+    get diagnostics moved = row_count;
+    return moved;
+end
+$$;
+comment on function :"schema".outbox_put_back is 'The relay''s: moves messages back, with columns that others have added';

@@ -1,4 +1,4 @@
--- What the relay keeps beside the outbox, version 3, revision 1: messages set aside, what operators did to them, and what the relay
+-- What the relay keeps beside the outbox, version 3, revision 2: messages set aside, what operators did to them, and what the relay
 -- says of itself. Run inside a transaction, after schema.sql; `outbox-relay init` does so where it is missing. Takes no
 -- lock on the outbox, so writers and an older relay go on. By hand:
 -- psql --single-transaction -v schema=public -f schema_relay.sql, and then schema_functions.sql
@@ -24,6 +24,7 @@ create table :"schema".outbox_held (
     next_attempt_at timestamptz,
     last_error text,
     held_at timestamptz not null default now(),
+    extra jsonb,
     check (state <> 'waiting' or key is not null)
 )
 with (
@@ -53,6 +54,7 @@ comment on column :"schema".outbox_held.state is 'scheduled: deliver_after is to
 comment on column :"schema".outbox_held.skipped is 'Its key went on without it (on_dead = "skip")';
 comment on column :"schema".outbox_held.attempts is 'How often the broker refused it for what it is; outages do not count';
 comment on column :"schema".outbox_held.last_error is 'Why the broker, or the relay, refused it last';
+comment on column :"schema".outbox_held.extra is 'What it had in columns that others have added to the outbox, as texts: it gets that back';
 
 -- What operators did by `outbox-relay held`. A running relay takes note of what it has not seen.
 create table :"schema".outbox_held_act (
@@ -126,5 +128,5 @@ create table :"schema".outbox_relay_schema (
 );
 comment on table :"schema".outbox_relay_schema is 'The version of the tables that only the relay uses: exactly one row. outbox_schema has that of the outbox';
 comment on column :"schema".outbox_relay_schema.revision is 'What was added since, with which older relays of the version go on';
-insert into :"schema".outbox_relay_schema (version, revision) values (3, 1);
+insert into :"schema".outbox_relay_schema (version, revision) values (3, 2);
 grant select on :"schema".outbox_relay_schema to public;

@@ -168,6 +168,24 @@ Test(check, who_else_may_create_something_beside_the_tables)
     pg_exec(db, "alter schema public owner to postgres");
 }
 
+Test(check, columns_that_others_have_added)
+{
+    pg_exec(db, "alter table outbox add tenant int not null, add \"a b\" text");
+    expect(
+        0, VERSION HELD MAY SEQUENCE VACUUM
+        "ok       source \"orders\": what the outbox has in columns of your own (tenant, \"a b\") "
+        "goes along with messages that are set aside\n" BROKER "no problems\n");
+    pg_exec(db, "alter table outbox_held add tenant int not null, add nothing int, "
+                "add twice int generated always as (id * 2) stored not null");
+    expect(
+        1, VERSION HELD MAY SEQUENCE VACUUM
+        "ok       source \"orders\": what the outbox has in columns of your own (tenant, \"a b\") "
+        "goes along with messages that are set aside\n"
+        "problem  source \"orders\": nothing can be set aside, for it has no value for what "
+        "outbox_held must have (tenant): give these columns a default, or drop their NOT "
+        "NULL\n" BROKER "1 problem\n");
+}
+
 Test(check, no_tables)
 {
     pg_exec(db, "drop table outbox, outbox_schema cascade");

@@ -16,6 +16,19 @@ with
             and depend.refobjid = to_regclass(format('%I.outbox', :'schema'))
             and attribute.attname = 'id'
     ),
+    -- Columns that others have added; which of them is never NULL, and nothing but who writes a row gives it a value.
+    added as (
+        select attrelid = (select oid from relation) as is_outbox, attnum, attname,
+            attnotnull and not atthasdef and attidentity = '' as needed
+        from pg_attribute
+        where attrelid = any(array[to_regclass(format('%I.outbox', :'schema')), to_regclass(format('%I.outbox_held', :'schema'))])
+            and attnum > 0
+            and not attisdropped
+            and attname <> all (array['id', 'message_id', 'exchange', 'routing_key', 'key', 'type', 'content_type', 'headers',
+                'payload', 'payload_text', 'created_at', 'deliver_after'])
+            and (attrelid = (select oid from relation) or attname <> all (array['state', 'skipped', 'attempts',
+                'next_attempt_at', 'last_error', 'held_at', 'extra']))
+    ),
     options as (
         select option.option_name, option.option_value
         from relation, pg_options_to_table(relation.reloptions || relation.toast_reloptions) as option
@@ -44,4 +57,7 @@ select
                 )
         ) as creators
         group by nspname
-    ) as create_revoke
+    ) as create_revoke,
+    (select string_agg(quote_ident(attname), ', ' order by attnum) from added where is_outbox) as added,
+    (select string_agg(quote_ident(attname), ', ' order by attnum) from added where is_outbox and needed) as outbox_needs,
+    (select string_agg(quote_ident(attname), ', ' order by attnum) from added where not is_outbox and needed) as held_needs

@@ -7,7 +7,8 @@
 -- keeps those in the order of their times.
 -- Rows are locked in the order of ids, as operators' commands do, so that neither waits for the other in a circle. What
 -- was refused before the relay took note that an operator said to try it again is tried again at once.
--- One snapshot for all parts, so a message that was moved is not met again as a held one.
+-- One snapshot for all parts, so a message that was moved is not met again as a held one. Only what it has in columns that
+-- others have added to the outbox is read by a function (schema_functions.sql), which has a later one, and locks what it reads.
 with
     asked as materialized (
         select id, (array['scheduled', 'retrying', 'waiting', 'dead'])[state] as state, state in (2, 4) as refused,
@@ -24,14 +25,33 @@ with
         where id = any(array(select id from asked where state = 'scheduled'))
         for update skip locked
     ),
+    going as materialized (
+        select id
+        from asked
+        where state <> 'scheduled'
+        union all
+        select id
+        from free
+    ),
+    extras as materialized (
+        select extras.id, extras.extra
+        from (
+            select array_agg(name) as names
+            from :"schema".outbox_extra_columns(format('%I.outbox', :'schema')::regclass)
+            having count(*) > 0
+        ) as columns
+        cross join lateral :"schema".outbox_extras(
+            format('%I.outbox', :'schema')::regclass, names, array(select id from going)) as extras
+    ),
     moved as (
         delete from :"schema".outbox
-        where id = any(array(select id from asked where state <> 'scheduled' union all select id from free))
+        where id = any(array(select id from going))
+            and (select count(*) from extras) >= 0 -- they are read before
         returning *
     ),
     inserted as (
         insert into :"schema".outbox_held (id, message_id, exchange, routing_key, key, type, content_type, headers, payload,
-            created_at, deliver_after, state, skipped, attempts, next_attempt_at, last_error)
+            created_at, deliver_after, state, skipped, attempts, next_attempt_at, last_error, extra)
         select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
             deliver_after, asked.state, asked.skipped, case when asked.refused then asked.attempts else 0 end,
             case
@@ -39,9 +59,10 @@ with
                     now() + row_number() over (order by deliver_after, id) * interval '1 microsecond')
                 else asked.retry_at
             end,
-            case when asked.refused then asked.error end
+            case when asked.refused then asked.error end, extras.extra
         from moved
         join asked using (id)
+        left join extras using (id)
     ),
     locked as (
         select id

@@ -4,13 +4,15 @@
 -- there is no more.)
 -- Each key by itself along its part of the index, whatever the statistics say; and || '' keeps the second look at the
 -- state, for rows that somebody changed meanwhile, from being an invitation to read that whole index.
+-- If one of them has something in columns that others have added to the outbox, a function moves them all: so they come in the
+-- order of their ids.
 -- Without deliver_after, as in wake.sql: what waits has its place. (Relays before version 0.2 left the time there.)
 with
     chosen as materialized (
-        select waiting.id
+        select waiting.id, waiting.laden
         from (select distinct key_hash from unnest($1::int8[]) as key_hash) as key
         cross join lateral (
-            select id
+            select id, extra is not null as laden
             from :"schema".outbox_held
             where hashtextextended(outbox_held.key, 0) = key.key_hash
                 and state = 'waiting'
@@ -20,9 +22,21 @@ with
         order by waiting.id
         limit $2::int8
     ),
+    put_back as materialized (
+        select :"schema".outbox_put_back(
+            format('%I.outbox', :'schema')::regclass,
+            format('%I.outbox_held', :'schema')::regclass,
+            array_agg(name),
+            array_agg(value),
+            array(select id from chosen),
+            false) as count
+        from :"schema".outbox_extra_columns(format('%I.outbox', :'schema')::regclass)
+        where exists (select from chosen where laden)
+        having count(*) > 0
+    ),
     moved as (
         delete from :"schema".outbox_held
-        where id = any(array(select id from chosen))
+        where id = any(array(select id from chosen where not exists (select from put_back)))
             and state || '' = 'waiting'
         returning *
     ),
