@@ -181,6 +181,9 @@ is_isolated(struct source_postgres *self, const struct pg_request *request, cons
     if (request->kind == PG_REQUEST_SETTLE) {
         return pg_settle_refused(self, result, now_us);
     }
+    if (request->kind == PG_REQUEST_EMITTED) {
+        return pg_emitted_refused(self, result, now_us);
+    }
     return pg_held_refused(self, request, result, now_us);
 }
 

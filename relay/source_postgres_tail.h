@@ -19,6 +19,7 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "relay/halving.h"
 #include "relay/pgoutput.h"
 #include "relay/postgres_names.h"
 
@@ -59,7 +60,10 @@ struct pg_stream {
 struct pg_emitted {
     struct buffer contents; /* as a binary parameter */
     size_t count;           /* collected; none while the statement is out */
-    bool out;               /* is being written */
+    bool out;               /* is being written: */
+    struct halving parts;   /* so much at a time */
+    char trouble[450];      /* why the part that is out cannot be written; "": it can */
+    char problem[450];      /* of what was set aside of it, the first; "": none */
     uint64_t position; /* of what is out, or was last: all that was committed before is among it */
     uint64_t written;  /* all that was committed before is in the outbox; 0: not known */
 };
@@ -159,6 +163,9 @@ bool pg_emitted_is_full(const struct source_postgres *self);
 /* There is some that is not known to be in the outbox. */
 bool pg_emitted_is_pending(const struct source_postgres *self);
 void pg_emitted_write(struct source_postgres *self, uint64_t now_us);
-void pg_emitted_answer(struct source_postgres *self, const PGresult *result);
+void pg_emitted_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
+/* As pg_fetch_refused. */
+bool pg_emitted_refused(struct source_postgres *self, const PGresult *result,
+                        uint64_t now_us) MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /* What the log of a tableless source brings and no table has. It is collected as it comes, and written into the outbox by one
- * statement of the session, while which the log is not read. So at most one batch of it is in memory, and the log's position
+ * statement of the session (by more, if one of them cannot be written), while which the log is not read. So at most one batch of it is in memory, and the log's position
  * stays before what is not written. */
+#include <stdio.h>
 #include <string.h>
 
 #include "relay/source_postgres_private.h"
@@ -81,28 +82,41 @@ pg_emitted_is_pending(const struct source_postgres *self)
     return self->tail.emitted.count > 0 || self->tail.emitted.out;
 }
 
-void
-pg_emitted_write(struct source_postgres *self, uint64_t now_us)
+static void
+send_part(struct source_postgres *self, uint64_t now_us)
 {
-    struct pg_emitted *emitted = &self->tail.emitted;
+    const struct pg_emitted *emitted = &self->tail.emitted;
     struct pg_parameters parameters = {.count = 0};
-    if (emitted->count == 0) {
-        return;
-    }
-    pg_array_end(&emitted->contents, emitted->count);
     pg_parameters_array(&parameters, &emitted->contents);
-    emitted->count = 0;
-    emitted->out = true;
-    emitted->position = self->tail.stream.read;
+    pg_parameters_int8(&parameters, (int64_t)emitted->parts.at + 1);
+    pg_parameters_int8(&parameters, (int64_t)emitted->parts.size);
+    pg_parameters_text(&parameters, emitted->trouble[0] != '\0' ? emitted->trouble : NULL);
     if (pg_request_send(self, PG_EMITTED, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_EMITTED, now_us); /* a loss was told */
     }
 }
 
+void
+pg_emitted_write(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    if (emitted->count == 0) {
+        return;
+    }
+    pg_array_end(&emitted->contents, emitted->count);
+    halving_begin(&emitted->parts, emitted->count);
+    emitted->count = 0;
+    emitted->out = true;
+    emitted->position = self->tail.stream.read;
+    emitted->trouble[0] = '\0';
+    emitted->problem[0] = '\0';
+    send_part(self, now_us);
+}
+
 /* The log may have been let go of meanwhile. It is not begun anew before this has come: the look that comes first is asked
  * of the same session. */
-void
-pg_emitted_answer(struct source_postgres *self, const PGresult *result)
+static void
+end_writing(struct source_postgres *self)
 {
     struct pg_tail *tail = &self->tail;
     tail->emitted.out = false;
@@ -110,10 +124,48 @@ pg_emitted_answer(struct source_postgres *self, const PGresult *result)
     if (tail->state == PG_TAIL_STREAMING) {
         tail->stream.position = tail->stream.read;
     }
-    if (!PQgetisnull(result, 0, COLUMN_PROBLEM)) {
+    if (tail->emitted.problem[0] != '\0') {
         struct source_event *event = pg_tail_notice(
             self, "set aside as dead what can't be a message (`outbox-relay held`): %s",
-            PQgetvalue(result, 0, COLUMN_PROBLEM));
+            tail->emitted.problem);
         event->error.class = ERROR_CONFIG;
     }
+}
+
+void
+pg_emitted_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    if (emitted->problem[0] == '\0' && !PQgetisnull(result, 0, COLUMN_PROBLEM)) {
+        (void)snprintf(emitted->problem, sizeof(emitted->problem), "%s",
+                       PQgetvalue(result, 0, COLUMN_PROBLEM)); /* cut is fine */
+    }
+    emitted->trouble[0] = '\0';
+    if (halving_taken(&emitted->parts)) {
+        send_part(self, now_us);
+    } else {
+        end_writing(self);
+    }
+}
+
+/* One that cannot be written is set aside with the reason. If even that fails, there is nowhere to keep it: so the log is not
+ * read on, and the ownership ends with the words. */
+bool
+pg_emitted_refused(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    struct error error;
+    if (emitted->trouble[0] != '\0' || !pg_error_may_be_of_row(result, true)) {
+        return false;
+    }
+    if (!halving_refused(&emitted->parts)) {
+        pg_error_from_result(result, &error);
+        (void)snprintf(emitted->trouble, sizeof(emitted->trouble),
+                       "it was emitted, and cannot go to the outbox: %s",
+                       error.text); /* cut is fine */
+        pg_text_clean(emitted->trouble, strlen(emitted->trouble), pg_request_takes_utf8(self));
+    }
+    pg_event_alive(self);
+    send_part(self, now_us);
+    return true;
 }

@@ -384,6 +384,6 @@ pg_tail_answer(struct source_postgres *self, const struct pg_request *request,
     } else if (request->kind == PG_REQUEST_TAIL_HEARTBEAT) {
         self->tail.heartbeat_outstanding = false;
     } else if (request->kind == PG_REQUEST_EMITTED) {
-        pg_emitted_answer(self, result);
+        pg_emitted_answer(self, result, now_us);
     }
 }

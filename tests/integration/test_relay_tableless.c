@@ -219,6 +219,36 @@ Test(relay_tableless, what_cannot_be_a_message_is_dead)
     finish();
 }
 
+/* Promise: one that cannot be written stops no other, and is kept. */
+Test(relay_tableless, what_the_outbox_does_not_take_is_dead)
+{
+    enum { COUNT = 300 };
+    unsigned emitted = 0;
+    scene_exec("alter table outbox add constraint mine check (key not like 'bad%%')");
+    start();
+    scene_exec(
+        "select outbox_emit(convert_to('e' || i, 'UTF8'), '%s', case when i in (1, 150, 151, "
+        "300) then 'bad' || i else 'k' end) from generate_series(1, %d) as i",
+        scene.queue, COUNT);
+    for (unsigned i = 1; i <= COUNT; i++) {
+        struct delivery delivery;
+        if (i == 1 || i == 150 || i == 151 || i == 300) {
+            emitted++;
+            continue;
+        }
+        consumer_take(consumer, &delivery);
+        note(delivery.body, &emitted, &emitted);
+    }
+    scene_await(
+        "they are kept",
+        "select count(*) = 4 and bool_and(state = 'dead' and last_error like '%%(23514: "
+        "%%mine%%') and array_agg(convert_from(payload, 'UTF8')::json ->> 'key' order by id) "
+        "= array['bad1', 'bad150', 'bad151', 'bad300'] from outbox_held");
+    (void)relay_await_log(scene.relay, "event=source_notice", "23514"); /* says no more */
+    scene_exec("delete from outbox_held");
+    finish();
+}
+
 /* Promise: what somebody else emits, or outside of a transaction's fate, is nobody's message. */
 Test(relay_tableless, what_has_another_prefix_is_left_alone)
 {

@@ -1,17 +1,34 @@
--- Writes what the log brought without a table into the outbox: $1, the contents in the order of their commits; their ids are
--- in that order. What can't be a message is set aside as dead, with its content as payload and no key for others to wait
--- behind. Once this is answered the log may forget them, so unlike all else of the session it must survive a crash.
+-- Writes what the log brought without a table into the outbox: of $1, the contents in the order of their commits, those from $2
+-- on, so many: $3. Their ids are in that order. $4: why they cannot be written, NULL: they can. What can't be a message, or is
+-- $4, is set aside as dead, with its content as payload and no key for others to wait behind. Once this is answered the log may
+-- forget them, so unlike all else of the session it must survive a crash.
 with
+    asked as materialized (
+        select content, position
+        from unnest($1::bytea[]) with ordinality as asked (content, position)
+        where position >= $2::int8
+            and position < $2::int8 + $3::int8
+    ),
     emitted as materialized (
         select message.*, content, position
-        from unnest($1::bytea[]) with ordinality as emitted (content, position)
+        from asked
         cross join lateral :"schema".outbox_emitted(content) as message
+        where $4::text is null
+    ),
+    problems as materialized (
+        select content, position, problem
+        from emitted
+        where problem is not null
+        union all
+        select content, position, $4::text
+        from asked
+        where $4::text is not null
     ),
     refused as (
         insert into :"schema".outbox_held (id, message_id, routing_key, payload, created_at, state, skipped, last_error)
         select nextval(pg_get_serial_sequence(format('%I.outbox', :'schema'), 'id')), gen_random_uuid(), '', content, now(), 'dead', true, problem
-        from emitted
-        where problem is not null
+        from problems
+        order by position
     ),
     written as (
         insert into :"schema".outbox (message_id, exchange, routing_key, key, type, content_type, headers, payload, created_at,
@@ -22,4 +39,4 @@ with
         order by position
         returning 1
     )
-select set_config('synchronous_commit', 'on', true), (select min(problem) from emitted) as problem
+select set_config('synchronous_commit', 'on', true), (select min(problem) from problems) as problem
