@@ -1,12 +1,17 @@
 #include "tests/integration/cli_fixture.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <pty.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,8 +82,12 @@ become(const char *arguments)
 static pid_t
 start(const char *arguments, const char *stdout_path, const char *stderr_path)
 {
+    const pid_t parent = getpid();
     const pid_t child = fork();
     if (child == 0) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
+            _exit(127);
+        }
         redirect(STDOUT_FILENO, stdout_path);
         redirect(STDERR_FILENO, stderr_path);
         become(arguments);
@@ -184,7 +193,7 @@ cli_start(const char *arguments)
 void
 cli_wait_for_log(const char *text)
 {
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (access("log", R_OK) == 0) {
             read_file("log", err, sizeof(err));
             if (strstr(err, text) != NULL) {
@@ -193,5 +202,28 @@ cli_wait_for_log(const char *text)
         }
         (void)usleep(10000); /* shorter is fine */
     }
-    cr_assert_fail("no \"%s\" within 30 s in:\n%s", text, err);
+    cr_assert_fail("no \"%s\" within 60 s in:\n%s", text, err);
+}
+
+static bool
+is_free(unsigned short port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(fd, 0);
+    const bool is = bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    cr_assert_eq(close(fd), 0);
+    return is;
+}
+
+unsigned short
+cli_free_port(void)
+{
+    unsigned short port;
+    do {
+        cr_assert_eq(getrandom(&port, sizeof(port), 0), (ssize_t)sizeof(port));
+        port = (unsigned short)(15000 + port % 17000); /* as tests/services does */
+    } while (!is_free(port));
+    return port;
 }

@@ -25,14 +25,19 @@ const char *cli_stderr(void);
  * the terminal showed. */
 int cli_on_terminal(const char *arguments, unsigned short columns, const char *answer);
 
-/* Starts it, with stderr into the file "log"; and waits for its end: the exit status. */
+/* Starts it, with stderr into the file "log"; and waits for its end: the exit status. It dies with the thread that started it,
+ * so none outlives its test, however that ends. */
 pid_t cli_start(const char *arguments);
 int cli_wait(pid_t process);
 
 /* As cli_wait; what it wrote is in cli_stdout() and cli_stderr() then. */
 int cli_finish(pid_t process);
 
-/* Until the file "log" has `text`, at most 30 s. */
+/* Until the file "log" has `text`, at most 60 s. All of it so far is in cli_stderr() then. */
 void cli_wait_for_log(const char *text);
+
+/* A port of the loopback that nobody listens on, for a server that is started at once: none of those that the kernel gives to
+ * outgoing connections, of which other tests make many. */
+unsigned short cli_free_port(void);
 
 #endif

@@ -1,13 +1,13 @@
 /* A connection pool before the server: PgBouncer, which gives a client a session of the server for as long as the client
  * lives (session mode, in which the ownership works), or for a transaction (in which it cannot). */
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,31 +43,33 @@ tear_down(void)
 
 TestSuite(pool, .init = set_up, .fini = tear_down, .timeout = 120);
 
-/* One that nobody listened on a moment ago. */
-static int
-free_port(void)
+/* It does not run as root: it becomes another user, and gets the directory. That undoes what makes it end with the test, so
+ * that comes last. */
+static void
+give_up_root(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_eq(bind(fd, (struct sockaddr *)&address, size), 0);
-    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    cr_assert_eq(close(fd), 0);
-    return ntohs(address.sin_port);
+    const struct passwd *const user = getpwnam("postgres");
+    if (user == NULL || chown(".", user->pw_uid, user->pw_gid) != 0 ||
+        chown("pool.ini", user->pw_uid, user->pw_gid) != 0 ||
+        initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0) {
+        _exit(126);
+    }
 }
 
-/* It does not run as root, and ends with the test. */
 static _Noreturn void
-become_pool(void)
+become_pool(pid_t parent)
 {
     char program[] = "/usr/sbin/pgbouncer";
     char quiet[] = "-q";
     char file[] = "pool.ini";
-    char as[] = "-u";
-    char user[] = "postgres";
-    char *const argv[] = {program, quiet, file, geteuid() == 0 ? as : NULL, user, NULL};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* as good as it gets */
-    (void)execv(program, argv);             /* does not come back when it works */
+    char *const argv[] = {program, quiet, file, NULL};
+    if (geteuid() == 0) {
+        give_up_root();
+    }
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) {
+        (void)execv(program, argv); /* does not come back when it works */
+    }
     _exit(127);
 }
 
@@ -75,24 +77,26 @@ become_pool(void)
 static void
 start(const char *words)
 {
-    const int port = free_port();
+    const unsigned short port = cli_free_port();
+    const pid_t parent = getpid();
     cli_write("pool.ini",
               "[databases]\n"
               "* = host=%s port=%s user=%s password=%s\n"
               "[pgbouncer]\n"
-              "listen_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"
+              "listen_addr = 127.0.0.1\nlisten_port = %u\nunix_socket_dir =\n"
               "auth_type = any\n%s\n",
               getenv("OUTBOX_TEST_PG_HOST"), getenv("OUTBOX_TEST_PG_PORT"),
               getenv("OUTBOX_TEST_PG_USER"), getenv("OUTBOX_TEST_PG_PASSWORD"), port, words);
     pool = fork();
     if (pool == 0) {
-        become_pool();
+        become_pool(parent);
     }
     cr_assert_gt(pool, 0);
-    (void)snprintf(through, sizeof(through), "host=127.0.0.1 port=%d dbname=%s user=postgres", port,
+    (void)snprintf(through, sizeof(through), "host=127.0.0.1 port=%u dbname=%s user=postgres", port,
                    PQdb(db)); /* fits */
     for (int i = 0; PQping(through) != PQPING_OK; i++) {
         cr_assert_lt(i, 3000, "the pool does not serve");
+        cr_assert_eq(waitpid(pool, NULL, WNOHANG), 0, "the pool has ended");
         (void)usleep(10000); /* shorter is fine */
     }
     cli_write("relay.conf",
@@ -169,11 +173,15 @@ Test(pool, check_does_not_wait_for_a_session_that_is_not_free)
                  "no session free for a second connection");
 }
 
-/* Promise: a relay that the pool has taken its session from says so. */
-/* Statements that were prepared are all there, so nothing fails but the ownership. */
+/* The pool has no other session to give: with more of them it would give the second client another one whenever the relay has just
+ * asked something in the first. */
+#define ONE_SESSION "pool_mode = transaction\ndefault_pool_size = 1"
+
+/* Promise: a relay that the pool has taken its session from says so. Here its prepared statements are all there, and nothing fails
+ * but the ownership. */
 Test(pool, a_relay_whose_ownership_is_gone_says_why)
 {
-    start("pool_mode = transaction");
+    start(ONE_SESSION);
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
     PGconn *const other = connect_through();
@@ -186,7 +194,7 @@ Test(pool, a_relay_whose_ownership_is_gone_says_why)
 /* What it finds there was left by the other: it is not that there are no tables. */
 Test(pool, a_second_relay_in_the_same_session_says_why)
 {
-    start("pool_mode = transaction");
+    start(ONE_SESSION);
     const pid_t first = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
     const pid_t second = cli_start("run -c relay.conf");
@@ -196,10 +204,10 @@ Test(pool, a_second_relay_in_the_same_session_says_why)
     end(first);
 }
 
-/* The pool forgets settings, so the tables are found, but not the lock: it would be given to the second too. */
-Test(pool, an_ownership_is_not_shared)
+/* Here the ownership is there, and what it was prepared with is not. */
+Test(pool, a_relay_whose_session_was_reset_says_why)
 {
-    start("pool_mode = transaction");
+    start(ONE_SESSION);
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
     PGconn *const other = connect_through();
@@ -207,4 +215,23 @@ Test(pool, an_ownership_is_not_shared)
     cli_wait_for_log("error=\"" POOLED);
     PQfinish(other);
     end(relay);
+}
+
+/* Promise: of two relays that the pool gives the same session, the second does not take the lock that the session has already.
+ * Nothing else is left of the first, which stands still: it could not notice anything itself. */
+Test(pool, an_ownership_is_not_shared)
+{
+    start(ONE_SESSION);
+    const pid_t first = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    cr_assert_eq(kill(first, SIGSTOP), 0);
+    PGconn *const other = connect_through();
+    pg_exec(other, "reset all; deallocate all");
+    PQfinish(other);
+    const pid_t second = cli_start("run -c relay.conf");
+    cli_wait_for_log("error=\"" POOLED);
+    cr_assert_null(strstr(cli_stderr(), "event=source_owned"), "%s", cli_stderr());
+    end(second);
+    cr_assert_eq(kill(first, SIGCONT), 0);
+    end(first);
 }

@@ -77,18 +77,6 @@ loopback_socket(struct sockaddr_in *ret_address)
     return fd;
 }
 
-static void
-choose_port(void)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof(address);
-    const int fd = loopback_socket(&address);
-    check(bind(fd, (struct sockaddr *)&address, size) == 0, "bind");
-    check(getsockname(fd, (struct sockaddr *)&address, &size) == 0, "getsockname");
-    port = ntohs(address.sin_port);
-    check(close(fd) == 0, "close");
-}
-
 static bool
 is_served(void *context)
 {
@@ -107,7 +95,7 @@ start_server(const char *name, const char *options)
 {
     char line[400];
     end_server();
-    choose_port();
+    port = cli_free_port();
     (void)snprintf(line, sizeof(line),
                    "exec openssl s_server -quiet -accept 127.0.0.1:%u -cert %s.pem -key %s.key %s "
                    "</dev/null >s_server.log 2>&1",
@@ -326,7 +314,7 @@ Test(tls, certificates_of_the_database)
 {
     start_database();
     await(has_tls, (void *)(uintptr_t)pg_fixture_dsn(), "the server has TLS", PATIENCE_S);
-    choose_port();
+    port = cli_free_port();
     check_database("sslmode=disable", "without TLS");
     check_database("sslmode=require",
                    "TLSv1.3, the certificate of \"CN=localhost\" verified by nobody");

@@ -10,6 +10,7 @@
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/relay_fixture.h"
+#include "tests/integration/slow_link_fixture.h"
 
 static PGconn *db;
 static struct broker *broker;
@@ -184,9 +185,30 @@ Test(topology, without_sections_nothing_is_declared)
     expect_lines(1, "problem  source \"orders\": exchange ", "NOT_FOUND");
 }
 
+/* The way to the broker is so slow that the declaring takes a second or more, while the database is there at once: a source that
+ * did not wait for it would be ready long before. */
+Test(topology, no_source_starts_before_all_is_made)
+{
+    char slowly[200];
+    struct slow_link *const link =
+        slow_link_open((unsigned short)strtoul(test_env("OUTBOX_TEST_AMQP_PORT"), NULL, 10), 3000);
+    (void)snprintf(slowly, sizeof(slowly), "amqp://guest:guest@127.0.0.1:%d/",
+                   slow_link_port(link)); /* fits */
+    configure(slowly, ALL);
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    const char *const made = strstr(cli_stderr(), "event=topology_declared");
+    cr_assert(made != NULL && made < strstr(cli_stderr(), "event=source_owned"), "%s",
+              cli_stderr());
+    slow_link_rate(link, UINT64_MAX);
+    cr_assert_eq(kill(relay, SIGTERM), 0);
+    cr_assert_eq(cli_wait(relay), 0);
+    slow_link_close(link);
+}
+
 /* Refused once: rejected for good. Come back more than `delivery_limit` times: over the limit. Both are in the queue for
  * that. */
-Test(topology, a_relay_that_starts_makes_all_before_it_sends)
+Test(topology, what_a_relay_makes_takes_what_it_sends)
 {
     struct delivery delivery;
     configure(uri(), ALL);
