@@ -75,17 +75,24 @@ source_fixture_expect(struct source *source, enum source_event_type type)
     return event;
 }
 
-struct source *
-source_fixture_own(const struct source_config *config)
+struct source_event
+source_fixture_await_owned(struct source *source)
 {
-    struct source *source = source_fixture_open(config);
     struct source_event event = source_fixture_next(source);
-    /* The session of an owner before it may take a while to end. */
-    while (event.type == SOURCE_STANDBY || event.type == SOURCE_ALIVE) {
+    while (event.type == SOURCE_STANDBY || event.type == SOURCE_ALIVE ||
+           event.type == SOURCE_NOTICE) {
         event = source_fixture_next(source);
     }
     cr_assert_eq(event.type, SOURCE_OWNED, "event %d: %s", event.type,
                  event.type == SOURCE_LOST ? event.error.text : "");
+    return event;
+}
+
+struct source *
+source_fixture_own(const struct source_config *config)
+{
+    struct source *source = source_fixture_open(config);
+    (void)source_fixture_await_owned(source); /* that it does is all that counts */
     return source;
 }
 

@@ -12,6 +12,8 @@ struct source_config source_fixture_config(const char *dsn, uint64_t takeover_us
 struct source *source_fixture_open(const struct source_config *config);
 /* The same, once it owns the outbox. */
 struct source *source_fixture_own(const struct source_config *config);
+/* Until it owns the outbox, for the first time or again: the session of the owner before it may take a while to end. */
+struct source_event source_fixture_await_owned(struct source *source);
 void source_fixture_close(struct source *source, struct source_config *config);
 
 /* The next event, whatever it is. */

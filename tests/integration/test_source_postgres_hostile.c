@@ -436,6 +436,6 @@ Test(source_postgres_hostile, a_table_that_is_the_outbox_no_more_is_let_go_of)
     source->ops->wake(source, 10, clock_monotonic_us());
     const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
     cr_assert_not_null(strstr(lost.error.text, "another one"), "%s", lost.error.text);
-    (void)source_fixture_expect(source, SOURCE_OWNED);
+    (void)source_fixture_await_owned(source);
     cr_assert_eq(pg_query_int(admin, locked), 1);
 }

@@ -9,8 +9,8 @@
 #include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/source_fixture.h"
 
-/* With these a lease is 200 KB, and a batch of 4 MiB would take 20 of them. */
-#define TAKEOVER_US (1 * CLOCK_S_US)
+/* With these a lease is 600 KB, and a batch of 4 MiB would take 7 of them. */
+#define TAKEOVER_US (3 * CLOCK_S_US)
 #define BYTES_PER_S 200000
 
 static PGconn *admin;
@@ -85,12 +85,12 @@ Test(source_postgres_slow, a_batch_that_the_link_has_no_time_for)
     source_fixture_close(source, &config);
 }
 
-/* Five leases long. */
+/* More than three leases long. */
 Test(source_postgres_slow, one_row_that_takes_longer_than_the_lease)
 {
     pg_exec(admin,
             "insert into outbox (payload) select decode(string_agg(md5(n::text), ''), 'hex') "
-            "from generate_series(1, 62500) n; insert into outbox (payload) values ('x')");
+            "from generate_series(1, 125000) n; insert into outbox (payload) values ('x')");
     source = source_fixture_own(&config);
     slow_link_rate(slow, BYTES_PER_S);
     cr_assert_leq(read_rows(2), 1);

@@ -13,6 +13,8 @@
 
 #define WAIT_US (30 * CLOCK_S_US)
 #define ROWS_MAX 1000
+/* Far above what it takes; what is told by the clock alone is told every 10 s or 30 s. */
+#define AT_ONCE_US (8 * CLOCK_S_US)
 /* Longer than any statement of these tests, while which the source does not work. */
 #define TAKEOVER_US (60 * CLOCK_S_US)
 
@@ -350,7 +352,7 @@ Test(source_postgres_tail, an_idle_log_tells_its_position_at_once)
     pg_exec(admin, "select pg_logical_emit_message(false, 'test', '')");
     const uint64_t before_us = clock_monotonic_us();
     (void)expect_position(log_end());
-    cr_assert_lt(clock_monotonic_us() - before_us, 2 * CLOCK_S_US);
+    cr_assert_lt(clock_monotonic_us() - before_us, AT_ONCE_US);
 }
 
 Test(source_postgres_tail, what_others_write_advances_the_position)
@@ -393,7 +395,7 @@ Test(source_postgres_tail, what_is_safe_reaches_the_slot_soon)
     const uint64_t safe = expect_position(log_end());
     cr_assert_leq(confirmed(), before, "not before it is safe");
     source->ops->tail_safe(source, safe, clock_monotonic_us());
-    await_confirmed(safe, clock_monotonic_us() + CLOCK_S_US);
+    await_confirmed(safe, clock_monotonic_us() + AT_ONCE_US);
 }
 
 Test(source_postgres_tail, goes_on_from_the_position_that_is_asked_for)
@@ -660,7 +662,7 @@ Test(source_postgres_tail, the_end_of_the_ownership_ends_the_reading)
                    "and application_name = 'outbox-relay orders' and datname = current_database()");
     (void)source_fixture_expect(source, SOURCE_LOST);
     await_no_reader();
-    (void)source_fixture_expect(source, SOURCE_OWNED);
+    (void)source_fixture_await_owned(source);
     (void)source_fixture_tail(source, 0);
 }
 
@@ -728,14 +730,14 @@ Test(source_postgres_tail, a_server_that_waits_for_words_hears_them)
 {
     char sql[200];
     (void)source_fixture_tail(source, 0);
-    (void)snprintf(sql, sizeof(sql), "alter database %s set wal_sender_timeout = '2s'",
+    (void)snprintf(sql, sizeof(sql), "alter database %s set wal_sender_timeout = '4s'",
                    PQdb(admin));
     pg_exec(admin, sql);
     pg_exec(admin, "insert into outbox (payload) select repeat('x', 1000)::bytea from "
                    "generate_series(1, 20000)");
     reopen();
     (void)source_fixture_tail(source, 0);
-    const uint64_t until_us = clock_monotonic_us() + 5 * CLOCK_S_US;
+    const uint64_t until_us = clock_monotonic_us() + 9 * CLOCK_S_US;
     while (clock_monotonic_us() < until_us) { /* nothing of it is asked for */
         (void)source_fixture_watermark(source);
     }
