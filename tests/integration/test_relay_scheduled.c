@@ -51,9 +51,31 @@ await_scheduled(int64_t count)
                 (long long)count);
 }
 
+/* Its time comes now, and not whenever this machine gets there: so what must happen before that has happened. (Half a second
+ * ahead, for the relay does not look again for what would have been due earlier.) */
+static void
+let_come_due(const char *payload)
+{
+    check(scene_count("with moved as (update outbox_held set next_attempt_at = clock_timestamp() + "
+                      "interval '500 ms', deliver_after = clock_timestamp() + interval '500 ms' "
+                      "where payload = '%s' and state = 'scheduled' returning id) "
+                      "select count(*) from moved",
+                      payload) == 1,
+          "\"%s\" is not scheduled", payload);
+}
+
+#define FAR_OFF "'1 h'"
+
 /* ---- on time -------------------------------------------------------------------------------------- */
 
-enum { PER_SECOND = 1000, SECONDS = 4, TIMED = PER_SECOND * SECONDS };
+#define ON_TIME_US (100 * (int64_t)CLOCK_MS_US * SANITIZED_FACTOR)
+
+enum {
+    PER_SECOND = 1000,
+    SECONDS = 4,
+    TIMED = PER_SECOND * SECONDS,
+    ORDINARY = 400, /* one each hundredth of a second */
+};
 
 /* Their payload is when they are due, in microseconds since 1970. Half of them have a key. */
 static void
@@ -68,6 +90,30 @@ insert_timed(void)
                scene.queue, TIMED - 1, PER_SECOND);
 }
 
+/* Messages that wait for nothing, while the others become due: what they take is what anything takes on this machine now. Their
+ * payload is "now " and when they were written. */
+static void
+begin_ordinary(PGconn *session)
+{
+    char sql[512];
+    (void)snprintf(sql, sizeof(sql),
+                   "do $$ begin perform pg_sleep(2); for i in 1..%d loop "
+                   "insert into outbox (routing_key, payload) values ('%s', ('now ' || "
+                   "(extract(epoch from clock_timestamp()) * 1000000)::int8)::bytea); commit; "
+                   "perform pg_sleep(0.01); end loop; end $$",
+                   ORDINARY, scene.queue);
+    check(PQsendQuery(session, sql) == 1, "%s", PQerrorMessage(session));
+}
+
+static void
+await_end(PGconn *session)
+{
+    for (PGresult *result = PQgetResult(session); result != NULL; result = PQgetResult(session)) {
+        check(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(session));
+        PQclear(result);
+    }
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -76,38 +122,57 @@ compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* How late they came: nine of ten came earlier. None came before its time. */
+/* Nine of ten took less. */
+static int64_t
+nine_of_ten(const char *what, int64_t *times, unsigned count)
+{
+    qsort(times, count, sizeof(times[0]), compare);
+    (void)fprintf(stderr, "%s: median %lld us, p90 %lld us, p99 %lld us\n", what,
+                  (long long)times[count / 2], (long long)times[count / 10 * 9],
+                  (long long)times[count / 100 * 99]);
+    return times[count / 10 * 9];
+}
+
+/* How much later they came than a message may that waits for nothing; 0 or less: in time. None came before its time. */
 static int64_t
 measure_lateness_us(void)
 {
     static int64_t late_us[TIMED];
-    struct delivery delivery;
-    for (unsigned i = 0; i < TIMED; i++) {
+    static int64_t ordinary_us[ORDINARY];
+    unsigned timed = 0;
+    unsigned ordinary = 0;
+    while (timed < TIMED || ordinary < ORDINARY) {
+        struct delivery delivery;
         consumer_take(consumer, &delivery);
-        late_us[i] = (int64_t)clock_wall_us() - (int64_t)strtoll(delivery.body, NULL, 10);
-        check(late_us[i] >= 0, "it came %lld us early", (long long)-late_us[i]);
+        const bool waits = strncmp(delivery.body, "now ", 4) != 0;
+        const int64_t from_us = strtoll(delivery.body + (waits ? 0 : 4), NULL, 10);
+        const int64_t took_us = (int64_t)clock_wall_us() - from_us;
+        check(took_us >= 0, "it came %lld us early", (long long)-took_us);
+        check(waits ? timed < TIMED : ordinary < ORDINARY, "\"%s\" came twice", delivery.body);
+        *(waits ? &late_us[timed++] : &ordinary_us[ordinary++]) = took_us;
     }
-    qsort(late_us, TIMED, sizeof(late_us[0]), compare);
-    (void)fprintf(stderr, "late: median %lld us, p90 %lld us, p99 %lld us\n",
-                  (long long)late_us[TIMED / 2], (long long)late_us[TIMED / 10 * 9],
-                  (long long)late_us[TIMED / 100 * 99]);
-    return late_us[TIMED / 10 * 9];
+    const int64_t usual_us = nine_of_ten("ordinary", ordinary_us, ORDINARY);
+    return nine_of_ten("late", late_us, TIMED) - ON_TIME_US - 4 * usual_us;
 }
 
-/* Promise: at a thousand due per second each goes out within a tenth of a second. This machine has other things to do, so
- * one of three tries will do, and one of ten may be later. */
+/* Promise: at a thousand due per second each goes out within a tenth of a second. This machine has other things to do: what it
+ * needs for other messages at the same time, some times over, is allowed on top of that, one of three tries will do, and one of
+ * ten may be later. */
 Test(relay_scheduled, a_thousand_in_a_second_go_on_time)
 {
+    PGconn *session = pg_fixture_connect();
     int64_t best_us = INT64_MAX;
     start("sweep_interval = \"1h\"\n");
-    for (unsigned i = 0; i < 3 && best_us > 100 * (int64_t)CLOCK_MS_US; i++) {
+    for (unsigned i = 0; i < 3 && best_us > 0; i++) {
+        begin_ordinary(session);
         insert_timed();
         const int64_t late_us = measure_lateness_us();
         best_us = late_us < best_us ? late_us : best_us;
+        await_end(session);
         await_empty_outbox(scene.conn);
     }
-    check(best_us <= 100 * (int64_t)CLOCK_MS_US * SANITIZED_FACTOR, "late by %lld us",
-          (long long)best_us);
+    check(best_us <= 0, "late by %lld us", (long long)best_us);
+    PQfinish(session);
     finish();
 }
 
@@ -138,10 +203,11 @@ Test(relay_scheduled, those_of_a_key_go_in_the_order_of_their_times)
 Test(relay_scheduled, it_does_not_block_its_key_and_then_stands_in_its_order)
 {
     start(NULL);
-    insert_at("'k'", "scheduled", "'2 s'");
+    insert_at("'k'", "scheduled", FAR_OFF);
     insert_now("'k'", "before");
     consumer_expect(consumer, "before");
     await_scheduled(1);
+    let_come_due("scheduled");
     consumer_expect(consumer, "scheduled");
     insert_now("'k'", "after");
     consumer_expect(consumer, "after");
@@ -187,10 +253,13 @@ Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
 {
     const char *later = broker_name("later");
     start(NULL);
-    insert_at("'k'", "scheduled", "'2 s'");
+    insert_at("'k'", "scheduled", FAR_OFF);
     scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'k', 'held')", later);
     (void)relay_await_log(scene.relay, "event=message_refused", NULL); /* that it is held counts */
     insert_now("'k'", "before");
+    scene_await("one waits", "select count(*) = 1 from outbox_held where state = 'waiting'");
+    await_scheduled(1);
+    let_come_due("scheduled");
     scene_await("it waits", "select count(*) = 2 from outbox_held where state = 'waiting'");
     insert_now("'k'", "after");
     scene_await("all wait", "select count(*) = 3 from outbox_held where state = 'waiting'");
@@ -231,20 +300,20 @@ cancel(void)
 }
 
 static void
-insert_to_cancel(const char *wait)
+insert_to_cancel(void)
 {
     scene_exec("insert into outbox (message_id, routing_key, key, payload, deliver_after) "
-               "values ('" MESSAGE_ID "', '%s', 'k', 'cancelled', now() + interval '%s')",
-               scene.queue, wait);
+               "values ('" MESSAGE_ID "', '%s', 'k', 'cancelled', now() + interval " FAR_OFF ")",
+               scene.queue);
 }
 
 Test(relay_scheduled, it_can_be_cancelled_before_the_relay_has_seen_it)
 {
-    insert_to_cancel("2 s");
+    insert_to_cancel();
     check(cancel(), "it was not cancelled");
     check(!cancel(), "it was cancelled twice");
     start(NULL);
-    insert_at("'k'", "later", "'3 s'");
+    insert_at("'k'", "later", "'1 s'");
     consumer_expect(consumer, "later");
     await_empty_outbox(scene.conn);
     finish();
@@ -253,11 +322,12 @@ Test(relay_scheduled, it_can_be_cancelled_before_the_relay_has_seen_it)
 Test(relay_scheduled, it_can_be_cancelled_when_the_relay_has_set_it_aside)
 {
     start(NULL);
-    insert_to_cancel("3 s");
-    insert_at("'k'", "later", "'4 s'");
+    insert_to_cancel();
+    insert_at("'k'", "later", FAR_OFF);
     await_scheduled(2);
     check(cancel(), "it was not cancelled");
     check(!cancel(), "it was cancelled twice");
+    let_come_due("later");
     consumer_expect(consumer, "later");
     await_empty_outbox(scene.conn);
     finish();
@@ -324,24 +394,24 @@ Test(relay_scheduled, infinity_never_comes)
 Test(relay_scheduled, they_survive_the_relay)
 {
     start(NULL);
-    insert_at("'k'", "first", "'1 s'");
-    insert_at("'k'", "second", "'4 s'");
-    insert_at("'k'", "third", "'6 s'");
+    insert_at("'k'", "first", FAR_OFF);
+    insert_at("'k'", "second", FAR_OFF);
+    insert_at("'k'", "third", FAR_OFF);
     await_scheduled(3);
     relay_kill(scene.relay);
+    let_come_due("first");
     scene_await("the first is due",
                 "select count(*) = 1 from outbox_held where deliver_after < now()");
     relay_start_again(scene.relay);
     consumer_expect(consumer, "first");
-    check(scene_count("select count(*) from outbox_held where deliver_after < now()") == 0,
-          "the second was due before the first came");
     scene_await("nothing of the first is left", "select not exists (select from outbox)");
     relay_drain(scene.relay);
     relay_start_again(scene.relay);
+    await_scheduled(2);
+    let_come_due("second");
     consumer_expect(consumer, "second");
-    check(scene_count("select count(*) from outbox_held where state = 'scheduled' "
-                      "and deliver_after > now()") == 1,
-          "the third was taken for due");
+    await_scheduled(1);
+    let_come_due("third");
     consumer_expect(consumer, "third");
     await_empty_outbox(scene.conn);
     finish();
