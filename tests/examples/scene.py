@@ -117,7 +117,10 @@ class Scene(contextlib.ExitStack):
         self.name = "example_" + uuid.uuid4().hex[:12]
         self.role = self.name + "_app"
         self.directory = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.broker = self.enter_context(contextlib.closing(pika.BlockingConnection(pika.URLParameters(setting("AMQP_URI")))))
+        # Without heartbeats: nobody answers them while a test waits for a program, or for what it is built of.
+        parameters = pika.URLParameters(setting("AMQP_URI"))
+        parameters.heartbeat = 0
+        self.broker = self.enter_context(contextlib.closing(pika.BlockingConnection(parameters)))
         self.channel = self.broker.channel()
         self.channel.confirm_delivery()
         self._make_database("shop", [EXAMPLES / "shop.sql"])
@@ -145,7 +148,7 @@ class Scene(contextlib.ExitStack):
         self.query(None, f"create database {self.database(which)}")
         self.callback(self.query, None, f"drop database if exists {self.database(which)} with (force)")
         for file in files:
-            self.query(which, file.read_text())
+            self.query(which, file.read_text(encoding="utf-8"))
 
     # The rights are granted when all tables are there.
     def _make_application(self, rights):
@@ -160,6 +163,7 @@ class Scene(contextlib.ExitStack):
         producer = which == "shop"
         return {
             **os.environ,
+            "LC_ALL": "C.UTF-8",  # what the arguments are in, wherever the test runs
             "PGHOST": setting("PG_HOST"),
             "PGPORT": setting("PG_PORT"),
             "PGUSER": self.role if producer else "postgres",
@@ -205,6 +209,11 @@ class Scene(contextlib.ExitStack):
         command = [setting("RABBITMQCTL"), "--quiet", "list_queues", "--no-table-headers", "name", "messages"]
         listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         return int(dict(line.split("\t") for line in listed.splitlines())[self.queue(which)])
+
+    def await_no_consumer(self, which):
+        """Until the broker knows that a consumer is gone, and has all back that it had in hand: another one that came earlier
+        would be given what follows first."""
+        until("nobody consumes", lambda: self.channel.queue_declare(self.queue(which), passive=True).method.consumer_count == 0)
 
     def publish(self, body, message_id):
         properties = pika.BasicProperties(message_id=message_id, delivery_mode=2, content_type="application/json")

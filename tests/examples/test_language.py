@@ -63,8 +63,14 @@ class Language(unittest.TestCase):
     def test_each_message_has_its_effect_once(self):
         """Killed, its database session ended, its broker connection cut, stopped: in the middle of a backlog each time."""
         scene = self.scene
-        scene.query("shipping", """
-            create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.01); return new; end $$;
+        # Slowly at last, so that there is time to stop it in the middle.
+        scene.query("shipping", f"""
+            create table pace (from_order bigint, seconds float);
+            insert into pace values (1, 0.01), ({BACKLOG * 2 // 3 + 1}, 0.25);
+            create function slowly() returns trigger language plpgsql as $$ begin
+                perform pg_sleep((select seconds from pace where from_order <= new.order_id order by from_order desc limit 1));
+                return new;
+            end $$;
             create trigger slowly before insert on shipment for each row execute function slowly()""")
         for order in range(1, BACKLOG + 1):
             message_id = str(uuid.uuid4())
@@ -73,6 +79,7 @@ class Language(unittest.TestCase):
         process = self.consume()
         self.await_shipments(BACKLOG // 6)
         process.kill()
+        scene.await_no_consumer("shipping")
         process = self.consume()
         self.await_shipments(BACKLOG // 3)
         scene.query(None, "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", scene.database("shipping"))
@@ -83,6 +90,8 @@ class Language(unittest.TestCase):
         stopped_at = scene.query("shipping", "select count(*) from shipment")[0][0]
         if LANGUAGE != "c":  # the runner finishes all that it has in hand, the others only what they work on
             self.assertLess(stopped_at, BACKLOG, "it was to be stopped in the middle")
+        scene.await_no_consumer("shipping")
+        scene.query("shipping", "update pace set seconds = 0")
         process = self.consume()
         self.await_shipments(BACKLOG)
         until("all is acknowledged", lambda: scene.unsettled("shipping") == 0)
