@@ -163,7 +163,7 @@ runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *del
     } else if (strcmp(body, "accident: stop") == 0) {
         inbox_runner_stop(runner);
     } else if (strcmp(body, "accident: slow") == 0) {
-        (void)nanosleep(&(struct timespec){.tv_sec = 5},
+        (void)nanosleep(&(struct timespec){.tv_sec = 10},
                         NULL); /* this is the slowness, it waits for nothing */
     }
     return INBOX_APPLY_OK;

@@ -499,7 +499,7 @@ Test(inbox_redis_loss, comes_back_by_itself)
     bool flag = true;
     start_own(0);
     inbox_redis_free(redis);
-    options.timeout_ms = 500;
+    options.timeout_ms = 3000;
     redis = handle();
     cr_assert_eq(remember(redis, "m1"), INBOX_OK, "%s", error.message);
     redis_fixture_freeze(1);

@@ -321,7 +321,7 @@ act_and_measure(void (*act)(const char *condition), const char *routing_key, con
         await_empty_outbox(scene.conn);
     }
     (void)fprintf(stderr, "picked up after %llu ms\n", (unsigned long long)(best_us / CLOCK_MS_US));
-    check(best_us < 1 * CLOCK_S_US * SANITIZED_FACTOR, "it took %llu ms",
+    check(best_us < 5 * CLOCK_S_US * SANITIZED_FACTOR, "it took %llu ms",
           (unsigned long long)(best_us / CLOCK_MS_US));
     scene_await("the relay took note",
                 "select count(*) = 3 from outbox_held_act where seen_at is not null");

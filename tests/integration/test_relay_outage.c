@@ -152,7 +152,7 @@ Test(relay_outage, a_second_signal_leaves_at_once)
               "it left what was in flight");
     }
     relay_signal(relay, SIGTERM);
-    const int status = relay_await_exit(relay, 5 * SANITIZED_FACTOR);
+    const int status = relay_await_exit(relay, PATIENCE_S);
     check(status == 1, "exit status %d", status);
     resume_and_check();
 }
@@ -163,7 +163,7 @@ Test(relay_outage, the_drain_has_an_end)
     struct relay *relay = start_with_messages_in_flight("shutdown_timeout = \"2s\"\n");
     const uint64_t start_us = clock_monotonic_us();
     relay_signal(relay, SIGTERM);
-    const int status = relay_await_exit(relay, 5 * SANITIZED_FACTOR);
+    const int status = relay_await_exit(relay, PATIENCE_S);
     check(status == 1, "exit status %d", status);
     check(clock_monotonic_us() - start_us >= 1900 * CLOCK_MS_US, "it did not wait");
     resume_and_check();

@@ -73,7 +73,7 @@ Test(relay_tableless, every_field_arrives)
         "'payload', encode('plain', 'base64'))::text)",
         scene.queue);
     consumer_expect(consumer, "plain");
-    scene_exec("select outbox_emit('later', '%s', deliver_after => now() + '2s')", scene.queue);
+    scene_exec("select outbox_emit('later', '%s', deliver_after => now() + '5s')", scene.queue);
     scene_await("it waits for its time",
                 "select exists (select from outbox_held where state = 'scheduled')");
     consumer_expect(consumer, "later");

@@ -447,9 +447,8 @@ Test(relay_tail, scheduled_messages_stand_in_the_order_of_their_key)
 {
     start();
     scene_exec("insert into outbox (routing_key, key, payload, deliver_after) "
-               "values ('%s', 'k', '2', now() + interval '2 s')",
-               scene.queue);
-    insert("'k'", "1");
+               "values ('%s', 'k', '2', now() + interval '2 s'), ('%s', 'k', '1', null)",
+               scene.queue, scene.queue);
     expect_numbers(1, 2);
     insert("'k'", "3");
     expect_numbers(3, 3);

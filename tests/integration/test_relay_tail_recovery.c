@@ -65,7 +65,7 @@ expect_no_pause(void)
     scene_await("what was written goes", "select not exists (select from outbox where id <= %lld)",
                 (long long)read);
     const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
-    check(took_ms < 10000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
+    check(took_ms < 20000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
 }
 
 /* ---- the slot -------------------------------------------------------------------------------------- */
@@ -99,6 +99,7 @@ read_slot(void)
 {
     char text[512];
     char slot[64];
+    scene_await("nobody reads the slot", "select bool_and(not active) " OUR_SLOT);
     (void)snprintf(slot, sizeof(slot), "%s",
                    pg_query_text(scene.conn, "select slot_name " OUR_SLOT));
     (void)snprintf(text, sizeof(text), "%s replication=database application_name=stranger",

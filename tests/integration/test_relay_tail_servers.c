@@ -294,8 +294,8 @@ Test(relay_tail_broker, away_for_long_it_does_not_keep_the_database_from_its_end
     const uint64_t start_us = clock_monotonic_us();
     servers_do("stop --keep postgres");
     const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
-    check(took_ms < 10000 * SANITIZED_FACTOR, "the database took %llu ms to end",
-          (unsigned long long)took_ms);
+    /* The server waits for ever for who does not read; after 30 s tests/services would kill it. */
+    check(took_ms < 25000, "the database took %llu ms to end", (unsigned long long)took_ms);
     servers_do("start postgres");
     start_broker();
     await_tailing();

@@ -305,6 +305,18 @@ await_more(const struct traffic *traffic)
     }
 }
 
+/* It waits for a lock for little more than a second, so that writers do not wait longer behind it, and says that it is to be run
+ * again if that was too short: on a loaded machine it may be. */
+static void
+migrate(void)
+{
+    for (int i = 0; cli("init -c relay.conf") != 0; i++) {
+        cr_assert(i < 20 && strstr(cli_stdout(), "run it again when that has ended") != NULL, "%s",
+                  cli_stdout());
+    }
+    cr_assert_not_null(strstr(cli_stdout(), "migrated"), "%s", cli_stdout());
+}
+
 Test(writing_migration, older_writers_and_an_older_relay_go_on)
 {
     struct traffic traffic = {0};
@@ -315,8 +327,7 @@ Test(writing_migration, older_writers_and_an_older_relay_go_on)
     cr_assert_eq(pthread_create(&writer, NULL, write_on, &traffic), 0);
     cr_assert_eq(pthread_create(&relay, NULL, relay_on, &traffic), 0);
     await_more(&traffic);
-    cr_assert_eq(cli("init -c relay.conf"), 0, "%s", cli_stdout());
-    cr_assert_not_null(strstr(cli_stdout(), "migrated"));
+    migrate();
     await_more(&traffic);
     /* Others that start only now: an older relay and an older library look at the versions. */
     cr_assert_eq(pg_query_int(db, "select version from outbox_schema"), 1);
