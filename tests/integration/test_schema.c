@@ -104,7 +104,7 @@ Test(schema, each_that_is_dropped_is_said_and_put_back)
 {
     expect_whole();
     PGresult *const all = PQexec(db, EACH);
-    cr_assert_eq(PQntuples(all), 7 + 2 + 2 + 6 + 1, "%s", PQerrorMessage(db));
+    cr_assert_eq(PQntuples(all), 7 + 2 + 2 + 9 + 1, "%s", PQerrorMessage(db));
     for (int i = 0; i < PQntuples(all); i++) {
         expect_put_back(PQgetvalue(all, i, 0), PQgetvalue(all, i, 1), "missing");
     }

@@ -108,8 +108,10 @@ with
                 and proname = name
                 and prosrc = body
                 and prosecdef = (head like '%security definer%')
-                and proconfig is not distinct from
-                    case when head like '%set search_path%' then array['search_path=pg_catalog, pg_temp'] end
+                and lower(array_to_string(proconfig, E'\n')) is not distinct from ( -- some are kept as the server spells them
+                    select lower(string_agg(setting[1] || '=' || replace(setting[2], '''', ''), E'\n' order by number))
+                    from regexp_matches(head, '^set (\w+) = (.*)$', 'gn') with ordinality as settings (setting, number)
+                )
         )
     ),
     lacking_view as (
