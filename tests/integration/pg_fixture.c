@@ -64,10 +64,31 @@ pg_fixture_create(void)
     return pg_fixture_connect();
 }
 
+/* What a test that failed may leave: the database could not be dropped, and as long as such a transaction is open no slot can be
+ * made on its server, by no other test either. */
+static void
+roll_back_prepared(void)
+{
+    char sql[300];
+    PGconn *admin = connect_to(admin_dsn());
+    (void)snprintf(sql, sizeof(sql), "select gid from pg_prepared_xacts where database = '%s'",
+                   database);
+    PGresult *result = PQexec(admin, sql);
+    for (int i = 0; i < PQntuples(result); i++) {
+        PGconn *conn = pg_fixture_connect();
+        (void)snprintf(sql, sizeof(sql), "rollback prepared '%s'", PQgetvalue(result, i, 0));
+        pg_exec(conn, sql);
+        PQfinish(conn);
+    }
+    PQclear(result);
+    PQfinish(admin);
+}
+
 void
 pg_fixture_drop(PGconn *conn)
 {
     PQfinish(conn);
+    roll_back_prepared();
     admin_exec("drop database", "with (force)");
 }
 

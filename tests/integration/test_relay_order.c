@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
+#include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
 #define NO_SWEEP "sweep_interval = \"1h\"\n"
@@ -78,23 +79,6 @@ Test(relay_order, a_transaction_that_stays_open_for_long_is_not_lost)
     check(relay_logged(scene.relay, "event=rows_swept") == 0, "it was the sweep that found it");
     consumer_close(consumer);
     relay_drain(scene.relay);
-}
-
-/* Promise: the same for a prepared transaction, which has no session. */
-Test(relay_order, a_prepared_transaction_is_not_lost)
-{
-    scene_start_relay(NO_SWEEP);
-    struct consumer *consumer = consumer_open(NULL, scene.queue);
-    char sql[128];
-    (void)snprintf(sql, sizeof(sql), "prepare transaction 'late %ld'", (long)getpid());
-    close_transaction(open_late_transaction("null", "late"), sql);
-    insert_many(0, 1999);
-    take_many(consumer, 2000);
-    await_empty_outbox(scene.conn);
-    scene_exec("commit prepared 'late %ld'", (long)getpid());
-    consumer_expect(consumer, "late");
-    check(relay_logged(scene.relay, "event=rows_swept") == 0, "it was the sweep that found it");
-    consumer_close(consumer);
 }
 
 /* Promise: nothing is lost when ids are taken in one order and committed in another, all the time. */
@@ -167,4 +151,41 @@ Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
     await_empty_outbox(scene.conn);
     consumer_close(consumer);
     relay_drain(scene.relay);
+}
+
+/* ---- prepared ------------------------------------------------------------------------------------- */
+
+/* On a server of its own: as long as such a transaction is open no slot can be made on its server, and should this test fail it
+ * stays open. */
+static void
+open_own_scene(void)
+{
+    servers_start("postgres");
+    scene_open();
+}
+
+static void
+close_own_scene(void)
+{
+    scene_close();
+    servers_stop();
+}
+
+TestSuite(relay_order_prepared, .init = open_own_scene, .fini = close_own_scene, .timeout = 240);
+
+/* Promise: the same for a prepared transaction, which has no session. */
+Test(relay_order_prepared, a_prepared_transaction_is_not_lost)
+{
+    scene_start_relay(NO_SWEEP);
+    struct consumer *consumer = consumer_open(NULL, scene.queue);
+    char sql[128];
+    (void)snprintf(sql, sizeof(sql), "prepare transaction 'late %ld'", (long)getpid());
+    close_transaction(open_late_transaction("null", "late"), sql);
+    insert_many(0, 1999);
+    take_many(consumer, 2000);
+    await_empty_outbox(scene.conn);
+    scene_exec("commit prepared 'late %ld'", (long)getpid());
+    consumer_expect(consumer, "late");
+    check(relay_logged(scene.relay, "event=rows_swept") == 0, "it was the sweep that found it");
+    consumer_close(consumer);
 }
