@@ -151,13 +151,16 @@ PGconn *
 postgres_connect_only(const struct source_config *source, struct error *reterr)
 {
     /* What comes after the dsn overrides it, what comes before is a default. */
-    const char *const names[] = {"connect_timeout",  "dbname",   "client_encoding",
-                                 "application_name", "password", NULL};
+    const char *const names[] = {
+        "connect_timeout", "dbname", "client_encoding", "gssencmode", "application_name",
+        "password",        NULL};
     char *password;
     if (!config_secret_read_any(source->password_file, &password, reterr)) {
         return NULL;
     }
-    const char *const values[] = {"10", source->dsn, "UTF8", "outbox-relay", password, NULL};
+    const char *const values[] = {"10",           source->dsn, "UTF8",
+                                  "disable", /* as when it runs */
+                                  "outbox-relay", password,    NULL};
     const int expand_dbname = 1;
     PGconn *const connection = PQconnectdbParams(names, values, expand_dbname);
     config_secret_free(password);

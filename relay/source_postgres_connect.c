@@ -10,7 +10,7 @@
 
 /* For one look-up, and for one address from connect to a session ready for queries. */
 #define CONNECT_TIMEOUT_US (10 * CLOCK_S_US)
-#define KEYWORDS_MAX 11
+#define KEYWORDS_MAX 12
 
 struct keywords {
     const char *names[KEYWORDS_MAX + 1];
@@ -55,6 +55,7 @@ pg_connect_begin(const struct source_config *config, const struct pg_target *tar
     add(&keywords, "dbname", config->dsn);
     add(&keywords, "application_name", name);
     add(&keywords, "client_encoding", "UTF8");
+    add(&keywords, "gssencmode", "disable"); /* see config_postgres.c */
     add(&keywords, "password", password);
     add(&keywords, "host", target->name);
     add(&keywords, "hostaddr", target->address);

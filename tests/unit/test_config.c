@@ -599,6 +599,15 @@ Test(config, secrets_are_never_shown)
     }
 }
 
+Test(config, encryption_that_the_relay_has_not_is_refused)
+{
+    expect_problems(
+        BROKER "source a { kind = postgres broker = main\n"
+               "  dsn = \"dbname=a gssencmode=require\" }\n",
+        "relay.conf:3: source \"a\": dsn: gssencmode=require: the relay uses no "
+        "encryption by GSSAPI; use TLS (sslmode), logging in by GSSAPI works with it\n");
+}
+
 Test(config, what_is_declared)
 {
     struct config *const config = load_good(
