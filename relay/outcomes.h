@@ -17,6 +17,7 @@ enum refusal_kind {
     REFUSED_RETURNED = 1,
     REFUSED_NACKED,
     REFUSED_CLOSED,
+    REFUSED_CUT,           /* the connection ends on it without a word */
     REFUSED_UNPUBLISHABLE, /* says nothing about the route */
 };
 

@@ -49,6 +49,7 @@ init_lane(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
     lane->limit_start = start < lane->limit_max ? start : lane->limit_max;
     lane->limit = lane->limit_start;
     lane->search_id = CURSOR_START;
+    lane->cut_id = CURSOR_START;
     lane->retry_at_us = now_us;
     window_init(&lane->window, lane->limit_max);
     backoff_init(&lane->backoff, options->reconnect_initial_us, options->reconnect_max_us);
@@ -249,6 +250,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->settle_out_count = 0;
     pipeline->settle_again_count = 0;
     pipeline->undeleted_count = 0;
+    cuts_clear_all(&pipeline->cuts);
     pipeline->settle_done = pipeline->settle_asked;
     if (route_is_bad(pipeline)) {
         route_rest(pipeline, now_us);

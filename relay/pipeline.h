@@ -135,9 +135,13 @@ void pipeline_lane_blocked(struct pipeline *pipeline, uint32_t lane, bool blocke
 void pipeline_channel_closed(struct pipeline *pipeline, uint32_t lane, const char *reason,
                              uint32_t exchange, uint64_t now_us);
 /* The whole connection was closed by the broker, which sees a mistake in what was sent: a message of the window did it, and
- * is searched for as there. Not for an outage: that is pipeline_lane_lost. */
+ * is searched for as there. */
 void pipeline_lane_closed(struct pipeline *pipeline, uint32_t lane, const char *reason,
                           uint64_t now_us);
+/* The connection ended without a word of the broker's: as an outage does it, but so does whatever stands between and cannot
+ * bear a certain message. One that is alone whenever that happens, again and again while others pass, is set aside. */
+void pipeline_lane_cut(struct pipeline *pipeline, uint32_t lane, const char *reason,
+                       uint64_t now_us);
 uint32_t pipeline_exchange_hash(struct span exchange); /* never 0 */
 
 /* False: a tag that is not outstanding; the lane cannot be trusted any more and must be dropped. */

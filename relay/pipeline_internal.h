@@ -2,6 +2,7 @@
  *
  *   pipeline.c          life, source, rows
  *   pipeline_lane.c     what lanes report
+ *   pipeline_cut.c      a lane's connection ends without a word
  *   pipeline_held.c     a message is refused, or not due: it is set aside
  *   pipeline_moves.c    what is told to and asked of the held table
  *   pipeline_heads.c    what it answers, and held messages that are tried again
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "relay/busy.h"
 #include "relay/cursor.h"
+#include "relay/cuts.h"
 #include "relay/held.h"
 #include "relay/holds.h"
 #include "relay/outcomes.h"
@@ -96,7 +98,10 @@ struct lane {
     int64_t
         search_id; /* a message that closed the channel is looked for: the limit does not grow before
                           one with this id or a higher one is through; CURSOR_START: none is */
-    bool blocked;  /* connection.blocked */
+    int64_t
+        cut_id; /* the highest id in flight when the connection ended without a word, until this or a higher one is
+                       through; CURSOR_START: none */
+    bool blocked;   /* connection.blocked */
     bool congested; /* the socket does not keep up */
     bool
         passed_over; /* in this pass over the queue a row for it had to stay: those behind it stay too */
@@ -229,6 +234,7 @@ struct pipeline {
     struct held held;
     struct busy busy;
     struct suspects suspects;
+    struct cuts cuts;
     struct route route;
     struct tail tail;
     struct safe safe;
@@ -438,6 +444,13 @@ void route_judge(struct pipeline *pipeline, uint64_t now_us);
 /* pipeline_lane.c */
 struct lane *lane_for_probes(struct pipeline *pipeline);
 void lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
+/* The same, and the search for a culprit outlives the connection. */
+void lane_down_searching(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
+/* Half as many at a time from here on, and no more until all that may have done it are through. */
+void lane_search(struct lane *lane);
+/* What has this tag did it. */
+void lane_refuse(struct pipeline *pipeline, struct lane *lane, uint64_t tag,
+                 const struct refusal *refusal, uint64_t now_us);
 bool lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_t bytes);
 
 #endif

@@ -30,9 +30,8 @@ lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_
     return lane->window.open == 0 || lane->window.bytes + bytes <= options->window_bytes;
 }
 
-/* Half as many at a time from here on, and no more until all that may have done it are through. */
-static void
-search_culprit(struct lane *lane)
+void
+lane_search(struct lane *lane)
 {
     struct window *window = &lane->window;
     lane->limit = window->open / 2;
@@ -108,6 +107,16 @@ lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
 }
 
 void
+lane_down_searching(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
+{
+    const uint32_t limit = lane->limit;
+    const int64_t search_id = lane->search_id;
+    lane_down(pipeline, lane, now_us);
+    lane->limit = limit;
+    lane->search_id = search_id;
+}
+
+void
 pipeline_lane_connected(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
     struct lane *lane = lane_of(pipeline, index);
@@ -161,9 +170,9 @@ find_culprit(struct lane *lane, uint32_t exchange)
                                                                 : named;
 }
 
-static void
-refuse_culprit(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const char *reason,
-               uint64_t now_us)
+void
+lane_refuse(struct pipeline *pipeline, struct lane *lane, uint64_t tag,
+            const struct refusal *refusal, uint64_t now_us)
 {
     struct window_entry culprit;
     const bool taken = take(pipeline, lane, tag, &culprit);
@@ -171,8 +180,7 @@ refuse_culprit(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const
     (void)taken; /* only asserted */
     lane->search_id = CURSOR_START;
     if (!culprit.returned && !culprit.abandoned) {
-        pipeline_refuse(pipeline, lane, &culprit,
-                        &(struct refusal){.kind = REFUSED_CLOSED, .reason = reason}, now_us);
+        pipeline_refuse(pipeline, lane, &culprit, refusal, now_us);
     }
 }
 
@@ -200,9 +208,10 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
             suspects_add(&pipeline->suspects, exchange, reason, &pipeline->route.backoff,
                          &pipeline->random, now_us);
         }
-        refuse_culprit(pipeline, lane, culprit, reason, now_us);
+        lane_refuse(pipeline, lane, culprit,
+                    &(struct refusal){.kind = REFUSED_CLOSED, .reason = reason}, now_us);
     } else {
-        search_culprit(lane);
+        lane_search(lane);
     }
     forget_window(pipeline, lane, now_us);
 }
@@ -213,12 +222,8 @@ pipeline_lane_closed(struct pipeline *pipeline, uint32_t index, const char *reas
     struct lane *lane = lane_of(pipeline, index);
     if (lane->state == LANE_READY && lane->window.open > 0) {
         pipeline_channel_closed(pipeline, index, reason, 0, now_us);
-        const uint32_t limit = lane->limit; /* the search outlives the connection, */
-        const int64_t search_id = lane->search_id;
-        backoff_reset(&lane->backoff); /* and each close brings it nearer to its end */
-        lane_down(pipeline, lane, now_us);
-        lane->limit = limit;
-        lane->search_id = search_id;
+        backoff_reset(&lane->backoff); /* each close brings the search nearer to its end */
+        lane_down_searching(pipeline, lane, now_us);
     } else {
         pipeline_lane_lost(pipeline, index, now_us);
     }
@@ -254,6 +259,7 @@ confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t no
     if (entry->returned || entry->abandoned) {
         return; /* returned: confirmed that it reached no queue; it was refused when it came back */
     }
+    cuts_clear(&pipeline->cuts, entry->id);
     if (entry->doubtful) {
         send_again(pipeline, entry, now_us);
         return;
@@ -322,6 +328,9 @@ each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multip
         taken++;
         if (entry.id >= lane->search_id) {
             lane->search_id = CURSOR_START;
+        }
+        if (entry.id >= lane->cut_id) {
+            lane->cut_id = CURSOR_START;
         }
         if (nacked) {
             nack(pipeline, lane, each, &entry, now_us);

@@ -162,6 +162,8 @@ take_lane_event(struct worker *worker, uint32_t lane, const struct rabbit_event 
     case RABBIT_CLOSED:
         if (rabbit_is_mistake(event->code)) {
             pipeline_lane_closed(pipeline, lane, event->error.text, now_us);
+        } else if (event->code == 0) {
+            pipeline_lane_cut(pipeline, lane, event->error.text, now_us);
         }
         worker_lane_lost(worker, lane, event->error.class == ERROR_CONFIG ? LOG_ERROR : LOG_WARNING,
                          event->error.text, now_us);

@@ -3,6 +3,7 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
+#include "relay/cuts.h"
 #include "relay/pipeline.h"
 #include "tests/sim/world.h"
 

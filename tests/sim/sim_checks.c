@@ -122,7 +122,7 @@ check_report(struct relay *relay, const struct pipeline_report *report)
         break;
     case REPORT_REFUSED:
     case REPORT_DEAD:
-        PROMISE(world.refusing, "row %ld was never refused", (long)report->id);
+        PROMISE(world.refusing || world.suspicious, "row %ld was never refused", (long)report->id);
         break;
     case REPORT_HEALED:
         relay->degraded = false;

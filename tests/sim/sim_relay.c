@@ -89,6 +89,23 @@ relay_kill(struct relay *relay)
     relay_start(relay);
 }
 
+/* What is the only one on its way there; NULL: there are others, or none. */
+static struct message *
+alone_on(const struct relay *relay, uint32_t lane)
+{
+    int64_t found = 0;
+    for (int64_t id = 1; id < IDS_MAX; id++) {
+        if (relay->in_flight[id] && relay->row_lane[id] == lane) {
+            if (found != 0) {
+                return NULL;
+            }
+            found = id;
+        }
+    }
+    return found != 0 ? world_message_at(&world, found) : NULL;
+}
+
+/* A network that fails, which the socket tells; or whatever makes the relay itself let go. */
 void
 relay_lose_lane(struct relay *relay, uint32_t lane)
 {
@@ -97,8 +114,16 @@ relay_lose_lane(struct relay *relay, uint32_t lane)
     }
     world_note(&world, "relay %d loses lane %u", relay->index, lane);
     world.resets++;
+    struct message *alone = alone_on(relay, lane);
+    if (alone != NULL && ++alone->cuts >= CUTS_ASIDE) {
+        world.suspicious = true;
+    }
     relay_cut_lane(relay, lane);
-    pipeline_lane_lost(relay->pipeline, lane, world.now_us);
+    if (chance(70)) {
+        pipeline_lane_cut(relay->pipeline, lane, "reset", world.now_us);
+    } else {
+        pipeline_lane_lost(relay->pipeline, lane, world.now_us);
+    }
     relay->stirred = true;
 }
 
@@ -165,7 +190,7 @@ do_action(struct relay *relay, const struct pipeline_action *action)
             "row %ld is charged on a bad route", (long)relay->charged_id);
     switch (action->type) {
     case PIPELINE_CONNECT:
-        PROMISE(action->lane < relay->options.lane_count || world.refusing,
+        PROMISE(action->lane < relay->options.lane_count || world.refusing || world.suspicious,
                 "relay %d connects the probe lane for nothing", relay->index);
         relay->links[action->lane].connecting = true;
         break;
@@ -417,6 +442,11 @@ take_frame(struct relay *relay, uint32_t lane, const struct frame *frame)
         }
         pipeline_channel_closed(pipeline, lane, "404 no exchange",
                                 frame->named ? exchange_hash(frame->exchange) : 0, now_us);
+        return true;
+    case FRAME_CUT:
+        world_note(&world, "relay %d learns that lane %u is cut", relay->index, lane);
+        relay_cut_lane(relay, lane);
+        pipeline_lane_cut(pipeline, lane, "reset", now_us);
         return true;
     case FRAME_BLOCKED:
     case FRAME_UNBLOCKED:

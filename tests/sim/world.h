@@ -53,6 +53,7 @@ enum poison {
     POISON_RETURN,      /* no queue for its routing key */
     POISON_MISSING,     /* its exchange is missing: the channel closes, and the broker names it */
     POISON_OVERSIZED,   /* the channel closes, and the broker's words name nothing */
+    POISON_CUTTING,     /* something before the broker cuts the connection */
     POISON_UNENCODABLE, /* the publisher itself refuses it */
 };
 
@@ -75,6 +76,7 @@ struct message {
     uint32_t accepted; /* times the broker put it into its queue */
     uint32_t safe; /* times it is there for good: confirmed, or read before its connection ended */
     uint32_t refused;      /* times it was refused in a way that counts; a nack does not */
+    uint32_t cuts;         /* times that a connection was lost while it alone was on its way */
     uint32_t holds;        /* times it was set aside as refused */
     uint32_t probe_closes; /* times it closed the probe lane's channel */
     uint32_t closes;       /* times it closed a main lane's channel for what it is */
@@ -157,6 +159,7 @@ enum frame_type {
     FRAME_NACK,
     FRAME_RETURN,
     FRAME_CLOSE,
+    FRAME_CUT, /* none came: the connection is over */
     FRAME_BLOCKED,
     FRAME_UNBLOCKED
 };
@@ -287,6 +290,7 @@ struct world {
     size_t open_count;
     bool key_locked[KEYS_MAX];
     bool acts_unseen;
+    bool suspicious;       /* one was alone on a connection that was lost, and more than twice */
     uint32_t brought_back; /* times that an operator made a skipped message a head again */
     bool acted;            /* an operator did something in this run */
 

@@ -150,7 +150,8 @@ enum verdict { VERDICT_TAKE, VERDICT_RETURN, VERDICT_NACK, VERDICT_CLOSE };
 static enum verdict
 judge_message(struct world *world, const struct message *message)
 {
-    if (message->poison == POISON_OVERSIZED || world->missing[message->exchange]) {
+    if (message->poison == POISON_OVERSIZED || message->poison == POISON_CUTTING ||
+        world->missing[message->exchange]) {
         return VERDICT_CLOSE;
     }
     if (message->poison == POISON_RETURN) {
@@ -186,12 +187,14 @@ blame_others(struct world *world, const struct pipe *pipe, uint32_t exchange)
     }
 }
 
-/* Of a missing exchange the broker says the name; the relay may fail to find it in the words. */
+/* Of a missing exchange the broker says the name; the relay may fail to find it in the words. A cut may take with it what the
+ * broker has said before. */
 static void
 close_channel(struct world *world, struct pipe *pipe, struct message *message)
 {
     const bool counts = world->route.trouble == TROUBLE_NONE;
-    const bool named = message->poison != POISON_OVERSIZED && !world_chance(world, 10);
+    const bool cut = message->poison == POISON_CUTTING;
+    const bool named = message->poison != POISON_OVERSIZED && !cut && !world_chance(world, 10);
     if (named) {
         blame_others(world, pipe, message->exchange);
     }
@@ -201,8 +204,11 @@ close_channel(struct world *world, struct pipe *pipe, struct message *message)
     message->closes += counts && !pipe->probe;
     message->probe_closes += counts && pipe->probe;
     world_count(world, pipe->probe ? EVENT_CLOSE_PROBE : EVENT_CLOSE_MAIN);
+    if (cut && world_chance(world, 50)) {
+        pipe->out_count = 0;
+    }
     send_frame(pipe,
-               (struct frame){.type = FRAME_CLOSE,
+               (struct frame){.type = cut ? FRAME_CUT : FRAME_CLOSE,
                               .connection = !named && world_chance(world, world->hard_percent),
                               .named = named,
                               .exchange = message->exchange});

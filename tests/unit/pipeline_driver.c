@@ -360,6 +360,10 @@ static void
 close_channel(uint32_t lane, uint32_t exchange)
 {
     lanes[lane].next = 1;
+    if (driver.cuts_connections) {
+        pipeline_lane_cut(driver.pipeline, lane, "reset", driver.now_us);
+        return;
+    }
     if (driver.closes_connections) {
         pipeline_lane_closed(driver.pipeline, lane, "541 internal error", driver.now_us);
         return;
@@ -496,6 +500,13 @@ lose_lane(uint32_t lane)
 {
     lanes[lane] = (struct sent){.next = 1};
     pipeline_lane_lost(driver.pipeline, lane, driver.now_us);
+}
+
+void
+cut_lane(uint32_t lane)
+{
+    lanes[lane] = (struct sent){.next = 1};
+    pipeline_lane_cut(driver.pipeline, lane, "reset", driver.now_us);
 }
 
 void

@@ -66,7 +66,8 @@ struct driver {
     bool log_stuck;                     /* no answer comes to what is asked of it */
     bool no_positions;                  /* the source knows of no log */
     enum verdict (*broker)(int64_t id); /* NULL: it says nothing */
-    bool closes_connections;            /* where the broker would close a channel */
+    bool closes_connections;            /* where the broker would close a channel; */
+    bool cuts_connections;              /* or something between cuts the connection */
     bool confirms_late;                 /* a channel that closes takes the confirms with it */
     const char *unpublishable;          /* no message can be encoded */
     bool lane_stuck[PIPELINE_LANES_MAX]; /* no answer comes to what is asked of it */
@@ -148,6 +149,7 @@ void give_back(int64_t id); /* basic.return, then the confirm */
 void nack(int64_t id);
 void close_for(int64_t id, bool named); /* closes its channel */
 void lose_lane(uint32_t lane);
+void cut_lane(uint32_t lane);
 void lose_log(void);
 void lose_source(void);
 void own_source(void);
