@@ -37,6 +37,7 @@ struct session {
     bool refused_by_tls;   /* see session_refused_by_tls */
     struct error passed;   /* see session_passed_over; ERROR_CONFIG, or no text */
     bool read_more;        /* the last read stopped at its bound */
+    uint64_t written;      /* bytes, to the socket */
     uint64_t now_us;
     uint64_t give_up_us; /* on the current host's handshake */
     struct error error;
@@ -444,6 +445,7 @@ session_flush(struct session *session, uint64_t now_us)
         if (written == 0) {
             return;
         }
+        session->written += (uint64_t)written;
         rabbit_written(session->rabbit, (size_t)written, now_us);
         /* A TCP socket that took less than all is full; TLS takes one record at a time. */
         if ((size_t)written < size && session->tls == NULL) {
@@ -566,6 +568,12 @@ size_t
 session_queued_bytes(const struct session *session)
 {
     return session->rabbit != NULL ? buffer_size(rabbit_output(session->rabbit)) : 0;
+}
+
+uint64_t
+session_taken_bytes(const struct session *session)
+{
+    return session->transport == NULL ? 0 : session->written - transport_unsent(session->transport);
 }
 
 struct rabbit *

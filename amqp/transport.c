@@ -1,11 +1,13 @@
 #include "amqp/transport.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -363,6 +365,15 @@ transport_write(struct transport *transport, const void *data, size_t size)
         return written;
     }
     return errno == EAGAIN || errno == EINTR ? 0 : lost(transport, strerror(errno));
+}
+
+size_t
+transport_unsent(const struct transport *transport)
+{
+    int bytes = 0;
+    return transport->fd >= 0 && ioctl(transport->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0
+               ? (size_t)bytes
+               : 0;
 }
 
 bool

@@ -41,6 +41,9 @@ const struct error *transport_error(const struct transport *transport);
 ssize_t transport_read(struct transport *transport, void *data, size_t size);
 ssize_t transport_write(struct transport *transport, const void *data, size_t size);
 
+/* Bytes that the socket has taken and the peer's machine has not. */
+size_t transport_unsent(const struct transport *transport);
+
 /* Whom TLS found at the other end; false without TLS or before it is READY. */
 bool transport_tls_peer(const struct transport *transport, struct tls_peer *ret_peer);
 

@@ -129,6 +129,8 @@ void pipeline_lane_connected(struct pipeline *pipeline, uint32_t lane, uint64_t 
 void pipeline_lane_ready(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_lost(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_congested(struct pipeline *pipeline, uint32_t lane, bool congested);
+/* The broker's machine takes what was sent, though no confirm has come: over a slow link a message may take long. */
+void pipeline_lane_progress(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_blocked(struct pipeline *pipeline, uint32_t lane, bool blocked, uint64_t now_us);
 /* exchange: the one that the broker's words name (pipeline_exchange_hash), 0 if they name none: then
  * the culprit has to be searched for. */

@@ -152,6 +152,12 @@ pipeline_lane_congested(struct pipeline *pipeline, uint32_t index, bool congeste
 }
 
 void
+pipeline_lane_progress(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
+{
+    pipeline->lanes[index].progress_us = now_us;
+}
+
+void
 pipeline_lane_blocked(struct pipeline *pipeline, uint32_t index, bool blocked, uint64_t now_us)
 {
     struct lane *lane = lane_of(pipeline, index);

@@ -248,6 +248,21 @@ Test(pipeline_lane, finds_the_one_that_closes_the_connection)
     cr_assert_eq(message_of(200)->attempts, 1, "as for a closed channel");
 }
 
+/* A message may take longer than confirm_timeout to get through. */
+Test(pipeline_lane, bytes_that_the_broker_takes_are_progress)
+{
+    driver.options.confirm_timeout_us = CLOCK_S_US;
+    put(1, 1);
+    start();
+    answer_fetch();
+    for (int i = 0; i < 20; i++) {
+        run(CLOCK_S_US / 2);
+        pipeline_lane_progress(driver.pipeline, 0, driver.now_us);
+    }
+    cr_assert_eq(reported(REPORT_TIMEOUT), 0);
+    (void)await_report(REPORT_TIMEOUT); /* it comes */
+}
+
 /* Nobody says that a message did it. */
 Test(pipeline_lane, a_lost_connection_blames_no_message)
 {
