@@ -224,6 +224,22 @@ pg_query_int(PGconn *conn, const char *sql)
 }
 
 void
+pg_fixture_drop_slots(PGconn *conn)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (pg_query_int(conn, "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+                              "where datname = current_database() and backend_type = "
+                              "'walsender'") > 0) {
+        if (clock_monotonic_us() > deadline_us) {
+            die("somebody does not stop to read the log");
+        }
+        (void)usleep(1000);
+    }
+    pg_exec(conn, "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
+                  "where database = current_database()");
+}
+
+void
 pg_wait_blocked(PGconn *conn, int pid)
 {
     char sql[128];

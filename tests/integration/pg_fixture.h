@@ -15,6 +15,10 @@ PGconn *pg_fixture_create(void);
  * database. */
 void pg_fixture_drop(PGconn *conn);
 
+/* A database with a slot cannot be dropped: ends whoever reads a slot of this database, or is about to make the one that it
+ * was asked for, though its client is gone, and drops them all. */
+void pg_fixture_drop_slots(PGconn *conn);
+
 /* How to reach the database that was created: a libpq connection string. Static. */
 const char *pg_fixture_dsn(void);
 

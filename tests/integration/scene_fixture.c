@@ -55,24 +55,12 @@ scene_bind(const char *routing_key)
     broker_bind(scene.broker, scene.queue, scene.exchange, routing_key);
 }
 
-/* A database with a slot cannot be dropped. The relay is gone; the server may not know yet, and may be just about to make
- * the slot that it was asked for. */
-static void
-drop_slots(void)
-{
-    scene_await("nobody reads or makes a slot",
-                "select count(pg_terminate_backend(pid)) = 0 from pg_stat_activity "
-                "where datname = current_database() and backend_type = 'walsender'");
-    scene_exec("select pg_drop_replication_slot(slot_name) from pg_replication_slots "
-               "where database = current_database()");
-}
-
 void
 scene_close(void)
 {
     relay_free(scene.relay);
     if (relay_tails()) {
-        drop_slots();
+        pg_fixture_drop_slots(scene.conn);
     }
     if (scene.exchange != NULL) {
         broker_delete_exchange(scene.broker, scene.exchange);

@@ -41,13 +41,8 @@ set_up(void)
 static void
 tear_down(void)
 {
-    char sql[200];
     PQfinish(deceived);
-    (void)snprintf(sql, sizeof(sql),
-                   "select pg_drop_replication_slot(slot_name) from pg_replication_slots where "
-                   "database = '%s'",
-                   PQdb(db)); /* fits */
-    pg_exec(db, sql);
+    pg_fixture_drop_slots(db);
     runner_fixture_teardown();
     cli_leave();
 }
