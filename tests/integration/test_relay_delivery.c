@@ -175,9 +175,8 @@ Test(relay_delivery, properties_without_a_column_are_written_as_headers)
     scene_start_relay(NULL);
     scene_exec("insert into outbox (routing_key, payload, headers) values ('%s', '', "
                "'{\"amqp-correlation-id\": \"request 7 Ä\", \"amqp-reply-to\": \"answers\", "
-               "\"amqp-expiration\": 4294967295, \"amqp-priority\": 0, \"mine\": 1}'), "
-               "('%s', 'second', '{\"amqp-expiration\": \"600000\", \"amqp-priority\": 255}')",
-               scene.queue, scene.queue);
+               "\"amqp-expiration\": 4294967295, \"amqp-priority\": 0, \"mine\": 1}')",
+               scene.queue);
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     consumer_take(consumer, &delivery);
     const struct rabbit_message *message = &delivery.message;
@@ -188,6 +187,10 @@ Test(relay_delivery, properties_without_a_column_are_written_as_headers)
     check(field(message->headers, "mine", 'l').integer == 1, "mine");
     struct table_field found;
     check(!table_find(message->headers, "amqp-correlation-id", &found), "it is a header too");
+    /* Only now: from RabbitMQ 4 on a quorum queue gives what has a higher priority first. */
+    scene_exec("insert into outbox (routing_key, payload, headers) values ('%s', 'second', "
+               "'{\"amqp-expiration\": \"600000\", \"amqp-priority\": 255}')",
+               scene.queue);
     consumer_take(consumer, &delivery);
     expect_text(message->body, "second");
     check(message->correlation_id.size == 0 && message->reply_to.size == 0, "of the one before");
