@@ -10,8 +10,10 @@
 #include "base/clock.h"
 #include "relay/memory.h"
 #include "relay/postgres_sql.h"
+#include "schema_functions_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
+#include "schema_writing_sql.h"
 #include "tests/bench/bench.h"
 
 #define ANSWER_WAIT_US (60 * CLOCK_S_US)
@@ -203,8 +205,10 @@ bench_create_database(void)
     bench_exec(conn, "create database " BENCH_DATABASE);
     PQfinish(conn);
     conn = bench_connect();
-    load(conn, sql_schema);
+    load(conn, sql_schema); /* all that `init` makes, in its order */
+    load(conn, sql_schema_writing);
     load(conn, sql_schema_relay);
+    load(conn, sql_schema_functions);
     bench_exec(conn, "create publication " BENCH_PUBLICATION
                      " for table outbox with (publish = 'insert')");
     PQfinish(conn);
