@@ -16,12 +16,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-
-/* Bytes that belong to somebody else. data may be NULL when size is 0. */
-struct span {
-    const void *data;
-    size_t size;
-};
+#include "base/span.h"
 
 struct rabbit_options {
     const char *vhost;    /* "/" if NULL */

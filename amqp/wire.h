@@ -1,13 +1,14 @@
 /* amqp/wire.h - AMQP's integers and strings, written to and read from plain bytes. Writers return
- * the place after what they wrote and trust the caller for the room; the reader checks every step
- * and stays `bad` after the first one too far. */
+ * the place after what they wrote and trust the caller for the room. */
 #ifndef AMQP_WIRE_H
 #define AMQP_WIRE_H
 
 #include <endian.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "amqp/connection.h"
+#include "base/reader.h"
 
 #define SHORT_STRING_MAX 255
 
@@ -72,72 +73,6 @@ static inline uint8_t *
 put_short_string(uint8_t *at, struct span text)
 {
     return put_bytes(put_u8(at, (uint8_t)text.size), text.data, text.size);
-}
-
-struct reader {
-    const uint8_t *at;
-    const uint8_t *end;
-    bool bad;
-};
-
-static inline struct reader
-reader_of(struct span bytes)
-{
-    const uint8_t *start = bytes.size > 0 ? bytes.data : (const uint8_t *)"";
-    return (struct reader){.at = start, .end = start + bytes.size};
-}
-
-/* A span of the next `size` bytes; empty, and the reader bad, if there are not as many. */
-static inline struct span
-read_bytes(struct reader *reader, size_t size)
-{
-    if (reader->bad || size > (size_t)(reader->end - reader->at)) {
-        reader->bad = true;
-        return (struct span){0};
-    }
-    const struct span bytes = {reader->at, size};
-    reader->at += size;
-    return bytes;
-}
-
-static inline uint8_t
-read_u8(struct reader *reader)
-{
-    const struct span bytes = read_bytes(reader, 1);
-    return bytes.size == 1 ? *(const uint8_t *)bytes.data : 0;
-}
-
-static inline uint16_t
-read_u16(struct reader *reader)
-{
-    const struct span bytes = read_bytes(reader, 2);
-    uint16_t value = 0;
-    if (bytes.size == sizeof(value)) {
-        memcpy(&value, bytes.data, sizeof(value));
-    }
-    return be16toh(value);
-}
-
-static inline uint32_t
-read_u32(struct reader *reader)
-{
-    const struct span bytes = read_bytes(reader, 4);
-    uint32_t value = 0;
-    if (bytes.size == sizeof(value)) {
-        memcpy(&value, bytes.data, sizeof(value));
-    }
-    return be32toh(value);
-}
-
-static inline uint64_t
-read_u64(struct reader *reader)
-{
-    const struct span bytes = read_bytes(reader, 8);
-    uint64_t value = 0;
-    if (bytes.size == sizeof(value)) {
-        memcpy(&value, bytes.data, sizeof(value));
-    }
-    return be64toh(value);
 }
 
 static inline struct span

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "amqp/wire.h" /* struct reader: both protocols are big-endian */
+#include "base/reader.h"
 #include "relay/pg_hash.h"
 
 /* 2000-01-01, the zero of the server's times, in microseconds since 1970. */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "amqp/connection.h" /* struct span */
+#include "base/span.h"
 #include "base/uuid.h"
 
 struct batch;
