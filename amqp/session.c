@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "amqp/connection_private.h"
-#include "amqp/transport.h"
 #include "base/clock.h"
+#include "base/net/transport.h"
 
 #define CONNECT_TIMEOUT_US (10 * CLOCK_S_US)
 #define READ_SIZE ((size_t)64 << 10)
@@ -124,6 +124,13 @@ timeout_of(const struct session_options *options)
     return options->connect_timeout_us > 0 ? options->connect_timeout_us : CONNECT_TIMEOUT_US;
 }
 
+static struct tls_context *
+read_certificates(const struct session *session, struct error *reterr)
+{
+    const struct tls_files files = amqp_endpoint_tls_files(&session->endpoint);
+    return tls_context_new(&files, session->endpoint.tls_verify, reterr);
+}
+
 struct session *
 session_new(const struct session_options *options, struct error *reterr)
 {
@@ -148,7 +155,7 @@ session_new(const struct session_options *options, struct error *reterr)
         return NULL;
     }
     if (session->endpoint.tls) {
-        session->tls = tls_context_new(&session->endpoint, reterr);
+        session->tls = read_certificates(session, reterr);
         if (session->tls == NULL) {
             session_free(session);
             return NULL;
@@ -209,8 +216,9 @@ start_host(struct session *session)
                    host->port);
     session->used = true;
     session->give_up_us = session->now_us + session->connect_timeout_us;
-    session->transport = transport_new(host, session->tls, session->endpoint.server_name,
-                                       session->give_up_us, session->now_us);
+    session->transport =
+        transport_new(host->name, host->port, session->tls, session->endpoint.server_name,
+                      session->give_up_us, session->now_us);
 }
 
 /* Of several hosts the one that needs a person is told, even if another one, merely away, came after it. */
@@ -293,7 +301,7 @@ reload_certificates(struct session *session)
     if (!session->endpoint.tls) {
         return true;
     }
-    struct tls_context *fresh = tls_context_new(&session->endpoint, &session->error);
+    struct tls_context *fresh = read_certificates(session, &session->error);
     if (fresh == NULL) {
         session->failed = true;
         return false;

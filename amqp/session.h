@@ -12,8 +12,8 @@
 #define AMQP_SESSION_H
 
 #include "amqp/connection.h"
-#include "amqp/tls.h"
 #include "amqp/uri.h"
+#include "base/net/tls.h"
 
 struct session;
 

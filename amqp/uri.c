@@ -442,3 +442,16 @@ amqp_uri_parse(const char *text, struct amqp_endpoint *ret_endpoint, struct erro
     *ret_endpoint = endpoint;
     return true;
 }
+
+struct tls_files
+amqp_endpoint_tls_files(const struct amqp_endpoint *endpoint)
+{
+    return (struct tls_files){
+        .ca_name = "cacertfile",
+        .ca = endpoint->ca_file,
+        .cert_name = "certfile",
+        .cert = endpoint->cert_file,
+        .key_name = "keyfile",
+        .key = endpoint->key_file,
+    };
+}

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/net/tls.h"
 
 #define AMQP_HOSTS_MAX 16
 
@@ -45,5 +46,8 @@ struct amqp_endpoint {
 bool amqp_uri_parse(const char *text, struct amqp_endpoint *ret_endpoint,
                     struct error *reterr) MUST_CHECK;
 void amqp_endpoint_done(struct amqp_endpoint *endpoint);
+
+/* What its certificates are, by the names that the query has for them. Points into the endpoint. */
+struct tls_files amqp_endpoint_tls_files(const struct amqp_endpoint *endpoint);
 
 #endif

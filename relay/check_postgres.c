@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/tls.h"
 #include "base/dsn.h"
+#include "base/net/tls.h"
 #include "relay/check_postgres.h"
 #include "relay/postgres_admin.h"
 #include "relay/postgres_schema.h"

@@ -3,8 +3,8 @@
 #include <libpq-fe.h>
 #include <string.h>
 
-#include "amqp/tls.h"
 #include "base/dsn.h"
+#include "base/net/tls.h"
 #include "relay/config_problem.h"
 #include "relay/config_secret.h"
 #include "relay/config_value.h"

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/tls.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/net/tls.h"
 #include "base/text.h"
 #include "relay/config_lexer.h" /* the marks */
 #include "relay/config_postgres.h"
@@ -243,7 +243,8 @@ set_uri(const char *text, const char *directory, void *member, struct error *ret
     anchor(&endpoint.ca_file, directory);
     anchor(&endpoint.cert_file, directory);
     anchor(&endpoint.key_file, directory);
-    if (!tls_endpoint_check(&endpoint, reterr)) {
+    const struct tls_files files = amqp_endpoint_tls_files(&endpoint);
+    if (endpoint.tls && !tls_files_check(&files, reterr)) {
         amqp_endpoint_done(&endpoint);
         return false;
     }

@@ -3,7 +3,7 @@
 #include <libpq-fe.h>
 #include <string.h>
 
-#include "amqp/resolve.h"
+#include "base/net/resolve.h"
 #include "relay/memory.h"
 
 static const char *

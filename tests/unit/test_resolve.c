@@ -1,4 +1,4 @@
-#include "amqp/resolve.h"
+#include "base/net/resolve.h"
 
 #include <criterion/criterion.h>
 #include <netinet/in.h>

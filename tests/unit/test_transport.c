@@ -1,4 +1,4 @@
-#include "amqp/transport.h"
+#include "base/net/transport.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -10,8 +10,13 @@
 
 #include "base/clock.h"
 
+struct place {
+    char *name;
+    uint16_t port;
+};
+
 static int
-listen_on_loopback(struct amqp_host *ret_host, char *name)
+listen_on_loopback(struct place *ret_host, char *name)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
@@ -19,7 +24,7 @@ listen_on_loopback(struct amqp_host *ret_host, char *name)
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     cr_assert_eq(listen(fd, 1), 0);
     cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    *ret_host = (struct amqp_host){.name = name, .port = ntohs(address.sin_port)};
+    *ret_host = (struct place){.name = name, .port = ntohs(address.sin_port)};
     return fd;
 }
 
@@ -40,18 +45,18 @@ settle(struct transport *transport)
 }
 
 static struct transport *
-connect_to(const struct amqp_host *host, const struct tls_context *context)
+connect_to(const struct place *host, const struct tls_context *context)
 {
     const uint64_t now_us = clock_monotonic_us();
     struct transport *transport =
-        transport_new(host, context, NULL, now_us + 5 * CLOCK_S_US, now_us);
+        transport_new(host->name, host->port, context, NULL, now_us + 5 * CLOCK_S_US, now_us);
     cr_assert_not_null(transport);
     return transport;
 }
 
 Test(transport, carries_bytes_both_ways_without_delay)
 {
-    struct amqp_host host;
+    struct place host;
     char name[] =
         "localhost"; /* may be ::1 first, where nobody listens: the next address is tried */
     const int listener = listen_on_loopback(&host, name);
@@ -77,7 +82,7 @@ Test(transport, carries_bytes_both_ways_without_delay)
 
 Test(transport, a_write_to_nobody_is_an_error_and_no_signal)
 {
-    struct amqp_host host;
+    struct place host;
     char name[] = "127.0.0.1";
     const int listener = listen_on_loopback(&host, name);
     struct transport *transport = connect_to(&host, NULL);
@@ -94,12 +99,11 @@ Test(transport, a_write_to_nobody_is_an_error_and_no_signal)
 
 Test(transport, what_speaks_no_tls_is_told)
 {
-    struct amqp_host host;
+    struct place host;
     struct error error;
     char name[] = "127.0.0.1";
     const int listener = listen_on_loopback(&host, name);
-    const struct amqp_endpoint endpoint = {.tls = true, .tls_verify = true};
-    struct tls_context *context = tls_context_new(&endpoint, &error);
+    struct tls_context *context = tls_context_new(&(struct tls_files){0}, true, &error);
     cr_assert_not_null(context, "%s", error.text);
     struct transport *transport = connect_to(&host, context);
     const int peer = accept(listener, NULL, NULL);
@@ -114,12 +118,11 @@ Test(transport, what_speaks_no_tls_is_told)
 
 Test(transport, a_tls_handshake_that_nobody_answers_ends)
 {
-    struct amqp_host host;
+    struct place host;
     struct error error;
     char name[] = "127.0.0.1";
     const int listener = listen_on_loopback(&host, name);
-    const struct amqp_endpoint endpoint = {.tls = true, .tls_verify = true};
-    struct tls_context *context = tls_context_new(&endpoint, &error);
+    struct tls_context *context = tls_context_new(&(struct tls_files){0}, true, &error);
     struct transport *transport = connect_to(&host, context);
     const int peer = accept(listener, NULL, NULL);
     const uint64_t now_us = clock_monotonic_us();

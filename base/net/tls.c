@@ -1,4 +1,4 @@
-#include "amqp/tls.h"
+#include "base/net/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -199,20 +199,6 @@ tls_files_check(const struct tls_files *files, struct error *reterr)
     return good;
 }
 
-static struct tls_files
-files_of(const struct amqp_endpoint *endpoint)
-{
-    return (struct tls_files){"cacertfile",        endpoint->ca_file, "certfile",
-                              endpoint->cert_file, "keyfile",         endpoint->key_file};
-}
-
-bool
-tls_endpoint_check(const struct amqp_endpoint *endpoint, struct error *reterr)
-{
-    const struct tls_files files = files_of(endpoint);
-    return !endpoint->tls || tls_files_check(&files, reterr);
-}
-
 /* A certificate without a subjectAltName names nobody (RFC 9525 section 2): what OpenSSL calls a mismatch is told as what
  * it is. The certificate is at hand only here. */
 static int
@@ -229,24 +215,23 @@ note_verdict(int good, X509_STORE_CTX *store)
 }
 
 static bool
-configure(SSL_CTX *ssl, const struct amqp_endpoint *endpoint, struct error *reterr)
+configure(SSL_CTX *ssl, const struct tls_files *files, bool verify, struct error *reterr)
 {
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     /* RabbitMQ ends a connection by closing the socket; AMQP has its own good-bye, so nothing
      * can be cut off unseen. */
     SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
-    const struct tls_files files = files_of(endpoint);
-    if (endpoint->tls_verify) {
+    if (verify) {
         SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, note_verdict);
     } else {
         SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     }
-    return load_files(ssl, &files, reterr);
+    return load_files(ssl, files, reterr);
 }
 
 struct tls_context *
-tls_context_new(const struct amqp_endpoint *endpoint, struct error *reterr)
+tls_context_new(const struct tls_files *files, bool verify, struct error *reterr)
 {
     ERR_clear_error();
     struct tls_context *context = calloc(1, sizeof(*context));
@@ -254,12 +239,12 @@ tls_context_new(const struct amqp_endpoint *endpoint, struct error *reterr)
         error_set(reterr, ERROR_TRANSIENT, "out of memory");
         return NULL;
     }
-    context->verify = endpoint->tls_verify;
+    context->verify = verify;
     context->method = make_bio_method();
     context->ssl = SSL_CTX_new(TLS_client_method());
     if (context->ssl == NULL || context->method == NULL) {
         error_set(reterr, ERROR_TRANSIENT, "cannot set up TLS: %s", reason());
-    } else if (configure(context->ssl, endpoint, reterr)) {
+    } else if (configure(context->ssl, files, verify, reterr)) {
         return context;
     }
     tls_context_free(context);

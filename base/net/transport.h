@@ -1,12 +1,13 @@
-/* amqp/transport.h - a byte stream to one host: name look-up, TCP to its addresses in turn, TLS if
+/* base/net/transport.h - a byte stream to one host: name look-up, TCP to its addresses in turn, TLS if
  * asked for. Never blocks and never raises SIGPIPE. One thread at a time. */
-#ifndef AMQP_TRANSPORT_H
-#define AMQP_TRANSPORT_H
+#ifndef BASE_NET_TRANSPORT_H
+#define BASE_NET_TRANSPORT_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-#include "amqp/tls.h"
+#include "base/net/tls.h"
 
 enum transport_state {
     TRANSPORT_RESOLVING,
@@ -21,7 +22,7 @@ struct transport;
 /* Begins to connect. host and context (NULL: plain TCP) must outlive it; server_name as in the
  * endpoint, may be NULL. NULL only when memory is out. give_up_us: when all addresses must have
  * been tried; it is shared out among them. */
-struct transport *transport_new(const struct amqp_host *host, const struct tls_context *context,
+struct transport *transport_new(const char *host, uint16_t port, const struct tls_context *context,
                                 const char *server_name, uint64_t give_up_us, uint64_t now_us);
 void transport_free(struct transport *transport);
 

@@ -1,13 +1,14 @@
-/* amqp/tls.h - TLS by OpenSSL over a socket that somebody else owns and made non-blocking. The
+/* base/net/tls.h - TLS by OpenSSL over a socket that somebody else owns and made non-blocking. The
  * peer's certificate and name are verified unless that was switched off. No call of these raises
  * SIGPIPE. */
-#ifndef AMQP_TLS_H
-#define AMQP_TLS_H
+#ifndef BASE_NET_TLS_H
+#define BASE_NET_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "amqp/uri.h"
+#include "base/error.h"
 
 /* Files in PEM form, and the words by which a text names them ("cacertfile"). NULL: the system's authorities; no client
  * certificate. */
@@ -21,9 +22,6 @@ struct tls_files {
  * with a password is refused: nobody is asked for it. Never waits. False with *reterr, mostly ERROR_CONFIG, whose text
  * names the file and shows nothing of it. */
 bool tls_files_check(const struct tls_files *files, struct error *reterr) MUST_CHECK;
-
-/* The same for the files of a URI; true without TLS. */
-bool tls_endpoint_check(const struct amqp_endpoint *endpoint, struct error *reterr) MUST_CHECK;
 
 /* Whom one talks to. The names are the peer's own words. */
 struct tls_peer {
@@ -43,8 +41,9 @@ bool tls_peer_of(const void *library_ssl, struct tls_peer *ret_peer);
 /* Certificates and rules, shared by connections. */
 struct tls_context;
 
-/* NULL with ERROR_CONFIG if a file cannot be used. */
-struct tls_context *tls_context_new(const struct amqp_endpoint *endpoint, struct error *reterr);
+/* Reads the files. verify: the peer's certificate and name, as one should. NULL with ERROR_CONFIG if a file cannot be used. */
+struct tls_context *tls_context_new(const struct tls_files *files, bool verify,
+                                    struct error *reterr);
 void tls_context_free(struct tls_context *context);
 
 /* One connection to `host`, over `fd`; name overrides what the certificate must be for and what SNI

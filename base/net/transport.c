@@ -1,4 +1,4 @@
-#include "amqp/transport.h"
+#include "base/net/transport.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "amqp/resolve.h"
 #include "base/clock.h"
+#include "base/net/resolve.h"
 
 struct transport {
     enum transport_state state;
-    const struct amqp_host *host;
+    const char *host;
     const struct tls_context *context;
     const char *server_name;
     struct resolve *resolve;
@@ -48,7 +48,7 @@ close_socket(struct transport *transport)
 }
 
 struct transport *
-transport_new(const struct amqp_host *host, const struct tls_context *context,
+transport_new(const char *host, uint16_t port, const struct tls_context *context,
               const char *server_name, uint64_t give_up_us, uint64_t now_us)
 {
     struct transport *transport = calloc(1, sizeof(*transport));
@@ -61,7 +61,7 @@ transport_new(const struct amqp_host *host, const struct tls_context *context,
     transport->fd = -1;
     transport->give_up_us = give_up_us;
     transport->address_deadline_us = give_up_us;
-    transport->resolve = resolve_start(host->name, host->port, &transport->error);
+    transport->resolve = resolve_start(host, port, &transport->error);
     if (transport->resolve == NULL) {
         fail(transport);
     } else {
@@ -176,7 +176,7 @@ process_resolving(struct transport *transport, uint64_t now_us)
 static void
 start_tls(struct transport *transport)
 {
-    transport->tls = tls_new(transport->context, transport->fd, transport->host->name,
+    transport->tls = tls_new(transport->context, transport->fd, transport->host,
                              transport->server_name, &transport->error);
     if (transport->tls == NULL) {
         fail(transport);

@@ -1,8 +1,8 @@
-/* amqp/resolve.h - a name becomes addresses without keeping the caller waiting: getaddrinfo runs on
+/* base/net/resolve.h - a name becomes addresses without keeping the caller waiting: getaddrinfo runs on
  * a thread of its own and says through an eventfd that it is done. A look-up that nobody waits for
  * any more ends by itself and frees itself. */
-#ifndef AMQP_RESOLVE_H
-#define AMQP_RESOLVE_H
+#ifndef BASE_NET_RESOLVE_H
+#define BASE_NET_RESOLVE_H
 
 #include <netdb.h>
 #include <stdint.h>
