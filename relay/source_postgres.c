@@ -123,10 +123,10 @@ deadline_us(const struct source *source)
 }
 
 static void
-lost_by_time(struct source_postgres *self, const char *words, uint64_t now_us)
+lost_by_time(struct source_postgres *self, uint64_t now_us)
 {
     struct error error;
-    error_set(&error, ERROR_CONNECTION, "%s", words);
+    pg_error_set_silent(self, now_us, &error);
     pg_session_lost(self, &error, now_us);
 }
 
@@ -135,7 +135,7 @@ static void
 keep_time(struct source_postgres *self, uint64_t now_us)
 {
     if (now_us >= pg_request_deadline_us(self)) {
-        lost_by_time(self, "the database gave no answer for longer than takeover", now_us);
+        lost_by_time(self, now_us);
     } else if (self->state == PG_STANDBY && now_us >= self->retry_us) {
         pg_session_own(self, now_us);
     } else if (self->state == PG_OWNED && now_us >= ping_deadline_us(self)) {

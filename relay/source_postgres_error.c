@@ -1,7 +1,12 @@
 #include <ctype.h>
+#include <inttypes.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/clock.h"
 #include "relay/source_postgres_private.h"
 
 #define POOLED                                                                                 \
@@ -72,6 +77,59 @@ void
 pg_error_set_pooled(struct error *reterr)
 {
     error_set(reterr, ERROR_CONFIG, "%s", POOLED);
+}
+
+/* For people. */
+static const char *const request_names[] = {
+    [PG_REQUEST_SESSION] = "to set up the session",
+    [PG_REQUEST_CONTRACT] = "which tables there are",
+    [PG_REQUEST_OWN] = "for the ownership",
+    [PG_REQUEST_FETCH] = "for rows",
+    [PG_REQUEST_PRESENT] = "which rows are there",
+    [PG_REQUEST_SETTLE] = "to delete rows",
+    [PG_REQUEST_SETTLE_LOOK] = "which rows are deleted",
+    [PG_REQUEST_WATERMARK] = "who writes",
+    [PG_REQUEST_HOLD] = "to set rows aside",
+    [PG_REQUEST_SETTLE_HELD] = "to delete held rows",
+    [PG_REQUEST_RELEASE] = "to release rows",
+    [PG_REQUEST_RELEASE_FIRST] = "which row to release",
+    [PG_REQUEST_HEADS] = "what is held",
+    [PG_REQUEST_WAKE] = "what is due",
+    [PG_REQUEST_WAKE_STUCK] = "what is due",
+    [PG_REQUEST_STATUS] = "to write the status",
+    [PG_REQUEST_FORGET] = "to forget what was sent",
+    [PG_REQUEST_TAIL_LOOK] = "about the slot",
+    [PG_REQUEST_TAIL_END_READER] = "to end a reader of the slot",
+    [PG_REQUEST_TAIL_HEARTBEAT] = "for a heartbeat in the log",
+    [PG_REQUEST_EMITTED] = "to write what was emitted",
+    [PG_REQUEST_PING] = "whether it is there",
+};
+
+/* What TCP knows of the answers; nothing of a socket that is none of its own. */
+static void
+describe_traffic(const PGconn *connection, char *ret_text, size_t size)
+{
+    struct tcp_info info = {0};
+    socklen_t info_size = sizeof(info);
+    if (getsockopt(PQsocket(connection), IPPROTO_TCP, TCP_INFO, &info, &info_size) != 0) {
+        ret_text[0] = '\0';
+        return;
+    }
+    (void)snprintf(
+        ret_text, size, "; the last of %" PRIu64 " bytes of this connection came %.1f s ago",
+        (uint64_t)info.tcpi_bytes_received, (double)info.tcpi_last_data_recv / 1e3); /* fits */
+}
+
+void
+pg_error_set_silent(const struct source_postgres *self, uint64_t now_us, struct error *reterr)
+{
+    const struct pg_request *request = &self->requests[self->request_first];
+    char traffic[120];
+    describe_traffic(self->connection, traffic, sizeof(traffic));
+    error_set(reterr, ERROR_TRANSIENT,
+              "the database gave no answer for longer than takeover: it was asked %s %.1f s "
+              "ago%s",
+              request_names[request->kind], (double)(now_us - request->sent_us) / 1e6, traffic);
 }
 
 /* Classes and codes that are about the session, the server, or other sessions. */

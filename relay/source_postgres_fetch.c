@@ -16,6 +16,7 @@
 #define FAST 16
 /* One row alone may take so many leases. */
 #define PATIENCE 20
+#define SLOW_TOLD_US (60 * CLOCK_S_US)
 /* So many sessions in a row must end over one row, to call it that row's fault. */
 #define LOSSES_MAX 3
 /* A held message that could not be read is not read again for so long, but for an operator. */
@@ -182,6 +183,27 @@ pg_fetch_lost(struct source_postgres *self, const struct error *error, uint64_t 
     learn_from_loss(self, fetch, error);
 }
 
+/* Once while it lasts, and once a minute: the size goes up and down around what fits. */
+static void
+tell_slow(struct source_postgres *self, const struct batch *batch, uint64_t took_us,
+          uint64_t now_us)
+{
+    struct pg_fetch *fetch = &self->fetch;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        bytes += batch->rows[i].payload.size + batch->rows[i].headers.size;
+    }
+    const bool news = fetch->slow[0] == '\0' && now_us >= fetch->slow_told_us;
+    (void)snprintf(fetch->slow, sizeof(fetch->slow),
+                   "slowly: %zu rows, with %" PRIu64 " bytes of payload and headers, took the "
+                   "database or the link to it %.1f s; less is asked for at a time",
+                   batch->count, bytes, (double)took_us / 1e6); /* fits */
+    if (news) {
+        fetch->slow_told_us = now_us + SLOW_TOLD_US;
+        pg_tail_notice(self, "the table is read %s", fetch->slow);
+    }
+}
+
 /* Batches are to take a small part of the lease, so that all else that is asked behind them is answered in time. */
 static void
 adapt_size(struct source_postgres *self, const struct batch *batch, uint64_t now_us)
@@ -190,8 +212,12 @@ adapt_size(struct source_postgres *self, const struct batch *batch, uint64_t now
     const uint64_t took_us = now_us - fetch->sent_us;
     if (took_us > self->config->takeover_us / SLOW && batch->count > 1) {
         halve(fetch);
+        tell_slow(self, batch, took_us, now_us);
     } else if (took_us < self->config->takeover_us / FAST && fetch->halvings[kind_of(fetch)] > 0) {
         fetch->halvings[kind_of(fetch)]--;
+        if (fetch->halvings[kind_of(fetch)] == 0) {
+            fetch->slow[0] = '\0';
+        }
     }
 }
 

@@ -147,6 +147,9 @@ struct pg_fetch {
     uint32_t halvings[PG_FETCH_KINDS];
     uint32_t losses[PG_FETCH_KINDS]; /* sessions that ended, one after the other, over one row */
     char trouble[450];
+    /* Answers take long, and less is asked for at a time: this, and since when it is told; empty: they do not. */
+    char slow[200];
+    uint64_t slow_told_us;
     struct pg_unread
         unread[PG_UNREAD_MAX]; /* a ring: held messages that are not read again for a while */
     uint32_t unread_next;
@@ -406,6 +409,8 @@ void pg_error_from_result(const PGresult *result, struct error *reterr);
  * runs what others have put on the tables: triggers, rules, constraints, policies. */
 bool pg_error_may_be_of_row(const PGresult *result, bool moves);
 void pg_error_set_pooled(struct error *reterr); /* the session is not this connection's own */
+/* The oldest request was not answered in time: which it is, since when it waits, and what came meanwhile. */
+void pg_error_set_silent(const struct source_postgres *self, uint64_t now_us, struct error *reterr);
 void pg_error_from_connect(PGconn *connection, struct error *reterr);
 /* Is a connection's message about certificates and the like, where a person must act? */
 bool pg_error_is_tls(const char *message) MUST_CHECK;

@@ -42,6 +42,22 @@ add_id(struct pg_parameters *parameters, int64_t id)
     }
 }
 
+/* Why it reads as it does: not the log, or slowly. */
+static const char *
+reads_reason_of(const struct source_postgres *self, const struct source_status *status,
+                char *ret_text, size_t size)
+{
+    const char *why = status->not_tailing_reason;
+    const char *slow = self->fetch.slow;
+    if (slow[0] == '\0' || status->tailing) {
+        return text_of(self, why, ret_text, size);
+    }
+    char both[400];
+    (void)snprintf(both, sizeof(both), "%s%s%s", why != NULL ? why : "", why != NULL ? "; " : "",
+                   slow); /* cut is fine */
+    return text_of(self, both, ret_text, size);
+}
+
 static void
 send_status(struct source_postgres *self, const struct source_status *status, uint64_t now_us)
 {
@@ -67,8 +83,8 @@ send_status(struct source_postgres *self, const struct source_status *status, ui
     pg_parameters_text(&parameters, text_of(self, status->paused_reason, reason, sizeof(reason)));
     add_time(&parameters, status->paused_reason != NULL, status->paused_for_us);
     pg_parameters_text(&parameters, status->tailing ? "tail" : "poll");
-    pg_parameters_text(
-        &parameters, text_of(self, status->not_tailing_reason, reads_reason, sizeof(reads_reason)));
+    pg_parameters_text(&parameters,
+                       reads_reason_of(self, status, reads_reason, sizeof(reads_reason)));
     pg_parameters_int8(&parameters, (int64_t)status->swept);
     pg_parameters_text(&parameters, self->config->tableless ? self->tail.slot : "");
     if (pg_request_send(self, PG_STATUS, &parameters, now_us)) {

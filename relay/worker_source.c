@@ -48,16 +48,20 @@ not_tailing(struct worker *worker, const struct error *error, uint64_t now_us)
     }
 }
 
-/* What is wrong comes behind it; but a wrong password is no database that is not there. */
-static const char *words_of_loss(enum error_class class)
+/* What is wrong comes behind it; but a wrong password is no database that is not there, and neither is a slow session. */
+static const char *
+words_of_loss(enum error_class class, bool worked)
 {
     if (class == ERROR_CONFIG) {
         return "the database is there, but its outbox cannot be worked until somebody mends what "
                "is "
                "wrong; trying again";
     }
-    return class == ERROR_CONNECTION ? "the database is not there; trying again"
-                                     : "the database does not do what it is asked; trying again";
+    if (class != ERROR_CONNECTION) {
+        return "the database does not do what it is asked; trying again";
+    }
+    return worked ? "the connection to the database was lost; trying again"
+                  : "the database is not there; trying again";
 }
 
 static void
@@ -66,7 +70,8 @@ source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
     pipeline_source_lost(worker->pipeline, now_us);
     if (outage_is_news(&worker->source_outage, error->text, now_us)) {
         log_event(error->class == ERROR_CONFIG ? LOG_ERROR : LOG_WARNING, "source_lost",
-                  LOG_WORDS(words_of_loss(error->class)), LOG_CAUSE(error));
+                  LOG_WORDS(words_of_loss(error->class, worker->lease_until_us > 0)),
+                  LOG_CAUSE(error));
     }
 }
 

@@ -227,6 +227,23 @@ Test(relay_slow, database_messages_longer_than_the_lease)
     carry_large(DATABASE, NULL, "takeover = \"2s\"\n");
 }
 
+/* Whoever looks is told what is slow. */
+Test(relay_slow, database_that_is_slow_says_so)
+{
+    check(setenv("OUTBOX_TEST_MODE", "poll", 1) == 0,
+          "out of memory"); /* it is the table that is read */
+    open_link(DATABASE);
+    start_relays(DATABASE, NULL, "takeover = \"4s\"\n");
+    slow_link_rate(slow, mbit_1.bytes_per_s);
+    write_messages(KEYS, 10, 4096);
+    (void)relay_await_log(scene.relay, "event=source_notice", "the table is read slowly: ");
+    write_messages(KEYS, 10, 4096);
+    scene_await("status says why",
+                "select coalesce(max(reads_reason) like '%%slowly: %%less is asked "
+                "for at a time', false) from outbox_relay");
+    expect_no_outage();
+}
+
 Test(relay_slow, broker_messages_longer_than_confirm_timeout)
 {
     carry_large(BROKER, "confirm_timeout = \"1s\"\n", NULL);

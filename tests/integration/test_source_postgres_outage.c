@@ -120,7 +120,8 @@ Test(source_postgres_outage, gives_up_a_server_that_does_not_answer)
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
     run_services("pause postgres");
-    const struct error error = expect_loss(source);
+    const struct error error = source_fixture_expect(source, SOURCE_LOST).error;
+    cr_assert_eq(error.class, ERROR_TRANSIENT, "it is there");
     cr_assert_not_null(strstr(error.text, "no answer for longer than takeover"), "%s", error.text);
     run_services("resume postgres");
     expect_return(source);

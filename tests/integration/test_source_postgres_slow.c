@@ -39,14 +39,23 @@ drop(void)
 
 TestSuite(source_postgres_slow, .init = create, .fini = drop, .timeout = 120);
 
+static unsigned told; /* that it is slow */
+
 static struct source_event
 next_but_alive(void)
 {
     struct source_event event;
-    do {
+    for (;;) {
         event = source_fixture_next(source);
-    } while (event.type == SOURCE_ALIVE);
-    return event;
+        if (event.type != SOURCE_ALIVE && event.type != SOURCE_NOTICE) {
+            return event;
+        }
+        if (event.type == SOURCE_NOTICE) {
+            cr_assert_not_null(strstr(event.error.text, "the table is read slowly: "), "%s",
+                               event.error.text);
+            told++;
+        }
+    }
 }
 
 /* Reads so many rows; how often the session was lost meanwhile. */
@@ -82,6 +91,7 @@ Test(source_postgres_slow, a_batch_that_the_link_has_no_time_for)
     source = source_fixture_own(&config);
     slow_link_rate(slow, BYTES_PER_S);
     cr_assert_leq(read_rows(300), 1);
+    cr_assert_eq(told, 1, "%u times", told);
     source_fixture_close(source, &config);
 }
 
@@ -103,7 +113,11 @@ Test(source_postgres_slow, a_link_that_is_silent)
     source = source_fixture_own(&config);
     slow_link_rate(slow, 0);
     const uint64_t before_us = clock_monotonic_us();
-    (void)source_fixture_expect(source, SOURCE_LOST);
+    const struct source_event event = source_fixture_expect(source, SOURCE_LOST);
     cr_assert_lt(clock_monotonic_us() - before_us, 10 * TAKEOVER_US);
+    cr_assert_eq(event.error.class, ERROR_TRANSIENT, "it is there");
+    cr_assert_not_null(strstr(event.error.text, "it was asked"), "%s", event.error.text);
+    cr_assert_not_null(strstr(event.error.text, " bytes of this connection came "), "%s",
+                       event.error.text);
     source_fixture_close(source, &config);
 }
