@@ -24,6 +24,7 @@ atomic_int runner_fixture_calls; /* of apply */
 static atomic_int accidents;     /* how often something is still to go wrong */
 static PGconn *other;            /* a connection for the accidents */
 char runner_fixture_report[1100];
+char runner_fixture_broker_lost[1100];
 static char consumer[40];
 static uint64_t warm_up; /* messages that do not count */
 
@@ -172,8 +173,11 @@ runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *del
 static struct {
     const char *name;
     atomic_int count;
-} events[] = {
-    {"database_outage", 0}, {"session_changed", 0}, {"transaction_ended", 0}, {"given_back", 0}};
+} events[] = {{"database_outage", 0},
+              {"session_changed", 0},
+              {"transaction_ended", 0},
+              {"given_back", 0},
+              {"broker_lost", 0}};
 
 int
 runner_fixture_reports(const char *event)
@@ -190,6 +194,10 @@ report(void *context, inbox_report_level level, const char *event, const char *t
 {
     (void)context;
     (void)level;
+    if (strcmp(event, "broker_lost") == 0) {
+        (void)snprintf(runner_fixture_broker_lost, sizeof(runner_fixture_broker_lost), "%s",
+                       text); /* before it counts */
+    }
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         if (strcmp(events[i].name, event) == 0) {
             atomic_fetch_add(&events[i].count, 1);

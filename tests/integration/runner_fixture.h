@@ -14,7 +14,10 @@ extern PGconn *runner_fixture_conn;
 extern atomic_int runner_fixture_calls;  /* of apply */
 extern char runner_fixture_report[1100]; /* the last one; read it when no runner runs */
 
-/* How often it was reported: database_outage, session_changed, transaction_ended, given_back. */
+extern char runner_fixture_broker_lost
+    [1100]; /* the text of the last of that name; read it before the next */
+
+/* How often it was reported: database_outage, session_changed, transaction_ended, given_back, broker_lost. */
 int runner_fixture_reports(const char *event);
 
 void runner_fixture_setup(void);

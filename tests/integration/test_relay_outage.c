@@ -306,6 +306,33 @@ Test(relay_outage, a_database_that_grants_too_little)
     scene_exec("drop owned by reader; drop role reader");
 }
 
+/* Each channel that there is, by an error of the broker's own: it ends their connections with code 541. */
+static void
+crash_channels(void)
+{
+    servers_rabbitmqctl(
+        "eval '[exit(Channel, for_the_test) || Channel <- rabbit_channel:list()].'");
+}
+
+/* Promise: an internal error of the broker, which may have a message as its cause or not, costs no message and makes none
+ * dead, and is told in the broker's words. */
+Test(relay_outage, a_broker_with_internal_errors)
+{
+    struct traffic *traffic = start_traffic();
+    scene_start_relay("max_attempts = 3\n");
+    for (int i = 0; i < 3; i++) {
+        await_traffic(100);
+        crash_channels();
+        (void)relay_await_log(scene.relay, "event=lane_lost",
+                              "541 INTERNAL_ERROR"); /* it is told */
+    }
+    traffic_end(traffic);
+    scene_reconnect();
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    check(relay_logged(scene.relay, "event=message_dead") == 0, "a message is dead");
+    relay_drain(scene.relay);
+}
+
 /* In the process that runs the tests, each of which is a process of its own. */
 ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {

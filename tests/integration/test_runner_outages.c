@@ -266,3 +266,51 @@ Test(runner_outages, a_missing_queue_is_waited_for)
     (void)runner_fixture_stop();
     cr_expect(strstr(runner_fixture_report, "draining") != NULL);
 }
+
+/* The channel of whoever consumes the queue, by an error of the broker's own: it ends the connection with code 541. RabbitMQ
+ * 3.10 has such a one where a consumer is cancelled before it is confirmed. */
+static void
+crash_channel(void)
+{
+    char line[600];
+    (void)snprintf(
+        line, sizeof(line),
+        "exec \"$OUTBOX_TEST_RABBITMQCTL\" --quiet eval "
+        "'{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>)), "
+        "[exit(element(1, C), for_the_test) || C <- rabbit_amqqueue:consumers(Q)].'",
+        queue_fixture_name()); /* fits */
+    cr_assert_eq(system(line), 0);
+}
+
+static void
+await_broker_lost(int count)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + 60 * CLOCK_S_US;
+    while (runner_fixture_reports("broker_lost") < count) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us, "the broker's end is not told");
+        (void)usleep(5000);
+    }
+}
+
+Test(runner_outages, a_broker_with_internal_errors)
+{
+    char expected[200] = "";
+    struct inbox_runner_options options = runner_fixture_options();
+    runner_fixture_start(&options);
+    for (int i = 0; i < 3; i++) {
+        char id[8];
+        (void)snprintf(id, sizeof(id), "m%d", i); /* fits */
+        (void)snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "%s%s",
+                       i > 0 ? " " : "", id); /* likewise */
+        runner_fixture_publish(id, "a", "x");
+        runner_fixture_wait((uint64_t)i + 1);
+        crash_channel();
+        await_broker_lost(i + 1);
+        cr_expect_not_null(strstr(runner_fixture_broker_lost, "541 INTERNAL_ERROR"), "%s",
+                           runner_fixture_broker_lost);
+    }
+    const struct inbox_runner_counters result = runner_fixture_stop();
+    cr_expect_eq(result.rejected, 0);
+    cr_expect_str_eq(runner_fixture_applied(), expected);
+    runner_fixture_expect_left(0);
+}
