@@ -222,13 +222,19 @@ Test(source_postgres_hostile, a_null_that_must_not_be)
 Test(source_postgres_hostile, settings_that_the_role_inherits)
 {
     const int64_t one = 1;
-    char sql[300];
-    (void)snprintf(sql, sizeof(sql),
-                   "alter database %s set default_transaction_isolation = serializable; "
-                   "alter database %s set lock_timeout = '1ms'; "
-                   "alter database %s set idle_in_transaction_session_timeout = '1ms'",
-                   PQdb(admin), PQdb(admin), PQdb(admin)); /* fits */
-    pg_exec(admin, sql);
+    pg_exec(
+        admin,
+        "do $$ declare setting text; begin foreach setting in array array["
+        "'default_transaction_isolation = serializable', 'default_transaction_deferrable = on', "
+        "'lock_timeout = 1', 'idle_in_transaction_session_timeout = 1', 'idle_session_timeout = "
+        "4000', 'statement_timeout = 4000', 'synchronous_commit = remote_apply', 'row_security = "
+        "on', 'session_replication_role = replica', 'bytea_output = escape', 'datestyle = "
+        "\"SQL, DMY\"', 'intervalstyle = sql_standard', 'extra_float_digits = -15', "
+        "'standard_conforming_strings = off', 'client_encoding = latin1', 'array_nulls = off', "
+        "'xmloption = document', 'exit_on_error = on', 'quote_all_identifiers = on'] || case when "
+        "current_setting('server_version_num')::int >= 170000 then '{transaction_timeout = "
+        "4000}'::text[] end loop execute format('alter database %I set %s', current_database(), "
+        "setting); end loop; end $$");
     pg_exec(admin, "insert into outbox (payload) values ('x')");
     source_fixture_close(source, &config);
     config = source_fixture_config(pg_fixture_dsn(), 30 * CLOCK_S_US);
@@ -239,7 +245,7 @@ Test(source_postgres_hostile, settings_that_the_role_inherits)
     pg_exec(admin, "begin; update outbox set type = 't'");
     source->ops->settle(source, &one, 1, clock_monotonic_us());
     pg_wait_blocked(admin, pid);
-    pg_exec(admin, "commit");
+    pg_exec(admin, "select pg_sleep(4.5); commit"); /* longer than each of the timeouts */
     (void)source_fixture_expect(source, SOURCE_SETTLED);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
 }
