@@ -289,7 +289,10 @@ Test(relay_delivery, payloads_of_every_size_arrive_byte_for_byte)
     }
     consumer_close(consumer);
     await_empty_outbox(scene.conn);
-    check(relay_logged(scene.relay, "level=warning") == 0, "the relay had trouble");
+    /* Of its own: other tests' transactions may keep its slot waiting. */
+    check(relay_logged(scene.relay, "level=warning") ==
+              relay_logged(scene.relay, "waits for transactions that were open"),
+          "the relay had trouble");
 }
 
 /* Promise: memory does not grow with the number of messages. */

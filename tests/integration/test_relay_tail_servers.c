@@ -71,8 +71,7 @@ finish(struct traffic *traffic)
 static void
 expect_event(const char *event, const char *words)
 {
-    const char *line = relay_await_log(scene.relay, event, NULL);
-    check(strstr(line, words) != NULL, "not the words \"%s\": %s", words, line);
+    (void)relay_await_log(scene.relay, event, words); /* the words are what counts */
 }
 
 static void
@@ -165,7 +164,7 @@ Test(relay_tail_servers, a_slot_that_the_server_has_given_up)
     relay_signal(scene.relay, SIGSTOP);
     outgrow_slot();
     relay_signal(scene.relay, SIGCONT);
-    (void)relay_await_log(scene.relay, "event=not_tailing", NULL); /* the next line says why */
+    /* Whether it has noticed while it read the log, or meanwhile polled for a commit that took long to be visible. */
     expect_event("event=source_notice", "max_slot_wal_keep_size");
     await_tailing();
     finish(traffic);

@@ -214,8 +214,10 @@ expect_held_plans(void)
     pg_exec(conn, "rollback; begin");
     expect_index("execute wake(100, null)", "outbox_held_pkey", 3000);
     pg_exec(conn, "rollback; begin");
+    /* A page or two for each row, and as many again where old versions are still in front: autovacuum, looking at whatever it is,
+     * keeps them with its snapshot. All that are retrying would be 12,500. */
     expect_index("execute fetch_heads('{1001000}', 101, 4194304, 200000000, null, '{}', '{}')",
-                 "outbox_held_due", 200);
+                 "outbox_held_due", 1000);
     expect_index("execute settle_held('{1000001,1000002}')", "outbox_held_pkey", 30);
     expect_index("execute settle_held_keep('{1000003,1000004}')", "outbox_held_pkey", 60);
     pg_exec(conn, "rollback; begin");
@@ -278,8 +280,8 @@ Test(source_postgres_held_plans, many_holds_at_once)
         "execute hold(ids(1, 2000), repeated(2, 2000), repeated(0, 2000), repeated(1, 2000), "
         "repeated(5, 2000), repeated('e'::text, 2000))",
         &pages);
-    /* Two thousand times two thousand would be 4 million comparisons. */
-    cr_assert_null(strstr(plan, "Nested Loop"), "%s", plan);
+    /* Two thousand times two thousand would be 4 million comparisons, of which nearly all are in vain. */
+    cr_assert_null(strstr(plan, "Rows Removed by Join Filter"), "%s", plan);
     free(plan);
 }
 

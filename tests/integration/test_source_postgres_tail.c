@@ -666,16 +666,6 @@ Test(source_postgres_tail, the_end_of_the_ownership_ends_the_reading)
     (void)source_fixture_tail(source, 0);
 }
 
-Test(source_postgres_tail, a_transaction_that_is_open_for_long_is_blamed)
-{
-    PGconn *long_one = begin("insert into outbox (payload) values ('1')");
-    source->ops->tail_begin(source, 0, clock_monotonic_us());
-    expect_notice("does not exist");
-    expect_notice("waits for transactions that were open");
-    end(long_one, "commit");
-    (void)source_fixture_expect(source, SOURCE_TAILING);
-}
-
 /* Not the outbox's, and hardly worth a word in the log's own stream. */
 static void
 write_log(void)

@@ -195,6 +195,20 @@ Test(source_postgres_tail_server, a_crash_sets_the_slot_back)
     expect_row(2);
 }
 
+/* Here, for as long as it is open nobody else gets a slot either. */
+Test(source_postgres_tail_server, a_transaction_that_is_open_for_long_is_blamed)
+{
+    PGconn *long_one = pg_fixture_connect();
+    pg_exec(long_one, "begin; insert into outbox (payload) values ('1')");
+    source = source_fixture_own(&config);
+    source->ops->tail_begin(source, 0, clock_monotonic_us());
+    expect_notice("does not exist");
+    expect_notice("waits for transactions that were open");
+    pg_exec(long_one, "commit");
+    (void)source_fixture_expect(source, SOURCE_TAILING);
+    PQfinish(long_one);
+}
+
 /* The dsn names both. */
 static void
 name_standby(void)
