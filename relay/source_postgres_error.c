@@ -63,11 +63,29 @@ set_from_sqlstate(struct error *reterr, const char *sqlstate, const char *text)
     error_set(reterr, ERROR_TRANSIENT, "the database refused (%s: %s)", sqlstate, text);
 }
 
+/* What was held before the table had limits comes back to it. */
+static bool
+is_over_a_limit(const PGresult *result, const char *sqlstate)
+{
+    const char *const table = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
+    const char *const constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    return sqlstate != NULL && strcmp(sqlstate, "23514") == 0 && table != NULL &&
+           strncmp(table, "outbox", strlen("outbox")) == 0 && constraint != NULL &&
+           strncmp(constraint, "outbox_", strlen("outbox_")) == 0;
+}
+
 void
 pg_error_from_result(const PGresult *result, struct error *reterr)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (is_over_a_limit(result, sqlstate)) {
+        error_set(reterr, ERROR_TRANSIENT,
+                  "it is larger than the outbox takes (%.70s): shorten it in outbox_held and retry "
+                  "it, or discard it",
+                  PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
+        return;
+    }
     char line[256];
     first_line(text != NULL ? text : "", line, sizeof(line));
     set_from_sqlstate(reterr, sqlstate != NULL ? sqlstate : "", line);

@@ -187,6 +187,8 @@ Test(source_postgres_hostile, headers_that_would_be_huge)
     (void)read_all(FETCH_HEADS, 8, withheld, 4, "headers");
 }
 
+#define SHORTEN "bytes: shorten it in outbox_held and retry it, or discard it"
+
 Test(source_postgres_hostile, texts_that_are_too_long)
 {
     pg_exec(
@@ -202,7 +204,12 @@ Test(source_postgres_hostile, texts_that_are_too_long)
         admin,
         "update outbox set payload = convert_to(repeat('p', 9000), 'UTF8')"); /* so that bytes are counted */
     const int64_t withheld[] = {2, 3, 4, 5, 6};
-    (void)read_all(FETCH_NEXT, 7, withheld, 5, "bytes");
+    (void)read_all(FETCH_NEXT, 7, withheld, 5, SHORTEN);
+    pg_exec(admin, "insert into outbox_held (id, message_id, exchange, routing_key, key, type, "
+                   "content_type, payload, created_at, state, next_attempt_at) select id, "
+                   "message_id, exchange, routing_key, key, type, content_type, payload, "
+                   "created_at, 'retrying', now() from outbox");
+    (void)read_all(FETCH_HEADS, 7, withheld, 5, SHORTEN);
 }
 
 Test(source_postgres_hostile, a_null_that_must_not_be)
@@ -425,6 +432,73 @@ Test(source_postgres_hostile, a_row_that_cannot_be_woken)
     cr_assert_str_eq(
         pg_query_text(admin, "select string_agg(id || state, ' ' order by id) from outbox_held"),
         "4retrying 7dead");
+}
+
+/* ---- held before there were limits --- */
+
+/* Of these keys, each in a state of its own, and of one that may go back. */
+static void
+hold_larger(const char *state)
+{
+    char sql[600];
+    pg_fixture_load(admin, "outbox-sql/postgres/schema_writing.sql");
+    (void)snprintf(sql, sizeof(sql),
+                   "insert into outbox_held (id, message_id, routing_key, key, payload, "
+                   "created_at, state, next_attempt_at) select n, gen_random_uuid(), case n when 3 "
+                   "then repeat('r', 300) else '' end, case when n = 2 then repeat('k', 2000) when "
+                   "n < 5 then 'k' || n end, 'x', now(), '%s', now() from generate_series(1, %d) n",
+                   state, strcmp(state, "waiting") == 0 ? 4 : 5); /* fits */
+    pg_exec(admin, sql);
+}
+
+#define LARGER(limit)                                                                             \
+    "it is larger than the outbox takes (" limit "): shorten it in outbox_held and retry it, or " \
+    "discard it"
+
+/* It is sent from where it is, unless it is too long for that, too. */
+Test(source_postgres_hostile, one_that_waits_is_larger_than_the_outbox_takes)
+{
+    static const char *const limits[] = {NULL, LARGER("outbox_key_1024_bytes"),
+                                         LARGER("outbox_routing_key_255_bytes"), NULL};
+    hold_larger("waiting");
+    for (int64_t id = 1; id <= 4; id++) {
+        char sql[100];
+        (void)snprintf(sql, sizeof(sql),
+                       "select hashtextextended(key, 0) from outbox_held where id = %d",
+                       (int)id); /* fits */
+        const int64_t key = pg_query_int(admin, sql);
+        const struct release release = {.keys = &key, .key_count = 1, .rows_max = 100};
+        const char *const words = limits[id - 1];
+        expect_failures(source_fixture_release(source, release), &id, words != NULL ? 1 : 0,
+                        words != NULL ? words : "");
+    }
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 2);
+    pg_exec(admin, "update outbox_held set state = 'retrying', next_attempt_at = now()");
+    const int64_t withheld[] = {3};
+    (void)read_all(FETCH_HEADS, 2, withheld, 1, SHORTEN);
+}
+
+Test(source_postgres_hostile, one_whose_time_comes_is_larger_than_the_outbox_takes)
+{
+    hold_larger("scheduled");
+    pg_exec(admin, "update outbox_held set type = repeat('t', 300) where id = 5");
+    while (source_fixture_wake(source, 100).next_in_us == 0) {
+    }
+    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 2);
+    cr_assert_str_eq(
+        pg_query_text(admin, "select string_agg(concat_ws(' ', id, state, skipped, last_error), "
+                             "E'\n' order by id) from outbox_held"),
+        "2 dead t its time has come, and it cannot go to the outbox: " LARGER(
+            "outbox_key_1024_bytes") "\n"
+                                     "3 dead t its time has come, and it cannot go to the "
+                                     "outbox: " LARGER(
+                                         "outbox_routing_key_255_bytes") "\n"
+                                                                         "5 retrying f its time "
+                                                                         "has come, and it cannot "
+                                                                         "go to the "
+                                                                         "outbox: " LARGER(
+                                                                             "outbox_type_255_"
+                                                                             "bytes"));
 }
 
 /* ---- another table -------------------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ from (
             select id, message_id, created_at, key_hash, ordered, scheduled, exchange, routing_key, key, type, content_type,
                 payload, size, headers_text,
                 case
-                    when octet_length(headers_text) > 1048576 then 'headers are larger than can ever be sent'
+                    when octet_length(headers_text) > 1048576 then 'headers are larger than can ever be sent: mend them in outbox_held and retry it, or discard it'
                     else withheld
                 end as withheld
             from (
@@ -37,16 +37,16 @@ from (
                             when $7::text is not null then $7::text
                             when payload is null or message_id is null or created_at is null
                                 then 'payload, message_id or created_at is NULL'
-                            when size > $6::int8 then 'the message is larger than can ever be sent'
-                            when octet_length(exchange) > 255 then 'exchange has more than 255 bytes'
-                            when octet_length(routing_key) > 255 then 'routing_key has more than 255 bytes'
-                            when octet_length(type) > 255 then 'type has more than 255 bytes'
-                            when octet_length(content_type) > 255 then 'content_type has more than 255 bytes'
-                            when octet_length(key) > 65536 then 'key has more than 65536 bytes'
+                            when size > $6::int8 then 'the message is larger than can ever be sent: discard it'
+                            when octet_length(exchange) > 255 then 'exchange has more than 255 bytes: shorten it in outbox_held and retry it, or discard it'
+                            when octet_length(routing_key) > 255 then 'routing_key has more than 255 bytes: shorten it in outbox_held and retry it, or discard it'
+                            when octet_length(type) > 255 then 'type has more than 255 bytes: shorten it in outbox_held and retry it, or discard it'
+                            when octet_length(content_type) > 255 then 'content_type has more than 255 bytes: shorten it in outbox_held and retry it, or discard it'
+                            when octet_length(key) > 65536 then 'key has more than 65536 bytes: shorten it in outbox_held and retry it, or discard it'
                             when headers is null then null
                             when pg_column_size(headers) <= 500 and pg_column_compression(headers) is null then null
                             when pg_column_size(headers) > 524288 or pg_column_size(headers || '{}') > 524288
-                                then 'headers are larger than can ever be sent'
+                                then 'headers are larger than can ever be sent: mend them in outbox_held and retry it, or discard it'
                             when not headers @? 'strict $.** ? (@.type() == "number")' then null
                             when exists (
                                 select
@@ -55,7 +55,7 @@ from (
                                     from jsonb_path_query(headers, 'strict $.** ? (@.type() == "number")') as number
                                 ) as numbers
                                 where digits > 131072
-                            ) then 'headers hold more digits than can ever be sent'
+                            ) then 'headers hold more digits than can ever be sent: mend them in outbox_held and retry it, or discard it'
                         end as withheld
                     from (
                         select id, message_id, created_at, hashtextextended(key, 0) as key_hash, key is not null as ordered,
