@@ -11,6 +11,7 @@
 
 #include "check_sql.h"
 #include "privileges_sql.h"
+#include "strangers_sql.h"
 
 /* As source_postgres_session.c says why. */
 #define SERVER_VERSION_MIN 140001
@@ -183,6 +184,30 @@ check_schema(struct inquiry *self)
     PQclear(lacks);
 }
 
+/* What others have done to the tables. */
+static void
+check_strangers(struct inquiry *self)
+{
+    struct error error;
+    PGresult *const found = postgres_query(self->connection, sql_strangers, &error);
+    if (found == NULL) {
+        PROBLEM(self, "what others have put on the tables cannot be looked at: %s", error.text);
+        return;
+    }
+    for (int i = 0; i < PQntuples(found); i++) {
+        if (strcmp(PQgetvalue(found, i, 0), "problem") == 0) {
+            PROBLEM(self, "%s", PQgetvalue(found, i, 1));
+        } else {
+            check_advice(self->check, "source \"%s\": %s", self->source->name,
+                         PQgetvalue(found, i, 1));
+        }
+    }
+    if (PQntuples(found) == 0) {
+        OK(self, "%s", "columns are as they were made, and nobody has put anything on the tables");
+    }
+    PQclear(found);
+}
+
 static void
 check_relay_tables(struct inquiry *self)
 {
@@ -206,6 +231,7 @@ check_relay_tables(struct inquiry *self)
     } else {
         OK(self, "the tables for held messages have version %d", tables.version);
         check_schema(self);
+        check_strangers(self);
     }
 }
 

@@ -61,12 +61,24 @@ static const char *const scripts_beside[] = {sql_schema_relay, sql_schema_functi
 static const char *const scripts_more[] = {sql_schema_relay_3, sql_schema_functions,
                                            sql_schema_writing, NULL};
 
+/* As schema_relay_3.sql says why. */
+static const char lock_tables_sql[] = "set local lock_timeout = '1500ms';"
+                                      "lock table :\"schema\".outbox in access exclusive mode;"
+                                      "set local lock_timeout = '100ms';"
+                                      "lock table :\"schema\".outbox_held in access exclusive mode";
+
 /* What is on the tables waits for a lock only briefly, as the scripts do. */
 static bool
 repair(PGconn *connection, const PGresult *lacks, struct error *reterr)
 {
-    bool good = run_script(connection, "set local lock_timeout = '1500ms'", reterr) &&
-                run_script(connection, sql_schema_functions, reterr);
+    bool good = run_script(connection, sql_schema_functions, reterr);
+    bool locked = false;
+    for (int i = 0; good && i < PQntuples(lacks); i++) {
+        if (postgres_schema_lack(lacks, i).before[0] != '\0' && !locked) {
+            locked = true;
+            good = run_script(connection, lock_tables_sql, reterr);
+        }
+    }
     for (int i = 0; good && i < PQntuples(lacks); i++) {
         const char *const before = postgres_schema_lack(lacks, i).before;
         good = before[0] == '\0' || run_script(connection, before, reterr);

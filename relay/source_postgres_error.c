@@ -13,6 +13,10 @@
     "a connection pool in transaction mode stands before the server, and the ownership needs " \
     "the session: connect to the server itself, or by a pool in session mode"
 
+#define READ_ONLY                                                                                 \
+    "the database takes no changes: it is a standby, or default_transaction_read_only is on for " \
+    "it or for the relay's role"
+
 /* What the codes mean for who reads the log; the rest goes by the server's own words. Codes:
  * PostgreSQL manual, appendix A. A code of two characters stands for its class. */
 static const struct {
@@ -21,9 +25,7 @@ static const struct {
     const char *words;
 } meanings[] = {
     {"3D000", ERROR_CONFIG, "the database does not exist"},
-    {"25006", ERROR_CONFIG,
-     "the database takes no changes: it is a standby, or default_transaction_read_only is on for "
-     "it or for the relay's role"},
+    {"25006", ERROR_CONFIG, READ_ONLY},
     {"26000", ERROR_CONFIG, POOLED}, /* a statement that was prepared is not there */
     {"42P05", ERROR_CONFIG, POOLED}, /* one is there before it was prepared */
     {"42501", ERROR_CONFIG, "a privilege is missing: `outbox-relay check` says which"},
@@ -63,6 +65,14 @@ set_from_sqlstate(struct error *reterr, const char *sqlstate, const char *text)
     error_set(reterr, ERROR_TRANSIENT, "the database refused (%s: %s)", sqlstate, text);
 }
 
+/* The session says that it wants no policy to hide rows from it (session.sql); the server's words may be in any language. */
+static bool
+is_hidden(const PGresult *result)
+{
+    const char *const function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    return function != NULL && strcmp(function, "check_enable_rls") == 0;
+}
+
 /* What was held before the table had limits comes back to it. */
 static bool
 is_over_a_limit(const PGresult *result, const char *sqlstate)
@@ -79,6 +89,14 @@ pg_error_from_result(const PGresult *result, struct error *reterr)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (is_hidden(result)) {
+        error_set(
+            reterr, ERROR_CONFIG,
+            "row level security hides messages from the relay's role: `outbox-relay check` says "
+            "what to do (%s: %.150s)",
+            sqlstate != NULL ? sqlstate : "", text != NULL ? text : "");
+        return;
+    }
     if (is_over_a_limit(result, sqlstate)) {
         error_set(reterr, ERROR_TRANSIENT,
                   "it is larger than the outbox takes (%.70s): shorten it in outbox_held and retry "
@@ -243,6 +261,10 @@ pg_error_from_message(const char *message, const char *user, struct error *reter
     const char *found = find_sqlstate(message);
     char sqlstate[6];
     char line[300];
+    if (found == NULL && strstr(message, "session is read-only") != NULL) {
+        error_set(reterr, ERROR_CONNECTION, "%s", READ_ONLY); /* target_session_attrs (libpq) */
+        return;
+    }
     if (found == NULL) {
         const bool tls = pg_error_is_tls(message);
         first_line(message, line, sizeof(line));

@@ -84,9 +84,11 @@ tear_down(void)
 TestSuite(check, .init = set_up, .fini = tear_down);
 
 #define VERSION "ok       source \"orders\": the outbox tables have version 1\n"
-#define HELD                                                                    \
-    "ok       source \"orders\": the tables for held messages have version 3\n" \
-    "ok       source \"orders\": limits, triggers and functions of the tables are all there\n"
+#define HELD                                                                                     \
+    "ok       source \"orders\": the tables for held messages have version 3\n"                  \
+    "ok       source \"orders\": limits, triggers and functions of the tables are all there\n"   \
+    "ok       source \"orders\": columns are as they were made, and nobody has put anything on " \
+    "the tables\n"
 #define MAY "ok       source \"orders\": \"ROLE\" may do on the tables what a relay does\n"
 #define SEQUENCE "ok       source \"orders\": ids are given out in the order of writing\n"
 #define VACUUM "ok       source \"orders\": autovacuum is on\n"

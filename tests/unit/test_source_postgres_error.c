@@ -58,3 +58,30 @@ Test(source_postgres_error, words_without_a_code_are_passed_on_as_one_line)
     cr_assert_str_eq(error_of("a:  28P0").text, "a:  28P0");
     cr_assert_str_eq(error_of("a:  ").text, "a:  ");
 }
+
+/* A standby, or a role that may only read, as libpq says it and as the server does. */
+Test(source_postgres_error, a_database_that_takes_no_changes_is_named)
+{
+    const struct error session = error_of("connection to server at \"db\", port 5432 failed: "
+                                          "session is read-only\n");
+    const struct error statement =
+        error_of("x: ERROR:  25006: cannot execute DELETE in a read-only transaction\n");
+    cr_assert_eq(session.class, ERROR_CONNECTION, "another host may become the primary");
+    cr_assert_not_null(strstr(session.text, "default_transaction_read_only"), "%s", session.text);
+    cr_assert_not_null(strstr(statement.text, "default_transaction_read_only"), "%s",
+                       statement.text);
+}
+
+/* A statement of ours that is not there, or there already, in the session that a pool has given. */
+Test(source_postgres_error, a_session_that_is_not_ours_is_a_pools)
+{
+    static const char *const words[] = {
+        "x: ERROR:  26000: prepared statement \"settle\" does not exist\n",
+        "x: ERROR:  42P05: prepared statement \"own\" already exists\n"};
+    for (size_t i = 0; i < 2; i++) {
+        const struct error error = error_of(words[i]);
+        cr_assert_eq(error.class, ERROR_CONFIG);
+        cr_assert_not_null(strstr(error.text, "a connection pool in transaction mode stands"), "%s",
+                           error.text);
+    }
+}
