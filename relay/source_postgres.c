@@ -87,7 +87,11 @@ polls(const struct source *source, struct pollfd *ret_polls)
     const struct source_postgres *self = const_self_of(source);
     ret_polls[POLL_SESSION] =
         (struct pollfd){.fd = session_fd(self), .events = session_poll_events(self)};
-    pg_tail_poll(self, &ret_polls[POLL_TAIL]);
+    if (self->pool.second != NULL) { /* before the ownership, which is before the log */
+        pg_pool_poll(self, &ret_polls[POLL_TAIL]);
+    } else {
+        pg_tail_poll(self, &ret_polls[POLL_TAIL]);
+    }
 }
 
 /* A ping goes out when nothing was sent for a quarter of the lease, also while answers are awaited: a server that has
@@ -110,7 +114,9 @@ deadline_us(const struct source *source)
     case PG_CONNECTING:
         return self->connect_deadline_us;
     case PG_SETTING_UP:
-        return pg_request_deadline_us(self);
+        return self->pool.second == NULL
+                   ? pg_request_deadline_us(self)
+                   : clock_earlier_us(pg_request_deadline_us(self), self->pool.deadline_us);
     case PG_STANDBY:
         return clock_earlier_us(pg_request_deadline_us(self), self->retry_us);
     case PG_OWNED:
@@ -188,6 +194,9 @@ process(struct source *source, const struct pollfd *ready, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
     if (self->event_count <= PG_EVENTS_MAX / 2) { /* else first take what happened */
+        if (self->state == PG_SETTING_UP) {
+            pg_pool_process(self, ready[POLL_TAIL].revents, now_us);
+        }
         process_session(self, ready[POLL_SESSION].revents, now_us);
         if (self->state == PG_OWNED) {
             pg_tail_process(self, ready[POLL_TAIL].revents, now_us);
@@ -338,6 +347,7 @@ free_source(struct source *source)
     struct source_postgres *self = self_of(source);
     struct source_event event;
     pg_tail_stop(self); /* first: it ends before the ownership does */
+    pg_pool_end(self);
     PQfinish(self->connection);
     while (next(source, &event)) {
         batch_free(event.batch);

@@ -4,6 +4,7 @@
  *   source_postgres_hosts.c       the addresses that a dsn names
  *   source_postgres_connect.c     a connection: made
  *   source_postgres_session.c     a connection: set up, owning, lost
+ *   source_postgres_pool.c        whether a pool before the server gives it a session of its own
  *   source_postgres_request.c     what is sent, in what order answers come
  *   source_postgres_fetch.c       fetch: which statement, and when it must be asked again
  *   source_postgres_settle.c      settle, and what cannot be deleted
@@ -18,6 +19,7 @@
 #define RELAY_SOURCE_POSTGRES_PRIVATE_H
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdint.h>
 
 #include "base/backoff.h"
@@ -84,6 +86,7 @@ enum pg_state {
 enum pg_request_kind {
     PG_REQUEST_SESSION,
     PG_REQUEST_CONTRACT,
+    PG_REQUEST_POOL,
     PG_REQUEST_OWN,
     PG_REQUEST_FETCH,
     PG_REQUEST_PRESENT,
@@ -204,6 +207,17 @@ struct pg_release {
     struct pg_failures failures;
 };
 
+/* Looks whether a pool gives each transaction a session. */
+struct pg_pool {
+    bool is_pooled;  /* this connection's server is another process than it was told */
+    bool is_session; /* each connection has a session of its own: known from then on */
+    PGconn *second;  /* NULL: it does not look now */
+    PostgresPollingStatusType polling;
+    uint64_t deadline_us;
+    uint32_t asked;
+    int32_t pids[2]; /* of ours and of the second's session; 0: not known yet */
+};
+
 struct source_postgres {
     struct source source;
     const struct source_config *config;
@@ -213,6 +227,7 @@ struct source_postgres {
     struct pg_hosts hosts;
     struct error connect_error; /* the last address's trouble */
     PGconn *connection;
+    struct pg_pool pool;
     PostgresPollingStatusType polling;
     enum pg_state state;
     bool standby_told;
@@ -283,6 +298,8 @@ short pg_connect_poll_events(const struct source_postgres *self);
 /* source_postgres_session.c */
 void pg_session_set_up(struct source_postgres *self, uint64_t now_us);
 void pg_session_own(struct source_postgres *self, uint64_t now_us);
+/* Its session is its own: prepares all statements, and asks for the ownership. */
+void pg_session_ready(struct source_postgres *self, uint64_t now_us);
 void pg_session_watermark(struct source_postgres *self, uint64_t now_us);
 void pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result,
                        uint64_t now_us);
@@ -290,6 +307,14 @@ void pg_session_answer(struct source_postgres *self, struct pg_request *request,
 void pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us);
 /* The same, the words being libpq's or the server's last. */
 void pg_session_broken(struct source_postgres *self, uint64_t now_us);
+
+/* source_postgres_pool.c */
+/* False: there is nothing to look at. Else pg_session_ready is called at the end, or the session lost. */
+bool pg_pool_begin(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
+void pg_pool_end(struct source_postgres *self);
+void pg_pool_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
+void pg_pool_process(struct source_postgres *self, short revents, uint64_t now_us);
+void pg_pool_poll(const struct source_postgres *self, struct pollfd *ret_poll);
 
 /* source_postgres_request.c: false if the connection was lost over it. */
 struct pg_parameters;

@@ -55,8 +55,7 @@ find_schema(const struct source_postgres *self, const PGresult *result,
         (void)snprintf(ret_schema, POSTGRES_NAME_BYTES, "%s", PQgetvalue(result, 0, 0)); /* fits */
         return true;
     }
-    if (pg_rows_bool(result, 0, 3) &&
-        pg_rows_int4(result, 0, 4) != PQbackendPID(self->connection)) {
+    if (pg_rows_bool(result, 0, 3) && self->pool.is_pooled) {
         pg_error_set_pooled(reterr); /* send_setup was here before */
         return false;
     }
@@ -68,6 +67,7 @@ static void
 learn_schema(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     struct error error;
+    self->pool.is_pooled = pg_rows_int4(result, 0, 4) != PQbackendPID(self->connection);
     if (!find_schema(self, result, self->schema, &error)) {
         pg_session_lost(self, &error, now_us);
     } else if (!send_once(self, sql_contract) || !send_once(self, sql_privileges) ||
@@ -122,6 +122,14 @@ pg_session_own(struct source_postgres *self, uint64_t now_us)
     self->retry_us = CLOCK_NEVER_US; /* set by the answer */
     if (pg_request_send(self, PG_OWN, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_OWN, now_us); /* a loss was told */
+    }
+}
+
+void
+pg_session_ready(struct source_postgres *self, uint64_t now_us)
+{
+    if (pg_request_prepare_all(self, now_us)) {
+        pg_session_own(self, now_us);
     }
 }
 
@@ -189,8 +197,8 @@ learn_contract(struct source_postgres *self, uint32_t answer, const PGresult *re
         self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
         self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
         pg_tail_name(self, self->schema);
-    } else if (pg_request_prepare_all(self, now_us)) {
-        pg_session_own(self, now_us);
+    } else if (!pg_pool_begin(self, now_us)) {
+        pg_session_ready(self, now_us);
     }
 }
 
@@ -285,6 +293,9 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
     case PG_REQUEST_CONTRACT:
         learn_contract(self, request->answers, result, now_us);
         break;
+    case PG_REQUEST_POOL:
+        pg_pool_answer(self, result, now_us);
+        break;
     case PG_REQUEST_OWN:
         if (PQresultStatus(result) ==
             PGRES_TUPLES_OK) { /* not one of the statements prepared before it */
@@ -336,6 +347,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
         (self->state == PG_OWNED || self->state == PG_STANDBY)) {
         backoff_reset(&self->backoff);
     }
+    pg_pool_end(self);
     PQfinish(self->connection);
     self->connection = NULL;
     self->state = PG_DOWN;

@@ -173,18 +173,37 @@ Test(pool, check_does_not_wait_for_a_session_that_is_not_free)
                  "no session free for a second connection");
 }
 
+/* Promise: a relay alone behind such a pool, which gets the same session each time, does not begin to work. */
+Test(pool, a_relay_alone_is_refused)
+{
+    start("pool_mode = transaction");
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("error=\"" POOLED);
+    cr_assert_eq(pg_query_int(db, "select count(*) from pg_locks where locktype = 'advisory'"), 0);
+    end(relay);
+}
+
+/* Nobody can be asked, and a session of its own is none of anybody's business. */
+Test(pool, a_relay_in_the_only_session_works)
+{
+    start("pool_mode = session\ndefault_pool_size = 1");
+    const pid_t relay = cli_start("run -c relay.conf");
+    cli_wait_for_log("event=source_owned");
+    end(relay);
+}
+
 /* The pool has no other session to give: with more of them it would give the second client another one whenever the relay has just
- * asked something in the first. */
-#define ONE_SESSION "pool_mode = transaction\ndefault_pool_size = 1"
+ * asked something in the first. And it takes no third client, so that a relay that begins cannot see what it is. */
+#define ONE_SESSION "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 2"
 
 /* Promise: a relay that the pool has taken its session from says so. Here its prepared statements are all there, and nothing fails
  * but the ownership. */
 Test(pool, a_relay_whose_ownership_is_gone_says_why)
 {
     start(ONE_SESSION);
+    PGconn *const other = connect_through();
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
-    PGconn *const other = connect_through();
     pg_exec(other, "select pg_advisory_unlock_all()");
     cli_wait_for_log("error=\"" POOLED);
     PQfinish(other);
@@ -195,8 +214,10 @@ Test(pool, a_relay_whose_ownership_is_gone_says_why)
 Test(pool, a_second_relay_in_the_same_session_says_why)
 {
     start(ONE_SESSION);
+    PGconn *const other = connect_through();
     const pid_t first = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
+    PQfinish(other);
     const pid_t second = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_lost");
     cli_wait_for_log("error=\"" POOLED);
@@ -208,9 +229,9 @@ Test(pool, a_second_relay_in_the_same_session_says_why)
 Test(pool, a_relay_whose_session_was_reset_says_why)
 {
     start(ONE_SESSION);
+    PGconn *const other = connect_through();
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
-    PGconn *const other = connect_through();
     pg_exec(other, "reset all; deallocate all");
     cli_wait_for_log("error=\"" POOLED);
     PQfinish(other);
@@ -222,10 +243,10 @@ Test(pool, a_relay_whose_session_was_reset_says_why)
 Test(pool, an_ownership_is_not_shared)
 {
     start(ONE_SESSION);
+    PGconn *const other = connect_through();
     const pid_t first = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
     cr_assert_eq(kill(first, SIGSTOP), 0);
-    PGconn *const other = connect_through();
     pg_exec(other, "reset all; deallocate all");
     PQfinish(other);
     const pid_t second = cli_start("run -c relay.conf");
