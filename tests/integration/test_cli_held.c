@@ -67,6 +67,46 @@ Test(cli_held, lists_all_in_columns)
                 "");
 }
 
+static void
+expect_small(const char *arguments, const char *words)
+{
+    static const uint64_t largest = UINT64_C(1) << 20;
+    cr_assert_eq(cli(arguments), 0, "%s: %s", arguments, cli_stderr());
+    cr_assert_lt(strlen(cli_stdout()), largest, "%s", arguments);
+    cr_assert_not_null(strstr(cli_stdout(), words), "%s: %s", arguments, cli_stdout());
+    cr_assert_null(strchr(cli_stdout(), '\033'), "%s: %s", arguments, cli_stdout());
+}
+
+/* As an outbox without today's limits may have handed them on: all is shown, and nothing of it at length. */
+Test(cli_held, hostile_rows_are_shown_in_few_words)
+{
+    pg_exec(db, "set default_toast_compression = lz4");
+    held_put(db, 1, "k", "dead",
+             "headers = jsonb_build_object('a', (select jsonb_agg('1e131000'::jsonb) from "
+             "generate_series(1, 9000)))");
+    held_put(db, 2, "k", "dead", "key = repeat('k', 20 << 20), skipped = true");
+    held_put(db, 3, "k", "dead", "headers = jsonb_build_object('a', repeat('x', 100 << 20))");
+    held_put(db, 4, "k", "dead",
+             "key = E'\\033[31mred', type = E'\\033]0;title\\007', last_error = E'two\\nlines'");
+    held_put(db, 5, "k", "dead",
+             "type = repeat('t', 20 << 20), exchange = repeat('e', 20 << 20), content_type = "
+             "repeat('c', 20 << 20), routing_key = repeat('r', 20 << 20), last_error = repeat('l', "
+             "20 << 20)");
+    expect_small("held list -c relay.conf", "5 messages");
+    expect_small("held list --json -c relay.conf", "... (20971520 bytes)");
+    expect_small("held show 1 -c relay.conf", "larger than can ever be sent");
+    expect_small("held show 1 --json -c relay.conf", "larger than can ever be sent");
+    expect_small("held show 2 -c relay.conf", "kkk... (20971520 bytes)");
+    expect_small("held show 3 -c relay.conf", "larger than can ever be sent");
+    expect_small("held show 5 --json -c relay.conf", "... (20971520 bytes)");
+    expect_small("explain 2 -c relay.conf", "held");
+    pg_exec(db, "insert into outbox_held (id, message_id, key, routing_key, payload, created_at, "
+                "state) select 6, gen_random_uuid(), key, '', 'x', now(), 'waiting' from "
+                "outbox_held where id = 2");
+    expect_small("explain 6 -c relay.conf", "wait");
+    expect_small("held list -c relay.conf", "6 messages");
+}
+
 Test(cli_held, lists_nothing)
 {
     held_expect("held list", 0, "nothing is held\n", "");

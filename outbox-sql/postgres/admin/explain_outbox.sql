@@ -1,6 +1,9 @@
 -- The messages with the id $1 or the message id $2, the other is NULL, that are in the outbox, and how many are before
 -- each. More than a million are not counted. There is no index for message ids: writers would pay for it.
-select id, message_id, key, type,
+-- Of a text that could never be sent only the beginning.
+select id, message_id,
+    case when octet_length(key) > 65536 then left(key, 200) || format('... (%s bytes)', octet_length(key)) else key end as key,
+    case when octet_length(type) > 65536 then left(type, 200) || format('... (%s bytes)', octet_length(type)) else type end as type,
     case when isfinite(created_at) then (extract(epoch from least(created_at, '200000-01-01')) * 1000000)::int8 end as created_at,
     case when isfinite(deliver_after) then (extract(epoch from least(deliver_after, '200000-01-01')) * 1000000)::int8 end as deliver_after,
     coalesce(deliver_after > now(), false) as scheduled,

@@ -1,14 +1,35 @@
 -- Held messages in the order of their ids: $1 those with these ids, $2 in this state, $3 of this key, $4 of this type,
 -- $5 whose last error has these words in it, $6 held for longer than so many microseconds, each NULL: any; $7 at most so
 -- many, $8 with their headers and payload, $9 those after this id, NULL: from the first. Times in microseconds since 1970;
--- NULL stands for one that never comes.
-select id, message_id, state, skipped, attempts, key, type, exchange, routing_key, content_type, last_error,
+-- NULL stands for one that never comes. Of a text that could never be sent only the beginning is shown, and of such headers
+-- how many bytes they have where they are stored: as text they may be a gigabyte (fetch_next_exact.sql).
+select id, message_id, state, skipped, attempts,
+    case when octet_length(key) > 65536 then left(key, 200) || format('... (%s bytes)', octet_length(key)) else key end as key,
+    case when octet_length(type) > 65536 then left(type, 200) || format('... (%s bytes)', octet_length(type)) else type end as type,
+    case when octet_length(exchange) > 65536 then left(exchange, 200) || format('... (%s bytes)', octet_length(exchange)) else exchange end as exchange,
+    case when octet_length(routing_key) > 65536 then left(routing_key, 200) || format('... (%s bytes)', octet_length(routing_key)) else routing_key end as routing_key,
+    case when octet_length(content_type) > 65536 then left(content_type, 200) || format('... (%s bytes)', octet_length(content_type)) else content_type end as content_type,
+    case when octet_length(last_error) > 65536 then left(last_error, 200) || format('... (%s bytes)', octet_length(last_error)) else last_error end as last_error,
     octet_length(payload) as payload_bytes,
     case when isfinite(next_attempt_at) then (extract(epoch from least(next_attempt_at, '200000-01-01')) * 1000000)::int8 end as next_attempt_at,
     case when isfinite(held_at) then (extract(epoch from least(held_at, '200000-01-01')) * 1000000)::int8 end as held_at,
     case when isfinite(created_at) then (extract(epoch from least(created_at, '200000-01-01')) * 1000000)::int8 end as created_at,
     case when isfinite(deliver_after) then (extract(epoch from least(deliver_after, '200000-01-01')) * 1000000)::int8 end as deliver_after,
-    case when $8::bool then jsonb_pretty(headers) end as headers,
+    case
+        when not $8::bool or headers is null then null
+        when pg_column_size(headers) > 524288
+            or pg_column_size(headers || '{}') > 524288
+            or exists (
+                select
+                from (
+                    select sum(octet_length(number #>> '{}')) over (rows unbounded preceding) as digits
+                    from jsonb_path_query(headers, 'strict $.** ? (@.type() == "number")') as number
+                ) as numbers
+                where digits > 131072
+            )
+            then jsonb_pretty(jsonb_build_object('larger than can ever be sent, bytes as stored', pg_column_size(headers)))
+        else jsonb_pretty(headers)
+    end as headers,
     case when $8::bool then payload end as payload,
     (extract(epoch from now()) * 1000000)::int8 as now
 from :"schema".outbox_held
