@@ -347,6 +347,7 @@ inquire(struct inquiry *self)
         check_creators(self);
         check_added_columns(self);
         check_postgres_tail(self->check, self->source, self->connection);
+        check_postgres_link(self->check, self->source, self->connection); /* the last: see there */
     }
 }
 

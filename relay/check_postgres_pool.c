@@ -1,6 +1,5 @@
 #include "relay/check_postgres.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -20,15 +19,8 @@ enum pool {
 static long
 ask(PGconn *connection, uint64_t deadline_us)
 {
-    bool good = PQsendQuery(connection, "select pg_catalog.pg_backend_pid()") != 0;
-    while (good && PQisBusy(connection) != 0) {
-        struct pollfd wait = {.fd = PQsocket(connection), .events = POLLIN};
-        const uint64_t now_us = clock_monotonic_us();
-        good = now_us < deadline_us;
-        if (good && poll(&wait, 1, clock_poll_timeout_ms(now_us, deadline_us)) > 0) {
-            good = PQconsumeInput(connection) != 0;
-        }
-    }
+    const bool good = PQsendQuery(connection, "select pg_catalog.pg_backend_pid()") != 0 &&
+                      postgres_await(connection, deadline_us);
     long pid = 0;
     PGresult *result;
     while (good && (result = PQgetResult(connection)) != NULL) {

@@ -1,9 +1,11 @@
 #include "relay/postgres_admin.h"
 
 #include <libpq-events.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "relay/config_secret.h"
 #include "relay/memory.h"
 #include "relay/postgres_sql.h"
@@ -222,6 +224,21 @@ postgres_run(PGconn *connection, const char *sql, struct error *reterr)
     PGresult *const result = postgres_query(connection, sql, reterr);
     PQclear(result);
     return result != NULL;
+}
+
+bool
+postgres_await(PGconn *connection, uint64_t deadline_us)
+{
+    bool good = true;
+    while (good && PQisBusy(connection) != 0) {
+        struct pollfd wait = {.fd = PQsocket(connection), .events = POLLIN};
+        const uint64_t now_us = clock_monotonic_us();
+        good = now_us < deadline_us;
+        if (good && poll(&wait, 1, clock_poll_timeout_ms(now_us, deadline_us)) > 0) {
+            good = PQconsumeInput(connection) != 0;
+        }
+    }
+    return good;
 }
 
 bool

@@ -47,6 +47,9 @@ PGresult *postgres_ask(PGconn *connection, const char *sql, int count, const cha
 /* As postgres_query, for what gives nothing back. */
 bool postgres_run(PGconn *connection, const char *sql, struct error *reterr) MUST_CHECK;
 
+/* After PQsendQuery: waits until PQgetResult would not block. False if that is not so in time, or the connection broke. */
+bool postgres_await(PGconn *connection, uint64_t deadline_us) MUST_CHECK;
+
 enum postgres_tables {
     POSTGRES_TABLES_ABSENT,  /* neither outbox nor outbox_schema */
     POSTGRES_TABLES_THERE,   /* *ret_version */

@@ -1,0 +1,101 @@
+/* What `check` says of the link to the database: over a real one that is slow, or far. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/slow_link_fixture.h"
+
+static PGconn *db;
+static struct slow_link *slow;
+
+static void
+set_up(void)
+{
+    cli_enter();
+    db = pg_fixture_create();
+    pg_fixture_load_outbox(db);
+    slow = slow_link_open((int)strtol(PQport(db), NULL, 10), UINT64_MAX);
+}
+
+static void
+tear_down(void)
+{
+    slow_link_close(slow);
+    pg_fixture_drop(db);
+    cli_leave();
+}
+
+TestSuite(check_link, .init = set_up, .fini = tear_down, .timeout = 120);
+
+/* There is no broker: that is no matter of the link. What it said is in cli_stdout(). */
+static void
+check(const char *settings)
+{
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://127.0.0.1:%d/\" }\n"
+              "source orders { kind = postgres mode = poll broker = main exchange = x %s\n"
+              "  dsn = \"%s host=127.0.0.1 port=%d sslmode=disable\" }\n",
+              cli_free_port(), settings, pg_fixture_dsn(), slow_link_port(slow));
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stdout(), "autovacuum is on"), "%s", cli_stdout());
+}
+
+static void
+expect(const char *words)
+{
+    const char *const line = strstr(cli_stdout(), "advice   source \"orders\": the link");
+    cr_assert_not_null(line, "%s", cli_stdout());
+    cr_assert_not_null(strstr(line, words), "expected: %s\ngot:\n%s", words, line);
+}
+
+static void
+expect_nothing(void)
+{
+    cr_assert_null(strstr(cli_stdout(), "the link"), "%s", cli_stdout());
+}
+
+Test(check_link, a_fast_one)
+{
+    check("");
+    expect_nothing();
+}
+
+/* 1 Mbit/s: 4 MiB need 34 s or a little more. How slow the machine is makes it slower at most. */
+Test(check_link, one_that_needs_smaller_batches_or_a_longer_lease)
+{
+    slow_link_rate(slow, 125000);
+    check("");
+    expect("the link to the server carries 1");
+    expect("a whole batch, batch_bytes = 4MiB, takes 3");
+    expect("a quarter of takeover = 15s");
+    expect("set batch_bytes = 256KiB, or takeover = 1");
+    check("batch_bytes = 256KiB");
+    expect_nothing();
+    check("takeover = 3m");
+    expect_nothing();
+}
+
+/* 64 kbit/s: no lease that one may set is long enough for 4 MiB, and this one not for the smallest batch. It waits for some
+ * rows only. */
+Test(check_link, one_that_needs_both)
+{
+    slow_link_rate(slow, 8000);
+    const uint64_t start_us = clock_monotonic_us();
+    check("");
+    cr_assert_lt(clock_monotonic_us() - start_us, 60 * CLOCK_S_US);
+    expect("takes at least 5");
+    expect("set batch_bytes = 64KiB and takeover = ");
+}
+
+/* 200 ms for each round trip: it carries enough all the same. */
+Test(check_link, one_that_is_far)
+{
+    slow_link_rate(slow, 12500000);
+    slow_link_delay(slow, 100 * CLOCK_MS_US);
+    check("batch_bytes = 1MiB");
+    expect_nothing();
+}
