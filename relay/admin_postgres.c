@@ -142,6 +142,16 @@ check_tables(struct admin *admin, struct error *reterr)
     return check_version(admin, reterr);
 }
 
+/* A database in SQL_ASCII has bytes that nobody looked at. The server would refuse a whole answer for one of them that is no
+ * UTF-8; so it gives them as they are, and cli_text_clean and cli_json_text show them. */
+static bool
+take_any_bytes(PGconn *connection, struct error *reterr)
+{
+    const char *const encoding = PQparameterStatus(connection, "server_encoding");
+    return encoding == NULL || strcmp(encoding, "SQL_ASCII") != 0 ||
+           postgres_run(connection, "set client_encoding = 'SQL_ASCII'", reterr);
+}
+
 /* A lock that somebody keeps must not make the operator wait for ever. The memory is for acts upon a
  * million messages: without a hash table of their ids each would be compared with each. */
 static bool
@@ -150,7 +160,7 @@ set_up(struct admin *admin, const struct source_config *source, struct error *re
     char publication[POSTGRES_NAME_BYTES]; /* not needed */
     return postgres_run(admin->connection, "set lock_timeout = '10s'; set work_mem = '256MB'",
                         reterr) &&
-           check_tables(admin, reterr) &&
+           take_any_bytes(admin->connection, reterr) && check_tables(admin, reterr) &&
            postgres_tail_names(admin->connection, source, admin->slot, publication, reterr);
 }
 

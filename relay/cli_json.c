@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "relay/admin.h"
 #include "relay/cli_text.h"
+#include "relay/memory.h"
 
-/* Texts come from the database as UTF-8, so only memory can have been lacking. */
+/* Texts are UTF-8 by then (cli_json_text), so only memory can have been lacking. */
 static void
 must(bool good)
 {
@@ -33,7 +35,13 @@ cli_json_append(json_t *array, json_t *value)
 json_t *
 cli_json_text(const char *text)
 {
-    return text == NULL ? json_null() : json_string(text);
+    if (text == NULL || utf8_is_text(text, strlen(text))) {
+        return text == NULL ? json_null() : json_string(text);
+    }
+    char *const clean = cli_text_clean(text);
+    json_t *const json = json_string(clean);
+    memory_free(clean);
+    return json;
 }
 
 json_t *

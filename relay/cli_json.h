@@ -11,7 +11,7 @@
 void cli_json_put(json_t *object, const char *name, json_t *value);
 void cli_json_append(json_t *array, json_t *value);
 
-/* null for NULL. */
+/* null for NULL. What is no UTF-8, of which there is no JSON, as cli_text_clean shows it: "\xff". */
 json_t *cli_json_text(const char *text);
 
 /* As cli_text_utc; null for ADMIN_NO_TIME. */

@@ -1,0 +1,89 @@
+/* What an operator sees of texts that are no UTF-8, in a database whose encoding lets them in. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/held_fixture.h"
+#include "tests/integration/pg_fixture.h"
+
+static PGconn *db;
+static PGconn *other;
+
+static void
+set_up(void)
+{
+    db = held_fixture_create();
+}
+
+static void
+tear_down(void)
+{
+    char sql[200];
+    PQfinish(other);
+    (void)snprintf(sql, sizeof(sql), "drop database if exists %s_other", PQdb(db)); /* fits */
+    pg_exec(db, sql);
+    held_fixture_drop(db);
+}
+
+TestSuite(cli_bytes, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static void
+use_encoding(const char *encoding)
+{
+    char text[2000];
+    (void)snprintf(text, sizeof(text),
+                   "create database %s_other template template0 encoding '%s' lc_collate 'C' "
+                   "lc_ctype 'C'",
+                   PQdb(db), encoding); /* fits */
+    pg_exec(db, text);
+    (void)snprintf(text, sizeof(text), "%s dbname=%s_other client_encoding=UTF8", pg_fixture_dsn(),
+                   PQdb(db)); /* fits */
+    other = PQconnectdb(text);
+    pg_fixture_load_outbox(other);
+    cr_assert_eq(PQsetClientEncoding(other, encoding), 0);
+    cli_write("relay.conf",
+              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
+              "source orders { kind = postgres dsn = \"%s dbname=%s_other\" broker = main }\n",
+              pg_fixture_dsn(), PQdb(db));
+}
+
+static void
+expect(const char *arguments, const char *words)
+{
+    cr_assert_eq(cli(arguments), 0, "%s: %s", arguments, cli_stderr());
+    cr_assert_not_null(strstr(cli_stdout(), words), "%s: %s", arguments, cli_stdout());
+}
+
+static const char *
+text_of(const json_t *list, size_t at, const char *name)
+{
+    return json_string_value(json_object_get(json_array_get(list, at), name));
+}
+
+Test(cli_bytes, one_bad_row_does_not_hide_the_others)
+{
+    use_encoding("SQL_ASCII");
+    held_put(other, 1, "\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87", "dead", NULL);
+    held_put(other, 2, "k", "dead", "key = E'k\\xff'");
+    held_put(other, 3, "k3", "dead",
+             "last_error = E'caf\\xe9', headers = '{\"a\": \"\xe9\"}', type = "
+             "E'\\xd0' || repeat('x', 70000)");
+    held_put(other, 4, "k", "waiting", "key = E'k\\xff'");
+    expect("held list -c relay.conf", "4 messages: 1 waiting, 3 dead");
+    expect("held list -c relay.conf", "k\\xff");
+    expect("held list -c relay.conf", "caf\\xe9");
+    expect("held list -c relay.conf", "\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87");
+    json_t *const list = held_json("held list --json", 0);
+    cr_assert_eq(json_array_size(list), 4);
+    cr_assert_str_eq(text_of(list, 0, "key"), "\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87");
+    cr_assert_str_eq(text_of(list, 1, "key"), "k\\xff");
+    cr_assert_str_eq(text_of(list, 2, "last_error"), "caf\\xe9");
+    json_decref(list);
+    expect("held show 2 -c relay.conf", "k\\xff");
+    expect("held show 3 -c relay.conf", "\\xe9");
+    json_decref(held_json("held show 3 --json", 0));
+    expect("explain 4 -c relay.conf", "k\\xff");
+    json_decref(held_json("explain 4 --json", 0));
+    expect("held retry 2 -c relay.conf", "1 message is tried again");
+}
