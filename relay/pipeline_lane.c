@@ -85,6 +85,7 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
          * behind a probe: it is alone of its key.) */
         pipeline_drop_queue(pipeline, now_us);
         pipeline->poll_at_us = now_us;
+        pipeline->route.sample_short = false; /* not all of it was tried */
     }
 }
 
@@ -257,6 +258,7 @@ send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t
     pipeline_forget(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
     pipeline_drop_queue(pipeline, now_us);
     pipeline_look_at_once(pipeline);
+    pipeline->route.sample_short = false;
 }
 
 static void

@@ -174,7 +174,31 @@ route_heal(struct pipeline *pipeline)
     pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_HEALED});
 }
 
-/* Once the sample is through. Where there are only a few messages at all, they say nothing about the route. What was refused of it moves aside if the route is good, and is taken back if it is not. The
+/* Held messages that the sample left out, since they are not due yet. What was refused in it was refused after its time
+ * had come. */
+static uint32_t
+count_untried(const struct pipeline *pipeline)
+{
+    uint32_t untried = 0;
+    for (const struct held_entry *entry = pipeline->held.entries; entry != NULL;
+         entry = entry->hh.next) {
+        untried +=
+            entry->stage == HELD_STAGE_RETRYING && entry->refused_us < pipeline->route.try_at_us;
+    }
+    return untried;
+}
+
+/* A few messages say nothing about the route if there are no others, and where one goes the others are to blame. Of many
+ * held ones only a few may be due: then the others are still to be heard. */
+static bool
+are_few(const struct pipeline *pipeline, uint32_t total)
+{
+    const struct route *route = &pipeline->route;
+    return route->sample_short &&
+           (route->sample_taken > 0 || total + count_untried(pipeline) < OUTCOMES_MIN);
+}
+
+/* Once the sample is through. What was refused of it moves aside if the route is good, and is taken back if it is not. The
  * next sample is larger: some hundred bad messages in a row, with good ones behind them, are no reason to wait for ever. */
 void
 route_judge(struct pipeline *pipeline, uint64_t now_us)
@@ -188,8 +212,7 @@ route_judge(struct pipeline *pipeline, uint64_t now_us)
         return; /* they are tried next */
     }
     const uint32_t total = route->sample_taken + route->sample_same + route->sample_other;
-    /* All there is was tried: a few messages say nothing, and where one goes the others are to blame. */
-    const bool few = route->sample_short && (total < OUTCOMES_MIN || route->sample_taken > 0);
+    const bool few = are_few(pipeline, total);
     if ((few && (total > 0 || pipeline->held.count == 0)) ||
         (total > 0 && route->sample_same * 4 < total * 3)) {
         route_heal(pipeline);

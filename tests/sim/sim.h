@@ -14,8 +14,9 @@
 #define QUIET_US (3 * CLOCK_S_US)
 #define QUIET_REQUESTS_MAX 40 /* of a kind in that time, beside those of sweeps */
 #define CLOSES_MAX \
-    20 /* to find one culprit: a window of 64 is halved six times, and may double
+    20                  /* to find one culprit: a window of 64 is halved six times, and may double
                          again after each */
+#define MANY_RETRYING 9 /* eight messages say something of a route; and two keys are one for it */
 
 enum request_type {
     REQUEST_FETCH,
@@ -93,6 +94,7 @@ struct relay {
     bool frozen;
     bool unaware;       /* the server ended the session and no word of it got through yet */
     bool degraded;      /* by its own report */
+    uint32_t bad_route; /* the number of the broken one that it means; 0: of none */
     int64_t charged_id; /* meanwhile; 0: none */
     bool draining;
     bool drained;

@@ -97,6 +97,47 @@ check_hold(struct relay *relay, const struct pipeline_action *action)
     }
 }
 
+/* It may have been the trouble before that. */
+static bool
+is_for_trouble(const char *reason)
+{
+    const bool returns = strcmp(reason, "unroutable") == 0;
+    const bool nacks = strstr(reason, "basic.nack") != NULL;
+    switch (world.route.trouble) {
+    case TROUBLE_RETURNS:
+        return returns;
+    case TROUBLE_NACKS:
+        return nacks;
+    case TROUBLE_CLOSES:
+        return !returns && !nacks;
+    case TROUBLE_NONE:
+        break;
+    }
+    return false;
+}
+
+/* Held messages that the relay tries again from time to time, and did not get rid of. */
+static uint32_t
+count_retrying(const struct relay *relay)
+{
+    uint32_t count = 0;
+    for (int64_t id = 1; id < world.next_id; id++) {
+        const struct slot *slot = &world.slots[id];
+        count += slot->place == PLACE_HELD && slot->state == HELD_RETRYING && !relay->confirmed[id];
+    }
+    return count;
+}
+
+/* A route that took nothing since it was called bad is not good, unless there are too few messages to tell. */
+static void
+check_healed(const struct relay *relay)
+{
+    const bool lasts =
+        world.route.trouble != TROUBLE_NONE && relay->bad_route == world.route.number;
+    PROMISE(!world.only_route || !lasts || count_retrying(relay) < MANY_RETRYING,
+            "relay %d calls a route good that takes nothing", relay->index);
+}
+
 void
 check_report(struct relay *relay, const struct pipeline_report *report)
 {
@@ -115,6 +156,7 @@ check_report(struct relay *relay, const struct pipeline_report *report)
     case REPORT_DEGRADED:
         PROMISE(world.refusing, "relay %d calls a good route bad", relay->index);
         relay->degraded = true;
+        relay->bad_route = is_for_trouble(report->reason) ? world.route.number : 0;
         world_count(&world, EVENT_DEGRADED);
         break;
     case REPORT_FULL:
@@ -125,6 +167,7 @@ check_report(struct relay *relay, const struct pipeline_report *report)
         PROMISE(world.refusing || world.suspicious, "row %ld was never refused", (long)report->id);
         break;
     case REPORT_HEALED:
+        check_healed(relay);
         relay->degraded = false;
         relay->charged_id = 0;
         break;

@@ -24,6 +24,7 @@ relay_start(struct relay *relay)
     relay->frozen = false;
     relay->unaware = false;
     relay->degraded = false;
+    relay->bad_route = 0;
     relay->charged_id = 0;
     relay->draining = false;
     relay->drained = false;

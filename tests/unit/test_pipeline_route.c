@@ -358,6 +358,76 @@ Test(pipeline_route, heals_when_nothing_is_left)
     cr_assert_null(status().paused_reason);
 }
 
+/* Nearly every key is held when the route is found to be bad, so a sample has the few that are due: the others are as good
+ * a reason to go on waiting. */
+Test(pipeline_route, a_few_that_are_due_say_nothing_where_many_are_held)
+{
+    driver.options.strict = true;
+    driver.options.retry_initial_us = 100 * CLOCK_MS_US;
+    driver.options.retry_max_us = 500 * CLOCK_MS_US;
+    put_each(1, 64);
+    mended = true;
+    driver.broker = returns_all;
+    start();
+    run(CLOCK_S_US);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+    mended = false;
+    put_each(65, 111); /* one fewer than three in four of 64 */
+    run(CLOCK_S_US);
+    cr_assert_eq(count_in(IN_HELD), 47);
+    put_each(112, 114);
+    (void)await_report(REPORT_DEGRADED); /* its words are for others */
+    turn();                              /* forgets what was reported */
+    run(60 * CLOCK_S_US);
+    cr_assert_eq(reported(REPORT_HEALED), 0, "nothing goes");
+    cr_assert_eq(reported(REPORT_REFUSED), 0, "%zu times", reported(REPORT_REFUSED));
+    cr_assert_eq(count_in(IN_OUTBOX), 3);
+    for (int64_t id = 65; id <= 114; id++) {
+        cr_assert_leq(message_of(id)->attempts, 1);
+    }
+    mended = true;
+    forget_refusals();
+    run(20 * CLOCK_S_US);
+    cr_assert_eq(reported(REPORT_HEALED), 1);
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+}
+
+static enum verdict
+closes_all(int64_t id)
+{
+    (void)id; /* has the shape of a broker */
+    return mended ? TAKES : CLOSES;
+}
+
+/* Where a channel closes nothing is known of what stood behind: a sample that had all there was has not tried all. */
+Test(pipeline_route, a_sample_that_a_channel_took_with_it_says_nothing)
+{
+    start_degraded(closes_all, 12);
+    lose_lane(0); /* the next channel begins with many at a time */
+    run(60 * CLOCK_S_US);
+    cr_assert_eq(reported(REPORT_HEALED), 0);
+    cr_assert_eq(count_in(IN_OUTBOX), 12);
+    mended = true;
+    forget_refusals();
+    run(20 * CLOCK_S_US);
+    cr_assert_eq(reported(REPORT_HEALED), 1);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+}
+
+/* With others that are dead: they are not tried, and say nothing. */
+Test(pipeline_route, a_few_that_are_left_say_nothing)
+{
+    for (int64_t id = 501; id <= 550; id++) {
+        put_held(id, id, HELD_DEAD, 3);
+    }
+    start_degraded(returns_all, 100);
+    for (int64_t id = 8; id <= 100; id++) {
+        message_of(id)->place = NOWHERE;
+    }
+    run(20 * CLOCK_S_US);
+    cr_assert_eq(reported(REPORT_HEALED), 1);
+}
+
 /* An outage: what was held before it is tried on, and does not die of it. */
 Test(pipeline_route, held_messages_lose_no_attempts_while_everything_is_refused)
 {
