@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -59,6 +60,15 @@ next_deadline_us(const struct worker *worker, uint64_t now_us)
     return deadline_us;
 }
 
+static void
+rest(uint64_t time_us)
+{
+    if (time_us > 0) {
+        const struct timespec time = {.tv_nsec = (long)time_us * 1000};
+        (void)nanosleep(&time, NULL); /* a signal may end it early */
+    }
+}
+
 enum { POLL_WAKE, POLL_SOURCE, POLL_LANES = POLL_SOURCE + SOURCE_POLLS_MAX };
 
 static void
@@ -74,6 +84,9 @@ wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
     const uint64_t now_us = clock_monotonic_us();
     const int timeout_ms =
         idle ? clock_poll_timeout_ms(now_us, next_deadline_us(worker, now_us)) : 0;
+    if (timeout_ms > 0) {
+        rest(pace_rest_us(&worker->pace, now_us));
+    }
     if (poll(polls, POLL_LANES + worker->lane_count, timeout_ms) < 0) {
         for (uint32_t i = 0; i < POLL_LANES + worker->lane_count; i++) {
             polls[i].revents = 0; /* EINTR: nothing is known, the next turn asks again */

@@ -10,6 +10,7 @@
 #include "amqp/session.h"
 #include "relay/log.h"
 #include "relay/outage.h"
+#include "relay/pace.h"
 #include "relay/pipeline.h"
 #include "relay/publisher.h"
 #include "relay/worker.h"
@@ -47,6 +48,7 @@ struct worker {
     uint32_t lane_count;
     struct publisher publisher;
     uint64_t lease_until_us;
+    struct pace pace;
     bool draining;
     struct worker_status status;
     struct outage source_outage;

@@ -34,6 +34,8 @@ take_log(struct worker *worker, struct batch *batch, uint64_t position, uint64_t
     pipeline_log(worker->pipeline, batch->rows, batch->count, position, now_us);
     if (batch->count == 0) {
         batch_free(batch);
+    } else {
+        pace_piece(&worker->pace, now_us);
     }
 }
 
