@@ -36,16 +36,19 @@ struct admin_message {
     const char *headers; /* only when asked for: JSON */
     uint8_t *payload;    /* only when asked for */
     int64_t now_us;
+    bool escaped; /* a text has no UTF-8: all that is not ASCII in them stands there as \ooo */
 };
 
 struct admin_messages {
     struct admin_message *messages;
     size_t count;
+    bool
+        cut; /* fewer than asked for, for one behind them has a text that has no UTF-8: go on after the last */
     struct admin_rows rows;
 };
 void admin_messages_free(struct admin_messages *messages);
 
-/* In the order of ids. limit 0: all. */
+/* In the order of ids. limit 0: all, which are few and named by their ids. */
 bool admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
                      bool whole, struct admin_messages *ret_messages,
                      struct error *reterr) MUST_CHECK;

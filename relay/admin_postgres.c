@@ -21,8 +21,10 @@ refuse(PGconn *connection, const PGresult *result, struct error *reterr)
         return error_set(reterr, ERROR_CONNECTION, "the connection was lost: %s",
                          PQerrorMessage(connection));
     }
-    return error_set(reterr, ERROR_CONFIG, "%s%s%s", message, detail == NULL ? "" : ": ",
-                     detail == NULL ? "" : detail);
+    const char *const state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const bool text = state != NULL && (strcmp(state, "22021") == 0 || strcmp(state, "22P05") == 0);
+    return error_set(reterr, text ? ERROR_MESSAGE : ERROR_CONFIG, "%s%s%s", message,
+                     detail == NULL ? "" : ": ", detail == NULL ? "" : detail);
 }
 
 /* serialization_failure, deadlock_detected */

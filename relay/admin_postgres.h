@@ -18,7 +18,8 @@ struct admin {
 };
 
 /* One statement with `count` parameters as text; NULL is NULL. Tried again when it was the victim of
- * a deadlock, unless a transaction is open. NULL with *reterr; else for PQclear. */
+ * a deadlock, unless a transaction is open. NULL with *reterr, which is ERROR_MESSAGE where a text has no UTF-8; else for
+ * PQclear. */
 PGresult *admin_postgres_query(struct admin *admin, const char *sql, int count,
                                const char *const *values, struct error *reterr);
 

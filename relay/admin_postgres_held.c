@@ -5,6 +5,7 @@
 
 #include "relay/admin_postgres.h"
 #include "relay/memory.h"
+#include "relay/postgres_admin.h"
 
 #include "held_acts_sql.h"
 #include "held_count_sql.h"
@@ -41,9 +42,9 @@ enum column {
     COLUMN_NOW,
 };
 
-/* $1 to $6 of the statements with a filter. */
+/* $1 to $6 of the statements with a filter; $7 to $10 of held_list.sql. */
 struct filter_values {
-    const char *values[9];
+    const char *values[10];
     char after[NUMBER_BYTES];
     char older_us[NUMBER_BYTES];
     char limit[NUMBER_BYTES];
@@ -97,6 +98,43 @@ read_payload(const PGresult *result, int row, struct admin_message *message)
     return text == NULL || message->payload != NULL;
 }
 
+/* A transaction that is open outlives it that a text has no UTF-8. */
+static PGresult *
+ask_list(struct admin *admin, const struct filter_values *list, struct error *reterr)
+{
+    const bool within = PQtransactionStatus(admin->connection) == PQTRANS_INTRANS;
+    struct error error;
+    if (within && !postgres_run(admin->connection, "savepoint held_list", reterr)) {
+        return NULL;
+    }
+    PGresult *const result = admin_postgres_query(admin, sql_held_list, 10, list->values, reterr);
+    if (within && result == NULL && reterr->class == ERROR_MESSAGE &&
+        !postgres_run(admin->connection, "rollback to savepoint held_list", &error)) {
+        *reterr = error;
+    }
+    return result;
+}
+
+/* One text that has no UTF-8 ends the statement. So half as many are asked for, down to that one, which comes escaped. */
+static PGresult *
+list_what_is_readable(struct admin *admin, struct filter_values *list, uint64_t limit,
+                      struct admin_messages *ret_messages, bool *ret_escaped, struct error *reterr)
+{
+    PGresult *result = ask_list(admin, list, reterr);
+    while (result == NULL && reterr->class == ERROR_MESSAGE && limit > 1) {
+        limit /= 2;
+        ret_messages->cut = true;
+        (void)snprintf(list->limit, NUMBER_BYTES, "%" PRIu64, limit); /* fits */
+        result = ask_list(admin, list, reterr);
+    }
+    if (result == NULL && reterr->class == ERROR_MESSAGE) {
+        *ret_escaped = true;
+        list->values[9] = "t";
+        result = ask_list(admin, list, reterr);
+    }
+    return result;
+}
+
 bool
 admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit, bool whole,
                 struct admin_messages *ret_messages, struct error *reterr)
@@ -110,18 +148,21 @@ admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t
         (void)snprintf(list.after, NUMBER_BYTES, "%" PRId64, *filter->after); /* fits */
     }
     list.values[8] = filter->after == NULL ? NULL : list.after;
-    PGresult *const result = admin_postgres_query(admin, sql_held_list, 9, list.values, reterr);
+    list.values[9] = "f";
+    bool escaped = false;
+    *ret_messages = (struct admin_messages){0};
+    PGresult *const result =
+        list_what_is_readable(admin, &list, limit, ret_messages, &escaped, reterr);
     if (result == NULL) {
         return false;
     }
     const int count = PQntuples(result);
-    *ret_messages = (struct admin_messages){
-        .messages = memory_array((size_t)count, sizeof(*ret_messages->messages)),
-        .count = (size_t)count,
-        .rows = admin_postgres_own(result),
-    };
+    ret_messages->messages = memory_array((size_t)count, sizeof(*ret_messages->messages));
+    ret_messages->count = (size_t)count;
+    ret_messages->rows = admin_postgres_own(result);
     for (int i = 0; i < count; i++) {
         read_message(result, i, &ret_messages->messages[i]);
+        ret_messages->messages[i].escaped = escaped;
         if (!read_payload(result, i, &ret_messages->messages[i])) {
             admin_messages_free(ret_messages);
             return error_set(reterr, ERROR_TRANSIENT, "out of memory");

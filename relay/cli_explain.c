@@ -319,6 +319,11 @@ tell_waiting(struct story *story, const struct admin_message *message, struct er
 {
     struct admin_place place = {0};
     char count[64];
+    if (message->escaped) {
+        say(story, "It waits behind one of its key, but a text of it has characters that UTF-8 has "
+                   "not: which one that is cannot be asked.");
+        return true;
+    }
     if (!admin_held_place(story->database->admin, message->key, message->id, &place, reterr)) {
         return false;
     }

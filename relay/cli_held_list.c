@@ -64,15 +64,18 @@ put_out_all(const struct cli_database *database, const struct admin_filter *filt
 {
     struct admin_filter rest = *filter;
     int64_t last;
+    uint64_t rows = PAGE_ROWS; /* fewer where some cannot be read beside others */
     for (bool more = true; more;) {
         struct admin_messages page;
-        const uint64_t left = limit == 0 ? PAGE_ROWS : limit - output->listed;
-        const uint64_t wanted = left < PAGE_ROWS ? left : PAGE_ROWS;
+        const uint64_t left = limit == 0 ? rows : limit - output->listed;
+        const uint64_t wanted = left < rows ? left : rows;
         if (!admin_held_list(database->admin, &rest, wanted, false, &page, reterr)) {
             return false;
         }
         put_out(output, &page);
-        more = page.count == wanted && (limit == 0 || output->listed < limit);
+        more = page.count > 0 && (page.cut || page.count == wanted) &&
+               (limit == 0 || output->listed < limit);
+        rows = 2 * page.count < PAGE_ROWS ? 2 * page.count : PAGE_ROWS;
         if (more) {
             last = page.messages[page.count - 1].id;
             rest.after = &last;

@@ -115,11 +115,12 @@ print_message(const struct admin_message *message)
     print_time("deliver after", message->deliver_after_us, message->now_us);
 }
 
-/* A skipped one has no place: its key went on without it. */
+/* A skipped one has no place: its key went on without it. One of a key that cannot be read has one, but nobody can ask. */
 static bool
 has_place(const struct admin_message *message)
 {
-    return message->key != NULL && !message->skipped && strcmp(message->state, "scheduled") != 0;
+    return message->key != NULL && !message->escaped && !message->skipped &&
+           strcmp(message->state, "scheduled") != 0;
 }
 
 static void

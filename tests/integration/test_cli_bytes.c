@@ -87,3 +87,31 @@ Test(cli_bytes, one_bad_row_does_not_hide_the_others)
     json_decref(held_json("explain 4 --json", 0));
     expect("held retry 2 -c relay.conf", "1 message is tried again");
 }
+
+/* Characters of another encoding that UTF-8 has not: each such row is found, and the others are read as they are. */
+Test(cli_bytes, characters_that_utf8_has_not)
+{
+    static const char bad[] = "routing_key = convert_from('\\xfefe', 'EUC_JP'), key = 'k\\'";
+    static const char good[] = "key = convert_from('\\xa4a2', 'EUC_JP')";
+    use_encoding("EUC_JP");
+    for (int id = 1; id <= 40; id++) {
+        const bool is_bad = id == 1 || id == 20 || id == 21 || id == 40;
+        held_put(other, id, "k", id == 40 ? "waiting" : "dead", is_bad ? bad : good);
+    }
+    json_t *const list = held_json("held list --json", 0);
+    cr_assert_eq(json_array_size(list), 40);
+    for (int id = 1; id <= 40; id++) {
+        const bool is_bad = id == 1 || id == 20 || id == 21 || id == 40;
+        const size_t at = (size_t)id - 1;
+        cr_assert_eq(json_integer_value(json_object_get(json_array_get(list, at), "id")), id);
+        cr_assert_str_eq(text_of(list, at, "key"), is_bad ? "k\\\\" : "\xe3\x81\x82");
+        cr_assert_str_eq(text_of(list, at, "routing_key"), is_bad ? "\\376\\376" : "paid");
+    }
+    json_decref(list);
+    expect("held list -c relay.conf", "40 messages: 1 waiting, 39 dead");
+    expect("held list --limit 30 -c relay.conf", "10 more");
+    expect("held list --key \xe3\x81\x82 -c relay.conf", "36 messages: 36 dead");
+    expect("held show 20 -c relay.conf", "\\376\\376");
+    expect("explain 40 -c relay.conf", "cannot be asked");
+    expect("held discard --all --yes -c relay.conf", "40 messages are discarded");
+}
