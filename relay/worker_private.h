@@ -48,6 +48,7 @@ struct worker {
     uint32_t lane_count;
     struct publisher publisher;
     uint64_t lease_until_us;
+    bool source_there; /* the last that was heard of it: it is worked, or another relay does */
     struct pace pace;
     bool draining;
     struct worker_status status;

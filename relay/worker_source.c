@@ -72,9 +72,9 @@ source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
     pipeline_source_lost(worker->pipeline, now_us);
     if (outage_is_news(&worker->source_outage, error->text, now_us)) {
         log_event(error->class == ERROR_CONFIG ? LOG_ERROR : LOG_WARNING, "source_lost",
-                  LOG_WORDS(words_of_loss(error->class, worker->lease_until_us > 0)),
-                  LOG_CAUSE(error));
+                  LOG_WORDS(words_of_loss(error->class, worker->source_there)), LOG_CAUSE(error));
     }
+    worker->source_there = false;
 }
 
 /* What was set aside and came back. */
@@ -106,12 +106,14 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
 {
     switch (event->type) {
     case SOURCE_OWNED:
+        worker->source_there = true;
         outage_over(&worker->source_outage);
         log_info("source_owned", LOG_WORDS("this relay works the outbox"));
         worker_status_begin(worker, now_us);
         pipeline_source_owned(worker->pipeline, now_us);
         break;
     case SOURCE_STANDBY:
+        worker->source_there = true;
         outage_over(&worker->source_outage);
         log_info("source_standby", LOG_WORDS("another relay works the outbox; standing by"));
         break;
