@@ -579,9 +579,16 @@ session_queued_bytes(const struct session *session)
 }
 
 uint64_t
+session_out_bytes(const struct session *session)
+{
+    return session->written + session_queued_bytes(session);
+}
+
+uint64_t
 session_taken_bytes(const struct session *session)
 {
-    return session->transport == NULL ? 0 : session->written - transport_unsent(session->transport);
+    const uint64_t unsent = session->transport == NULL ? 0 : transport_unsent(session->transport);
+    return session->written > unsent ? session->written - unsent : 0;
 }
 
 struct rabbit *

@@ -60,8 +60,10 @@ void session_flush(struct session *session, uint64_t now_us);
 /* Bytes queued and not yet written: how the owner notices that the broker does not keep up. */
 size_t session_queued_bytes(const struct session *session);
 
-/* A number that changes with what the peer's machine has taken of what was written: over a slow link that goes on long after
- * the last write. A system call. */
+/* Bytes that were put out since the session was made, over all its connections, before TLS; and how many of them the peer's
+ * machine has taken, which over a slow link goes on long after the last write. With TLS these are a few too few until all are
+ * taken. A system call. */
+uint64_t session_out_bytes(const struct session *session);
 uint64_t session_taken_bytes(const struct session *session);
 
 /* The connection, for calls; NULL while none is being made. */

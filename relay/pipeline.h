@@ -129,8 +129,11 @@ void pipeline_lane_connected(struct pipeline *pipeline, uint32_t lane, uint64_t 
 void pipeline_lane_ready(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_lost(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_congested(struct pipeline *pipeline, uint32_t lane, bool congested);
-/* The broker's machine takes what was sent, though no confirm has come: over a slow link a message may take long. */
-void pipeline_lane_progress(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
+/* Of out_bytes that were put out since the lane was made, taken_bytes have arrived at the broker's machine. Over a slow link
+ * that goes on for longer than confirm_timeout, which is counted only from when what was put out at the last confirm has
+ * arrived. What is put out later does not put it off: a broker that takes messages and heartbeats and confirms none is lost. */
+void pipeline_lane_arrived(struct pipeline *pipeline, uint32_t lane, uint64_t taken_bytes,
+                           uint64_t out_bytes, uint64_t now_us);
 void pipeline_lane_blocked(struct pipeline *pipeline, uint32_t lane, bool blocked, uint64_t now_us);
 /* exchange: the one that the broker's words name (pipeline_exchange_hash), 0 if they name none: then
  * the culprit has to be searched for. */

@@ -98,15 +98,20 @@ struct lane {
     int64_t
         search_id; /* a message that closed the channel is looked for: the limit does not grow before
                           one with this id or a higher one is through; CURSOR_START: none is */
-    int64_t
-        cut_id; /* the highest id in flight when the connection ended without a word, until this or a higher one is
-                       through; CURSOR_START: none */
+    /* The highest id in flight when the connection ended without a word, until this or a higher one is through;
+     * CURSOR_START: none. */
+    int64_t cut_id;
     bool blocked;   /* connection.blocked */
     bool congested; /* the socket does not keep up */
     bool
         passed_over; /* in this pass over the queue a row for it had to stay: those behind it stay too */
     uint64_t ready_since_us;
-    uint64_t progress_us; /* the last confirm, or when the window became non-empty */
+    /* The last confirm, or when the window became non-empty; later, as long as what was put out by then arrives: of out_bytes
+     * (pipeline_lane_arrived) due_bytes, which are what is told next while they are not known. */
+    uint64_t progress_us;
+    bool due_known;
+    uint64_t due_bytes;
+    uint64_t taken_bytes; /* as told last */
     uint64_t retry_at_us;
     struct backoff backoff;
     struct lane_refusal refused[OUTCOMES_KEPT];
@@ -444,7 +449,9 @@ void route_judge(struct pipeline *pipeline, uint64_t now_us);
 /* pipeline_lane.c */
 struct lane *lane_for_probes(struct pipeline *pipeline);
 void lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
-/* The same, and the search for a culprit outlives the connection. */
+/* A confirm has come, or one becomes due: the time for the next begins, once what is put out by now has arrived. */
+void lane_progress(struct lane *lane, uint64_t now_us);
+/* The same as lane_down, and the search for a culprit outlives the connection. */
 void lane_down_searching(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
 /* Half as many at a time from here on, and no more until all that may have done it are through. */
 void lane_search(struct lane *lane);

@@ -127,6 +127,13 @@ pipeline_lane_connected(struct pipeline *pipeline, uint32_t index, uint64_t now_
 }
 
 void
+lane_progress(struct lane *lane, uint64_t now_us)
+{
+    lane->progress_us = now_us;
+    lane->due_known = false;
+}
+
+void
 pipeline_lane_ready(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
     struct lane *lane = lane_of(pipeline, index);
@@ -134,7 +141,7 @@ pipeline_lane_ready(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
     window_clear(&lane->window);
     lane->state = LANE_READY;
     lane->ready_since_us = now_us;
-    lane->progress_us = now_us;
+    lane_progress(lane, now_us);
 }
 
 void
@@ -153,9 +160,18 @@ pipeline_lane_congested(struct pipeline *pipeline, uint32_t index, bool congeste
 }
 
 void
-pipeline_lane_progress(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
+pipeline_lane_arrived(struct pipeline *pipeline, uint32_t index, uint64_t taken_bytes,
+                      uint64_t out_bytes, uint64_t now_us)
 {
-    pipeline->lanes[index].progress_us = now_us;
+    struct lane *lane = lane_of(pipeline, index);
+    if (!lane->due_known) {
+        lane->due_known = true;
+        lane->due_bytes = out_bytes;
+    }
+    if (taken_bytes > lane->taken_bytes && lane->taken_bytes < lane->due_bytes) {
+        lane->progress_us = now_us;
+    }
+    lane->taken_bytes = taken_bytes;
 }
 
 void
@@ -163,7 +179,7 @@ pipeline_lane_blocked(struct pipeline *pipeline, uint32_t index, bool blocked, u
 {
     struct lane *lane = lane_of(pipeline, index);
     lane->blocked = blocked;
-    lane->progress_us = now_us; /* while blocked nothing is confirmed, and nothing can be */
+    lane_progress(lane, now_us); /* while blocked nothing is confirmed, and nothing can be */
 }
 
 /* The tag of the message for which the channel was closed, or window.next if it cannot be told. The
@@ -347,7 +363,7 @@ each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multip
         }
         route_weigh(pipeline, lane, now_us); /* in the order of the tags */
     }
-    lane->progress_us = now_us;
+    lane_progress(lane, now_us);
     if (!nacked && taken > 0) {
         backoff_reset(&lane->backoff);
         prove(lane, taken);

@@ -227,7 +227,7 @@ pipeline_published(struct pipeline *pipeline)
     assert(row != NULL);
     struct lane *lane = pipeline->publishing_lane;
     if (lane->window.open == 0) {
-        lane->progress_us = pipeline->publishing_us;
+        lane_progress(lane, pipeline->publishing_us);
     }
     const struct window_entry entry =
         entry_of(row, pipeline->publishing_probe, pipeline->publishing_us);

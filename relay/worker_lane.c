@@ -7,7 +7,7 @@
 #include "relay/worker_private.h"
 
 #define CLOSE_WAIT_US CLOCK_S_US
-#define PROGRESS_LOOK_US (100 * CLOCK_MS_US)
+#define ARRIVED_LOOK_US (100 * CLOCK_MS_US)
 #define NOT_SENT "the broker confirmed what was not sent"
 
 void
@@ -179,24 +179,22 @@ take_lane_event(struct worker *worker, uint32_t lane, const struct rabbit_event 
 
 /* Not at each turn: it is about seconds. Without anything to do there is one when confirm_timeout is over. */
 static void
-look_for_progress(struct worker *worker, uint32_t lane, uint64_t now_us)
+look_what_arrived(struct worker *worker, uint32_t lane, uint64_t now_us)
 {
-    if (now_us < worker->lane_look_us[lane] + PROGRESS_LOOK_US) {
+    if (now_us < worker->lane_look_us[lane] + ARRIVED_LOOK_US) {
         return;
     }
-    const uint64_t taken = session_taken_bytes(worker->lanes[lane]);
+    const struct session *session = worker->lanes[lane];
     worker->lane_look_us[lane] = now_us;
-    if (taken != worker->lane_taken[lane]) {
-        worker->lane_taken[lane] = taken;
-        pipeline_lane_progress(worker->pipeline, lane, now_us);
-    }
+    pipeline_lane_arrived(worker->pipeline, lane, session_taken_bytes(session),
+                          session_out_bytes(session), now_us);
 }
 
 void
 worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t now_us)
 {
     struct rabbit_event event;
-    look_for_progress(worker, lane, now_us);
+    look_what_arrived(worker, lane, now_us);
     session_process(worker->lanes[lane], revents, now_us);
     while (session_next(worker->lanes[lane], &event)) {
         take_lane_event(worker, lane, &event, now_us);

@@ -43,8 +43,7 @@ struct worker {
     struct source *source;
     struct session *lanes[PIPELINE_LANES_MAX];
     bool lane_unsent[PIPELINE_LANES_MAX];      /* messages stand in the lane's output */
-    uint64_t lane_taken[PIPELINE_LANES_MAX];   /* as session_taken_bytes said last, */
-    uint64_t lane_look_us[PIPELINE_LANES_MAX]; /* then */
+    uint64_t lane_look_us[PIPELINE_LANES_MAX]; /* when it was last looked what has arrived */
     uint32_t lane_count;
     struct publisher publisher;
     uint64_t lease_until_us;

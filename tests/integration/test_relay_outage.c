@@ -117,6 +117,34 @@ Test(relay_outage, a_broker_that_is_silent)
     relay_drain(scene.relay);
 }
 
+static void
+queue_process(const char *act)
+{
+    char words[300];
+    (void)snprintf(words, sizeof(words),
+                   "eval '{ok, Queue} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, "
+                   "<<\"%s\">>)), sys:%s(amqqueue:get_pid(Queue)).'",
+                   scene.queue, act); /* fits */
+    servers_rabbitmqctl(words);
+}
+
+/* Promise: so does one that is there and takes all that comes, heartbeats too, but confirms nothing. */
+Test(relay_outage, a_broker_that_takes_all_and_confirms_nothing)
+{
+    struct traffic *traffic = start_traffic();
+    scene.relay = relay_start(
+        &(struct relay_options){.broker = "confirm_timeout = \"2s\"\nheartbeat = \"1s\"\n"});
+    relay_await_work(scene.relay);
+    await_traffic(100);
+    queue_process("suspend");
+    (void)relay_await_log(scene.relay, "event=confirm_timeout", NULL); /* that it is told counts */
+    queue_process("resume");
+    await_traffic(100);
+    traffic_end(traffic);
+    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    relay_drain(scene.relay);
+}
+
 static struct relay *
 start_with_messages_in_flight(const char *global)
 {

@@ -255,12 +255,27 @@ Test(pipeline_lane, bytes_that_the_broker_takes_are_progress)
     put(1, 1);
     start();
     answer_fetch();
-    for (int i = 0; i < 20; i++) {
+    for (uint64_t i = 0; i < 20; i++) {
+        pipeline_lane_arrived(driver.pipeline, 0, 100 * i, 2000, driver.now_us);
         run(CLOCK_S_US / 2);
-        pipeline_lane_progress(driver.pipeline, 0, driver.now_us);
     }
     cr_assert_eq(reported(REPORT_TIMEOUT), 0);
     (void)await_report(REPORT_TIMEOUT); /* it comes */
+}
+
+/* A broker that takes heartbeats, and messages as well, is lost if it confirms none. */
+Test(pipeline_lane, bytes_that_were_put_out_later_are_no_progress)
+{
+    start_with(2);
+    const uint64_t quarter_us = driver.options.confirm_timeout_us / 4;
+    uint64_t out = 2000;
+    for (int i = 0; i < 4; i++) { /* the first tells that the two have arrived */
+        cr_assert_eq(noted(PIPELINE_DISCONNECT), 0);
+        pipeline_lane_arrived(driver.pipeline, 0, out, out, driver.now_us);
+        later(quarter_us);
+        out += 8;
+    }
+    cr_assert_eq(noted(PIPELINE_DISCONNECT), 1);
 }
 
 /* Nobody says that a message did it. */
