@@ -115,31 +115,59 @@ pg_error_set_pooled(struct error *reterr)
     error_set(reterr, ERROR_CONFIG, "%s", POOLED);
 }
 
-/* For people. */
-static const char *const request_names[] = {
-    [PG_REQUEST_SESSION] = "to set up the session",
-    [PG_REQUEST_CONTRACT] = "which tables there are",
-    [PG_REQUEST_OWN] = "for the ownership",
-    [PG_REQUEST_FETCH] = "for rows",
-    [PG_REQUEST_PRESENT] = "which rows are there",
-    [PG_REQUEST_SETTLE] = "to delete rows",
-    [PG_REQUEST_SETTLE_LOOK] = "which rows are deleted",
-    [PG_REQUEST_WATERMARK] = "who writes",
-    [PG_REQUEST_HOLD] = "to set rows aside",
-    [PG_REQUEST_SETTLE_HELD] = "to delete held rows",
-    [PG_REQUEST_RELEASE] = "to release rows",
-    [PG_REQUEST_RELEASE_FIRST] = "which row to release",
-    [PG_REQUEST_HEADS] = "what is held",
-    [PG_REQUEST_WAKE] = "what is due",
-    [PG_REQUEST_WAKE_STUCK] = "what is due",
-    [PG_REQUEST_STATUS] = "to write the status",
-    [PG_REQUEST_FORGET] = "to forget what was sent",
-    [PG_REQUEST_TAIL_LOOK] = "about the slot",
-    [PG_REQUEST_TAIL_END_READER] = "to end a reader of the slot",
-    [PG_REQUEST_TAIL_HEARTBEAT] = "for a heartbeat in the log",
-    [PG_REQUEST_EMITTED] = "to write what was emitted",
-    [PG_REQUEST_PING] = "whether it is there",
-};
+/* For people. A switch, so that the compiler misses one that is new. */
+static const char *
+name_of(enum pg_request_kind kind)
+{
+    switch (kind) {
+    case PG_REQUEST_SESSION:
+        return "to set up the session";
+    case PG_REQUEST_CONTRACT:
+        return "which tables there are";
+    case PG_REQUEST_POOL:
+        return "which process of the server answers";
+    case PG_REQUEST_OWN:
+        return "for the ownership";
+    case PG_REQUEST_FETCH:
+        return "for rows";
+    case PG_REQUEST_PRESENT:
+        return "which rows are there";
+    case PG_REQUEST_SETTLE:
+        return "to delete rows";
+    case PG_REQUEST_SETTLE_LOOK:
+        return "which rows are deleted";
+    case PG_REQUEST_WATERMARK:
+        return "who writes";
+    case PG_REQUEST_HOLD:
+        return "to set rows aside";
+    case PG_REQUEST_SETTLE_HELD:
+        return "to delete held rows";
+    case PG_REQUEST_RELEASE:
+        return "to release rows";
+    case PG_REQUEST_RELEASE_FIRST:
+        return "which row to release";
+    case PG_REQUEST_HEADS:
+        return "what is held";
+    case PG_REQUEST_WAKE:
+    case PG_REQUEST_WAKE_STUCK:
+        return "what is due";
+    case PG_REQUEST_STATUS:
+        return "to write the status";
+    case PG_REQUEST_FORGET:
+        return "to forget what was sent";
+    case PG_REQUEST_TAIL_LOOK:
+        return "about the slot";
+    case PG_REQUEST_TAIL_END_READER:
+        return "to end a reader of the slot";
+    case PG_REQUEST_TAIL_HEARTBEAT:
+        return "for a heartbeat in the log";
+    case PG_REQUEST_EMITTED:
+        return "to write what was emitted";
+    case PG_REQUEST_PING:
+        return "whether it is there";
+    }
+    return "for something";
+}
 
 /* What TCP knows of the answers; nothing of a socket that is none of its own. */
 static void
@@ -165,7 +193,7 @@ pg_error_set_silent(const struct source_postgres *self, uint64_t now_us, struct 
     error_set(reterr, ERROR_TRANSIENT,
               "the database gave no answer for longer than takeover: it was asked %s %.1f s "
               "ago%s",
-              request_names[request->kind], (double)(now_us - request->sent_us) / 1e6, traffic);
+              name_of(request->kind), (double)(now_us - request->sent_us) / 1e6, traffic);
 }
 
 /* Classes and codes that are about the session, the server, or other sessions. */
