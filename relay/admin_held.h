@@ -42,8 +42,8 @@ struct admin_message {
 struct admin_messages {
     struct admin_message *messages;
     size_t count;
-    bool
-        cut; /* fewer than asked for, for one behind them has a text that has no UTF-8: go on after the last */
+    /* Fewer than asked for, since one behind them has a text that has no UTF-8: go on after the last. */
+    bool cut;
     struct admin_rows rows;
 };
 void admin_messages_free(struct admin_messages *messages);

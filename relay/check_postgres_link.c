@@ -14,8 +14,8 @@
 /* Fewer say too little about the rate but that it is no higher. */
 #define ROWS_MIN 6
 
-/* The relay halves what takes longer than a quarter of the lease (source_postgres_fetch.c). The rate is not known so well
- * that one below half of it was worth a word. */
+/* The relay asks for half as much when an answer takes longer than a quarter of the lease (source_postgres_fetch.c). One
+ * measurement is not exact enough to advise by that quarter: something is said from half of the lease on. */
 #define PARTS_FIT 4
 #define PARTS_TOLD 2
 

@@ -19,9 +19,9 @@
 #define HEADER_KEY "x-outbox-key"
 
 /* Encodes into `buffer`, which is emptied first; *ret_headers points into it. Sets *ret_properties anew. False with
- * ERROR_MESSAGE if the row's headers are no JSON object, cannot be an AMQP table or such properties, or are nothing that the broker would take; where it is
- * one header's fault it names that. What is longer than LIMIT_HEADERS_BYTES is not parsed: of a text of many small arrays
- * that makes some 50 times as much. */
+ * ERROR_MESSAGE if the row's headers are no JSON object, cannot be an AMQP table or such properties, or are nothing that the
+ * broker would take; where it is one header's fault it names that. What is longer than LIMIT_HEADERS_BYTES is not parsed: a
+ * text of many small arrays takes some 50 times its size as a tree. */
 bool headers_encode(const struct row *row, const char *source, struct buffer *buffer,
                     struct span *ret_headers, struct properties *ret_properties,
                     struct error *reterr) MUST_CHECK;

@@ -13,25 +13,15 @@ enum column { COLUMN_WHAT, COLUMN_STATE, COLUMN_BEFORE };
 #define NUMBER_OF(number) #number
 #define AT_MOST(text, macro) "\"octet_length(" text ") <= " NUMBER(macro) "\""
 
-const char postgres_schema_limits[] =
-    "{" AT_MOST("exchange", LIMIT_NAME_BYTES) "," AT_MOST("routing_key", LIMIT_NAME_BYTES) "," AT_MOST(
-        "key",
-        LIMIT_KEY_BYTES) "," AT_MOST("type",
-                                     LIMIT_NAME_BYTES) "," AT_MOST("content_type",
-                                                                   LIMIT_NAME_BYTES) "," AT_MOST("h"
-                                                                                                 "e"
-                                                                                                 "a"
-                                                                                                 "d"
-                                                                                                 "e"
-                                                                                                 "r"
-                                                                                                 "s"
-                                                                                                 ":"
-                                                                                                 ":"
-                                                                                                 "t"
-                                                                                                 "e"
-                                                                                                 "x"
-                                                                                                 "t",
-                                                                                                 LIMIT_HEADERS_BYTES) "}";
+/* clang-format off */
+const char postgres_schema_limits[] = "{"
+    AT_MOST("exchange", LIMIT_NAME_BYTES) ","
+    AT_MOST("routing_key", LIMIT_NAME_BYTES) ","
+    AT_MOST("key", LIMIT_KEY_BYTES) ","
+    AT_MOST("type", LIMIT_NAME_BYTES) ","
+    AT_MOST("content_type", LIMIT_NAME_BYTES) ","
+    AT_MOST("headers::text", LIMIT_HEADERS_BYTES) "}";
+/* clang-format on */
 
 /* The scripts themselves say what there must be, so that it is written once. */
 PGresult *

@@ -13,8 +13,8 @@
 struct postgres_lack {
     const char *what;  /* for people: "the limit outbox_key_1024_bytes on public.outbox" */
     const char *state; /* "missing", "altered" or "disabled" */
-    const char *
-        before; /* to be run before schema_functions.sql and schema_writing.sql are run again; "": nothing */
+    /* To be run before schema_functions.sql and schema_writing.sql are run again; "": nothing. */
+    const char *before;
 };
 
 /* There must be an outbox of our version, and the tables for held messages. NULL with *reterr if the server did not say; else

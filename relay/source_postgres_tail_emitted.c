@@ -1,6 +1,6 @@
 /* What the log of a tableless source brings and no table has. It is collected as it comes, and written into the outbox by one
- * statement of the session (by more, if one of them cannot be written), while which the log is not read. So at most one batch of it is in memory, and the log's position
- * stays before what is not written. */
+ * statement of the session, or by more if one of them cannot be written; meanwhile the log is not read. So at most one batch
+ * of it is in memory, and the log's position stays before what is not written. */
 #include <stdio.h>
 #include <string.h>
 
