@@ -25,6 +25,8 @@
  * the server has, however many bytes go. */
 #define SERVER_SOCKET_BYTES 98304
 #define PACKET_BYTES 1448
+/* A text to be cut at is shorter than this. */
+#define TAIL_BYTES 64
 /* On its way at a time: what a connection's window would allow. */
 #define WAY_BYTES ((size_t)128 << 10)
 /* What waits for its turn before the line: the sender is asked for no more. */
@@ -50,6 +52,8 @@ struct way {
     struct packet *first;
     struct packet *last;
     size_t bytes;
+    char tail[TAIL_BYTES]; /* the last that came, looked through for what is cut at */
+    size_t tail_size;
     bool ended;   /* nothing more comes */
     bool blocked; /* the receiver takes no more now */
 };
@@ -211,22 +215,18 @@ may_read(const struct slow_link *link, size_t at, uint64_t now_us)
            atomic_load(&link->bytes_per_s) > 0 && link->free_us[at % 2] <= now_us + HORIZON_US;
 }
 
-/* The text may lie across two packets: the end of the one before is looked at, too. */
+/* The text may lie across packets, of which the first may be gone already: the end of what came before is kept. */
 static bool
-is_to_be_cut(const struct slow_link *link, const struct packet *before, const struct packet *packet)
+is_to_be_cut(const struct slow_link *link, struct way *way, const struct packet *packet)
 {
     const char *text = atomic_load(&link->cut_at);
-    char both[2 * PACKET_BYTES];
-    size_t size = 0;
-    if (text == NULL) {
-        return false;
-    }
-    if (before != NULL) {
-        memcpy(both, before->bytes, before->size);
-        size = before->size;
-    }
-    memcpy(both + size, packet->bytes, packet->size);
-    return memmem(both, size + packet->size, text, strlen(text)) != NULL;
+    char both[TAIL_BYTES + PACKET_BYTES];
+    memcpy(both, way->tail, way->tail_size);
+    memcpy(both + way->tail_size, packet->bytes, packet->size);
+    const size_t size = way->tail_size + packet->size;
+    way->tail_size = size < TAIL_BYTES ? size : TAIL_BYTES;
+    memcpy(way->tail, both + size - way->tail_size, way->tail_size);
+    return text != NULL && memmem(both, size, text, strlen(text)) != NULL;
 }
 
 /* One packet onto the line. False if the connection is gone. */
@@ -248,8 +248,7 @@ read_packet(struct slow_link *link, size_t at, uint64_t now_us)
     packet->next = NULL;
     packet->due_us = arrival_us(link, way, at % 2, packet->size, now_us);
     atomic_fetch_add(&link->carried[at % 2], packet->size);
-    const struct packet *before = way->first != NULL ? way->last : NULL;
-    const bool cut = at % 2 == FROM_CLIENT && is_to_be_cut(link, before, packet);
+    const bool cut = at % 2 == FROM_CLIENT && is_to_be_cut(link, way, packet);
     append(way, packet);
     if (cut) {
         cut_connection(link, at);
@@ -413,6 +412,7 @@ slow_link_loss(struct slow_link *link, unsigned percent)
 void
 slow_link_cut_at(struct slow_link *link, const char *text)
 {
+    CHECK(text == NULL || strlen(text) < TAIL_BYTES);
     atomic_store(&link->cut_at, text);
 }
 
