@@ -10,6 +10,7 @@ struct admin_pending {
     const char *message_id;
     const char *key;
     const char *type;
+    bool escaped; /* as admin_message has it */
     int64_t created_us;
     int64_t deliver_after_us;
     bool scheduled;  /* deliver_after is to come */

@@ -55,6 +55,23 @@ admin_postgres_query(struct admin *admin, const char *sql, int count, const char
     }
 }
 
+PGresult *
+admin_postgres_query_texts(struct admin *admin, const char *sql, int count,
+                           const char *const *values, struct error *reterr)
+{
+    const bool within = PQtransactionStatus(admin->connection) == PQTRANS_INTRANS;
+    struct error error;
+    if (within && !postgres_run(admin->connection, "savepoint texts", reterr)) {
+        return NULL;
+    }
+    PGresult *const result = admin_postgres_query(admin, sql, count, values, reterr);
+    if (within && result == NULL && reterr->class == ERROR_MESSAGE &&
+        !postgres_run(admin->connection, "rollback to savepoint texts", &error)) {
+        *reterr = error;
+    }
+    return result;
+}
+
 const char *
 admin_postgres_text(const PGresult *result, int row, int column)
 {

@@ -23,6 +23,10 @@ struct admin {
 PGresult *admin_postgres_query(struct admin *admin, const char *sql, int count,
                                const char *const *values, struct error *reterr);
 
+/* The same; a transaction that is open outlives it that a text has no UTF-8. */
+PGresult *admin_postgres_query_texts(struct admin *admin, const char *sql, int count,
+                                     const char *const *values, struct error *reterr);
+
 /* NULL and `absent` for NULL. */
 const char *admin_postgres_text(const PGresult *result, int row, int column);
 int64_t admin_postgres_int(const PGresult *result, int row, int column, int64_t absent);

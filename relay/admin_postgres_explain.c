@@ -33,11 +33,26 @@ find_writers(struct admin *admin, struct admin_findings *findings, struct error 
     return true;
 }
 
+/* One text that has no UTF-8 ends the statement: then they come escaped. */
+static PGresult *
+ask_pending(struct admin *admin, const char *const name[2], bool *ret_escaped, struct error *reterr)
+{
+    const char *values[] = {name[0], name[1], "f"};
+    PGresult *result = admin_postgres_query_texts(admin, sql_explain_outbox, 3, values, reterr);
+    *ret_escaped = result == NULL && reterr->class == ERROR_MESSAGE;
+    if (*ret_escaped) {
+        values[2] = "t";
+        result = admin_postgres_query(admin, sql_explain_outbox, 3, values, reterr);
+    }
+    return result;
+}
+
 static bool
 find_pending(struct admin *admin, const char *const values[2], struct admin_findings *findings,
              struct error *reterr)
 {
-    PGresult *const result = admin_postgres_query(admin, sql_explain_outbox, 2, values, reterr);
+    bool escaped;
+    PGresult *const result = ask_pending(admin, values, &escaped, reterr);
     if (result == NULL) {
         return false;
     }
@@ -51,6 +66,7 @@ find_pending(struct admin *admin, const char *const values[2], struct admin_find
             .message_id = admin_postgres_text(result, i, 1),
             .key = admin_postgres_text(result, i, 2),
             .type = admin_postgres_text(result, i, 3),
+            .escaped = escaped,
             .created_us = admin_postgres_int(result, i, 4, ADMIN_NO_TIME),
             .deliver_after_us = admin_postgres_int(result, i, 5, ADMIN_NO_TIME),
             .scheduled = admin_postgres_bool(result, i, 6),

@@ -98,21 +98,10 @@ read_payload(const PGresult *result, int row, struct admin_message *message)
     return text == NULL || message->payload != NULL;
 }
 
-/* A transaction that is open outlives it that a text has no UTF-8. */
 static PGresult *
 ask_list(struct admin *admin, const struct filter_values *list, struct error *reterr)
 {
-    const bool within = PQtransactionStatus(admin->connection) == PQTRANS_INTRANS;
-    struct error error;
-    if (within && !postgres_run(admin->connection, "savepoint held_list", reterr)) {
-        return NULL;
-    }
-    PGresult *const result = admin_postgres_query(admin, sql_held_list, 10, list->values, reterr);
-    if (within && result == NULL && reterr->class == ERROR_MESSAGE &&
-        !postgres_run(admin->connection, "rollback to savepoint held_list", &error)) {
-        *reterr = error;
-    }
-    return result;
+    return admin_postgres_query_texts(admin, sql_held_list, 10, list->values, reterr);
 }
 
 /* One text that has no UTF-8 ends the statement. So half as many are asked for, down to that one, which comes escaped. */

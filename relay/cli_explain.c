@@ -197,8 +197,11 @@ say_key(struct story *story, const struct admin_pending *pending, struct error *
         bool *ret_held)
 {
     struct admin_place place = {0};
-    if (pending->key != NULL &&
-        !admin_held_place(story->database->admin, pending->key, pending->id, &place, reterr)) {
+    if (pending->escaped) {
+        say(story, "A text of it has characters that UTF-8 has not, so it will be held; whether "
+                   "its key is kept back cannot be asked.");
+    } else if (pending->key != NULL && !admin_held_place(story->database->admin, pending->key,
+                                                         pending->id, &place, reterr)) {
         return false;
     }
     *ret_held = place.head.count > 0;

@@ -114,4 +114,12 @@ Test(cli_bytes, characters_that_utf8_has_not)
     expect("held show 20 -c relay.conf", "\\376\\376");
     expect("explain 40 -c relay.conf", "cannot be asked");
     expect("held discard --all --yes -c relay.conf", "40 messages are discarded");
+    pg_exec(
+        other,
+        "insert into outbox (id, message_id, routing_key, key, payload) overriding system value "
+        "values (77, '00000000-0000-0000-0000-000000000077', 'paid', convert_from('\\xfefe', "
+        "'EUC_JP'), 'x')");
+    expect("explain 77 -c relay.conf", "It is in the outbox");
+    expect("explain 00000000-0000-0000-0000-000000000077 -c relay.conf", "UTF-8 has not");
+    json_decref(held_json("explain 77 --json", 0));
 }
