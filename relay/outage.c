@@ -6,6 +6,7 @@
 #include "base/clock.h"
 
 #define SAY_AGAIN_US (60 * CLOCK_S_US)
+#define QUOTA_US (60 * CLOCK_S_US)
 
 void
 outage_init(struct outage *outage)
@@ -32,4 +33,29 @@ outage_over(struct outage *outage)
     const bool lasted = outage->lasts;
     *outage = (struct outage){0};
     return lasted;
+}
+
+bool
+quota_take(struct quota *quota, uint64_t now_us)
+{
+    if (quota->left_out == 0 && now_us - quota->since_us >= QUOTA_US) {
+        *quota = (struct quota){.since_us = now_us};
+    }
+    if (quota->lines < QUOTA_LINES) {
+        quota->lines++;
+        return true;
+    }
+    quota->left_out++;
+    return false;
+}
+
+uint64_t
+quota_left_out(struct quota *quota, uint64_t now_us)
+{
+    const uint64_t left_out = quota->left_out;
+    if (left_out == 0 || now_us - quota->since_us < QUOTA_US) {
+        return 0;
+    }
+    *quota = (struct quota){.since_us = now_us};
+    return left_out;
 }

@@ -118,6 +118,7 @@ work(struct worker *worker)
         }
         const bool done = worker_act(worker, now_us);
         worker_status_tell(worker, now_us);
+        worker_tell_refused(worker, now_us);
         const bool eased = flush_lanes(worker);
         wait_for_something(worker, polls, done && !eased);
     }

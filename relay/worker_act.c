@@ -53,15 +53,29 @@ publish_run(struct worker *worker, uint32_t lane, const struct row *row, uint64_
     return count;
 }
 
+void
+worker_tell_refused(struct worker *worker, uint64_t now_us)
+{
+    const uint64_t left_out = quota_left_out(&worker->refused_quota, now_us);
+    if (left_out > 0) {
+        log_warning(
+            "more_refused",
+            LOG_WORDS("more messages were refused than are named here; see `outbox-relay held`"),
+            LOG_UINT("messages", left_out));
+    }
+}
+
 static void
 log_report(struct worker *worker, const struct pipeline_report *report, uint64_t now_us)
 {
     switch (report->type) {
     case REPORT_REFUSED:
-        log_warning("message_refused", LOG_WORDS("set aside; its key waits; trying again"),
-                    LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts),
-                    LOG_MS("retry_in_ms", report->retry_at_us - now_us),
-                    LOG_STR("reason", report->reason));
+        if (quota_take(&worker->refused_quota, now_us)) {
+            log_warning("message_refused", LOG_WORDS("set aside; its key waits; trying again"),
+                        LOG_INT("id", report->id), LOG_UINT("attempt", report->attempts),
+                        LOG_MS("retry_in_ms", report->retry_at_us - now_us),
+                        LOG_STR("reason", report->reason));
+        }
         break;
     case REPORT_DEAD:
         log_error("message_dead", LOG_WORDS("not tried again; see `outbox-relay held`"),

@@ -55,6 +55,7 @@ struct worker {
     struct outage tail_outage;
     struct outage unmoved_outage;
     struct outage undeleted_outage;
+    struct quota refused_quota;
     struct outage lane_outages[PIPELINE_LANES_MAX];
 };
 
@@ -77,6 +78,9 @@ void worker_lane_close(struct session *session);
 
 /* worker_act.c: does what the pipeline wants, some hundred actions at the most. True if nothing is left to do now. */
 bool worker_act(struct worker *worker, uint64_t now_us);
+
+/* Once a minute, how many messages were refused without a line of their own. */
+void worker_tell_refused(struct worker *worker, uint64_t now_us);
 
 /* The worker is done with a row; frees the batch after its last. */
 void worker_drop_row(const struct row *row);

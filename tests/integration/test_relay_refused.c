@@ -354,6 +354,27 @@ Test(relay_refused, an_unordered_message_stops_only_itself)
     finish();
 }
 
+/* Promise: however many are refused, the log says so of a hundred in a minute. The others pass. */
+Test(relay_refused, many_that_are_refused_do_not_fill_the_log)
+{
+    const uint64_t start_us = clock_monotonic_us();
+    start();
+    scene_exec(
+        "insert into outbox (routing_key, key, headers, payload) select '%s', 'bad' || i, '[]', "
+        "'bad' from generate_series(1, 50) as i",
+        scene.queue);
+    scene_await("they are tried again and again",
+                "select count(*) = 50 and min(attempts) >= 4 from outbox_held");
+    scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'k', 'good')",
+               scene.queue);
+    consumer_expect(consumer, "good");
+    const unsigned lines = relay_logged(scene.relay, "event=message_refused");
+    const uint64_t minutes = 1 + (clock_monotonic_us() - start_us) / (60 * CLOCK_S_US);
+    check(lines > 0 && lines <= 100 * minutes, "%u lines in minute %u", lines, (unsigned)minutes);
+    operator_discard("payload = 'bad'");
+    finish();
+}
+
 /* One of each kind at once, under traffic: every one of them is told, the rest never waits, and what
  * was refused goes in the end. */
 Test(relay_refused_unlimited, all_kinds_at_once_under_traffic)
