@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/postgres_admin.h"
 
 #include "admin_tables_sql.h"

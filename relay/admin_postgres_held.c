@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "relay/admin_postgres.h"
-#include "relay/memory.h"
 #include "relay/postgres_admin.h"
 
 #include "held_acts_sql.h"

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "relay/admin_postgres.h"
 #include "relay/admin_status.h"
-#include "relay/memory.h"
 
 #include "status_backlog_sql.h"
 #include "status_relay_sql.h"

@@ -1,6 +1,6 @@
 #include "relay/admin_status.h"
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 void
 admin_status_free(struct admin_status *status)

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 #define PLACES_MIN 16
 

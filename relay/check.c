@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 static void finding(struct check *check, const char *word, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));

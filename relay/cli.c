@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 /* Sorted by name. */
 static const struct cli_command *const commands[] = {

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 static void
 connect_all(struct cli_databases *databases, const struct cli_sources *sources)

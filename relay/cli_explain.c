@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "relay/admin_explain.h"
 #include "relay/admin_status.h"
@@ -10,7 +11,6 @@
 #include "relay/cli_held.h"
 #include "relay/cli_json.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 #define SENTENCE_BYTES 1024
 

@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "relay/cli_json.h"
 #include "relay/cli_table.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 bool
 cli_held_is_filtered(const struct cli_held_options *options)

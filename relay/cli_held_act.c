@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "relay/cli_databases.h"
 #include "relay/cli_held.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 #define SHOWN_MAX 20 /* before the question */
 

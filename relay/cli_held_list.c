@@ -1,11 +1,11 @@
 #include <inttypes.h>
 
+#include "base/memory.h"
 #include "relay/cli_databases.h"
 #include "relay/cli_held.h"
 #include "relay/cli_json.h"
 #include "relay/cli_table.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 #define LIMIT_USUAL 50
 #define PAGE_ROWS 500

@@ -1,11 +1,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "relay/cli_databases.h"
 #include "relay/cli_held.h"
 #include "relay/cli_json.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 static const struct cli_option option_table[] = {
     CLI_HELD_OPTIONS_WHERE,

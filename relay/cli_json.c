@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/utf8.h"
 #include "relay/admin.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 /* Texts are UTF-8 by then (cli_json_text), so only memory can have been lacking. */
 static void

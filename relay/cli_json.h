@@ -1,4 +1,4 @@
-/* relay/cli_json.h - answers for programs. Memory that cannot be had ends the process (memory.h). */
+/* relay/cli_json.h - answers for programs. Memory that cannot be had ends the process (base/memory.h). */
 #ifndef RELAY_CLI_JSON_H
 #define RELAY_CLI_JSON_H
 

@@ -1,12 +1,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "relay/admin_status.h"
 #include "relay/cli_databases.h"
 #include "relay/cli_held.h"
 #include "relay/cli_json.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 struct status_options {
     const char *config_path;

@@ -4,8 +4,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 #define GAP 2
 #define LAST_COLUMN_MIN 20 /* on a terminal that is too narrow, lines wrap */

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/memory.h"
 #include "base/utf8.h"
-#include "relay/memory.h"
 
 #define S_US INT64_C(1000000)
 #define MIN_S INT64_C(60)

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "relay/config_load.h"
 #include "relay/config_parse.h"
 #include "relay/config_secret.h"
 #include "relay/config_value.h"
-#include "relay/memory.h"
 
 #define FILE_MAX_BYTES (1024 * 1024)
 #define SHOWN_MAX 80 /* bytes of a value in a message */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 /* libconfuse hands nothing of ours to its callbacks, and its lexer is global anyway. */
 static struct {
@@ -93,7 +93,7 @@ config_parse_text(const char *text, struct config_problems *problems, config_val
     }
     cfg_t *const root = cfg_init(options, CFGF_NONE);
     if (root == NULL) {
-        abort(); /* memory is out; relay/memory.h says why that ends the process */
+        abort(); /* memory is out; base/memory.h says why that ends the process */
     }
     (void)cfg_set_error_function(root, on_error); /* the one before, which is none */
     const bool good = cfg_parse_buf(root, text) == CFG_SUCCESS;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 static char *format_new(const char *format, va_list arguments)
     __attribute__((format(printf, 1, 0)));
@@ -14,7 +14,7 @@ format_new(const char *format, va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0) {
-        abort(); /* memory is out; relay/memory.h says why that ends the process */
+        abort(); /* memory is out; base/memory.h says why that ends the process */
     }
     return text;
 }

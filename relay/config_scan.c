@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "relay/config_lexer.h"
-#include "relay/memory.h"
 
 #define NAMES_MAX 64 /* more than any scope has keys */
 

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "relay/config_value.h"
-#include "relay/memory.h"
 
 #define SECRET_MAX_BYTES 4096
 

@@ -1,7 +1,7 @@
 #include <string.h>
 
+#include "base/memory.h"
 #include "relay/config_load.h"
-#include "relay/memory.h"
 
 static void
 problem_at(struct config_load *load, size_t section, const char *key, const char *words)

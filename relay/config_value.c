@@ -7,13 +7,13 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "base/net/tls.h"
 #include "base/text.h"
 #include "relay/config_lexer.h" /* the marks */
 #include "relay/config_postgres.h"
 #include "relay/config_problem.h"
 #include "relay/config_secret.h"
-#include "relay/memory.h"
 #include "relay/postgres_names.h"
 
 /* What stands for "NAME" or "NAME:-default"; borrowed, from the environment or from `spec`. */

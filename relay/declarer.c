@@ -9,9 +9,9 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "relay/log.h"
-#include "relay/memory.h"
 #include "relay/outage.h"
 #include "relay/topology.h"
 

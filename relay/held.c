@@ -3,8 +3,8 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "relay/cursor.h"
-#include "relay/memory.h"
 
 unsigned
 held_hash(const void *key, size_t length)

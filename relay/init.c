@@ -1,7 +1,7 @@
 #include "relay/init.h"
 
+#include "base/memory.h"
 #include "relay/cli_text.h"
-#include "relay/memory.h"
 
 #define GRANTS                                                                                    \
     "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \

@@ -1,8 +1,8 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "relay/init.h"
-#include "relay/memory.h"
 #include "relay/postgres_admin.h"
 #include "relay/postgres_schema.h"
 #include "relay/postgres_sql.h"

@@ -1,5 +1,5 @@
+#include "base/memory.h"
 #include "relay/cli.h"
-#include "relay/memory.h"
 
 int
 main(int argc, char **argv)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/pipeline_internal.h"
 
 struct pipeline_options

@@ -1,6 +1,6 @@
 #include <assert.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/pipeline_internal.h"
 
 static void

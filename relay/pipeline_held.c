@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/pipeline_internal.h"
 
 static void

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "relay/config_secret.h"
-#include "relay/memory.h"
 #include "relay/postgres_sql.h"
 #include "relay/source_postgres_private.h" /* PG_SCHEMA_VERSION */
 

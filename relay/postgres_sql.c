@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 static const char variable[] = "schema";
 

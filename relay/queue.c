@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 void
 queue_init(struct queue *queue, uint32_t capacity)

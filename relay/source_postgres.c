@@ -4,7 +4,7 @@
 #include <poll.h>
 
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/source_postgres_private.h"
 
 #define RECONNECT_INITIAL_US (100 * CLOCK_MS_US)

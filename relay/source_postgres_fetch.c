@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/source_postgres_private.h"
 
 /* After a row that was too large for the cheap statement, so many fetches count bytes. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/source_postgres_private.h"
 
 /* Times can be changed by anybody, and clocks can go back: so now and then all is looked at, the less

@@ -3,8 +3,8 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/net/resolve.h"
-#include "relay/memory.h"
 
 static const char *
 option(const PQconninfoOption *options, const char *keyword)

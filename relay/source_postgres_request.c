@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/postgres_sql.h"
 #include "relay/source_postgres_private.h"
 

@@ -1,7 +1,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/source_postgres_private.h"
 
 /* 2000-01-01, the zero of a binary timestamptz, in microseconds since 1970. */

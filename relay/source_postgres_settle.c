@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/source_postgres_private.h"
 
 static void

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/source_postgres_private.h"
 
 /* A position that nobody's row goes with is told so often. */

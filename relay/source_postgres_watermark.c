@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 void
 pg_watermark_init(struct pg_watermark *watermark)

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "relay/declarer.h"
 #include "relay/log.h"
-#include "relay/memory.h"
 #include "relay/topology.h"
 #include "relay/worker.h"
 

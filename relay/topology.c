@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "amqp/table.h"
+#include "base/memory.h"
 #include "relay/config_problem.h" /* config_format */
-#include "relay/memory.h"
 
 /* AMQP's reply codes. */
 #define ACCESS_REFUSED 403
@@ -205,7 +205,7 @@ make_queue(struct rabbit *rabbit, uint16_t channel, const void *of)
     buffer_init(&buffer, 0, ARGUMENTS_MAX);
     table_writer_init(&writer, &buffer);
     if (!put_arguments(&writer, queue)) {
-        abort(); /* memory is out (relay/memory.h), or a mistake above */
+        abort(); /* memory is out (base/memory.h), or a mistake above */
     }
     rabbit_queue_declare(rabbit, channel, queue->name, true,
                          (struct span){buffer_front(&buffer), buffer_size(&buffer)});

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 static struct window_entry *
 entry_at(const struct window *window, uint64_t tag)

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/worker_private.h"
 
 static void

@@ -8,7 +8,7 @@
 
 #include "amqp/table.h"
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/postgres_sql.h"
 #include "schema_functions_sql.h"
 #include "schema_relay_sql.h"

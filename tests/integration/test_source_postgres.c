@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/source_fixture.h"
 

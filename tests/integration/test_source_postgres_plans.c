@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/postgres_sql.h"
 #include "tests/integration/pg_fixture.h"
 

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/postgres_sql.h"
 #include "tests/integration/pg_fixture.h"
 

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/memory.h"
 #include "relay/cli_text.h"
 #include "relay/init.h"
-#include "relay/memory.h"
 
 #define S INT64_C(1000000)
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 
 Test(memory, is_zeroed_and_never_null)
 {

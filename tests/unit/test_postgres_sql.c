@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/postgres_sql.h"
 
 static void

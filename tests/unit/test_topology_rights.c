@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/memory.h"
+#include "base/memory.h"
 #include "relay/topology.h"
 
 static struct broker_config brokers[] = {

@@ -1,8 +1,8 @@
-/* relay/memory.h - memory for the daemon: what cannot be had ends the process. That is safe,
+/* base/memory.h - memory for the daemon: what cannot be had ends the process. That is safe,
  * because the table is the truth and another relay takes over; carrying on without memory would not
  * be. */
-#ifndef RELAY_MEMORY_H
-#define RELAY_MEMORY_H
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
 
 #include <stddef.h>
 
