@@ -13,12 +13,12 @@
 
 #include "base/error.h"
 #include "base/uuid.h"
-#include "relay/config.h"
 
 #define ADMIN_NO_TIME INT64_MIN /* there is none, or it never comes */
 #define ADMIN_MANY 1000000      /* more than so many are not counted: ADMIN_MANY + 1 */
 
 struct admin;
+struct source_config;
 
 /* Connects, and looks whether the tables are those that this relay knows. NULL with *reterr. */
 struct admin *admin_open(const struct source_config *source, struct error *reterr);

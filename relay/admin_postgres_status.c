@@ -86,6 +86,7 @@ get_slot(struct admin *admin, struct admin_slot *ret_slot, struct error *reterr)
             .lost = PQgetisnull(result, 0, 0) != 0,
             .retained = (uint64_t)admin_postgres_int(result, 0, 0, 0),
         };
+        _Static_assert(sizeof(ret_slot->name) == sizeof(admin->slot), "a slot's name fits");
         memcpy(ret_slot->name, admin->slot, sizeof(ret_slot->name));
     }
     PQclear(result);

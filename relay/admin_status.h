@@ -3,7 +3,6 @@
 #define RELAY_ADMIN_STATUS_H
 
 #include "relay/admin.h"
-#include "relay/postgres_names.h"
 
 /* A relay writes its row about once a second. What is older than this is not its state now. */
 #define ADMIN_STATUS_FRESH_US INT64_C(15000000)
@@ -44,10 +43,13 @@ struct admin_sessions {
     struct admin_rows rows;
 };
 
+/* A slot's name, with its zero byte. */
+#define ADMIN_SLOT_BYTES 64
+
 /* The replication slot of a source that tails, or did. */
 struct admin_slot {
     bool there;
-    char name[POSTGRES_NAME_BYTES];
+    char name[ADMIN_SLOT_BYTES];
     bool active;       /* somebody reads it */
     bool lost;         /* the server has dropped what it needs; */
     uint64_t retained; /* if not: so many bytes of its log it keeps for it */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "amqp/session.h"
-#include "relay/check.h"
+#include "relay/check_broker.h"
 #include "relay/inquiry.h"
 #include "relay/topology.h"
 

@@ -5,6 +5,7 @@
 #include "base/dsn.h"
 #include "base/net/tls.h"
 #include "relay/check_postgres.h"
+#include "relay/check_postgres_private.h"
 #include "relay/postgres_admin.h"
 #include "relay/postgres_schema.h"
 #include "relay/source_postgres_private.h" /* pg_error_is_tls */

@@ -1,24 +1,10 @@
-/* relay/check_postgres.h - the parts of `check` that are about a database's log, a pool before it, and the link to it. */
+/* relay/check_postgres.h - the part of `check` that is about a source's database. */
 #ifndef RELAY_CHECK_POSTGRES_H
 #define RELAY_CHECK_POSTGRES_H
 
-#include <libpq-fe.h>
-
 #include "relay/check.h"
+#include "relay/config.h"
 
-/* There must be an outbox. With mode "tail" what is lacking is a problem, with "auto" it is advice; with "poll" a slot that
- * was left behind is one. */
-void check_postgres_tail(struct check *check, const struct source_config *source,
-                         PGconn *connection);
-
-/* There must be a pool. Asks by this connection and by another one which session of the server each has, for at most some
- * 5 s. */
-void check_postgres_pool(struct check *check, const struct source_config *source,
-                         PGconn *connection);
-
-/* How fast the link is: advice where a whole batch would take more than half of the lease, and nothing else. Takes at most
- * some 3 s, after which the connection is only good for PQfinish: over a slow link an answer is still on its way. */
-void check_postgres_link(struct check *check, const struct source_config *source,
-                         PGconn *connection);
+void check_postgres(struct check *check, const struct source_config *source);
 
 #endif

@@ -1,4 +1,4 @@
-#include "relay/check_postgres.h"
+#include "relay/check_postgres_private.h"
 
 #include <stdio.h>
 #include <string.h>

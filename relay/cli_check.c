@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "relay/check.h"
+#include "relay/check_run.h"
 #include "relay/cli.h"
 
 struct check_options {

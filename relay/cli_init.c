@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "relay/cli.h"
-#include "relay/init.h"
+#include "relay/init_run.h"
 
 struct init_options {
     const char *config_path;

@@ -1,10 +1,11 @@
-#include "relay/init.h"
+#include "relay/init_broker.h"
+
 #include "relay/inquiry.h"
 #include "relay/topology.h"
 
 struct report {
-    FILE *out;
-    const struct broker_config *broker;
+    void (*tell)(void *context, bool good, const char *words);
+    void *context;
     bool good;
 };
 
@@ -12,7 +13,7 @@ static void
 say(struct report *report, bool good, const char *words)
 {
     report->good &= good;
-    init_say(report->out, good ? "ok" : "problem", "broker", report->broker->name, words);
+    report->tell(report->context, good, words);
 }
 
 static void
@@ -22,9 +23,10 @@ on_finding(void *context, enum topology_finding finding, const char *words)
 }
 
 bool
-init_broker(const struct config *config, const struct broker_config *broker, FILE *out)
+init_broker(const struct config *config, const struct broker_config *broker,
+            void (*tell)(void *context, bool good, const char *words), void *context)
 {
-    struct report report = {out, broker, true};
+    struct report report = {tell, context, true};
     struct inquiry inquiry;
     if (!topology_any(config, broker)) {
         return true;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "relay/init.h"
+#include "relay/init_postgres.h"
 #include "relay/postgres_admin.h"
 #include "relay/postgres_schema.h"
 #include "relay/postgres_sql.h"

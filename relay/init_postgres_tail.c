@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "relay/init.h"
+#include "relay/init_postgres.h"
 #include "relay/postgres_admin.h"
 #include "relay/postgres_tail.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "relay/cli_text.h"
-#include "relay/init.h"
+#include "relay/init_run.h"
 
 #define S INT64_C(1000000)
 

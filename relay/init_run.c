@@ -1,7 +1,10 @@
-#include "relay/init.h"
+#include "relay/init_run.h"
 
 #include "base/memory.h"
 #include "relay/cli_text.h"
+#include "relay/init.h"
+#include "relay/init_broker.h"
+#include "relay/init_postgres.h"
 
 #define GRANTS                                                                                    \
     "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
@@ -134,6 +137,18 @@ init_source(const struct source_config *source, FILE *out)
     return source->mode == SOURCE_MODE_POLL || init_tail(&report);
 }
 
+struct broker_report {
+    FILE *out;
+    const struct broker_config *broker;
+};
+
+static void
+say_of_broker(void *context, bool good, const char *words)
+{
+    const struct broker_report *const report = context;
+    init_say(report->out, good ? "ok" : "problem", "broker", report->broker->name, words);
+}
+
 bool
 init_run(const struct config *config, FILE *out)
 {
@@ -142,7 +157,8 @@ init_run(const struct config *config, FILE *out)
         good &= init_source(&config->sources[i], out);
     }
     for (size_t i = 0; i < config->broker_count; i++) {
-        good &= init_broker(config, &config->brokers[i], out);
+        struct broker_report report = {out, &config->brokers[i]};
+        good &= init_broker(config, &config->brokers[i], say_of_broker, &report);
     }
     return good;
 }
