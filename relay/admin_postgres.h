@@ -5,7 +5,7 @@
 
 #include <libpq-fe.h>
 
-#include "relay/admin.h"
+#include "relay/ports/admin.h"
 #include "relay/postgres_names.h"
 
 /* What the server keeps of a name, with its end. */

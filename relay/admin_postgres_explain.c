@@ -1,8 +1,8 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "relay/admin_explain.h"
 #include "relay/admin_postgres.h"
+#include "relay/ports/admin_explain.h"
 #include "relay/postgres_admin.h"
 
 #include "explain_outbox_sql.h"

@@ -1,4 +1,4 @@
-#include "relay/admin_held.h"
+#include "relay/ports/admin_held.h"
 
 #include <inttypes.h>
 #include <stdio.h>

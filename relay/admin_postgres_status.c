@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "relay/admin_postgres.h"
-#include "relay/admin_status.h"
+#include "relay/ports/admin_status.h"
 
 #include "status_backlog_sql.h"
 #include "status_relay_sql.h"

@@ -2,8 +2,8 @@
 #ifndef RELAY_CHECK_BROKER_H
 #define RELAY_CHECK_BROKER_H
 
-#include "relay/check.h"
 #include "relay/config.h"
+#include "relay/ports/check.h"
 
 /* The broker, and the default exchange of each source that uses it. */
 void check_broker(struct check *check, const struct config *config,

@@ -2,8 +2,8 @@
 #ifndef RELAY_CHECK_POSTGRES_H
 #define RELAY_CHECK_POSTGRES_H
 
-#include "relay/check.h"
 #include "relay/config.h"
+#include "relay/ports/check.h"
 
 void check_postgres(struct check *check, const struct source_config *source);
 

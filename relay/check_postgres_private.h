@@ -4,8 +4,8 @@
 
 #include <libpq-fe.h>
 
-#include "relay/check.h"
 #include "relay/config.h"
+#include "relay/ports/check.h"
 
 /* There must be an outbox. With mode "tail" what is lacking is a problem, with "auto" it is advice; with "poll" a slot that
  * was left behind is one. */

@@ -3,8 +3,8 @@
 #ifndef RELAY_CLI_DATABASES_H
 #define RELAY_CLI_DATABASES_H
 
-#include "relay/admin.h"
 #include "relay/cli.h"
+#include "relay/ports/admin.h"
 
 struct cli_database {
     const struct source_config *source;

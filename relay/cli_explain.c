@@ -5,12 +5,12 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "relay/admin_explain.h"
-#include "relay/admin_status.h"
 #include "relay/cli_databases.h"
 #include "relay/cli_held.h"
 #include "relay/cli_json.h"
 #include "relay/cli_text.h"
+#include "relay/ports/admin_explain.h"
+#include "relay/ports/admin_status.h"
 
 #define SENTENCE_BYTES 1024
 

@@ -5,8 +5,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "relay/admin_held.h"
 #include "relay/cli.h"
+#include "relay/ports/admin_held.h"
 
 struct cli_held_options {
     const char *config_path;

@@ -7,8 +7,8 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "relay/admin.h"
 #include "relay/cli_text.h"
+#include "relay/ports/admin.h"
 
 /* Texts are UTF-8 by then (cli_json_text), so only memory can have been lacking. */
 static void

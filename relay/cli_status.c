@@ -2,11 +2,11 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "relay/admin_status.h"
 #include "relay/cli_databases.h"
 #include "relay/cli_held.h"
 #include "relay/cli_json.h"
 #include "relay/cli_text.h"
+#include "relay/ports/admin_status.h"
 
 struct status_options {
     const char *config_path;

@@ -10,8 +10,8 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "relay/ports/row.h"
 #include "relay/properties.h"
-#include "relay/row.h"
 
 #define HEADERS_OURS "x-outbox-"
 #define HEADER_SOURCE "x-outbox-source"

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "relay/config.h"
-#include "relay/init.h"
+#include "relay/ports/init.h"
 
 /* The tables. INIT_REPAIRED: `tell` was called for each thing that was put back, after it was. False with *reterr, and
  * nothing changed. */

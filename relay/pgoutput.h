@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "relay/row.h"
+#include "relay/ports/row.h"
 
 #define PGOUTPUT_COLUMNS_MAX 1600 /* of a table: MaxHeapAttributeNumber of the server */
 

@@ -4,7 +4,7 @@
 #define RELAY_PUBLISHER_H
 
 #include "amqp/connection.h"
-#include "relay/row.h"
+#include "relay/ports/row.h"
 
 struct publisher {
     const char *source; /* the source's name */

@@ -1,11 +1,11 @@
 /* relay/source_postgres.h - the outbox in a PostgreSQL database (14.1 or newer), read by
  * polling: the source_ops of mode `poll`. One connection does everything, so that losing it
- * means losing the ownership as well. See relay/source.h. */
+ * means losing the ownership as well. See relay/ports/source.h. */
 #ifndef RELAY_SOURCE_POSTGRES_H
 #define RELAY_SOURCE_POSTGRES_H
 
 #include "relay/config.h"
-#include "relay/source.h"
+#include "relay/ports/source.h"
 
 /* Keeps `config` by reference. Connects with the first source_ops.process. False if the dsn
  * cannot be read. */

@@ -25,7 +25,7 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/random.h"
-#include "relay/halving.h"
+#include "relay/ports/halving.h"
 #include "relay/postgres_names.h"
 #include "relay/source_postgres.h"
 #include "relay/source_postgres_hosts.h"

@@ -19,8 +19,8 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/error.h"
-#include "relay/halving.h"
 #include "relay/pgoutput.h"
+#include "relay/ports/halving.h"
 #include "relay/postgres_names.h"
 
 struct pg_request;

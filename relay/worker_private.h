@@ -8,10 +8,10 @@
 #include <stdatomic.h>
 
 #include "amqp/session.h"
+#include "relay/core/pipeline.h"
 #include "relay/log.h"
 #include "relay/outage.h"
 #include "relay/pace.h"
-#include "relay/pipeline.h"
 #include "relay/publisher.h"
 #include "relay/worker.h"
 

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "amqp/session.h"
-#include "relay/window.h"
+#include "relay/core/window.h"
 
 #define BENCH_ROUNDS_MAX 9
 #define BENCH_PAYLOAD_BYTES 256

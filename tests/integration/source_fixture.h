@@ -4,7 +4,7 @@
 #define TESTS_INTEGRATION_SOURCE_FIXTURE_H
 
 #include "relay/config.h"
-#include "relay/source.h"
+#include "relay/ports/source.h"
 
 /* A source "orders" at this dsn. Freed by source_fixture_close. */
 struct source_config source_fixture_config(const char *dsn, uint64_t takeover_us);

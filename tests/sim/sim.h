@@ -3,8 +3,8 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
-#include "relay/cuts.h"
-#include "relay/pipeline.h"
+#include "relay/core/cuts.h"
+#include "relay/core/pipeline.h"
 #include "tests/sim/world.h"
 
 #define RELAYS_MAX 2

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/random.h"
-#include "relay/source.h"
+#include "relay/ports/source.h"
 
 #define IDS_MAX 1200
 #define MESSAGES_MAX 1200

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/cuts.h"
+#include "relay/core/cuts.h"
 #include "tests/sim/world.h"
 
 /* ---- changes that can be undone --------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #define TESTS_PIPELINE_DRIVER_H
 
 #include "base/clock.h"
-#include "relay/pipeline.h"
+#include "relay/core/pipeline.h"
 
 #define DRIVER_IDS 1600
 

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/admin.h"
+#include "relay/ports/admin.h"
 
 Test(admin, a_message_is_named_by_the_id_of_its_row)
 {

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "relay/source.h"
+#include "relay/ports/source.h"
 
 static void
 count_frees(void *owner)

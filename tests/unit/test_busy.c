@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "base/random.h"
-#include "relay/busy.h"
+#include "relay/core/busy.h"
 
 static struct busy busy;
 

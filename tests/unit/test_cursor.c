@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/cursor.h"
+#include "relay/core/cursor.h"
 
 static struct cursor cursor;
 

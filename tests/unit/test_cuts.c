@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/cuts.h"
+#include "relay/core/cuts.h"
 
 static struct cuts cuts;
 

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/halving.h"
+#include "relay/ports/halving.h"
 
 /* Hands on so many, of which some are bad; how many parts it took. */
 static size_t

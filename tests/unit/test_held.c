@@ -1,8 +1,8 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
-#include "relay/cursor.h"
-#include "relay/held.h"
+#include "relay/core/cursor.h"
+#include "relay/core/held.h"
 
 static struct held held;
 

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "relay/holds.h"
+#include "relay/core/holds.h"
 
 static struct holds holds;
 

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/outcomes.h"
+#include "relay/core/outcomes.h"
 
 static struct outcomes outcomes;
 

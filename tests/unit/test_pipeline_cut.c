@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "relay/cuts.h"
+#include "relay/core/cuts.h"
 #include "tests/unit/pipeline_driver.h"
 
 TestSuite(pipeline_cut, .init = driver_init, .fini = driver_done);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "amqp/table.h"
+#include "relay/core/pipeline.h"
 #include "relay/headers.h"
-#include "relay/pipeline.h"
 #include "relay/publisher.h"
 
 /* What a published message looks like is tested on a real broker (test_relay_messages); here, how a returned one is

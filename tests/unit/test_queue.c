@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/queue.h"
+#include "relay/core/queue.h"
 
 #define CAPACITY 4
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "relay/suspects.h"
+#include "relay/core/suspects.h"
 
 static struct suspects suspects;
 static struct random numbers;

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/window.h"
+#include "relay/core/window.h"
 
 static struct window window;
 

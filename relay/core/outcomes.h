@@ -1,0 +1,43 @@
+/* relay/core/outcomes.h - whether the broker refuses nearly everything for one and the same reason. Then it is the route
+ * that is wrong (an exchange that is missing, a binding, a full queue), not the messages, and none of them is to blame.
+ *
+ * Remembers the last outcomes of different messages: taken, or refused and for which cause. A message that is refused again
+ * and again is one. */
+#ifndef RELAY_CORE_OUTCOMES_H
+#define RELAY_CORE_OUTCOMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OUTCOMES_KEPT 64
+/* Fewer refusals than this say nothing about the route. */
+#define OUTCOMES_MIN 8
+
+enum refusal_kind {
+    REFUSED_RETURNED = 1,
+    REFUSED_NACKED,
+    REFUSED_CLOSED,
+    REFUSED_CUT,           /* the connection ends on it without a word */
+    REFUSED_UNPUBLISHABLE, /* says nothing about the route */
+};
+
+/* The same for refusals that have the same cause as far as the route goes; 0: none. */
+struct outcome {
+    int64_t id;
+    uint64_t cause; /* 0: taken */
+};
+
+struct outcomes {
+    struct outcome kept[OUTCOMES_KEPT]; /* a ring */
+    uint32_t next;
+    uint32_t count;
+};
+
+void outcomes_clear(struct outcomes *outcomes);
+uint64_t outcomes_cause(enum refusal_kind kind, uint32_t exchange);
+void outcomes_taken(struct outcomes *outcomes, int64_t id);
+
+/* True if three in four of what is remembered, and at least OUTCOMES_MIN, have this cause. */
+bool outcomes_refused(struct outcomes *outcomes, int64_t id, uint64_t cause);
+
+#endif

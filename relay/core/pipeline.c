@@ -1,0 +1,536 @@
+#include "relay/core/pipeline.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/core/pipeline_internal.h"
+
+struct pipeline_options
+pipeline_defaults(void)
+{
+    return (struct pipeline_options){
+        .lane_count = 1,
+        .window_messages = 8192,
+        .window_bytes = UINT64_C(64) << 20,
+        .batch_rows = 1000,
+        .batch_bytes = UINT64_C(4) << 20,
+        .poll_interval_max_us = 100 * CLOCK_MS_US,
+        .watermark_interval_us = 200 * CLOCK_MS_US,
+        .sweep_interval_us = 30 * CLOCK_S_US,
+        .wake_interval_us = 20 * CLOCK_MS_US,
+        .look_interval_us = 500 * CLOCK_MS_US,
+        .hold_delay_us = 50 * CLOCK_MS_US,
+        .settle_delay_us = 5 * CLOCK_MS_US,
+        .confirm_timeout_us = 30 * CLOCK_S_US,
+        .reconnect_initial_us = 100 * CLOCK_MS_US,
+        .reconnect_max_us = 10 * CLOCK_S_US,
+        .retry_initial_us = CLOCK_S_US,
+        .retry_max_us = 300 * CLOCK_S_US,
+        .max_attempts = 100,
+        .held_max = 10000,
+        .tail_patience_us = 30 * CLOCK_S_US,
+        .seed = 1,
+    };
+}
+
+static void
+init_lane(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
+{
+    const struct pipeline_options *options = &pipeline->options;
+    struct lane *lane = &pipeline->lanes[index];
+    const bool probes = index == options->lane_count;
+    const uint32_t start = probes ? PROBE_LIMIT_START : WINDOW_LIMIT_START;
+    lane->limit_max = options->window_messages;
+    if (probes && lane->limit_max > PROBE_WINDOW) {
+        lane->limit_max = PROBE_WINDOW;
+    }
+    lane->limit_start = start < lane->limit_max ? start : lane->limit_max;
+    lane->limit = lane->limit_start;
+    lane->search_id = CURSOR_START;
+    lane->cut_id = CURSOR_START;
+    lane->retry_at_us = now_us;
+    window_init(&lane->window, lane->limit_max);
+    backoff_init(&lane->backoff, options->reconnect_initial_us, options->reconnect_max_us);
+}
+
+struct pipeline *
+pipeline_new(const struct pipeline_options *options, uint64_t now_us)
+{
+    assert(options->lane_count >= 1 && options->lane_count < PIPELINE_LANES_MAX);
+    assert(options->batch_rows >= 1 && options->window_messages >= 1);
+    struct pipeline *pipeline = memory_array(1, sizeof(*pipeline));
+    pipeline->options = *options;
+    random_seed(&pipeline->random, options->seed);
+    cursor_init(&pipeline->cursor);
+    held_init(&pipeline->held);
+    busy_init(&pipeline->busy);
+    for (uint32_t i = 0; i <= options->lane_count; i++) {
+        init_lane(pipeline, i, now_us);
+    }
+    backoff_init(&pipeline->route.backoff,
+                 clock_earlier_us(options->retry_initial_us, ROUTE_TRY_MAX_US),
+                 clock_earlier_us(options->retry_max_us, ROUTE_TRY_MAX_US));
+    pipeline->tail.writers_at_us = CLOCK_NEVER_US;
+    backoff_init(&pipeline->tail.backoff, TAIL_BEGIN_MIN_US, TAIL_BEGIN_MAX_US);
+    /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
+    queue_init(&pipeline->queue, 3 * options->batch_rows + RETRY_IDS_MAX);
+    pipeline->settle_capacity =
+        2 * (size_t)options->lane_count * options->window_messages + PROBE_WINDOW + SETTLE_IDS_MAX;
+    pipeline->settle_ready = memory_array(pipeline->settle_capacity, sizeof(int64_t));
+    pipeline->settle_out = memory_array(SETTLE_IDS_MAX, sizeof(int64_t));
+    pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
+    pipeline->highest_published = CURSOR_START;
+    return pipeline;
+}
+
+void
+pipeline_free(struct pipeline *pipeline)
+{
+    if (pipeline == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        window_done(&pipeline->lanes[i].window);
+    }
+    held_clear(&pipeline->held);
+    busy_done(&pipeline->busy);
+    holds_done(&pipeline->hold_ready);
+    holds_done(&pipeline->hold_out);
+    queue_done(&pipeline->queue);
+    memory_free(pipeline->settle_ready);
+    memory_free(pipeline->settle_out);
+    memory_free(pipeline->undeleted);
+    memory_free(pipeline->confirmed_heads);
+    memory_free(pipeline->release_ids);
+    memory_free(pipeline->exclude_ids);
+    memory_free(pipeline->tail.lookup_ids);
+    memory_free(pipeline->tail.taken);
+    memory_free(pipeline);
+}
+
+void
+pipeline_reserve(int64_t **array, size_t *capacity, size_t needed)
+{
+    if (needed <= *capacity) {
+        return;
+    }
+    int64_t *const larger = memory_array(needed * 2, sizeof(int64_t));
+    if (*capacity > 0) {
+        memcpy(larger, *array, *capacity * sizeof(int64_t));
+    }
+    memory_free(*array);
+    *array = larger;
+    *capacity = needed * 2;
+}
+
+void
+pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report)
+{
+    if (pipeline->report_count == REPORTS_MAX) {
+        return; /* a flood of the same news; the counts have them all */
+    }
+    pipeline->reports[(pipeline->report_head + pipeline->report_count++) % REPORTS_MAX] = *report;
+}
+
+void
+pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
+                         const struct source_failure *failures, size_t count)
+{
+    struct pipeline_report report = {.type = type, .id = failures[0].id, .count = count};
+    (void)snprintf(report.reason, sizeof(report.reason), "%s",
+                   failures[0].reason); /* cut is fine */
+    pipeline_report(pipeline, &report);
+}
+
+uint32_t
+pipeline_open_total(const struct pipeline *pipeline)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        open += pipeline->lanes[i].window.open;
+    }
+    return open;
+}
+
+bool
+pipeline_is_full(const struct pipeline *pipeline)
+{
+    const size_t held_max = pipeline->options.held_max;
+    return pipeline->held.count - pipeline->held.releasing_count >= held_max ||
+           pipeline->undeleted_count >= held_max ||
+           pipeline->hold_ready.count >= held_max + HOLDS_MAX;
+}
+
+void
+pipeline_look_at_once(struct pipeline *pipeline)
+{
+    pipeline->poll_at_us = 0;
+    pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
+}
+
+/* A message that was in memory, and through no fault of its own did not go, is left to the table; and a later one of its
+ * key that was refused must not move aside before it. */
+void
+pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                uint64_t now_us)
+{
+    cursor_forget(&pipeline->cursor, id);
+    if (ordered) {
+        pipeline_take_back_behind(pipeline, id, key_hash, now_us);
+    }
+}
+
+/* Nothing of the queue will be published: what stands in it is read again later. A fetch that is
+ * out was sent when these rows were in memory and leaves them out, so its rows would overtake them:
+ * it has become stale. */
+void
+pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        struct queued *queued = queue_at(&pipeline->queue, i);
+        if (!queue_is_live(queued)) {
+            continue;
+        }
+        const struct row *row = queued->row;
+        if (queued->probe) {
+            pipeline_probe_failed(pipeline, row->id, row->key_hash, row->ordered, now_us);
+        } else {
+            pipeline_forget(pipeline, row->id, row->key_hash, row->ordered, now_us);
+        }
+        queue_drop(&pipeline->queue, queued);
+    }
+    if (pipeline->fetch_state == FETCH_OUT) {
+        pipeline->fetch_state = FETCH_OUT_STALE;
+    }
+}
+
+/* What is held is learned before anything is read. */
+void
+pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
+{
+    assert(!pipeline->owned);
+    pipeline->owned = true;
+    cursor_init(&pipeline->cursor);
+    pipeline->highest_admitted = CURSOR_START;
+    pipeline->poll_at_us = now_us;
+    pipeline->watermark_at_us = now_us;
+    pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+    pipeline->heads_known = false;
+    pipeline->heads_due_us = now_us;
+    pipeline->wake_due_us = now_us;
+    pipeline->wake_last_us = 0;
+}
+
+/* Ownership is gone with the session, and with it all that is known of rows: after a crash or a failover of the database an
+ * id may belong to another message than the one that was published under it. So what is in flight or confirmed and not
+ * settled is read and sent again: duplicates, where settling by a stale id could lose a message. */
+void
+pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->owned = false;
+    pipeline->lease_until_us = 0;
+    pipeline_drop_queue(pipeline, now_us);
+    pipeline_tail_lost(pipeline, now_us);
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        window_abandon(&pipeline->lanes[i].window);
+    }
+    held_clear(&pipeline->held);
+    holds_clear(&pipeline->hold_ready);
+    holds_clear(&pipeline->hold_out);
+    pipeline->hold_out_asked = false;
+    pipeline->confirmed_heads_count = 0;
+    pipeline->release_state = RELEASE_IDLE;
+    pipeline->fetch_state = FETCH_IDLE;
+    pipeline->watermark_out = false;
+    pipeline->heads_out = false;
+    pipeline->wake_out = false;
+    pipeline->settle_ready_count = 0;
+    pipeline->settle_out_count = 0;
+    pipeline->settle_again_count = 0;
+    pipeline->undeleted_count = 0;
+    cuts_clear_all(&pipeline->cuts);
+    pipeline->settle_done = pipeline->settle_asked;
+    if (route_is_bad(pipeline)) {
+        route_rest(pipeline, now_us);
+    }
+}
+
+void
+pipeline_lease(struct pipeline *pipeline, uint64_t until_us)
+{
+    if (pipeline->owned && until_us > pipeline->lease_until_us) {
+        pipeline->lease_until_us = until_us;
+    }
+}
+
+void
+pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
+{
+    if (row->id > pipeline->highest_admitted) {
+        pipeline->highest_admitted = row->id;
+    }
+    const bool aside = pipeline_set_aside(pipeline, row, now_us);
+    queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = aside});
+}
+
+/* It was read and left in the outbox on purpose, until its key is open. */
+static bool
+was_left(const struct pipeline *pipeline, const struct row *row)
+{
+    const struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(row->id, row->key_hash, row->ordered));
+    return entry != NULL && row->id >= entry->floor_id;
+}
+
+/* True if there were any up to this id that should have been read before. */
+static bool
+count_swept(struct pipeline *pipeline, const struct row *rows, size_t count, int64_t seen)
+{
+    if (pipeline->release_state != RELEASE_IDLE) {
+        return false; /* they may have moved back since it was sent */
+    }
+    struct pipeline_report report = {.type = REPORT_SWEPT};
+    for (size_t i = 0; i < count && rows[i].id <= seen; i++) {
+        if (!was_left(pipeline, &rows[i]) && report.count++ == 0) {
+            report.id = rows[i].id;
+        }
+    }
+    pipeline->counts.swept += report.count;
+    if (report.count > 0) {
+        pipeline_report(pipeline, &report);
+    }
+    return report.count > 0;
+}
+
+/* With work there, look again at once; with none, ever more seldom. */
+static void
+plan_poll(struct pipeline *pipeline, size_t count, bool complete, uint64_t now_us)
+{
+    if (count > 0) {
+        pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
+    } else {
+        pipeline->poll_interval_us *= 2;
+        if (pipeline->poll_interval_us > pipeline->options.poll_interval_max_us) {
+            pipeline->poll_interval_us = pipeline->options.poll_interval_max_us;
+        }
+    }
+    pipeline->poll_at_us = complete ? now_us + pipeline->poll_interval_us : now_us;
+}
+
+/* Nothing new is read while a sweep is under way, so one that takes long is followed by a pause that
+ * is longer still. */
+static void
+plan_sweep(struct pipeline *pipeline, uint64_t now_us)
+{
+    if (pipeline->sweep_at_us != CLOCK_NEVER_US ||
+        pipeline->cursor.sent_without_sweep != CURSOR_NONE) {
+        return;
+    }
+    const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);
+    const uint64_t interval_us = pipeline->options.sweep_interval_us;
+    pipeline->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
+}
+
+static void
+rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
+          uint64_t now_us)
+{
+    const int64_t seen = pipeline->cursor.sent_without_sweep;
+    if (seen != CURSOR_NONE) {
+        (void)count_swept(pipeline, rows, count, seen); /* it reports them */
+    }
+    for (size_t i = 0; i < count; i++) {
+        pipeline_admit(pipeline, &rows[i], now_us);
+    }
+    cursor_received(&pipeline->cursor, count, count > 0 ? rows[count - 1].id : 0, complete);
+    pipeline->tail.caught_up = complete && !cursor_has_gap(&pipeline->cursor);
+    plan_poll(pipeline, count, complete, now_us);
+    plan_sweep(pipeline, now_us);
+    pipeline->route.sample_short = complete;
+}
+
+static void
+rows_swept(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
+           uint64_t now_us)
+{
+    pipeline->tail.distrusted = count_swept(pipeline, rows, count, pipeline->tail.sweep_id);
+    const size_t swept = pipeline_tail_swept(pipeline, rows, count, complete, now_us);
+    for (size_t i = 0; i < swept; i++) {
+        pipeline_admit(pipeline, &rows[i], now_us);
+    }
+    for (size_t i = swept; i < count; i++) {
+        queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
+    }
+}
+
+static void
+rows_heads(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
+           uint64_t now_us)
+{
+    for (size_t i = 0; i < count; i++) {
+        const bool probe = pipeline_probe_admitted(pipeline, &rows[i], now_us);
+        queue_push(&pipeline->queue,
+                   &(struct queued){.row = &rows[i], .probe = true, .dropped = !probe});
+    }
+    pipeline_probes_came(pipeline, complete, now_us);
+}
+
+static void
+rows_stale(struct pipeline *pipeline, const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
+    }
+    if (pipeline->fetch_kind == FETCH_NEXT && !pipeline->fetch_sweeps) {
+        cursor_unsent(&pipeline->cursor);
+    }
+    pipeline->poll_at_us = 0;
+}
+
+void
+pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
+              uint64_t now_us)
+{
+    assert(pipeline->fetch_state != FETCH_IDLE);
+    const bool stale = pipeline->fetch_state == FETCH_OUT_STALE;
+    pipeline->fetch_state = FETCH_IDLE;
+    pipeline->queue.at = 0;
+    if (stale) {
+        rows_stale(pipeline, rows, count);
+    } else if (pipeline->fetch_sweeps) {
+        rows_swept(pipeline, rows, count, complete, now_us);
+    } else if (pipeline->fetch_kind == FETCH_NEXT) {
+        rows_next(pipeline, rows, count, complete, now_us);
+    } else {
+        rows_heads(pipeline, rows, count, complete, now_us);
+    }
+    pipeline_apply_release(pipeline);
+}
+
+void
+pipeline_settled(struct pipeline *pipeline, uint64_t now_us)
+{
+    assert(pipeline->settle_out_count > 0);
+    const size_t count = pipeline->settle_out_count - pipeline->settle_again_count;
+    pipeline->counts.settled += count;
+    pipeline->settle_done += count;
+    pipeline->settle_out_count = 0;
+    pipeline->settle_again_count = 0;
+    pipeline->settle_since_us = now_us;
+}
+
+/* For what may go after them they count as deleted: they are in the outbox, but went out. */
+void
+pipeline_undeleted(struct pipeline *pipeline, const struct source_failure *failures, size_t count,
+                   uint64_t now_us)
+{
+    if (count == 0) {
+        return;
+    }
+    pipeline_reserve(&pipeline->undeleted, &pipeline->undeleted_capacity,
+                     pipeline->undeleted_count + count);
+    for (size_t i = 0; i < count; i++) {
+        pipeline->undeleted[pipeline->undeleted_count++] = failures[i].id;
+    }
+    pipeline->undeleted_at_us = now_us + STUCK_AGAIN_US;
+    pipeline_report_failures(pipeline, REPORT_UNDELETED, failures, count);
+}
+
+void
+pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position, uint64_t position,
+               uint64_t now_us)
+{
+    pipeline->watermark_out = false;
+    pipeline->watermark_at_us =
+        now_us + (pipeline_is_live(pipeline) ? WATERMARK_URGENT_US
+                                             : pipeline->options.watermark_interval_us);
+    cursor_final(&pipeline->cursor, id, final_position);
+    pipeline_tail_final(pipeline, id, position, now_us);
+}
+
+void
+pipeline_drain(struct pipeline *pipeline)
+{
+    pipeline->draining = true;
+}
+
+void
+pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_counts)
+{
+    *ret_counts = pipeline->counts;
+    ret_counts->owned = pipeline->owned;
+    ret_counts->tailing = pipeline_is_live(pipeline);
+    ret_counts->queued = pipeline->queue.live;
+    ret_counts->in_flight = pipeline_open_total(pipeline);
+    ret_counts->unsettled = pipeline->settle_ready_count + pipeline->settle_out_count;
+    ret_counts->held = pipeline->held.count;
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        ret_counts->lanes_ready += pipeline->lanes[i].state == LANE_READY;
+        ret_counts->blocked |= pipeline->lanes[i].blocked;
+    }
+}
+
+static const char *
+paused_reason(const struct pipeline *pipeline)
+{
+    struct pipeline_counts counts;
+    pipeline_counts(pipeline, &counts);
+    if (counts.lanes_ready == 0) {
+        return "no connection to the broker";
+    }
+    if (counts.blocked) {
+        return "the broker takes no messages (connection.blocked)";
+    }
+    if (route_is_bad(pipeline)) {
+        return pipeline->route.reason;
+    }
+    if (pipeline->undeleted_count >= pipeline->options.held_max) {
+        return "as many messages that went out cannot be deleted as may be (held_max)";
+    }
+    return pipeline_is_full(pipeline)
+               ? "as many refused messages are set aside as may be (held_max)"
+               : NULL;
+}
+
+static uint64_t
+oldest_published_us(const struct pipeline *pipeline, uint64_t now_us)
+{
+    uint64_t oldest_us = now_us;
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        const struct window *window = &pipeline->lanes[i].window;
+        if (window->open > 0 && window_at(window, window->low)->published_us < oldest_us) {
+            oldest_us = window_at(window, window->low)->published_us;
+        }
+    }
+    return oldest_us;
+}
+
+static const char *
+not_tailing_reason(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (!pipeline->options.tail || tail->state == TAIL_LIVE) {
+        return NULL;
+    }
+    return tail->reason[0] != '\0' ? tail->reason
+                                   : "the log has not come to where the table is read";
+}
+
+void
+pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_status *ret_status)
+{
+    *ret_status = (struct source_status){
+        .in_flight = pipeline_open_total(pipeline),
+        .in_flight_for_us = now_us - oldest_published_us(pipeline, now_us),
+        .read_up_to =
+            pipeline_is_live(pipeline) ? pipeline->highest_admitted : pipeline->cursor.high,
+        .published_up_to = pipeline->highest_published,
+        .confirmed = pipeline->counts.confirmed,
+        .paused_reason = paused_reason(pipeline),
+        .tailing = pipeline_is_live(pipeline),
+        .not_tailing_reason = not_tailing_reason(pipeline),
+        .swept = pipeline->counts.swept,
+    };
+}

@@ -1,0 +1,483 @@
+#include <assert.h>
+
+#include "base/memory.h"
+#include "relay/core/pipeline_internal.h"
+
+static void
+head_is_gone(struct pipeline *pipeline, struct held_entry *entry)
+{
+    pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_GONE, .id = entry->head_id});
+    held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
+}
+
+static bool
+leads_in_table(const struct held_entry *entry)
+{
+    return entry->stage == HELD_STAGE_RETRYING || entry->stage == HELD_STAGE_DEAD;
+}
+
+static void
+is_missing(struct pipeline *pipeline, int64_t id)
+{
+    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
+        if (pipeline->hold_out.items[i].id != id) {
+            continue;
+        }
+        if (pipeline->hold_out.items[i].state == HELD_SCHEDULED) {
+            cursor_forget(&pipeline->cursor, id); /* somebody may be cancelling it, and not do it */
+        }
+        struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
+        if (entry != NULL && entry->head_id == id && leads_in_table(entry)) {
+            head_is_gone(pipeline, entry);
+        }
+    }
+}
+
+/* The table counts the time to the next try from when it was told, which is later than when it was decided. */
+static void
+is_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
+        uint64_t now_us)
+{
+    if (hold->state == HELD_SCHEDULED) {
+        pipeline->wake_due_us = now_us; /* it tells when the next one is due */
+    }
+    if (hold->state != HELD_RETRYING) {
+        return;
+    }
+    struct held_entry *entry = held_find(&pipeline->held, note->subject);
+    if (entry != NULL && entry->stage == HELD_STAGE_RETRYING && entry->head_id == hold->id &&
+        entry->apart) {
+        entry->retry_at_us = now_us + hold->retry_after_us;
+        entry->apart = false;
+    }
+}
+
+/* One behind a head stays in the outbox, where it waits as well as in the held table, and is read again when its key
+ * opens. */
+static bool
+leave_in_outbox(struct pipeline *pipeline, struct held_entry *entry, const struct hold *hold,
+                const struct hold_note *note)
+{
+    if (hold->state != HELD_WAITING || !note->fresh || entry == NULL) {
+        return false;
+    }
+    if (hold->id < entry->floor_id) {
+        entry->floor_id = hold->id;
+    }
+    safe_forget(&pipeline->safe);
+    return true;
+}
+
+/* What was decided of it while the statement was out counts. */
+static bool
+is_to_be_told(const struct pipeline *pipeline, int64_t id)
+{
+    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
+        if (pipeline->hold_ready.items[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It is told again later; until then its key, if it leads one, waits. */
+static void
+tell_later(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
+           uint64_t now_us)
+{
+    struct hold_note again = *note;
+    again.not_before_us = now_us + STUCK_AGAIN_US;
+    struct held_entry *entry = held_find(&pipeline->held, note->subject);
+    if (pipeline->draining || is_to_be_told(pipeline, hold->id) ||
+        leave_in_outbox(pipeline, entry, hold, note)) {
+        return;
+    }
+    if (entry != NULL && entry->head_id == hold->id) {
+        entry->fresh = note->fresh;
+        entry->in_table &= !note->fresh || note->subject.ordered;
+        entry->change = ++pipeline->held.changes;
+        if (entry->stage == HELD_STAGE_RETRYING) {
+            held_retry(&pipeline->held, entry, again.not_before_us);
+            entry->apart = true;
+        }
+    }
+    if (pipeline->hold_ready.count == 0) {
+        pipeline->hold_at_us = again.not_before_us;
+    }
+    again.number = ++pipeline->holds_numbered;
+    holds_add(&pipeline->hold_ready, hold, &again);
+}
+
+static const struct source_failure *
+failure_of(const struct source_failure *failures, size_t count, int64_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (failures[i].id == id) {
+            return &failures[i];
+        }
+    }
+    return NULL;
+}
+
+void
+pipeline_unmoved(struct pipeline *pipeline, const struct source_failure *failures, size_t count,
+                 uint64_t now_us)
+{
+    struct holds *out = &pipeline->hold_out;
+    if (count == 0) {
+        return;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        if (failure_of(failures, count, out->items[i].id) != NULL) {
+            tell_later(pipeline, &out->items[i], &out->notes[i], now_us);
+            memory_free(out->notes[i].reason);
+            continue;
+        }
+        out->items[kept] = out->items[i];
+        out->notes[kept++] = out->notes[i];
+    }
+    out->count = kept;
+    pipeline_report_failures(pipeline, REPORT_UNMOVED, failures, count);
+}
+
+void
+pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count, uint64_t now_us)
+{
+    assert(pipeline->hold_out_asked);
+    pipeline->hold_out_asked = false;
+    for (size_t i = 0; i < count; i++) {
+        is_missing(pipeline, missing[i]);
+    }
+    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
+        is_held(pipeline, &pipeline->hold_out.items[i], &pipeline->hold_out.notes[i], now_us);
+    }
+    holds_clear(&pipeline->hold_out);
+}
+
+static void
+open_key(struct pipeline *pipeline, struct held_entry *entry)
+{
+    pipeline_give_back_floor(pipeline, entry);
+    held_remove(&pipeline->held, entry);
+    pipeline->full_reported = false;
+    pipeline_look_at_once(pipeline);
+}
+
+/* Nothing of the key up to there is waiting any more. What was read and left in the outbox below it is read again, before
+ * something behind it is. */
+static void
+raise_limit(struct pipeline *pipeline, struct held_entry *entry, int64_t limit_id)
+{
+    entry->limit_id = limit_id;
+    if (entry->floor_id < limit_id) {
+        pipeline_give_back_floor(pipeline, entry);
+    }
+}
+
+/* A fetch that is out may have been carried out before the messages moved back, or on both sides of
+ * it, and must be judged by what was known when it was sent: only once it has come the key is open. */
+void
+pipeline_apply_release(struct pipeline *pipeline)
+{
+    if (pipeline->release_state != RELEASE_ANSWERED || pipeline->fetch_state != FETCH_IDLE) {
+        return;
+    }
+    pipeline->release_state = RELEASE_IDLE;
+    const bool complete = pipeline->release_complete;
+    if (pipeline->released_count > 0) {
+        cursor_forget(&pipeline->cursor, pipeline->released_first);
+        pipeline->tail.caught_up = false;
+        pipeline_look_at_once(pipeline);
+    }
+    for (size_t i = 0; i < pipeline->release_subjects_count; i++) {
+        struct held_entry *entry = held_find(&pipeline->held, pipeline->release_subjects[i]);
+        if (entry == NULL || entry->stage != HELD_STAGE_RELEASING ||
+            entry->change > pipeline->release_sent_change) {
+            continue; /* another of the key was refused meanwhile */
+        }
+        if (!entry->subject.ordered || (complete && !entry->more)) {
+            open_key(pipeline, entry);
+        } else if (!complete && pipeline->released_count > 0 &&
+                   pipeline->released_last >= entry->limit_id) {
+            raise_limit(pipeline, entry, pipeline->released_last + 1);
+        }
+    }
+}
+
+void
+pipeline_released(struct pipeline *pipeline, size_t count, int64_t first_id, int64_t last_id,
+                  bool complete, uint64_t now_us)
+{
+    (void)now_us; /* as the other events */
+    assert(pipeline->release_state == RELEASE_OUT);
+    pipeline->release_state = RELEASE_ANSWERED;
+    pipeline->released_count = count;
+    pipeline->release_complete = complete;
+    pipeline->released_first = first_id;
+    pipeline->released_last = last_id;
+    pipeline_apply_release(pipeline);
+}
+
+/* Whether a message of the key is still on its way. */
+static bool
+has_company(const struct pipeline *pipeline, int64_t key_hash)
+{
+    if (busy_has(&pipeline->busy, key_hash)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        const struct queued *queued = queue_at(&pipeline->queue, i);
+        if (queue_is_live(queued) && queued->row->ordered && queued->row->key_hash == key_hash) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All of the outbox up to there. */
+static bool
+was_read(const struct pipeline *pipeline, int64_t id)
+{
+    return !cursor_has_gap(&pipeline->cursor) &&
+           (pipeline_is_live(pipeline) || pipeline->cursor.high >= id || pipeline->tail.caught_up);
+}
+
+/* It becomes the head of its key, which is due: it goes from where it is, and those behind it follow. But those that moved
+ * back before it must be through: a head must not have an earlier one of its key in the outbox. */
+void
+pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *failure,
+                    uint64_t now_us)
+{
+    struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(failure->id, failure->key_hash, true));
+    if (entry == NULL || entry->stage != HELD_STAGE_RELEASING ||
+        entry->change > pipeline->release_sent_change) {
+        return; /* another of the key was refused meanwhile */
+    }
+    if (pipeline->release_state == RELEASE_ANSWERED && pipeline->released_count > 0) {
+        /* What moved back before it may be on both sides of the fetch that is out. */
+        pipeline->release_at_us = now_us + UNRELEASED_AGAIN_US;
+        return;
+    }
+    raise_limit(pipeline, entry, failure->id);
+    if (entry->floor_id < failure->id || !was_read(pipeline, failure->id) ||
+        has_company(pipeline, failure->key_hash) ||
+        pipeline->settle_done < pipeline->settle_asked) {
+        pipeline->release_at_us = now_us + UNRELEASED_AGAIN_US;
+        return;
+    }
+    const struct hold hold = {.id = failure->id, .state = HELD_RETRYING, .reason = failure->reason};
+    const struct hold_note note = {.subject = entry->subject};
+    entry->head_id = failure->id;
+    entry->limit_id = failure->id;
+    entry->attempts = 0;
+    entry->tries = 0;
+    entry->fresh = false;
+    held_retry(&pipeline->held, entry, now_us);
+    pipeline_hold_head(pipeline, &hold, &note, now_us);
+}
+
+static void
+take_dead(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
+{
+    if (!pipeline->options.skip_dead) {
+        held_stage(&pipeline->held, entry, HELD_STAGE_DEAD);
+        return;
+    }
+    struct hold hold = {.id = entry->head_id, .attempts = entry->attempts};
+    const struct hold_note note = {.subject = entry->subject, .attempts_before = entry->attempts};
+    pipeline_bury(pipeline, entry, &hold);
+    pipeline_hold_head(pipeline, &hold, &note, now_us);
+}
+
+static void
+take_head(struct pipeline *pipeline, struct held_entry *entry, const struct head *head,
+          uint64_t now_us)
+{
+    entry->head_id = head->id;
+    entry->limit_id = head->id;
+    entry->attempts = head->attempts;
+    entry->in_table = true;
+    if (head->orphans) {
+        held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
+    } else if (head->dead) {
+        take_dead(pipeline, entry, now_us);
+    } else {
+        held_retry(&pipeline->held, entry, now_us + head->retry_in_us);
+    }
+}
+
+/* Two heads of a key: the second waits behind the first. */
+static void
+take_second_head(struct pipeline *pipeline, const struct held_entry *entry, const struct head *head,
+                 uint64_t now_us)
+{
+    const struct hold hold = {.id = head->id, .state = HELD_WAITING};
+    const struct hold_note note = {.subject = entry->subject, .attempts_before = head->attempts};
+    pipeline_hold_head(pipeline, &hold, &note, now_us);
+}
+
+/* It changed since the heads were asked for, or is still to be told. */
+static bool
+is_newer(const struct pipeline *pipeline, const struct held_entry *entry)
+{
+    return entry->change > pipeline->heads_sent_change;
+}
+
+/* What the answer says of a key cannot be used. */
+static void
+ask_again(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->heads_due_us =
+        clock_earlier_us(pipeline->heads_due_us, now_us + pipeline->options.look_interval_us);
+}
+
+/* What is read already and still to be told stands before those that wait in the table: the limit does not rise. */
+static void
+learn_known_head(struct pipeline *pipeline, struct held_entry *entry, const struct head *head,
+                 uint64_t now_us)
+{
+    const int64_t limit_id = entry->limit_id;
+    if (head->orphans) {
+        head_is_gone(pipeline, entry);
+    } else if (entry->stage == HELD_STAGE_DEAD && !head->dead) {
+        entry->tries = head->attempts; /* an operator brought it back */
+    }
+    take_head(pipeline, entry, head, now_us);
+    if (head->orphans && limit_id < entry->limit_id) {
+        entry->limit_id = limit_id;
+    }
+}
+
+static void
+learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
+{
+    const struct held_subject subject = held_subject(head->id, head->key_hash, head->ordered);
+    struct held_entry *entry = held_find(&pipeline->held, subject);
+    if (entry == NULL) {
+        entry = held_add(&pipeline->held, subject, head->id, CLOCK_NEVER_US);
+        entry->tries = head->attempts;
+        take_head(pipeline, entry, head, now_us);
+    } else if (entry->load == pipeline->heads_load) {
+        take_second_head(pipeline, entry, head, now_us);
+    } else if (leads_in_table(entry) && !is_newer(pipeline, entry)) {
+        learn_known_head(pipeline, entry, head, now_us);
+    } else if (head->orphans || head->id != entry->head_id) {
+        ask_again(pipeline, now_us);
+    }
+    entry->load = pipeline->heads_load;
+}
+
+/* The table is the truth, but for what was decided since it was asked. */
+void
+pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count, uint64_t now_us)
+{
+    assert(pipeline->heads_out);
+    pipeline->heads_out = false;
+    pipeline->heads_known = true;
+    pipeline->heads_load++;
+    for (size_t i = 0; i < count; i++) {
+        learn_head(pipeline, &heads[i], now_us);
+    }
+    for (struct held_entry *entry = pipeline->held.entries; entry != NULL; entry = entry->hh.next) {
+        if (entry->load == pipeline->heads_load || !leads_in_table(entry)) {
+            continue;
+        }
+        if (!is_newer(pipeline, entry)) {
+            head_is_gone(pipeline, entry);
+        } else if (!entry->fresh) {
+            ask_again(pipeline, now_us);
+        }
+    }
+}
+
+void
+pipeline_woken(struct pipeline *pipeline, size_t count, uint64_t next_in_us, bool acts,
+               uint64_t now_us)
+{
+    assert(pipeline->wake_out);
+    pipeline->wake_out = false;
+    pipeline->wake_due_us = next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + next_in_us;
+    if (acts) {
+        pipeline->heads_due_us = now_us;
+    }
+    if (count > 0) {
+        pipeline_look_at_once(pipeline);
+    }
+}
+
+/* ---- probes --------------------------------------------------------------------------------------- */
+
+void
+pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe)
+{
+    pipeline_reserve(&pipeline->confirmed_heads, &pipeline->confirmed_heads_capacity,
+                     pipeline->confirmed_heads_count + 1);
+    pipeline->confirmed_heads[pipeline->confirmed_heads_count++] = probe->id;
+    struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(probe->id, probe->key_hash, probe->ordered));
+    if (entry != NULL && pipeline_is_probed_head(entry, probe)) {
+        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_SENT,
+                                                            .id = entry->head_id,
+                                                            .attempts = entry->attempts});
+        held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
+    }
+}
+
+/* A probe came to nothing through no fault of its message: it is due again at once. */
+void
+pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                      uint64_t now_us)
+{
+    struct held_entry *entry = held_find(&pipeline->held, held_subject(id, key_hash, ordered));
+    if (entry != NULL && entry->stage == HELD_STAGE_PROBING && entry->head_id == id) {
+        held_retry(&pipeline->held, entry, now_us);
+    }
+}
+
+/* A held message whose time has come was read. False: it is not to be published now. */
+bool
+pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
+{
+    const struct held_subject subject = held_subject(row->id, row->key_hash, row->ordered);
+    struct held_entry *entry = held_find(&pipeline->held, subject);
+    const bool known = entry != NULL;
+    if (!known) {
+        entry = held_add(&pipeline->held, subject, row->id, CLOCK_NEVER_US);
+        entry->in_table = true;
+    }
+    if (!leads_in_table(entry) || (known && entry->change > pipeline->fetch_sent_change)) {
+        return false; /* what was read is not what is known by now */
+    }
+    if (entry->stage == HELD_STAGE_DEAD || entry->head_id != row->id) {
+        entry->head_id = row->id; /* an operator wants it tried: the heads will tell */
+        entry->limit_id = row->id;
+        entry->attempts = 0;
+        entry->tries = 0;
+    }
+    /* A probe has a lane of its own, so it could overtake. */
+    if (row->ordered && has_company(pipeline, row->key_hash)) {
+        held_retry(&pipeline->held, entry, now_us + PROBE_POSTPONED_US);
+        entry->apart = true;
+        return false;
+    }
+    held_stage(&pipeline->held, entry, HELD_STAGE_PROBING);
+    return true;
+}
+
+/* All held messages that are due were read. One that was expected and did not come is not due by the clock of the
+ * database, or somebody took it away, which the heads will tell. */
+void
+pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us)
+{
+    for (struct held_entry *entry = pipeline->held.entries; complete && entry != NULL;
+         entry = entry->hh.next) {
+        if (entry->stage == HELD_STAGE_RETRYING && entry->retry_at_us <= pipeline->fetch_sent_us) {
+            entry->retry_at_us = now_us + HEADS_MISSED_US;
+            entry->apart = false;
+        }
+    }
+    pipeline->probes_rest_until_us = complete ? now_us + PROBES_REST_US : now_us;
+    held_plan(&pipeline->held);
+}

@@ -1,0 +1,463 @@
+/* relay/core/pipeline_internal.h - the core's state, shared by its files:
+ *
+ *   pipeline.c          life, source, rows
+ *   pipeline_lane.c     what lanes report
+ *   pipeline_cut.c      a lane's connection ends without a word
+ *   pipeline_held.c     a message is refused, or not due: it is set aside
+ *   pipeline_moves.c    what is told to and asked of the held table
+ *   pipeline_heads.c    what it answers, and held messages that are tried again
+ *   pipeline_route.c    when the route refuses everything
+ *   pipeline_fetch.c    what is read next
+ *   pipeline_tail.c     what the log brings
+ *   pipeline_safe.c     up to which position of the log all is safe
+ *   pipeline_publish.c  what leaves the queue
+ *   pipeline_next.c     what to do next */
+#ifndef RELAY_CORE_PIPELINE_INTERNAL_H
+#define RELAY_CORE_PIPELINE_INTERNAL_H
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "relay/core/busy.h"
+#include "relay/core/cursor.h"
+#include "relay/core/cuts.h"
+#include "relay/core/held.h"
+#include "relay/core/holds.h"
+#include "relay/core/outcomes.h"
+#include "relay/core/pipeline.h"
+#include "relay/core/queue.h"
+#include "relay/core/suspects.h"
+#include "relay/core/window.h"
+
+/* Every limit of the core has a name here. */
+#define WINDOW_LIMIT_START \
+    256 /* a lane starts with this many unconfirmed, and doubles while that is what holds it back \
+         */
+#define PROBE_LIMIT_START 16 /* the same of the probe lane, */
+#define PROBE_WINDOW 256     /* which never has more */
+#define RETRY_IDS_MAX 64     /* held messages fetched at once, and keys released at once */
+#define REPORTS_MAX 64       /* more than these between two turns are counted, not kept */
+#define SETTLE_IDS_MAX 2000  /* ids in one settle */
+#define HOLDS_MAX 2000       /* messages in one hold */
+#define UNRELEASED_AGAIN_US (100 * CLOCK_MS_US)
+#define STUCK_AGAIN_US \
+    (60 * CLOCK_S_US) /* what could not be moved or deleted is tried again after this */
+#define PROBES_REST_US \
+    (50 * CLOCK_MS_US) /* between two reads of held messages: several are due by then */
+#define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
+#define POLL_INTERVAL_MIN_US UINT64_C(1000)
+#define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
+#define SAMPLE_START \
+    16 /* messages published to see whether a degraded route has healed; then twice as many, … */
+#define HEADS_MISSED_US \
+    (200 * CLOCK_MS_US) /* a head that the table did not call due is looked for again after this */
+#define EXCHANGE_BYTES_KNOWN \
+    190 /* of a name: a broker that blames an exchange cuts its words after 255 bytes, some of them its own */
+#define ROUTE_TRY_MAX_US \
+    (10 * CLOCK_S_US) /* a degraded route is tried again after this at the latest */
+#define PROBE_POSTPONED_US \
+    (50 * CLOCK_MS_US) /* a head behind an earlier message of its key that is still on its way */
+#define PROBE_LANE_IDLE_US \
+    (60 * CLOCK_S_US) /* the probe lane is let go when nothing was held for so long */
+
+#define TAIL_BEGIN_MIN_US \
+    CLOCK_S_US /* the log is tried again after this, then after twice as long, … */
+#define TAIL_BEGIN_MAX_US (30 * CLOCK_S_US)
+#define TAIL_GOOD_US (60 * CLOCK_S_US) /* a log that was live for so long has a new trouble */
+#define SAFE_LOOK_US (50 * CLOCK_MS_US)
+#define TAIL_UNSEEN_MAX_US \
+    (500 *                 \
+     CLOCK_MS_US) /* a commit that is in the log is visible after this, or the table is polled */
+#define TAIL_FINAL_US CLOCK_S_US
+#define TAIL_WRITERS_US (10 * CLOCK_S_US)
+#define WATERMARK_URGENT_US (2 * CLOCK_MS_US)
+
+enum lane_state {
+    LANE_DOWN, /* no connection; connect at retry_at_us */
+    LANE_CONNECTING,
+    LANE_CONNECTED, /* no channel; open one at retry_at_us */
+    LANE_OPENING,
+    LANE_READY,
+};
+
+/* A refusal that is to be weighed once everything up to its tag has an outcome. */
+struct lane_refusal {
+    uint64_t tag;
+    int64_t id;
+    uint64_t cause;
+};
+
+struct lane {
+    enum lane_state state;
+    struct window window;
+    uint32_t limit_start;
+    uint32_t limit_max;
+    uint32_t limit;  /* how many may be unconfirmed now: halved when a channel closes, doubled as it
+                        proves good */
+    uint32_t proved; /* confirmed since the limit changed */
+    bool limited;    /* the limit was reached since it changed */
+    int64_t
+        search_id; /* a message that closed the channel is looked for: the limit does not grow before
+                          one with this id or a higher one is through; CURSOR_START: none is */
+    /* The highest id in flight when the connection ended without a word, until this or a higher one is through;
+     * CURSOR_START: none. */
+    int64_t cut_id;
+    bool blocked;   /* connection.blocked */
+    bool congested; /* the socket does not keep up */
+    bool
+        passed_over; /* in this pass over the queue a row for it had to stay: those behind it stay too */
+    uint64_t ready_since_us;
+    /* The last confirm, or when the window became non-empty; later, as long as what was put out by then arrives: of out_bytes
+     * (pipeline_lane_arrived) due_bytes, which are what is told next while they are not known. */
+    uint64_t progress_us;
+    bool due_known;
+    uint64_t due_bytes;
+    uint64_t taken_bytes; /* as told last */
+    uint64_t retry_at_us;
+    struct backoff backoff;
+    struct lane_refusal refused[OUTCOMES_KEPT];
+    uint32_t refused_count;
+    uint32_t resets; /* how often its window was forgotten */
+};
+
+enum fetch_state { FETCH_IDLE, FETCH_OUT, FETCH_OUT_STALE };
+
+/* An answer to a release has to wait until the fetch that was out with it has come: pipeline_held.c. */
+enum release_state { RELEASE_IDLE, RELEASE_OUT, RELEASE_ANSWERED };
+
+enum route_state {
+    ROUTE_GOOD,
+    ROUTE_RESTING, /* degraded: nothing goes out until try_at_us */
+    ROUTE_TRYING,  /* degraded: a sample of messages is on its way */
+};
+
+/* Words of so many causes are kept, those that came up last: of all that are remembered or still to be weighed, so the
+ * one that prevails is among them. */
+#define ROUTE_REASONS (OUTCOMES_KEPT * (1 + PIPELINE_LANES_MAX))
+
+struct route_reason {
+    uint64_t cause;
+    uint64_t used; /* when it came up last, in refusals; 0: free */
+    char text[240];
+};
+
+struct route {
+    enum route_state state;
+    struct outcomes outcomes; /* of the stream */
+    struct outcomes
+        since_taken; /* refusals since anything was taken, held messages tried again among them */
+    struct backoff backoff;
+    uint64_t try_at_us;
+    uint64_t cause;
+    uint32_t sample_rows;
+    bool sample_short;   /* the outbox has no more: held messages are tried too */
+    bool sample_heads;   /* and were asked for */
+    bool sample_suspect; /* one for an exchange that is suspected was let through */
+    uint32_t sample_taken;
+    uint32_t sample_same;
+    uint32_t sample_other;
+    uint64_t taken_us; /* when the latest message that was taken had been published */
+    uint64_t since_us; /* when the first of since_taken had been published */
+    struct route_reason reasons[ROUTE_REASONS];
+    uint64_t reasons_used;
+    char reason[256]; /* why it is bad */
+};
+
+enum tail_state {
+    TAIL_OFF,       /* the log is not read: the table is polled, */
+    TAIL_BEGINNING, /* as here, */
+    TAIL_BEHIND, /* and here: the log has not come to where the table has been read to, or begins behind it */
+    TAIL_LIVE, /* the log brings what is new; the table is read for what was dropped, and to sweep */
+};
+
+/* The sweep of a live log asks for an id, then for a position behind it, waits for the log to pass, and reads. */
+enum tail_sweep {
+    TAIL_SWEEP_REST,
+    TAIL_SWEEP_ID,
+    TAIL_SWEEP_POSITION,
+    TAIL_SWEEP_PASSING,
+    TAIL_SWEEP_READING,
+};
+
+struct tail {
+    enum tail_state state;
+    uint64_t begin_at_us;
+    struct backoff backoff;
+    uint64_t live_since_us; /* first; 0: not since it was begun */
+    uint64_t open_us;       /* when messages of the log could go out, last */
+    bool caught_up;         /* all that the table had was read since the log was left */
+    bool distrusted;        /* it missed rows */
+    bool absent;            /* the source has none */
+    uint64_t writers_at_us; /* when to say that open transactions keep it from being begun */
+    uint64_t from;          /* the log brings what was committed from here on */
+    uint64_t
+        covered; /* what was committed before was let into memory, from the log or from the table */
+    uint64_t reached; /* the log has come so far */
+    bool more_out;
+    bool waiting; /* there is an answer that was not let in yet: */
+    const struct row *rows;
+    size_t row_count;
+    uint64_t rows_position;
+    int64_t *lookup_ids; /* of rows that are looked up in the table, ascending */
+    size_t lookup_count;
+    uint64_t
+        lookup_visible; /* what was committed before this was visible when they were looked up */
+    uint64_t unseen_position; /* one from here was not found, and may be not visible yet */
+    uint64_t begin_past;      /* not begun again before all up to here is visible */
+    uint64_t unseen_since_us; /* it is looked for since then; 0: it is not */
+    size_t lookup_capacity;
+    int64_t *taken; /* of what was found in the table: 1: it was let in */
+    size_t taken_capacity;
+    enum tail_sweep sweep;
+    bool sweep_reads;     /* else it only learns from where on the table would have to be read */
+    uint64_t final_at_us; /* when to learn that again */
+    int64_t sweep_id;
+    uint64_t sweep_position;
+    int64_t sweep_after;
+    char reason[240]; /* why it is not read; empty: it is, or there is nothing against it */
+};
+
+enum safe_stage { SAFE_UNMARKED, SAFE_QUEUED, SAFE_IN_FLIGHT, SAFE_TOLD };
+
+struct safe {
+    uint64_t position; /* all that was committed before is safe */
+    enum safe_stage stage;
+    uint64_t look_at_us;
+    uint64_t marked;    /* safe next */
+    uint64_t forgotten; /* cursor.forgotten, then */
+    uint64_t queued;    /* queue.pushed, then */
+    uint64_t tags[PIPELINE_LANES_MAX];
+    uint32_t resets[PIPELINE_LANES_MAX];
+    uint64_t settles;
+    uint64_t holds;
+};
+
+struct pipeline {
+    struct pipeline_options options;
+    struct random random;
+    struct lane lanes[PIPELINE_LANES_MAX];
+    struct cursor cursor;
+    struct held held;
+    struct busy busy;
+    struct suspects suspects;
+    struct cuts cuts;
+    struct route route;
+    struct tail tail;
+    struct safe safe;
+    int64_t highest_admitted; /* no row in memory has a higher id */
+    int64_t highest_published;
+
+    bool owned;
+    bool draining;
+    bool drained;
+    bool full_reported;
+    uint64_t lease_until_us;
+
+    struct queue queue; /* rows in memory */
+    bool pass_full;     /* as many messages are held as may be: only probes leave the queue */
+
+    enum fetch_state fetch_state;
+    enum fetch_kind fetch_kind;
+    uint64_t fetch_sent_us;
+    uint64_t fetch_sent_change;
+    bool fetch_sweeps; /* FETCH_NEXT: beside the cursor, for the sweep of a live log */
+    uint64_t poll_at_us;
+    uint64_t poll_interval_us;
+    uint64_t sweep_at_us; /* CLOCK_NEVER_US: one is under way */
+    uint64_t sweep_begun_us;
+
+    bool watermark_out;
+    uint64_t watermark_at_us;
+
+    int64_t *settle_ready; /* confirmed, to be deleted */
+    size_t settle_ready_count;
+    size_t settle_capacity;
+    uint64_t settle_since_us; /* when the first of them was confirmed */
+    int64_t *settle_out;
+    size_t settle_out_count;
+    int64_t *undeleted; /* confirmed, and could not be deleted */
+    size_t undeleted_count;
+    size_t undeleted_capacity;
+    uint64_t undeleted_at_us;  /* when that is tried again */
+    size_t settle_again_count; /* so many of those that are out had been tried before */
+    uint64_t settle_asked;     /* ids that were ever confirmed, */
+    uint64_t settle_done;      /* and that were ever deleted: in the same order */
+
+    /* What is set aside. */
+    struct holds hold_ready;
+    struct holds hold_out;
+    uint64_t holds_numbered;
+    bool hold_out_asked;
+    bool hold_tried;          /* something of hold_ready could not be told yet */
+    uint64_t hold_at_us;      /* when what is in hold_ready is sent, as far as it may be */
+    int64_t *confirmed_heads; /* to be deleted from the held table */
+    size_t confirmed_heads_count;
+    size_t confirmed_heads_capacity;
+    enum release_state release_state;
+    int64_t *release_ids;
+    size_t release_ids_capacity;
+    int64_t release_keys[RETRY_IDS_MAX];
+    struct held_subject release_subjects[RETRY_IDS_MAX];
+    size_t release_subjects_count;
+    uint64_t release_sent_change;
+    bool release_complete;  /* RELEASE_ANSWERED: nothing of the keys is left waiting */
+    uint64_t release_at_us; /* keys are not released before: there was none to be released */
+    size_t released_count;  /* RELEASE_ANSWERED */
+    int64_t released_first;
+    int64_t released_last;
+    bool heads_known;      /* since the ownership began */
+    uint64_t heads_due_us; /* when they are asked for next */
+    bool heads_out;
+    uint64_t heads_sent_change;
+    uint64_t heads_load;
+    uint64_t probes_rest_until_us; /* held messages are not read before */
+    bool wake_out;
+    uint64_t wake_last_us;
+    uint64_t wake_due_us;     /* CLOCK_NEVER_US: nothing is scheduled */
+    uint64_t probe_wanted_us; /* when something was held last */
+
+    int64_t *exclude_ids;
+    size_t exclude_ids_capacity;
+
+    /* The PIPELINE_PUBLISH that waits for its answer. */
+    const struct row *publishing;
+    struct lane *publishing_lane;
+    bool publishing_probe;
+    uint64_t publishing_us;
+
+    struct pipeline_report reports[REPORTS_MAX];
+    uint32_t report_head;
+    uint32_t report_count;
+
+    struct pipeline_counts counts;
+};
+
+/* pipeline.c */
+void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                     uint64_t now_us);
+void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
+void pipeline_look_at_once(struct pipeline *pipeline);
+void pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report);
+void pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
+                              const struct source_failure *failures, size_t count);
+uint32_t pipeline_open_total(const struct pipeline *pipeline);
+bool pipeline_is_full(const struct pipeline *pipeline);
+void pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us);
+void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);
+
+/* pipeline_held.c: what is refused or not due is set aside. */
+struct refusal {
+    enum refusal_kind kind;
+    const char *reason;
+    uint64_t retry_at_us; /* 0: by the number of tries */
+    bool blameless;       /* it costs no attempt */
+    uint64_t tag;         /* what was published up to it went before; 0: nothing is known of that */
+};
+void pipeline_refuse(struct pipeline *pipeline, struct lane *lane,
+                     const struct window_entry *refused, const struct refusal *refusal,
+                     uint64_t now_us);
+/* A row of the outbox came. True if it is not to be published now. */
+bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
+                        uint64_t now_us) MUST_CHECK;
+void pipeline_hold_head(struct pipeline *pipeline, const struct hold *hold,
+                        const struct hold_note *note, uint64_t now_us);
+void pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *hold);
+/* What was left in the outbox behind a key that was being released is read again. */
+void pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry);
+bool pipeline_is_probed_head(const struct held_entry *entry, const struct window_entry *probe);
+
+/* pipeline_moves.c: between the outbox and the held table. */
+void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
+void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
+                               uint64_t now_us);
+/* What could not be moved stays in the outbox. */
+void pipeline_drop_stuck(struct pipeline *pipeline);
+bool pipeline_next_hold(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+bool pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
+                           struct pipeline_action *ret_action);
+bool pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us,
+                         struct pipeline_action *ret_action);
+bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+uint64_t pipeline_ask_deadline_us(const struct pipeline *pipeline);
+uint64_t pipeline_release_deadline_us(const struct pipeline *pipeline);
+uint64_t pipeline_hold_deadline_us(const struct pipeline *pipeline);
+uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_heads.c: what the held table answers, and what becomes of held messages that are tried again. */
+void pipeline_apply_release(struct pipeline *pipeline);
+void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
+void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
+                           uint64_t now_us);
+bool pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row,
+                             uint64_t now_us) MUST_CHECK;
+void pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us);
+
+/* pipeline_fetch.c: what is read next. */
+bool pipeline_any_lane_ready(const struct pipeline *pipeline);
+bool pipeline_any_lane_blocked(const struct pipeline *pipeline);
+bool pipeline_may_fetch(const struct pipeline *pipeline);
+bool pipeline_send_fetch(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now_us,
+                         struct pipeline_action *ret_action);
+/* What is in memory and still in the outbox. What is being settled or held, too: where a row of it makes trouble, that is
+ * carried out again in parts, after a statement that was asked later. */
+void pipeline_each_in_memory(const struct pipeline *pipeline,
+                             void (*visit)(void *context, int64_t id), void *context);
+bool pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us,
+                         struct pipeline_action *ret_action);
+uint64_t pipeline_heads_deadline_us(const struct pipeline *pipeline);
+uint64_t pipeline_rows_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_tail.c: what the log brings. */
+bool pipeline_is_live(const struct pipeline *pipeline);
+void pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us);
+bool pipeline_tail_sweeps(const struct pipeline *pipeline);
+size_t pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t count,
+                           bool complete, uint64_t now_us) MUST_CHECK;
+bool pipeline_tail_wants_watermark(const struct pipeline *pipeline);
+void pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position, uint64_t now_us);
+bool pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+uint64_t pipeline_tail_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_safe.c: up to which position of it all is safe. */
+void safe_forget(struct safe *safe);
+bool pipeline_next_safe(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+uint64_t pipeline_safe_deadline_us(const struct pipeline *pipeline);
+
+/* pipeline_publish.c: what leaves the queue. */
+bool pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us,
+                        struct pipeline_action *ret_action);
+bool pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
+                           struct pipeline_action *ret_action);
+
+/* pipeline_route.c */
+bool route_is_bad(const struct pipeline *pipeline);
+/* True if nothing was taken since many different messages were refused for the same reason. */
+bool route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
+                   const struct refusal *refusal) MUST_CHECK;
+/* After anything of the lane got its outcome. */
+void route_weigh(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
+void route_taken(struct pipeline *pipeline, const struct window_entry *taken);
+bool route_may_try(const struct pipeline *pipeline, uint64_t now_us);
+void route_try(struct pipeline *pipeline);
+void route_rest(struct pipeline *pipeline, uint64_t now_us);
+void route_heal(struct pipeline *pipeline);
+void route_judge(struct pipeline *pipeline, uint64_t now_us);
+
+/* pipeline_lane.c */
+struct lane *lane_for_probes(struct pipeline *pipeline);
+void lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
+/* A confirm has come, or one becomes due: the time for the next begins, once what is put out by now has arrived. */
+void lane_progress(struct lane *lane, uint64_t now_us);
+/* The same as lane_down, and the search for a culprit outlives the connection. */
+void lane_down_searching(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
+/* Half as many at a time from here on, and no more until all that may have done it are through. */
+void lane_search(struct lane *lane);
+/* What has this tag did it. */
+void lane_refuse(struct pipeline *pipeline, struct lane *lane, uint64_t tag,
+                 const struct refusal *refusal, uint64_t now_us);
+bool lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_t bytes);
+
+#endif

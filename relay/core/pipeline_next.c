@@ -1,0 +1,264 @@
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/core/pipeline_internal.h"
+
+typedef bool (*step)(struct pipeline *pipeline, uint64_t now_us,
+                     struct pipeline_action *ret_action);
+
+static bool
+next_report(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    (void)now_us; /* has the shape of a step */
+    if (pipeline->report_count == 0) {
+        return false;
+    }
+    *ret_action = (struct pipeline_action){.type = PIPELINE_REPORT,
+                                           .report = pipeline->reports[pipeline->report_head]};
+    pipeline->report_head = (pipeline->report_head + 1) % REPORTS_MAX;
+    pipeline->report_count--;
+    return true;
+}
+
+static uint64_t
+confirm_deadline_us(const struct pipeline *pipeline, const struct lane *lane)
+{
+    if (lane->state != LANE_READY || lane->window.open == 0 || lane->blocked) {
+        return CLOCK_NEVER_US;
+    }
+    return lane->progress_us + pipeline->options.confirm_timeout_us;
+}
+
+/* The probe lane is there only while something is held. */
+static bool
+is_wanted(const struct pipeline *pipeline, uint32_t index)
+{
+    return index < pipeline->options.lane_count || pipeline->held.count > 0;
+}
+
+static uint64_t
+idle_deadline_us(const struct pipeline *pipeline, uint32_t index)
+{
+    const struct lane *lane = &pipeline->lanes[index];
+    if (is_wanted(pipeline, index) || lane->state != LANE_READY || lane->window.open > 0) {
+        return CLOCK_NEVER_US;
+    }
+    return pipeline->probe_wanted_us + PROBE_LANE_IDLE_US;
+}
+
+static bool
+lane_action(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
+            struct pipeline_action *ret_action)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    if (lane->state == LANE_DOWN && now_us >= lane->retry_at_us && is_wanted(pipeline, index)) {
+        lane->state = LANE_CONNECTING;
+        *ret_action = (struct pipeline_action){.type = PIPELINE_CONNECT, .lane = index};
+        return true;
+    }
+    if (lane->state == LANE_CONNECTED && now_us >= lane->retry_at_us) {
+        lane->state = LANE_OPENING;
+        *ret_action = (struct pipeline_action){.type = PIPELINE_OPEN_CHANNEL, .lane = index};
+        return true;
+    }
+    if (now_us >= confirm_deadline_us(pipeline, lane)) {
+        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TIMEOUT,
+                                                            .lane = index,
+                                                            .count = lane->window.open});
+        lane_down(pipeline, lane, now_us);
+        *ret_action = (struct pipeline_action){.type = PIPELINE_DISCONNECT, .lane = index};
+        return true;
+    }
+    if (now_us >= idle_deadline_us(pipeline, index)) {
+        lane_down(pipeline, lane, now_us);
+        *ret_action = (struct pipeline_action){.type = PIPELINE_DISCONNECT, .lane = index};
+        return true;
+    }
+    return false;
+}
+
+static bool
+next_lane(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    if (pipeline->drained) {
+        return false;
+    }
+    if (pipeline->held.count > 0) {
+        pipeline->probe_wanted_us = now_us;
+    }
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        if (lane_action(pipeline, i, now_us, ret_action)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+settle_is_due(const struct pipeline *pipeline, uint64_t now_us)
+{
+    if (!pipeline->owned || pipeline->settle_out_count > 0 || pipeline->settle_ready_count == 0) {
+        return false;
+    }
+    return pipeline->settle_ready_count >= pipeline->options.batch_rows || pipeline->draining ||
+           now_us >= pipeline->settle_since_us + pipeline->options.settle_delay_us;
+}
+
+/* What could not be deleted is tried again. */
+static uint64_t
+settle_again_deadline_us(const struct pipeline *pipeline)
+{
+    return pipeline->owned && pipeline->undeleted_count > 0 && pipeline->settle_out_count == 0 &&
+                   !pipeline->draining
+               ? pipeline->undeleted_at_us
+               : CLOCK_NEVER_US;
+}
+
+static void
+settle(struct pipeline *pipeline, int64_t *ids, size_t *count)
+{
+    const size_t out = *count < SETTLE_IDS_MAX ? *count : SETTLE_IDS_MAX;
+    memcpy(pipeline->settle_out, ids, out * sizeof(int64_t));
+    pipeline->settle_out_count = out;
+    *count -= out;
+    memmove(ids, ids + out, *count * sizeof(int64_t));
+}
+
+static bool
+next_settle(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    const bool again = now_us >= settle_again_deadline_us(pipeline);
+    if (!again && !settle_is_due(pipeline, now_us)) {
+        return false;
+    }
+    if (!again) {
+        settle(pipeline, pipeline->settle_ready, &pipeline->settle_ready_count);
+    } else {
+        settle(pipeline, pipeline->undeleted, &pipeline->undeleted_count);
+        pipeline->settle_again_count = pipeline->settle_out_count;
+    }
+    *ret_action = (struct pipeline_action){
+        .type = PIPELINE_SETTLE, .ids = pipeline->settle_out, .count = pipeline->settle_out_count};
+    return true;
+}
+
+/* Only while there are ids that may still come late; an idle table is left alone. */
+static bool
+wants_watermark(const struct pipeline *pipeline)
+{
+    const struct cursor *cursor = &pipeline->cursor;
+    const bool late = cursor->high > cursor->final_known || cursor->final_known == CURSOR_START;
+    return pipeline->owned && !pipeline->draining && !pipeline->watermark_out &&
+           pipeline_any_lane_ready(pipeline) && !pipeline_any_lane_blocked(pipeline) &&
+           ((late && !pipeline_is_live(pipeline)) || pipeline_tail_wants_watermark(pipeline));
+}
+
+static bool
+next_watermark(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    if (!wants_watermark(pipeline) || now_us < pipeline->watermark_at_us) {
+        return false;
+    }
+    pipeline->watermark_out = true;
+    *ret_action = (struct pipeline_action){.type = PIPELINE_WATERMARK};
+    return true;
+}
+
+static bool
+next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    if (!pipeline->draining || pipeline->drained) {
+        return false;
+    }
+    if (pipeline->queue.live > 0) {
+        pipeline_drop_queue(pipeline, now_us);
+    }
+    if (pipeline_next_tail(pipeline, now_us, ret_action) ||
+        pipeline_next_drop(pipeline, now_us, ret_action)) {
+        return true;
+    }
+    pipeline_drop_stuck(pipeline);
+    if (pipeline_open_total(pipeline) > 0 || pipeline->settle_ready_count > 0 ||
+        pipeline->settle_out_count > 0 || pipeline->fetch_state != FETCH_IDLE ||
+        pipeline->hold_ready.count > 0 || pipeline->hold_out_asked ||
+        pipeline->confirmed_heads_count > 0 || pipeline->release_state == RELEASE_OUT) {
+        return false;
+    }
+    if (pipeline_next_safe(pipeline, now_us, ret_action)) {
+        return true;
+    }
+    pipeline->drained = true;
+    *ret_action = (struct pipeline_action){.type = PIPELINE_DRAINED};
+    return true;
+}
+
+bool
+pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    static const step steps[] = {next_report,         next_lane,           next_drained,
+                                 next_settle,         pipeline_next_hold,  pipeline_next_release,
+                                 pipeline_next_heads, pipeline_next_wake,  pipeline_next_tail,
+                                 pipeline_next_drop,  pipeline_next_fetch, pipeline_next_publish,
+                                 next_watermark,      pipeline_next_safe};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (steps[i](pipeline, now_us, ret_action)) {
+            return true;
+        }
+    }
+    /* What a later step had to say, or what it left undone. */
+    return next_report(pipeline, now_us, ret_action) || next_drained(pipeline, now_us, ret_action);
+}
+
+static uint64_t
+lane_deadline_us(const struct pipeline *pipeline, uint32_t index)
+{
+    const struct lane *lane = &pipeline->lanes[index];
+    if (lane->state == LANE_DOWN && !is_wanted(pipeline, index)) {
+        return CLOCK_NEVER_US;
+    }
+    if (lane->state == LANE_DOWN || lane->state == LANE_CONNECTED) {
+        return lane->retry_at_us;
+    }
+    return clock_earlier_us(confirm_deadline_us(pipeline, lane), idle_deadline_us(pipeline, index));
+}
+
+static uint64_t
+source_deadline_us(const struct pipeline *pipeline)
+{
+    uint64_t deadline_us =
+        clock_earlier_us(pipeline_hold_deadline_us(pipeline), pipeline_wake_deadline_us(pipeline));
+    if (pipeline->settle_ready_count > 0 && pipeline->settle_out_count == 0) {
+        deadline_us = clock_earlier_us(deadline_us, pipeline->settle_since_us +
+                                                        pipeline->options.settle_delay_us);
+    }
+    deadline_us = clock_earlier_us(deadline_us, settle_again_deadline_us(pipeline));
+    if (pipeline->route.state == ROUTE_RESTING && pipeline_may_fetch(pipeline) &&
+        route_may_try(pipeline, CLOCK_NEVER_US)) {
+        deadline_us = clock_earlier_us(deadline_us, pipeline->route.try_at_us);
+    }
+    deadline_us = clock_earlier_us(deadline_us, pipeline_ask_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_release_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_heads_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_rows_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_tail_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, pipeline_safe_deadline_us(pipeline));
+    if (wants_watermark(pipeline)) {
+        deadline_us = clock_earlier_us(deadline_us, pipeline->watermark_at_us);
+    }
+    return deadline_us;
+}
+
+uint64_t
+pipeline_deadline_us(const struct pipeline *pipeline, uint64_t now_us)
+{
+    uint64_t deadline_us = CLOCK_NEVER_US;
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        deadline_us = clock_earlier_us(deadline_us, lane_deadline_us(pipeline, i));
+    }
+    if (pipeline->owned) {
+        deadline_us = clock_earlier_us(deadline_us, source_deadline_us(pipeline));
+    }
+    return deadline_us > now_us ? deadline_us : now_us;
+}

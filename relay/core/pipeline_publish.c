@@ -1,0 +1,266 @@
+#include <assert.h>
+
+#include "relay/core/pipeline_internal.h"
+
+/* A key always has the same lane; a message without one takes the lane with the least in flight. */
+static struct lane *
+choose_lane(struct pipeline *pipeline, const struct queued *queued)
+{
+    const uint32_t lane_count = pipeline->options.lane_count;
+    if (queued->probe) {
+        return lane_for_probes(pipeline);
+    }
+    if (queued->row->ordered) {
+        return &pipeline->lanes[(uint64_t)queued->row->key_hash % lane_count];
+    }
+    struct lane *best = &pipeline->lanes[0];
+    for (uint32_t i = 1; i < lane_count; i++) {
+        struct lane *lane = &pipeline->lanes[i];
+        const bool better_state = lane->state == LANE_READY && best->state != LANE_READY;
+        if (better_state || (lane->state == best->state && lane->window.open < best->window.open)) {
+            best = lane;
+        }
+    }
+    return best;
+}
+
+static bool
+may_publish(const struct pipeline *pipeline, uint64_t now_us)
+{
+    const size_t unsettled =
+        pipeline->settle_ready_count + pipeline->settle_out_count + pipeline_open_total(pipeline);
+    return pipeline->owned && now_us < pipeline->lease_until_us &&
+           unsettled < pipeline->settle_capacity;
+}
+
+/* NULL: it has to stay for now. Then those behind it for the same lane stay as well, for they may be of its key. */
+static struct lane *
+lane_for(struct pipeline *pipeline, const struct queued *queued)
+{
+    if (pipeline->options.strict && queued->row->ordered &&
+        busy_has(&pipeline->busy, queued->row->key_hash)) {
+        return NULL;
+    }
+    struct lane *lane = choose_lane(pipeline, queued);
+    if (lane->passed_over || (pipeline->pass_full && !queued->probe) ||
+        !lane_has_room(lane, &pipeline->options, (uint32_t)queued->row->payload.size)) {
+        lane->passed_over = true;
+        return NULL;
+    }
+    return lane;
+}
+
+static bool
+all_passed_over(const struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        if (!pipeline->lanes[i].passed_over && pipeline->lanes[i].state == LANE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+begin_pass(struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        pipeline->lanes[i].passed_over = false;
+    }
+    lane_for_probes(pipeline)->passed_over = pipeline->queue.probes == 0;
+}
+
+/* The next row of this pass over the queue that may go, and its lane. Nearly always it is the first. */
+static bool
+find_publishable(struct pipeline *pipeline, uint32_t *ret_index, struct lane **ret_lane)
+{
+    const bool full = pipeline_is_full(pipeline) && !route_is_bad(pipeline);
+    if (full != pipeline->pass_full) {
+        pipeline->pass_full = full;
+        pipeline->queue.at = 0;
+    }
+    if (pipeline->queue.at == 0) {
+        begin_pass(pipeline);
+    }
+    while (pipeline->queue.at < pipeline->queue.count && !all_passed_over(pipeline)) {
+        const uint32_t index = pipeline->queue.at++;
+        const struct queued *queued = queue_at(&pipeline->queue, index);
+        if (!queue_is_live(queued)) {
+            continue;
+        }
+        *ret_lane = lane_for(pipeline, queued);
+        if (*ret_lane != NULL) {
+            *ret_index = index;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct window_entry
+entry_of(const struct row *row, bool probe, uint64_t now_us)
+{
+    return (struct window_entry){
+        .id = row->id,
+        .key_hash = row->key_hash,
+        .published_us = now_us,
+        .bytes = (uint32_t)row->payload.size,
+        .exchange = pipeline_exchange_hash(row->exchange),
+        .ordered = row->ordered,
+        .probe = probe,
+    };
+}
+
+/* A message for an exchange that just closed a channel is refused unsent, but for one now and then: a held one, or one of
+ * a sample. */
+static bool
+is_suspect(struct pipeline *pipeline, const struct row *row, bool probe, uint64_t now_us)
+{
+    if (pipeline->suspects.count == 0) {
+        return false;
+    }
+    const uint32_t exchange = pipeline_exchange_hash(row->exchange);
+    if (suspects_find(&pipeline->suspects, exchange) == NULL) {
+        return false;
+    }
+    if (pipeline->route.state == ROUTE_TRYING && !pipeline->route.sample_suspect) {
+        pipeline->route.sample_suspect = true; /* one of each sample goes */
+        return false;
+    }
+    return !probe || !suspects_try(&pipeline->suspects, exchange, &pipeline->random, now_us);
+}
+
+static void
+refuse_unsent(struct pipeline *pipeline, struct lane *lane, const struct row *row, bool probe,
+              uint64_t now_us)
+{
+    const struct window_entry entry = entry_of(row, probe, now_us);
+    const struct suspect *suspect = suspects_find(&pipeline->suspects, entry.exchange);
+    const uint64_t try_at_us = suspect->try_at_us > now_us ? suspect->try_at_us : now_us;
+    const uint64_t spread_us = random_between(&pipeline->random, 0, try_at_us - now_us + 1);
+    const struct refusal refusal = {.kind = REFUSED_CLOSED,
+                                    .reason = suspect->reason,
+                                    .retry_at_us = try_at_us + spread_us,
+                                    .blameless = true,
+                                    .tag = lane->window.next - 1};
+    pipeline_refuse(pipeline, lane, &entry, &refusal, now_us);
+    route_weigh(pipeline, lane, now_us);
+}
+
+bool
+pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    (void)now_us; /* has the shape of a step */
+    const struct row *row = queue_take_dropped(&pipeline->queue);
+    if (row == NULL) {
+        return false;
+    }
+    *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
+    return true;
+}
+
+/* The next row that may go, out of the queue; NULL if there is none. */
+static const struct row *
+take_publishable(struct pipeline *pipeline, uint64_t now_us, struct lane **ret_lane,
+                 bool *ret_probe)
+{
+    uint32_t index;
+    assert(pipeline->publishing == NULL);
+    if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, ret_lane)) {
+        return NULL;
+    }
+    *ret_probe = queue_at(&pipeline->queue, index)->probe;
+    return queue_take(&pipeline->queue, index);
+}
+
+static void
+begin_publishing(struct pipeline *pipeline, const struct row *row, struct lane *lane, bool probe,
+                 uint64_t now_us)
+{
+    pipeline->publishing = row;
+    pipeline->publishing_lane = lane;
+    pipeline->publishing_probe = probe;
+    pipeline->publishing_us = now_us;
+}
+
+bool
+pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
+                      struct pipeline_action *ret_action)
+{
+    struct lane *lane;
+    bool probe;
+    const struct row *row = take_publishable(pipeline, now_us, &lane, &probe);
+    if (row == NULL) {
+        return false;
+    }
+    if (is_suspect(pipeline, row, probe, now_us)) {
+        refuse_unsent(pipeline, lane, row, probe, now_us);
+        *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
+        return true;
+    }
+    begin_publishing(pipeline, row, lane, probe, now_us);
+    *ret_action = (struct pipeline_action){
+        .type = PIPELINE_PUBLISH, .row = row, .lane = (uint32_t)(lane - pipeline->lanes)};
+    return true;
+}
+
+const struct row *
+pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us, uint32_t *ret_lane)
+{
+    struct lane *lane;
+    bool probe;
+    if (pipeline->suspects.count > 0) {
+        return NULL; /* it may have to be refused */
+    }
+    const struct row *row = take_publishable(pipeline, now_us, &lane, &probe);
+    if (row != NULL) {
+        begin_publishing(pipeline, row, lane, probe, now_us);
+        *ret_lane = (uint32_t)(lane - pipeline->lanes);
+    }
+    return row;
+}
+
+void
+pipeline_published(struct pipeline *pipeline)
+{
+    const struct row *row = pipeline->publishing;
+    assert(row != NULL);
+    struct lane *lane = pipeline->publishing_lane;
+    if (lane->window.open == 0) {
+        lane_progress(lane, pipeline->publishing_us);
+    }
+    const struct window_entry entry =
+        entry_of(row, pipeline->publishing_probe, pipeline->publishing_us);
+    window_push(&lane->window, &entry);
+    if (entry.ordered) {
+        busy_add(&pipeline->busy, entry.key_hash);
+    }
+    if (entry.id > pipeline->highest_published) {
+        pipeline->highest_published = entry.id;
+    }
+    pipeline->counts.published++;
+    pipeline->publishing = NULL;
+}
+
+void
+pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t now_us)
+{
+    assert(pipeline->publishing != NULL);
+    const struct window_entry entry =
+        entry_of(pipeline->publishing, pipeline->publishing_probe, now_us);
+    pipeline->publishing = NULL;
+    pipeline_refuse(pipeline, pipeline->publishing_lane, &entry,
+                    &(struct refusal){.kind = REFUSED_UNPUBLISHABLE, .reason = reason}, now_us);
+}
+
+uint32_t
+pipeline_exchange_hash(struct span exchange)
+{
+    const unsigned char *bytes = exchange.data;
+    const size_t size = exchange.size < EXCHANGE_BYTES_KNOWN ? exchange.size : EXCHANGE_BYTES_KNOWN;
+    uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ bytes[i]) * UINT32_C(16777619);
+    }
+    return hash == 0 ? 1 : hash;
+}

@@ -1,0 +1,228 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/core/pipeline_internal.h"
+
+bool
+route_is_bad(const struct pipeline *pipeline)
+{
+    return pipeline->route.state != ROUTE_GOOD;
+}
+
+void
+route_rest(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct route *route = &pipeline->route;
+    route->state = ROUTE_RESTING;
+    route->try_at_us = now_us + backoff_next_us(&route->backoff, &pipeline->random);
+}
+
+/* Its words, or else the room of those that have not come up for the longest time. */
+static struct route_reason *
+find_reason(struct route *route, uint64_t cause)
+{
+    struct route_reason *oldest = &route->reasons[0];
+    for (uint32_t i = 0; i < ROUTE_REASONS && oldest->used != 0; i++) {
+        struct route_reason *reason = &route->reasons[i];
+        if (reason->cause == cause) {
+            return reason;
+        }
+        if (reason->used < oldest->used) {
+            oldest = reason;
+        }
+    }
+    return oldest;
+}
+
+static void
+keep_reason(struct route *route, uint64_t cause, const char *text)
+{
+    struct route_reason *reason = find_reason(route, cause);
+    reason->cause = cause;
+    reason->used = ++route->reasons_used;
+    (void)snprintf(reason->text, sizeof(reason->text), "%s", text); /* cut is fine */
+}
+
+/* Nearly everything is refused for the same reason. The messages are not to blame: what was refused and did not move aside
+ * yet stays in the outbox, and nothing goes out but a few messages now and then, to see whether the route is mended. */
+static void
+degrade(struct pipeline *pipeline, uint64_t cause, uint64_t now_us)
+{
+    struct route *route = &pipeline->route;
+    struct pipeline_report report = {.type = REPORT_DEGRADED};
+    const struct route_reason *reason = find_reason(route, cause);
+    const char *text = reason->cause == cause ? reason->text : "nearly everything is refused";
+    (void)snprintf(report.reason, sizeof(report.reason), "%s", text);           /* fits */
+    (void)snprintf(route->reason, sizeof(route->reason), "degraded: %s", text); /* cut is fine */
+    route->cause = cause;
+    route->sample_rows = SAMPLE_START;
+    backoff_reset(&route->backoff);
+    route_rest(pipeline, now_us);
+    pipeline_drop_queue(pipeline, now_us);
+    pipeline_report(pipeline, &report);
+}
+
+static void
+count_in_sample(struct route *route, uint64_t cause)
+{
+    route->sample_same += cause == route->cause;
+    route->sample_other += cause != route->cause;
+}
+
+/* A refusal is known at once, a confirm only when the message is on disk. So a refusal is weighed when what was published
+ * before it has its outcome too. */
+static void
+note(struct lane *lane, const struct window_entry *refused, uint64_t tag, uint64_t cause)
+{
+    if (lane->refused_count == OUTCOMES_KEPT) {
+        return; /* more would push out one another */
+    }
+    lane->refused[lane->refused_count++] =
+        (struct lane_refusal){.tag = tag, .id = refused->id, .cause = cause};
+}
+
+bool
+route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
+              const struct refusal *refusal)
+{
+    struct route *route = &pipeline->route;
+    const uint64_t cause = outcomes_cause(refusal->kind, refused->exchange);
+    count_in_sample(route, cause);
+    if (refusal->kind == REFUSED_UNPUBLISHABLE) {
+        return false;
+    }
+    keep_reason(route, cause, refusal->reason);
+    if (!refused->probe) {
+        note(lane, refused, refusal->tag, cause);
+    }
+    if (route->since_taken.count == 0) {
+        route->since_us = refused->published_us;
+    }
+    return outcomes_refused(&route->since_taken, refused->id, cause);
+}
+
+void
+route_weigh(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
+{
+    struct route *route = &pipeline->route;
+    if (lane->refused_count == 0) {
+        return;
+    }
+    const uint64_t through = window_oldest(&lane->window);
+    uint32_t weighed = 0;
+    while (weighed < lane->refused_count && lane->refused[weighed].tag < through) {
+        const struct lane_refusal *refusal = &lane->refused[weighed++];
+        if (outcomes_refused(&route->outcomes, refusal->id, refusal->cause) &&
+            route->state == ROUTE_GOOD) {
+            degrade(pipeline, refusal->cause, now_us);
+        }
+    }
+    lane->refused_count -= weighed;
+    memmove(lane->refused, lane->refused + weighed, lane->refused_count * sizeof(*lane->refused));
+}
+
+void
+route_taken(struct pipeline *pipeline, const struct window_entry *taken)
+{
+    struct route *route = &pipeline->route;
+    outcomes_taken(&route->outcomes, taken->id);
+    if (route->since_taken.count > 0 && taken->published_us > route->since_us) {
+        outcomes_clear(&route->since_taken); /* a late confirm of what went before says nothing */
+    }
+    if (taken->published_us > route->taken_us) {
+        route->taken_us = taken->published_us;
+    }
+    route->sample_taken++;
+    if (pipeline->suspects.count > 0) {
+        suspects_clear(&pipeline->suspects, taken->exchange);
+    }
+}
+
+static bool
+is_quiet(const struct pipeline *pipeline)
+{
+    return pipeline->queue.live == 0 && pipeline->fetch_state == FETCH_IDLE &&
+           pipeline_open_total(pipeline) == 0;
+}
+
+bool
+route_may_try(const struct pipeline *pipeline, uint64_t now_us)
+{
+    return pipeline->route.state == ROUTE_RESTING && now_us >= pipeline->route.try_at_us &&
+           is_quiet(pipeline);
+}
+
+void
+route_try(struct pipeline *pipeline)
+{
+    struct route *route = &pipeline->route;
+    route->state = ROUTE_TRYING;
+    route->sample_short = false;
+    route->sample_heads = false;
+    route->sample_suspect = false;
+    route->sample_taken = 0;
+    route->sample_same = 0;
+    route->sample_other = 0;
+}
+
+void
+route_heal(struct pipeline *pipeline)
+{
+    pipeline->route.state = ROUTE_GOOD;
+    outcomes_clear(&pipeline->route.outcomes);
+    pipeline_look_at_once(pipeline);
+    pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_HEALED});
+}
+
+/* Held messages that the sample left out, since they are not due yet. What was refused in it was refused after its time
+ * had come. */
+static uint32_t
+count_untried(const struct pipeline *pipeline)
+{
+    uint32_t untried = 0;
+    for (const struct held_entry *entry = pipeline->held.entries; entry != NULL;
+         entry = entry->hh.next) {
+        untried +=
+            entry->stage == HELD_STAGE_RETRYING && entry->refused_us < pipeline->route.try_at_us;
+    }
+    return untried;
+}
+
+/* A few messages say nothing about the route if there are no others, and where one goes the others are to blame. Of many
+ * held ones only a few may be due: then the others are still to be heard. */
+static bool
+are_few(const struct pipeline *pipeline, uint32_t total)
+{
+    const struct route *route = &pipeline->route;
+    return route->sample_short &&
+           (route->sample_taken > 0 || total + count_untried(pipeline) < OUTCOMES_MIN);
+}
+
+/* Once the sample is through. What was refused of it moves aside if the route is good, and is taken back if it is not. The
+ * next sample is larger: some hundred bad messages in a row, with good ones behind them, are no reason to wait for ever. */
+void
+route_judge(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct route *route = &pipeline->route;
+    if (route->state != ROUTE_TRYING || !is_quiet(pipeline) || pipeline->publishing != NULL) {
+        return;
+    }
+    if (route->sample_short && !route->sample_heads && pipeline->held.count > 0 &&
+        lane_for_probes(pipeline)->state == LANE_READY && !pipeline->draining) {
+        return; /* they are tried next */
+    }
+    const uint32_t total = route->sample_taken + route->sample_same + route->sample_other;
+    const bool few = are_few(pipeline, total);
+    if ((few && (total > 0 || pipeline->held.count == 0)) ||
+        (total > 0 && route->sample_same * 4 < total * 3)) {
+        route_heal(pipeline);
+        return;
+    }
+    if (total > 0) {
+        route->sample_rows *= 2;
+    }
+    if (route->sample_rows > pipeline->options.batch_rows) {
+        route->sample_rows = pipeline->options.batch_rows;
+    }
+    route_rest(pipeline, now_us);
+}

@@ -1,0 +1,626 @@
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/core/pipeline_internal.h"
+
+bool
+pipeline_is_live(const struct pipeline *pipeline)
+{
+    return pipeline->tail.state == TAIL_LIVE;
+}
+
+/* Whether what the log brings could go out. */
+static bool
+is_open(const struct pipeline *pipeline)
+{
+    return pipeline->owned && pipeline->heads_known && pipeline_any_lane_ready(pipeline) &&
+           !pipeline_any_lane_blocked(pipeline) && !route_is_bad(pipeline) &&
+           !pipeline_is_full(pipeline);
+}
+
+/* An answer of the table is judged by what was in memory when it was asked. */
+static bool
+may_admit(const struct pipeline *pipeline)
+{
+    return is_open(pipeline) && pipeline->fetch_state == FETCH_IDLE &&
+           queue_rows(&pipeline->queue) <= 2 * pipeline->options.batch_rows;
+}
+
+static bool
+may_ask(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    return (tail->state == TAIL_BEHIND || tail->state == TAIL_LIVE) && !tail->more_out &&
+           !tail->waiting && is_open(pipeline) &&
+           queue_rows(&pipeline->queue) <= pipeline->options.batch_rows &&
+           pipeline->queue.bytes <= pipeline->options.batch_bytes;
+}
+
+/* A row was not found in the table that may be not visible yet. */
+static bool
+waits_to_see(const struct pipeline *pipeline)
+{
+    return pipeline->tail.waiting &&
+           pipeline->tail.unseen_position >= pipeline->cursor.position_known;
+}
+
+/* It was let go of for such a row, which has not become visible for certain: it would wait for that again. */
+static bool
+is_doubtful(const struct pipeline *pipeline)
+{
+    const uint64_t past = pipeline->tail.begin_past;
+    return past > 0 && past >= pipeline->cursor.position_known;
+}
+
+/* ---- what came ------------------------------------------------------------------------------------- */
+
+static void
+drop_waiting(struct pipeline *pipeline)
+{
+    struct tail *tail = &pipeline->tail;
+    for (size_t i = 0; i < tail->row_count; i++) {
+        queue_push(&pipeline->queue, &(struct queued){.row = &tail->rows[i], .dropped = true});
+    }
+    tail->waiting = false;
+    tail->row_count = 0;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+    const int64_t left = *(const int64_t *)a;
+    const int64_t right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static bool
+contains(const int64_t *sorted, size_t count, int64_t id)
+{
+    return count > 0 && bsearch(&id, sorted, count, sizeof(id), compare_ids) != NULL;
+}
+
+/* Among `sorted`, once: `taken` has a mark for each. A row that moved aside and back stands twice in the log. */
+static bool
+takes_out(const int64_t *sorted, size_t count, int64_t *taken, int64_t id)
+{
+    const int64_t *const found =
+        count > 0 ? bsearch(&id, sorted, count, sizeof(id), compare_ids) : NULL;
+    if (found == NULL || taken[found - sorted] != 0) {
+        return false;
+    }
+    taken[found - sorted] = 1;
+    return true;
+}
+
+/* present: those of the rows that are in the outbox and not in memory, ascending. */
+static void
+admit_waiting(struct pipeline *pipeline, const int64_t *present, size_t count, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    pipeline->queue.at = 0;
+    pipeline_reserve(&tail->taken, &tail->taken_capacity, count);
+    for (size_t i = 0; i < count; i++) {
+        tail->taken[i] = 0;
+    }
+    for (size_t i = 0; i < tail->row_count; i++) {
+        const struct row *row = &tail->rows[i];
+        if (row->position >= tail->covered && takes_out(present, count, tail->taken, row->id)) {
+            pipeline_admit(pipeline, row, now_us);
+        } else {
+            queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = true});
+        }
+    }
+    if (tail->rows_position > tail->covered) {
+        tail->covered = tail->rows_position;
+    }
+    tail->waiting = false;
+    tail->row_count = 0;
+}
+
+struct lookup {
+    int64_t *ids; /* ascending */
+    size_t count;
+    int64_t *unknown; /* of each: the id, or CURSOR_NONE if it is in memory */
+};
+
+static void
+strike_out(void *context, int64_t id)
+{
+    const struct lookup *lookup = context;
+    if (id < lookup->ids[0] || id > lookup->ids[lookup->count - 1]) {
+        return;
+    }
+    const int64_t *const found = bsearch(&id, lookup->ids, lookup->count, sizeof(id), compare_ids);
+    if (found != NULL) {
+        lookup->unknown[found - lookup->ids] = CURSOR_NONE;
+    }
+}
+
+/* One that moved back to the outbox may come twice. */
+static size_t
+sort_out(int64_t *ids, size_t count)
+{
+    size_t kept = 0;
+    qsort(ids, count, sizeof(int64_t), compare_ids);
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || ids[kept - 1] != ids[i]) {
+            ids[kept++] = ids[i];
+        }
+    }
+    return kept;
+}
+
+/* Those that the table has not shown yet, and that are not in memory. */
+static size_t
+collect_unknown(struct pipeline *pipeline)
+{
+    struct tail *tail = &pipeline->tail;
+    pipeline_reserve(&tail->lookup_ids, &tail->lookup_capacity, 2 * tail->row_count);
+    struct lookup lookup = {.ids = tail->lookup_ids};
+    for (size_t i = 0; i < tail->row_count; i++) {
+        if (tail->rows[i].position >= tail->covered) {
+            lookup.ids[lookup.count++] = tail->rows[i].id;
+        }
+    }
+    if (lookup.count == 0) {
+        return 0;
+    }
+    lookup.count = sort_out(lookup.ids, lookup.count);
+    if (lookup.ids[0] > pipeline->highest_admitted) {
+        return lookup.count;
+    }
+    lookup.unknown = lookup.ids + lookup.count;
+    memcpy(lookup.unknown, lookup.ids, lookup.count * sizeof(int64_t));
+    pipeline_each_in_memory(pipeline, strike_out, &lookup);
+    size_t count = 0;
+    for (size_t i = 0; i < lookup.count; i++) {
+        if (lookup.unknown[i] != CURSOR_NONE) {
+            lookup.ids[count++] = lookup.unknown[i];
+        }
+    }
+    return count;
+}
+
+/* The log is ahead of the table: a commit is in it before it is visible, with a synchronous standby long before. And it may
+ * bring what was settled, cancelled or held since. So what the table shows goes out, and what is visible for certain and not
+ * there is gone. True if it asks. */
+static bool
+next_admission(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    struct tail *tail = &pipeline->tail;
+    if (waits_to_see(pipeline)) {
+        return false;
+    }
+    tail->lookup_count = collect_unknown(pipeline);
+    if (tail->lookup_count == 0) {
+        admit_waiting(pipeline, NULL, 0, now_us);
+        return false;
+    }
+    const struct fetch fetch = {
+        .kind = FETCH_PRESENT, .ids = tail->lookup_ids, .id_count = tail->lookup_count};
+    tail->lookup_visible = pipeline->cursor.position_known;
+    return pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
+}
+
+/* Some are not there, and one of them may only be not visible yet. */
+static bool
+may_be_unseen(struct tail *tail, const int64_t *present, size_t count)
+{
+    if (count == tail->lookup_count) {
+        return false;
+    }
+    for (size_t i = 0; i < tail->row_count; i++) {
+        const struct row *row = &tail->rows[i];
+        if (row->position >= tail->covered && row->position >= tail->lookup_visible &&
+            contains(tail->lookup_ids, tail->lookup_count, row->id) &&
+            !contains(present, count, row->id)) {
+            tail->unseen_position = row->position;
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+pipeline_present(struct pipeline *pipeline, const int64_t *ids, size_t count, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    assert(pipeline->fetch_state != FETCH_IDLE && pipeline->fetch_kind == FETCH_PRESENT);
+    const bool stale = pipeline->fetch_state == FETCH_OUT_STALE;
+    pipeline->fetch_state = FETCH_IDLE;
+    /* What was in memory when it was asked may have been dropped since, and must go first then. */
+    if (!stale && tail->waiting && !cursor_has_gap(&pipeline->cursor) &&
+        !may_be_unseen(tail, ids, count)) {
+        admit_waiting(pipeline, ids, count, now_us);
+    }
+    if (waits_to_see(pipeline)) {
+        pipeline->watermark_at_us = now_us;
+    }
+    pipeline_apply_release(pipeline);
+}
+
+void
+pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count, uint64_t position,
+             uint64_t now_us)
+{
+    (void)now_us; /* as the other events */
+    struct tail *tail = &pipeline->tail;
+    assert(tail->more_out && !tail->waiting);
+    tail->more_out = false;
+    tail->waiting = true;
+    tail->rows = rows;
+    tail->row_count = count;
+    tail->rows_position = position;
+    tail->reached = position;
+    if (count > 0 && rows[count - 1].position > position) {
+        tail->reached = rows[count - 1].position; /* of a transaction that goes on */
+    }
+}
+
+/* ---- live, and back -------------------------------------------------------------------------------- */
+
+/* All that the log brings next has not been read from the table, or will be recognised. */
+static void
+go_live(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    tail->state = TAIL_LIVE;
+    cursor_enter_live(&pipeline->cursor);
+    if (tail->live_since_us == 0) {
+        tail->live_since_us = now_us;
+        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
+    }
+}
+
+/* What the log brings from before where the table has been read to is not needed. */
+static void
+catch_up(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    const uint64_t covered = pipeline->cursor.covered;
+    tail->covered = covered > tail->covered ? covered : tail->covered;
+    if (tail->reached < tail->covered) {
+        drop_waiting(pipeline);
+    } else if (tail->covered >= tail->from && tail->caught_up &&
+               !cursor_has_gap(&pipeline->cursor)) {
+        go_live(pipeline, now_us);
+    }
+}
+
+/* From here on the table is read. */
+static void
+leave_live(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    cursor_leave_live(&pipeline->cursor);
+    tail->state = TAIL_BEHIND;
+    tail->caught_up = false;
+    tail->unseen_position = 0;
+    tail->sweep = TAIL_SWEEP_REST;
+    pipeline->sweep_at_us = now_us;
+    if (!tail->distrusted) { /* else there may be more that it has missed */
+        pipeline->sweep_at_us += pipeline->options.sweep_interval_us;
+    }
+    if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
+        pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
+    }
+    pipeline_look_at_once(pipeline);
+}
+
+static void
+leave(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    if (tail->state == TAIL_LIVE) {
+        leave_live(pipeline, now_us);
+    }
+    if (tail->live_since_us > 0 && now_us - tail->live_since_us >= TAIL_GOOD_US) {
+        backoff_reset(&tail->backoff);
+    }
+    tail->live_since_us = 0;
+    drop_waiting(pipeline);
+    tail->state = TAIL_OFF;
+    tail->more_out = false;
+    tail->caught_up = false;
+    tail->distrusted = false;
+    safe_forget(&pipeline->safe);
+}
+
+void
+pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    leave(pipeline, now_us);
+    tail->begin_at_us = now_us;
+    tail->covered = 0;
+    tail->begin_past = 0;
+    tail->reason[0] = '\0';
+    pipeline->safe = (struct safe){0};
+}
+
+void
+pipeline_tailing(struct pipeline *pipeline, uint64_t position, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    assert(tail->state == TAIL_BEGINNING);
+    tail->state = TAIL_BEHIND;
+    tail->from = position;
+    tail->reached = position;
+    tail->open_us = now_us;
+    tail->reason[0] = '\0';
+}
+
+void
+pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    if (tail->state == TAIL_OFF) {
+        return;
+    }
+    leave(pipeline, now_us);
+    tail->begin_at_us =
+        now_us + (seldom ? TAIL_BEGIN_MAX_US : backoff_next_us(&tail->backoff, &pipeline->random));
+    (void)snprintf(tail->reason, sizeof(tail->reason), "%s", reason); /* cut is fine */
+}
+
+/* Once all was read from the table, so that the log need not be read far back. A source that has no log is asked as well: its
+ * refusal says why. */
+static uint64_t
+begin_deadline_us(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    return pipeline->options.tail && tail->state == TAIL_OFF && tail->caught_up &&
+                   !is_doubtful(pipeline) && (pipeline->cursor.covered > 0 || tail->absent) &&
+                   is_open(pipeline)
+               ? tail->begin_at_us
+               : CLOCK_NEVER_US;
+}
+
+static bool
+begin(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    struct tail *tail = &pipeline->tail;
+    if (now_us < begin_deadline_us(pipeline)) {
+        return false;
+    }
+    const uint64_t covered = pipeline->cursor.covered;
+    tail->covered = covered > tail->covered ? covered : tail->covered;
+    tail->state = TAIL_BEGINNING;
+    tail->open_us = now_us;
+    *ret_action = (struct pipeline_action){.type = PIPELINE_TAIL_BEGIN, .position = tail->covered};
+    return true;
+}
+
+/* Only while it could be told whether it is visible. */
+static void
+plan_unseen(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    if (!is_open(pipeline) || !waits_to_see(pipeline)) {
+        tail->unseen_since_us = 0;
+    } else if (tail->unseen_since_us == 0) {
+        tail->unseen_since_us = now_us;
+    }
+}
+
+static uint64_t
+unseen_deadline_us(const struct pipeline *pipeline)
+{
+    const uint64_t since_us = pipeline->tail.unseen_since_us;
+    return since_us == 0 ? CLOCK_NEVER_US : since_us + TAIL_UNSEEN_MAX_US;
+}
+
+/* Why the log is to be let go of; NULL: it is not. While nobody takes what a server wants to send it cannot shut down. */
+static const char *
+end_reason(const struct pipeline *pipeline, uint64_t now_us)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (tail->distrusted) {
+        return "the sweep found rows that the log had not brought";
+    }
+    if (route_is_bad(pipeline)) {
+        return "the broker refuses nearly everything";
+    }
+    if (now_us >= unseen_deadline_us(pipeline)) {
+        return "a commit is in the log and perhaps not visible: a synchronous standby does not "
+               "answer, or a transaction that has written the outbox stays open";
+    }
+    if (!is_open(pipeline) && now_us >= tail->open_us + pipeline->options.tail_patience_us) {
+        return "the broker takes no messages, and the server must not wait for that";
+    }
+    return NULL;
+}
+
+static bool
+end(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    struct tail *tail = &pipeline->tail;
+    const char *const reason = end_reason(pipeline, now_us);
+    if (reason == NULL) {
+        return false;
+    }
+    struct pipeline_report report = {.type = REPORT_POLLING};
+    tail->begin_past = waits_to_see(pipeline) ? tail->unseen_position : 0;
+    (void)snprintf(report.reason, sizeof(report.reason), "%s", reason); /* fits */
+    (void)snprintf(tail->reason, sizeof(tail->reason), "%s", reason);   /* fits */
+    pipeline_report(pipeline, &report);
+    leave(pipeline, now_us);
+    tail->begin_at_us = now_us + backoff_next_us(&tail->backoff, &pipeline->random);
+    *ret_action = (struct pipeline_action){.type = PIPELINE_TAIL_END};
+    return true;
+}
+
+/* ---- the sweep ------------------------------------------------------------------------------------- */
+
+static uint64_t
+final_deadline_us(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (tail->state != TAIL_LIVE || tail->sweep != TAIL_SWEEP_REST) {
+        return CLOCK_NEVER_US;
+    }
+    const bool news = pipeline->highest_admitted > pipeline->cursor.live_final;
+    return clock_earlier_us(pipeline->sweep_at_us, news ? tail->final_at_us : CLOCK_NEVER_US);
+}
+
+/* A log that lags is not to be mistaken for one that misses rows: once it has passed a position before which all rows up to
+ * some id were committed, those that are still in the table and not in memory were missed. And without reading, the same says
+ * from where the table is to be read when something was dropped. */
+static void
+plan_sweep(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    if (tail->sweep == TAIL_SWEEP_PASSING && tail->covered >= tail->sweep_position) {
+        cursor_pass_live(&pipeline->cursor, tail->sweep_id);
+        tail->sweep = tail->sweep_reads ? TAIL_SWEEP_READING : TAIL_SWEEP_REST;
+        tail->sweep_after = CURSOR_START;
+    }
+    if (now_us >= final_deadline_us(pipeline)) {
+        tail->sweep = TAIL_SWEEP_ID;
+        tail->sweep_reads = now_us >= pipeline->sweep_at_us;
+        tail->final_at_us = now_us + TAIL_FINAL_US;
+        pipeline->sweep_begun_us = now_us;
+    }
+}
+
+bool
+pipeline_tail_sweeps(const struct pipeline *pipeline)
+{
+    return pipeline->tail.sweep == TAIL_SWEEP_READING && may_admit(pipeline);
+}
+
+/* Transactions that have written the outbox since before the first look keep the log from being begun: one that was prepared,
+ * for days. */
+static void
+report_writers(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    struct pipeline_report report = {.type = REPORT_POLLING};
+    if (!pipeline->options.tail || tail->absent || pipeline->cursor.position_known > 0) {
+        tail->writers_at_us = CLOCK_NEVER_US;
+        return;
+    }
+    if (tail->writers_at_us == CLOCK_NEVER_US) {
+        tail->writers_at_us = now_us + TAIL_WRITERS_US;
+    } else if (now_us >= tail->writers_at_us && tail->reason[0] == '\0') {
+        (void)snprintf(
+            tail->reason, sizeof(tail->reason), "%s",
+            "a transaction that has written the outbox stays open (prepared?)");  /* fits */
+        (void)snprintf(report.reason, sizeof(report.reason), "%s", tail->reason); /* fits */
+        pipeline_report(pipeline, &report);
+    }
+}
+
+void
+pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position, uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    tail->absent = position == 0;
+    report_writers(pipeline, now_us);
+    if (tail->sweep == TAIL_SWEEP_ID) {
+        tail->sweep_id = id;
+        tail->sweep = TAIL_SWEEP_POSITION;
+    } else if (tail->sweep == TAIL_SWEEP_POSITION) {
+        tail->sweep_position = position;
+        tail->sweep = TAIL_SWEEP_PASSING;
+    }
+}
+
+bool
+pipeline_tail_wants_watermark(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (tail->state == TAIL_LIVE) {
+        return waits_to_see(pipeline) || tail->sweep == TAIL_SWEEP_ID ||
+               tail->sweep == TAIL_SWEEP_POSITION;
+    }
+    if (tail->state == TAIL_OFF) {
+        return pipeline->options.tail && !tail->absent && tail->caught_up &&
+               (pipeline->cursor.position_known == 0 || is_doubtful(pipeline));
+    }
+    return tail->state == TAIL_BEHIND && pipeline->cursor.covered < tail->from;
+}
+
+/* The rows up to sweep_id; those behind it may be on their way in the log. */
+size_t
+pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
+                    uint64_t now_us)
+{
+    struct tail *tail = &pipeline->tail;
+    size_t swept = 0;
+    while (swept < count && rows[swept].id <= tail->sweep_id) {
+        swept++;
+    }
+    if (!complete && swept == count) {
+        tail->sweep_after = rows[count - 1].id;
+        return swept;
+    }
+    const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);
+    const uint64_t interval_us = pipeline->options.sweep_interval_us;
+    pipeline->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
+    tail->sweep = TAIL_SWEEP_REST;
+    return swept;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------------- */
+
+bool
+pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    struct tail *tail = &pipeline->tail;
+    if (pipeline->draining) {
+        drop_waiting(pipeline);
+        return false;
+    }
+    if (tail->state == TAIL_OFF) {
+        return begin(pipeline, now_us, ret_action);
+    }
+    if (is_open(pipeline)) {
+        tail->open_us = now_us;
+    }
+    plan_unseen(pipeline, now_us);
+    if (end(pipeline, now_us, ret_action)) {
+        return true;
+    }
+    if (tail->state == TAIL_LIVE && cursor_has_gap(&pipeline->cursor)) {
+        /* What was dropped comes first in its key; and a look at the table from there on shows rows of which the log has the
+         * earlier ones. So the table is read as without a log, until nothing is missing. */
+        leave_live(pipeline, now_us);
+    }
+    if (tail->state == TAIL_BEHIND) {
+        catch_up(pipeline, now_us);
+    }
+    if (tail->waiting && tail->state == TAIL_LIVE && may_admit(pipeline) &&
+        next_admission(pipeline, now_us, ret_action)) {
+        return true;
+    }
+    plan_sweep(pipeline, now_us);
+    if (may_ask(pipeline)) {
+        tail->more_out = true;
+        *ret_action = (struct pipeline_action){.type = PIPELINE_TAIL_MORE,
+                                               .count = pipeline->options.batch_rows,
+                                               .bytes = pipeline->options.batch_bytes};
+        return true;
+    }
+    return false;
+}
+
+uint64_t
+pipeline_tail_deadline_us(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (pipeline->draining) {
+        return CLOCK_NEVER_US;
+    }
+    if (tail->state == TAIL_OFF) {
+        return begin_deadline_us(pipeline);
+    }
+    uint64_t deadline_us = CLOCK_NEVER_US;
+    if (!is_open(pipeline)) {
+        deadline_us = tail->open_us + pipeline->options.tail_patience_us;
+    }
+    deadline_us = clock_earlier_us(deadline_us, unseen_deadline_us(pipeline));
+    return clock_earlier_us(deadline_us, final_deadline_us(pipeline));
+}

@@ -1,0 +1,73 @@
+/* relay/core/window.h - what one lane has published and the broker has not yet confirmed, in the order
+ * of the delivery tags. Tags of a channel count from 1; a ring indexed by tag finds each in one
+ * step. Holds no message, only who it was: a message that has to be sent again is read again. */
+#ifndef RELAY_CORE_WINDOW_H
+#define RELAY_CORE_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct window_entry {
+    int64_t id;
+    int64_t key_hash;
+    uint64_t published_us;
+    uint32_t bytes;
+    uint32_t exchange; /* pipeline_exchange_hash */
+    bool ordered;      /* has a key */
+    bool probe;        /* a held message, published to see whether it goes now */
+    bool returned;     /* basic.return came; its confirm is still to come */
+    bool pending;      /* not yet confirmed */
+    bool
+        doubtful; /* a return came that may have been for an earlier copy: its confirm proves nothing */
+    bool abandoned; /* of an earlier ownership: its confirm means nothing any more */
+};
+
+struct window {
+    struct window_entry *entries;
+    uint32_t capacity; /* a power of two */
+    uint64_t low;      /* the oldest tag that may still be pending */
+    uint64_t next;     /* the tag of the next publish */
+    uint32_t open;     /* entries pending */
+    uint64_t bytes;    /* of the entries pending */
+};
+
+/* Room for at least `messages` entries; allocated once. */
+void window_init(struct window *window, uint32_t messages);
+void window_done(struct window *window);
+
+/* A new channel: tags start at 1 again. The caller has seen to what was pending. */
+void window_clear(struct window *window);
+
+/* What is pending belongs to an ownership that is over. Its tags still have to be accounted for. */
+void window_abandon(struct window *window);
+
+bool window_is_full(const struct window *window);
+
+/* Appends; not when full. */
+void window_push(struct window *window, const struct window_entry *entry);
+
+/* The pending entry with this tag becomes not pending; its content is given out. False if there is
+ * none. */
+bool window_take(struct window *window, uint64_t tag, struct window_entry *ret_entry);
+
+/* The entry of a tag from window.low to window.next - 1. */
+const struct window_entry *window_at(const struct window *window, uint64_t tag);
+
+/* The oldest tag that is pending, or window.next if nothing is. */
+uint64_t window_oldest(struct window *window);
+
+/* The oldest pending entry with this row id that was not returned yet, or NULL. (A message that was
+ * returned may be out again before the confirm of its first try has come.) Takes a step per entry:
+ * for rare events. */
+struct window_entry *window_find_unreturned(struct window *window, int64_t id);
+
+/* Those with this row id that were not returned become doubtful. Likewise. */
+void window_doubt(struct window *window, int64_t id);
+
+/* The tag of an entry that is pending. */
+uint64_t window_tag(const struct window *window, const struct window_entry *entry);
+
+/* The tag of the oldest pending entry for this exchange, or window.next. Likewise. */
+uint64_t window_find_exchange(struct window *window, uint32_t exchange);
+
+#endif

@@ -1,0 +1,55 @@
+/* relay/ports/admin.h - what an operator may see and do in one source's database, whether a relay runs or
+ * not. Foreground; may block. Texts in what comes back live as long as it, and may hold anything
+ * that an application or a broker wrote, also no UTF-8: they are cleaned before they go to a terminal (cli_text.h).
+ *
+ * Times are the database's, in microseconds since 1970, as is the `now` that comes with them: an age
+ * does not depend on the clock of the operator's machine. */
+#ifndef RELAY_PORTS_ADMIN_H
+#define RELAY_PORTS_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/uuid.h"
+
+#define ADMIN_NO_TIME INT64_MIN /* there is none, or it never comes */
+#define ADMIN_MANY 1000000      /* more than so many are not counted: ADMIN_MANY + 1 */
+
+struct admin;
+struct source_config;
+
+/* Connects, and looks whether the tables are those that this relay knows. NULL with *reterr. */
+struct admin *admin_open(const struct source_config *source, struct error *reterr);
+void admin_close(struct admin *admin); /* takes NULL */
+
+/* What comes back is one of these, in parts that point into it. */
+struct admin_rows {
+    void *owner;
+    void (*free_owner)(void *owner);
+};
+
+/* Takes what was never filled, if it is zero. */
+void admin_rows_free(struct admin_rows *rows);
+
+/* A message as an operator names it: by the id of its row, or by its message id. */
+struct admin_name {
+    const char *text;
+    bool is_uuid;
+    char uuid[UUID_TEXT_BYTES];
+};
+
+/* False if it is neither. */
+bool admin_name_parse(const char *text, struct admin_name *ret_name) MUST_CHECK;
+
+/* Held messages by state. */
+struct admin_counts {
+    uint64_t scheduled;
+    uint64_t retrying;
+    uint64_t waiting;
+    uint64_t dead;
+};
+uint64_t admin_counts_sum(const struct admin_counts *counts);
+
+#endif

@@ -1,0 +1,47 @@
+/* relay/ports/admin_explain.h - what the database knows of one message. */
+#ifndef RELAY_PORTS_ADMIN_EXPLAIN_H
+#define RELAY_PORTS_ADMIN_EXPLAIN_H
+
+#include "relay/ports/admin_held.h"
+
+/* A message in the outbox. */
+struct admin_pending {
+    int64_t id;
+    const char *message_id;
+    const char *key;
+    const char *type;
+    bool escaped; /* as admin_message has it */
+    int64_t created_us;
+    int64_t deliver_after_us;
+    bool scheduled;  /* deliver_after is to come */
+    uint64_t before; /* messages with lower ids; at most ADMIN_MANY + 1 */
+};
+
+/* A transaction that may have written to the outbox and is not over. */
+struct admin_writer {
+    const char *pid; /* "": prepared, gid is its name */
+    const char *application;
+    const char *role; /* NULL: not to be seen */
+    const char *gid;
+    int64_t since_us;
+};
+
+/* All that the database knows of one message, in one snapshot. */
+struct admin_findings {
+    struct admin_pending *pending;
+    size_t pending_count;
+    struct admin_rows pending_rows;
+    struct admin_messages held;
+    struct admin_acts acts;
+    int64_t sent_us; /* ADMIN_NO_TIME: not known */
+    int64_t sent_id;
+    char sent_message_id[UUID_TEXT_BYTES];
+    struct admin_writer *writers;
+    size_t writer_count;
+    struct admin_rows writer_rows;
+};
+bool admin_explain(struct admin *admin, const struct admin_name *name,
+                   struct admin_findings *ret_findings, struct error *reterr) MUST_CHECK;
+void admin_findings_free(struct admin_findings *findings);
+
+#endif

@@ -1,0 +1,123 @@
+/* relay/ports/admin_held.h - held messages: what there is, and what an operator does to them. */
+#ifndef RELAY_PORTS_ADMIN_HELD_H
+#define RELAY_PORTS_ADMIN_HELD_H
+
+#include "relay/ports/admin.h"
+
+/* Which of the held messages; NULL and 0: any. */
+struct admin_filter {
+    const char *ids; /* as admin_held_count gave them */
+    const char *state;
+    const char *key;
+    const char *type;
+    const char *reason; /* is part of the last error */
+    uint64_t older_than_us;
+    const int64_t *after; /* admin_held_list only: those with higher ids */
+};
+
+/* A row of outbox_held. NULL stands for NULL. */
+struct admin_message {
+    int64_t id;
+    const char *message_id;
+    const char *state;
+    bool skipped;
+    uint32_t attempts;
+    const char *key;
+    const char *type;
+    const char *exchange;
+    const char *routing_key;
+    const char *content_type;
+    const char *last_error;
+    uint64_t payload_bytes;
+    int64_t next_attempt_us;
+    int64_t held_us;
+    int64_t created_us;
+    int64_t deliver_after_us;
+    const char *headers; /* only when asked for: JSON */
+    uint8_t *payload;    /* only when asked for */
+    int64_t now_us;
+    bool escaped; /* a text has no UTF-8: all that is not ASCII in them stands there as \ooo */
+};
+
+struct admin_messages {
+    struct admin_message *messages;
+    size_t count;
+    /* Fewer than asked for, since one behind them has a text that has no UTF-8: go on after the last. */
+    bool cut;
+    struct admin_rows rows;
+};
+void admin_messages_free(struct admin_messages *messages);
+
+/* In the order of ids. limit 0: all, which are few and named by their ids. */
+bool admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
+                     bool whole, struct admin_messages *ret_messages,
+                     struct error *reterr) MUST_CHECK;
+
+/* *ret_ids is for admin_filter and memory_free. */
+bool admin_held_count(struct admin *admin, const struct admin_filter *filter,
+                      struct admin_counts *ret_counts, char **ret_ids,
+                      struct error *reterr) MUST_CHECK;
+
+/* As admin_held_count; there may be several of one message id. */
+bool admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
+                     char **ret_ids, struct error *reterr) MUST_CHECK;
+
+/* Where a message stands in its key. */
+struct admin_place {
+    struct admin_messages head; /* what keeps the key back: one, or none */
+    uint64_t waiting;           /* behind it, in all; at most ADMIN_MANY + 1 */
+    uint64_t before;            /* of them before this message */
+};
+bool admin_held_place(struct admin *admin, const char *key, int64_t id,
+                      struct admin_place *ret_place, struct error *reterr) MUST_CHECK;
+void admin_place_free(struct admin_place *place);
+
+/* Those behind whom others wait. */
+struct admin_head {
+    int64_t id;
+    const char *message_id; /* NULL: there is none, a relay is about to move those on */
+    const char *state;
+    uint64_t waiting;
+};
+struct admin_heads {
+    struct admin_head *heads;
+    size_t count;
+    struct admin_rows rows;
+};
+bool admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
+                         struct error *reterr) MUST_CHECK;
+void admin_heads_free(struct admin_heads *heads);
+
+/* What an act did: counted by the states that the messages had. */
+struct admin_done {
+    struct admin_counts counts;
+    uint64_t freed; /* discard: keys that go on with what waited behind a discarded message */
+};
+
+/* Each is one transaction, with a row for each message in outbox_held_act. filter->ids must be given; those that are gone
+ * meanwhile, or not as the filter says any more, are left out. who: the operator. */
+bool admin_held_retry(struct admin *admin, const struct admin_filter *filter, const char *who,
+                      struct admin_done *ret_done, struct error *reterr) MUST_CHECK;
+bool admin_held_discard(struct admin *admin, const struct admin_filter *filter, const char *who,
+                        struct admin_done *ret_done, struct error *reterr) MUST_CHECK;
+
+/* What operators did to a message, the oldest first. */
+struct admin_act {
+    int64_t at_us;
+    const char *who;
+    const char *what;  /* "retry", "discard" */
+    const char *state; /* that it had before */
+    int64_t held_id;
+    const char *message_id;
+    bool seen; /* the relay took note */
+};
+struct admin_acts {
+    struct admin_act *acts;
+    size_t count;
+    struct admin_rows rows;
+};
+bool admin_held_acts(struct admin *admin, const struct admin_name *name,
+                     struct admin_acts *ret_acts, struct error *reterr) MUST_CHECK;
+void admin_acts_free(struct admin_acts *acts);
+
+#endif

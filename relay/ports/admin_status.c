@@ -1,0 +1,34 @@
+#include "relay/ports/admin_status.h"
+
+#include "base/memory.h"
+
+void
+admin_status_free(struct admin_status *status)
+{
+    memory_free(status->sessions.sessions);
+    admin_rows_free(&status->sessions.rows);
+    admin_rows_free(&status->relay.rows);
+    *status = (struct admin_status){0};
+}
+
+const struct admin_session *
+admin_status_owner(const struct admin_status *status)
+{
+    const bool owned = status->sessions.count > 0 && status->sessions.sessions[0].owns;
+    return owned ? &status->sessions.sessions[0] : NULL;
+}
+
+bool
+admin_status_is_owners(const struct admin_status *status)
+{
+    const struct admin_session *const owner = admin_status_owner(status);
+    return owner != NULL && status->relay.known &&
+           (owner->since_us == ADMIN_NO_TIME || status->relay.updated_us >= owner->since_us);
+}
+
+bool
+admin_status_is_current(const struct admin_status *status)
+{
+    return admin_status_is_owners(status) &&
+           status->now_us - status->relay.updated_us <= ADMIN_STATUS_FRESH_US;
+}

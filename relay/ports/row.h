@@ -1,0 +1,40 @@
+/* relay/ports/row.h - one outbox row as a source reads it. Spans point into the batch that the row came
+ * with. */
+#ifndef RELAY_PORTS_ROW_H
+#define RELAY_PORTS_ROW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/uuid.h"
+
+struct batch;
+
+struct row {
+    struct batch *batch; /* that it came with; set and used by the worker */
+    int64_t id;
+    uint8_t message_id[UUID_BYTES];
+    int64_t created_at_us; /* since 1970 */
+    int64_t key_hash; /* of the key, made by the database, so that a statement can leave keys out by
+                         it */
+    bool has_key;
+    bool ordered; /* has a key whose order it keeps: not one that was skipped, and is tried again */
+    bool exchange_is_null; /* goes to the source's default exchange */
+    const char
+        *withheld; /* why nothing of what follows was read: it can never be sent; NULL: it was */
+    bool
+        scheduled; /* was written for a later time, and has not got its place yet: headers and payload
+                       were not read */
+    uint64_t position; /* in the log, where its transaction was committed; 0: it was read from the
+                          table */
+    struct span exchange;
+    struct span routing_key;
+    struct span key;
+    struct span type;
+    struct span content_type;
+    struct span headers; /* JSON text; size 0 = none */
+    struct span payload;
+};
+
+#endif

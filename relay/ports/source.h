@@ -1,0 +1,223 @@
+/* relay/ports/source.h - one outbox in one database, as the pipeline sees it: asked to fetch and to
+ * settle, it answers by events. It owns its database connection: it connects, wins the ownership,
+ * waits as a standby, and comes back after a loss by itself. Never blocks. One thread (the
+ * pipeline's).
+ *
+ * While it owns the outbox it holds a lease: the server ends this session, and with it the
+ * ownership, when it has heard nothing for the lease's length. Nobody else can own the outbox
+ * before lease_until_us, which every event carries; after that time nothing may be published. (A
+ * relay that was stopped and continued must not publish beside its successor.) Only the end of the
+ * session itself (a restart, a failover, an administrator) gives the ownership away earlier. */
+#ifndef RELAY_PORTS_SOURCE_H
+#define RELAY_PORTS_SOURCE_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "relay/ports/row.h"
+
+/* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
+ * into is the owner's. Whoever takes it from an event frees it. */
+struct batch {
+    struct row *rows; /* ascending by id (FETCH_HEADS: by time, then id; of the log: as they were
+                         committed) */
+    size_t count;
+    size_t in_use; /* rows not yet released; the worker's */
+    bool complete; /* there was no more to be had under the same conditions; if not, count > 0 */
+    void *owner;   /* what the spans point into */
+    void (*free_owner)(void *owner);
+};
+
+/* Frees the rows and what they point into. Takes NULL. */
+void batch_free(struct batch *batch);
+
+enum fetch_kind {
+    FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those that are scheduled among
+                   them, whether their time has come or not */
+    FETCH_HEADS,   /* held messages in state retrying whose next attempt is due, except `ids` */
+    FETCH_PRESENT, /* which of `ids`, ascending, are in the outbox; the answer is SOURCE_PRESENT */
+};
+
+struct fetch {
+    enum fetch_kind kind;
+    int64_t after_id; /* FETCH_NEXT */
+    const int64_t *ids;
+    size_t id_count;
+    uint32_t rows_max;
+    uint64_t bytes_max; /* of payloads and headers; passed by the last row at most, for one is read
+                           in any case */
+};
+
+/* The states of held messages; outbox-sql/postgres/schema_relay.sql says what each means. */
+enum held_state { HELD_SCHEDULED = 1, HELD_RETRYING, HELD_WAITING, HELD_DEAD };
+
+/* One message to be set aside: moved from the outbox, or given another state if it is held already. */
+struct hold {
+    int64_t id;
+    enum held_state state;
+    bool skipped;            /* HELD_DEAD: its key goes on without it */
+    uint32_t attempts;       /* RETRYING, DEAD */
+    uint64_t retry_after_us; /* RETRYING: the next attempt, from now */
+    const char *reason;      /* RETRYING, DEAD: the last error, NULL: as it was; else NULL */
+};
+
+/* Held messages that go back. */
+struct release {
+    const int64_t *ids; /* these are confirmed: they are deleted */
+    size_t id_count;
+    const int64_t *keys; /* key hashes: their messages in state waiting move back to the outbox, */
+    size_t key_count;    /* those with the lowest ids first, */
+    uint32_t rows_max;   /* at most so many */
+};
+
+/* A held message that keeps its key (or, without one, itself) back. */
+struct head {
+    int64_t id; /* orphans: the first message waiting */
+    int64_t key_hash;
+    bool ordered; /* has a key, and was not skipped */
+    bool dead;
+    bool orphans; /* there are messages waiting behind none that is held */
+    uint32_t attempts;
+    uint64_t retry_in_us; /* not dead, no orphans */
+};
+
+/* What the relay tells of itself, for those who look at the database (table outbox_relay). */
+struct source_status {
+    uint64_t in_flight;
+    uint64_t in_flight_for_us; /* the oldest of them; 0 if none */
+    int64_t read_up_to;        /* INT64_MIN: nothing yet */
+    int64_t published_up_to;   /* likewise */
+    uint64_t confirmed;
+    double rate;
+    const char *paused_reason; /* NULL: it works */
+    uint64_t paused_for_us;
+    bool tailing;                   /* reads the log, not the table */
+    const char *not_tailing_reason; /* why not, although it should; NULL: as it was told */
+    uint64_t swept;                 /* rows that the log did not deliver and the sweep found */
+};
+
+/* A message that a statement could not move, or delete, while it could others. */
+struct source_failure {
+    int64_t id;
+    int64_t key_hash; /* RELEASED, of a message that has a key */
+    char reason[240];
+};
+
+enum source_event_type {
+    /* This relay owns the outbox now: all may be asked. What was learned under an earlier ownership
+     * does not hold any more: after a crash or a failover a server may give out ids again, and
+     * final_id starts anew. */
+    SOURCE_OWNED,
+    /* Another relay owns it; tried again from time to time. Told once per connection. */
+    SOURCE_STANDBY,
+    /* Connection and ownership are gone, or one more attempt to connect has failed (error says
+     * why). What was asked gets no answer. */
+    SOURCE_LOST,
+    SOURCE_ROWS,    /* answer to fetch: batch */
+    SOURCE_SETTLED, /* answer to settle; failures: they are still there */
+    SOURCE_FINAL,   /* answer to watermark: final_id */
+    SOURCE_HELD, /* answer to hold: ids of those that are in neither table any more, and of scheduled ones
+                        that could not be moved now; failures: they are as they were */
+    SOURCE_RELEASED, /* answer to release: count, first_id, last_id of what moved back, complete; failures, at
+                        most one: the lowest that waits, and cannot go back */
+    SOURCE_HEADS,   /* answer to heads: all of them */
+    SOURCE_WOKEN,   /* answer to wake: count, next_in_us, acts */
+    SOURCE_ALIVE,   /* the lease was renewed by a ping */
+    SOURCE_PRESENT, /* answer to fetch, FETCH_PRESENT: ids, count: those that are there, ascending */
+    SOURCE_TAILING, /* answer to tail_begin: the log delivers all that is committed from `position` on */
+    SOURCE_LOG, /* answer to tail_more: batch, perhaps empty, and `position`: all that was committed before
+                   it has been delivered. (What is delivered of a transaction that has not come to its
+                   end yet lies at or behind it.) */
+    SOURCE_NOT_TAILING, /* the log is not read, or not any more; error says why. It may be begun again;
+                           class ERROR_CONFIG: an operator must act, so seldom. */
+    SOURCE_NOTICE, /* error says what was found wrong with the log and is being mended: for the operator */
+};
+
+struct source_event {
+    enum source_event_type type;
+    uint64_t lease_until_us; /* monotonic; 0 when not owned */
+    struct batch *batch;     /* SOURCE_ROWS: the receiver's now, freed by batch_free */
+    int64_t final_id;        /* SOURCE_FINAL: every row with an id up to this one that will ever be
+                                committed is visible */
+    uint64_t
+        final_position; /* SOURCE_FINAL: so is all that was committed before this position of the log; */
+    uint64_t
+        position; /* SOURCE_FINAL: where the log ended when this was asked; 0: there is no log. */
+                  /* SOURCE_TAILING, SOURCE_LOG: see there */
+    int64_t *ids; /* HELD, PRESENT: from malloc, the receiver's; NULL if count is 0 */
+    struct head *heads;              /* SOURCE_HEADS: likewise */
+    struct source_failure *failures; /* SETTLED, HELD, RELEASED: likewise */
+    size_t failure_count;
+    size_t count;  /* HELD, HEADS: of the array; RELEASED, WOKEN: rows that moved to the outbox */
+    bool complete; /* RELEASED: nothing of the keys is left waiting */
+    int64_t first_id;    /* RELEASED: the lowest and the highest id of what moved; */
+    int64_t last_id;     /* nothing of the keys up to last_id is left waiting */
+    uint64_t next_in_us; /* WOKEN: when the next scheduled message is due; CLOCK_NEVER_US: none */
+    bool harmless;       /* NOTICE: so it is at every first start */
+    bool acts;           /* WOKEN: operators did something; ask for the heads */
+    /* SOURCE_LOST, SOURCE_NOT_TAILING, SOURCE_NOTICE. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
+     * password, missing privilege); retried all the same, but seldom. */
+    struct error error;
+};
+
+/* Connections that a source waits for at a time: to the table, and to the log. */
+#define SOURCE_POLLS_MAX 2
+
+struct source; /* each kind of source embeds it first */
+struct pollfd;
+
+struct source_ops {
+    const char *name; /* "postgres" */
+    /* Gives the ownership back if the connection allows it at once. */
+    void (*free)(struct source *source);
+
+    /* For poll(2): fills in all SOURCE_POLLS_MAX, with -1 for those that are not needed, and takes them
+     * back with their revents. */
+    void (*polls)(const struct source *source, struct pollfd *ret_polls);
+    uint64_t (*deadline_us)(const struct source *source);
+    void (*process)(struct source *source, const struct pollfd *polls, uint64_t now_us);
+    bool (*next)(struct source *source, struct source_event *ret_event);
+
+    /* Each at most once outstanding, only while owned (between a loss and the taking of its event
+     * they do nothing). All may be outstanding together. They are carried out in the order they
+     * were asked, so a fetch does not see what an earlier settle deleted; only what meets a row that it
+     * cannot read, move or delete, or is too large, is carried out again, in parts, and answered after what
+     * was asked later. Arrays are read before the call returns, but those of settle, hold and release must
+     * stay until the answer, or the loss. */
+    void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
+    void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
+    void (*watermark)(struct source *source, uint64_t now_us);
+    void (*hold)(struct source *source, const struct hold *holds, size_t count, uint64_t now_us);
+    void (*release)(struct source *source, const struct release *release, uint64_t now_us);
+    void (*heads)(struct source *source, uint64_t now_us);
+    /* Scheduled messages whose time has come move to the outbox, at most rows_max, in the order of
+     * their times, under new ids: from then on they stand in the order of their key. */
+    void (*wake)(struct source *source, uint32_t rows_max, uint64_t now_us);
+    /* No event answers; asked again while one is outstanding, it does nothing. */
+    void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
+
+    /* The log: what is committed, in the order of the commits, as soon as it is. It only makes the way
+     * shorter: the table stays the truth, and whoever reads the log may at any time go back to it. NULL
+     * in a source that has none. A position is a place in it, ascending; what a transaction wrote lies
+     * where it was committed.
+     *
+     * Reads it from `position` on, or from a later one if it is not kept so far back; SOURCE_TAILING says
+     * from where, or SOURCE_NOT_TAILING why not. 0: the source has said that it has no log. Only while owned; ends with the ownership, without an
+     * event of its own. */
+    void (*tail_begin)(struct source *source, uint64_t position, uint64_t now_us);
+    /* Lets go of it. What was asked is not answered. */
+    void (*tail_end)(struct source *source, uint64_t now_us);
+    /* The next of it, as soon as there is anything: at most rows_max rows, and no more bytes than FETCH_NEXT
+     * would read. At most once outstanding. */
+    void (*tail_more)(struct source *source, uint32_t rows_max, uint64_t bytes_max,
+                      uint64_t now_us);
+    /* What was committed before `position` is confirmed and deleted, or held: the server need not keep the log
+     * of it. */
+    void (*tail_safe)(struct source *source, uint64_t position, uint64_t now_us);
+};
+
+struct source {
+    const struct source_ops *ops;
+};
+
+#endif
