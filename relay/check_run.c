@@ -1,10 +1,10 @@
 #include "relay/check_run.h"
 
 #include "base/memory.h"
-#include "relay/check_broker.h"
-#include "relay/check_postgres.h"
 #include "relay/cli_text.h"
 #include "relay/ports/check.h"
+#include "relay/postgres/check.h"
+#include "relay/rabbit/check.h"
 
 /* Servers' words are in it, which may say anything: nothing of them reaches the terminal as it is, and none begins a line. */
 static void

@@ -63,7 +63,7 @@ struct source_config {
     uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
 };
 
-/* What the relay declares on the broker when it starts: relay/topology.h. Names are those on the broker. */
+/* What the relay declares on the broker when it starts: relay/rabbit/topology.h. Names are those on the broker. */
 struct exchange_config {
     char *name;
     const struct broker_config *broker;

@@ -3,9 +3,9 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "relay/config_load.h"
-#include "relay/config_postgres.h"
 #include "relay/config_tls.h"
 #include "relay/config_value.h"
+#include "relay/postgres/config.h"
 
 static const struct broker_config *
 find_broker(const struct config *config, const char *name)

@@ -11,10 +11,10 @@
 #include "base/net/tls.h"
 #include "base/text.h"
 #include "relay/config_lexer.h" /* the marks */
-#include "relay/config_postgres.h"
 #include "relay/config_problem.h"
 #include "relay/config_secret.h"
-#include "relay/postgres_names.h"
+#include "relay/postgres/config.h"
+#include "relay/postgres/names.h"
 
 /* What stands for "NAME" or "NAME:-default"; borrowed, from the environment or from `spec`. */
 static const char *

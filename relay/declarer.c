@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "relay/log.h"
 #include "relay/outage.h"
-#include "relay/topology.h"
+#include "relay/rabbit/topology.h"
 
 /* What a person must mend is looked at again so often, and told as often. */
 #define AGAIN_US (60 * CLOCK_S_US)

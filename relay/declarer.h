@@ -1,4 +1,4 @@
-/* relay/declarer.h - makes what the configuration wants on one broker (relay/topology.h) while the relay starts, in a thread of
+/* relay/declarer.h - makes what the configuration wants on one broker (relay/rabbit/topology.h) while the relay starts, in a thread of
  * its own. What it cannot make it says, and tries again once a minute: no source waits for it. */
 #ifndef RELAY_DECLARER_H
 #define RELAY_DECLARER_H

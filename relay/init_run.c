@@ -2,9 +2,9 @@
 
 #include "base/memory.h"
 #include "relay/cli_text.h"
-#include "relay/init_broker.h"
-#include "relay/init_postgres.h"
 #include "relay/ports/init.h"
+#include "relay/postgres/init.h"
+#include "relay/rabbit/init.h"
 
 #define GRANTS                                                                                    \
     "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \

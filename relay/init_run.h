@@ -13,9 +13,9 @@
 #include "base/error.h"
 #include "relay/config.h"
 
-/* In each source's database, its lines to `out`, and then on each broker what the configuration wants there (relay/topology.h).
- * True if all have the tables of our version now, those with mode "tail" all that a relay needs for it, and the brokers what
- * is wanted. */
+/* In each source's database, its lines to `out`, and then on each broker what the configuration wants there
+ * (relay/rabbit/topology.h). True if all have the tables of our version now, those with mode "tail" all that a relay needs
+ * for it, and the brokers what is wanted. */
 bool init_run(const struct config *config, FILE *out) MUST_CHECK;
 
 /* The SQL that init runs where there is nothing yet, a transaction around it; it says which part migrates. */

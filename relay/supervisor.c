@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "relay/declarer.h"
 #include "relay/log.h"
-#include "relay/topology.h"
+#include "relay/rabbit/topology.h"
 #include "relay/worker.h"
 
 /* timeout(1) and others signal a process and then its group, which it is in: twice within a moment, meant once. */

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "relay/source_postgres.h"
+#include "relay/postgres/source.h"
 #include "relay/worker_private.h"
 
 /* What was queued under a lease that is over must not go out beside a successor's messages: this

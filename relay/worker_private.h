@@ -12,7 +12,7 @@
 #include "relay/log.h"
 #include "relay/outage.h"
 #include "relay/pace.h"
-#include "relay/publisher.h"
+#include "relay/rabbit/publisher.h"
 #include "relay/worker.h"
 
 #define CHANNEL 1

@@ -10,8 +10,8 @@
 
 #include "amqp/wire.h"
 #include "base/clock.h"
-#include "relay/pgoutput.h"
-#include "relay/publisher.h"
+#include "relay/postgres/pgoutput.h"
+#include "relay/rabbit/publisher.h"
 #include "tests/bench/bench.h"
 
 #define BATCH 1000

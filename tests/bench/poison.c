@@ -7,7 +7,7 @@
 
 #include "amqp/table.h"
 #include "base/clock.h"
-#include "relay/headers.h"
+#include "relay/rabbit/headers.h"
 #include "tests/bench/bench.h"
 
 #define EXCHANGE "amq.direct"

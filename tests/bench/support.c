@@ -9,7 +9,7 @@
 #include "amqp/table.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "relay/postgres_sql.h"
+#include "relay/postgres/sql.h"
 #include "schema_functions_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"

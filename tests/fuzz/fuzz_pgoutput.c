@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/pgoutput.h"
+#include "relay/postgres/pgoutput.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/messages.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/source_postgres.h"
+#include "relay/postgres/source.h"
 
 #define WAIT_US (30 * CLOCK_S_US)
 /* Far above what a call takes; a call that waits for the server would take as long as the server. */

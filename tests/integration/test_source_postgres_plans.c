@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "relay/postgres_sql.h"
+#include "relay/postgres/sql.h"
 #include "tests/integration/pg_fixture.h"
 
 #include "fetch_heads_sql.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "relay/postgres_sql.h"
+#include "relay/postgres/sql.h"
 #include "tests/integration/pg_fixture.h"
 
 #include "tail_look_sql.h"

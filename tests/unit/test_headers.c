@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "amqp/table.h"
-#include "relay/headers.h"
+#include "relay/rabbit/headers.h"
 
 static struct buffer buffer;
 static struct span headers;

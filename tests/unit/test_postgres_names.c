@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/postgres_names.h"
+#include "relay/postgres/names.h"
 
 static char name[POSTGRES_NAME_BYTES];
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "relay/postgres_sql.h"
+#include "relay/postgres/sql.h"
 
 static void
 expect(const char *sql, const char *schema, const char *wanted)

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/postgres_tail.h"
+#include "relay/postgres/tail.h"
 
 static char told[4000];
 

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "relay/properties.h"
+#include "relay/rabbit/properties.h"
 
 static struct properties properties;
 static struct error error;

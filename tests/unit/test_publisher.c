@@ -4,8 +4,8 @@
 
 #include "amqp/table.h"
 #include "relay/core/pipeline.h"
-#include "relay/headers.h"
-#include "relay/publisher.h"
+#include "relay/rabbit/headers.h"
+#include "relay/rabbit/publisher.h"
 
 /* What a published message looks like is tested on a real broker (test_relay_messages); here, how a returned one is
  * recognised. */

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "base/memory.h"
-#include "relay/topology.h"
+#include "relay/rabbit/topology.h"
 
 static struct broker_config brokers[] = {
     {.name = (char[]){"main"}, .endpoint = {.user = (char[]){"relay"}, .vhost = (char[]){"/"}}},

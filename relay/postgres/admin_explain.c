@@ -1,0 +1,153 @@
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "relay/ports/admin_explain.h"
+#include "relay/postgres/admin.h"
+#include "relay/postgres/foreground.h"
+
+#include "explain_outbox_sql.h"
+#include "explain_sent_sql.h"
+#include "explain_writers_sql.h"
+
+/* Before the snapshot: a transaction that is not on this list any more is over, so what it wrote is in the snapshot. */
+static bool
+find_writers(struct admin *admin, struct admin_findings *findings, struct error *reterr)
+{
+    PGresult *const result = admin_postgres_query(admin, sql_explain_writers, 0, NULL, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const int count = PQntuples(result);
+    findings->writers = memory_array((size_t)count, sizeof(*findings->writers));
+    findings->writer_count = (size_t)count;
+    findings->writer_rows = admin_postgres_own(result);
+    for (int i = 0; i < count; i++) {
+        findings->writers[i] = (struct admin_writer){
+            .pid = admin_postgres_text(result, i, 0),
+            .application = admin_postgres_text(result, i, 1),
+            .role = admin_postgres_text(result, i, 2),
+            .gid = admin_postgres_text(result, i, 3),
+            .since_us = admin_postgres_int(result, i, 4, ADMIN_NO_TIME),
+        };
+    }
+    return true;
+}
+
+/* One text that has no UTF-8 ends the statement: then they come escaped. */
+static PGresult *
+ask_pending(struct admin *admin, const char *const name[2], bool *ret_escaped, struct error *reterr)
+{
+    const char *values[] = {name[0], name[1], "f"};
+    PGresult *result = admin_postgres_query_texts(admin, sql_explain_outbox, 3, values, reterr);
+    *ret_escaped = result == NULL && reterr->class == ERROR_MESSAGE;
+    if (*ret_escaped) {
+        values[2] = "t";
+        result = admin_postgres_query(admin, sql_explain_outbox, 3, values, reterr);
+    }
+    return result;
+}
+
+static bool
+find_pending(struct admin *admin, const char *const values[2], struct admin_findings *findings,
+             struct error *reterr)
+{
+    bool escaped;
+    PGresult *const result = ask_pending(admin, values, &escaped, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const int count = PQntuples(result);
+    findings->pending = memory_array((size_t)count, sizeof(*findings->pending));
+    findings->pending_count = (size_t)count;
+    findings->pending_rows = admin_postgres_own(result);
+    for (int i = 0; i < count; i++) {
+        findings->pending[i] = (struct admin_pending){
+            .id = admin_postgres_int(result, i, 0, 0),
+            .message_id = admin_postgres_text(result, i, 1),
+            .key = admin_postgres_text(result, i, 2),
+            .type = admin_postgres_text(result, i, 3),
+            .escaped = escaped,
+            .created_us = admin_postgres_int(result, i, 4, ADMIN_NO_TIME),
+            .deliver_after_us = admin_postgres_int(result, i, 5, ADMIN_NO_TIME),
+            .scheduled = admin_postgres_bool(result, i, 6),
+            .before = (uint64_t)admin_postgres_int(result, i, 7, 0),
+        };
+    }
+    return true;
+}
+
+static bool
+find_held(struct admin *admin, const struct admin_name *name, struct admin_findings *findings,
+          struct error *reterr)
+{
+    uint64_t count;
+    char *ids;
+    if (!admin_held_find(admin, name, &count, &ids, reterr)) {
+        return false;
+    }
+    const struct admin_filter filter = {.ids = ids};
+    const bool good = admin_held_list(admin, &filter, 0, false, &findings->held, reterr);
+    memory_free(ids);
+    return good;
+}
+
+static bool
+find_sent(struct admin *admin, const char *const values[2], struct admin_findings *findings,
+          struct error *reterr)
+{
+    PGresult *const result = admin_postgres_query(admin, sql_explain_sent, 2, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    findings->sent_us = ADMIN_NO_TIME;
+    if (PQntuples(result) > 0) {
+        findings->sent_id = admin_postgres_int(result, 0, 0, 0);
+        (void)snprintf(findings->sent_message_id, UUID_TEXT_BYTES, "%s",
+                       PQgetvalue(result, 0, 1)); /* fits */
+        findings->sent_us = admin_postgres_int(result, 0, 2, ADMIN_NO_TIME);
+    }
+    PQclear(result);
+    return true;
+}
+
+/* A message moves between the tables while the relay works: in one snapshot it is in one of them. */
+static bool
+find_all(struct admin *admin, const struct admin_name *name, struct admin_findings *findings,
+         struct error *reterr)
+{
+    const char *values[2];
+    admin_postgres_name(name, values);
+    return find_writers(admin, findings, reterr) &&
+           postgres_run(admin->connection, "begin isolation level repeatable read, read only",
+                        reterr) &&
+           find_pending(admin, values, findings, reterr) &&
+           find_held(admin, name, findings, reterr) &&
+           admin_held_acts(admin, name, &findings->acts, reterr) &&
+           find_sent(admin, values, findings, reterr) &&
+           postgres_run(admin->connection, "commit", reterr);
+}
+
+bool
+admin_explain(struct admin *admin, const struct admin_name *name,
+              struct admin_findings *ret_findings, struct error *reterr)
+{
+    struct admin_findings findings = {0};
+    if (!find_all(admin, name, &findings, reterr)) {
+        admin_findings_free(&findings);
+        return false;
+    }
+    *ret_findings = findings;
+    return true;
+}
+
+void
+admin_findings_free(struct admin_findings *findings)
+{
+    memory_free(findings->pending);
+    admin_rows_free(&findings->pending_rows);
+    admin_messages_free(&findings->held);
+    admin_acts_free(&findings->acts);
+    memory_free(findings->writers);
+    admin_rows_free(&findings->writer_rows);
+    *findings = (struct admin_findings){0};
+}

@@ -1,0 +1,355 @@
+#include "relay/ports/admin_held.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "relay/postgres/admin.h"
+#include "relay/postgres/foreground.h"
+
+#include "held_acts_sql.h"
+#include "held_count_sql.h"
+#include "held_discard_sql.h"
+#include "held_find_sql.h"
+#include "held_head_sql.h"
+#include "held_heads_of_sql.h"
+#include "held_list_sql.h"
+#include "held_retry_sql.h"
+#include "held_waiting_sql.h"
+
+#define NUMBER_BYTES 24
+
+/* As held_list.sql gives them. */
+enum column {
+    COLUMN_ID,
+    COLUMN_MESSAGE_ID,
+    COLUMN_STATE,
+    COLUMN_SKIPPED,
+    COLUMN_ATTEMPTS,
+    COLUMN_KEY,
+    COLUMN_TYPE,
+    COLUMN_EXCHANGE,
+    COLUMN_ROUTING_KEY,
+    COLUMN_CONTENT_TYPE,
+    COLUMN_LAST_ERROR,
+    COLUMN_PAYLOAD_BYTES,
+    COLUMN_NEXT_ATTEMPT,
+    COLUMN_HELD,
+    COLUMN_CREATED,
+    COLUMN_DELIVER_AFTER,
+    COLUMN_HEADERS,
+    COLUMN_PAYLOAD,
+    COLUMN_NOW,
+};
+
+/* $1 to $6 of the statements with a filter; $7 to $10 of held_list.sql. */
+struct filter_values {
+    const char *values[10];
+    char after[NUMBER_BYTES];
+    char older_us[NUMBER_BYTES];
+    char limit[NUMBER_BYTES];
+};
+
+static void
+fill_filter(struct filter_values *ret_filter, const struct admin_filter *filter)
+{
+    (void)snprintf(ret_filter->older_us, NUMBER_BYTES, "%" PRIu64,
+                   filter->older_than_us); /* fits */
+    ret_filter->values[0] = filter->ids;
+    ret_filter->values[1] = filter->state;
+    ret_filter->values[2] = filter->key;
+    ret_filter->values[3] = filter->type;
+    ret_filter->values[4] = filter->reason;
+    ret_filter->values[5] = filter->older_than_us == 0 ? NULL : ret_filter->older_us;
+}
+
+static void
+read_message(const PGresult *result, int row, struct admin_message *ret_message)
+{
+    *ret_message = (struct admin_message){
+        .id = admin_postgres_int(result, row, COLUMN_ID, 0),
+        .message_id = admin_postgres_text(result, row, COLUMN_MESSAGE_ID),
+        .state = admin_postgres_text(result, row, COLUMN_STATE),
+        .skipped = admin_postgres_bool(result, row, COLUMN_SKIPPED),
+        .attempts = (uint32_t)admin_postgres_int(result, row, COLUMN_ATTEMPTS, 0),
+        .key = admin_postgres_text(result, row, COLUMN_KEY),
+        .type = admin_postgres_text(result, row, COLUMN_TYPE),
+        .exchange = admin_postgres_text(result, row, COLUMN_EXCHANGE),
+        .routing_key = admin_postgres_text(result, row, COLUMN_ROUTING_KEY),
+        .content_type = admin_postgres_text(result, row, COLUMN_CONTENT_TYPE),
+        .last_error = admin_postgres_text(result, row, COLUMN_LAST_ERROR),
+        .payload_bytes = (uint64_t)admin_postgres_int(result, row, COLUMN_PAYLOAD_BYTES, 0),
+        .next_attempt_us = admin_postgres_int(result, row, COLUMN_NEXT_ATTEMPT, ADMIN_NO_TIME),
+        .held_us = admin_postgres_int(result, row, COLUMN_HELD, ADMIN_NO_TIME),
+        .created_us = admin_postgres_int(result, row, COLUMN_CREATED, ADMIN_NO_TIME),
+        .deliver_after_us = admin_postgres_int(result, row, COLUMN_DELIVER_AFTER, ADMIN_NO_TIME),
+        .headers = admin_postgres_text(result, row, COLUMN_HEADERS),
+        .now_us = admin_postgres_int(result, row, COLUMN_NOW, 0),
+    };
+}
+
+/* PQunescapeBytea gives memory of its own, which admin_messages_free frees. */
+static bool
+read_payload(const PGresult *result, int row, struct admin_message *message)
+{
+    const char *const text = admin_postgres_text(result, row, COLUMN_PAYLOAD);
+    size_t size;
+    message->payload = text == NULL ? NULL : PQunescapeBytea((const unsigned char *)text, &size);
+    return text == NULL || message->payload != NULL;
+}
+
+static PGresult *
+ask_list(struct admin *admin, const struct filter_values *list, struct error *reterr)
+{
+    return admin_postgres_query_texts(admin, sql_held_list, 10, list->values, reterr);
+}
+
+/* One text that has no UTF-8 ends the statement. So half as many are asked for, down to that one, which comes escaped. */
+static PGresult *
+list_what_is_readable(struct admin *admin, struct filter_values *list, uint64_t limit,
+                      struct admin_messages *ret_messages, bool *ret_escaped, struct error *reterr)
+{
+    PGresult *result = ask_list(admin, list, reterr);
+    while (result == NULL && reterr->class == ERROR_MESSAGE && limit > 1) {
+        limit /= 2;
+        ret_messages->cut = true;
+        (void)snprintf(list->limit, NUMBER_BYTES, "%" PRIu64, limit); /* fits */
+        result = ask_list(admin, list, reterr);
+    }
+    if (result == NULL && reterr->class == ERROR_MESSAGE) {
+        *ret_escaped = true;
+        list->values[9] = "t";
+        result = ask_list(admin, list, reterr);
+    }
+    return result;
+}
+
+bool
+admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit, bool whole,
+                struct admin_messages *ret_messages, struct error *reterr)
+{
+    struct filter_values list;
+    fill_filter(&list, filter);
+    (void)snprintf(list.limit, NUMBER_BYTES, "%" PRIu64, limit); /* fits */
+    list.values[6] = limit == 0 ? NULL : list.limit;
+    list.values[7] = whole ? "t" : "f";
+    if (filter->after != NULL) {
+        (void)snprintf(list.after, NUMBER_BYTES, "%" PRId64, *filter->after); /* fits */
+    }
+    list.values[8] = filter->after == NULL ? NULL : list.after;
+    list.values[9] = "f";
+    bool escaped = false;
+    *ret_messages = (struct admin_messages){0};
+    PGresult *const result =
+        list_what_is_readable(admin, &list, limit, ret_messages, &escaped, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const int count = PQntuples(result);
+    ret_messages->messages = memory_array((size_t)count, sizeof(*ret_messages->messages));
+    ret_messages->count = (size_t)count;
+    ret_messages->rows = admin_postgres_own(result);
+    for (int i = 0; i < count; i++) {
+        read_message(result, i, &ret_messages->messages[i]);
+        ret_messages->messages[i].escaped = escaped;
+        if (!read_payload(result, i, &ret_messages->messages[i])) {
+            admin_messages_free(ret_messages);
+            return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+        }
+    }
+    return true;
+}
+
+void
+admin_messages_free(struct admin_messages *messages)
+{
+    for (size_t i = 0; i < messages->count; i++) {
+        PQfreemem(messages->messages[i].payload); /* takes NULL */
+    }
+    memory_free(messages->messages);
+    admin_rows_free(&messages->rows);
+    *messages = (struct admin_messages){0};
+}
+
+bool
+admin_held_count(struct admin *admin, const struct admin_filter *filter,
+                 struct admin_counts *ret_counts, char **ret_ids, struct error *reterr)
+{
+    struct filter_values count;
+    fill_filter(&count, filter);
+    PGresult *const result = admin_postgres_query(admin, sql_held_count, 6, count.values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    *ret_counts = admin_postgres_counts(result, 0);
+    *ret_ids = memory_string(PQgetvalue(result, 0, 4));
+    PQclear(result);
+    return true;
+}
+
+bool
+admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
+                char **ret_ids, struct error *reterr)
+{
+    const char *values[2];
+    admin_postgres_name(name, values);
+    PGresult *const result = admin_postgres_query(admin, sql_held_find, 2, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    *ret_ids = memory_string(PQgetvalue(result, 0, 0));
+    *ret_count = (uint64_t)admin_postgres_int(result, 0, 1, 0);
+    PQclear(result);
+    return true;
+}
+
+/* The message that keeps the key back, as a list of one or none. */
+static bool
+find_head(struct admin *admin, const char *key, struct admin_messages *ret_head,
+          struct error *reterr)
+{
+    const char *const values[] = {key};
+    PGresult *const result = admin_postgres_query(admin, sql_held_head, 1, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    char ids[NUMBER_BYTES + 2] = "{}";
+    if (PQntuples(result) == 1) {
+        (void)snprintf(ids, sizeof(ids), "{%s}", PQgetvalue(result, 0, 0)); /* fits */
+    }
+    PQclear(result);
+    const struct admin_filter filter = {.ids = ids};
+    return admin_held_list(admin, &filter, 1, false, ret_head, reterr);
+}
+
+bool
+admin_held_place(struct admin *admin, const char *key, int64_t id, struct admin_place *ret_place,
+                 struct error *reterr)
+{
+    char id_text[NUMBER_BYTES];
+    (void)snprintf(id_text, sizeof(id_text), "%" PRId64, id); /* fits */
+    const char *const values[] = {key, id_text};
+    PGresult *const result = admin_postgres_query(admin, sql_held_waiting, 2, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    struct admin_place place = {
+        .waiting = (uint64_t)admin_postgres_int(result, 0, 0, 0),
+        .before = (uint64_t)admin_postgres_int(result, 0, 1, 0),
+    };
+    PQclear(result);
+    if (!find_head(admin, key, &place.head, reterr)) {
+        return false;
+    }
+    *ret_place = place;
+    return true;
+}
+
+void
+admin_place_free(struct admin_place *place)
+{
+    admin_messages_free(&place->head);
+}
+
+bool
+admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
+                    struct error *reterr)
+{
+    const char *const values[] = {ids};
+    PGresult *const result = admin_postgres_query(admin, sql_held_heads_of, 1, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const int count = PQntuples(result);
+    *ret_heads = (struct admin_heads){
+        .heads = memory_array((size_t)count, sizeof(*ret_heads->heads)),
+        .count = (size_t)count,
+        .rows = admin_postgres_own(result),
+    };
+    for (int i = 0; i < count; i++) {
+        ret_heads->heads[i] = (struct admin_head){
+            .id = admin_postgres_int(result, i, 0, 0),
+            .message_id = admin_postgres_text(result, i, 1),
+            .state = admin_postgres_text(result, i, 2),
+            .waiting = (uint64_t)admin_postgres_int(result, i, 3, 0),
+        };
+    }
+    return true;
+}
+
+void
+admin_heads_free(struct admin_heads *heads)
+{
+    memory_free(heads->heads);
+    admin_rows_free(&heads->rows);
+    *heads = (struct admin_heads){0};
+}
+
+static bool
+act(struct admin *admin, const char *sql, const struct admin_filter *filter, const char *who,
+    struct admin_done *ret_done, struct error *reterr)
+{
+    struct filter_values values;
+    fill_filter(&values, filter);
+    values.values[6] = who;
+    PGresult *const result = admin_postgres_query(admin, sql, 7, values.values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    ret_done->counts = admin_postgres_counts(result, 0);
+    ret_done->freed = (uint64_t)admin_postgres_int(result, 0, 4, 0);
+    PQclear(result);
+    return true;
+}
+
+bool
+admin_held_retry(struct admin *admin, const struct admin_filter *filter, const char *who,
+                 struct admin_done *ret_done, struct error *reterr)
+{
+    return act(admin, sql_held_retry, filter, who, ret_done, reterr);
+}
+
+bool
+admin_held_discard(struct admin *admin, const struct admin_filter *filter, const char *who,
+                   struct admin_done *ret_done, struct error *reterr)
+{
+    return act(admin, sql_held_discard, filter, who, ret_done, reterr);
+}
+
+bool
+admin_held_acts(struct admin *admin, const struct admin_name *name, struct admin_acts *ret_acts,
+                struct error *reterr)
+{
+    const char *values[2];
+    admin_postgres_name(name, values);
+    PGresult *const result = admin_postgres_query(admin, sql_held_acts, 2, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const int count = PQntuples(result);
+    *ret_acts = (struct admin_acts){
+        .acts = memory_array((size_t)count, sizeof(*ret_acts->acts)),
+        .count = (size_t)count,
+        .rows = admin_postgres_own(result),
+    };
+    for (int i = 0; i < count; i++) {
+        ret_acts->acts[i] = (struct admin_act){
+            .at_us = admin_postgres_int(result, i, 0, ADMIN_NO_TIME),
+            .who = admin_postgres_text(result, i, 1),
+            .what = admin_postgres_text(result, i, 2),
+            .state = admin_postgres_text(result, i, 3),
+            .held_id = admin_postgres_int(result, i, 4, 0),
+            .message_id = admin_postgres_text(result, i, 5),
+            .seen = admin_postgres_bool(result, i, 6),
+        };
+    }
+    return true;
+}
+
+void
+admin_acts_free(struct admin_acts *acts)
+{
+    memory_free(acts->acts);
+    admin_rows_free(&acts->rows);
+    *acts = (struct admin_acts){0};
+}

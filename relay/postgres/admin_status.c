@@ -1,0 +1,122 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/ports/admin_status.h"
+#include "relay/postgres/admin.h"
+
+#include "status_backlog_sql.h"
+#include "status_relay_sql.h"
+#include "status_sessions_sql.h"
+#include "status_slot_sql.h"
+
+static bool
+get_relay(struct admin *admin, struct admin_relay *ret_relay, struct error *reterr)
+{
+    PGresult *const result = admin_postgres_query(admin, sql_status_relay, 0, NULL, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    *ret_relay = (struct admin_relay){.rows = admin_postgres_own(result)};
+    if (PQntuples(result) == 0) {
+        return true;
+    }
+    *ret_relay = (struct admin_relay){
+        .known = true,
+        .host = admin_postgres_text(result, 0, 0),
+        .pid = admin_postgres_int(result, 0, 1, 0),
+        .version = admin_postgres_text(result, 0, 2),
+        .in_flight = (uint64_t)admin_postgres_int(result, 0, 3, 0),
+        .read_up_to = admin_postgres_int(result, 0, 4, INT64_MIN),
+        .published_up_to = admin_postgres_int(result, 0, 5, INT64_MIN),
+        .confirmed = (uint64_t)admin_postgres_int(result, 0, 6, 0),
+        .rate = strtod(PQgetvalue(result, 0, 7), NULL),
+        .paused_reason = admin_postgres_text(result, 0, 8),
+        .owned_since_us = admin_postgres_int(result, 0, 9, ADMIN_NO_TIME),
+        .updated_us = admin_postgres_int(result, 0, 10, ADMIN_NO_TIME),
+        .in_flight_since_us = admin_postgres_int(result, 0, 11, ADMIN_NO_TIME),
+        .paused_since_us = admin_postgres_int(result, 0, 12, ADMIN_NO_TIME),
+        .reads = admin_postgres_text(result, 0, 13),
+        .reads_reason = admin_postgres_text(result, 0, 14),
+        .swept = (uint64_t)admin_postgres_int(result, 0, 15, 0),
+        .rows = ret_relay->rows,
+    };
+    return true;
+}
+
+static bool
+get_sessions(struct admin *admin, struct admin_status *status, struct error *reterr)
+{
+    const char *const values[] = {admin->application_name};
+    PGresult *const result = admin_postgres_query(admin, sql_status_sessions, 1, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    const int count = PQntuples(result);
+    status->sessions = (struct admin_sessions){
+        .sessions = memory_array((size_t)count, sizeof(*status->sessions.sessions)),
+        .count = (size_t)count,
+        .rows = admin_postgres_own(result),
+    };
+    for (int i = 0; i < count; i++) {
+        status->sessions.sessions[i] = (struct admin_session){
+            .pid = admin_postgres_int(result, i, 0, 0),
+            .application = admin_postgres_text(result, i, 1),
+            .host = admin_postgres_text(result, i, 2),
+            .since_us = admin_postgres_int(result, i, 3, ADMIN_NO_TIME),
+            .owns = admin_postgres_bool(result, i, 4),
+        };
+    }
+    return true;
+}
+
+static bool
+get_slot(struct admin *admin, struct admin_slot *ret_slot, struct error *reterr)
+{
+    const char *const values[] = {admin->slot};
+    PGresult *const result = admin_postgres_query(admin, sql_status_slot, 1, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    if (PQntuples(result) == 1) {
+        *ret_slot = (struct admin_slot){
+            .there = true,
+            .active = admin_postgres_bool(result, 0, 1),
+            .lost = PQgetisnull(result, 0, 0) != 0,
+            .retained = (uint64_t)admin_postgres_int(result, 0, 0, 0),
+        };
+        _Static_assert(sizeof(ret_slot->name) == sizeof(admin->slot), "a slot's name fits");
+        memcpy(ret_slot->name, admin->slot, sizeof(ret_slot->name));
+    }
+    PQclear(result);
+    return true;
+}
+
+static bool
+get_backlog(struct admin *admin, struct admin_status *status, struct error *reterr)
+{
+    PGresult *const result = admin_postgres_query(admin, sql_status_backlog, 0, NULL, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    status->pending = (uint64_t)admin_postgres_int(result, 0, 0, 0);
+    status->oldest_us = admin_postgres_int(result, 0, 1, ADMIN_NO_TIME);
+    status->held = admin_postgres_counts(result, 2);
+    status->now_us = admin_postgres_int(result, 0, 6, 0);
+    PQclear(result);
+    return true;
+}
+
+bool
+admin_status_get(struct admin *admin, struct admin_status *ret_status, struct error *reterr)
+{
+    struct admin_status status = {0};
+    if (!get_sessions(admin, &status, reterr) || !get_relay(admin, &status.relay, reterr) ||
+        !get_slot(admin, &status.slot, reterr) || !get_backlog(admin, &status, reterr)) {
+        admin_status_free(&status);
+        return false;
+    }
+    *ret_status = status;
+    return true;
+}

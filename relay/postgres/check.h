@@ -1,0 +1,10 @@
+/* relay/postgres/check.h - the part of `check` that is about a source's database. */
+#ifndef RELAY_POSTGRES_CHECK_H
+#define RELAY_POSTGRES_CHECK_H
+
+#include "relay/config.h"
+#include "relay/ports/check.h"
+
+void check_postgres(struct check *check, const struct source_config *source);
+
+#endif

@@ -1,0 +1,82 @@
+#include "relay/postgres/check_private.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "relay/postgres/foreground.h"
+
+/* For all that is asked: a pool whose sessions are all taken lets one wait, PgBouncer for two minutes. */
+#define PATIENCE_US (5 * CLOCK_S_US)
+#define ROUNDS 5
+
+enum pool {
+    POOL_SESSION,     /* each connection has a session of its own */
+    POOL_TRANSACTION, /* it does not */
+    POOL_UNKNOWN,     /* no answer in time */
+};
+
+/* The server's process that answers; 0 if none does in time. */
+static long
+ask(PGconn *connection, uint64_t deadline_us)
+{
+    const bool good = PQsendQuery(connection, "select pg_catalog.pg_backend_pid()") != 0 &&
+                      postgres_await(connection, deadline_us);
+    long pid = 0;
+    PGresult *result;
+    while (good && (result = PQgetResult(connection)) != NULL) {
+        if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+            pid = strtol(PQgetvalue(result, 0, 0), NULL, 10);
+        }
+        PQclear(result);
+    }
+    return pid;
+}
+
+/* A pool in transaction mode gives a transaction whichever session is free: that which was used last, so that both
+ * connections get the same one, or the next in turn, so that two questions after another get different ones; other clients
+ * mix them further. In session mode neither can ever be. */
+static enum pool
+look(PGconn *first, PGconn *second)
+{
+    PGconn *const order[] = {first, first, second, first, second};
+    const uint64_t deadline_us = clock_monotonic_us() + PATIENCE_US;
+    long seen[2] = {0, 0};
+    for (size_t i = 0; i < ROUNDS * sizeof(order) / sizeof(order[0]); i++) {
+        PGconn *const asked = order[i % (sizeof(order) / sizeof(order[0]))];
+        long *const mine = &seen[asked == second];
+        const long pid = ask(asked, deadline_us);
+        if (pid == 0) {
+            return POOL_UNKNOWN;
+        }
+        if ((*mine != 0 && *mine != pid) || pid == seen[asked != second]) {
+            return POOL_TRANSACTION;
+        }
+        *mine = pid;
+    }
+    return POOL_SESSION;
+}
+
+void
+check_postgres_pool(struct check *check, const struct source_config *source, PGconn *connection)
+{
+    struct error error;
+    PGconn *const second = postgres_connect_only(source, &error);
+    const enum pool pool = second == NULL ? POOL_UNKNOWN : look(connection, second);
+    PQfinish(second);
+    if (pool == POOL_SESSION) {
+        check_ok(check, "source \"%s\": the connection pool before the server is in session mode",
+                 source->name);
+    } else if (pool == POOL_TRANSACTION) {
+        check_problem(check,
+                      "source \"%s\": a connection pool in transaction mode stands before the "
+                      "server, and the ownership of the outbox needs the session: connect to the "
+                      "server itself, or by a pool in session mode",
+                      source->name);
+    } else {
+        check_advice(check,
+                     "source \"%s\": a connection pool stands before the server and has no session "
+                     "free for a second connection, so its mode cannot be seen: it must be session "
+                     "mode, with sessions enough for the relay, those that stand by, and operators",
+                     source->name);
+    }
+}

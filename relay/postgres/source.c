@@ -1,0 +1,410 @@
+#include "relay/postgres/source.h"
+
+#include <assert.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "relay/postgres/source_private.h"
+
+#define RECONNECT_INITIAL_US (100 * CLOCK_MS_US)
+#define RECONNECT_MAX_US (5 * CLOCK_S_US)
+#define RECONNECT_CONFIG_INITIAL_US (5 * CLOCK_S_US)
+#define RECONNECT_CONFIG_MAX_US (30 * CLOCK_S_US)
+/* 12 bytes for each id: more than any window. */
+#define ARRAY_KEEP_BYTES ((size_t)256 << 10)
+#define ARRAY_MAX_BYTES ((size_t)64 << 20)
+#define EMITTED_MAX_BYTES ((size_t)1 << 30) /* a batch, and one of any size */
+
+static struct source_postgres *
+self_of(struct source *source)
+{
+    return (struct source_postgres *)source; /* `source` is its first member */
+}
+
+static const struct source_postgres *
+const_self_of(const struct source *source)
+{
+    return (const struct source_postgres *)source;
+}
+
+struct source_event *
+pg_event_push(struct source_postgres *self, enum source_event_type type)
+{
+    assert(self->event_count < PG_EVENTS_MAX);
+    struct source_event *event =
+        &self->events[(self->event_first + self->event_count) % PG_EVENTS_MAX];
+    *event = (struct source_event){.type = type, .lease_until_us = self->lease_until_us};
+    self->event_count++;
+    return event;
+}
+
+/* Many pings may be answered at a time. */
+void
+pg_event_alive(struct source_postgres *self)
+{
+    const uint32_t last = (self->event_first + self->event_count - 1) % PG_EVENTS_MAX;
+    if (self->event_count > 0 && self->events[last].type == SOURCE_ALIVE) {
+        self->events[last].lease_until_us = self->lease_until_us;
+    } else {
+        pg_event_push(self, SOURCE_ALIVE);
+    }
+}
+
+static bool
+next(struct source *source, struct source_event *ret_event)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->event_count == 0) {
+        return false;
+    }
+    *ret_event = self->events[self->event_first];
+    self->event_first = (self->event_first + 1) % PG_EVENTS_MAX;
+    self->event_count--;
+    return true;
+}
+
+static int
+session_fd(const struct source_postgres *self)
+{
+    return self->connection != NULL ? PQsocket(self->connection) : pg_hosts_fd(&self->hosts);
+}
+
+static short
+session_poll_events(const struct source_postgres *self)
+{
+    if (self->state == PG_CONNECTING || self->state == PG_LOOKING_UP) {
+        return pg_connect_poll_events(self);
+    }
+    return self->wants_write ? POLLIN | POLLOUT : POLLIN;
+}
+
+enum { POLL_SESSION, POLL_TAIL };
+
+static void
+polls(const struct source *source, struct pollfd *ret_polls)
+{
+    const struct source_postgres *self = const_self_of(source);
+    ret_polls[POLL_SESSION] =
+        (struct pollfd){.fd = session_fd(self), .events = session_poll_events(self)};
+    if (self->pool.second != NULL) { /* before the ownership, which is before the log */
+        pg_pool_poll(self, &ret_polls[POLL_TAIL]);
+    } else {
+        pg_tail_poll(self, &ret_polls[POLL_TAIL]);
+    }
+}
+
+/* A ping goes out when nothing was sent for a quarter of the lease, also while answers are awaited: a server that has
+ * written a large one into its socket is idle, and counts the time of the lease, long before all of it has come here. */
+static uint64_t
+ping_deadline_us(const struct source_postgres *self)
+{
+    return self->request_count < PG_REQUESTS_PINGED ? self->sent_us + self->config->takeover_us / 4
+                                                    : CLOCK_NEVER_US;
+}
+
+static uint64_t
+deadline_us(const struct source *source)
+{
+    const struct source_postgres *self = const_self_of(source);
+    switch (self->state) {
+    case PG_DOWN:
+        return self->retry_us;
+    case PG_LOOKING_UP:
+    case PG_CONNECTING:
+        return self->connect_deadline_us;
+    case PG_SETTING_UP:
+        return self->pool.second == NULL
+                   ? pg_request_deadline_us(self)
+                   : clock_earlier_us(pg_request_deadline_us(self), self->pool.deadline_us);
+    case PG_STANDBY:
+        return clock_earlier_us(pg_request_deadline_us(self), self->retry_us);
+    case PG_OWNED:
+        return clock_earlier_us(
+            clock_earlier_us(pg_request_deadline_us(self), ping_deadline_us(self)),
+            pg_tail_deadline_us(self));
+    }
+    assert(false);
+    return 0;
+}
+
+static void
+lost_by_time(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    pg_error_set_silent(self, now_us, &error);
+    pg_session_lost(self, &error, now_us);
+}
+
+/* What is due once the answers that came have been handled. */
+static void
+keep_time(struct source_postgres *self, uint64_t now_us)
+{
+    if (now_us >= pg_request_deadline_us(self)) {
+        lost_by_time(self, now_us);
+    } else if (self->state == PG_STANDBY && now_us >= self->retry_us) {
+        pg_session_own(self, now_us);
+    } else if (self->state == PG_OWNED && now_us >= ping_deadline_us(self)) {
+        pg_request_end(self, PG_REQUEST_PING, now_us); /* nothing but a sync */
+    }
+}
+
+static void
+serve(struct source_postgres *self, short revents, uint64_t now_us)
+{
+    if (revents != 0) {
+        self->heard_us = now_us;
+    }
+    if ((revents & ~POLLOUT) != 0) {
+        pg_request_receive(self, now_us);
+    }
+    if (self->connection != NULL && self->wants_write && !pg_request_flush(self, now_us)) {
+        return;
+    }
+    if (self->connection != NULL) {
+        keep_time(self, now_us);
+    }
+}
+
+static void
+process_session(struct source_postgres *self, short revents, uint64_t now_us)
+{
+    switch (self->state) {
+    case PG_DOWN:
+        if (now_us >= self->retry_us) {
+            pg_connect_start(self, now_us);
+        }
+        break;
+    case PG_LOOKING_UP:
+        pg_connect_look_up(self, revents, now_us);
+        break;
+    case PG_CONNECTING:
+        pg_connect_poll(self, revents, now_us);
+        break;
+    case PG_SETTING_UP:
+    case PG_STANDBY:
+    case PG_OWNED:
+        serve(self, revents, now_us);
+        break;
+    }
+}
+
+static void
+process(struct source *source, const struct pollfd *ready, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->event_count <= PG_EVENTS_MAX / 2) { /* else first take what happened */
+        if (self->state == PG_SETTING_UP) {
+            pg_pool_process(self, ready[POLL_TAIL].revents, now_us);
+        }
+        process_session(self, ready[POLL_SESSION].revents, now_us);
+        if (self->state == PG_OWNED) {
+            pg_tail_process(self, ready[POLL_TAIL].revents, now_us);
+        }
+    }
+}
+
+/* Calls between a loss and the caller's taking its event find no connection: the event is their
+ * answer. */
+static void
+fetch(struct source *source, const struct fetch *what, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_fetch_ask(self, what, now_us);
+    }
+}
+
+static void
+settle(struct source *source, const int64_t *ids, size_t count, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_settle_ask(self, ids, count, now_us);
+    }
+}
+
+static void
+watermark(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_session_watermark(self, now_us);
+    }
+}
+
+static void
+hold(struct source *source, const struct hold *holds, size_t count, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_hold(self, holds, count, now_us);
+    }
+}
+
+static void
+release(struct source *source, const struct release *what, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_release(self, what, now_us);
+    }
+}
+
+static void
+heads(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_heads(self, now_us);
+    }
+}
+
+static void
+wake(struct source *source, uint32_t rows_max, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_held_wake(self, rows_max, now_us);
+    }
+}
+
+static void
+status(struct source *source, const struct source_status *what, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_status_ask(self, what, now_us);
+    }
+}
+
+static void
+tail_begin(struct source *source, uint64_t position, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_tail_begin(self, position, now_us);
+    }
+}
+
+static void
+tail_end(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    (void)now_us; /* what is safe is told in any case */
+    if (self->state == PG_OWNED) {
+        pg_tail_end(self);
+    }
+}
+
+static void
+tail_more(struct source *source, uint32_t rows_max, uint64_t bytes_max, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    (void)now_us; /* read with the next turn */
+    if (self->state == PG_OWNED) {
+        pg_tail_more(self, rows_max, bytes_max);
+    }
+}
+
+static void
+tail_safe(struct source *source, uint64_t position, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    (void)now_us; /* told when it is due */
+    if (self->state == PG_OWNED) {
+        pg_tail_safe(self, position);
+    }
+}
+
+/* The buffers for parameters. */
+static void
+each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
+{
+    act(&self->fetch.ids);
+    act(&self->fetch.unread_ids);
+    act(&self->fetch.unread_reasons);
+    act(&self->present_ids);
+    act(&self->settle.parameter);
+    act(&self->release.ids);
+    act(&self->release.keys);
+    act(&self->tail.emitted.contents);
+    for (size_t i = 0; i < PG_HOLD_ARRAYS; i++) {
+        act(&self->hold.arrays[i]);
+    }
+}
+
+static void
+init_buffer(struct buffer *buffer)
+{
+    buffer_init(buffer, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
+}
+
+/* The server lets go of the ownership when it reads the goodbye that PQfinish sends. */
+static void
+free_source(struct source *source)
+{
+    struct source_postgres *self = self_of(source);
+    struct source_event event;
+    pg_tail_stop(self); /* first: it ends before the ownership does */
+    pg_pool_end(self);
+    PQfinish(self->connection);
+    while (next(source, &event)) {
+        batch_free(event.batch);
+        memory_free(event.ids);
+        memory_free(event.heads);
+        memory_free(event.failures);
+    }
+    pg_hosts_done(&self->hosts);
+    pg_watermark_done(&self->watermark);
+    each_buffer(self, buffer_done);
+    pg_held_lost(self);
+    pg_fetch_present_done(self);
+    memory_free(self);
+}
+
+static const struct source_ops postgres_ops = {
+    .name = "postgres",
+    .free = free_source,
+    .polls = polls,
+    .deadline_us = deadline_us,
+    .process = process,
+    .next = next,
+    .fetch = fetch,
+    .settle = settle,
+    .watermark = watermark,
+    .hold = hold,
+    .release = release,
+    .heads = heads,
+    .wake = wake,
+    .status = status,
+    .tail_begin = tail_begin,
+    .tail_end = tail_end,
+    .tail_more = tail_more,
+    .tail_safe = tail_safe,
+};
+
+bool
+source_postgres_new(const struct source_config *config, struct source **ret_source,
+                    struct error *reterr)
+{
+    struct source_postgres *self = memory_array(1, sizeof(*self));
+    if (!pg_hosts_init(&self->hosts, config->dsn, reterr)) {
+        pg_hosts_done(&self->hosts);
+        memory_free(self);
+        return error_prefix(reterr, "source \"%s\"", config->name);
+    }
+    self->source.ops = &postgres_ops;
+    self->config = config;
+    self->state = PG_DOWN;
+    random_seed(&self->random, clock_wall_us() ^ clock_monotonic_us());
+    backoff_init(&self->backoff, RECONNECT_INITIAL_US, RECONNECT_MAX_US);
+    backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
+    self->created_us = clock_monotonic_us();
+    each_buffer(self, init_buffer);
+    self->tail.emitted.contents.max = EMITTED_MAX_BYTES;
+    pg_watermark_init(&self->watermark);
+    pg_tail_init(self);
+    *ret_source = &self->source;
+    return true;
+}

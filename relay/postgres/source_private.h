@@ -1,0 +1,448 @@
+/* relay/postgres/source_private.h - what the files of the PostgreSQL source share.
+ *
+ *   source.c             the state machine and its events
+ *   source_hosts.c       the addresses that a dsn names
+ *   source_connect.c     a connection: made
+ *   source_session.c     a connection: set up, owning, lost
+ *   source_pool.c        whether a pool before the server gives it a session of its own
+ *   source_request.c     what is sent, in what order answers come
+ *   source_fetch.c       fetch: which statement, and when it must be asked again
+ *   source_settle.c      settle, and what cannot be deleted
+ *   source_held.c        hold, release, heads, wake
+ *   source_status.c      status; forgetting what was sent long ago
+ *   source_rows.c        a result as rows
+ *   source_parameters.c  binary parameters
+ *   source_watermark.c   which ids are final
+ *   source_tail*.c       the second connection, which reads the log
+ *   source_error.c       what went wrong, in words */
+#ifndef RELAY_POSTGRES_SOURCE_PRIVATE_H
+#define RELAY_POSTGRES_SOURCE_PRIVATE_H
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdint.h>
+
+#include "base/backoff.h"
+#include "base/buffer.h"
+#include "base/random.h"
+#include "relay/ports/halving.h"
+#include "relay/postgres/names.h"
+#include "relay/postgres/source.h"
+#include "relay/postgres/source_hosts.h"
+#include "relay/postgres/source_tail.h"
+#include "relay/postgres/source_watermark.h"
+
+/* Per connection: session, contract, own; then each of the other kinds at most once, and pings. */
+#define PG_REQUESTS_MAX 64
+/* Pings go while answers are awaited, too, as long as there is room for what else may be asked. */
+#define PG_REQUESTS_PINGED 40
+#define PG_EVENTS_MAX 96
+#define PG_SCHEMA_VERSION 1        /* the outbox, which writers use too */
+#define PG_RELAY_SCHEMA_VERSION 3  /* the tables that only the relay uses, */
+#define PG_RELAY_SCHEMA_REVISION 2 /* and what was added to them since */
+/* Payload and headers of a larger message do not fit into what a lane can have to write
+ * (amqp/connection.c), so they are not even read. */
+#define PG_MESSAGE_BYTES_MAX (INT64_C(192) << 20)
+
+enum pg_statement {
+    PG_OWN,
+    PG_FETCH_NEXT,
+    PG_FETCH_NEXT_EXACT,
+    PG_FETCH_HEADS,
+    PG_PATIENCE,
+    PG_PRESENT,
+    PG_PRESENT_RANGE,
+    PG_SETTLE,
+    PG_SETTLE_KEEP,
+    PG_SETTLE_HELD,
+    PG_SETTLE_HELD_KEEP,
+    PG_FORGET_SENT,
+    PG_HOLD,
+    PG_RELEASE,
+    PG_RELEASE_FIRST,
+    PG_HEADS,
+    PG_WAKE,
+    PG_WAKE_STUCK,
+    PG_ACTS,
+    PG_STATUS,
+    PG_SEQUENCE_LAST,
+    PG_WRITERS,
+    PG_TAIL_LOOK,
+    PG_TAIL_END_READER,
+    PG_TAIL_HEARTBEAT,
+    PG_EMITTED,
+    PG_STATEMENTS,
+};
+
+enum pg_state {
+    PG_DOWN,       /* no connection; the next try is at retry_us */
+    PG_LOOKING_UP, /* the name of a host */
+    PG_CONNECTING,
+    PG_SETTING_UP, /* session, contract and statements are under way */
+    PG_STANDBY,    /* asks for the ownership from time to time */
+    PG_OWNED,
+};
+
+enum pg_request_kind {
+    PG_REQUEST_SESSION,
+    PG_REQUEST_CONTRACT,
+    PG_REQUEST_POOL,
+    PG_REQUEST_OWN,
+    PG_REQUEST_FETCH,
+    PG_REQUEST_PRESENT,
+    PG_REQUEST_SETTLE,
+    PG_REQUEST_SETTLE_LOOK,
+    PG_REQUEST_WATERMARK,
+    PG_REQUEST_HOLD,
+    PG_REQUEST_SETTLE_HELD,
+    PG_REQUEST_RELEASE,
+    PG_REQUEST_RELEASE_FIRST,
+    PG_REQUEST_HEADS,
+    PG_REQUEST_WAKE,
+    PG_REQUEST_WAKE_STUCK,
+    PG_REQUEST_STATUS,
+    PG_REQUEST_FORGET,
+    PG_REQUEST_TAIL_LOOK,
+    PG_REQUEST_TAIL_END_READER,
+    PG_REQUEST_TAIL_HEARTBEAT,
+    PG_REQUEST_EMITTED,
+    PG_REQUEST_PING,
+};
+
+/* hold.sql: ids, states, skipped, attempts, retry_after, reasons */
+#define PG_HOLD_ARRAYS 6
+
+/* One or more statements up to a sync. */
+struct pg_request {
+    enum pg_request_kind kind;
+    uint32_t answers; /* results that came */
+    uint64_t sent_us;
+};
+
+#define PG_FETCH_KINDS 2 /* FETCH_NEXT, FETCH_HEADS */
+#define PG_UNREAD_MAX 16
+
+/* A message that could not be read. */
+struct pg_unread {
+    int64_t id;
+    uint64_t until_us; /* not tried again before */
+    char reason[450];
+};
+
+/* The fetch that is out, kept until its answer: it may have to be asked again. */
+struct pg_fetch {
+    bool outstanding;
+    bool exact;          /* the statement that was sent counts bytes */
+    bool bare;           /* it reads no texts: `trouble` says why the row cannot be read */
+    bool patient;        /* one more statement went before it, which gives it more time */
+    uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
+    enum fetch_kind kind;
+    int64_t after_id;
+    int64_t stretch;     /* FETCH_NEXT: so many ids at a time, */
+    int64_t stretch_max; /* at most: less after one took too long; 0: no limit */
+    int64_t stretch_end; /* the statement that was sent looks no further */
+    uint64_t sent_us;
+    uint32_t rows_max;
+    uint64_t bytes_max;
+    struct buffer ids; /* as binary parameters */
+    /* How often what is asked for is halved, of each kind: a row of it could not be read, or the link is slow. Kept
+     * from session to session. */
+    uint32_t halvings[PG_FETCH_KINDS];
+    uint32_t losses[PG_FETCH_KINDS]; /* sessions that ended, one after the other, over one row */
+    char trouble[450];
+    /* Answers take long, and less is asked for at a time: this, and since when it is told; empty: they do not. */
+    char slow[200];
+    uint64_t slow_told_us;
+    struct pg_unread
+        unread[PG_UNREAD_MAX]; /* a ring: held messages that are not read again for a while */
+    uint32_t unread_next;
+    struct buffer unread_ids; /* as parameters */
+    struct buffer unread_reasons;
+};
+
+/* What a request could not do. */
+struct pg_failures {
+    struct source_failure *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* The settle that is out. Of what cannot be deleted it is asked whether nothing can (probing): then it is no row's fault. So
+ * it is with the others. */
+struct pg_settle {
+    const int64_t *ids; /* the caller's */
+    struct halving parts;
+    bool probing;
+    struct error error; /* probing: of the row */
+    struct buffer parameter;
+    struct pg_failures failures;
+};
+
+struct pg_hold {
+    const struct hold *holds; /* the caller's */
+    struct halving parts;
+    bool probing;
+    struct error error;
+    struct buffer arrays[PG_HOLD_ARRAYS];
+    int64_t *missing; /* so far */
+    size_t missing_count;
+    struct pg_failures failures;
+};
+
+struct pg_release {
+    struct release asked;     /* its arrays are the caller's */
+    struct halving confirmed; /* its ids */
+    struct halving limit;     /* of rows at a time: count is rows_max, at those that have moved */
+    bool confirmed_out;       /* the deleting of those is not over, */
+    bool confirmed_probing;
+    bool burying;
+    bool out; /* nor the move */
+    bool probing;
+    bool complete;
+    struct error error;
+    struct buffer ids;
+    struct buffer keys;
+    int64_t first_id;
+    int64_t last_id;
+    struct pg_failures failures;
+};
+
+/* Looks whether a pool gives each transaction a session. */
+struct pg_pool {
+    bool is_pooled;  /* this connection's server is another process than it was told */
+    bool is_session; /* each connection has a session of its own: known from then on */
+    PGconn *second;  /* NULL: it does not look now */
+    PostgresPollingStatusType polling;
+    uint64_t deadline_us;
+    uint32_t asked;
+    int32_t pids[2]; /* of ours and of the second's session; 0: not known yet */
+};
+
+struct source_postgres {
+    struct source source;
+    const struct source_config *config;
+    struct random random;
+    struct backoff backoff;        /* connections that are lost or refused */
+    struct backoff backoff_config; /* those that need an operator */
+    struct pg_hosts hosts;
+    struct error connect_error; /* the last address's trouble */
+    PGconn *connection;
+    struct pg_pool pool;
+    PostgresPollingStatusType polling;
+    enum pg_state state;
+    bool standby_told;
+    bool owned_told;
+    bool wants_write;
+    uint64_t connect_deadline_us;
+    uint64_t retry_us;                /* DOWN: connect; STANDBY: ask again */
+    uint64_t sent_us;                 /* the last request */
+    uint64_t heard_us;                /* when bytes of the server came, or it took some, last */
+    uint64_t lease_until_us;          /* 0: not owned */
+    uint64_t began_us;                /* when the session began to own the outbox, or to stand by */
+    char schema[POSTGRES_NAME_BYTES]; /* of the outbox */
+    uint32_t outbox_oid;
+    uint32_t sequence_oid;
+    int64_t sequence_last; /* the first half of the watermark's answer, */
+    uint64_t log_flushed;  /* and this, */
+    uint64_t log_position; /* and this; 0: there is no log */
+    struct pg_fetch fetch;
+    struct buffer present_ids;
+    int64_t *present_asked; /* what a whole range was read for; NULL: the answer has nothing else */
+    size_t present_asked_count;
+    struct pg_settle settle;
+    struct pg_hold hold;
+    struct pg_release release;
+    uint32_t wake_rows_max; /* of the one that is out: asked for, */
+    uint32_t wake_rows;     /* and sent */
+    bool wake_probing;
+    bool stuck; /* one could not be woken: the heads may be others */
+    char wake_trouble[500];
+    struct source_event woken; /* of the two answers to wake, what the first says */
+    bool wake_in_full;         /* the one that is out looks at all that is scheduled */
+    int64_t wake_from_us;      /* nothing due before is left (by the server's clock); INT64_MIN:
+                                  not known */
+    uint64_t wake_full_us;     /* when to look at all again, for what others have changed */
+    uint64_t created_us;       /* monotonic */
+    int64_t started_at_us;     /* since 1970, by the server's clock: when this relay was started, */
+    int64_t owned_since_us;    /* and when it came to own the outbox */
+    bool status_outstanding;
+    bool forget_outstanding;
+    struct pg_watermark watermark;
+    struct pg_tail tail;
+    struct pg_request requests[PG_REQUESTS_MAX]; /* a ring, in the order of their answers */
+    uint32_t request_first;
+    uint32_t request_count;
+    struct source_event events[PG_EVENTS_MAX]; /* a ring */
+    uint32_t event_first;
+    uint32_t event_count;
+    char fatal_sqlstate
+        [6]; /* the last words of a server that ended the connection: they come as a notice */
+    char fatal_text[256];
+};
+
+/* source.c */
+/* The event, to be filled in; it has its type and the lease. */
+struct source_event *pg_event_push(struct source_postgres *self, enum source_event_type type);
+/* SOURCE_ALIVE, once for many in a row. */
+void pg_event_alive(struct source_postgres *self);
+
+/* source_connect.c */
+/* Does not wait. NULL with *reterr if the password file or one of TLS can't be read, or without memory. */
+PGconn *pg_connect_begin(const struct source_config *config, const struct pg_target *target,
+                         bool replication, struct error *reterr);
+void pg_connect_start(struct source_postgres *self, uint64_t now_us);
+void pg_connect_look_up(struct source_postgres *self, short revents, uint64_t now_us);
+void pg_connect_poll(struct source_postgres *self, short revents, uint64_t now_us);
+short pg_connect_poll_events(const struct source_postgres *self);
+
+/* source_session.c */
+void pg_session_set_up(struct source_postgres *self, uint64_t now_us);
+void pg_session_own(struct source_postgres *self, uint64_t now_us);
+/* Its session is its own: prepares all statements, and asks for the ownership. */
+void pg_session_ready(struct source_postgres *self, uint64_t now_us);
+void pg_session_watermark(struct source_postgres *self, uint64_t now_us);
+void pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result,
+                       uint64_t now_us);
+/* Closes the connection, tells SOURCE_LOST, and sets the time of the next try. */
+void pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us);
+/* The same, the words being libpq's or the server's last. */
+void pg_session_broken(struct source_postgres *self, uint64_t now_us);
+
+/* source_pool.c */
+/* False: there is nothing to look at. Else pg_session_ready is called at the end, or the session lost. */
+bool pg_pool_begin(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
+void pg_pool_end(struct source_postgres *self);
+void pg_pool_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
+void pg_pool_process(struct source_postgres *self, short revents, uint64_t now_us);
+void pg_pool_poll(const struct source_postgres *self, struct pollfd *ret_poll);
+
+/* source_request.c: false if the connection was lost over it. */
+struct pg_parameters;
+bool pg_request_send(struct source_postgres *self, enum pg_statement statement,
+                     const struct pg_parameters *parameters, uint64_t now_us) MUST_CHECK;
+bool pg_request_prepare_all(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
+bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us);
+bool pg_request_flush(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
+/* Reads what has come and handles the answers. */
+void pg_request_receive(struct source_postgres *self, uint64_t now_us);
+/* Takes what the socket has. False if the connection is gone; what came before that can be read. */
+bool pg_request_consume(PGconn *connection);
+/* When the oldest unanswered request is given up. */
+uint64_t pg_request_deadline_us(const struct source_postgres *self);
+
+/* source_fetch.c */
+void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us);
+/* The session is lost; error says why. */
+void pg_fetch_lost(struct source_postgres *self, const struct error *error, uint64_t now_us);
+/* The server refused it. True if less is asked for instead; false if no row can be what it is about. */
+bool pg_fetch_refused(struct source_postgres *self, const PGresult *result,
+                      uint64_t now_us) MUST_CHECK;
+/* What could not be read is tried again. */
+void pg_fetch_forget_unread(struct source_postgres *self);
+/* Takes the result. */
+void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
+void pg_fetch_present_answer(struct source_postgres *self, const PGresult *result);
+void pg_fetch_present_done(struct source_postgres *self);
+/* Tells the ids that stand in the first column; gives back the event. */
+struct source_event *pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type,
+                                       const PGresult *result);
+
+/* source_settle.c */
+void pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, uint64_t now_us);
+void pg_settle_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
+void pg_settle_look_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
+/* As pg_fetch_refused. */
+bool pg_settle_refused(struct source_postgres *self, const PGresult *result,
+                       uint64_t now_us) MUST_CHECK;
+void pg_failures_clear(struct pg_failures *failures);
+void pg_failures_add(struct pg_failures *failures, int64_t id, int64_t key_hash,
+                     const char *reason);
+/* To the event; none are left. */
+void pg_failures_give(struct pg_failures *failures, struct source_event *event);
+
+/* source_held.c */
+/* As pg_fetch_refused, of hold, release and wake. */
+bool pg_held_refused(struct source_postgres *self, const struct pg_request *request,
+                     const PGresult *result, uint64_t now_us) MUST_CHECK;
+/* The session is lost. */
+void pg_held_lost(struct source_postgres *self);
+void pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t count,
+                  uint64_t now_us);
+void pg_held_release(struct source_postgres *self, const struct release *release, uint64_t now_us);
+void pg_held_heads(struct source_postgres *self, uint64_t now_us);
+void pg_held_wake(struct source_postgres *self, uint32_t rows_max, uint64_t now_us);
+/* One of the answers to these. */
+void pg_held_answer(struct source_postgres *self, const struct pg_request *request,
+                    const PGresult *result, uint64_t now_us);
+
+/* source_status.c */
+void pg_status_ask(struct source_postgres *self, const struct source_status *status,
+                   uint64_t now_us);
+/* Of status and forget. */
+void pg_status_answer(struct source_postgres *self, const struct pg_request *request,
+                      PGresult *result, uint64_t now_us);
+
+/* source_rows.c */
+/* Takes the result: a batch of its rows up to the first that was cut, at most rows_max. complete: neither limit was met. NULL, and the result cleared, if a column is not
+ * what was asked for. */
+struct batch *pg_rows_decode_take(PGresult *result, uint32_t rows_max, struct error *reterr);
+int64_t pg_rows_int8(const PGresult *result, int row, int column);
+int32_t pg_rows_int4(const PGresult *result, int row, int column);
+bool pg_rows_bool(const PGresult *result, int row, int column);
+/* Microseconds since 1970 of a binary timestamptz; ±infinity as INT64_MAX and INT64_MIN. */
+int64_t pg_rows_time_us(int64_t value);
+
+/* source_parameters.c */
+#define PG_PARAMETERS_MAX 18
+struct pg_parameters {
+    int count;
+    const char *values[PG_PARAMETERS_MAX];
+    int lengths[PG_PARAMETERS_MAX];
+    int formats[PG_PARAMETERS_MAX];
+    uint64_t numbers[PG_PARAMETERS_MAX]; /* what values of numbers point to */
+};
+void pg_parameters_int8(struct pg_parameters *parameters, int64_t value);
+/* A span of time as the server can add it to a time: a hundred years at most. */
+int64_t pg_parameters_span_us(uint64_t span_us);
+void pg_parameters_null(struct pg_parameters *parameters);
+void pg_parameters_oid(struct pg_parameters *parameters, uint32_t value);
+void pg_parameters_double(struct pg_parameters *parameters, double value);
+/* NULL is NULL; else cleaned by pg_text_clean. Stays the caller's, as arrays do. */
+void pg_parameters_text(struct pg_parameters *parameters, const char *text);
+/* `array` stays the caller's and must live until the statement is sent. */
+void pg_parameters_array(struct pg_parameters *parameters, const struct buffer *array);
+/* Replaces the content of `buffer` by a binary int8[]. */
+void pg_parameters_encode(struct buffer *buffer, const int64_t *values, size_t count);
+/* An array that is written element by element: so many must follow. */
+void pg_array_begin_int8(struct buffer *buffer, size_t count);
+void pg_array_put_int8(struct buffer *buffer, int64_t value);
+void pg_array_begin_text(struct buffer *buffer, size_t count);
+/* NULL is NULL; cleaned as by pg_text_clean. */
+void pg_array_put_text(struct buffer *buffer, const char *text, bool utf8);
+/* An array of which only the end says how many elements it has: one or more. */
+void pg_array_begin_bytea(struct buffer *buffer);
+void pg_array_put_bytes(struct buffer *buffer, const void *bytes, size_t size);
+void pg_array_end(struct buffer *buffer, size_t count);
+/* What the server would refuse, and the session with it, is replaced: what is not UTF-8; and if the
+ * database is not in UTF-8 (so that a character may have no counterpart), all that is not ASCII. */
+void pg_text_clean(char *text, size_t size, bool utf8);
+bool pg_request_takes_utf8(const struct source_postgres *self);
+
+/* source_error.c */
+void pg_error_from_result(const PGresult *result, struct error *reterr);
+/* Whether the content of a row can be the cause of such a refusal. `moves`: of a statement that moves or deletes it, and so
+ * runs what others have put on the tables: triggers, rules, constraints, policies. */
+bool pg_error_may_be_of_row(const PGresult *result, bool moves);
+void pg_error_set_pooled(struct error *reterr); /* the session is not this connection's own */
+/* The oldest request was not answered in time: which it is, since when it waits, and what came meanwhile. */
+void pg_error_set_silent(const struct source_postgres *self, uint64_t now_us, struct error *reterr);
+void pg_error_from_connect(PGconn *connection, struct error *reterr);
+/* Is a connection's message about certificates and the like, where a person must act? */
+bool pg_error_is_tls(const char *message) MUST_CHECK;
+/* The message of a connection that was refused, in libpq's verbose form. */
+void pg_error_from_message(const char *message, const char *user, struct error *reterr);
+/* How a working connection ended: the server's last words if it had any, else libpq's. */
+void pg_error_from_loss(const struct source_postgres *self, struct error *reterr);
+void pg_error_receive_notice(void *self, const PGresult *notice); /* a PQnoticeReceiver */
+
+#endif

@@ -1,0 +1,136 @@
+/* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it), or is still there
+ * afterwards (a trigger or a rule says that nothing is to be done), is told; the others go. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/postgres/source_private.h"
+
+static void
+send_part(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_settle *settle = &self->settle;
+    struct pg_parameters parameters = {.count = 0};
+    const enum pg_statement statement = self->config->keep_sent_us > 0 ? PG_SETTLE_KEEP : PG_SETTLE;
+    const size_t count = settle->probing ? 0 : settle->parts.size;
+    pg_parameters_encode(&settle->parameter, settle->ids + settle->parts.at, count);
+    pg_parameters_array(&parameters, &settle->parameter);
+    if (pg_request_send(self, statement, &parameters, now_us)) {
+        pg_request_end(self, PG_REQUEST_SETTLE, now_us); /* a loss was told */
+    }
+}
+
+/* Which of the part are still there. */
+static void
+look(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_settle *settle = &self->settle;
+    struct pg_parameters parameters = {.count = 0};
+    pg_parameters_encode(&settle->parameter, settle->ids + settle->parts.at, settle->parts.size);
+    pg_parameters_array(&parameters, &settle->parameter);
+    if (pg_request_send(self, PG_PRESENT, &parameters, now_us)) {
+        pg_request_end(self, PG_REQUEST_SETTLE_LOOK, now_us); /* a loss was told */
+    }
+}
+
+static void
+go_on(struct source_postgres *self, uint64_t now_us)
+{
+    if (halving_taken(&self->settle.parts)) {
+        send_part(self, now_us);
+    } else {
+        struct source_event *event = pg_event_push(self, SOURCE_SETTLED);
+        pg_failures_give(&self->settle.failures, event);
+    }
+}
+
+void
+pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, uint64_t now_us)
+{
+    self->settle.ids = ids;
+    self->settle.probing = false;
+    pg_failures_clear(&self->settle.failures);
+    halving_begin(&self->settle.parts, count);
+    send_part(self, now_us);
+}
+
+/* Somebody else may have deleted some of them. */
+void
+pg_settle_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct pg_settle *settle = &self->settle;
+    const size_t deleted = (size_t)strtoul(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
+    if (settle->probing) {
+        settle->probing = false;
+        pg_failures_add(&settle->failures, settle->ids[settle->parts.at], 0, settle->error.text);
+        go_on(self, now_us);
+    } else if (deleted < settle->parts.size) {
+        look(self, now_us);
+    } else {
+        go_on(self, now_us);
+    }
+}
+
+void
+pg_settle_look_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    for (int i = 0; i < PQntuples(result); i++) {
+        pg_failures_add(&self->settle.failures, pg_rows_int8(result, i, 0), 0,
+                        "its row is still there: a trigger or a rule of the outbox keeps it from "
+                        "being deleted; drop that, or keep what you need in another table");
+    }
+    go_on(self, now_us);
+}
+
+/* If it cannot delete nothing either, it is not about a row. */
+bool
+pg_settle_refused(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct pg_settle *settle = &self->settle;
+    if (settle->probing || !pg_error_may_be_of_row(result, true)) {
+        return false;
+    }
+    if (!halving_refused(&settle->parts)) {
+        settle->probing = true;
+        pg_error_from_result(result, &settle->error);
+    }
+    send_part(self, now_us);
+    return true;
+}
+
+/* ---- what failed ---------------------------------------------------------------------------------------- */
+
+void
+pg_failures_clear(struct pg_failures *failures)
+{
+    memory_free(failures->items);
+    *failures = (struct pg_failures){0};
+}
+
+void
+pg_failures_add(struct pg_failures *failures, int64_t id, int64_t key_hash, const char *reason)
+{
+    if (failures->count == failures->capacity) {
+        const size_t capacity = failures->capacity > 0 ? 2 * failures->capacity : 16;
+        struct source_failure *const items = memory_array(capacity, sizeof(*items));
+        if (failures->count > 0) {
+            memcpy(items, failures->items, failures->count * sizeof(*items));
+        }
+        memory_free(failures->items);
+        failures->items = items;
+        failures->capacity = capacity;
+    }
+    struct source_failure *failure = &failures->items[failures->count++];
+    *failure = (struct source_failure){.id = id, .key_hash = key_hash};
+    (void)snprintf(failure->reason, sizeof(failure->reason), "%s", reason); /* cut is fine */
+}
+
+void
+pg_failures_give(struct pg_failures *failures, struct source_event *event)
+{
+    event->failures = failures->items;
+    event->failure_count = failures->count;
+    *failures = (struct pg_failures){0};
+}

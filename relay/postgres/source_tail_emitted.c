@@ -1,0 +1,171 @@
+/* What the log of a tableless source brings and no table has. It is collected as it comes, and written into the outbox by one
+ * statement of the session, or by more if one of them cannot be written; meanwhile the log is not read. So at most one batch
+ * of it is in memory, and the log's position stays before what is not written. */
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/postgres/source_private.h"
+
+/* Payload and headers of PG_MESSAGE_BYTES_MAX in hex. What is larger is cut, so that the server takes it as one value; then
+ * it is no message any more. */
+#define CONTENT_BYTES_MAX ((size_t)2 * PG_MESSAGE_BYTES_MAX)
+
+#define COLUMN_PROBLEM 1 /* of emitted.sql */
+
+/* Of versions before 0.2, in which all schemas of a database had the same. */
+#define OLD_PREFIX "outbox"
+
+static bool
+has_prefix(const struct pgoutput_event *event, const char *prefix)
+{
+    const size_t size = strlen(prefix);
+    return event->prefix.size == size && memcmp(event->prefix.data, prefix, size) == 0;
+}
+
+/* Whose it is, the relay cannot know; that it may be nobody's must be said. */
+static void
+tell_left(struct source_postgres *self)
+{
+    if (!self->tail.left_told) {
+        self->tail.left_told = true;
+        struct source_event *event = pg_tail_notice(
+            self, "messages with the prefix \"outbox\" are in the log, which name no schema (as "
+                  "outbox_emit wrote them before version 0.2): a source with "
+                  "tableless_old_prefix = true takes them, this one leaves them");
+        event->error.class = ERROR_CONFIG;
+    }
+}
+
+static bool
+is_emitted(struct source_postgres *self, const struct pgoutput_event *event)
+{
+    if (event->type != PGOUTPUT_MESSAGE || !event->transactional) {
+        return false;
+    }
+    if (!has_prefix(event, OLD_PREFIX)) {
+        return has_prefix(event, self->tail.prefix);
+    }
+    if (!self->config->tableless_old_prefix) {
+        tell_left(self);
+    }
+    return self->config->tableless_old_prefix;
+}
+
+void
+pg_emitted_take(struct source_postgres *self, const struct pgoutput_event *event)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    if (!is_emitted(self, event)) {
+        return;
+    }
+    if (emitted->count == 0) {
+        pg_array_begin_bytea(&emitted->contents);
+    }
+    const struct span content = event->content;
+    pg_array_put_bytes(&emitted->contents, content.data,
+                       content.size < CONTENT_BYTES_MAX ? content.size : CONTENT_BYTES_MAX);
+    emitted->count++;
+}
+
+bool
+pg_emitted_is_full(const struct source_postgres *self)
+{
+    const struct pg_emitted *emitted = &self->tail.emitted;
+    const struct pg_stream *stream = &self->tail.stream;
+    return emitted->count >= stream->rows_max ||
+           (emitted->count > 0 && buffer_size(&emitted->contents) >= stream->bytes_max);
+}
+
+bool
+pg_emitted_is_pending(const struct source_postgres *self)
+{
+    return self->tail.emitted.count > 0 || self->tail.emitted.out;
+}
+
+static void
+send_part(struct source_postgres *self, uint64_t now_us)
+{
+    const struct pg_emitted *emitted = &self->tail.emitted;
+    struct pg_parameters parameters = {.count = 0};
+    pg_parameters_array(&parameters, &emitted->contents);
+    pg_parameters_int8(&parameters, (int64_t)emitted->parts.at + 1);
+    pg_parameters_int8(&parameters, (int64_t)emitted->parts.size);
+    pg_parameters_text(&parameters, emitted->trouble[0] != '\0' ? emitted->trouble : NULL);
+    if (pg_request_send(self, PG_EMITTED, &parameters, now_us)) {
+        pg_request_end(self, PG_REQUEST_EMITTED, now_us); /* a loss was told */
+    }
+}
+
+void
+pg_emitted_write(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    if (emitted->count == 0) {
+        return;
+    }
+    pg_array_end(&emitted->contents, emitted->count);
+    halving_begin(&emitted->parts, emitted->count);
+    emitted->count = 0;
+    emitted->out = true;
+    emitted->position = self->tail.stream.read;
+    emitted->trouble[0] = '\0';
+    emitted->problem[0] = '\0';
+    send_part(self, now_us);
+}
+
+/* The log may have been let go of meanwhile. It is not begun anew before this has come: the look that comes first is asked
+ * of the same session. */
+static void
+end_writing(struct source_postgres *self)
+{
+    struct pg_tail *tail = &self->tail;
+    tail->emitted.out = false;
+    tail->emitted.written = tail->emitted.position;
+    if (tail->state == PG_TAIL_STREAMING) {
+        tail->stream.position = tail->stream.read;
+    }
+    if (tail->emitted.problem[0] != '\0') {
+        struct source_event *event = pg_tail_notice(
+            self, "set aside as dead what can't be a message (`outbox-relay held`): %s",
+            tail->emitted.problem);
+        event->error.class = ERROR_CONFIG;
+    }
+}
+
+void
+pg_emitted_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    if (emitted->problem[0] == '\0' && !PQgetisnull(result, 0, COLUMN_PROBLEM)) {
+        (void)snprintf(emitted->problem, sizeof(emitted->problem), "%s",
+                       PQgetvalue(result, 0, COLUMN_PROBLEM)); /* cut is fine */
+    }
+    emitted->trouble[0] = '\0';
+    if (halving_taken(&emitted->parts)) {
+        send_part(self, now_us);
+    } else {
+        end_writing(self);
+    }
+}
+
+/* One that cannot be written is set aside with the reason. If even that fails, there is nowhere to keep it: so the log is not
+ * read on, and the ownership ends with the words. */
+bool
+pg_emitted_refused(struct source_postgres *self, const PGresult *result, uint64_t now_us)
+{
+    struct pg_emitted *emitted = &self->tail.emitted;
+    struct error error;
+    if (emitted->trouble[0] != '\0' || !pg_error_may_be_of_row(result, true)) {
+        return false;
+    }
+    if (!halving_refused(&emitted->parts)) {
+        pg_error_from_result(result, &error);
+        (void)snprintf(emitted->trouble, sizeof(emitted->trouble),
+                       "it was emitted, and cannot go to the outbox: %s",
+                       error.text); /* cut is fine */
+        pg_text_clean(emitted->trouble, strlen(emitted->trouble), pg_request_takes_utf8(self));
+    }
+    pg_event_alive(self);
+    send_part(self, now_us);
+    return true;
+}

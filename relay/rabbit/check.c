@@ -1,0 +1,168 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "amqp/session.h"
+#include "relay/rabbit/check.h"
+#include "relay/rabbit/inquiry.h"
+#include "relay/rabbit/topology.h"
+
+static void
+report_over(struct check *check, const struct broker_config *broker, const struct inquiry *inquiry)
+{
+    const struct error *const error = &inquiry->error;
+    if (inquiry->session == NULL) {
+        check_problem(check, "broker \"%s\": %s", broker->name, error->text);
+    } else if (error->class != ERROR_CONFIG && broker->endpoint.host_count > 1) {
+        check_advice(check, "broker \"%s\": %s; see that it runs and listens there", broker->name,
+                     error->text);
+    } else if (error->class != ERROR_CONFIG) {
+        check_problem(check, "broker \"%s\": %s; see that it runs and listens there", broker->name,
+                      error->text);
+    } else if (session_refused_by_tls(inquiry->session)) {
+        check_problem(check, "broker \"%s\": %s; docs/TLS.md says what each word means",
+                      broker->name, error->text);
+    } else {
+        check_problem(check,
+                      "broker \"%s\": %s; see that user and password are right, that the virtual "
+                      "host \"%s\" exists and that the user may enter it",
+                      broker->name, error->text, broker->endpoint.vhost);
+    }
+}
+
+struct asked {
+    struct check *check;
+    const struct broker_config *broker;
+};
+
+static void
+on_finding(void *context, enum topology_finding finding, const char *words)
+{
+    const struct asked *const asked = context;
+    struct check *const check = asked->check;
+    const char *const broker = asked->broker->name;
+    switch (finding) {
+    case TOPOLOGY_THERE:
+    case TOPOLOGY_MADE:
+        check_ok(check, "broker \"%s\": %s", broker, words);
+        break;
+    case TOPOLOGY_UNSEEN:
+        check_advice(check, "broker \"%s\": %s", broker, words);
+        break;
+    case TOPOLOGY_DIFFERS:
+    case TOPOLOGY_LACKS:
+        check_problem(check, "broker \"%s\": %s", broker, words);
+        break;
+    }
+}
+
+/* One that the relay declares itself is looked at with what it declares. */
+static bool
+is_declared(const struct config *config, const struct source_config *source)
+{
+    for (size_t i = 0; i < config->exchange_count; i++) {
+        if (config->exchanges[i].broker == source->broker &&
+            strcmp(config->exchanges[i].name, source->exchange) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False once the connection is over. */
+static bool
+check_exchange(struct check *check, struct inquiry *inquiry, const struct source_config *source)
+{
+    uint16_t channel;
+    struct inquiry_answer answer;
+    if (source->exchange[0] == '\0') {
+        check_ok(check, "source \"%s\": default exchange is AMQP's, which is always there",
+                 source->name);
+        return true;
+    }
+    struct rabbit *const rabbit = inquiry_channel(inquiry, &channel);
+    if (rabbit == NULL) {
+        return false;
+    }
+    rabbit_exchange_check(rabbit, channel, source->exchange);
+    if (!inquiry_answer(inquiry, &answer)) {
+        return false;
+    }
+    if (answer.done) {
+        check_ok(check, "source \"%s\": exchange \"%s\" is there", source->name, source->exchange);
+    } else {
+        check_problem(
+            check, "source \"%s\": exchange \"%s\": %s; declare it on the broker or name another",
+            source->name, source->exchange, answer.text);
+    }
+    return true;
+}
+
+/* "TLSv1.3, the certificate of … verified …", or that there is none. */
+static void
+describe_tls(const struct session *session, const struct amqp_endpoint *endpoint, char *ret_text,
+             size_t size)
+{
+    struct tls_peer peer;
+    if (!session_tls_peer(session, &peer)) {
+        (void)snprintf(ret_text, size, "without TLS"); /* fits */
+    } else if (!endpoint->tls_verify) {
+        (void)snprintf(ret_text, size, "%s, the certificate of \"%s\" verified by nobody",
+                       peer.version, peer.subject); /* fits */
+    } else {
+        (void)snprintf(ret_text, size,
+                       "%s, the certificate of \"%s\" verified: signed by \"%s\", known by %s%s",
+                       peer.version, peer.subject, peer.issuer,
+                       endpoint->ca_file == NULL ? "the system's authorities" : "cacertfile ",
+                       endpoint->ca_file == NULL ? "" : endpoint->ca_file); /* cut is fine */
+    }
+}
+
+/* What is to be there on the broker. */
+static bool
+look_around(struct check *check, struct inquiry *inquiry, const struct config *config,
+            const struct broker_config *broker)
+{
+    for (size_t i = 0; i < config->source_count; i++) {
+        if (config->sources[i].broker == broker && !is_declared(config, &config->sources[i]) &&
+            !check_exchange(check, inquiry, &config->sources[i])) {
+            return false;
+        }
+    }
+    struct asked asked = {check, broker};
+    return topology_work(inquiry, config, broker, false, on_finding, &asked);
+}
+
+static bool
+enter(struct check *check, struct inquiry *inquiry, const struct broker_config *of_host)
+{
+    char tls[800];
+    if (!inquiry_open(inquiry, of_host, "outbox-relay check", -1)) {
+        return false;
+    }
+    describe_tls(inquiry->session, &of_host->endpoint, tls, sizeof(tls));
+    check_ok(check, "broker \"%s\": connected to %s, virtual host \"%s\", %s", of_host->name,
+             session_peer(inquiry->session), of_host->endpoint.vhost, tls);
+    return true;
+}
+
+/* Each host of the URI for itself: one that the relay would pass over is told, too. The first that lets us in is asked. */
+void
+check_broker(struct check *check, const struct config *config, const struct broker_config *broker)
+{
+    bool entered = false;
+    for (unsigned i = 0; i < broker->endpoint.host_count; i++) {
+        struct inquiry inquiry;
+        struct broker_config of_host = *broker; /* what it points to is borrowed */
+        of_host.endpoint.hosts[0] = broker->endpoint.hosts[i];
+        of_host.endpoint.host_count = 1;
+        const bool good = enter(check, &inquiry, &of_host);
+        if (!good || (!entered && !look_around(check, &inquiry, config, broker))) {
+            report_over(check, broker, &inquiry);
+        }
+        entered |= good;
+        inquiry_close(&inquiry);
+    }
+    if (!entered && broker->endpoint.host_count > 1) {
+        check_problem(check, "broker \"%s\": no host of its uri lets the relay in", broker->name);
+    }
+}
