@@ -1,6 +1,6 @@
 /* relay/ports/admin.h - what an operator may see and do in one source's database, whether a relay runs or
  * not. Foreground; may block. Texts in what comes back live as long as it, and may hold anything
- * that an application or a broker wrote, also no UTF-8: they are cleaned before they go to a terminal (cli_text.h).
+ * that an application or a broker wrote, also no UTF-8: they are cleaned before they go to a terminal (cli/text.h).
  *
  * Times are the database's, in microseconds since 1970, as is the `now` that comes with them: an age
  * does not depend on the clock of the operator's machine. */

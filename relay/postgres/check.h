@@ -2,7 +2,7 @@
 #ifndef RELAY_POSTGRES_CHECK_H
 #define RELAY_POSTGRES_CHECK_H
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/ports/check.h"
 
 void check_postgres(struct check *check, const struct source_config *source);

@@ -19,7 +19,7 @@
 #define PARTS_FIT 4
 #define PARTS_TOLD 2
 
-/* As in the table of the keys: config_keys.c. */
+/* As in the table of the keys: config/keys.c. */
 #define BATCH_BYTES_MIN ((uint64_t)64 << 10)
 #define TAKEOVER_MAX_US (600 * CLOCK_S_US)
 #define TAKEOVER_STEP_US (5 * CLOCK_S_US)

@@ -5,7 +5,7 @@
 
 #include <libpq-fe.h>
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/ports/check.h"
 
 /* There must be an outbox. With mode "tail" what is lacking is a problem, with "auto" it is advice; with "poll" a slot that

@@ -6,9 +6,9 @@
 #include "base/dsn.h"
 #include "base/memory.h"
 #include "base/net/tls.h"
-#include "relay/config_problem.h"
-#include "relay/config_secret.h"
-#include "relay/config_value.h"
+#include "relay/config/problem.h"
+#include "relay/config/secret.h"
+#include "relay/config/value.h"
 
 /* The bytes that libpq has decrypted and not handed over are to be seen by nobody: neither poll(2) nor a function of
  * libpq tells of them (fe-secure-gssapi.c, versions 14 to 18). */

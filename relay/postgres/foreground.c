@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "relay/config_secret.h"
+#include "relay/config/secret.h"
 #include "relay/postgres/source_private.h" /* PG_SCHEMA_VERSION */
 #include "relay/postgres/sql.h"
 

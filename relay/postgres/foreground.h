@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/postgres/names.h"
 
 /* The versions of the tables that this relay knows: the outbox, and those that only relays use. */

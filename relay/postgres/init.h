@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/ports/init.h"
 
 /* The tables. INIT_REPAIRED: `tell` was called for each thing that was put back, after it was. False with *reterr, and

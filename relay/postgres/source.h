@@ -4,7 +4,7 @@
 #ifndef RELAY_POSTGRES_SOURCE_H
 #define RELAY_POSTGRES_SOURCE_H
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/ports/source.h"
 
 /* Keeps `config` by reference. Connects with the first source_ops.process. False if the dsn

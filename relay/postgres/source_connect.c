@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/dsn.h"
-#include "relay/config_secret.h"
+#include "relay/config/secret.h"
 #include "relay/postgres/source_private.h"
 
 /* For one look-up, and for one address from connect to a session ready for queries. */

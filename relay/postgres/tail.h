@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/postgres/names.h"
 
 /* Who runs the server: settings and privileges are given in other ways there. */

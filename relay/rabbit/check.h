@@ -2,7 +2,7 @@
 #ifndef RELAY_RABBIT_CHECK_H
 #define RELAY_RABBIT_CHECK_H
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/ports/check.h"
 
 /* The broker, and the default exchange of each source that uses it. */

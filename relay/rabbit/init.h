@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "relay/config.h"
+#include "relay/config/config.h"
 
 /* The exchanges, queues and bindings of one broker, `tell` for each. False if one of them is not as configured. */
 bool init_broker(const struct config *config, const struct broker_config *broker,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/config_secret.h"
+#include "relay/config/secret.h"
 
 /* For all hosts of the URI and what is asked then. */
 #define DEADLINE_US (60 * CLOCK_S_US)

@@ -8,7 +8,7 @@
 
 #include "amqp/session.h"
 #include "base/error.h"
-#include "relay/config.h"
+#include "relay/config/config.h"
 
 struct inquiry {
     struct session *session;

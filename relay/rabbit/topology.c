@@ -6,7 +6,7 @@
 
 #include "amqp/table.h"
 #include "base/memory.h"
-#include "relay/config_problem.h" /* config_format */
+#include "relay/config/problem.h" /* config_format */
 
 /* AMQP's reply codes. */
 #define ACCESS_REFUSED 403

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/rabbit/inquiry.h"
 
 enum topology_finding {

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "relay/config_problem.h" /* config_format */
+#include "relay/config/problem.h" /* config_format */
 #include "relay/rabbit/topology.h"
 
 /* `text` and then `more`; a new string for an old one. */

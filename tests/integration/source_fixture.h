@@ -3,7 +3,7 @@
 #ifndef TESTS_INTEGRATION_SOURCE_FIXTURE_H
 #define TESTS_INTEGRATION_SOURCE_FIXTURE_H
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 #include "relay/ports/source.h"
 
 /* A source "orders" at this dsn. Freed by source_fixture_close. */

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "relay/cli_table.h"
+#include "relay/cli/table.h"
 
 static const struct cli_column columns[] = {
     {"ID", true, 0}, {"NAME", false, 6}, {"LAST", false, 0}};

@@ -5,8 +5,8 @@
 #include <time.h>
 
 #include "base/memory.h"
-#include "relay/cli_text.h"
-#include "relay/init_run.h"
+#include "relay/cli/init_run.h"
+#include "relay/cli/text.h"
 
 #define S INT64_C(1000000)
 

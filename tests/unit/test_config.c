@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/config.h"
-#include "relay/config_secret.h"
+#include "relay/config/config.h"
+#include "relay/config/secret.h"
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 #define SOURCE "source \"orders\" { kind = postgres dsn = \"dbname=shop\" broker = main }\n"

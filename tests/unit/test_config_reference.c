@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "relay/config_reference.h"
+#include "relay/config/reference.h"
 
 static char *
 read_all(FILE *file, size_t *ret_size)

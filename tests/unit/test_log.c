@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/log.h"
+#include "relay/daemon/log.h"
 
 #define NOON_US UINT64_C(1767268800123456) /* 2026-01-01T12:00:00.123456Z */
 #define LINE(...) line_of(LOG_FORMAT_LOGFMT, (const struct log_field[]){__VA_ARGS__, {0}})

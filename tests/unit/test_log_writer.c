@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "relay/log_writer.h"
+#include "relay/daemon/log_writer.h"
 
 #define PATIENCE_US (60 * CLOCK_S_US)
 #define SHORT_US (50 * CLOCK_MS_US)

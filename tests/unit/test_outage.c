@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
-#include "relay/outage.h"
+#include "relay/daemon/outage.h"
 
 Test(outage, the_first_success_is_news)
 {

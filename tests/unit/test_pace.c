@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "relay/pace.h"
+#include "relay/daemon/pace.h"
 
 #define START_US (UINT64_C(7) * PACE_CROWD_US)
 

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "relay/log.h"
-#include "relay/supervisor.h"
-#include "relay/worker.h"
+#include "relay/daemon/log.h"
+#include "relay/daemon/supervisor.h"
+#include "relay/daemon/worker.h"
 
-/* Workers that do as they are told: stand-ins for relay/worker.c. */
+/* Workers that do as they are told: stand-ins for relay/daemon/worker.c. */
 enum behaviour {
     DRAINS,       /* ends when it is told to drain */
     DRAINS_DIRTY, /* the same, but says that something was left */

@@ -1,0 +1,72 @@
+#include "relay/cli/databases.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+
+static void
+connect_all(struct cli_databases *databases, const struct cli_sources *sources)
+{
+    databases->databases = memory_array(sources->count, sizeof(*databases->databases));
+    for (size_t i = 0; i < sources->count; i++) {
+        struct error error;
+        struct admin *const admin = admin_open(&sources->sources[i], &error);
+        if (admin == NULL) {
+            databases->exit = cli_source_failed(&sources->sources[i], &error);
+        } else {
+            databases->databases[databases->count++] =
+                (struct cli_database){&sources->sources[i], admin};
+        }
+    }
+}
+
+bool
+cli_databases_open(const struct cli_command *command, const char *config_path, const char *source,
+                   struct cli_databases *ret_databases, enum cli_exit *ret_exit)
+{
+    struct cli_sources sources;
+    struct cli_databases databases = {.config = cli_config(command, config_path, ret_exit)};
+    if (databases.config == NULL) {
+        return false;
+    }
+    if (!cli_sources(command, databases.config, source, &sources, ret_exit)) {
+        config_free(databases.config);
+        return false;
+    }
+    databases.named = sources.count > 1;
+    connect_all(&databases, &sources);
+    if (databases.count == 0) {
+        *ret_exit = databases.exit;
+        cli_databases_close(&databases);
+        return false;
+    }
+    *ret_databases = databases;
+    return true;
+}
+
+void
+cli_databases_close(struct cli_databases *databases)
+{
+    for (size_t i = 0; i < databases->count; i++) {
+        admin_close(databases->databases[i].admin);
+    }
+    memory_free(databases->databases);
+    config_free(databases->config);
+}
+
+void
+cli_databases_heading(const struct cli_databases *databases, const struct cli_database *database)
+{
+    if (databases->named) {
+        (void)printf("%ssource \"%s\"\n", database == databases->databases ? "" : "\n",
+                     database->source->name); /* a reader who went away needs no answer */
+    }
+}
+
+void
+cli_databases_prefix(const struct cli_databases *databases, const struct cli_database *database)
+{
+    if (databases->named) {
+        (void)printf("source \"%s\": ", database->source->name); /* as above */
+    }
+}

@@ -1,0 +1,75 @@
+#include <stdio.h>
+
+#include "relay/cli/cli.h"
+#include "relay/cli/init_run.h"
+
+struct init_options {
+    const char *config_path;
+    bool print;
+    const char *schema;
+};
+
+static const struct cli_option option_table[] = {
+    CLI_OPTION_CONFIG(struct init_options),
+    {"print", 0, CLI_FLAG, offsetof(struct init_options, print)},
+    {"schema", 0, CLI_TEXT, offsetof(struct init_options, schema)},
+    {0},
+};
+
+static enum cli_exit
+print(const char *schema)
+{
+    init_print(stdout, schema != NULL ? schema : "public");
+    return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
+}
+
+static enum cli_exit
+run(const struct cli_command *command, int argc, char **argv)
+{
+    struct init_options options = {0};
+    enum cli_exit exit;
+    if (!cli_parse(command, argc, argv, &options, NULL, &exit)) {
+        return exit;
+    }
+    if (options.print) {
+        return print(options.schema);
+    }
+    struct config *const config = cli_config(command, options.config_path, &exit);
+    if (config != NULL) {
+        exit = init_run(config, stdout) ? CLI_DONE : CLI_FAILED;
+    }
+    config_free(config);
+    return exit;
+}
+
+const struct cli_command cli_init = {
+    .name = "init",
+    .summary = "create the outbox tables, the publication, exchanges and queues",
+    .usage =
+        "usage: outbox-relay init -c FILE\n"
+        "       outbox-relay init --print [--schema NAME]\n\n"
+        "Creates the outbox tables in the database of every source, each in one transaction. "
+        "Tables\n"
+        "that are there already keep their rows and columns; limits, triggers, functions and the "
+        "view\n"
+        "that were dropped or altered are put back. Where an older relay made them, what is new "
+        "in\n"
+        "those that only relays use is added; writers and the older relay go on meanwhile. By "
+        "hand:\n"
+        "run the part of what --print prints that says so.\n\n"
+        "For sources with mode \"tail\" or \"auto\" also creates the publication, and says what "
+        "an\n"
+        "administrator has to run for the log to be read. With \"auto\" that is advice: until "
+        "then\n"
+        "the relay polls. The replication slot is made by the relay when it starts.\n\n"
+        "Where the configuration has sections exchange, queue or binding, also makes these on "
+        "their\n"
+        "broker; what is there already stays as it is, and where it differs, that is said.\n\n"
+        "  -c, --config FILE   the configuration\n"
+        "      --print         only print the SQL, for whoever may run it\n"
+        "      --schema NAME   the schema that it names (public)\n\n"
+        "exit status: 0 all is there, 1 somewhere it is not, 64 wrong usage, 78 wrong "
+        "configuration\n",
+    .options = option_table,
+    .run = run,
+};

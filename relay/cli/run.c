@@ -1,0 +1,89 @@
+#include <stdio.h>
+
+#include "relay/cli/cli.h"
+#include "relay/daemon/log.h"
+#include "relay/daemon/supervisor.h"
+
+struct run_options {
+    const char *config_path;
+    bool check_config;
+};
+
+static const struct cli_option option_table[] = {
+    CLI_OPTION_CONFIG(struct run_options),
+    {"check-config", 0, CLI_FLAG, offsetof(struct run_options, check_config)},
+    {0},
+};
+
+static void
+log_warnings(const struct config_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        log_warning("config_warning", LOG_WORDS(warnings->texts[i]));
+    }
+}
+
+static void
+print_warnings(const struct config_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        (void)printf("warning: %s\n", warnings->texts[i]); /* only advice */
+    }
+}
+
+static enum cli_exit
+work(const struct config *config)
+{
+    struct error error;
+    log_setup(config->log_format, config->log_level);
+    if (!log_start(&error)) {
+        log_error("start_failed", LOG_CAUSE(&error));
+        return CLI_FAILED;
+    }
+    log_warnings(&config->warnings);
+    log_warnings(&config->advice);
+    const bool drained = supervisor_run(config);
+    log_stop();
+    return drained ? CLI_DONE : CLI_FAILED;
+}
+
+static enum cli_exit
+run(const struct cli_command *command, int argc, char **argv)
+{
+    struct run_options options = {0};
+    enum cli_exit exit;
+    if (!cli_parse(command, argc, argv, &options, NULL, &exit)) {
+        return exit;
+    }
+    struct config *const config = cli_config(command, options.config_path, &exit);
+    if (config == NULL) {
+        return exit;
+    }
+    if (options.check_config) {
+        (void)printf("%s: good\n", options.config_path); /* the exit status says it too */
+        print_warnings(&config->warnings);
+        print_warnings(&config->advice);
+    } else {
+        exit = work(config);
+    }
+    config_free(config);
+    return exit;
+}
+
+const struct cli_command cli_run = {
+    .name = "run",
+    .summary = "relay messages until a signal comes",
+    .usage = "usage: outbox-relay run -c FILE [--check-config]\n\n"
+             "Works every source of the configuration, each in a thread of its own, through every\n"
+             "outage, until SIGTERM or SIGINT. The first signal drains: nothing new is read, what "
+             "is in\n"
+             "flight is confirmed and settled, for at most shutdown_timeout. The second leaves at "
+             "once:\n"
+             "nothing is lost, duplicates are possible.\n\n"
+             "  -c, --config FILE   the configuration\n"
+             "      --check-config  only read and check the configuration\n\n"
+             "exit status: 0 drained, 1 failed or not drained in time, 64 wrong usage, 78 wrong\n"
+             "configuration\n",
+    .options = option_table,
+    .run = run,
+};

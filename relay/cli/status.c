@@ -1,0 +1,359 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/cli/databases.h"
+#include "relay/cli/held.h"
+#include "relay/cli/json.h"
+#include "relay/cli/text.h"
+#include "relay/ports/admin_status.h"
+
+struct status_options {
+    const char *config_path;
+    const char *source;
+    bool json;
+};
+
+static const struct cli_option option_table[] = {
+    CLI_OPTION_CONFIG(struct status_options),
+    {"source", 0, CLI_TEXT, offsetof(struct status_options, source)},
+    {"json", 0, CLI_FLAG, offsetof(struct status_options, json)},
+    {0},
+};
+
+/* ", since 2026-11-23 10:00:00+01:00 (3 h)"; nothing if it is not known. */
+static void
+print_since(int64_t since_us, int64_t now_us)
+{
+    char time[CLI_TIME_BYTES];
+    char age[CLI_AGE_BYTES];
+    if (since_us != ADMIN_NO_TIME) {
+        cli_text_time(since_us, time);
+        cli_text_age(now_us - since_us, age);
+        (void)printf(" since %s (%s)", time, age); /* a reader who went away needs no answer */
+    }
+}
+
+static void
+print_session(const struct admin_session *session)
+{
+    (void)printf("database session %" PRId64, session->pid); /* as above */
+    if (session->host != NULL) {
+        (void)printf(" from %s", session->host); /* as above */
+    }
+}
+
+static void
+print_relay(const struct admin_relay *relay)
+{
+    char *const host = cli_text_clean(relay->host);
+    char *const version = cli_text_clean(relay->version);
+    (void)printf("process %" PRId64 " on %s, version %s", relay->pid, host, version); /* as above */
+    memory_free(host);
+    memory_free(version);
+}
+
+static void
+print_last_relay(const struct admin_status *status)
+{
+    char age[CLI_AGE_BYTES];
+    if (!status->relay.known) {
+        return;
+    }
+    cli_text_age(status->now_us - status->relay.updated_us, age);
+    (void)printf("             the last was "); /* as above */
+    print_relay(&status->relay);
+    (void)printf(", heard of %s ago\n", age); /* as above */
+}
+
+static void
+print_owner(const struct admin_status *status)
+{
+    const struct admin_session *const owner = admin_status_owner(status);
+    (void)printf("  relay      "); /* as above */
+    if (owner == NULL) {
+        (void)puts("none: nobody sends what is pending"); /* as above */
+        print_last_relay(status);
+        return;
+    }
+    if (admin_status_is_owners(status)) {
+        print_relay(&status->relay);
+        (void)printf("\n             "); /* as above */
+        print_session(owner);
+        print_since(status->relay.owned_since_us, status->now_us);
+    } else {
+        print_session(owner);
+        print_since(owner->since_us, status->now_us);
+        (void)printf("\n             it has not told its state yet"); /* as above */
+    }
+    (void)putchar('\n'); /* as above */
+}
+
+static void
+print_standbys(const struct admin_sessions *sessions)
+{
+    for (size_t i = 0; i < sessions->count; i++) {
+        if (!sessions->sessions[i].owns) {
+            (void)printf("  standby    "); /* as above */
+            print_session(&sessions->sessions[i]);
+            (void)putchar('\n'); /* as above */
+        }
+    }
+}
+
+static void
+print_pending(const struct admin_status *status)
+{
+    char age[CLI_AGE_BYTES];
+    if (status->pending > ADMIN_MANY) {
+        (void)printf("  pending    more than %d", ADMIN_MANY); /* as above */
+    } else {
+        (void)printf("  pending    %" PRIu64, status->pending); /* as above */
+    }
+    if (status->oldest_us != ADMIN_NO_TIME) {
+        cli_text_age(status->now_us - status->oldest_us, age);
+        (void)printf(", the oldest for %s", age); /* as above */
+    }
+    (void)putchar('\n'); /* as above */
+}
+
+static void
+print_reads(const struct admin_relay *relay)
+{
+    if (relay->reads == NULL) {
+        return;
+    }
+    const bool tails = strcmp(relay->reads, "tail") == 0;
+    (void)printf("  reads      %s",
+                 tails ? "the log (tailing)" : "the table (polling)"); /* as above */
+    if (relay->reads_reason != NULL) {
+        char *const reason = cli_text_clean(relay->reads_reason);
+        (void)printf(": %s", reason); /* as above */
+        memory_free(reason);
+    }
+    (void)putchar('\n'); /* as above */
+    if (relay->swept > 0) {
+        (void)printf("  swept      %" PRIu64 ", which the log did not deliver\n",
+                     relay->swept); /* as above */
+    }
+}
+
+/* Of a source that is not tableless the relay drops it. */
+static bool
+is_excessive(const struct admin_slot *slot, const struct source_config *source)
+{
+    return source->tableless && source->wal_retain_max > 0 &&
+           slot->retained > source->wal_retain_max;
+}
+
+/* Told of one that nobody reads as well: it fills the server's disk all the same. */
+static void
+print_slot(const struct admin_slot *slot, const struct source_config *source)
+{
+    if (!slot->there) {
+        return;
+    }
+    (void)printf("  slot       %s, ", slot->name); /* as above */
+    if (slot->lost) {
+        (void)puts("lost: the server has dropped what it needs of the log"); /* as above */
+    } else {
+        (void)printf("keeps %.1f MiB of the server's log%s%s\n", (double)slot->retained / (1 << 20),
+                     slot->active ? "" : ", and nobody reads it",
+                     is_excessive(slot, source)
+                         ? ", more than wal_retain_max; messages may be in it alone"
+                         : ""); /* as above */
+    }
+}
+
+/* What only the relay knows. */
+static void
+print_told(const struct admin_status *status)
+{
+    const struct admin_relay *const relay = &status->relay;
+    char age[CLI_AGE_BYTES];
+    (void)printf("  in flight  %" PRIu64, relay->in_flight); /* as above */
+    if (relay->in_flight > 0 && relay->in_flight_since_us != ADMIN_NO_TIME) {
+        cli_text_age(status->now_us - relay->in_flight_since_us, age);
+        (void)printf(", the oldest for %s", age); /* as above */
+    }
+    (void)printf("\n  rate       %.*f a second\n", relay->rate < 10 ? 1 : 0,
+                 relay->rate); /* as above */
+    print_reads(relay);
+    if (relay->paused_reason != NULL) {
+        char *const reason = cli_text_clean(relay->paused_reason);
+        (void)printf("  paused    "); /* as above */
+        print_since(relay->paused_since_us, status->now_us);
+        (void)printf(": %s\n", reason); /* as above */
+        memory_free(reason);
+    }
+    if (!admin_status_is_current(status)) {
+        cli_text_age(status->now_us - relay->updated_us, age);
+        (void)printf("  as of      %s ago: the relay has not told its state since\n",
+                     age); /* as above */
+    }
+}
+
+static void
+print_held(const struct admin_counts *held)
+{
+    char text[CLI_HELD_COUNTS_BYTES];
+    cli_held_counts(held, ADMIN_MANY, text);
+    (void)printf("  held       %s\n", text); /* as above */
+}
+
+static void
+print_status(const struct cli_databases *databases, const struct cli_database *database,
+             const struct admin_status *status)
+{
+    (void)printf("%ssource \"%s\"\n", database == databases->databases ? "" : "\n",
+                 database->source->name); /* as above */
+    print_owner(status);
+    print_standbys(&status->sessions);
+    print_pending(status);
+    if (admin_status_is_owners(status)) {
+        print_told(status);
+    }
+    print_slot(&status->slot, database->source);
+    print_held(&status->held);
+}
+
+static json_t *
+json_session(const struct admin_session *session)
+{
+    json_t *const object = json_object();
+    cli_json_put(object, "session", json_integer(session->pid));
+    cli_json_put(object, "address", cli_json_text(session->host));
+    cli_json_put(object, "application", cli_json_text(session->application));
+    cli_json_put(object, "since", cli_json_time(session->since_us));
+    return object;
+}
+
+static json_t *
+json_relay(const struct admin_status *status)
+{
+    const struct admin_relay *const relay = &status->relay;
+    if (!relay->known) {
+        return json_null();
+    }
+    json_t *const object = json_object();
+    cli_json_put(object, "host", cli_json_text(relay->host));
+    cli_json_put(object, "pid", json_integer(relay->pid));
+    cli_json_put(object, "version", cli_json_text(relay->version));
+    cli_json_put(object, "owned_since", cli_json_time(relay->owned_since_us));
+    cli_json_put(object, "updated_at", cli_json_time(relay->updated_us));
+    cli_json_put(object, "current", json_boolean(admin_status_is_current(status)));
+    cli_json_put(object, "in_flight", json_integer((json_int_t)relay->in_flight));
+    cli_json_put(object, "in_flight_since", cli_json_time(relay->in_flight_since_us));
+    cli_json_put(object, "confirmed", json_integer((json_int_t)relay->confirmed));
+    cli_json_put(object, "rate", json_real(relay->rate));
+    cli_json_put(object, "paused_reason", cli_json_text(relay->paused_reason));
+    cli_json_put(object, "paused_since", cli_json_time(relay->paused_since_us));
+    cli_json_put(object, "reads", cli_json_text(relay->reads));
+    cli_json_put(object, "reads_reason", cli_json_text(relay->reads_reason));
+    cli_json_put(object, "swept", json_integer((json_int_t)relay->swept));
+    return object;
+}
+
+static json_t *
+json_slot(const struct admin_slot *slot)
+{
+    if (!slot->there) {
+        return json_null();
+    }
+    json_t *const object = json_object();
+    cli_json_put(object, "name", json_string(slot->name));
+    cli_json_put(object, "active", json_boolean(slot->active));
+    cli_json_put(object, "retained_bytes",
+                 slot->lost ? json_null() : json_integer((json_int_t)slot->retained));
+    return object;
+}
+
+static json_t *
+json_held(const struct admin_counts *held)
+{
+    json_t *const object = json_object();
+    cli_json_put(object, "scheduled", json_integer((json_int_t)held->scheduled));
+    cli_json_put(object, "retrying", json_integer((json_int_t)held->retrying));
+    cli_json_put(object, "waiting", json_integer((json_int_t)held->waiting));
+    cli_json_put(object, "dead", json_integer((json_int_t)held->dead));
+    return object;
+}
+
+static json_t *
+json_status(const char *source, const struct admin_status *status)
+{
+    const struct admin_session *const owner = admin_status_owner(status);
+    json_t *const object = json_object();
+    json_t *const standbys = json_array();
+    for (size_t i = owner == NULL ? 0 : 1; i < status->sessions.count; i++) {
+        cli_json_append(standbys, json_session(&status->sessions.sessions[i]));
+    }
+    cli_json_put(object, "source", json_string(source));
+    cli_json_put(object, "owner", owner == NULL ? json_null() : json_session(owner));
+    cli_json_put(object, "standbys", standbys);
+    cli_json_put(object, "pending", json_integer((json_int_t)status->pending));
+    cli_json_put(object, "pending_exact", json_boolean(status->pending <= ADMIN_MANY));
+    cli_json_put(object, "oldest_at", cli_json_time(status->oldest_us));
+    cli_json_put(object, "held", json_held(&status->held));
+    cli_json_put(object, "relay", json_relay(status));
+    cli_json_put(object, "slot", json_slot(&status->slot));
+    cli_json_put(object, "now", cli_json_time(status->now_us));
+    return object;
+}
+
+static void
+tell(struct cli_databases *databases, bool json)
+{
+    json_t *const array = json ? json_array() : NULL;
+    for (size_t i = 0; i < databases->count; i++) {
+        const struct cli_database *const database = &databases->databases[i];
+        struct admin_status status;
+        struct error error;
+        if (!admin_status_get(database->admin, &status, &error)) {
+            databases->exit = cli_source_failed(database->source, &error);
+            continue;
+        }
+        if (json) {
+            cli_json_append(array, json_status(database->source->name, &status));
+        } else {
+            print_status(databases, database, &status);
+        }
+        admin_status_free(&status);
+    }
+    if (json && cli_json_print(array) != CLI_DONE) {
+        databases->exit = CLI_FAILED;
+    }
+}
+
+static enum cli_exit
+run(const struct cli_command *command, int argc, char **argv)
+{
+    struct status_options options = {0};
+    struct cli_databases databases;
+    enum cli_exit exit;
+    if (!cli_parse(command, argc, argv, &options, NULL, &exit) ||
+        !cli_databases_open(command, options.config_path, options.source, &databases, &exit)) {
+        return exit;
+    }
+    tell(&databases, options.json);
+    exit = databases.exit;
+    cli_databases_close(&databases);
+    return exit;
+}
+
+const struct cli_command cli_status = {
+    .name = "status",
+    .summary = "how each source is doing",
+    .usage =
+        "usage: outbox-relay status -c FILE [OPTION...]\n\n"
+        "Says of each source which relay works it and which stand by, what is pending, in flight\n"
+        "and held, whether it reads the table or the log, and why nothing goes out if that is so.\n"
+        "Asks the databases alone.\n\n"
+        "  -c, --config FILE   the configuration\n"
+        "      --source NAME   only this source of it\n"
+        "      --json          one array of objects\n\n"
+        "exit status: 0 told, 1 a database could not be asked, 64 wrong usage, 78 wrong\n"
+        "configuration\n",
+    .options = option_table,
+    .run = run,
+};

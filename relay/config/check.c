@@ -1,0 +1,163 @@
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "relay/config/load.h"
+#include "relay/config/tls.h"
+#include "relay/config/value.h"
+#include "relay/postgres/config.h"
+
+static const struct broker_config *
+find_broker(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->broker_count; i++) {
+        if (strcmp(config->brokers[i].name, name) == 0) {
+            return &config->brokers[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *
+nearest_broker(const struct config *config, const char *name)
+{
+    const char *nearest = NULL;
+    for (size_t i = 0; i < config->broker_count; i++) {
+        const char *const pair[] = {nearest == NULL ? config->brokers[i].name : nearest,
+                                    config->brokers[i].name};
+        nearest = text_nearest(name, pair, 2);
+    }
+    return nearest;
+}
+
+void
+config_connect_broker(struct config_load *load, size_t section,
+                      const struct broker_config **ret_broker)
+{
+    const struct config_entry *const entry = config_load_entry(load, section, "broker");
+    if (entry == NULL || entry->value == NULL) {
+        return; /* reported, or not needed */
+    }
+    *ret_broker = find_broker(load->config, entry->value);
+    if (*ret_broker != NULL || load->scan.broken) {
+        return;
+    }
+    const char *const nearest = nearest_broker(load->config, entry->value);
+    config_load_problem(load, section, entry->line, "there is no broker \"%s\"%s%s%s", entry->value,
+                        nearest == NULL ? "" : "; did you mean \"", nearest == NULL ? "" : nearest,
+                        nearest == NULL ? "" : "\"?");
+}
+
+static bool
+same_place(const struct source_config *a, const struct source_config *b)
+{
+    if (a->dsn == NULL || b->dsn == NULL) {
+        return false;
+    }
+    char *const a_place = postgres_dsn_place(a->dsn);
+    char *const b_place = postgres_dsn_place(b->dsn);
+    const bool same = a_place != NULL && b_place != NULL && strcmp(a_place, b_place) == 0;
+    memory_free(a_place);
+    memory_free(b_place);
+    return same;
+}
+
+/* Two sources of one outbox would wait for each other's ownership for ever. */
+static void
+check_place(struct config_load *load, size_t section)
+{
+    for (size_t i = 0; i < section; i++) {
+        const struct config_section *const other = &load->scan.sections[i];
+        if (other->scope == CONFIG_SOURCE && same_place(load->targets[i], load->targets[section])) {
+            const struct config_entry *const entry = config_load_entry(load, section, "dsn");
+            config_load_problem(load, section, entry->line,
+                                "dsn leads to the same outbox as that of source \"%s\" in line %u",
+                                other->title, other->line);
+            return;
+        }
+    }
+}
+
+static void
+check_order(struct config_load *load, size_t section, const char *low_key, uint64_t low,
+            const char *high_key, uint64_t high)
+{
+    const struct config_entry *const low_entry = config_load_entry(load, section, low_key);
+    const struct config_entry *const high_entry = config_load_entry(load, section, high_key);
+    if (low > high) {
+        const struct config_entry *const entry = high_entry != NULL ? high_entry : low_entry;
+        char low_text[TEXT_UNIT_BYTES];
+        char high_text[TEXT_UNIT_BYTES];
+        text_format_duration(low, low_text);
+        text_format_duration(high, high_text);
+        config_load_problem(load, section, entry == NULL ? 0 : entry->line,
+                            "%s = %s is longer than %s = %s", low_key, low_text, high_key,
+                            high_text);
+    }
+}
+
+static void
+check_tableless(struct config_load *load, size_t section, const struct source_config *source)
+{
+    if (source->tableless && source->mode != SOURCE_MODE_TAIL) {
+        const struct config_entry *const entry = config_load_entry(load, section, "tableless");
+        config_load_problem(load, section, entry == NULL ? 0 : entry->line,
+                            "tableless = true needs mode = \"tail\": what is in the log alone is "
+                            "not found by polling");
+    }
+    if (source->tableless_old_prefix && !source->tableless) {
+        const struct config_entry *const entry =
+            config_load_entry(load, section, "tableless_old_prefix");
+        config_load_problem(load, section, entry == NULL ? 0 : entry->line,
+                            "tableless_old_prefix = true needs tableless = true");
+    }
+}
+
+static void
+check_broker_used(struct config_load *load, const struct broker_config *broker)
+{
+    for (size_t i = 0; i < load->config->source_count; i++) {
+        if (load->config->sources[i].broker == broker) {
+            return;
+        }
+    }
+    config_warn(&load->config->warnings, "no source names the broker \"%s\"", broker->name);
+}
+
+static void
+check_section(struct config_load *load, size_t section)
+{
+    if (load->scan.sections[section].scope == CONFIG_SOURCE) {
+        struct source_config *const source = load->targets[section];
+        config_connect_broker(load, section, &source->broker);
+        check_place(load, section);
+        check_order(load, section, "retry_initial", source->retry_initial_us, "retry_max",
+                    source->retry_max_us);
+        check_tableless(load, section, source);
+        config_tls_check_source(load, section);
+    } else if (load->scan.sections[section].scope == CONFIG_BROKER) {
+        const struct broker_config *const broker = load->targets[section];
+        check_order(load, section, "reconnect_initial", broker->reconnect_initial_us,
+                    "reconnect_max", broker->reconnect_max_us);
+        config_tls_check_broker(load, section);
+    } else {
+        config_check_topology(load, section);
+    }
+}
+
+void
+config_check(struct config_load *load)
+{
+    for (size_t i = 0; i < load->scan.count; i++) {
+        check_section(load, i);
+    }
+    if (load->config->source_count == 0 && !load->scan.broken) {
+        config_problem_add(&load->problems, 0, "there is no source section");
+    }
+    if (load->config->broker_count == 0 && !load->scan.broken) {
+        config_problem_add(&load->problems, 0, "there is no broker section");
+    }
+    for (size_t i = 0; i < load->config->broker_count; i++) {
+        check_broker_used(load, &load->config->brokers[i]);
+    }
+}

@@ -1,0 +1,124 @@
+/* relay/config/config.h - what the configuration file says, checked and with defaults filled in. Made once
+ * at start, then shared by all threads, read-only. Every key, its type, default, limits and meaning
+ * stand in one table (keys.c). */
+#ifndef RELAY_CONFIG_CONFIG_H
+#define RELAY_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "amqp/uri.h"
+#include "base/error.h"
+
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum source_kind { SOURCE_KIND_POSTGRES };
+enum source_mode { SOURCE_MODE_POLL, SOURCE_MODE_TAIL, SOURCE_MODE_AUTO };
+enum source_ordering { ORDERING_KEY, ORDERING_STRICT };
+enum source_on_dead { ON_DEAD_BLOCK, ON_DEAD_SKIP };
+enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC };
+enum queue_type { QUEUE_QUORUM, QUEUE_CLASSIC };
+
+struct broker_config {
+    char *name;
+    struct amqp_endpoint endpoint; /* of `uri` */
+    char *password_file;           /* read at each connection; NULL: the endpoint's password */
+    uint16_t heartbeat_s;
+    uint64_t confirm_timeout_us;
+    uint64_t reconnect_initial_us;
+    uint64_t reconnect_max_us;
+};
+
+struct source_config {
+    char *name;
+    enum source_kind kind;
+    enum source_mode mode;
+    const struct broker_config *broker;
+    char *dsn; /* libpq connection string */
+    char
+        *password_file; /* read at each connection; NULL: the dsn's password, or libpq's own ways */
+    char *exchange;     /* for rows whose exchange is NULL; "" = AMQP's default exchange */
+    uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
+    uint32_t batch_rows;
+    uint64_t batch_bytes;
+    uint32_t window_messages;
+    uint64_t window_bytes;
+    uint64_t poll_interval_max_us;
+    uint64_t sweep_interval_us;
+    char *slot;                     /* NULL: postgres_slot_name() makes one */
+    char *publication;              /* NULL: likewise */
+    bool tableless;                 /* messages may stand in the log alone; mode is tail then */
+    bool tableless_old_prefix;      /* also those that name no schema */
+    uint64_t wal_retain_max;        /* bytes; 0: no limit */
+    uint64_t heartbeat_interval_us; /* 0: none */
+    uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */
+    uint64_t retry_initial_us;
+    uint64_t retry_max_us;
+    enum source_ordering ordering;
+    uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
+    enum source_on_dead on_dead;
+    uint32_t
+        held_max; /* refused messages set aside, at most; those waiting behind them do not count */
+    uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
+};
+
+/* What the relay declares on the broker when it starts: relay/rabbit/topology.h. Names are those on the broker. */
+struct exchange_config {
+    char *name;
+    const struct broker_config *broker;
+    enum exchange_type type;
+};
+
+struct queue_config {
+    char *name;
+    const struct broker_config *broker;
+    enum queue_type type;
+    bool single_active_consumer;
+    char *dead_letter_exchange;    /* NULL: no dead-lettering; "": AMQP's default exchange */
+    char *dead_letter_routing_key; /* NULL: that of the message */
+    char *dead_letter_queue;       /* NULL, or a shorter way to say the two before */
+    uint32_t delivery_limit;       /* 0: not set */
+};
+
+struct binding_config {
+    const struct broker_config *broker;
+    char *exchange;
+    char *queue;
+    char *routing_key;
+};
+
+/* One sentence each. */
+struct config_warnings {
+    char **texts;
+    size_t count;
+};
+
+struct config {
+    enum log_format log_format;
+    enum log_level log_level;
+    uint64_t shutdown_timeout_us;
+    struct broker_config *brokers;
+    size_t broker_count;
+    struct source_config *sources;
+    size_t source_count;
+    struct exchange_config *exchanges;
+    size_t exchange_count;
+    struct queue_config *queues;
+    size_t queue_count;
+    struct binding_config *bindings;
+    size_t binding_count;
+    /* What works but should not stay so, such as a password file that everybody may read. */
+    struct config_warnings warnings;
+    /* What may be meant: a server elsewhere that is reached without TLS. */
+    struct config_warnings advice;
+};
+
+/* Reads and checks the whole file. NULL if anything is wrong: then every problem was given to
+ * `report`, one call each, in the order of the lines: "relay.conf:12: source "orders": batch_rows =
+ * 0: expected 1 to 10000". Main thread only: the parser library keeps its state in globals. */
+struct config *config_load(const char *path, void (*report)(void *context, const char *problem),
+                           void *context);
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,235 @@
+#include "relay/config/keys.h"
+
+#include <string.h>
+
+#include "relay/config/config.h"
+
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const source_kinds[] = {"postgres", NULL};
+static const char *const source_modes[] = {"poll", "tail", "auto", NULL};
+static const char *const orderings[] = {"key", "strict", NULL};
+static const char *const truths[] = {"false", "true", NULL};
+static const char *const on_dead_choices[] = {"block", "skip", NULL};
+static const char *const exchange_types[] = {"direct", "fanout", "topic", NULL};
+static const char *const queue_types[] = {"quorum", "classic", NULL};
+
+#define GLOBAL_KEY(key, member) CONFIG_GLOBAL, key, .offset = offsetof(struct config, member)
+#define BROKER_KEY(key, member) CONFIG_BROKER, key, .offset = offsetof(struct broker_config, member)
+#define SOURCE_KEY(key, member) CONFIG_SOURCE, key, .offset = offsetof(struct source_config, member)
+#define EXCHANGE_KEY(key, member) \
+    CONFIG_EXCHANGE, key, .offset = offsetof(struct exchange_config, member)
+#define QUEUE_KEY(key, member) CONFIG_QUEUE, key, .offset = offsetof(struct queue_config, member)
+#define BINDING_KEY(key, member) \
+    CONFIG_BINDING, key, .offset = offsetof(struct binding_config, member)
+#define NUMBER(low, high) .type = CONFIG_NUMBER, .min = low, .max = high
+#define DURATION(low, high) .type = CONFIG_DURATION, .min = low, .max = high
+#define SECONDS(low, high) .type = CONFIG_SECONDS, .min = low, .max = high
+#define SIZE(low, high) .type = CONFIG_SIZE, .min = low, .max = high
+#define CHOICE(list) .type = CONFIG_CHOICE, .choices = list
+#define BOOL .type = CONFIG_BOOL, .choices = truths
+#define AMQP_NAME .type = CONFIG_AMQP_NAME
+#define DEFAULT(text) .default_value = text
+#define REQUIRED .flags = CONFIG_REQUIRED
+#define REQUIRED_SECRET .flags = CONFIG_REQUIRED | CONFIG_SECRET
+#define MEANS(text) .meaning = text
+
+const struct config_key config_keys[] = {
+    {GLOBAL_KEY("log_format", log_format), CHOICE(log_formats), DEFAULT("logfmt"),
+     MEANS("How lines are written to standard error: `logfmt` for people, `json` for collectors.")},
+    {GLOBAL_KEY("log_level", log_level), CHOICE(log_levels), DEFAULT("info"),
+     MEANS("What is logged: this level and everything more important.")},
+    {GLOBAL_KEY("shutdown_timeout", shutdown_timeout_us), DURATION("0", "1h"), DEFAULT("30s"),
+     MEANS("After the first SIGTERM, how long to wait for the confirms of what is in flight. What "
+           "is not confirmed by then stays in the outbox and is sent again: nothing is lost, "
+           "duplicates are possible.")},
+
+    {BROKER_KEY("uri", endpoint), .type = CONFIG_URI, REQUIRED_SECRET,
+     MEANS(
+         "Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
+         "Several hosts are tried in turn. Relative names of files in it are looked for beside the "
+         "configuration file. See [TLS](TLS.md).")},
+    {BROKER_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
+     MEANS("A file with the password; a line feed at its end is cut. It is read again for every "
+           "connection, so a changed password needs no restart. Comes before a password in the "
+           "URI. A relative name is looked for beside the configuration file.")},
+    {BROKER_KEY("heartbeat", heartbeat_s), SECONDS("1s", "10m"), DEFAULT("30s"),
+     MEANS("AMQP heartbeat asked for, unless the URI names one. A broker silent for two intervals "
+           "counts as lost.")},
+    {BROKER_KEY("confirm_timeout", confirm_timeout_us), DURATION("1s", "1h"), DEFAULT("30s"),
+     MEANS("When no confirm has come for this long although some are due, the connection counts as "
+           "lost and is made anew.")},
+    {BROKER_KEY("reconnect_initial", reconnect_initial_us), DURATION("10ms", "1m"),
+     DEFAULT("200ms"), MEANS("The wait before the first new attempt to connect.")},
+    {BROKER_KEY("reconnect_max", reconnect_max_us), DURATION("100ms", "10m"), DEFAULT("30s"),
+     MEANS("The longest wait between attempts; waits grow up to it, with jitter.")},
+
+    {SOURCE_KEY("kind", kind), CHOICE(source_kinds), REQUIRED, MEANS("The kind of database.")},
+    {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("auto"),
+     MEANS(
+         "How new rows are found. `poll` asks the table. `tail` reads the server's log "
+         "(write-ahead log, logical replication), so that a message leaves as soon as it is "
+         "committed. `auto` tails where the server and the privileges of the role allow it, else "
+         "it polls, and `outbox-relay status` says which and why. In any mode the table is the "
+         "truth: with the log lost the relay polls until it can tail again. Rows must not be "
+         "updated after their insert: the log has them as they were inserted. `tail` differs from "
+         "`auto` in what counts as a mistake: `outbox-relay check` and `init` fail where tailing "
+         "is not possible.")},
+    {SOURCE_KEY("dsn", dsn), .type = CONFIG_DSN, REQUIRED_SECRET,
+     MEANS(
+         "The database, as a libpq connection string: `host=db dbname=shop user=relay` or "
+         "`postgresql://relay@db/shop`. It must lead to the server itself or to a pool in session "
+         "mode: the ownership of the outbox lives in the session. Relative names of its "
+         "certificates and keys are looked for beside the configuration file. See [TLS](TLS.md).")},
+    {SOURCE_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
+     MEANS("A file with the database password; a line feed at its end is cut. It is read again "
+           "for every connection, so a changed password needs no restart. Comes before a password "
+           "in the dsn. A relative name is looked for beside the configuration file.")},
+    {SOURCE_KEY("broker", broker), .type = CONFIG_BROKER_NAME, REQUIRED,
+     MEANS("The name of the broker section that this outbox is sent to.")},
+    {SOURCE_KEY("exchange", exchange), .type = CONFIG_STRING, DEFAULT(""),
+     MEANS("The exchange of rows whose own `exchange` is NULL. Empty is AMQP's default exchange, "
+           "where the routing key names a queue.")},
+    {SOURCE_KEY("publishers", publishers), NUMBER("1", "4"), DEFAULT("1"),
+     MEANS("Connections that publish. Messages of one key always take the same.")},
+    {SOURCE_KEY("batch_rows", batch_rows), NUMBER("1", "10000"), DEFAULT("1000"),
+     MEANS("Rows read from the table at a time, at most.")},
+    {SOURCE_KEY("batch_bytes", batch_bytes), SIZE("64KiB", "256MiB"), DEFAULT("4MiB"),
+     MEANS("Bytes of payloads and headers read at a time, at most; one row is read in any case.")},
+    {SOURCE_KEY("window_messages", window_messages), NUMBER("1", "65536"), DEFAULT("16384"),
+     MEANS("Messages published and not yet confirmed, at most. The window adapts below it.")},
+    {SOURCE_KEY("window_bytes", window_bytes), SIZE("1MiB", "1GiB"), DEFAULT("64MiB"),
+     MEANS("Bytes published and not yet confirmed, at most.")},
+    {SOURCE_KEY("poll_interval_max", poll_interval_max_us), DURATION("1ms", "1m"), DEFAULT("100ms"),
+     MEANS("The longest wait between two looks at an outbox in which nothing happens; with work "
+           "there is no wait.")},
+    {SOURCE_KEY("sweep_interval", sweep_interval_us), DURATION("1s", "1h"), DEFAULT("30s"),
+     MEANS("How often the whole table is looked over, which finds whatever was missed.")},
+    {SOURCE_KEY("slot", slot), .type = CONFIG_SLOT,
+     MEANS(
+         "The replication slot of a source that tails: lower case letters, digits and `_`. Unless "
+         "given, `outbox_relay_DATABASE_SCHEMA`, of at most 63 characters, with `_` for every "
+         "character that a slot's name can't have.")},
+    {SOURCE_KEY("publication", publication), .type = CONFIG_PUBLICATION,
+     MEANS("The publication of a source that tails. Unless given, `outbox_relay_SCHEMA`, made as "
+           "the name of the slot is.")},
+    {SOURCE_KEY("tableless", tableless), BOOL, DEFAULT("false"),
+     MEANS("Also takes messages that stand in the server's log alone (`outbox_emit`): the relay "
+           "writes them into the outbox as soon as the log brings them. Needs `mode = tail`. The "
+           "log is the only place where they are until then, so the slot is never dropped for "
+           "`wal_retain_max`: above it an error is logged, and the disk of the server is the "
+           "limit.")},
+    {SOURCE_KEY("tableless_old_prefix", tableless_old_prefix), BOOL, DEFAULT("false"),
+     MEANS("Also takes messages of the log with the prefix `outbox`, which names no schema: what "
+           "`outbox_emit` wrote before version 0.2 (since then it is `outbox.SCHEMA`). In at most "
+           "one source of a database, for each that asks takes them all. Needs `tableless`.")},
+    {SOURCE_KEY("wal_retain_max", wal_retain_max), SIZE("0", "100000GiB"), DEFAULT("10GiB"),
+     MEANS("How much of its log the server may keep for the relay. Above it the relay drops the "
+           "slot, goes on by polling, and tails again when it has caught up: nothing is lost, so "
+           "the disk of the server comes first. A broker that stays away for hours is what it is "
+           "for. 0: no limit but the server's own `max_slot_wal_keep_size`.")},
+    {SOURCE_KEY("heartbeat_interval", heartbeat_interval_us), DURATION("0", "1h"), DEFAULT("0"),
+     MEANS("How often a relay that tails writes a small message into the server's log, so that its "
+           "own position moves. 0: never. Seldom needed: the server's keepalives move it as well "
+           "when nothing is written to the outbox, also in an idle database of a busy server.")},
+    {SOURCE_KEY("takeover", takeover_us), DURATION("2s", "10m"), DEFAULT("15s"),
+     MEANS("The lease of the ownership: a standby relay takes over when the owner has been silent "
+           "for this long. A batch is to come within a quarter of it: over a link that is slower "
+           "than `batch_bytes` in that time, the relay asks for less at a time, down to one row, "
+           "which may take twenty times as long.")},
+    {SOURCE_KEY("ordering", ordering), CHOICE(orderings), DEFAULT("key"),
+     MEANS(
+         "`key`: many messages of a key may be unconfirmed at a time, in order on one connection; "
+         "if the broker refuses one of them, those behind it may pass it. `strict`: at most one "
+         "unconfirmed message of a key, so nothing ever passes; a key then goes no faster than one "
+         "message per round trip.")},
+    {SOURCE_KEY("retry_initial", retry_initial_us), DURATION("10ms", "1h"), DEFAULT("1s"),
+     MEANS("The wait before a refused message is tried again for the first time.")},
+    {SOURCE_KEY("retry_max", retry_max_us), DURATION("100ms", "1d"), DEFAULT("5m"),
+     MEANS("The longest wait between two tries of a refused message; waits double up to it, with "
+           "jitter.")},
+    {SOURCE_KEY("max_attempts", max_attempts), NUMBER("0", "1000000"), DEFAULT("100"),
+     MEANS("After so many refusals a message is dead: it is tried again only when an operator says "
+           "so (`outbox-relay held retry`). 0: never dead. Outages of any kind do not count.")},
+    {SOURCE_KEY("on_dead", on_dead), CHOICE(on_dead_choices), DEFAULT("block"),
+     MEANS(
+         "What a dead message does to its key: `block`: the later messages of the key wait for an "
+         "operator; `skip`: they go on without it.")},
+    {SOURCE_KEY("held_max", held_max), NUMBER("1", "100000"), DEFAULT("10000"),
+     MEANS(
+         "Refused messages (retrying or dead) that may be set aside at a time; scheduled ones, "
+         "those waiting behind a refused one, and dead ones that were skipped do not count. At the "
+         "limit the source pauses, and only tries those again.")},
+    {SOURCE_KEY("keep_sent", keep_sent_us), DURATION("0", "30d"), DEFAULT("0"),
+     MEANS("How long to remember when a message went out, for `outbox-relay explain`. Costs the "
+           "database about one more insert and delete a message. 0: not at all.")},
+
+    {EXCHANGE_KEY("name", name), AMQP_NAME,
+     MEANS("Its name on the broker, where that is not the name of the section.")},
+    {EXCHANGE_KEY("broker", broker), .type = CONFIG_BROKER_NAME,
+     MEANS("The name of the broker section. Needed only where there are several.")},
+    {EXCHANGE_KEY("type", type), CHOICE(exchange_types), DEFAULT("topic"),
+     MEANS("Which queues get a message: `topic`, those bound with a pattern that its routing key "
+           "matches; `direct`, those bound with that routing key; `fanout`, all that are bound.")},
+
+    {QUEUE_KEY("name", name), AMQP_NAME,
+     MEANS("Its name on the broker, where that is not the name of the section.")},
+    {QUEUE_KEY("broker", broker), .type = CONFIG_BROKER_NAME,
+     MEANS("The name of the broker section. Needed only where there are several.")},
+    {QUEUE_KEY("type", type), CHOICE(queue_types), DEFAULT("quorum"),
+     MEANS("`quorum` is on the disks of a majority of the cluster before a message is confirmed; "
+           "`classic` has one copy.")},
+    {QUEUE_KEY("single_active_consumer", single_active_consumer), BOOL, DEFAULT("false"),
+     MEANS("Only one consumer of the queue gets messages at a time, the others stand by: what the "
+           "order of a key needs.")},
+    {QUEUE_KEY("dead_letter_queue", dead_letter_queue), AMQP_NAME,
+     MEANS("Where a message goes that its consumer rejects, or that was given out too often "
+           "(`delivery_limit`): to this queue, which is best declared in a section of its own. A "
+           "quorum queue keeps the message until that queue has it "
+           "(`x-dead-letter-strategy: at-least-once`).")},
+    {QUEUE_KEY("dead_letter_exchange", dead_letter_exchange), AMQP_NAME,
+     MEANS("Instead of `dead_letter_queue`: to this exchange.")},
+    {QUEUE_KEY("dead_letter_routing_key", dead_letter_routing_key), AMQP_NAME,
+     MEANS("The routing key there. Unless given, that of the message.")},
+    {QUEUE_KEY("delivery_limit", delivery_limit), NUMBER("0", "1000000"), DEFAULT("20"),
+     MEANS("How often a message of a quorum queue may come back before it is dead-lettered. Used "
+           "only with a dead-letter target, since without one the broker would discard the "
+           "message. 0: left to the broker. RabbitMQ 4 takes 20 where nothing is said, also "
+           "without a target, and discards then: so give every queue a target.")},
+
+    {BINDING_KEY("broker", broker), .type = CONFIG_BROKER_NAME,
+     MEANS("The name of the broker section. Needed only where there are several.")},
+    {BINDING_KEY("exchange", exchange), AMQP_NAME, REQUIRED,
+     MEANS("The exchange's name on the broker.")},
+    {BINDING_KEY("queue", queue), AMQP_NAME, REQUIRED, MEANS("The queue's name on the broker.")},
+    {BINDING_KEY("routing_key", routing_key), AMQP_NAME, DEFAULT("#"),
+     MEANS("Which messages: for a topic exchange a pattern, where `*` stands for a word and `#` "
+           "for any number of words, so that `#` is all; for a direct exchange the routing key "
+           "itself.")},
+};
+const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
+
+const char *
+config_scope_word(enum config_scope scope)
+{
+    static const char *const words[CONFIG_SCOPE_COUNT] = {"",         "broker", "source",
+                                                          "exchange", "queue",  "binding"};
+    return words[scope];
+}
+
+bool
+config_scope_is_named(enum config_scope scope)
+{
+    return scope != CONFIG_GLOBAL && scope != CONFIG_BINDING;
+}
+
+const struct config_key *
+config_key_find(enum config_scope scope, const char *name)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].scope == scope && strcmp(config_keys[i].name, name) == 0) {
+            return &config_keys[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,53 @@
+/* relay/config/load.h - a configuration file on its way to a struct config, for this room only: its
+ * sections, its values as they stand, and what is wrong with them so far. */
+#ifndef RELAY_CONFIG_LOAD_H
+#define RELAY_CONFIG_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "relay/config/config.h"
+#include "relay/config/keys.h"
+#include "relay/config/problem.h"
+#include "relay/config/scan.h"
+
+/* One "key = value", variables put in. */
+struct config_entry {
+    const struct config_key *key;
+    size_t section; /* index */
+    unsigned line;
+    bool from_environment; /* wholly or in part */
+    char *value;           /* NULL: it could not be had, which was reported */
+};
+
+struct config_load {
+    struct config_problems problems;
+    struct config_scan scan;
+    struct config_entry *entries;
+    size_t entry_count;
+    char *directory; /* of the file */
+    struct config *config;
+    void **targets; /* for each section its struct in `config` */
+};
+
+/* The entry that gives `name` in the section, or NULL: then the default holds, or it was missing
+ * and that was reported. */
+const struct config_entry *config_load_entry(const struct config_load *load, size_t section,
+                                             const char *name);
+
+/* Adds a problem as `source "orders": words`. line 0: the line of the section. */
+void config_load_problem(struct config_load *load, size_t section, unsigned line,
+                         const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* check.c: what only shows when everything is read: names that lead nowhere, two sources of
+ * one outbox, limits the wrong way round. */
+void config_check(struct config_load *load);
+
+/* The broker that the section's key `broker` names; without the key *ret_broker stays as it is. */
+void config_connect_broker(struct config_load *load, size_t section,
+                           const struct broker_config **ret_broker);
+
+/* topology.c: the same for a section `exchange`, `queue` or `binding`; does nothing for others. */
+void config_check_topology(struct config_load *load, size_t section);
+
+#endif

@@ -1,0 +1,402 @@
+#include "relay/config/scan.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "relay/config/lexer.h"
+
+#define NAMES_MAX 64 /* more than any scope has keys */
+
+struct scanner {
+    struct lexer lexer;
+    size_t item_start; /* where the key or section that is being read begins */
+    size_t section;    /* the index of the section we are in */
+    struct config_scan *scan;
+};
+
+#define SYNTAX(scanner, line, ...) \
+    (config_problem_add((scanner)->lexer.problems, (line), __VA_ARGS__), false)
+
+/* Past a complete item. */
+static bool
+next_item(struct scanner *scanner)
+{
+    scanner->item_start = scanner->lexer.token.end;
+    return lexer_next(&scanner->lexer);
+}
+
+/* A name as people give to keys and sections, hence one that may be shown: anything else could be a
+ * value, and so a secret, that slipped to where a name belongs. */
+static bool
+is_name(const char *text)
+{
+    const size_t length = strlen(text);
+    return length > 0 && length <= 63 &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+               length;
+}
+
+static const struct config_section *
+current_section(const struct scanner *scanner)
+{
+    return &scanner->scan->sections[scanner->section];
+}
+
+/* `source "orders"`, `binding`, or nothing; a new string. */
+static char *
+section_words(const struct config_section *section)
+{
+    const char *const word = config_scope_word(section->scope);
+    return section->title == NULL ? memory_string(word)
+                                  : config_format("%s \"%s\"", word, section->title);
+}
+
+char *
+config_section_place(const struct config_section *section)
+{
+    char *const words = section_words(section);
+    char *const place = config_format("%s%s", words, words[0] == '\0' ? "" : ": ");
+    memory_free(words);
+    return place;
+}
+
+static const char *
+nearest_key(enum config_scope scope, const char *name)
+{
+    const char *names[NAMES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < config_key_count && count < NAMES_MAX; i++) {
+        if (config_keys[i].scope == scope) {
+            names[count++] = config_keys[i].name;
+        }
+    }
+    return text_nearest(name, names, count);
+}
+
+/* "; did you mean …?" or "; it belongs …" or nothing; a new string. */
+static char *
+advice_for_key(enum config_scope scope, const char *name)
+{
+    for (enum config_scope other = 0; other < CONFIG_SCOPE_COUNT; other++) {
+        if (other != scope && config_key_find(other, name) != NULL) {
+            const char *const word = config_scope_word(other);
+            return other == CONFIG_GLOBAL
+                       ? config_format("; it belongs outside of the sections")
+                       : config_format("; it belongs in %s %s section",
+                                       other == CONFIG_EXCHANGE ? "an" : "a", word);
+        }
+    }
+    const char *const nearest = nearest_key(scope, name);
+    return nearest == NULL ? memory_string("") : config_format("; did you mean \"%s\"?", nearest);
+}
+
+static void
+report_unknown_key(struct scanner *scanner, unsigned line, const char *name)
+{
+    char *const where = config_section_place(current_section(scanner));
+    char *const advice = advice_for_key(current_section(scanner)->scope, name);
+    if (is_name(name)) {
+        config_problem_add(scanner->lexer.problems, line, "%sunknown key \"%s\"%s", where, name,
+                           advice);
+    } else {
+        config_problem_add(scanner->lexer.problems, line, "%sthis is no name of a key", where);
+    }
+    memory_free(advice);
+    memory_free(where);
+}
+
+/* At the "=" after `name`. */
+static bool
+scan_key(struct scanner *scanner, const char *name, unsigned line)
+{
+    const bool known = config_key_find(current_section(scanner)->scope, name) != NULL;
+    if (!lexer_next(&scanner->lexer)) {
+        return false;
+    }
+    if (!lexer_is_text(&scanner->lexer)) {
+        return SYNTAX(scanner, line, "\"%s\" has no value", is_name(name) ? name : "this");
+    }
+    if (!known) {
+        report_unknown_key(scanner, line, name);
+        lexer_blank_out(&scanner->lexer, scanner->item_start, scanner->lexer.token.end);
+    }
+    return next_item(scanner);
+}
+
+/* At the "{" of a section that nothing is known about: takes it out, with all that is in it. */
+static bool
+skip_section(struct scanner *scanner, unsigned line)
+{
+    for (unsigned depth = 1; depth > 0;) {
+        if (!lexer_next(&scanner->lexer)) {
+            return false;
+        }
+        if (scanner->lexer.token.kind == TOKEN_END) {
+            return SYNTAX(scanner, line, "this section has no \"}\"");
+        }
+        depth += lexer_is_symbol(&scanner->lexer, '{') ? 1 : 0;
+        depth -= lexer_is_symbol(&scanner->lexer, '}') ? 1 : 0;
+    }
+    lexer_blank_out(&scanner->lexer, scanner->item_start, scanner->lexer.token.end);
+    return next_item(scanner);
+}
+
+static bool
+skip_unknown_section(struct scanner *scanner, const char *word, unsigned line)
+{
+    const char *words[CONFIG_SCOPE_COUNT - 1];
+    for (enum config_scope scope = CONFIG_BROKER; scope < CONFIG_SCOPE_COUNT; scope++) {
+        words[scope - 1] = config_scope_word(scope);
+    }
+    const char *const nearest = text_nearest(word, words, CONFIG_SCOPE_COUNT - 1);
+    config_problem_add(scanner->lexer.problems, line, "unknown section%s%s%s%s%s%s",
+                       is_name(word) ? " \"" : "", is_name(word) ? word : "",
+                       is_name(word) ? "\"" : "", nearest == NULL ? "" : "; did you mean \"",
+                       nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?");
+    return skip_section(scanner, line);
+}
+
+static void
+add_section(struct scanner *scanner, enum config_scope scope, const char *title, unsigned line)
+{
+    struct config_scan *const scan = scanner->scan;
+    struct config_section *const sections = memory_array(scan->count + 1, sizeof(*sections));
+    memcpy(sections, scan->sections, scan->count * sizeof(*sections));
+    char *const shown =
+        config_scope_is_named(scope) ? memory_string(is_name(title) ? title : "?") : NULL;
+    sections[scan->count] = (struct config_section){scope, shown, line, line};
+    memory_free(scan->sections);
+    scan->sections = sections;
+    scanner->section = scan->count++;
+}
+
+static void
+check_title(struct scanner *scanner, const char *title, unsigned line)
+{
+    const struct config_section *const section = current_section(scanner);
+    const char *const word = config_scope_word(section->scope);
+    if (!is_name(title)) {
+        config_problem_add(scanner->lexer.problems, line,
+                           "the name of a %s is made of letters, digits, \"_\", \"-\" and \".\", "
+                           "at most 63 of them",
+                           word);
+        return;
+    }
+    for (size_t i = 0; i < scanner->section; i++) {
+        const struct config_section *const other = &scanner->scan->sections[i];
+        if (other->scope == section->scope && strcmp(other->title, title) == 0) {
+            config_problem_add(scanner->lexer.problems, line,
+                               "%s \"%s\": there is one of this name in line %u already", word,
+                               title, other->line);
+            return;
+        }
+    }
+}
+
+static bool scan_items(struct scanner *scanner);
+
+/* The library tells values of sections without a name apart by their lines alone. */
+static bool
+has_own_line(const struct scanner *scanner, enum config_scope scope, unsigned line)
+{
+    for (size_t i = 1; i < scanner->scan->count; i++) {
+        const struct config_section *const other = &scanner->scan->sections[i];
+        if (other->scope == scope && other->last_line == line) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether a section may be called so; if not, that was reported. */
+static bool
+accept_title(const struct scanner *scanner, enum config_scope scope, const char *title,
+             unsigned line)
+{
+    const char *const word = config_scope_word(scope);
+    if (config_scope_is_named(scope) == (title != NULL)) {
+        if (title != NULL || has_own_line(scanner, scope, line)) {
+            return true;
+        }
+        config_problem_add(scanner->lexer.problems, line,
+                           "a %s begins in a line of its own, not in that of another", word);
+    } else if (title == NULL) {
+        config_problem_add(scanner->lexer.problems, line, "%s %s needs a name: %s \"main\" { ... }",
+                           scope == CONFIG_EXCHANGE ? "an" : "a", word, word);
+    } else {
+        config_problem_add(scanner->lexer.problems, line, "a %s has no name: %s { ... }", word,
+                           word);
+    }
+    return false;
+}
+
+/* At the "{" of a section that is known. */
+static bool
+scan_section(struct scanner *scanner, enum config_scope scope, const char *title, unsigned line)
+{
+    if (!accept_title(scanner, scope, title, line)) {
+        return skip_section(scanner, line);
+    }
+    add_section(scanner, scope, title, line);
+    if (title != NULL) {
+        check_title(scanner, title, line);
+    }
+    const size_t opened = scanner->section;
+    if (!next_item(scanner) || !scan_items(scanner)) {
+        return false;
+    }
+    scanner->scan->sections[opened].last_line = scanner->lexer.token.line;
+    scanner->section = 0;
+    return next_item(scanner);
+}
+
+static bool
+scope_of_word(const char *word, enum config_scope *ret_scope)
+{
+    for (enum config_scope scope = CONFIG_BROKER; scope < CONFIG_SCOPE_COUNT; scope++) {
+        if (strcmp(word, config_scope_word(scope)) == 0) {
+            *ret_scope = scope;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* After `word`, at a title or at "{". */
+static bool
+scan_section_head(struct scanner *scanner, const char *word, unsigned line)
+{
+    char *title = NULL;
+    if (lexer_is_text(&scanner->lexer)) {
+        title = lexer_token_text(&scanner->lexer);
+        if (!lexer_next(&scanner->lexer)) {
+            memory_free(title);
+            return false;
+        }
+    }
+    enum config_scope scope;
+    const bool known = scope_of_word(word, &scope);
+    bool good;
+    if (!lexer_is_symbol(&scanner->lexer, '{')) {
+        good = known ? SYNTAX(scanner, line, "expected \"{\" after the name of this %s", word)
+                     : SYNTAX(scanner, line, "expected \"key = value\" or a section here");
+    } else if (scanner->section > 0 && known) {
+        char *const within = section_words(current_section(scanner));
+        good = SYNTAX(scanner, line, "%s has no \"}\" before this section", within);
+        memory_free(within);
+    } else {
+        good = known ? scan_section(scanner, scope, title, line)
+                     : skip_unknown_section(scanner, word, line);
+    }
+    memory_free(title);
+    return good;
+}
+
+/* At a name. */
+static bool
+scan_item(struct scanner *scanner)
+{
+    const unsigned line = scanner->lexer.token.line;
+    scanner->item_start = scanner->lexer.token.start;
+    char *const name = lexer_token_text(&scanner->lexer);
+    const bool known = config_key_find(current_section(scanner)->scope, name) != NULL;
+    bool good = lexer_next(&scanner->lexer);
+    if (!good) {
+    } else if (lexer_is_symbol(&scanner->lexer, '=')) {
+        good = scan_key(scanner, name, line);
+    } else if (known) {
+        good = SYNTAX(scanner, line, "expected \"=\" after \"%s\"", name);
+    } else if (lexer_is_text(&scanner->lexer) || lexer_is_symbol(&scanner->lexer, '{')) {
+        good = scan_section_head(scanner, name, line);
+    } else {
+        good = SYNTAX(scanner, line, "expected \"key = value\" or a section here");
+    }
+    memory_free(name);
+    return good;
+}
+
+static bool
+unexpected_symbol(struct scanner *scanner)
+{
+    scanner->item_start = scanner->lexer.token.start;
+    return SYNTAX(scanner, scanner->lexer.token.line,
+                  "unexpected \"%c\": a value with blanks or any of = { } ( ) + , * # needs quotes",
+                  scanner->lexer.text[scanner->lexer.token.start]);
+}
+
+/* At the end of the file. */
+static bool
+is_complete(const struct scanner *scanner)
+{
+    if (scanner->section == 0) {
+        return true;
+    }
+    char *const within = section_words(current_section(scanner));
+    config_problem_add(scanner->lexer.problems, current_section(scanner)->line, "%s has no \"}\"",
+                       within);
+    memory_free(within);
+    return false;
+}
+
+/* Until the end of the section or of the file, which stays the current token. */
+static bool
+scan_items(struct scanner *scanner)
+{
+    for (;;) {
+        scanner->item_start = scanner->lexer.token.start;
+        if (scanner->lexer.token.kind == TOKEN_END) {
+            return is_complete(scanner);
+        }
+        if (lexer_is_symbol(&scanner->lexer, '}') && scanner->section > 0) {
+            return true;
+        }
+        if (lexer_is_symbol(&scanner->lexer, '}')) {
+            return SYNTAX(scanner, scanner->lexer.token.line, "there is no \"{\" for this \"}\"");
+        }
+        if (!lexer_is_text(&scanner->lexer)) {
+            return unexpected_symbol(scanner);
+        }
+        if (!scan_item(scanner)) {
+            return false;
+        }
+    }
+}
+
+/* The structure cannot be followed any more. What came before the item is kept, so that its values
+ * are checked too. */
+static void
+give_up(struct scanner *scanner)
+{
+    char *const text = scanner->lexer.text;
+    const size_t length = strlen(text);
+    scanner->scan->broken = true;
+    lexer_blank_out(&scanner->lexer, scanner->item_start, length);
+    if (scanner->section > 0) {
+        scanner->scan->sections[scanner->section].last_line = scanner->lexer.line;
+        text[length] = '}'; /* the byte to grow by */
+        text[length + 1] = '\0';
+    }
+}
+
+void
+config_scan_text(char *text, struct config_problems *problems, struct config_scan *ret_scan)
+{
+    struct config_section *const global = memory_array(1, sizeof(*global));
+    *global = (struct config_section){.scope = CONFIG_GLOBAL, .line = 0, .last_line = ~0U};
+    *ret_scan = (struct config_scan){.sections = global, .count = 1};
+    struct scanner scanner = {.lexer = {.text = text, .line = 1, .problems = problems},
+                              .scan = ret_scan};
+    if (!lexer_next(&scanner.lexer) || !scan_items(&scanner)) {
+        give_up(&scanner);
+    }
+}
+
+void
+config_scan_done(struct config_scan *scan)
+{
+    for (size_t i = 0; i < scan->count; i++) {
+        memory_free(scan->sections[i].title);
+    }
+    memory_free(scan->sections);
+}

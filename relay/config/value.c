@@ -1,0 +1,334 @@
+#include "relay/config/value.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/net/tls.h"
+#include "base/text.h"
+#include "relay/config/lexer.h" /* the marks */
+#include "relay/config/problem.h"
+#include "relay/config/secret.h"
+#include "relay/postgres/config.h"
+#include "relay/postgres/names.h"
+
+/* What stands for "NAME" or "NAME:-default"; borrowed, from the environment or from `spec`. */
+static const char *
+look_up(char *spec, struct error *reterr)
+{
+    char *const fallback = strstr(spec, ":-");
+    if (fallback != NULL) {
+        *fallback = '\0';
+    }
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+    if (spec[0] == '\0' || strspn(spec, letters) != strlen(spec)) {
+        (void)error_set(reterr, ERROR_CONFIG, "${...} needs the name of an environment variable");
+        return NULL;
+    }
+    const char *const value = getenv(spec);
+    /* As in the shell, ":-" covers empty variables too. */
+    if (fallback != NULL && (value == NULL || value[0] == '\0')) {
+        return fallback + 2;
+    }
+    if (value == NULL) {
+        (void)error_set(reterr, ERROR_CONFIG, "the environment variable %s is not set", spec);
+    }
+    return value;
+}
+
+/* Appends what the variable stands for; `spec` has `size` bytes. Takes `text`, returns its
+ * successor or NULL. */
+static char *
+append_variable(char *text, const char *spec, size_t size, struct error *reterr)
+{
+    char *const name = config_format("%.*s", (int)size, spec);
+    const char *const value = look_up(name, reterr);
+    char *const longer = value == NULL ? NULL : config_format("%s%s", text, value);
+    memory_free(name);
+    memory_free(text);
+    return longer;
+}
+
+static char *
+append_bytes(char *text, const char *bytes, size_t size)
+{
+    char *const longer = config_format("%s%.*s", text, (int)size, bytes);
+    memory_free(text);
+    return longer;
+}
+
+bool
+config_is_expanded(const char *text)
+{
+    static const char marks[] = {CONFIG_MARK_WITHIN, CONFIG_MARK_WHOLE, '\0'};
+    return strpbrk(text, marks) != NULL;
+}
+
+char *
+config_expand(const char *text, struct error *reterr)
+{
+    static const char mark[] = {CONFIG_MARK_WITHIN, '{', '\0'};
+    char *expanded = memory_string("");
+    if (text[0] == CONFIG_MARK_WHOLE) {
+        return append_variable(expanded, text + 1, strlen(text + 1), reterr);
+    }
+    while (expanded != NULL && text[0] != '\0') {
+        const char *const found = strstr(text, mark);
+        const char *const end = found == NULL ? NULL : strchr(found, '}');
+        if (end == NULL) {
+            return append_bytes(expanded, text, strlen(text));
+        }
+        expanded = append_bytes(expanded, text, (size_t)(found - text));
+        expanded = append_variable(expanded, found + 2, (size_t)(end - found) - 2, reterr);
+        text = end + 1;
+    }
+    return expanded;
+}
+
+char *
+config_path(const char *path, const char *directory)
+{
+    return path[0] == '/' ? memory_string(path) : config_format("%s/%s", directory, path);
+}
+
+void
+config_warn(struct config_warnings *warnings, const char *format, ...)
+{
+    char text[500];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments); /* cut is fine */
+    va_end(arguments);
+    char **const texts = memory_array(warnings->count + 1, sizeof(*texts));
+    if (warnings->count > 0) {
+        memcpy(texts, warnings->texts, warnings->count * sizeof(*texts));
+    }
+    texts[warnings->count++] = memory_string(text);
+    memory_free(warnings->texts);
+    warnings->texts = texts;
+}
+
+static bool
+parse_amount(enum config_type type, const char *text, uint64_t *ret_amount)
+{
+    if (type == CONFIG_SIZE) {
+        return text_parse_size(text, ret_amount);
+    }
+    return type == CONFIG_NUMBER ? text_parse_number(text, ret_amount)
+                                 : text_parse_duration(text, ret_amount);
+}
+
+static uint64_t
+limit_of(enum config_type type, const char *text)
+{
+    uint64_t amount = 0;
+    const bool good = parse_amount(type, text, &amount);
+    assert(good); /* the table's own */
+    (void)good;   /* only asserted */
+    return amount;
+}
+
+static void
+range_of_choices(const char *const *choices, char *ret_text, size_t size)
+{
+    ret_text[0] = '\0';
+    size_t at = 0;
+    for (size_t i = 0; choices[i] != NULL; i++) {
+        const char *const between = i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ";
+        const int length = snprintf(ret_text + at, size - at, "%s\"%s\"", between, choices[i]);
+        assert(length > 0 && (size_t)length < size - at);
+        at += (size_t)length;
+    }
+}
+
+void
+config_value_range(const struct config_key *key, char *ret_text, size_t size)
+{
+    if (key->choices != NULL) {
+        range_of_choices(key->choices, ret_text, size);
+    } else if (key->min != NULL) {
+        (void)snprintf(ret_text, size, "%s to %s", key->min, key->max); /* cut is fine */
+    } else {
+        ret_text[0] = '\0';
+    }
+}
+
+static bool
+refuse(const struct config_key *key, const char *text, struct error *reterr)
+{
+    char range[200];
+    config_value_range(key, range, sizeof(range));
+    uint64_t number;
+    const bool unit_forgotten = (key->type == CONFIG_DURATION || key->type == CONFIG_SECONDS) &&
+                                text_parse_number(text, &number);
+    return error_set(reterr, ERROR_CONFIG, "expected %s%s", range,
+                     unit_forgotten ? ", with a unit: us, ms, s, m, h or d" : "");
+}
+
+static bool
+set_amount(const struct config_key *key, const char *text, void *member, struct error *reterr)
+{
+    uint64_t amount;
+    if (!parse_amount(key->type, text, &amount) || amount < limit_of(key->type, key->min) ||
+        amount > limit_of(key->type, key->max)) {
+        return refuse(key, text, reterr);
+    }
+    if (key->type == CONFIG_NUMBER) {
+        *(uint32_t *)member = (uint32_t)amount;
+    } else if (key->type == CONFIG_SECONDS && amount % CLOCK_S_US != 0) {
+        return error_set(reterr, ERROR_CONFIG, "expected whole seconds, %s to %s", key->min,
+                         key->max);
+    } else if (key->type == CONFIG_SECONDS) {
+        *(uint16_t *)member = (uint16_t)(amount / CLOCK_S_US);
+    } else {
+        *(uint64_t *)member = amount;
+    }
+    return true;
+}
+
+static bool
+set_choice(const struct config_key *key, const char *text, void *member, struct error *reterr)
+{
+    for (unsigned i = 0; key->choices[i] != NULL; i++) {
+        if (strcmp(key->choices[i], text) == 0) {
+            *(unsigned *)member = i; /* every enum without negative values is an unsigned here */
+            return true;
+        }
+    }
+    return refuse(key, text, reterr);
+}
+
+static bool
+set_truth(const struct config_key *key, const char *text, void *member, struct error *reterr)
+{
+    const bool truth = strcmp(text, key->choices[1]) == 0;
+    if (!truth && strcmp(text, key->choices[0]) != 0) {
+        return refuse(key, text, reterr);
+    }
+    *(bool *)member = truth;
+    return true;
+}
+
+static bool
+set_string(const char *text, void *member)
+{
+    char **const string = member;
+    memory_free(*string);
+    *string = memory_string(text);
+    return true;
+}
+
+/* The file of an endpoint, as seen from the configuration. */
+static void
+anchor(char **file, const char *directory)
+{
+    if (*file != NULL) {
+        char *const full = config_path(*file, directory);
+        memory_free(*file);
+        *file = full;
+    }
+}
+
+static bool
+set_uri(const char *text, const char *directory, void *member, struct error *reterr)
+{
+    struct amqp_endpoint endpoint;
+    if (!amqp_uri_parse(text, &endpoint, reterr)) {
+        return false;
+    }
+    anchor(&endpoint.ca_file, directory);
+    anchor(&endpoint.cert_file, directory);
+    anchor(&endpoint.key_file, directory);
+    const struct tls_files files = amqp_endpoint_tls_files(&endpoint);
+    if (endpoint.tls && !tls_files_check(&files, reterr)) {
+        amqp_endpoint_done(&endpoint);
+        return false;
+    }
+    amqp_endpoint_done(member);
+    *(struct amqp_endpoint *)member = endpoint;
+    return true;
+}
+
+static bool
+set_dsn(const char *text, const char *directory, void *member, struct error *reterr)
+{
+    if (!postgres_dsn_check(text, reterr)) {
+        return false;
+    }
+    char *const dsn = postgres_dsn_anchor(text, directory);
+    const bool good = postgres_files_check(dsn, reterr) && set_string(dsn, member);
+    config_secret_free(dsn);
+    return good;
+}
+
+static bool
+set_checked(const char *text, bool (*check)(const char *text, struct error *reterr), void *member,
+            struct error *reterr)
+{
+    return check(text, reterr) && set_string(text, member);
+}
+
+/* AMQP's short strings; a zero byte cannot be in a file. */
+static bool
+check_amqp_name(const char *text, struct error *reterr)
+{
+    if (strlen(text) > LIMIT_NAME_BYTES) {
+        return error_set(reterr, ERROR_CONFIG, "it has %zu bytes, a broker takes %d at most",
+                         strlen(text), LIMIT_NAME_BYTES);
+    }
+    return true;
+}
+
+static bool
+set_password(const char *path, const char *directory, void *member,
+             struct config_warnings *warnings, struct error *reterr)
+{
+    char *const full = config_path(path, directory);
+    char *const secret = config_secret_read(full, reterr);
+    if (secret != NULL) {
+        config_secret_warn(full, "the password file", warnings);
+        (void)set_string(full, member); /* always true */
+    }
+    memory_free(full);
+    config_secret_free(secret);
+    return secret != NULL;
+}
+
+bool
+config_value_set(const struct config_key *key, const char *text, const char *directory,
+                 void *target, struct config_warnings *warnings, struct error *reterr)
+{
+    void *const member = (char *)target + key->offset;
+    switch (key->type) {
+    case CONFIG_NUMBER:
+    case CONFIG_DURATION:
+    case CONFIG_SECONDS:
+    case CONFIG_SIZE:
+        return set_amount(key, text, member, reterr);
+    case CONFIG_CHOICE:
+        return set_choice(key, text, member, reterr);
+    case CONFIG_BOOL:
+        return set_truth(key, text, member, reterr);
+    case CONFIG_STRING:
+        return set_string(text, member);
+    case CONFIG_URI:
+        return set_uri(text, directory, member, reterr);
+    case CONFIG_DSN:
+        return set_dsn(text, directory, member, reterr);
+    case CONFIG_SLOT:
+        return set_checked(text, postgres_slot_check, member, reterr);
+    case CONFIG_PUBLICATION:
+        return set_checked(text, postgres_publication_check, member, reterr);
+    case CONFIG_AMQP_NAME:
+        return set_checked(text, check_amqp_name, member, reterr);
+    case CONFIG_PASSWORD_FILE:
+        return set_password(text, directory, member, warnings, reterr);
+    case CONFIG_BROKER_NAME:
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,165 @@
+#include "relay/daemon/declarer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "relay/daemon/log.h"
+#include "relay/daemon/outage.h"
+#include "relay/rabbit/topology.h"
+
+/* What a person must mend is looked at again so often, and told as often. */
+#define AGAIN_US (60 * CLOCK_S_US)
+
+struct declarer {
+    const struct config *config;
+    const struct broker_config *broker;
+    pthread_t thread;
+    int tried_fd;
+    int stop_fd;
+    size_t made; /* at this try */
+    size_t there;
+    size_t lacking;
+};
+
+static void
+on_finding(void *context, enum topology_finding finding, const char *words)
+{
+    struct declarer *const self = context;
+    const char *const broker = self->broker->name;
+    switch (finding) {
+    case TOPOLOGY_THERE:
+        self->there++;
+        break;
+    case TOPOLOGY_MADE:
+        self->made++;
+        log_info("topology_made", LOG_WORDS(words), LOG_STR("broker", broker));
+        break;
+    case TOPOLOGY_UNSEEN:
+        self->there++;
+        log_info("topology_unseen", LOG_WORDS(words), LOG_STR("broker", broker));
+        break;
+    case TOPOLOGY_DIFFERS:
+        self->there++;
+        log_warning("topology_differs", LOG_WORDS(words), LOG_STR("broker", broker));
+        break;
+    case TOPOLOGY_LACKS:
+        self->lacking++;
+        log_error("topology_failed", LOG_WORDS(words), LOG_STR("broker", broker));
+        break;
+    }
+}
+
+/* False when the broker could not be asked about everything. */
+static bool
+declare(struct declarer *self, struct outage *outage)
+{
+    struct inquiry inquiry;
+    self->made = self->there = self->lacking = 0;
+    const bool asked =
+        inquiry_open(&inquiry, self->broker, "outbox-relay declares", self->stop_fd) &&
+        topology_work(&inquiry, self->config, self->broker, true, on_finding, self);
+    if (asked) {
+        (void)outage_over(outage); /* what follows says it */
+        log_info("topology_declared", LOG_STR("broker", self->broker->name),
+                 LOG_UINT("made", self->made), LOG_UINT("there", self->there),
+                 LOG_UINT("lacking", self->lacking));
+    } else if (outage_is_news(outage, inquiry.error.text, clock_monotonic_us())) {
+        log_warning("topology_waits",
+                    LOG_WORDS("exchanges and queues cannot be declared yet; trying again"),
+                    LOG_STR("broker", self->broker->name), LOG_CAUSE(&inquiry.error));
+    }
+    inquiry_close(&inquiry);
+    return asked;
+}
+
+/* True if it was told to end meanwhile. */
+static bool
+wait_us(const struct declarer *self, uint64_t wait_us)
+{
+    struct pollfd stop = {.fd = self->stop_fd, .events = POLLIN};
+    const uint64_t until_us = clock_monotonic_us() + wait_us;
+    for (uint64_t now_us; (now_us = clock_monotonic_us()) < until_us;) {
+        if (poll(&stop, 1, clock_poll_timeout_ms(now_us, until_us)) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+raise_fd(int fd)
+{
+    const uint64_t one = 1;
+    ssize_t size;
+    do {
+        size = write(fd, &one, sizeof(one));
+    } while (size < 0 && errno == EINTR);
+}
+
+static void *
+work(void *context)
+{
+    struct declarer *const self = context;
+    struct random random;
+    struct backoff backoff;
+    struct outage outage;
+    random_seed(&random, clock_monotonic_us());
+    backoff_init(&backoff, self->broker->reconnect_initial_us, self->broker->reconnect_max_us);
+    outage_init(&outage);
+    for (bool end = false; !end;) {
+        const bool asked = declare(self, &outage);
+        raise_fd(self->tried_fd);
+        if (asked && self->lacking == 0) {
+            break;
+        }
+        end = wait_us(self, asked ? AGAIN_US : backoff_next_us(&backoff, &random));
+    }
+    return NULL;
+}
+
+struct declarer *
+declarer_start(const struct config *config, const struct broker_config *broker,
+               struct error *reterr)
+{
+    struct declarer *const self = memory_array(1, sizeof(*self));
+    *self = (struct declarer){
+        .config = config,
+        .broker = broker,
+        .tried_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+    };
+    int failed = self->tried_fd < 0 || self->stop_fd < 0 ? errno : 0;
+    failed = failed != 0 ? failed : pthread_create(&self->thread, NULL, work, self);
+    if (failed == 0) {
+        return self;
+    }
+    (void)error_set(reterr, ERROR_CONFIG, "cannot start a thread: %s", strerror(failed));
+    (void)close(self->tried_fd); /* may be -1 */
+    (void)close(self->stop_fd);  /* as above */
+    memory_free(self);
+    return NULL;
+}
+
+int
+declarer_fd(const struct declarer *declarer)
+{
+    return declarer->tried_fd;
+}
+
+void
+declarer_stop(struct declarer *declarer)
+{
+    raise_fd(declarer->stop_fd);
+    (void)pthread_join(declarer->thread, NULL); /* cannot fail with a thread of ours */
+    (void)close(declarer->tried_fd);            /* only an eventfd */
+    (void)close(declarer->stop_fd);             /* as above */
+    memory_free(declarer);
+}

@@ -1,0 +1,15 @@
+/* relay/daemon/supervisor.h - the main thread of a running relay: starts a worker for each source, then
+ * waits for signals. */
+#ifndef RELAY_DAEMON_SUPERVISOR_H
+#define RELAY_DAEMON_SUPERVISOR_H
+
+#include <stdbool.h>
+
+#include "relay/config/config.h"
+
+/* Returns when every worker has ended: true if all of them drained clean. The process must have one
+ * thread. SIGTERM and SIGINT drain; the second one, or the end of shutdown_timeout, ends the
+ * process at once with exit status 1. */
+bool supervisor_run(const struct config *config) MUST_CHECK;
+
+#endif

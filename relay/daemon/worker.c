@@ -1,0 +1,289 @@
+#include "relay/daemon/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "relay/daemon/worker_private.h"
+#include "relay/postgres/source.h"
+
+/* What was queued under a lease that is over must not go out beside a successor's messages: this
+ * process may have been stopped for long. */
+static void
+drop_stale_output(struct worker *worker, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        if (worker->lane_unsent[i] && now_us >= worker->lease_until_us) {
+            session_abort(worker->lanes[i]);
+            worker_lane_lost(worker, i, LOG_WARNING,
+                             "the ownership ended while messages were waiting to be written",
+                             now_us);
+        }
+    }
+}
+
+/* True if a lane that was congested has room again: no descriptor will tell. */
+static bool
+flush_lanes(struct worker *worker)
+{
+    const uint64_t now_us = clock_monotonic_us();
+    bool eased = false;
+    drop_stale_output(worker, now_us);
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        const size_t before = session_queued_bytes(worker->lanes[i]);
+        if (before > 0) {
+            session_flush(worker->lanes[i], now_us);
+        }
+        const size_t after = session_queued_bytes(worker->lanes[i]);
+        worker->lane_unsent[i] = worker->lane_unsent[i] && after > 0;
+        eased |= before > CONGESTED_BYTES && after <= CONGESTED_BYTES;
+    }
+    return eased;
+}
+
+static uint64_t
+next_deadline_us(const struct worker *worker, uint64_t now_us)
+{
+    uint64_t deadline_us = pipeline_deadline_us(worker->pipeline, now_us);
+    deadline_us = clock_earlier_us(deadline_us, worker->source->ops->deadline_us(worker->source));
+    deadline_us = clock_earlier_us(deadline_us, worker_status_deadline_us(worker));
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        deadline_us = clock_earlier_us(deadline_us, session_deadline_us(worker->lanes[i]));
+    }
+    return deadline_us;
+}
+
+static void
+rest(uint64_t time_us)
+{
+    if (time_us > 0) {
+        const struct timespec time = {.tv_nsec = (long)time_us * 1000};
+        (void)nanosleep(&time, NULL); /* a signal may end it early */
+    }
+}
+
+enum { POLL_WAKE, POLL_SOURCE, POLL_LANES = POLL_SOURCE + SOURCE_POLLS_MAX };
+
+static void
+wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
+{
+    polls[POLL_WAKE] =
+        (struct pollfd){.fd = worker->draining ? -1 : worker->wake_fd, .events = POLLIN};
+    worker->source->ops->polls(worker->source, &polls[POLL_SOURCE]);
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        polls[POLL_LANES + i] = (struct pollfd){.fd = session_fd(worker->lanes[i]),
+                                                .events = session_poll_events(worker->lanes[i])};
+    }
+    const uint64_t now_us = clock_monotonic_us();
+    const int timeout_ms =
+        idle ? clock_poll_timeout_ms(now_us, next_deadline_us(worker, now_us)) : 0;
+    if (timeout_ms > 0) {
+        rest(pace_rest_us(&worker->pace, now_us));
+    }
+    if (poll(polls, POLL_LANES + worker->lane_count, timeout_ms) < 0) {
+        for (uint32_t i = 0; i < POLL_LANES + worker->lane_count; i++) {
+            polls[i].revents = 0; /* EINTR: nothing is known, the next turn asks again */
+        }
+    }
+}
+
+static void
+begin_drain_if_asked(struct worker *worker)
+{
+    if (!worker->draining && atomic_load(&worker->drain_asked)) {
+        worker->draining = true;
+        pipeline_drain(worker->pipeline);
+    }
+}
+
+static void
+work(struct worker *worker)
+{
+    struct pollfd polls[POLL_LANES + PIPELINE_LANES_MAX] = {0};
+    while (!worker->drained) {
+        const uint64_t now_us = clock_monotonic_us();
+        begin_drain_if_asked(worker);
+        /* The source first: after a long stop it knows whether the outbox is still ours. */
+        worker_serve_source(worker, &polls[POLL_SOURCE], now_us);
+        drop_stale_output(worker, now_us);
+        for (uint32_t i = 0; i < worker->lane_count; i++) {
+            worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);
+        }
+        const bool done = worker_act(worker, now_us);
+        worker_status_tell(worker, now_us);
+        worker_tell_refused(worker, now_us);
+        const bool eased = flush_lanes(worker);
+        wait_for_something(worker, polls, done && !eased);
+    }
+}
+
+static void
+signal_eventfd(int fd)
+{
+    const uint64_t one = 1;
+    const ssize_t written = write(fd, &one, sizeof(one));
+    assert(written == sizeof(one)); /* fails only at 2^64 - 2 signals */
+    (void)written;                  /* only asserted */
+}
+
+static void *
+thread_main(void *argument)
+{
+    struct worker *worker = argument;
+    log_set_source(worker->config->name);
+    work(worker);
+    /* Other sources may take longer; a standby need not wait for them. */
+    worker->source->ops->free(worker->source);
+    worker->source = NULL;
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        worker_lane_close(worker->lanes[i]);
+    }
+    log_info("source_drained", LOG_WORDS("nothing is in flight"));
+    atomic_store(&worker->finished, true);
+    signal_eventfd(worker->finished_fd);
+    return NULL;
+}
+
+static struct pipeline_options
+options_of(const struct source_config *config, const struct source *source)
+{
+    const struct broker_config *broker = config->broker;
+    struct pipeline_options options = pipeline_defaults();
+    options.lane_count = config->publishers;
+    options.window_messages = config->window_messages;
+    options.window_bytes = config->window_bytes;
+    options.batch_rows = config->batch_rows;
+    options.batch_bytes = config->batch_bytes;
+    options.poll_interval_max_us = config->poll_interval_max_us;
+    options.sweep_interval_us = config->sweep_interval_us;
+    options.confirm_timeout_us = broker->confirm_timeout_us;
+    options.reconnect_initial_us = broker->reconnect_initial_us;
+    options.reconnect_max_us = broker->reconnect_max_us;
+    options.retry_initial_us = config->retry_initial_us;
+    options.retry_max_us = config->retry_max_us;
+    options.max_attempts = config->max_attempts;
+    options.skip_dead = config->on_dead == ON_DEAD_SKIP;
+    options.held_max = config->held_max;
+    options.tail = config->mode != SOURCE_MODE_POLL && source->ops->tail_begin != NULL;
+    options.strict = config->ordering == ORDERING_STRICT;
+    options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
+    return options;
+}
+
+static bool
+make_lanes(struct worker *worker, struct error *reterr)
+{
+    const struct broker_config *broker = worker->config->broker;
+    char name[128];
+    (void)snprintf(name, sizeof(name), "outbox-relay %s", worker->config->name);
+    const struct session_options options = {
+        .endpoint = &broker->endpoint,
+        .connection_name = name,
+        .heartbeat_s = broker->heartbeat_s,
+    };
+    /* And the probe lane (pipeline.h). */
+    for (; worker->lane_count < worker->config->publishers + 1; worker->lane_count++) {
+        worker->lanes[worker->lane_count] = session_new(&options, reterr);
+        if (worker->lanes[worker->lane_count] == NULL) {
+            return false;
+        }
+        outage_init(&worker->lane_outages[worker->lane_count]);
+    }
+    return true;
+}
+
+static void
+worker_free(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        session_free(worker->lanes[i]);
+    }
+    if (worker->source != NULL) {
+        worker->source->ops->free(worker->source);
+    }
+    pipeline_free(worker->pipeline);
+    publisher_done(&worker->publisher);
+    if (worker->wake_fd >= 0) {
+        (void)close(worker->wake_fd); /* nothing was written to it that could fail late */
+    }
+    if (worker->finished_fd >= 0) {
+        (void)close(worker->finished_fd); /* likewise */
+    }
+    memory_free(worker);
+}
+
+static bool
+prepare(struct worker *worker, struct error *reterr)
+{
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    worker->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->wake_fd < 0 || worker->finished_fd < 0) {
+        return error_set(reterr, ERROR_TRANSIENT, "eventfd: %s", strerror(errno));
+    }
+    if (!source_postgres_new(worker->config, &worker->source, reterr)) {
+        return false;
+    }
+    const struct pipeline_options options = options_of(worker->config, worker->source);
+    worker->pipeline = pipeline_new(&options, clock_monotonic_us());
+    publisher_init(&worker->publisher, worker->config->name);
+    outage_init(&worker->source_outage);
+    outage_init(&worker->tail_outage);
+    return make_lanes(worker, reterr);
+}
+
+struct worker *
+worker_start(const struct source_config *config, const struct config *global, struct error *reterr)
+{
+    (void)global; /* nothing of it concerns a single pipeline yet */
+    struct worker *worker = memory_array(1, sizeof(*worker));
+    *worker = (struct worker){.config = config, .wake_fd = -1, .finished_fd = -1};
+    if (!prepare(worker, reterr)) {
+        worker_free(worker);
+        return NULL;
+    }
+    const int failure = pthread_create(&worker->thread, NULL, thread_main, worker);
+    if (failure != 0) {
+        (void)error_set(reterr, ERROR_TRANSIENT, "cannot start a thread: %s",
+                        strerror(failure)); /* always false */
+        worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+void
+worker_drain(struct worker *worker)
+{
+    atomic_store(&worker->drain_asked, true);
+    signal_eventfd(worker->wake_fd);
+}
+
+bool
+worker_finished(const struct worker *worker)
+{
+    return atomic_load(&worker->finished);
+}
+
+int
+worker_fd(const struct worker *worker)
+{
+    return worker->finished_fd;
+}
+
+bool
+worker_join(struct worker *worker)
+{
+    const int failure = pthread_join(worker->thread, NULL);
+    assert(failure == 0);
+    (void)failure; /* only asserted */
+    const bool drained = worker->drained;
+    worker_free(worker);
+    return drained;
+}

@@ -1,9 +1,0 @@
-#include "base/memory.h"
-#include "relay/cli.h"
-
-int
-main(int argc, char **argv)
-{
-    memory_hide();
-    return cli_main(argc, argv);
-}
