@@ -200,18 +200,24 @@ Test(pool, a_relay_in_the_only_session_works)
  * asked something in the first. And it takes no third client, so that a relay that begins cannot see what it is. */
 #define ONE_SESSION "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 2"
 
-/* Promise: a relay that the pool has taken its session from says so. Here its prepared statements are all there, and nothing fails
- * but the ownership. */
-Test(pool, a_relay_whose_ownership_is_gone_says_why)
+static void
+expect_noticed(const char *statement)
 {
     start(ONE_SESSION);
     PGconn *const other = connect_through();
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("event=source_owned");
-    pg_exec(other, "select pg_advisory_unlock_all()");
+    pg_exec(other, statement);
     cli_wait_for_log("error=\"" POOLED);
     PQfinish(other);
     end(relay);
+}
+
+/* Promise: a relay that the pool has taken its session from says so. Here its prepared statements are all there, and nothing fails
+ * but the ownership. */
+Test(pool, a_relay_whose_ownership_is_gone_says_why)
+{
+    expect_noticed("select pg_advisory_unlock_all()");
 }
 
 /* What it finds there was left by the other: it is not that there are no tables. */
@@ -229,17 +235,16 @@ Test(pool, a_second_relay_in_the_same_session_says_why)
     end(first);
 }
 
-/* Here the ownership is there, and what it was prepared with is not. */
+/* Here the ownership is there, and what it was prepared with is not. A pool of version 1.21 or later prepares it anew. */
 Test(pool, a_relay_whose_session_was_reset_says_why)
 {
-    start(ONE_SESSION);
-    PGconn *const other = connect_through();
-    const pid_t relay = cli_start("run -c relay.conf");
-    cli_wait_for_log("event=source_owned");
-    pg_exec(other, "reset all; deallocate all");
-    cli_wait_for_log("error=\"" POOLED);
-    PQfinish(other);
-    end(relay);
+    expect_noticed("reset all; deallocate all");
+}
+
+/* Here nothing that it asks fails, but it is asked without what session.sql set: rows may be hidden, and names mean others. */
+Test(pool, a_relay_whose_settings_were_reset_says_why)
+{
+    expect_noticed("reset all");
 }
 
 /* Promise: of two relays that the pool gives the same session, the second does not take the lock that the session has already.

@@ -1,6 +1,7 @@
 -- Takes note of what operators did: true if there was anything. A large heap of it in portions. And which table is the
 -- outbox now: the ownership is of the one that it was, and somebody may have renamed that. And whether this session has the
--- ownership ($1: the outbox that is owned): a connection pool may have given another one, or others may have used this.
+-- ownership ($1: the outbox that is owned), and what session.sql set: a connection pool may have given another one, or others
+-- may have used this, or reset it.
 with
     seen as (
         update :"schema".outbox_held_act
@@ -17,5 +18,7 @@ select count(*) > 0 as acts, to_regclass(format('%I.outbox', :'schema'))::oid as
             and classid = 1869968482
             and objid = $1::oid
             and objsubid = 2
-    ) as owned
+    )
+    and current_setting('search_path') = 'pg_catalog, pg_temp'
+    and current_setting('row_security') = 'off' as owned
 from seen
