@@ -1,0 +1,56 @@
+/* tests/integration/mysql_fixture.h - a MariaDB database of the test's own, as pg_fixture.h is for PostgreSQL: whatever goes
+ * wrong here prints why and aborts. The server is named by OUTBOX_TEST_MYSQL_HOST, _PORT, _USER and _PASSWORD, a user with
+ * all rights; `tests/services/services DIR env` prints them. */
+#ifndef TESTS_INTEGRATION_MYSQL_FIXTURE_H
+#define TESTS_INTEGRATION_MYSQL_FIXTURE_H
+
+#include <mysql.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Creates a database and connects to it. One at a time in a process; its name holds the process id, so processes do not
+ * meet. */
+MYSQL *mysql_fixture_create(void);
+
+/* Closes `conn`, the connection from mysql_fixture_create, if it is not NULL, and drops the database and the user. All other
+ * connections to it must be closed: one with an open transaction would be waited for. */
+void mysql_fixture_drop(MYSQL *conn);
+
+/* The name of the database. Static. */
+const char *mysql_fixture_database(void);
+
+/* One more connection to it; close it with mysql_close. */
+MYSQL *mysql_fixture_connect(void);
+
+/* The same, with flags of mysql_real_connect. */
+MYSQL *mysql_fixture_connect_with(unsigned long flags);
+
+/* To the server, with no default database. */
+MYSQL *mysql_fixture_connect_nowhere(void);
+
+/* Gives `rights`, such as "select, insert", on a table to a user of the database's own, which the first call makes. A
+ * connection as that user has what was given before it was made. */
+void mysql_fixture_grant(MYSQL *conn, const char *rights, const char *table);
+MYSQL *mysql_fixture_connect_as_user(void);
+
+/* Runs a file, given from the root of the source: "consumers/mysql/schema.sql". */
+void mysql_fixture_load(MYSQL *conn, const char *path);
+
+/* Whether the server is MariaDB, and not MySQL, which lacks some settings. */
+bool mysql_fixture_is_mariadb(MYSQL *conn);
+
+/* Runs one statement; mysql_fixture_try returns the server's error number instead of aborting. */
+void mysql_fixture_exec(MYSQL *conn, const char *sql);
+unsigned int mysql_fixture_try(MYSQL *conn, const char *sql);
+
+/* The first column of the first row: NULL as 0 and as "". The text lives until the next call in the thread. */
+int64_t mysql_fixture_int(MYSQL *conn, const char *sql);
+const char *mysql_fixture_text(MYSQL *conn, const char *sql);
+
+/* Returns once the transaction of the connection with this id (mysql_thread_id) waits for a row; aborts after 30 s without. */
+void mysql_fixture_wait_blocked(MYSQL *conn, unsigned long thread_id);
+
+/* Ends the session with this id, and returns when it is gone; aborts after 30 s. */
+void mysql_fixture_kill(MYSQL *conn, unsigned long thread_id);
+
+#endif
