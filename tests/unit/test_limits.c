@@ -11,6 +11,7 @@
 
 #include "fetch_heads_sql.h"
 #include "fetch_next_exact_sql.h"
+#include "outbox_sql.h"
 #include "schema_functions_sql.h"
 #include "schema_writing_sql.h"
 
@@ -28,6 +29,17 @@ static const struct limit written[] = {
     {"type", LIMIT_NAME_BYTES},
     {"content_type", LIMIT_NAME_BYTES},
     {"headers::text", LIMIT_HEADERS_BYTES},
+    {NULL, 0},
+};
+
+/* The same of a table of MariaDB or MySQL. */
+static const struct limit written_mysql[] = {
+    {"exchange", LIMIT_NAME_BYTES},
+    {"routing_key", LIMIT_NAME_BYTES},
+    {"`key`", LIMIT_KEY_BYTES},
+    {"type", LIMIT_NAME_BYTES},
+    {"content_type", LIMIT_NAME_BYTES},
+    {"headers", LIMIT_HEADERS_BYTES},
     {NULL, 0},
 };
 
@@ -97,6 +109,26 @@ expect_limits(const char *sql, const struct limit *limits)
 Test(limits, of_the_table)
 {
     expect_limits(sql_schema_writing, written);
+}
+
+Test(limits, of_the_table_of_mysql)
+{
+    expect_limits(sql_outbox, written_mysql);
+}
+
+/* Room for one character more, so that what is cut without strict mode is still too long. */
+Test(limits, of_the_columns_of_mysql)
+{
+    unsigned names = 0;
+    unsigned keys = 0;
+    for (const char *at = sql_outbox; (at = strstr(at, " varchar(")) != NULL;) {
+        at += strlen(" varchar(");
+        const unsigned long characters = strtoul(at, NULL, 10);
+        names += characters == LIMIT_NAME_BYTES + 1;
+        keys += characters == LIMIT_KEY_BYTES + 1;
+    }
+    cr_assert_eq(names, 4);
+    cr_assert_eq(keys, 1);
 }
 
 Test(limits, of_what_is_emitted)

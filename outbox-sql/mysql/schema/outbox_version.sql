@@ -1,0 +1,1 @@
+insert into outbox_schema (version) values (1)
