@@ -117,6 +117,28 @@ Test(writing_mysql, both_or_neither_is_refused_in_clear_words)
     expect_refused("insert into outbox (payload_text) values ('a')", "outbox_payload_set");
 }
 
+/* Where nobody may make a trigger. */
+Test(writing_mysql, without_the_trigger_bytes_go_on)
+{
+    run("drop trigger outbox_payload");
+    run("insert into outbox (payload, message_id) values (x'00FF', "
+        "x'0190163D8694739BAEA5966C26F8AD91')");
+    run("insert into outbox (payload) values ('b')");
+    expect_body("id = 1", "00FF");
+    expect_refused_in_any_mode("insert into outbox (payload_text) values ('refused')",
+                               "outbox_payload_set");
+    expect_refused_in_any_mode("insert into outbox (payload, payload_text) values ('refused', 'a')",
+                               "outbox_payload_set");
+    expect_refused_in_any_mode("insert into outbox (`key`) values ('a'), ('b')",
+                               "outbox_payload_set");
+    expect_refused_in_any_mode("insert into outbox (payload, message_id) values ('refused', "
+                               "'0190163d-8694-739b-aea5-966c26f8ad91')",
+                               "outbox_message_id_16_bytes");
+    expect_refused_in_any_mode("insert into outbox (payload, message_id) values ('refused', null), "
+                               "('refused', null)",
+                               "message_id");
+}
+
 /* ---- limits ---- */
 
 /* Of bytes: a character of four bytes counts four times, though the column counts characters. */
