@@ -5,6 +5,9 @@
 #include "base/utf8.h"
 #include "consumers/inbox_private.h"
 
+/* A hundred years: more would leave the range of a server's dates. */
+#define AGE_MAX_S UINT64_C(3155760000)
+
 inbox_result
 inbox_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...)
 {
@@ -69,6 +72,16 @@ inbox_check_ids(const struct inbox_id *ids, size_t id_count, struct inbox_error 
         result = check_id(&ids[i], i, reterr);
     }
     return result;
+}
+
+inbox_result
+inbox_check_forget(uint64_t age_s, uint32_t limit, struct inbox_error *reterr)
+{
+    if (age_s < 1 || age_s > AGE_MAX_S || limit < 1) {
+        return inbox_fail(reterr, INBOX_INVALID,
+                          "age_s must be 1 to a hundred years, limit at least 1");
+    }
+    return INBOX_OK;
 }
 
 const char *

@@ -11,9 +11,6 @@
 /* src/include/catalog/pg_type.dat */
 #define OID_BYTEA 17
 
-/* A hundred years: more would leave the range of the server's dates. */
-#define AGE_MAX_S UINT64_C(3155760000)
-
 /* dimensions, has-null flag, element type, length, lower bound: array_recv in PostgreSQL */
 #define ARRAY_HEAD_BYTES (5 * sizeof(uint32_t))
 
@@ -253,12 +250,11 @@ inbox_pg_forget(PGconn *conn, uint64_t age_s, uint32_t limit, uint64_t *ret_forg
                 struct inbox_error *reterr)
 {
     inbox_result code = check_usable(conn, reterr);
+    if (code == INBOX_OK) {
+        code = inbox_check_forget(age_s, limit, reterr);
+    }
     if (code != INBOX_OK) {
         return code;
-    }
-    if (age_s < 1 || age_s > AGE_MAX_S || limit < 1) {
-        return inbox_fail(reterr, INBOX_INVALID,
-                          "age_s must be 1 to a hundred years, limit at least 1");
     }
     PGresult *result = execute_forget(conn, age_s, limit);
     code = check_answer(conn, result, reterr);

@@ -16,4 +16,7 @@ inbox_result inbox_check_consumer(const char *consumer, struct inbox_error *rete
 inbox_result inbox_check_ids(const struct inbox_id *ids, size_t id_count,
                              struct inbox_error *reterr) MUST_CHECK;
 
+inbox_result inbox_check_forget(uint64_t age_s, uint32_t limit,
+                                struct inbox_error *reterr) MUST_CHECK;
+
 #endif

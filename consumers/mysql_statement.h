@@ -1,0 +1,44 @@
+/* consumers/mysql_statement.h - the text of a statement, from a file of consumers/mysql/ and values for its @names.
+ *
+ * Text and not a prepared statement: preparing costs a round trip in each session and leaves something behind that a pool's
+ * reset takes away. Measured with MariaDB 10.11 on one machine: a claim of one message 0.23 ms either way, of a hundred 6.0
+ * and 2.5 ms, its commit 1 ms. Bytes are written as x'6d31': the same in every character set and sql_mode. */
+#ifndef CONSUMERS_MYSQL_STATEMENT_H
+#define CONSUMERS_MYSQL_STATEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What stands for `name` in the file: bytes, or the digits of a number. No name is the beginning of another. */
+struct mysql_value {
+    const char *name;
+    const void *bytes;
+    size_t length;
+    bool is_number;
+};
+
+/* A file's text in three parts: the line that begins with "(" is there once for each message. Without such a line, item and
+ * tail are empty. Points into the text. */
+struct mysql_parts {
+    const char *head;
+    size_t head_length;
+    const char *item;
+    size_t item_length;
+    const char *tail;
+    size_t tail_length;
+};
+
+struct mysql_parts mysql_statement_parts(const char *sql);
+
+/* How many bytes mysql_statement_put writes at most for a value. */
+static inline size_t
+mysql_statement_literal_max(size_t length)
+{
+    return sizeof("x''") - 1 + 2 * length;
+}
+
+/* Writes `length` bytes of a file with the values in them, and returns the end of what it wrote. */
+char *mysql_statement_put(char *out, const char *sql, size_t length,
+                          const struct mysql_value *values, size_t value_count);
+
+#endif

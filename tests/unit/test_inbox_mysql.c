@@ -1,0 +1,22 @@
+#include <criterion/criterion.h>
+#include <inbox/inbox_mysql.h>
+
+/* What needs a server is in tests/integration. */
+Test(inbox_mysql, no_connection)
+{
+    struct inbox_error error;
+    inbox_mysql *inbox = NULL;
+    inbox_verdict verdict = INBOX_BUSY;
+    cr_assert_eq(inbox_mysql_new(NULL, &inbox, &error), INBOX_CONNECTION);
+    cr_assert_eq(error.code, INBOX_CONNECTION);
+    cr_assert_str_eq(error.sqlstate, "");
+    cr_assert_eq(inbox_mysql_new(NULL, NULL, &error), INBOX_INVALID);
+    cr_assert_eq(inbox_mysql_claim(NULL, NULL, "c", "a", 1, &verdict, &error), INBOX_INVALID);
+    cr_assert_str_eq(error.message, "inbox is NULL");
+    MYSQL *conn = mysql_init(NULL);
+    cr_assert_eq(inbox_mysql_new(conn, &inbox, NULL), INBOX_CONNECTION);
+    cr_assert_null(inbox, "touched the result");
+    cr_assert_eq(verdict, INBOX_BUSY, "touched the result");
+    mysql_close(conn);
+    inbox_mysql_free(NULL);
+}
