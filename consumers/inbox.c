@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "consumers/inbox_private.h"
+
+_Static_assert(INBOX_KEY_MAX_BYTES == LIMIT_KEY_BYTES, "the key of an outbox fits");
 
 /* A hundred years: more would leave the range of a server's dates. */
 #define AGE_MAX_S UINT64_C(3155760000)
@@ -72,6 +75,24 @@ inbox_check_ids(const struct inbox_id *ids, size_t id_count, struct inbox_error 
         result = check_id(&ids[i], i, reterr);
     }
     return result;
+}
+
+inbox_result
+inbox_check_key(const void *key, size_t key_length, struct inbox_error *reterr)
+{
+    if (key == NULL || key_length == 0) {
+        return inbox_fail(reterr, INBOX_INVALID,
+                          "there is no key: nothing says of what it is a "
+                          "version");
+    }
+    if (key_length > INBOX_KEY_MAX_BYTES) {
+        return inbox_fail(reterr, INBOX_INVALID, "the key is longer than %d bytes",
+                          INBOX_KEY_MAX_BYTES);
+    }
+    if (!utf8_is_text(key, key_length)) {
+        return inbox_fail(reterr, INBOX_INVALID, "the key is not UTF-8 text without zero bytes");
+    }
+    return INBOX_OK;
 }
 
 inbox_result

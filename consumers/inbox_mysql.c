@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumers/inbox_mysql_private.h"
 #include "consumers/inbox_private.h"
 #include "consumers/mysql/claim_sql.h"
 #include "consumers/mysql/describe_sql.h"
@@ -18,10 +19,6 @@
  * them slower (0.010 ms a row with 100, 0.024 ms with 500). With the longest names it is 220 KB of text: servers take a
  * megabyte at least, unless they were told otherwise. */
 #define CHUNK_MESSAGES 200
-
-struct inbox_mysql {
-    char *database;
-};
 
 /* One message of a claim. */
 struct entry {
@@ -89,8 +86,8 @@ look(const inbox_mysql *inbox, MYSQL *conn, bool *ret_in_transaction, struct inb
     return code;
 }
 
-static inbox_result
-look_in_transaction(const inbox_mysql *inbox, MYSQL *tx, struct inbox_error *reterr)
+inbox_result
+inbox_mysql_look_in_transaction(const inbox_mysql *inbox, MYSQL *tx, struct inbox_error *reterr)
 {
     bool in_transaction = false;
     const inbox_result code = look(inbox, tx, &in_transaction, reterr);
@@ -102,61 +99,105 @@ look_in_transaction(const inbox_mysql *inbox, MYSQL *tx, struct inbox_error *ret
     return code;
 }
 
-/* A row of describe.sql: database, engine, key, columns. */
+/* A table with a key that lets each consumer's name of something in once. */
+struct guard {
+    const char *table;
+    const char *named;
+    const char *max_bytes; /* how long a name may be */
+    const char *key;
+    const char *schema; /* the file that makes it */
+};
+
+static const struct guard inbox_guard = {"inbox", "message_id", "255", "consumer, message_id",
+                                         "schema.sql"};
+static const struct guard newest_guard = {"inbox_newest", "message_key", "1024",
+                                          "consumer, message_key", "schema_newest.sql"};
+
+/* A row of describe.sql: database, engine, key, whether its columns are fine. */
 static inbox_result
-check_description(MYSQL_ROW row, struct inbox_error *reterr)
+check_description(const struct guard *guard, MYSQL_ROW row, struct inbox_error *reterr)
 {
-    const char *database = row[0];
     const char *engine = row[1];
-    const char *key = row[2];
-    if (database == NULL) {
-        return inbox_fail(reterr, INBOX_SCHEMA,
-                          "the connection has no default database: choose the one that has the "
-                          "inbox");
-    }
+    const char *key = row[2] == NULL ? "" : row[2];
     if (engine == NULL) {
         return inbox_fail(reterr, INBOX_SCHEMA,
-                          "there is no table inbox in database %.64s that this user may read: load "
-                          "consumers/mysql/schema.sql there",
-                          database);
+                          "there is no table %s in database %.64s that this user may read: load "
+                          "consumers/mysql/%s there",
+                          guard->table, row[0], guard->schema);
     }
     if (strcmp(engine, "InnoDB") != 0) {
         return inbox_fail(reterr, INBOX_SCHEMA,
-                          "table inbox is of engine %.64s, which has no transactions, so a claim "
-                          "would outlive an effect that is rolled back: alter table inbox engine = "
-                          "InnoDB",
-                          engine);
+                          "table %s is of engine %.64s, which has no transactions, so a row would "
+                          "outlive an effect that is rolled back: alter table %s engine = InnoDB",
+                          guard->table, engine, guard->table);
     }
-    if (key == NULL || strcmp(key, "consumer, message_id") != 0) {
+    if (strcmp(key, guard->key) != 0) {
         return inbox_fail(reterr, INBOX_SCHEMA,
-                          "the primary key of inbox is (%.100s), which does not guard an id, so it "
-                          "would be applied twice: make it (consumer, message_id), without other "
-                          "columns; partitions can be by list, hash or key of these two, not by "
-                          "seen_at",
-                          key == NULL ? "" : key);
+                          "the primary key of %s is (%.100s), which would let the same %s in "
+                          "twice: make it (%s), without other columns; partitions can be by list, "
+                          "hash or key of these two, not by time",
+                          guard->table, key, guard->named, guard->key);
     }
-    if (strcmp(row[3], "2") != 0) {
+    if (strcmp(row[3], "1") != 0) {
         return inbox_fail(reterr, INBOX_SCHEMA,
-                          "consumer and message_id of inbox must be varbinary(255): other types "
-                          "take different names for one, or cut them");
+                          "of %s, consumer must be varbinary(255) and %s varbinary(%s): other "
+                          "types take different names for one, or cut them",
+                          guard->table, guard->named, guard->max_bytes);
     }
     return INBOX_OK;
 }
 
+static struct mysql_value
+value_of(const char *name, const char *text, bool is_number)
+{
+    return (struct mysql_value){name, text, strlen(text), is_number};
+}
+
 static inbox_result
-describe(MYSQL *conn, char **ret_database, struct inbox_error *reterr)
+ask_description(MYSQL *conn, const struct guard *guard, MYSQL_RES **ret_rows,
+                struct inbox_error *reterr)
+{
+    char text[sizeof(sql_describe) + 512];
+    const struct mysql_value values[] = {value_of("@table", guard->table, false),
+                                         value_of("@named", guard->named, false),
+                                         value_of("@max_bytes", guard->max_bytes, true)};
+    const char *end = mysql_statement_put(text, sql_describe, strlen(sql_describe), values, 3);
+    return mysql_query_run(conn, text, (size_t)(end - text), ret_rows, reterr);
+}
+
+/* *ret_database: to be freed. */
+static inbox_result
+describe_inbox(MYSQL *conn, char **ret_database, struct inbox_error *reterr)
 {
     MYSQL_RES *rows = NULL;
-    inbox_result code = mysql_query_run(conn, sql_describe, strlen(sql_describe), &rows, reterr);
+    inbox_result code = ask_description(conn, &inbox_guard, &rows, reterr);
     MYSQL_ROW row = first_row(rows);
-    if (code == INBOX_OK && row == NULL) {
-        code = inbox_fail(reterr, INBOX_DATABASE, "the server says nothing of its tables");
+    if (code == INBOX_OK && (row == NULL || row[0] == NULL)) {
+        code = inbox_fail(reterr, INBOX_SCHEMA,
+                          "the connection has no default database: choose the one that has the "
+                          "inbox");
     } else if (code == INBOX_OK) {
-        code = check_description(row, reterr);
+        code = check_description(&inbox_guard, row, reterr);
     }
     if (code == INBOX_OK && (*ret_database = strdup(row[0])) == NULL) {
         code = inbox_fail(reterr, INBOX_NO_MEMORY, "no memory for an inbox");
     }
+    mysql_free_result(rows);
+    return code;
+}
+
+/* No such table is fine. */
+static inbox_result
+describe_newest(MYSQL *conn, bool *ret_there, struct inbox_error *reterr)
+{
+    MYSQL_RES *rows = NULL;
+    inbox_result code = ask_description(conn, &newest_guard, &rows, reterr);
+    MYSQL_ROW row = first_row(rows);
+    const bool there = row != NULL && row[1] != NULL;
+    if (there) {
+        code = check_description(&newest_guard, row, reterr);
+    }
+    *ret_there = there;
     mysql_free_result(rows);
     return code;
 }
@@ -172,7 +213,10 @@ inbox_mysql_new(MYSQL *conn, inbox_mysql **ret_inbox, struct inbox_error *reterr
         return inbox_fail(reterr, INBOX_NO_MEMORY, "no memory for an inbox");
     }
     bool in_transaction = false;
-    inbox_result code = describe(conn, &inbox->database, reterr);
+    inbox_result code = describe_inbox(conn, &inbox->database, reterr);
+    if (code == INBOX_OK) {
+        code = describe_newest(conn, &inbox->has_newest, reterr);
+    }
     if (code == INBOX_OK) {
         code = look(inbox, conn, &in_transaction, reterr);
     }
@@ -408,7 +452,7 @@ static inbox_result
 check_claim(const inbox_mysql *inbox, MYSQL *tx, const char *consumer, const struct inbox_id *ids,
             size_t id_count, struct inbox_error *reterr)
 {
-    inbox_result code = look_in_transaction(inbox, tx, reterr);
+    inbox_result code = inbox_mysql_look_in_transaction(inbox, tx, reterr);
     if (code == INBOX_OK) {
         code = inbox_check_consumer(consumer, reterr);
     }

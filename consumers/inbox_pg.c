@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "consumers/inbox_private.h"
+#include "consumers/postgres/advance_sql.h"
 #include "consumers/postgres/claim_sql.h"
 #include "consumers/postgres/forget_sql.h"
+#include "consumers/postgres/newest_sql.h"
 
 /* src/include/catalog/pg_type.dat */
 #define OID_BYTEA 17
@@ -84,15 +86,19 @@ classify(const char *sqlstate)
     "no unique index on inbox (consumer, message_id) guards an id, so it would be applied twice: " \
     "make it the primary key, without other columns; partitions can be by list or hash of these "  \
     "two, not by seen_at"
+#define WORDS_UNGUARDED_KEY                                                                    \
+    "no unique index on inbox_newest (consumer, message_key) guards a key, so an older state " \
+    "could come after a newer: make it the primary key, without other columns"
 
-/* The statement failed: in the server, on the way, or for want of memory. */
+/* The statement failed: in the server, on the way, or for want of memory. `unguarded`: the words for a table without its key. */
 static inbox_result
-fail_from(const PGconn *conn, const PGresult *result, struct inbox_error *reterr)
+fail_from(const PGconn *conn, const PGresult *result, const char *unguarded,
+          struct inbox_error *reterr)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *words = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (sqlstate != NULL && strcmp(sqlstate, "42P10") == 0) {
-        words = WORDS_UNGUARDED;
+        words = unguarded;
     }
     inbox_result code = INBOX_NO_MEMORY; /* no word from a server that is still there: libpq */
     if (PQstatus(conn) != CONNECTION_OK) {
@@ -109,10 +115,11 @@ fail_from(const PGconn *conn, const PGresult *result, struct inbox_error *reterr
 
 /* Every statement answers with one row, whose first column is the version of the tables. */
 static inbox_result
-check_answer(const PGconn *conn, const PGresult *result, struct inbox_error *reterr)
+check_answer(const PGconn *conn, const PGresult *result, const char *unguarded,
+             struct inbox_error *reterr)
 {
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        return fail_from(conn, result, reterr);
+        return fail_from(conn, result, unguarded, reterr);
     }
     if (PQgetisnull(result, 0, 0)) {
         return inbox_fail(reterr, INBOX_SCHEMA, "table inbox_schema is empty");
@@ -217,7 +224,7 @@ inbox_pg_claim_many(PGconn *tx, const char *consumer, const struct inbox_id *ids
     }
     PGresult *result = execute_claim(tx, consumer, array, length);
     free(array);
-    code = check_answer(tx, result, reterr);
+    code = check_answer(tx, result, WORDS_UNGUARDED, reterr);
     if (code == INBOX_OK) {
         read_verdicts(PQgetvalue(result, 0, 1), id_count, ret_verdicts);
     }
@@ -231,6 +238,96 @@ inbox_pg_claim(PGconn *tx, const char *consumer, const void *message_id, size_t 
 {
     const struct inbox_id id = {message_id, message_id_length};
     return inbox_pg_claim_many(tx, consumer, &id, 1, ret_verdict, reterr);
+}
+
+/* What an advance is about: the parameters of its two statements. */
+struct advance {
+    const char *consumer;
+    const void *key;
+    size_t key_length;
+    int64_t version;
+};
+
+static PGresult *
+execute_advance(PGconn *tx, const struct advance *advance)
+{
+    const uint64_t version = htobe64((uint64_t)advance->version);
+    const uint32_t schema = htobe32(INBOX_SCHEMA_VERSION);
+    const char *const values[] = {advance->consumer, advance->key, (const char *)&version,
+                                  (const char *)&schema};
+    const int lengths[] = {(int)strlen(advance->consumer), (int)advance->key_length,
+                           sizeof(version), sizeof(schema)};
+    const int formats[] = {1, 1, 1, 1};
+    return PQexecParams(tx, sql_advance, 4, NULL, values, lengths, formats, 0);
+}
+
+static inbox_result
+advance_row(PGconn *tx, const struct advance *advance, bool *ret_newer, struct inbox_error *reterr)
+{
+    PGresult *result = execute_advance(tx, advance);
+    const inbox_result code = check_answer(tx, result, WORDS_UNGUARDED_KEY, reterr);
+    *ret_newer = code == INBOX_OK && strcmp(PQgetvalue(result, 0, 1), "1") == 0;
+    PQclear(result);
+    return code;
+}
+
+/* Why it did not advance: the row is locked by now, so what it says holds. */
+static inbox_result
+compare_newest(PGconn *tx, const struct advance *advance, inbox_verdict *ret_verdict,
+               struct inbox_error *reterr)
+{
+    const char *const values[] = {advance->consumer, advance->key};
+    const int lengths[] = {(int)strlen(advance->consumer), (int)advance->key_length};
+    const int formats[] = {1, 1};
+    PGresult *result = PQexecParams(tx, sql_newest, 2, NULL, values, lengths, formats, 0);
+    inbox_result code = check_answer(tx, result, WORDS_UNGUARDED_KEY, reterr);
+    if (code == INBOX_OK && PQgetisnull(result, 0, 1)) {
+        code = inbox_fail(reterr, INBOX_DATABASE,
+                          "the row in inbox_newest was neither written nor is it there: is there a "
+                          "trigger or a policy?");
+    } else if (code == INBOX_OK) {
+        const int64_t newest = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+        *ret_verdict = newest == advance->version ? INBOX_DUPLICATE : INBOX_OUTDATED;
+    }
+    PQclear(result);
+    return code;
+}
+
+static inbox_result
+check_advance(const PGconn *tx, const struct advance *advance, const inbox_verdict *ret_verdict,
+              struct inbox_error *reterr)
+{
+    inbox_result code = check_transaction(tx, reterr);
+    if (code == INBOX_OK) {
+        code = inbox_check_consumer(advance->consumer, reterr);
+    }
+    if (code == INBOX_OK) {
+        code = inbox_check_key(advance->key, advance->key_length, reterr);
+    }
+    if (code == INBOX_OK && ret_verdict == NULL) {
+        code = inbox_fail(reterr, INBOX_INVALID, "there is no place for the verdict: it is NULL");
+    }
+    return code;
+}
+
+inbox_result
+inbox_pg_advance(PGconn *tx, const char *consumer, const void *key, size_t key_length,
+                 int64_t version, inbox_verdict *ret_verdict, struct inbox_error *reterr)
+{
+    const struct advance advance = {consumer, key, key_length, version};
+    bool newer = false;
+    inbox_result code = check_advance(tx, &advance, ret_verdict, reterr);
+    if (code == INBOX_OK) {
+        code = advance_row(tx, &advance, &newer, reterr);
+    }
+    if (code != INBOX_OK) {
+        return code;
+    }
+    if (newer) {
+        *ret_verdict = INBOX_FIRST;
+        return INBOX_OK;
+    }
+    return compare_newest(tx, &advance, ret_verdict, reterr);
 }
 
 static PGresult *
@@ -257,7 +354,7 @@ inbox_pg_forget(PGconn *conn, uint64_t age_s, uint32_t limit, uint64_t *ret_forg
         return code;
     }
     PGresult *result = execute_forget(conn, age_s, limit);
-    code = check_answer(conn, result, reterr);
+    code = check_answer(conn, result, WORDS_UNGUARDED, reterr);
     if (code == INBOX_OK && ret_forgotten != NULL) {
         *ret_forgotten = strtoull(PQgetvalue(result, 0, 1), NULL, 10);
     }

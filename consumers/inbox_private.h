@@ -16,6 +16,9 @@ inbox_result inbox_check_consumer(const char *consumer, struct inbox_error *rete
 inbox_result inbox_check_ids(const struct inbox_id *ids, size_t id_count,
                              struct inbox_error *reterr) MUST_CHECK;
 
+inbox_result inbox_check_key(const void *key, size_t key_length,
+                             struct inbox_error *reterr) MUST_CHECK;
+
 inbox_result inbox_check_forget(uint64_t age_s, uint32_t limit,
                                 struct inbox_error *reterr) MUST_CHECK;
 

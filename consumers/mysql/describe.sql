@@ -1,9 +1,9 @@
--- What a library must know of the tables before it believes in them: the database, the engine of the inbox (NULL: there is no such
--- table), the columns of its primary key in the order of the alphabet, with the length where only a part of one counts, and how
--- many of them are bytes of any length up to 255.
+-- What a library must know of a table before it believes in it: the database, the engine of @table (NULL: there is no such
+-- table), the columns of its primary key in the order of the alphabet, with the length where only a part of one counts, and
+-- whether the two that it should have, consumer and @named, are bytes of any length up to 255 and up to @max_bytes.
 select cast(convert(database() using utf8mb4) as binary),
     (
-        select engine from information_schema.tables where table_schema = database() and table_name = 'inbox'
+        select engine from information_schema.tables where table_schema = database() and table_name = @table
     ),
     (
         select group_concat(
@@ -11,12 +11,15 @@ select cast(convert(database() using utf8mb4) as binary),
             order by column_name separator ', '
         )
         from information_schema.statistics
-        where table_schema = database() and table_name = 'inbox' and index_name = 'PRIMARY'
+        where table_schema = database() and table_name = @table and index_name = 'PRIMARY'
     ),
     (
         select count(*)
         from information_schema.columns
-        where table_schema = database() and table_name = 'inbox' and column_name in ('consumer', 'message_id')
-            and data_type = 'varbinary' and character_maximum_length >= 255
-    )
+        where table_schema = database() and table_name = @table and data_type = 'varbinary'
+            and (
+                (column_name = 'consumer' and character_maximum_length >= 255)
+                or (column_name = @named and character_maximum_length >= @max_bytes)
+            )
+    ) = 2
 limit 1

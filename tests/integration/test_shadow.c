@@ -31,6 +31,7 @@ set_up(void)
     pg_exec(db, sql);
     deceived = pg_fixture_connect();
     pg_fixture_load(deceived, "consumers/postgres/schema.sql");
+    pg_fixture_load(deceived, "consumers/postgres/schema_newest.sql");
     cli_write("relay.conf",
               "broker main { uri = \"%s\" }\n"
               "source test { kind = postgres mode = tail broker = main dsn = \"%s\"\n"
@@ -320,6 +321,12 @@ Test(shadow, the_inbox_library)
                  error.message);
     cr_assert_eq(verdicts[0], INBOX_DUPLICATE);
     cr_assert_eq(verdicts[1], INBOX_FIRST);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(inbox_pg_advance(deceived, "billing", "k", 1, 2 - i, &verdicts[i], &error),
+                     INBOX_OK, "%s", error.message);
+    }
+    cr_assert_eq(verdicts[0], INBOX_FIRST);
+    cr_assert_eq(verdicts[1], INBOX_OUTDATED);
     pg_exec(deceived, "commit");
     pg_exec(db, "update inbox set seen_at = now() - interval '1 d'");
     cr_assert_eq(inbox_pg_forget(deceived, 3600, 10, &forgotten, &error), INBOX_OK, "%s",

@@ -66,6 +66,28 @@ Test(inbox, ids_have_rules)
     expect(inbox_check_ids(ids, 2, &error), INBOX_INVALID, "UTF-8");
 }
 
+Test(inbox, keys_have_rules)
+{
+    static char longest[INBOX_KEY_MAX_BYTES + 1];
+    memset(longest, 'k', sizeof(longest));
+    cr_assert_eq(inbox_check_key("k", 1, NULL), INBOX_OK);
+    cr_assert_eq(inbox_check_key(longest, INBOX_KEY_MAX_BYTES, NULL), INBOX_OK);
+    cr_assert_eq(inbox_check_key(longest, INBOX_KEY_MAX_BYTES + 1, NULL), INBOX_INVALID);
+    cr_assert_eq(inbox_check_key("", 0, NULL), INBOX_INVALID);
+    cr_assert_eq(inbox_check_key(NULL, 1, NULL), INBOX_INVALID);
+    cr_assert_eq(inbox_check_key("a\0b", 3, NULL), INBOX_INVALID);
+    cr_assert_eq(inbox_check_key("\xff", 1, NULL), INBOX_INVALID);
+}
+
+Test(inbox, forgetting_has_rules)
+{
+    cr_assert_eq(inbox_check_forget(1, 1, NULL), INBOX_OK);
+    cr_assert_eq(inbox_check_forget(UINT64_C(3155760000), UINT32_MAX, NULL), INBOX_OK);
+    cr_assert_eq(inbox_check_forget(UINT64_C(3155760001), 1, NULL), INBOX_INVALID);
+    cr_assert_eq(inbox_check_forget(0, 1, NULL), INBOX_INVALID);
+    cr_assert_eq(inbox_check_forget(1, 0, NULL), INBOX_INVALID);
+}
+
 Test(inbox, words_are_one_line)
 {
     (void)inbox_fail(&error, INBOX_DATABASE, "one\ntwo");

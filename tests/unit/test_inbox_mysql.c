@@ -15,6 +15,9 @@ Test(inbox_mysql, no_connection)
     cr_assert_str_eq(error.message, "inbox is NULL");
     MYSQL *conn = mysql_init(NULL);
     cr_assert_eq(inbox_mysql_new(conn, &inbox, NULL), INBOX_CONNECTION);
+    error.sqlstate[0] = '?';
+    cr_assert_eq(inbox_mysql_new(conn, &inbox, &error), INBOX_CONNECTION);
+    cr_assert_str_eq(error.sqlstate, "", "no server has answered");
     cr_assert_null(inbox, "touched the result");
     cr_assert_eq(verdict, INBOX_BUSY, "touched the result");
     mysql_close(conn);

@@ -9,7 +9,8 @@
  * thread. A pointer that you pass is borrowed until the call returns. Every function may be called by any thread, but a
  * connection and a handle serve one call at a time.
  *
- * The name of a consumer and the id of a message are UTF-8 text without zero bytes, 1 to 255 bytes. */
+ * The name of a consumer and the id of a message are UTF-8 text without zero bytes, 1 to 255 bytes; a key is the same of 1 to 1024
+ * bytes. */
 #ifndef INBOX_INBOX_H
 #define INBOX_INBOX_H
 
@@ -27,7 +28,8 @@ extern "C" {
 #define INBOX_SCHEMA_VERSION 1
 
 /* Limits. What goes beyond them is refused with INBOX_INVALID. */
-#define INBOX_NAME_MAX_BYTES 255       /* name of a consumer, id of a message */
+#define INBOX_NAME_MAX_BYTES 255 /* name of a consumer, id of a message */
+#define INBOX_KEY_MAX_BYTES 1024
 #define INBOX_BATCH_MAX_MESSAGES 65536 /* in one call */
 
 /* The first eight mean what those of liboutbox mean. New results are only ever appended. */
@@ -48,7 +50,9 @@ typedef enum inbox_result {
 typedef enum inbox_verdict {
     INBOX_FIRST = 1,     /* nobody has applied it: do it now */
     INBOX_DUPLICATE = 2, /* it has been applied: do nothing, acknowledge */
-    INBOX_BUSY = 3       /* somebody is at it (inbox_redis_claim only): ask again later */
+    INBOX_BUSY = 3,      /* somebody is at it (inbox_redis_claim only): ask again later */
+    INBOX_OUTDATED =
+        4 /* something newer has been applied (advance only): do nothing, acknowledge */
 } inbox_verdict;
 
 /* Details of a failure, in memory of the caller's; written only on failure. */

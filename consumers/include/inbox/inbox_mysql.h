@@ -44,7 +44,8 @@ typedef struct inbox_mysql inbox_mysql;
  *     its primary key is (consumer, message_id), whole and without other columns: it guards the ids. So the inbox may be
  *     partitioned by list, hash or key of these two, but not by seen_at;
  *     these two are varbinary(255) or longer: they compare bytewise, and nothing is cut.
- * Free it with inbox_mysql_free. */
+ * If there is a table inbox_newest, for inbox_mysql_advance, the same is asked of it: its primary key is (consumer,
+ * message_key), of 255 and 1024 bytes. Free it with inbox_mysql_free. */
 INBOX_API inbox_result inbox_mysql_new(MYSQL *conn, inbox_mysql **ret_inbox,
                                        struct inbox_error *reterr) INBOX_MUST_CHECK;
 
@@ -83,6 +84,27 @@ INBOX_API inbox_result inbox_mysql_claim(const inbox_mysql *inbox, MYSQL *tx, co
                                          const void *message_id, size_t message_id_length,
                                          inbox_verdict *ret_verdict,
                                          struct inbox_error *reterr) INBOX_MUST_CHECK;
+
+/* Notes that `consumer` applies version `version` of what `key` names, within the transaction that is open on `tx`, unless it
+ * has applied that or a newer one: the guard by state, for messages that carry the whole state of something, where an older
+ * one may come after a newer (a replay, a dead-letter queue, two writers). INBOX_FIRST: it is newer, apply it;
+ * INBOX_DUPLICATE: this version has been applied; INBOX_OUTDATED: a newer one has. With a claim of the message's id or
+ * without: after one, and another verdict than INBOX_FIRST, commit or roll back, then acknowledge.
+ *
+ * Takes the table of consumers/mysql/schema_newest.sql, with SELECT, INSERT and UPDATE on it. Two round trips; one or two
+ * more for a new key, or if it is not newer.
+ *
+ * If another open transaction is at the same key, the call waits until that one ends, as a claim does. Two transactions
+ * that advance several keys each in different orders can deadlock (INBOX_RETRY).
+ *
+ * inbox, tx     as for a claim; `inbox` was made when the table was there already (INBOX_SCHEMA).
+ * version       grows with each change of the thing, such as a column that its writer counts up; gaps are fine.
+ * ret_verdict   written on INBOX_OK only.
+ * reterr        written on failure only; may be NULL. */
+INBOX_API inbox_result inbox_mysql_advance(const inbox_mysql *inbox, MYSQL *tx,
+                                           const char *consumer, const void *key, size_t key_length,
+                                           int64_t version, inbox_verdict *ret_verdict,
+                                           struct inbox_error *reterr) INBOX_MUST_CHECK;
 
 /* Forgets the oldest claims of all consumers that are older than age_s seconds, at most `limit` of them, and tells how
  * many that were: less than `limit` means that there are no more. Inside a transaction or outside of one; outside is better,

@@ -41,6 +41,27 @@ INBOX_API inbox_result inbox_pg_claim(PGconn *tx, const char *consumer, const vo
                                       size_t message_id_length, inbox_verdict *ret_verdict,
                                       struct inbox_error *reterr) INBOX_MUST_CHECK;
 
+/* Notes that `consumer` applies version `version` of what `key` names, within the transaction that is open on `tx`, unless it
+ * has applied that or a newer one: the guard by state, for messages that carry the whole state of something, where an older
+ * one may come after a newer (a replay, a dead-letter queue, two writers). INBOX_FIRST: it is newer, apply it;
+ * INBOX_DUPLICATE: this version has been applied; INBOX_OUTDATED: a newer one has. With a claim of the message's id or
+ * without: after one, and another verdict than INBOX_FIRST, commit or roll back, then acknowledge.
+ *
+ * Takes the table of consumers/postgres/schema_newest.sql, with SELECT, INSERT and UPDATE on it. One round trip; one more if it is not
+ * newer.
+ *
+ * If another open transaction is at the same key, the call waits until that one ends, as a claim does (INBOX_RETRY under REPEATABLE READ). Two transactions
+ * that advance several keys each in different orders can deadlock (INBOX_RETRY).
+ *
+ * tx            as for a claim.
+ * version       grows with each change of the thing, such as a column that its writer counts up; gaps are fine.
+ * ret_verdict   written on INBOX_OK only.
+ * reterr        written on failure only; may be NULL. */
+INBOX_API inbox_result inbox_pg_advance(PGconn *tx, const char *consumer, const void *key,
+                                        size_t key_length, int64_t version,
+                                        inbox_verdict *ret_verdict,
+                                        struct inbox_error *reterr) INBOX_MUST_CHECK;
+
 /* Forgets the oldest claims of all consumers that are older than age_s seconds, at most `limit` of them, and tells how
  * many that were: less than `limit` means that there are no more. Inside a transaction or outside of one.
  *
