@@ -1,4 +1,4 @@
--- The inbox: which messages a consumer has applied. MariaDB 10.6 or MySQL 8.0.22, or newer, in the database of the consumer. By
+-- The inbox: which messages a consumer has applied. MariaDB 10.11 or MySQL 8.0.22, or newer, in the database of the consumer. By
 -- hand: mariadb --database=NAME <schema.sql
 --
 -- A row is written in the transaction of the effect, so it is there if and only if the effect is. That takes InnoDB: with an

@@ -1,4 +1,4 @@
-/* inbox/inbox_mysql.h - the inbox in a MariaDB (10.6 or newer) or MySQL (8.0.22 or newer) database, with MariaDB Connector/C.
+/* inbox/inbox_mysql.h - the inbox in a MariaDB (10.11 or newer) or MySQL (8.0.22 or newer) database, with MariaDB Connector/C.
  * Read inbox.h first.
  *
  * The claim and the effect commit together, so a message is applied once whatever fails, and when. Tables are those of the
