@@ -219,6 +219,14 @@ mysql_fixture_is_mariadb(MYSQL *conn)
     return strstr(mysql_fixture_text(conn, "select version()"), "MariaDB") != NULL;
 }
 
+void
+mysql_fixture_plain_isolation(MYSQL *conn)
+{
+    if (mysql_fixture_is_mariadb(conn)) {
+        mysql_fixture_exec(conn, "set innodb_snapshot_isolation = off");
+    }
+}
+
 /* In InnoDB's own report, "---TRANSACTION 5, …\n…\nLOCK WAIT …\nMariaDB thread id 43, …": whether that thread's waits. */
 static bool
 report_says_waiting(const char *report, unsigned long thread_id)

@@ -39,6 +39,9 @@ void mysql_fixture_load(MYSQL *conn, const char *path);
 /* Whether the server is MariaDB, and not MySQL, which lacks some settings. */
 bool mysql_fixture_is_mariadb(MYSQL *conn);
 
+/* Without innodb_snapshot_isolation, which MariaDB has on from 11.6, and MySQL has not. */
+void mysql_fixture_plain_isolation(MYSQL *conn);
+
 /* Runs one statement; mysql_fixture_try returns the server's error number instead of aborting. */
 void mysql_fixture_exec(MYSQL *conn, const char *sql);
 unsigned int mysql_fixture_try(MYSQL *conn, const char *sql);

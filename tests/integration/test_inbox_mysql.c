@@ -312,6 +312,7 @@ Test(inbox_mysql, waits_for_a_claim_at_every_isolation_level)
                                          "set session transaction isolation level read committed",
                                          "set session transaction isolation level repeatable read",
                                          "set session transaction isolation level serializable"};
+    mysql_fixture_plain_isolation(other);
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(claim_while_open(levels[i], "commit"), INBOX_DUPLICATE, "%s", levels[i]);
         cr_assert_eq(claim_while_open(levels[i], "rollback"), INBOX_FIRST, "%s", levels[i]);
@@ -452,6 +453,7 @@ Test(inbox_mysql, duplicate_that_the_snapshot_cannot_see)
 {
     static const char *const texts[] = {"m2", "m1"};
     inbox_verdict verdicts[2];
+    mysql_fixture_plain_isolation(tx);
     mysql_fixture_exec(tx, "set session transaction isolation level repeatable read");
     mysql_fixture_exec(tx, "begin");
     cr_assert_eq(count_rows(), 0);

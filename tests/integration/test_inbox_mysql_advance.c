@@ -190,6 +190,7 @@ Test(inbox_mysql_advance, waits_for_another_transaction)
 
 Test(inbox_mysql_advance, what_the_snapshot_cannot_see)
 {
+    mysql_fixture_plain_isolation(tx);
     mysql_fixture_exec(tx, "set session transaction isolation level repeatable read");
     mysql_fixture_exec(tx, "begin");
     cr_assert_eq(mysql_fixture_int(tx, "select count(*) from inbox_newest"), 0);

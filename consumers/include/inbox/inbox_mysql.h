@@ -61,12 +61,12 @@ INBOX_API void inbox_mysql_free(inbox_mysql *inbox);
  *
  * If another open transaction has claimed one of them, the call waits until that one ends: then it is a duplicate if the
  * other has committed, and the first if it has rolled back (if several wait for it, INBOX_RETRY for all but one). A duplicate is
- * found at every isolation level, also where the transaction cannot see it; only with innodb_snapshot_isolation (the default
- * from MariaDB 11.6 on) and REPEATABLE READ, INBOX_RETRY takes its place. READ COMMITTED suits best: the others lock the gaps between
- * ids as well, which makes deadlocks between consumers of the same name. The claim itself does not fix what the transaction
- * sees, so what is read after it is newer than the wait. The wait is bounded by the session's innodb_lock_wait_timeout, 50 s
- * unless you set it (INBOX_RETRY). Ids are claimed in their own order, so two calls do not deadlock; two transactions that
- * make several calls each can (INBOX_RETRY).
+ * found at every isolation level, also where the transaction cannot see it. Only with innodb_snapshot_isolation (the default from
+ * MariaDB 11.6 on) INBOX_RETRY may take its place, under SERIALIZABLE, and under REPEATABLE READ after an earlier read.
+ * READ COMMITTED suits best: the others lock the gaps between ids as well, which makes deadlocks between consumers of the
+ * same name. The claim itself does not fix what the transaction sees, so what is read after it is newer than the wait. The
+ * wait is bounded by the session's innodb_lock_wait_timeout, 50 s unless you set it (INBOX_RETRY). Ids are claimed in their
+ * own order, so two calls do not deadlock; two transactions that make several calls each can (INBOX_RETRY).
  *
  * inbox          made in the database that is the default of `tx` (INBOX_SCHEMA).
  * tx             in a transaction, all results of earlier statements read.
