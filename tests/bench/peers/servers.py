@@ -13,6 +13,7 @@ QUEUE = "peers"
 EXCHANGE = "peers"
 DATABASE = "outbox_peers"
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+LEADER_S = 60  # within which a queue has a leader again
 
 
 def environment():
@@ -109,10 +110,24 @@ class Broker:
             return None
 
     def take_all(self):
-        """The bodies of all that is in the queue."""
+        """The bodies of all that is in the queue. One whose broker was killed may have no leader yet (541)."""
+        deadline = time.monotonic() + LEADER_S
+        while True:
+            bodies = []
+            try:
+                for body in self.consume_all():
+                    bodies.append(body)
+                return bodies
+            except pika.exceptions.AMQPError:
+                self.channel = None
+                if bodies or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def consume_all(self):
         channel = self.open()
         channel.basic_qos(prefetch_count=2000)
-        left = self.count()
+        left = channel.queue_declare(QUEUE, passive=True).method.message_count
         for method, _, body in channel.consume(QUEUE, inactivity_timeout=10):
             if method is None:
                 break
