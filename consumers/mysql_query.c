@@ -54,8 +54,7 @@ static const struct meaning meanings[] = {
 static bool
 is_client_error(unsigned int number)
 {
-    return (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) || number == CR_ERR_NET_READ ||
-           number == CR_ERR_NET_WRITE;
+    return IS_MYSQL_ERROR(number) || IS_MARIADB_ERROR(number);
 }
 
 static const struct meaning *

@@ -39,10 +39,14 @@ static const struct kind {
      "only this statement was rolled back, or all with innodb_rollback_on_timeout: roll back, and "
      "run all of it again"},
     {ER_CHECKREAD, OUTBOX_RETRY, "roll back, and run all of it again"},
+    {ER_XA_RBDEADLOCK, OUTBOX_RETRY, "roll back the XA transaction, and run all of it again"},
+    {ER_XA_RBTIMEOUT, OUTBOX_RETRY, "roll back the XA transaction, and run all of it again"},
     {CR_SERVER_GONE_ERROR, OUTBOX_CONNECTION, LOST},
     {CR_SERVER_LOST, OUTBOX_CONNECTION, LOST},
-    {CR_SERVER_LOST_EXTENDED, OUTBOX_CONNECTION, LOST},
+    {CR_ERR_NET_READ, OUTBOX_CONNECTION, LOST},
+    {CR_ERR_NET_WRITE, OUTBOX_CONNECTION, LOST},
     {ER_SERVER_SHUTDOWN, OUTBOX_CONNECTION, LOST},
+    {ER_NORMAL_SHUTDOWN, OUTBOX_CONNECTION, LOST},
     {ERROR_KILLED_MARIADB, OUTBOX_CONNECTION, LOST},
     {ERROR_KILLED_MYSQL, OUTBOX_CONNECTION, LOST},
     {ERROR_IDLE_TIMEOUT_MYSQL, OUTBOX_CONNECTION, LOST},
@@ -50,6 +54,7 @@ static const struct kind {
      "the server has ended the connection: write fewer or smaller messages in a call, or raise "
      "max_allowed_packet"},
     {CR_OUT_OF_MEMORY, OUTBOX_NO_MEMORY, NULL},
+    {CR_COMMANDS_OUT_OF_SYNC, OUTBOX_INVALID, NULL},
     {ER_NO_DB_ERROR, OUTBOX_SCHEMA, "choose the database that has the outbox"},
     {ER_NO_SUCH_TABLE, OUTBOX_SCHEMA, NULL},
     {ER_BAD_FIELD_ERROR, OUTBOX_SCHEMA, NULL},
@@ -59,16 +64,23 @@ static const struct kind {
     {ERROR_CHECK_MYSQL, OUTBOX_INVALID, NULL},
 };
 
+static bool
+is_client_error(unsigned number)
+{
+    return IS_MYSQL_ERROR(number) || IS_MARIADB_ERROR(number);
+}
+
 static const struct kind *
 find_kind(unsigned number)
 {
-    static const struct kind other = {0, OUTBOX_DATABASE, NULL};
+    static const struct kind of_client = {0, OUTBOX_CONNECTION, NULL};
+    static const struct kind of_server = {0, OUTBOX_DATABASE, NULL};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (kinds[i].number == number) {
             return &kinds[i];
         }
     }
-    return &other;
+    return is_client_error(number) ? &of_client : &of_server;
 }
 
 /* A statement failed: in the server, on the way, or for want of memory. */
@@ -79,7 +91,7 @@ fail_from(MYSQL *tx, struct outbox_error *reterr)
     const struct kind *kind = find_kind(number);
     (void)outbox_fail(reterr, kind->result, "%s (%u)%s%s", mysql_error(tx), number,
                       kind->advice != NULL ? ": " : "", kind->advice != NULL ? kind->advice : "");
-    if (reterr != NULL && !IS_MYSQL_ERROR(number) && !IS_MARIADB_ERROR(number)) {
+    if (reterr != NULL && !is_client_error(number)) {
         (void)snprintf(reterr->sqlstate, sizeof(reterr->sqlstate), "%s", mysql_sqlstate(tx));
     }
     return kind->result;
