@@ -182,6 +182,15 @@ cli_text_base64(const uint8_t *bytes, size_t size)
     return text;
 }
 
+void
+cli_text_line(void *out, const char *word, const char *words)
+{
+    char *const clean = cli_text_clean(words);
+    (void)fprintf(out, "%-8s %s\n", word, clean); /* cli_main looks at the stream */
+    (void)fflush(out); /* so that one sees what the next step waits for */
+    memory_free(clean);
+}
+
 const char *
 cli_text_plural(uint64_t count)
 {

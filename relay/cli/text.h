@@ -38,6 +38,10 @@ void cli_text_dump(FILE *out, const uint8_t *bytes, size_t size);
 /* Base64 (RFC 4648). For memory_free. */
 char *cli_text_base64(const uint8_t *bytes, size_t size) __attribute__((malloc, returns_nonnull));
 
+/* One line of a report to `out`, a FILE *: "ok       words". Servers' words are in it, which may say anything: nothing of
+ * them reaches the terminal as it is, and none begins a line. For `tell` of struct report (relay/ports/report.h). */
+void cli_text_line(void *out, const char *word, const char *words);
+
 /* "" for one, "s" for any other number. */
 const char *cli_text_plural(uint64_t count);
 

@@ -33,16 +33,16 @@ enum column {
 };
 
 struct inquiry {
-    struct check *check;
+    struct report *report;
     const struct source_config *source;
     PGconn *connection;
     PGresult *facts;
 };
 
 #define PROBLEM(self, format, ...) \
-    check_problem((self)->check, "source \"%s\": " format, (self)->source->name, __VA_ARGS__)
+    report_problem((self)->report, "source \"%s\": " format, (self)->source->name, __VA_ARGS__)
 #define OK(self, format, ...) \
-    check_ok((self)->check, "source \"%s\": " format, (self)->source->name, __VA_ARGS__)
+    report_ok((self)->report, "source \"%s\": " format, (self)->source->name, __VA_ARGS__)
 
 static const char *
 text_of(const struct inquiry *self, enum column column)
@@ -115,7 +115,7 @@ check_server(struct inquiry *self)
                 "dsn, or all of them with target_session_attrs=read-write");
     }
     if (is_pooled(self)) {
-        check_postgres_pool(self->check, self->source, self->connection);
+        check_postgres_pool(self->report, self->source, self->connection);
     }
 }
 
@@ -199,8 +199,8 @@ check_strangers(struct inquiry *self)
         if (strcmp(PQgetvalue(found, i, 0), "problem") == 0) {
             PROBLEM(self, "%s", PQgetvalue(found, i, 1));
         } else {
-            check_advice(self->check, "source \"%s\": %s", self->source->name,
-                         PQgetvalue(found, i, 1));
+            report_advice(self->report, "source \"%s\": %s", self->source->name,
+                          PQgetvalue(found, i, 1));
         }
     }
     if (PQntuples(found) == 0) {
@@ -300,10 +300,11 @@ check_creators(struct inquiry *self)
 {
     const char *const revoke = text_of(self, COLUMN_CREATE_REVOKE);
     if (revoke[0] != '\0') {
-        check_advice(self->check,
-                     "source \"%s\": more than the owner may create something in the schema of the "
-                     "tables, and so give the names that applications use another meaning: %s",
-                     self->source->name, revoke);
+        report_advice(
+            self->report,
+            "source \"%s\": more than the owner may create something in the schema of the "
+            "tables, and so give the names that applications use another meaning: %s",
+            self->source->name, revoke);
     }
 }
 
@@ -347,16 +348,16 @@ inquire(struct inquiry *self)
         check_vacuum(self);
         check_creators(self);
         check_added_columns(self);
-        check_postgres_tail(self->check, self->source, self->connection);
-        check_postgres_link(self->check, self->source, self->connection); /* the last: see there */
+        check_postgres_tail(self->report, self->source, self->connection);
+        check_postgres_link(self->report, self->source, self->connection); /* the last: see there */
     }
 }
 
 void
-check_postgres(struct check *check, const struct source_config *source)
+check_postgres(struct report *report, const struct source_config *source)
 {
     struct error error;
-    struct inquiry self = {.check = check, .source = source};
+    struct inquiry self = {.report = report, .source = source};
     self.connection = postgres_connect(source, &error);
     if (self.connection == NULL) {
         PROBLEM(&self, "%s; %s", error.text,

@@ -3,8 +3,8 @@
 #define RELAY_POSTGRES_CHECK_H
 
 #include "relay/config/config.h"
-#include "relay/ports/check.h"
+#include "relay/ports/report.h"
 
-void check_postgres(struct check *check, const struct source_config *source);
+void check_postgres(struct report *report, const struct source_config *source);
 
 #endif

@@ -128,7 +128,7 @@ remedy(const struct source_config *source, uint64_t rate, char *ret_text, size_t
 }
 
 static void
-tell_slow(struct check *check, const struct source_config *source, uint64_t rate, bool bound)
+tell_slow(struct report *report, const struct source_config *source, uint64_t rate, bool bound)
 {
     char batch[TEXT_UNIT_BYTES];
     char takeover[TEXT_UNIT_BYTES];
@@ -136,26 +136,27 @@ tell_slow(struct check *check, const struct source_config *source, uint64_t rate
     text_format_size(source->batch_bytes, batch);
     text_format_duration(source->takeover_us, takeover);
     remedy(source, rate, settings, sizeof(settings));
-    check_advice(check,
-                 "source \"%s\": the link to the server carries %s%.1f KiB a second (measured), so "
-                 "a whole batch, batch_bytes = %s, takes %s%" PRIu64
-                 " s, and the relay, which wants it within a quarter of takeover = %s, has to ask "
-                 "for less at a time: set %s",
-                 source->name, bound ? "at most " : "", (double)rate / 1024, batch,
-                 bound ? "at least " : "", source->batch_bytes / rate, takeover, settings);
+    report_advice(
+        report,
+        "source \"%s\": the link to the server carries %s%.1f KiB a second (measured), so "
+        "a whole batch, batch_bytes = %s, takes %s%" PRIu64
+        " s, and the relay, which wants it within a quarter of takeover = %s, has to ask "
+        "for less at a time: set %s",
+        source->name, bound ? "at most " : "", (double)rate / 1024, batch, bound ? "at least " : "",
+        source->batch_bytes / rate, takeover, settings);
 }
 
 void
-check_postgres_link(struct check *check, const struct source_config *source, PGconn *connection)
+check_postgres_link(struct report *report, const struct source_config *source, PGconn *connection)
 {
     struct transfer transfer;
     if (!carry(connection, &transfer)) {
-        check_problem(check, "source \"%s\": the link to the server cannot be measured: %s",
-                      source->name, PQerrorMessage(connection));
+        report_problem(report, "source \"%s\": the link to the server cannot be measured: %s",
+                       source->name, PQerrorMessage(connection));
         return;
     }
     const uint64_t rate = rate_of(&transfer);
     if (source->batch_bytes * CLOCK_S_US / rate > source->takeover_us / PARTS_TOLD) {
-        tell_slow(check, source, rate, transfer.rows < ROWS_MIN);
+        tell_slow(report, source, rate, transfer.rows < ROWS_MIN);
     }
 }

@@ -57,26 +57,27 @@ look(PGconn *first, PGconn *second)
 }
 
 void
-check_postgres_pool(struct check *check, const struct source_config *source, PGconn *connection)
+check_postgres_pool(struct report *report, const struct source_config *source, PGconn *connection)
 {
     struct error error;
     PGconn *const second = postgres_connect_only(source, &error);
     const enum pool pool = second == NULL ? POOL_UNKNOWN : look(connection, second);
     PQfinish(second);
     if (pool == POOL_SESSION) {
-        check_ok(check, "source \"%s\": the connection pool before the server is in session mode",
-                 source->name);
+        report_ok(report, "source \"%s\": the connection pool before the server is in session mode",
+                  source->name);
     } else if (pool == POOL_TRANSACTION) {
-        check_problem(check,
-                      "source \"%s\": a connection pool in transaction mode stands before the "
-                      "server, and the ownership of the outbox needs the session: connect to the "
-                      "server itself, or by a pool in session mode",
-                      source->name);
+        report_problem(report,
+                       "source \"%s\": a connection pool in transaction mode stands before the "
+                       "server, and the ownership of the outbox needs the session: connect to the "
+                       "server itself, or by a pool in session mode",
+                       source->name);
     } else {
-        check_advice(check,
-                     "source \"%s\": a connection pool stands before the server and has no session "
-                     "free for a second connection, so its mode cannot be seen: it must be session "
-                     "mode, with sessions enough for the relay, those that stand by, and operators",
-                     source->name);
+        report_advice(
+            report,
+            "source \"%s\": a connection pool stands before the server and has no session "
+            "free for a second connection, so its mode cannot be seen: it must be session "
+            "mode, with sessions enough for the relay, those that stand by, and operators",
+            source->name);
     }
 }

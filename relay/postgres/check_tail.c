@@ -9,7 +9,7 @@
 #define MIB (1024.0 * 1024)
 
 struct inquiry {
-    struct check *check;
+    struct report *report;
     const struct source_config *source;
     struct postgres_tail tail;
 };
@@ -19,9 +19,9 @@ tell_lack(void *context, const char *words)
 {
     const struct inquiry *const self = context;
     if (self->source->mode == SOURCE_MODE_TAIL) {
-        check_problem(self->check, "source \"%s\": %s", self->source->name, words);
+        report_problem(self->report, "source \"%s\": %s", self->source->name, words);
     } else {
-        check_advice(self->check, "source \"%s\": %s", self->source->name, words);
+        report_advice(self->report, "source \"%s\": %s", self->source->name, words);
     }
 }
 
@@ -36,11 +36,11 @@ check_retained(struct inquiry *self)
     const bool excessive = tail->slot_there && self->source->wal_retain_max > 0 &&
                            tail->retained > self->source->wal_retain_max;
     if (excessive && self->source->tableless) {
-        check_problem(self->check,
-                      "source \"%s\": the slot \"%s\" keeps %.1f MiB of the server's log, more "
-                      "than wal_retain_max = %s: start the relay, which reads it; messages may be "
-                      "in it alone",
-                      self->source->name, tail->slot, (double)tail->retained / MIB, limit);
+        report_problem(self->report,
+                       "source \"%s\": the slot \"%s\" keeps %.1f MiB of the server's log, more "
+                       "than wal_retain_max = %s: start the relay, which reads it; messages may be "
+                       "in it alone",
+                       self->source->name, tail->slot, (double)tail->retained / MIB, limit);
     } else if (excessive) {
         (void)snprintf(words, sizeof(words),
                        "the slot \"%s\" keeps %.1f MiB of the server's log, more than "
@@ -50,11 +50,11 @@ check_retained(struct inquiry *self)
         tell_lack(self, words);
     }
     if (strcmp(tail->keep_size, "-1") == 0) {
-        check_advice(self->check,
-                     "source \"%s\": max_slot_wal_keep_size is -1, so while no relay runs nothing "
-                     "bounds what its slot keeps of the server's log: set it in the server, above "
-                     "wal_retain_max = %s",
-                     self->source->name, limit);
+        report_advice(self->report,
+                      "source \"%s\": max_slot_wal_keep_size is -1, so while no relay runs nothing "
+                      "bounds what its slot keeps of the server's log: set it in the server, above "
+                      "wal_retain_max = %s",
+                      self->source->name, limit);
     }
 }
 
@@ -64,25 +64,25 @@ tell_slot(struct inquiry *self)
     const struct postgres_tail *const tail = &self->tail;
     const char *const name = self->source->name;
     if (!tail->slot_there) {
-        check_ok(self->check,
-                 "source \"%s\": the log can be read; the relay makes the slot \"%s\" when it "
-                 "starts",
-                 name, tail->slot);
+        report_ok(self->report,
+                  "source \"%s\": the log can be read; the relay makes the slot \"%s\" when it "
+                  "starts",
+                  name, tail->slot);
     } else if (tail->slot_lost && self->source->tableless) {
-        check_problem(self->check,
-                      "source \"%s\": the slot \"%s\" is lost, and with it what was emitted "
-                      "without a table and not read; the relay makes a new one",
-                      name, tail->slot);
+        report_problem(self->report,
+                       "source \"%s\": the slot \"%s\" is lost, and with it what was emitted "
+                       "without a table and not read; the relay makes a new one",
+                       name, tail->slot);
     } else if (tail->slot_lost) {
-        check_ok(self->check,
-                 "source \"%s\": the log can be read; the slot \"%s\" is lost, the relay makes it "
-                 "anew",
-                 name, tail->slot);
+        report_ok(self->report,
+                  "source \"%s\": the log can be read; the slot \"%s\" is lost, the relay makes it "
+                  "anew",
+                  name, tail->slot);
     } else {
-        check_ok(self->check,
-                 "source \"%s\": the log can be read; the slot \"%s\" keeps %.1f MiB of it%s", name,
-                 tail->slot, (double)tail->retained / MIB,
-                 tail->slot_active ? "" : ", and nobody reads it now");
+        report_ok(self->report,
+                  "source \"%s\": the log can be read; the slot \"%s\" keeps %.1f MiB of it%s",
+                  name, tail->slot, (double)tail->retained / MIB,
+                  tail->slot_active ? "" : ", and nobody reads it now");
     }
 }
 
@@ -91,22 +91,22 @@ check_left_behind(struct inquiry *self)
 {
     const struct postgres_tail *const tail = &self->tail;
     if (tail->slot_there && !tail->slot_foreign && !tail->slot_active) {
-        check_problem(self->check,
-                      "source \"%s\": mode is \"poll\", but the slot \"%s\" is still there and "
-                      "keeps %.1f MiB of the server's log for nobody: select "
-                      "pg_drop_replication_slot('%s')",
-                      self->source->name, tail->slot, (double)tail->retained / MIB, tail->slot);
+        report_problem(self->report,
+                       "source \"%s\": mode is \"poll\", but the slot \"%s\" is still there and "
+                       "keeps %.1f MiB of the server's log for nobody: select "
+                       "pg_drop_replication_slot('%s')",
+                       self->source->name, tail->slot, (double)tail->retained / MIB, tail->slot);
     }
 }
 
 void
-check_postgres_tail(struct check *check, const struct source_config *source, PGconn *connection)
+check_postgres_tail(struct report *report, const struct source_config *source, PGconn *connection)
 {
-    struct inquiry self = {.check = check, .source = source};
+    struct inquiry self = {.report = report, .source = source};
     struct error error;
     if (!postgres_tail_look(connection, source, &self.tail, &error)) {
-        check_problem(check, "source \"%s\": cannot look whether the log can be read: %s",
-                      source->name, error.text);
+        report_problem(report, "source \"%s\": cannot look whether the log can be read: %s",
+                       source->name, error.text);
         return;
     }
     if (source->mode == SOURCE_MODE_POLL) {
@@ -115,7 +115,7 @@ check_postgres_tail(struct check *check, const struct source_config *source, PGc
         tell_slot(&self);
         check_retained(&self);
     } else if (source->mode == SOURCE_MODE_AUTO) {
-        check_ok(check, "source \"%s\": until then it polls the table", source->name);
+        report_ok(report, "source \"%s\": until then it polls the table", source->name);
     }
     postgres_tail_free(&self.tail);
 }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "relay/postgres/foreground.h"
 #include "relay/postgres/init.h"
+#include "relay/postgres/init_private.h"
 #include "relay/postgres/schema.h"
 #include "relay/postgres/sql.h"
 
@@ -13,6 +14,22 @@
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
 #include "schema_writing_sql.h"
+
+#define GRANTS                                                                                    \
+    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
+    "on its "                                                                                     \
+    "sequence; select, insert, update, delete on outbox_held; select, update on "                 \
+    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "         \
+    "outbox_sent; and to the application's: insert on outbox; or, for INSERT with RETURNING, as " \
+    "ORMs do, insert, select on outbox_new, which shows nobody's messages"
+
+enum outcome {
+    OUTCOME_CREATED,
+    OUTCOME_MIGRATED, /* the outbox was there; the tables that only relays use were added */
+    OUTCOME_EXTENDED, /* these were there as well; they got new columns */
+    OUTCOME_REPAIRED, /* all were there, but limits, triggers, functions or views of them were not */
+    OUTCOME_ALREADY_THERE,
+};
 
 /* Two inits at a time must not both find nothing. The relay owns an outbox by its oid, so 0 is free (own.sql). Without the
  * lock's timeout a forgotten transaction elsewhere would make us wait for ever. */
@@ -88,15 +105,15 @@ repair(PGconn *connection, const PGresult *lacks, struct error *reterr)
 
 /* *ret_lacks: what was put back; NULL: nothing had to be. For PQclear. */
 static bool
-repair_if_needed(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
+repair_if_needed(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks,
                  struct error *reterr)
 {
     PGresult *const lacks = postgres_schema_look(connection, reterr);
     if (lacks == NULL) {
         return false;
     }
-    *ret_outcome = PQntuples(lacks) == 0 ? INIT_ALREADY_THERE : INIT_REPAIRED;
-    if (*ret_outcome == INIT_REPAIRED && !repair(connection, lacks, reterr)) {
+    *ret_outcome = PQntuples(lacks) == 0 ? OUTCOME_ALREADY_THERE : OUTCOME_REPAIRED;
+    if (*ret_outcome == OUTCOME_REPAIRED && !repair(connection, lacks, reterr)) {
         PQclear(lacks);
         return false;
     }
@@ -106,7 +123,7 @@ repair_if_needed(PGconn *connection, enum init_outcome *ret_outcome, PGresult **
 
 /* Beside an outbox that is there. Who writes it, and a relay that works it, goes on meanwhile. */
 static bool
-migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
+migrate_if_needed(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks,
                   struct error *reterr)
 {
     struct postgres_version tables;
@@ -114,13 +131,13 @@ migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, PGresult *
         return false;
     }
     if (tables.version == 0) {
-        *ret_outcome = INIT_MIGRATED;
+        *ret_outcome = OUTCOME_MIGRATED;
         return run_scripts(connection, scripts_beside, reterr);
     }
     if (tables.version == EXTENSIBLE_VERSION ||
         (tables.version == postgres_relay_schema_version &&
          tables.revision < postgres_relay_schema_revision)) {
-        *ret_outcome = INIT_EXTENDED;
+        *ret_outcome = OUTCOME_EXTENDED;
         return run_scripts(connection, scripts_more, reterr);
     }
     return tables.version == postgres_relay_schema_version
@@ -130,7 +147,7 @@ migrate_if_needed(PGconn *connection, enum init_outcome *ret_outcome, PGresult *
 
 /* Inside the transaction. */
 static bool
-create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
+create_if_absent(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks,
                  struct error *reterr)
 {
     enum postgres_tables tables;
@@ -151,7 +168,7 @@ create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, PGresult **
                          "search_path in the dsn");
     }
     if (tables == POSTGRES_TABLES_ABSENT) {
-        *ret_outcome = INIT_CREATED;
+        *ret_outcome = OUTCOME_CREATED;
         return run_script(connection, sql_schema, reterr) &&
                run_scripts(connection, scripts_beside, reterr);
     }
@@ -162,8 +179,7 @@ create_if_absent(PGconn *connection, enum init_outcome *ret_outcome, PGresult **
 
 /* In one transaction. */
 static bool
-try_to(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
-       struct error *reterr)
+try_to(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks, struct error *reterr)
 {
     struct error ignored; /* the first counts */
     const bool good = postgres_run(connection, "begin", reterr) &&
@@ -184,40 +200,63 @@ try_to(PGconn *connection, enum init_outcome *ret_outcome, PGresult **ret_lacks,
 #define TRIES 5
 #define PAUSE_MS 500
 
-static void
-tell_put_back(const PGresult *lacks, void (*tell)(void *context, const char *words), void *context)
+/* *ret_lacks as repair_if_needed has it. */
+static bool
+make_tables(const struct source_config *source, enum outcome *ret_outcome, PGresult **ret_lacks,
+            struct error *reterr)
 {
-    for (int i = 0; i < PQntuples(lacks); i++) {
-        const struct postgres_lack lack = postgres_schema_lack(lacks, i);
-        char words[300];
-        (void)snprintf(words, sizeof(words), "%s was %s, and is there again", lack.what,
-                       lack.state); /* fits */
-        tell(context, words);
-    }
-}
-
-bool
-init_postgres(const struct source_config *source, void (*tell)(void *context, const char *words),
-              void *context, enum init_outcome *ret_outcome, struct error *reterr)
-{
-    PGresult *lacks = NULL;
     PGconn *const connection = postgres_connect(source, reterr);
     if (connection == NULL) {
         return false;
     }
-    enum init_outcome outcome = INIT_ALREADY_THERE;
-    bool good = try_to(connection, &outcome, &lacks, reterr);
+    bool good = try_to(connection, ret_outcome, ret_lacks, reterr);
     for (int tries = 1; !good && reterr->class == ERROR_TRANSIENT && tries < TRIES; tries++) {
         (void)poll(NULL, 0, PAUSE_MS); /* a pause */
-        good = try_to(connection, &outcome, &lacks, reterr);
+        good = try_to(connection, ret_outcome, ret_lacks, reterr);
     }
     PQfinish(connection);
-    if (good) {
-        *ret_outcome = outcome;
-        tell_put_back(lacks, tell, context); /* of NULL there is none */
+    return good;
+}
+
+static const char *
+words_for(enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_CREATED:
+        return "tables created; " GRANTS;
+    case OUTCOME_MIGRATED:
+        return "migrated: the tables for held messages are there now, the outbox stays as it is; "
+               "writers need nothing new; " GRANTS;
+    case OUTCOME_EXTENDED:
+        return "migrated: the tables have what is new now; writers and the relay that runs go on";
+    case OUTCOME_REPAIRED:
+        return "the tables were there already, and are now as they were made";
+    case OUTCOME_ALREADY_THERE:
+        break;
+    }
+    return "the tables are there already, nothing to do";
+}
+
+void
+init_postgres(struct report *report, const struct source_config *source)
+{
+    struct error error;
+    PGresult *lacks = NULL; /* of NULL there are none */
+    enum outcome outcome = OUTCOME_ALREADY_THERE;
+    if (!make_tables(source, &outcome, &lacks, &error)) {
+        report_problem(report, "source \"%s\": %s", source->name, error.text);
+        return;
+    }
+    for (int i = 0; i < PQntuples(lacks); i++) {
+        const struct postgres_lack lack = postgres_schema_lack(lacks, i);
+        report_ok(report, "source \"%s\": %s was %s, and is there again", source->name, lack.what,
+                  lack.state);
     }
     PQclear(lacks);
-    return good;
+    report_ok(report, "source \"%s\": %s", source->name, words_for(outcome));
+    if (source->mode != SOURCE_MODE_POLL) {
+        init_postgres_tail(report, source);
+    }
 }
 
 static void

@@ -1,10 +1,18 @@
 #include <stdio.h>
 
 #include "relay/postgres/foreground.h"
-#include "relay/postgres/init.h"
+#include "relay/postgres/init_private.h"
 #include "relay/postgres/tail.h"
 
 #include "publication_sql.h"
+
+#define ROLE_NEEDS                                                                                 \
+    "alter role %s replication (Amazon RDS: grant rds_replication to %s; Google Cloud SQL: alter " \
+    "user %s with replication)"
+
+#define MAKES_SLOT                                                                         \
+    "the relay makes its slot itself when it starts, for one that nobody reads keeps the " \
+    "server's log"
 
 /* publication.sql takes the name from there. Two inits at a time must not both find nothing, as in init.c. */
 static const char name_sql[] = "select set_config('outbox.publication', $1, true),"
@@ -27,35 +35,88 @@ publish(PGconn *connection, const struct source_config *source, struct error *re
            postgres_run(connection, "commit", reterr);
 }
 
+struct telling {
+    struct report *report;
+    const struct source_config *source;
+};
+
 static void
-look_at(struct postgres_tail *tail, void (*tell)(void *context, const char *words), void *context,
-        struct init_log *ret_log)
+tell_lack(void *context, const char *words)
 {
-    const bool known = tail->relay_role[0] != '\0';
-    *ret_log = (struct init_log){.may_read = known ? tail->relay_may_read : tail->may_read};
-    (void)snprintf(ret_log->relay_role, sizeof(ret_log->relay_role), "%s",
-                   tail->relay_role); /* cut where all of it is quotes */
-    tail->may_read = true;            /* is nothing that is lacking here */
-    ret_log->lacks = postgres_tail_lacks(tail, tell, context);
+    const struct telling *const self = context;
+    if (self->source->mode == SOURCE_MODE_TAIL) {
+        report_problem(self->report, "source \"%s\": %s", self->source->name, words);
+    } else {
+        report_advice(self->report, "source \"%s\": %s", self->source->name, words);
+    }
 }
 
-bool
-init_postgres_tail(const struct source_config *source,
-                   void (*tell)(void *context, const char *words), void *context,
-                   struct init_log *ret_log, struct error *reterr)
+/* What may be lacking for the relay alone, and what comes then. */
+static void
+tell_reader(const struct telling *self, const char *relay_role, bool may_read, bool lacks)
+{
+    const char *const name = self->source->name;
+    const bool known = relay_role[0] != '\0';
+    const char *const role = known ? relay_role : "NAME";
+    if (!may_read) {
+        report_advice(self->report,
+                      "source \"%s\": the relay's role may not read the log yet: " ROLE_NEEDS, name,
+                      role, role, role);
+    }
+    if (lacks) {
+        return;
+    }
+    if (!may_read) {
+        report_ok(self->report, "source \"%s\": the log can be read then; " MAKES_SLOT, name);
+    } else if (known) {
+        report_ok(self->report, "source \"%s\": the log can be read by %s; " MAKES_SLOT, name,
+                  role);
+    } else {
+        report_ok(self->report,
+                  "source \"%s\": the log can be read; if the relay's role is another: " ROLE_NEEDS
+                  "; " MAKES_SLOT,
+                  name, role, role, role);
+    }
+}
+
+/* That the one who runs init may not read the log is nothing that lacks: he need not be the relay. With mode "auto" what is
+ * lacking is no failure: until it is there, the relay polls. */
+static void
+look_at(struct telling *self, struct postgres_tail *tail)
+{
+    const bool known = tail->relay_role[0] != '\0';
+    const bool may_read = known ? tail->relay_may_read : tail->may_read;
+    tail->may_read = true;
+    const size_t lacks = postgres_tail_lacks(tail, tell_lack, self);
+    tell_reader(self, tail->relay_role, may_read, lacks > 0);
+    if (lacks > 0 && self->source->mode == SOURCE_MODE_AUTO) {
+        report_ok(self->report, "source \"%s\": until then it polls the table", self->source->name);
+    }
+}
+
+static bool
+publish_and_look(struct telling *self, PGconn *connection, struct error *reterr)
 {
     struct postgres_tail tail;
-    PGconn *const connection = postgres_connect(source, reterr);
-    if (connection == NULL) {
+    if (!publish(connection, self->source, reterr)) {
+        return error_prefix(reterr, "cannot create the publication");
+    }
+    if (!postgres_tail_look(connection, self->source, &tail, reterr)) {
         return false;
     }
-    const bool good = (publish(connection, source, reterr) ||
-                       error_prefix(reterr, "cannot create the publication")) &&
-                      postgres_tail_look(connection, source, &tail, reterr);
-    if (good) {
-        look_at(&tail, tell, context, ret_log);
-        postgres_tail_free(&tail);
+    look_at(self, &tail);
+    postgres_tail_free(&tail);
+    return true;
+}
+
+void
+init_postgres_tail(struct report *report, const struct source_config *source)
+{
+    struct telling self = {report, source};
+    struct error error;
+    PGconn *const connection = postgres_connect(source, &error);
+    if (connection == NULL || !publish_and_look(&self, connection, &error)) {
+        report_problem(report, "source \"%s\": %s", source->name, error.text);
     }
     PQfinish(connection); /* a transaction that is still open ends with it, undone */
-    return good;
 }

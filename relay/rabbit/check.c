@@ -7,30 +7,30 @@
 #include "relay/rabbit/topology.h"
 
 static void
-report_over(struct check *check, const struct broker_config *broker, const struct inquiry *inquiry)
+tell_over(struct report *report, const struct broker_config *broker, const struct inquiry *inquiry)
 {
     const struct error *const error = &inquiry->error;
     if (inquiry->session == NULL) {
-        check_problem(check, "broker \"%s\": %s", broker->name, error->text);
+        report_problem(report, "broker \"%s\": %s", broker->name, error->text);
     } else if (error->class != ERROR_CONFIG && broker->endpoint.host_count > 1) {
-        check_advice(check, "broker \"%s\": %s; see that it runs and listens there", broker->name,
-                     error->text);
-    } else if (error->class != ERROR_CONFIG) {
-        check_problem(check, "broker \"%s\": %s; see that it runs and listens there", broker->name,
+        report_advice(report, "broker \"%s\": %s; see that it runs and listens there", broker->name,
                       error->text);
+    } else if (error->class != ERROR_CONFIG) {
+        report_problem(report, "broker \"%s\": %s; see that it runs and listens there",
+                       broker->name, error->text);
     } else if (session_refused_by_tls(inquiry->session)) {
-        check_problem(check, "broker \"%s\": %s; docs/TLS.md says what each word means",
-                      broker->name, error->text);
+        report_problem(report, "broker \"%s\": %s; docs/TLS.md says what each word means",
+                       broker->name, error->text);
     } else {
-        check_problem(check,
-                      "broker \"%s\": %s; see that user and password are right, that the virtual "
-                      "host \"%s\" exists and that the user may enter it",
-                      broker->name, error->text, broker->endpoint.vhost);
+        report_problem(report,
+                       "broker \"%s\": %s; see that user and password are right, that the virtual "
+                       "host \"%s\" exists and that the user may enter it",
+                       broker->name, error->text, broker->endpoint.vhost);
     }
 }
 
 struct asked {
-    struct check *check;
+    struct report *report;
     const struct broker_config *broker;
 };
 
@@ -38,19 +38,19 @@ static void
 on_finding(void *context, enum topology_finding finding, const char *words)
 {
     const struct asked *const asked = context;
-    struct check *const check = asked->check;
+    struct report *const report = asked->report;
     const char *const broker = asked->broker->name;
     switch (finding) {
     case TOPOLOGY_THERE:
     case TOPOLOGY_MADE:
-        check_ok(check, "broker \"%s\": %s", broker, words);
+        report_ok(report, "broker \"%s\": %s", broker, words);
         break;
     case TOPOLOGY_UNSEEN:
-        check_advice(check, "broker \"%s\": %s", broker, words);
+        report_advice(report, "broker \"%s\": %s", broker, words);
         break;
     case TOPOLOGY_DIFFERS:
     case TOPOLOGY_LACKS:
-        check_problem(check, "broker \"%s\": %s", broker, words);
+        report_problem(report, "broker \"%s\": %s", broker, words);
         break;
     }
 }
@@ -70,13 +70,13 @@ is_declared(const struct config *config, const struct source_config *source)
 
 /* False once the connection is over. */
 static bool
-check_exchange(struct check *check, struct inquiry *inquiry, const struct source_config *source)
+check_exchange(struct report *report, struct inquiry *inquiry, const struct source_config *source)
 {
     uint16_t channel;
     struct inquiry_answer answer;
     if (source->exchange[0] == '\0') {
-        check_ok(check, "source \"%s\": default exchange is AMQP's, which is always there",
-                 source->name);
+        report_ok(report, "source \"%s\": default exchange is AMQP's, which is always there",
+                  source->name);
         return true;
     }
     struct rabbit *const rabbit = inquiry_channel(inquiry, &channel);
@@ -88,10 +88,11 @@ check_exchange(struct check *check, struct inquiry *inquiry, const struct source
         return false;
     }
     if (answer.done) {
-        check_ok(check, "source \"%s\": exchange \"%s\" is there", source->name, source->exchange);
+        report_ok(report, "source \"%s\": exchange \"%s\" is there", source->name,
+                  source->exchange);
     } else {
-        check_problem(
-            check, "source \"%s\": exchange \"%s\": %s; declare it on the broker or name another",
+        report_problem(
+            report, "source \"%s\": exchange \"%s\": %s; declare it on the broker or name another",
             source->name, source->exchange, answer.text);
     }
     return true;
@@ -119,35 +120,35 @@ describe_tls(const struct session *session, const struct amqp_endpoint *endpoint
 
 /* What is to be there on the broker. */
 static bool
-look_around(struct check *check, struct inquiry *inquiry, const struct config *config,
+look_around(struct report *report, struct inquiry *inquiry, const struct config *config,
             const struct broker_config *broker)
 {
     for (size_t i = 0; i < config->source_count; i++) {
         if (config->sources[i].broker == broker && !is_declared(config, &config->sources[i]) &&
-            !check_exchange(check, inquiry, &config->sources[i])) {
+            !check_exchange(report, inquiry, &config->sources[i])) {
             return false;
         }
     }
-    struct asked asked = {check, broker};
+    struct asked asked = {report, broker};
     return topology_work(inquiry, config, broker, false, on_finding, &asked);
 }
 
 static bool
-enter(struct check *check, struct inquiry *inquiry, const struct broker_config *of_host)
+enter(struct report *report, struct inquiry *inquiry, const struct broker_config *of_host)
 {
     char tls[800];
     if (!inquiry_open(inquiry, of_host, "outbox-relay check", -1)) {
         return false;
     }
     describe_tls(inquiry->session, &of_host->endpoint, tls, sizeof(tls));
-    check_ok(check, "broker \"%s\": connected to %s, virtual host \"%s\", %s", of_host->name,
-             session_peer(inquiry->session), of_host->endpoint.vhost, tls);
+    report_ok(report, "broker \"%s\": connected to %s, virtual host \"%s\", %s", of_host->name,
+              session_peer(inquiry->session), of_host->endpoint.vhost, tls);
     return true;
 }
 
 /* Each host of the URI for itself: one that the relay would pass over is told, too. The first that lets us in is asked. */
 void
-check_broker(struct check *check, const struct config *config, const struct broker_config *broker)
+check_broker(struct report *report, const struct config *config, const struct broker_config *broker)
 {
     bool entered = false;
     for (unsigned i = 0; i < broker->endpoint.host_count; i++) {
@@ -155,14 +156,14 @@ check_broker(struct check *check, const struct config *config, const struct brok
         struct broker_config of_host = *broker; /* what it points to is borrowed */
         of_host.endpoint.hosts[0] = broker->endpoint.hosts[i];
         of_host.endpoint.host_count = 1;
-        const bool good = enter(check, &inquiry, &of_host);
-        if (!good || (!entered && !look_around(check, &inquiry, config, broker))) {
-            report_over(check, broker, &inquiry);
+        const bool good = enter(report, &inquiry, &of_host);
+        if (!good || (!entered && !look_around(report, &inquiry, config, broker))) {
+            tell_over(report, broker, &inquiry);
         }
         entered |= good;
         inquiry_close(&inquiry);
     }
     if (!entered && broker->endpoint.host_count > 1) {
-        check_problem(check, "broker \"%s\": no host of its uri lets the relay in", broker->name);
+        report_problem(report, "broker \"%s\": no host of its uri lets the relay in", broker->name);
     }
 }

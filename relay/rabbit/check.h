@@ -3,10 +3,10 @@
 #define RELAY_RABBIT_CHECK_H
 
 #include "relay/config/config.h"
-#include "relay/ports/check.h"
+#include "relay/ports/report.h"
 
 /* The broker, and the default exchange of each source that uses it. */
-void check_broker(struct check *check, const struct config *config,
+void check_broker(struct report *report, const struct config *config,
                   const struct broker_config *broker);
 
 #endif

@@ -3,38 +3,33 @@
 #include "relay/rabbit/inquiry.h"
 #include "relay/rabbit/topology.h"
 
-struct report {
-    void (*tell)(void *context, bool good, const char *words);
-    void *context;
-    bool good;
+struct telling {
+    struct report *report;
+    const struct broker_config *broker;
 };
-
-static void
-say(struct report *report, bool good, const char *words)
-{
-    report->good &= good;
-    report->tell(report->context, good, words);
-}
 
 static void
 on_finding(void *context, enum topology_finding finding, const char *words)
 {
-    say(context, finding != TOPOLOGY_DIFFERS && finding != TOPOLOGY_LACKS, words);
+    const struct telling *const self = context;
+    if (finding == TOPOLOGY_DIFFERS || finding == TOPOLOGY_LACKS) {
+        report_problem(self->report, "broker \"%s\": %s", self->broker->name, words);
+    } else {
+        report_ok(self->report, "broker \"%s\": %s", self->broker->name, words);
+    }
 }
 
-bool
-init_broker(const struct config *config, const struct broker_config *broker,
-            void (*tell)(void *context, bool good, const char *words), void *context)
+void
+init_broker(struct report *report, const struct config *config, const struct broker_config *broker)
 {
-    struct report report = {tell, context, true};
+    struct telling self = {report, broker};
     struct inquiry inquiry;
     if (!topology_any(config, broker)) {
-        return true;
+        return;
     }
     if (!inquiry_open(&inquiry, broker, "outbox-relay init", -1) ||
-        !topology_work(&inquiry, config, broker, true, on_finding, &report)) {
-        say(&report, false, inquiry.error.text);
+        !topology_work(&inquiry, config, broker, true, on_finding, &self)) {
+        report_problem(report, "broker \"%s\": %s", broker->name, inquiry.error.text);
     }
     inquiry_close(&inquiry);
-    return report.good;
 }

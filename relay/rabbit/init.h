@@ -2,14 +2,11 @@
 #ifndef RELAY_RABBIT_INIT_H
 #define RELAY_RABBIT_INIT_H
 
-#include <stdbool.h>
-
-#include "base/error.h"
 #include "relay/config/config.h"
+#include "relay/ports/report.h"
 
-/* The exchanges, queues and bindings of one broker, `tell` for each. False if one of them is not as configured. */
-bool init_broker(const struct config *config, const struct broker_config *broker,
-                 void (*tell)(void *context, bool good, const char *words),
-                 void *context) MUST_CHECK;
+/* The exchanges, queues and bindings of one broker: a line for each, a problem where one is not as configured. */
+void init_broker(struct report *report, const struct config *config,
+                 const struct broker_config *broker);
 
 #endif

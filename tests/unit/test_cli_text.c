@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "base/memory.h"
-#include "relay/cli/init_run.h"
 #include "relay/cli/text.h"
 
 #define S INT64_C(1000000)
@@ -131,14 +130,14 @@ Test(cli_text, base64_of_the_rfc)
     }
 }
 
-/* Promise: what a server says forges no line of `init` and moves no cursor. */
+/* Promise: what a server says forges no line of `check` and `init`, and moves no cursor. */
 Test(cli_text, words_of_a_server_stay_words)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *const out = open_memstream(&text, &size);
     cr_assert_not_null(out);
-    init_say(out, "problem", "broker", "main", "no\nok       forged\x1b[2J");
+    cli_text_line(out, "problem", "broker \"main\": no\nok       forged\x1b[2J");
     cr_assert_eq(fclose(out), 0);
     cr_assert_str_eq(text, "problem  broker \"main\": no\\nok       forged\\x1b[2J\n");
     free(text);
