@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "base/memory.h"
 #include "relay/daemon/worker_private.h"
 
 static void
@@ -28,10 +27,11 @@ take_rows(struct worker *worker, struct batch *batch, uint64_t now_us)
 }
 
 static void
-take_log(struct worker *worker, struct batch *batch, uint64_t position, uint64_t now_us)
+take_log(struct worker *worker, const struct source_log *log, uint64_t now_us)
 {
+    struct batch *batch = log->batch;
     adopt(worker, batch);
-    pipeline_log(worker->pipeline, batch->rows, batch->count, position, now_us);
+    pipeline_log(worker->pipeline, batch->rows, batch->count, log->position, now_us);
     if (batch->count == 0) {
         batch_free(batch);
     } else {
@@ -77,28 +77,39 @@ source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
     worker->source_there = false;
 }
 
+static void
+tell_notice(const struct source_notice *notice)
+{
+    const bool act = notice->error.class == ERROR_CONFIG;
+    log_event(act                ? LOG_ERROR
+              : notice->harmless ? LOG_INFO
+                                 : LOG_WARNING,
+              "source_notice", LOG_WORDS(notice->error.text));
+}
+
 /* What was set aside and came back. */
 static void
 take_held_event(struct worker *worker, struct source_event *event, uint64_t now_us)
 {
     struct pipeline *pipeline = worker->pipeline;
     if (event->type == SOURCE_HELD) {
-        pipeline_unmoved(pipeline, event->failures, event->failure_count, now_us);
-        pipeline_held(pipeline, event->ids, event->count, now_us);
-        memory_free(event->ids);
+        const struct source_held *held = &event->held;
+        pipeline_unmoved(pipeline, held->failures.items, held->failures.count, now_us);
+        pipeline_held(pipeline, held->missing, held->missing_count, now_us);
     } else if (event->type == SOURCE_RELEASED) {
-        pipeline_released(pipeline, event->count, event->first_id, event->last_id, event->complete,
-                          now_us);
-        if (event->failure_count > 0) {
-            pipeline_unreleased(pipeline, event->failures, now_us);
+        const struct source_released *released = &event->released;
+        pipeline_released(pipeline, released->count, released->first_id, released->last_id,
+                          released->complete, now_us);
+        if (released->failures.count > 0) {
+            pipeline_unreleased(pipeline, released->failures.items, now_us);
         }
     } else if (event->type == SOURCE_HEADS) {
-        pipeline_heads(pipeline, event->heads, event->count, now_us);
-        memory_free(event->heads);
+        pipeline_heads(pipeline, event->heads.items, event->heads.count, now_us);
     } else {
-        pipeline_woken(pipeline, event->count, event->next_in_us, event->acts, now_us);
+        pipeline_woken(pipeline, event->woken.count, event->woken.next_in_us, event->woken.acts,
+                       now_us);
     }
-    memory_free(event->failures);
+    source_event_done(event);
 }
 
 static void
@@ -118,19 +129,20 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         log_info("source_standby", LOG_WORDS("another relay works the outbox; standing by"));
         break;
     case SOURCE_LOST:
-        source_lost(worker, &event->error, now_us);
+        source_lost(worker, &event->lost, now_us);
         break;
     case SOURCE_ROWS:
-        take_rows(worker, event->batch, now_us);
+        take_rows(worker, event->rows, now_us);
         break;
     case SOURCE_SETTLED:
-        pipeline_undeleted(worker->pipeline, event->failures, event->failure_count, now_us);
-        memory_free(event->failures);
+        pipeline_undeleted(worker->pipeline, event->settled.failures.items,
+                           event->settled.failures.count, now_us);
         pipeline_settled(worker->pipeline, now_us);
+        source_event_done(event);
         break;
     case SOURCE_FINAL:
-        pipeline_final(worker->pipeline, event->final_id, event->final_position, event->position,
-                       now_us);
+        pipeline_final(worker->pipeline, event->final.id, event->final.position,
+                       event->final.log_end, now_us);
         break;
     case SOURCE_HELD:
     case SOURCE_RELEASED:
@@ -139,23 +151,20 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         take_held_event(worker, event, now_us);
         break;
     case SOURCE_NOTICE:
-        log_event(event->error.class == ERROR_CONFIG ? LOG_ERROR
-                  : event->harmless                  ? LOG_INFO
-                                                     : LOG_WARNING,
-                  "source_notice", LOG_WORDS(event->error.text));
+        tell_notice(&event->notice);
         break;
     case SOURCE_PRESENT:
-        pipeline_present(worker->pipeline, event->ids, event->count, now_us);
-        memory_free(event->ids);
+        pipeline_present(worker->pipeline, event->present.ids, event->present.count, now_us);
+        source_event_done(event);
         break;
     case SOURCE_TAILING:
-        pipeline_tailing(worker->pipeline, event->position, now_us);
+        pipeline_tailing(worker->pipeline, event->tailing, now_us);
         break;
     case SOURCE_LOG:
-        take_log(worker, event->batch, event->position, now_us);
+        take_log(worker, &event->log, now_us);
         break;
     case SOURCE_NOT_TAILING:
-        not_tailing(worker, &event->error, now_us);
+        not_tailing(worker, &event->not_tailing, now_us);
         break;
     case SOURCE_ALIVE:
         break;

@@ -8,6 +8,7 @@
 
 #include "base/span.h"
 #include "base/uuid.h"
+#include "relay/ports/log_position.h"
 
 struct batch;
 
@@ -26,8 +27,7 @@ struct row {
     bool
         scheduled; /* was written for a later time, and has not got its place yet: headers and payload
                        were not read */
-    uint64_t position; /* in the log, where its transaction was committed; 0: it was read from the
-                          table */
+    log_position position; /* where its transaction was committed; 0: it was read from the table */
     struct span exchange;
     struct span routing_key;
     struct span key;

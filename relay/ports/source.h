@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "relay/ports/log_position.h"
 #include "relay/ports/row.h"
 
 /* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
@@ -103,62 +104,134 @@ struct source_failure {
     char reason[240];
 };
 
+/* Those of what was asked that a statement could not move or delete. */
+struct source_failures {
+    struct source_failure *items; /* from malloc; NULL if there are none */
+    size_t count;
+    size_t capacity;
+};
+
+/* The reason is copied, and cut to what there is room for. */
+void source_failures_add(struct source_failures *failures, int64_t id, int64_t key_hash,
+                         const char *reason);
+/* Frees them; none are left. */
+void source_failures_clear(struct source_failures *failures);
+/* Gives them all; none are left. */
+struct source_failures source_failures_take(struct source_failures *failures);
+
 enum source_event_type {
     /* This relay owns the outbox now: all may be asked. What was learned under an earlier ownership
-     * does not hold any more: after a crash or a failover a server may give out ids again, and
-     * final_id starts anew. */
+     * does not hold any more: after a crash or a failover a server may give out ids again, final ids
+     * start anew, and so do positions of the log. */
     SOURCE_OWNED,
     /* Another relay owns it; tried again from time to time. Told once per connection. */
     SOURCE_STANDBY,
-    /* Connection and ownership are gone, or one more attempt to connect has failed (error says
-     * why). What was asked gets no answer. */
+    /* Connection and ownership are gone, or one more attempt to connect has failed. What was asked
+     * gets no answer. */
     SOURCE_LOST,
-    SOURCE_ROWS,    /* answer to fetch: batch */
-    SOURCE_SETTLED, /* answer to settle; failures: they are still there */
-    SOURCE_FINAL,   /* answer to watermark: final_id */
-    SOURCE_HELD, /* answer to hold: ids of those that are in neither table any more, and of scheduled ones
-                        that could not be moved now; failures: they are as they were */
-    SOURCE_RELEASED, /* answer to release: count, first_id, last_id of what moved back, complete; failures, at
-                        most one: the lowest that waits, and cannot go back */
-    SOURCE_HEADS,   /* answer to heads: all of them */
-    SOURCE_WOKEN,   /* answer to wake: count, next_in_us, acts */
-    SOURCE_ALIVE,   /* the lease was renewed by a ping */
-    SOURCE_PRESENT, /* answer to fetch, FETCH_PRESENT: ids, count: those that are there, ascending */
-    SOURCE_TAILING, /* answer to tail_begin: the log delivers all that is committed from `position` on */
-    SOURCE_LOG, /* answer to tail_more: batch, perhaps empty, and `position`: all that was committed before
-                   it has been delivered. (What is delivered of a transaction that has not come to its
-                   end yet lies at or behind it.) */
-    SOURCE_NOT_TAILING, /* the log is not read, or not any more; error says why. It may be begun again;
-                           class ERROR_CONFIG: an operator must act, so seldom. */
-    SOURCE_NOTICE, /* error says what was found wrong with the log and is being mended: for the operator */
+    SOURCE_ALIVE,    /* the lease was renewed by a ping */
+    SOURCE_ROWS,     /* answer to fetch */
+    SOURCE_PRESENT,  /* answer to fetch, FETCH_PRESENT */
+    SOURCE_SETTLED,  /* answer to settle */
+    SOURCE_FINAL,    /* answer to watermark */
+    SOURCE_HELD,     /* answer to hold */
+    SOURCE_RELEASED, /* answer to release */
+    SOURCE_HEADS,    /* answer to heads */
+    SOURCE_WOKEN,    /* answer to wake */
+    SOURCE_TAILING,  /* answer to tail_begin: the log is read */
+    SOURCE_LOG,      /* answer to tail_more */
+    /* The log is not read, or not any more. It may be begun again. */
+    SOURCE_NOT_TAILING,
+    SOURCE_NOTICE, /* something was found wrong and is being mended: for the operator */
 };
 
+struct source_present {
+    int64_t *ids; /* those that are in the outbox, ascending; from malloc; NULL if there are none */
+    size_t count;
+};
+
+struct source_settled {
+    struct source_failures failures; /* these are still there */
+};
+
+struct source_final {
+    /* Every row with an id up to this one that will ever be committed is visible; */
+    int64_t id;
+    /* and so is all that was committed before this position of the log. 0: there is no log. */
+    log_position position;
+    /* Where the log ended when this was asked. 0: there is no log. */
+    log_position log_end;
+};
+
+struct source_held {
+    /* Those that are in neither table any more, and scheduled ones that could not be moved now. From
+     * malloc; NULL if there are none. */
+    int64_t *missing;
+    size_t missing_count;
+    struct source_failures failures; /* these are as they were */
+};
+
+struct source_released {
+    size_t count; /* rows that moved to the outbox, */
+    int64_t
+        first_id; /* and the lowest and the highest id of them: nothing of the keys up to last_id */
+    int64_t last_id; /* is left waiting */
+    bool complete;   /* nothing of the keys is left waiting at all */
+    /* At most one: the lowest that waits, and cannot go back. */
+    struct source_failures failures;
+};
+
+struct source_heads {
+    struct head *items; /* all there are, ascending by key_hash, id; from malloc; NULL if none */
+    size_t count;
+};
+
+struct source_woken {
+    size_t count; /* rows that moved to the outbox */
+    uint64_t
+        next_in_us; /* until the next scheduled message is due; CLOCK_NEVER_US: none is known */
+    bool acts;      /* operators did something to held messages: the heads are to be asked for */
+};
+
+struct source_log {
+    struct batch *batch; /* as in SOURCE_ROWS; perhaps without rows */
+    /* All that was committed before has been delivered. (What is delivered of a transaction that has not come
+     * to its end yet lies at or behind it.) */
+    log_position position;
+};
+
+struct source_notice {
+    struct error error; /* what it is; class ERROR_CONFIG: an operator must act */
+    bool harmless;      /* so it is at every first start */
+};
+
+/* One thing that happened. What a member points to belongs to whoever takes the event from `next`: a batch is
+ * freed by batch_free, an array by free. Of the union the member holds that has the name of the type; SOURCE_OWNED,
+ * SOURCE_STANDBY and SOURCE_ALIVE have none. */
 struct source_event {
     enum source_event_type type;
     uint64_t lease_until_us; /* monotonic; 0 when not owned */
-    struct batch *batch;     /* SOURCE_ROWS: the receiver's now, freed by batch_free */
-    int64_t final_id;        /* SOURCE_FINAL: every row with an id up to this one that will ever be
-                                committed is visible */
-    uint64_t
-        final_position; /* SOURCE_FINAL: so is all that was committed before this position of the log; */
-    uint64_t
-        position; /* SOURCE_FINAL: where the log ended when this was asked; 0: there is no log. */
-                  /* SOURCE_TAILING, SOURCE_LOG: see there */
-    int64_t *ids; /* HELD, PRESENT: from malloc, the receiver's; NULL if count is 0 */
-    struct head *heads;              /* SOURCE_HEADS: likewise */
-    struct source_failure *failures; /* SETTLED, HELD, RELEASED: likewise */
-    size_t failure_count;
-    size_t count;  /* HELD, HEADS: of the array; RELEASED, WOKEN: rows that moved to the outbox */
-    bool complete; /* RELEASED: nothing of the keys is left waiting */
-    int64_t first_id;    /* RELEASED: the lowest and the highest id of what moved; */
-    int64_t last_id;     /* nothing of the keys up to last_id is left waiting */
-    uint64_t next_in_us; /* WOKEN: when the next scheduled message is due; CLOCK_NEVER_US: none */
-    bool harmless;       /* NOTICE: so it is at every first start */
-    bool acts;           /* WOKEN: operators did something; ask for the heads */
-    /* SOURCE_LOST, SOURCE_NOT_TAILING, SOURCE_NOTICE. Class ERROR_CONFIG: an operator must act (wrong schema version, refused
-     * password, missing privilege); retried all the same, but seldom. */
-    struct error error;
+    union {
+        /* Why. Class ERROR_CONFIG: an operator must act (wrong schema version, refused password, missing
+         * privilege); tried again all the same, but seldom. */
+        struct error lost;
+        struct error not_tailing; /* likewise */
+        struct batch *rows;
+        struct source_present present;
+        struct source_settled settled;
+        struct source_final final;
+        struct source_held held;
+        struct source_released released;
+        struct source_heads heads;
+        struct source_woken woken;
+        log_position tailing; /* the log delivers all that is committed from here on */
+        struct source_log log;
+        struct source_notice notice;
+    };
 };
+
+/* Frees what an event that nobody took points to. */
+void source_event_done(struct source_event *event);
 
 /* Connections that a source waits for at a time: to the table, and to the log. */
 #define SOURCE_POLLS_MAX 2
@@ -197,14 +270,13 @@ struct source_ops {
     void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
 
     /* The log: what is committed, in the order of the commits, as soon as it is. It only makes the way
-     * shorter: the table stays the truth, and whoever reads the log may at any time go back to it. NULL
-     * in a source that has none. A position is a place in it, ascending; what a transaction wrote lies
-     * where it was committed.
+     * shorter: the table stays the truth, and whoever reads the log may at any time go back to it. The
+     * four are NULL in a source that never has a log; one that happens to have none says 0 in source_final.
      *
      * Reads it from `position` on, or from a later one if it is not kept so far back; SOURCE_TAILING says
-     * from where, or SOURCE_NOT_TAILING why not. 0: the source has said that it has no log. Only while owned; ends with the ownership, without an
+     * from where, or SOURCE_NOT_TAILING why not. Only while owned; ends with the ownership, without an
      * event of its own. */
-    void (*tail_begin)(struct source *source, uint64_t position, uint64_t now_us);
+    void (*tail_begin)(struct source *source, log_position position, uint64_t now_us);
     /* Lets go of it. What was asked is not answered. */
     void (*tail_end)(struct source *source, uint64_t now_us);
     /* The next of it, as soon as there is anything: at most rows_max rows, and no more bytes than FETCH_NEXT
@@ -213,7 +285,7 @@ struct source_ops {
                       uint64_t now_us);
     /* What was committed before `position` is confirmed and deleted, or held: the server need not keep the log
      * of it. */
-    void (*tail_safe)(struct source *source, uint64_t position, uint64_t now_us);
+    void (*tail_safe)(struct source *source, log_position position, uint64_t now_us);
 };
 
 struct source {

@@ -350,10 +350,7 @@ free_source(struct source *source)
     pg_pool_end(self);
     PQfinish(self->connection);
     while (next(source, &event)) {
-        batch_free(event.batch);
-        memory_free(event.ids);
-        memory_free(event.heads);
-        memory_free(event.failures);
+        source_event_done(&event);
     }
     pg_hosts_done(&self->hosts);
     pg_watermark_done(&self->watermark);

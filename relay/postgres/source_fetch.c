@@ -453,21 +453,7 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
         return;
     }
     fetch->outstanding = false;
-    pg_event_push(self, SOURCE_ROWS)->batch = batch;
-}
-
-struct source_event *
-pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type, const PGresult *result)
-{
-    struct source_event *event = pg_event_push(self, type);
-    event->count = (size_t)PQntuples(result);
-    if (event->count > 0) {
-        event->ids = memory_array(event->count, sizeof(*event->ids));
-    }
-    for (size_t i = 0; i < event->count; i++) {
-        event->ids[i] = pg_rows_int8(result, (int)i, 0);
-    }
-    return event;
+    pg_event_push(self, SOURCE_ROWS)->rows = batch;
 }
 
 /* Both are ascending. */
@@ -490,10 +476,17 @@ keep_asked(int64_t *ids, size_t count, const int64_t *asked, size_t asked_count)
 void
 pg_fetch_present_answer(struct source_postgres *self, const PGresult *result)
 {
-    struct source_event *event = pg_fetch_tell_ids(self, SOURCE_PRESENT, result);
+    struct source_present *present = &pg_event_push(self, SOURCE_PRESENT)->present;
+    present->count = (size_t)PQntuples(result);
+    if (present->count > 0) {
+        present->ids = memory_array(present->count, sizeof(*present->ids));
+    }
+    for (size_t i = 0; i < present->count; i++) {
+        present->ids[i] = pg_rows_int8(result, (int)i, 0);
+    }
     if (self->present_asked != NULL) {
-        event->count =
-            keep_asked(event->ids, event->count, self->present_asked, self->present_asked_count);
+        present->count = keep_asked(present->ids, present->count, self->present_asked,
+                                    self->present_asked_count);
         pg_fetch_present_done(self);
     }
 }

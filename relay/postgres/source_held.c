@@ -58,7 +58,7 @@ pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t coun
     hold->probing = false;
     hold->missing = memory_array(count, sizeof(*hold->missing));
     hold->missing_count = 0;
-    pg_failures_clear(&hold->failures);
+    source_failures_clear(&hold->failures);
     halving_begin(&hold->parts, count);
     send_hold(self, now_us);
 }
@@ -67,15 +67,15 @@ static void
 end_hold(struct source_postgres *self)
 {
     struct pg_hold *hold = &self->hold;
-    struct source_event *event = pg_event_push(self, SOURCE_HELD);
-    event->count = hold->missing_count;
-    event->ids = hold->missing;
+    struct source_held *held = &pg_event_push(self, SOURCE_HELD)->held;
+    held->missing_count = hold->missing_count;
+    held->missing = hold->missing;
     if (hold->missing_count == 0) {
         memory_free(hold->missing);
-        event->ids = NULL;
+        held->missing = NULL;
     }
     hold->missing = NULL;
-    pg_failures_give(&hold->failures, event);
+    held->failures = source_failures_take(&hold->failures);
 }
 
 static void
@@ -87,7 +87,7 @@ learn_hold(struct source_postgres *self, const PGresult *result, uint64_t now_us
     }
     if (hold->probing) {
         hold->probing = false;
-        pg_failures_add(&hold->failures, hold->holds[hold->parts.at].id, 0, hold->error.text);
+        source_failures_add(&hold->failures, hold->holds[hold->parts.at].id, 0, hold->error.text);
     }
     if (halving_taken(&hold->parts)) {
         send_hold(self, now_us);
@@ -160,7 +160,7 @@ pg_held_release(struct source_postgres *self, const struct release *asked, uint6
     release->burying = false;
     release->out = true;
     release->probing = false;
-    pg_failures_clear(&release->failures);
+    source_failures_clear(&release->failures);
     halving_begin(&release->confirmed, asked->id_count);
     halving_begin(&release->limit, asked->rows_max);
     if (release->confirmed_out) {
@@ -178,12 +178,13 @@ tell_released(struct source_postgres *self)
     if (release->out || release->confirmed_out) {
         return;
     }
-    struct source_event *event = pg_event_push(self, SOURCE_RELEASED);
-    event->count = release->limit.at;
-    event->first_id = release->first_id;
-    event->last_id = release->last_id;
-    event->complete = release->complete;
-    pg_failures_give(&release->failures, event);
+    pg_event_push(self, SOURCE_RELEASED)->released = (struct source_released){
+        .count = release->limit.at,
+        .first_id = release->first_id,
+        .last_id = release->last_id,
+        .complete = release->complete,
+        .failures = source_failures_take(&release->failures),
+    };
 }
 
 static void
@@ -276,8 +277,8 @@ learn_unreleased(struct source_postgres *self, const PGresult *result)
 {
     struct pg_release *release = &self->release;
     if (PQntuples(result) > 0) {
-        pg_failures_add(&release->failures, pg_rows_int8(result, 0, 0), pg_rows_int8(result, 0, 1),
-                        release->error.text);
+        source_failures_add(&release->failures, pg_rows_int8(result, 0, 0),
+                            pg_rows_int8(result, 0, 1), release->error.text);
     }
     end_release(self, false);
 }
@@ -361,8 +362,8 @@ static void
 send_stuck(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_parameters parameters = {.count = 0};
-    struct source_event *event = pg_event_push(self, SOURCE_NOTICE);
-    error_set(&event->error, ERROR_MESSAGE, "a scheduled message is not sent in its order: %.300s",
+    struct source_notice *notice = &pg_event_push(self, SOURCE_NOTICE)->notice;
+    error_set(&notice->error, ERROR_MESSAGE, "a scheduled message is not sent in its order: %.300s",
               self->wake_trouble);
     pg_parameters_text(&parameters, self->wake_trouble);
     if (pg_request_send(self, PG_WAKE_STUCK, &parameters, now_us)) {
@@ -388,13 +389,13 @@ head_at(const PGresult *result, int row)
 static void
 learn_heads(struct source_postgres *self, const PGresult *result)
 {
-    struct source_event *event = pg_event_push(self, SOURCE_HEADS);
-    event->count = (size_t)PQntuples(result);
-    if (event->count > 0) {
-        event->heads = memory_array(event->count, sizeof(*event->heads));
+    struct source_heads *heads = &pg_event_push(self, SOURCE_HEADS)->heads;
+    heads->count = (size_t)PQntuples(result);
+    if (heads->count > 0) {
+        heads->items = memory_array(heads->count, sizeof(*heads->items));
     }
-    for (size_t i = 0; i < event->count; i++) {
-        event->heads[i] = head_at(result, (int)i);
+    for (size_t i = 0; i < heads->count; i++) {
+        heads->items[i] = head_at(result, (int)i);
     }
 }
 
@@ -435,12 +436,10 @@ learn_acts(struct source_postgres *self, const PGresult *result, uint64_t now_us
         pg_session_lost(self, &error, now_us);
         return;
     }
-    struct source_event *event = pg_event_push(self, SOURCE_WOKEN);
-    event->count = self->woken.count;
-    event->next_in_us = self->woken.next_in_us;
-    event->acts = pg_rows_bool(result, 0, 0) || self->stuck;
+    self->woken.acts = pg_rows_bool(result, 0, 0) || self->stuck;
     self->stuck = false;
-    if (event->acts) {
+    pg_event_push(self, SOURCE_WOKEN)->woken = self->woken;
+    if (self->woken.acts) {
         self->wake_from_us = INT64_MIN;
         pg_fetch_forget_unread(self);
     }
@@ -507,7 +506,7 @@ pg_held_lost(struct source_postgres *self)
 {
     memory_free(self->hold.missing);
     self->hold.missing = NULL;
-    pg_failures_clear(&self->hold.failures);
-    pg_failures_clear(&self->settle.failures);
-    pg_failures_clear(&self->release.failures);
+    source_failures_clear(&self->hold.failures);
+    source_failures_clear(&self->settle.failures);
+    source_failures_clear(&self->release.failures);
 }

@@ -160,13 +160,6 @@ struct pg_fetch {
     struct buffer unread_reasons;
 };
 
-/* What a request could not do. */
-struct pg_failures {
-    struct source_failure *items;
-    size_t count;
-    size_t capacity;
-};
-
 /* The settle that is out. Of what cannot be deleted it is asked whether nothing can (probing): then it is no row's fault. So
  * it is with the others. */
 struct pg_settle {
@@ -175,7 +168,7 @@ struct pg_settle {
     bool probing;
     struct error error; /* probing: of the row */
     struct buffer parameter;
-    struct pg_failures failures;
+    struct source_failures failures;
 };
 
 struct pg_hold {
@@ -186,7 +179,7 @@ struct pg_hold {
     struct buffer arrays[PG_HOLD_ARRAYS];
     int64_t *missing; /* so far */
     size_t missing_count;
-    struct pg_failures failures;
+    struct source_failures failures;
 };
 
 struct pg_release {
@@ -204,7 +197,7 @@ struct pg_release {
     struct buffer keys;
     int64_t first_id;
     int64_t last_id;
-    struct pg_failures failures;
+    struct source_failures failures;
 };
 
 /* Looks whether a pool gives each transaction a session. */
@@ -242,9 +235,9 @@ struct source_postgres {
     char schema[POSTGRES_NAME_BYTES]; /* of the outbox */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
-    int64_t sequence_last; /* the first half of the watermark's answer, */
-    uint64_t log_flushed;  /* and this, */
-    uint64_t log_position; /* and this; 0: there is no log */
+    int64_t sequence_last;    /* the first half of the watermark's answer, */
+    log_position log_flushed; /* and this, */
+    log_position log_end;     /* and this; 0: there is no log */
     struct pg_fetch fetch;
     struct buffer present_ids;
     int64_t *present_asked; /* what a whole range was read for; NULL: the answer has nothing else */
@@ -257,7 +250,7 @@ struct source_postgres {
     bool wake_probing;
     bool stuck; /* one could not be woken: the heads may be others */
     char wake_trouble[500];
-    struct source_event woken; /* of the two answers to wake, what the first says */
+    struct source_woken woken; /* of the two answers to wake, what the first says */
     bool wake_in_full;         /* the one that is out looks at all that is scheduled */
     int64_t wake_from_us;      /* nothing due before is left (by the server's clock); INT64_MIN:
                                   not known */
@@ -343,9 +336,6 @@ void pg_fetch_forget_unread(struct source_postgres *self);
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
 void pg_fetch_present_answer(struct source_postgres *self, const PGresult *result);
 void pg_fetch_present_done(struct source_postgres *self);
-/* Tells the ids that stand in the first column; gives back the event. */
-struct source_event *pg_fetch_tell_ids(struct source_postgres *self, enum source_event_type type,
-                                       const PGresult *result);
 
 /* source_settle.c */
 void pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, uint64_t now_us);
@@ -354,11 +344,6 @@ void pg_settle_look_answer(struct source_postgres *self, const PGresult *result,
 /* As pg_fetch_refused. */
 bool pg_settle_refused(struct source_postgres *self, const PGresult *result,
                        uint64_t now_us) MUST_CHECK;
-void pg_failures_clear(struct pg_failures *failures);
-void pg_failures_add(struct pg_failures *failures, int64_t id, int64_t key_hash,
-                     const char *reason);
-/* To the event; none are left. */
-void pg_failures_give(struct pg_failures *failures, struct source_event *event);
 
 /* source_held.c */
 /* As pg_fetch_refused, of hold, release and wake. */

@@ -236,12 +236,16 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
 static void
 tell_watermark(struct source_postgres *self)
 {
-    struct source_event *event =
-        pg_event_push(self, self->owned_told ? SOURCE_FINAL : SOURCE_OWNED);
-    event->final_id = self->watermark.final_id;
-    event->final_position = self->watermark.final_position;
-    event->position = self->log_position;
-    self->owned_told = true;
+    if (!self->owned_told) {
+        self->owned_told = true;
+        pg_event_push(self, SOURCE_OWNED);
+        return;
+    }
+    pg_event_push(self, SOURCE_FINAL)->final = (struct source_final){
+        .id = self->watermark.final_id,
+        .position = self->watermark.final_position,
+        .log_end = self->log_end,
+    };
 }
 
 static void
@@ -272,7 +276,7 @@ learn_watermark(struct source_postgres *self, uint32_t answer, const PGresult *r
 {
     if (answer == 1) {
         self->log_flushed = PQgetisnull(result, 0, 0) ? 0 : (uint64_t)pg_rows_int8(result, 0, 0);
-        self->log_position = PQgetisnull(result, 0, 1) ? 0 : (uint64_t)pg_rows_int8(result, 0, 1);
+        self->log_end = PQgetisnull(result, 0, 1) ? 0 : (log_position)pg_rows_int8(result, 0, 1);
         self->sequence_last = PQgetisnull(result, 0, 2) ? 0 : pg_rows_int8(result, 0, 2);
     } else {
         learn_writers(self, result, now_us);
@@ -363,7 +367,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->forget_outstanding = false;
     pg_watermark_done(&self->watermark);
     self->retry_us = now_us + backoff_next_us(backoff, &self->random);
-    pg_event_push(self, SOURCE_LOST)->error = *error;
+    pg_event_push(self, SOURCE_LOST)->lost = *error;
 }
 
 void

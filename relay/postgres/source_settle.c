@@ -41,8 +41,8 @@ go_on(struct source_postgres *self, uint64_t now_us)
     if (halving_taken(&self->settle.parts)) {
         send_part(self, now_us);
     } else {
-        struct source_event *event = pg_event_push(self, SOURCE_SETTLED);
-        pg_failures_give(&self->settle.failures, event);
+        pg_event_push(self, SOURCE_SETTLED)->settled.failures =
+            source_failures_take(&self->settle.failures);
     }
 }
 
@@ -51,7 +51,7 @@ pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, ui
 {
     self->settle.ids = ids;
     self->settle.probing = false;
-    pg_failures_clear(&self->settle.failures);
+    source_failures_clear(&self->settle.failures);
     halving_begin(&self->settle.parts, count);
     send_part(self, now_us);
 }
@@ -64,7 +64,8 @@ pg_settle_answer(struct source_postgres *self, const PGresult *result, uint64_t 
     const size_t deleted = (size_t)strtoul(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
     if (settle->probing) {
         settle->probing = false;
-        pg_failures_add(&settle->failures, settle->ids[settle->parts.at], 0, settle->error.text);
+        source_failures_add(&settle->failures, settle->ids[settle->parts.at], 0,
+                            settle->error.text);
         go_on(self, now_us);
     } else if (deleted < settle->parts.size) {
         look(self, now_us);
@@ -77,9 +78,10 @@ void
 pg_settle_look_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     for (int i = 0; i < PQntuples(result); i++) {
-        pg_failures_add(&self->settle.failures, pg_rows_int8(result, i, 0), 0,
-                        "its row is still there: a trigger or a rule of the outbox keeps it from "
-                        "being deleted; drop that, or keep what you need in another table");
+        source_failures_add(
+            &self->settle.failures, pg_rows_int8(result, i, 0), 0,
+            "its row is still there: a trigger or a rule of the outbox keeps it from "
+            "being deleted; drop that, or keep what you need in another table");
     }
     go_on(self, now_us);
 }
@@ -98,39 +100,4 @@ pg_settle_refused(struct source_postgres *self, const PGresult *result, uint64_t
     }
     send_part(self, now_us);
     return true;
-}
-
-/* ---- what failed ---------------------------------------------------------------------------------------- */
-
-void
-pg_failures_clear(struct pg_failures *failures)
-{
-    memory_free(failures->items);
-    *failures = (struct pg_failures){0};
-}
-
-void
-pg_failures_add(struct pg_failures *failures, int64_t id, int64_t key_hash, const char *reason)
-{
-    if (failures->count == failures->capacity) {
-        const size_t capacity = failures->capacity > 0 ? 2 * failures->capacity : 16;
-        struct source_failure *const items = memory_array(capacity, sizeof(*items));
-        if (failures->count > 0) {
-            memcpy(items, failures->items, failures->count * sizeof(*items));
-        }
-        memory_free(failures->items);
-        failures->items = items;
-        failures->capacity = capacity;
-    }
-    struct source_failure *failure = &failures->items[failures->count++];
-    *failure = (struct source_failure){.id = id, .key_hash = key_hash};
-    (void)snprintf(failure->reason, sizeof(failure->reason), "%s", reason); /* cut is fine */
-}
-
-void
-pg_failures_give(struct pg_failures *failures, struct source_event *event)
-{
-    event->failures = failures->items;
-    event->failure_count = failures->count;
-    *failures = (struct pg_failures){0};
 }

@@ -29,23 +29,23 @@ pg_tail_name(struct source_postgres *self, const char *schema)
     (void)snprintf(tail->prefix, sizeof(tail->prefix), "outbox.%s", schema); /* fits */
 }
 
-struct source_event *
+struct source_notice *
 pg_tail_notice(struct source_postgres *self, const char *format, ...)
 {
-    struct source_event *event = pg_event_push(self, SOURCE_NOTICE);
-    struct error *notice = &event->error;
+    struct source_notice *notice = &pg_event_push(self, SOURCE_NOTICE)->notice;
     va_list arguments;
     va_start(arguments, format);
-    notice->class = ERROR_TRANSIENT;
-    (void)vsnprintf(notice->text, sizeof(notice->text), format, arguments); /* cut is fine */
+    notice->error.class = ERROR_TRANSIENT;
+    (void)vsnprintf(notice->error.text, sizeof(notice->error.text), format,
+                    arguments); /* cut is fine */
     va_end(arguments);
-    return event;
+    return notice;
 }
 
 static void
 not_tailing(struct source_postgres *self, const struct error *error)
 {
-    pg_event_push(self, SOURCE_NOT_TAILING)->error = *error;
+    pg_event_push(self, SOURCE_NOT_TAILING)->not_tailing = *error;
 }
 
 static void

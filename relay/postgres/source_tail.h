@@ -24,7 +24,7 @@
 #include "relay/postgres/pgoutput.h"
 
 struct pg_request;
-struct source_event;
+struct source_notice;
 struct pollfd;
 struct source_postgres;
 
@@ -131,7 +131,7 @@ void pg_tail_answer(struct source_postgres *self, const struct pg_request *reque
 /* Among these files. */
 /* The connection is of no use any more: closes it, and tells SOURCE_NOT_TAILING. */
 void pg_tail_failed(struct source_postgres *self, const struct error *error);
-struct source_event *pg_tail_notice(struct source_postgres *self, const char *format, ...)
+struct source_notice *pg_tail_notice(struct source_postgres *self, const char *format, ...)
     PRINTF_LIKE(2, 3);
 /* Hands over to libpq's socket what waits. False if that failed, and was told. */
 bool pg_tail_flush(struct source_postgres *self);

@@ -28,11 +28,11 @@ tell_left(struct source_postgres *self)
 {
     if (!self->tail.left_told) {
         self->tail.left_told = true;
-        struct source_event *event = pg_tail_notice(
+        struct source_notice *notice = pg_tail_notice(
             self, "messages with the prefix \"outbox\" are in the log, which name no schema (as "
                   "outbox_emit wrote them before version 0.2): a source with "
                   "tableless_old_prefix = true takes them, this one leaves them");
-        event->error.class = ERROR_CONFIG;
+        notice->error.class = ERROR_CONFIG;
     }
 }
 
@@ -125,10 +125,10 @@ end_writing(struct source_postgres *self)
         tail->stream.position = tail->stream.read;
     }
     if (tail->emitted.problem[0] != '\0') {
-        struct source_event *event = pg_tail_notice(
+        struct source_notice *notice = pg_tail_notice(
             self, "set aside as dead what can't be a message (`outbox-relay held`): %s",
             tail->emitted.problem);
-        event->error.class = ERROR_CONFIG;
+        notice->error.class = ERROR_CONFIG;
     }
 }
 

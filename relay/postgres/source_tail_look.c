@@ -168,12 +168,12 @@ tell_excess(struct source_postgres *self, const struct look *look)
     if (excessive && !tail->excess_told) {
         char retained[TEXT_UNIT_BYTES];
         text_format_size(look->retained >> 20 << 20, retained);
-        struct source_event *event = pg_tail_notice(
+        struct source_notice *notice = pg_tail_notice(
             self,
             "replication slot \"%s\" holds back more than wal_retain_max of log (%s); it "
             "is not dropped, for messages may be in it alone: see why they do not go",
             tail->slot, retained);
-        event->error.class = ERROR_CONFIG;
+        notice->error.class = ERROR_CONFIG;
     }
     tail->excess_told = excessive;
 }
@@ -197,25 +197,25 @@ tell_new_slot(struct source_postgres *self, const char *useless)
 {
     struct pg_tail *tail = &self->tail;
     if (self->config->tableless) {
-        struct source_event *event = pg_tail_notice(
+        struct source_notice *notice = pg_tail_notice(
             self,
             "replication slot \"%s\" %s%s; it is made anew, and what was emitted without "
             "a table and not read yet is lost (at the first start, nothing was)",
             tail->slot, useless != NULL ? "can't be used any more: " : "does not exist",
             useless != NULL ? useless : "");
-        event->error.class = ERROR_CONFIG;
+        notice->error.class = ERROR_CONFIG;
     } else if (useless != NULL) {
         pg_tail_notice(self,
                        "replication slot \"%s\" can't be used any more: %s; it is made anew, and "
                        "the table has what the log lacks",
                        tail->slot, useless);
     } else {
-        struct source_event *event = pg_tail_notice(
+        struct source_notice *notice = pg_tail_notice(
             self,
             "replication slot \"%s\" does not exist (as at the first start, after a failover or a "
             "restore); it is made, and the table has what the log lacks",
             tail->slot);
-        event->harmless = !tail->was_read;
+        notice->harmless = !tail->was_read;
     }
 }
 

@@ -235,9 +235,8 @@ tell(struct source_postgres *self, const struct gather *gather, uint64_t now_us)
         .owner = gather->messages,
         .free_owner = gather->messages != NULL ? free_messages : NULL,
     };
-    struct source_event *event = pg_event_push(self, SOURCE_LOG);
-    event->batch = batch;
-    event->position = stream->position;
+    pg_event_push(self, SOURCE_LOG)->log =
+        (struct source_log){.batch = batch, .position = stream->position};
     stream->asked = false;
     stream->told_position = stream->position;
     stream->told_us = now_us;
@@ -398,7 +397,7 @@ pg_stream_begin(struct source_postgres *self, uint64_t now_us)
     };
     tail->heartbeat_us = now_us + self->config->heartbeat_interval_us;
     pgoutput_init(&tail->stream.decoder, self->outbox_oid, PG_MESSAGE_BYTES_MAX);
-    pg_event_push(self, SOURCE_TAILING)->position = tail->position;
+    pg_event_push(self, SOURCE_TAILING)->tailing = tail->position;
     send_status(self, true, now_us); /* an idle server says by its answer that there is nothing */
 }
 

@@ -70,8 +70,9 @@ source_fixture_expect(struct source *source, enum source_event_type type)
         event = source_fixture_next(source);
     }
     cr_assert_eq(event.type, type, "event %d instead of %d: %s", event.type, type,
-                 event.type == SOURCE_LOST || event.type == SOURCE_NOT_TAILING ? event.error.text
-                                                                               : "");
+                 event.type == SOURCE_LOST          ? event.lost.text
+                 : event.type == SOURCE_NOT_TAILING ? event.not_tailing.text
+                                                    : "");
     return event;
 }
 
@@ -84,7 +85,7 @@ source_fixture_await_owned(struct source *source)
         event = source_fixture_next(source);
     }
     cr_assert_eq(event.type, SOURCE_OWNED, "event %d: %s", event.type,
-                 event.type == SOURCE_LOST ? event.error.text : "");
+                 event.type == SOURCE_LOST ? event.lost.text : "");
     return event;
 }
 
@@ -107,56 +108,56 @@ struct batch *
 source_fixture_fetch(struct source *source, struct fetch fetch)
 {
     source->ops->fetch(source, &fetch, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_ROWS).batch;
+    return source_fixture_expect(source, SOURCE_ROWS).rows;
 }
 
 int64_t
 source_fixture_watermark(struct source *source)
 {
     source->ops->watermark(source, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_FINAL).final_id;
+    return source_fixture_expect(source, SOURCE_FINAL).final.id;
 }
 
-struct source_event
+struct source_held
 source_fixture_hold(struct source *source, const struct hold *holds, size_t count)
 {
     source->ops->hold(source, holds, count, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_HELD);
+    return source_fixture_expect(source, SOURCE_HELD).held;
 }
 
-struct source_event
+struct source_released
 source_fixture_release(struct source *source, struct release release)
 {
     source->ops->release(source, &release, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_RELEASED);
+    return source_fixture_expect(source, SOURCE_RELEASED).released;
 }
 
-struct source_event
+struct source_heads
 source_fixture_heads(struct source *source)
 {
     source->ops->heads(source, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_HEADS);
+    return source_fixture_expect(source, SOURCE_HEADS).heads;
 }
 
-struct source_event
+struct source_woken
 source_fixture_wake(struct source *source, uint32_t rows_max)
 {
     source->ops->wake(source, rows_max, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_WOKEN);
+    return source_fixture_expect(source, SOURCE_WOKEN).woken;
 }
 
-uint64_t
-source_fixture_tail(struct source *source, uint64_t position)
+log_position
+source_fixture_tail(struct source *source, log_position position)
 {
     source->ops->tail_begin(source, position, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_TAILING).position;
+    return source_fixture_expect(source, SOURCE_TAILING).tailing;
 }
 
-struct source_event
+struct source_log
 source_fixture_log(struct source *source, uint32_t rows_max)
 {
     source->ops->tail_more(source, rows_max, LOG_BYTES_MAX, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_LOG);
+    return source_fixture_expect(source, SOURCE_LOG).log;
 }
 
 /* Requests are carried out in their order, so the answer to a later one says that it is done. */

@@ -24,14 +24,14 @@ struct source_event source_fixture_expect(struct source *source, enum source_eve
 struct batch *source_fixture_fetch(struct source *source, struct fetch fetch);
 int64_t source_fixture_watermark(struct source *source);
 /* Ask and give back the answer. */
-struct source_event source_fixture_hold(struct source *source, const struct hold *holds,
-                                        size_t count);
-struct source_event source_fixture_release(struct source *source, struct release release);
-struct source_event source_fixture_heads(struct source *source);
-struct source_event source_fixture_wake(struct source *source, uint32_t rows_max);
+struct source_held source_fixture_hold(struct source *source, const struct hold *holds,
+                                       size_t count);
+struct source_released source_fixture_release(struct source *source, struct release release);
+struct source_heads source_fixture_heads(struct source *source);
+struct source_woken source_fixture_wake(struct source *source, uint32_t rows_max);
 /* Returns once the log is read, from where it is. */
-uint64_t source_fixture_tail(struct source *source, uint64_t position);
-struct source_event source_fixture_log(struct source *source, uint32_t rows_max);
+log_position source_fixture_tail(struct source *source, log_position position);
+struct source_log source_fixture_log(struct source *source, uint32_t rows_max);
 /* Returns once it was written. */
 void source_fixture_status(struct source *source, const struct source_status *status);
 

@@ -45,14 +45,14 @@ set_aside(enum held_state state)
     for (int i = 0; i < ROWS; i++) {
         holds[i] = (struct hold){.id = i + 1, .state = state};
     }
-    const struct source_event held = source_fixture_hold(source, holds, ROWS);
-    cr_assert_eq(held.failure_count, 0, "%s", held.failures[0].reason);
-    cr_assert_eq(held.count, 0);
+    const struct source_held held = source_fixture_hold(source, holds, ROWS);
+    cr_assert_eq(held.failures.count, 0, "%s", held.failures.items[0].reason);
+    cr_assert_eq(held.missing_count, 0);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), ROWS);
 }
 
-static struct source_event
+static struct source_released
 give_back(void)
 {
     const int64_t key = pg_query_int(admin, "select hashtextextended('k', 0)");
@@ -63,8 +63,8 @@ give_back(void)
 static void
 expect_given_back(void)
 {
-    const struct source_event event = give_back();
-    cr_assert_eq(event.failure_count, 0, "%s", event.failures[0].reason);
+    const struct source_released event = give_back();
+    cr_assert_eq(event.failures.count, 0, "%s", event.failures.items[0].reason);
     cr_assert(event.complete && event.count == ROWS && event.first_id == 1 &&
               event.last_id == ROWS);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 0);
@@ -146,7 +146,7 @@ Test(source_postgres_extra, a_scheduled_message_has_them_too)
                    "generate_series(1, 6) n");
     own();
     set_aside(HELD_SCHEDULED);
-    const struct source_event woken = source_fixture_wake(source, 4);
+    const struct source_woken woken = source_fixture_wake(source, 4);
     cr_assert(woken.count == 4 && woken.next_in_us == 0);
     cr_assert_eq(source_fixture_wake(source, 4).count, 2);
     cr_assert_str_eq(
@@ -207,10 +207,11 @@ Test(source_postgres_extra, what_an_older_relay_has_held)
     own();
     set_aside(HELD_WAITING);
     pg_exec(admin, "update outbox_held set extra = null where id = 4");
-    const struct source_event event = give_back();
-    cr_assert(event.count == 3 && event.failure_count == 1 && event.failures[0].id == 4);
-    cr_assert_not_null(strstr(event.failures[0].reason, "tenant"), "%s", event.failures[0].reason);
-    free(event.failures);
+    const struct source_released event = give_back();
+    cr_assert(event.count == 3 && event.failures.count == 1 && event.failures.items[0].id == 4);
+    cr_assert_not_null(strstr(event.failures.items[0].reason, "tenant"), "%s",
+                       event.failures.items[0].reason);
+    free(event.failures.items);
     pg_exec(admin, "alter table outbox alter tenant set default 9");
     cr_assert_eq(give_back().count, 3);
     cr_assert_str_eq(
@@ -227,10 +228,11 @@ Test(source_postgres_extra, a_value_that_its_column_does_not_take_any_more)
     own();
     set_aside(HELD_WAITING);
     pg_exec(admin, "alter table outbox alter tenant type int using null");
-    const struct source_event event = give_back();
-    cr_assert(event.count == 5 && event.failure_count == 1 && event.failures[0].id == 6);
-    cr_assert_not_null(strstr(event.failures[0].reason, "six"), "%s", event.failures[0].reason);
-    free(event.failures);
+    const struct source_released event = give_back();
+    cr_assert(event.count == 5 && event.failures.count == 1 && event.failures.items[0].id == 6);
+    cr_assert_not_null(strstr(event.failures.items[0].reason, "six"), "%s",
+                       event.failures.items[0].reason);
+    free(event.failures.items);
 }
 
 /* Somebody changes a row while it is set aside: what he wrote goes along. */

@@ -46,9 +46,9 @@ hash_of(const char *key)
 static void
 hold(const struct hold *holds, size_t count)
 {
-    const struct source_event held = source_fixture_hold(source, holds, count);
-    cr_assert_eq(held.count, 0);
-    cr_assert_null(held.ids);
+    const struct source_held held = source_fixture_hold(source, holds, count);
+    cr_assert_eq(held.missing_count, 0);
+    cr_assert_null(held.missing);
 }
 
 static void
@@ -113,16 +113,16 @@ Test(source_postgres_held, says_which_are_in_neither_table)
         {.id = 3, .state = HELD_WAITING},   {.id = 2, .state = HELD_SCHEDULED},
         {.id = -5, .state = HELD_RETRYING},
     };
-    const struct source_event held = source_fixture_hold(source, holds, 5);
-    cr_assert_eq(held.count, 3);
+    const struct source_held held = source_fixture_hold(source, holds, 5);
+    cr_assert_eq(held.missing_count, 3);
     int64_t sum = 0;
     for (size_t i = 0; i < 3; i++) {
-        cr_assert(held.ids[i] == 99 || held.ids[i] == 2 || held.ids[i] == -5);
-        sum += held.ids[i];
+        cr_assert(held.missing[i] == 99 || held.missing[i] == 2 || held.missing[i] == -5);
+        sum += held.missing[i];
     }
     cr_assert_eq(sum, 96, "each once");
-    free(held.ids);
-    cr_assert_eq(source_fixture_hold(source, NULL, 0).count, 0);
+    free(held.missing);
+    cr_assert_eq(source_fixture_hold(source, NULL, 0).missing_count, 0);
 }
 
 Test(source_postgres_held, a_held_message_gets_another_state)
@@ -182,7 +182,7 @@ Test(source_postgres_held, a_database_that_has_not_all_characters)
     struct source_config other_config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     struct source *other_source = source_fixture_own(&other_config);
     const struct hold one = {.id = 1, .state = HELD_RETRYING, .reason = "caf\xc3\xa9 \xe2\x82\xac"};
-    cr_assert_eq(source_fixture_hold(other_source, &one, 1).count, 0);
+    cr_assert_eq(source_fixture_hold(other_source, &one, 1).missing_count, 0);
     cr_assert_str_eq(pg_query_text(other, "select last_error from outbox_held"), "caf?? ???");
     source_fixture_close(other_source, &other_config);
     PQfinish(other);
@@ -249,9 +249,9 @@ Test(source_postgres_held, what_cannot_move_stays_where_it_was)
     forbid("outbox_held", 3);
     const struct hold holds[] = {{.id = 1, .state = HELD_RETRYING, .reason = "r"},
                                  {.id = 3, .state = HELD_WAITING}};
-    const struct source_event held = source_fixture_hold(source, holds, 2);
-    cr_assert(held.failure_count == 1 && held.failures[0].id == 3);
-    free(held.failures);
+    const struct source_held held = source_fixture_hold(source, holds, 2);
+    cr_assert(held.failures.count == 1 && held.failures.items[0].id == 3);
+    free(held.failures.items);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 3);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 1);
 }
@@ -263,11 +263,11 @@ Test(source_postgres_held, an_id_in_use_twice_is_told)
     hold(&(struct hold){.id = 1, .state = HELD_RETRYING, .reason = "r"}, 1);
     pg_exec(admin, "insert into outbox (id, payload) overriding system value values (1, 'other')");
     const struct hold again = {.id = 1, .state = HELD_RETRYING, .reason = "r"};
-    const struct source_event held = source_fixture_hold(source, &again, 1);
-    cr_assert_eq(held.failure_count, 1);
-    cr_assert_not_null(strstr(held.failures[0].reason, "an id is in use twice"), "%s",
-                       held.failures[0].reason);
-    free(held.failures);
+    const struct source_held held = source_fixture_hold(source, &again, 1);
+    cr_assert_eq(held.failures.count, 1);
+    cr_assert_not_null(strstr(held.failures.items[0].reason, "an id is in use twice"), "%s",
+                       held.failures.items[0].reason);
+    free(held.failures.items);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox where id = 1"), 1);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held where id = 1"), 1);
 }
@@ -299,7 +299,7 @@ Test(source_postgres_held, those_that_waited_go_back_in_portions)
                                                  "id > 4 and key in ('a', 'c')"));
     const int64_t ids[] = {1, 3};
     const int64_t keys[] = {hash_of("c"), hash_of("a"), 12345, hash_of("a")};
-    struct source_event released = source_fixture_release(
+    struct source_released released = source_fixture_release(
         source,
         (struct release){.ids = ids, .id_count = 2, .keys = keys, .key_count = 4, .rows_max = 3});
     cr_assert_eq(released.count, 3);
@@ -337,13 +337,13 @@ Test(source_postgres_held, what_is_left_behind_a_head_that_went_is_found)
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 19);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
     (void)source_fixture_await_owned(source);
-    const struct source_event heads = source_fixture_heads(source);
+    const struct source_heads heads = source_fixture_heads(source);
     bool found = false;
     for (size_t i = 0; i < heads.count; i++) {
-        found |= heads.heads[i].orphans && heads.heads[i].key_hash == keys[0];
+        found |= heads.items[i].orphans && heads.items[i].key_hash == keys[0];
     }
     cr_assert(found);
-    free(heads.heads);
+    free(heads.items);
 }
 
 /* An operator discards one that was chosen and has not moved yet: if fewer than asked for were
@@ -360,21 +360,21 @@ Test(source_postgres_held, one_that_is_discarded_meanwhile_counts)
                                                     "application_name = 'outbox-relay orders' and "
                                                     "datname = current_database()"));
     pg_exec(operator, "commit");
-    const struct source_event released = source_fixture_expect(source, SOURCE_RELEASED);
+    const struct source_released released = source_fixture_expect(source, SOURCE_RELEASED).released;
     cr_assert(released.count == 2 && released.last_id == 9, "%zu", released.count);
     expect_text("select string_agg(id::text, ' ' order by id) from outbox", "9");
     PQfinish(operator);
 }
 
 static const struct head *
-find_head(const struct source_event *event, int64_t id)
+find_head(const struct source_heads *heads, int64_t id)
 {
     size_t i = 0;
-    while (i < event->count && event->heads[i].id != id) {
+    while (i < heads->count && heads->items[i].id != id) {
         i++;
     }
-    cr_assert_lt(i, event->count, "no head %lld", (long long)id);
-    return &event->heads[i];
+    cr_assert_lt(i, heads->count, "no head %lld", (long long)id);
+    return &heads->items[i];
 }
 
 Test(source_postgres_held, finds_all_heads)
@@ -395,21 +395,21 @@ Test(source_postgres_held, finds_all_heads)
     hold(holds, 8);
     pg_exec(admin, "update outbox_held set next_attempt_at = 'infinity' where id = 6; "
                    "update outbox_held set next_attempt_at = '-infinity' where id = 7");
-    const struct source_event event = source_fixture_heads(source);
-    cr_assert_eq(event.count, 6);
-    const struct head *head = find_head(&event, 1);
+    const struct source_heads heads = source_fixture_heads(source);
+    cr_assert_eq(heads.count, 6);
+    const struct head *head = find_head(&heads, 1);
     cr_assert(head->ordered && !head->dead && !head->orphans && head->attempts == 3);
     cr_assert_eq(head->key_hash, hash_of("a"));
     cr_assert(head->retry_in_us > HOUR_US - 60 * CLOCK_S_US && head->retry_in_us <= HOUR_US);
-    head = find_head(&event, 2);
+    head = find_head(&heads, 2);
     cr_assert(head->ordered && head->dead && head->attempts == 7 && head->retry_in_us == 0);
-    head = find_head(&event, 4);
+    head = find_head(&heads, 4);
     cr_assert(!head->ordered && !head->dead && !head->orphans && head->retry_in_us > 0);
-    head = find_head(&event, 5);
+    head = find_head(&heads, 5);
     cr_assert(!head->ordered && head->key_hash == 0 && head->retry_in_us == 0);
-    cr_assert_eq(find_head(&event, 6)->retry_in_us, CLOCK_NEVER_US);
-    cr_assert_eq(find_head(&event, 7)->retry_in_us, 0);
-    free(event.heads);
+    cr_assert_eq(find_head(&heads, 6)->retry_in_us, CLOCK_NEVER_US);
+    cr_assert_eq(find_head(&heads, 7)->retry_in_us, 0);
+    free(heads.items);
 }
 
 /* What is waiting behind nothing: its head was discarded, or skipped by somebody. */
@@ -419,13 +419,13 @@ Test(source_postgres_held, finds_those_that_wait_behind_nothing)
     pg_exec(admin, "delete from outbox_held where id in (1, 5); "
                    "update outbox_held set skipped = true where id = 3; "
                    "update outbox_held set state = 'dead' where id = 4");
-    const struct source_event event = source_fixture_heads(source);
-    cr_assert_eq(event.count, 5);
-    const struct head *orphans = find_head(&event, 9);
+    const struct source_heads heads = source_fixture_heads(source);
+    cr_assert_eq(heads.count, 5);
+    const struct head *orphans = find_head(&heads, 9);
     cr_assert(orphans->orphans && orphans->ordered && orphans->key_hash == hash_of("a"));
-    cr_assert(find_head(&event, 7)->orphans, "3 goes without its key");
-    cr_assert(!find_head(&event, 2)->orphans && !find_head(&event, 4)->orphans);
-    free(event.heads);
+    cr_assert(find_head(&heads, 7)->orphans, "3 goes without its key");
+    cr_assert(!find_head(&heads, 2)->orphans && !find_head(&heads, 4)->orphans);
+    free(heads.items);
 }
 
 Test(source_postgres_held, reads_the_heads_that_are_due)
@@ -530,7 +530,7 @@ Test(source_postgres_held, wakes_in_the_order_of_their_times_under_new_ids)
         (void)snprintf(names[i], sizeof(names[i]), "%s", pg_query_text(admin, sql));
     }
     pg_exec(admin, "insert into outbox (key, payload) values ('k', 'before')");
-    struct source_event woken = source_fixture_wake(source, 3);
+    struct source_woken woken = source_fixture_wake(source, 3);
     cr_assert(woken.count == 3 && woken.next_in_us == 0 && !woken.acts, "one more is due");
     pg_exec(admin, "insert into outbox (key, payload) values ('k', 'between')");
     woken = source_fixture_wake(source, 3);
@@ -569,7 +569,7 @@ Test(source_postgres_held, wakes_what_comes_due_later)
             "begin; update outbox_held set next_attempt_at = now() - '5 min'::interval where "
             "payload = 'y'; insert into outbox_held_act (who, what, message_id, held_id, "
             "state) values ('me', 'retry', gen_random_uuid(), 1, 'scheduled'); commit");
-    struct source_event woken = source_fixture_wake(source, 10);
+    struct source_woken woken = source_fixture_wake(source, 10);
     cr_assert(woken.acts);
     if (woken.count == 0) { /* unless it was time for a look at all */
         woken = source_fixture_wake(source, 10);
@@ -579,7 +579,7 @@ Test(source_postgres_held, wakes_what_comes_due_later)
 
 Test(source_postgres_held, what_is_due_never_is_never_woken)
 {
-    struct source_event woken = source_fixture_wake(source, 10);
+    struct source_woken woken = source_fixture_wake(source, 10);
     cr_assert(woken.count == 0 && woken.next_in_us == CLOCK_NEVER_US);
     schedule();
     pg_exec(admin, "delete from outbox_held where id <> 3");
@@ -624,9 +624,9 @@ Test(source_postgres_held, a_scheduled_message_can_be_cancelled)
     cr_assert_eq(pg_query_int(admin, cancel), 0);
     expect_text("select string_agg(id::text, ' ') from outbox", "3");
     const struct hold late = {.id = 1, .state = HELD_SCHEDULED};
-    const struct source_event held = source_fixture_hold(source, &late, 1);
-    cr_assert(held.count == 1 && held.ids[0] == 1);
-    free(held.ids);
+    const struct source_held held = source_fixture_hold(source, &late, 1);
+    cr_assert(held.missing_count == 1 && held.missing[0] == 1);
+    free(held.missing);
 }
 
 /* The function has the rights of its owner: a table of the caller's by the same name must not come before the outbox. */
@@ -661,9 +661,10 @@ Test(source_postgres_held, what_is_locked_is_left_for_later)
                    "update outbox_held set headers = '{}' where id = 4");
     const struct hold scheduled[] = {{.id = 2, .state = HELD_SCHEDULED},
                                      {.id = 3, .state = HELD_SCHEDULED}};
-    const struct source_event held = source_fixture_hold(source, scheduled, 2);
-    cr_assert(held.count == 1 && held.ids[0] == 2, "the locked one was waited for, or moved");
-    free(held.ids);
+    const struct source_held held = source_fixture_hold(source, scheduled, 2);
+    cr_assert(held.missing_count == 1 && held.missing[0] == 2,
+              "the locked one was waited for, or moved");
+    free(held.missing);
     struct batch *batch = source_fixture_fetch(source, due_heads);
     cr_assert(batch->count == 1 && batch->rows[0].id == 5);
     batch_free(batch);
@@ -695,18 +696,18 @@ Test(source_postgres_held, all_can_be_asked_at_once)
     source->ops->status(source, &(struct source_status){.rate = 1}, now_us);
     source->ops->fetch(source, &fetch, now_us);
     source->ops->watermark(source, now_us);
-    const struct source_event held = source_fixture_expect(source, SOURCE_HELD);
-    cr_assert(held.count == 1 && held.ids[0] == 77);
-    cr_assert_geq(held.lease_until_us, now_us + config.takeover_us);
-    free(held.ids);
-    const struct source_event heads = source_fixture_expect(source, SOURCE_HEADS);
-    cr_assert(heads.count == 1 && heads.heads[0].id == 1);
-    free(heads.heads);
-    cr_assert_eq(source_fixture_expect(source, SOURCE_RELEASED).last_id, 2);
-    cr_assert_eq(source_fixture_expect(source, SOURCE_WOKEN).count, 0);
+    const struct source_event event = source_fixture_expect(source, SOURCE_HELD);
+    cr_assert(event.held.missing_count == 1 && event.held.missing[0] == 77);
+    cr_assert_geq(event.lease_until_us, now_us + config.takeover_us);
+    free(event.held.missing);
+    const struct source_heads heads = source_fixture_expect(source, SOURCE_HEADS).heads;
+    cr_assert(heads.count == 1 && heads.items[0].id == 1);
+    free(heads.items);
+    cr_assert_eq(source_fixture_expect(source, SOURCE_RELEASED).released.last_id, 2);
+    cr_assert_eq(source_fixture_expect(source, SOURCE_WOKEN).woken.count, 0);
     (void)source_fixture_expect(source, SOURCE_SETTLED);
-    struct batch *batch = source_fixture_expect(source, SOURCE_ROWS).batch;
+    struct batch *batch = source_fixture_expect(source, SOURCE_ROWS).rows;
     cr_assert(batch->count == 1 && batch->rows[0].id == 2);
     batch_free(batch);
-    cr_assert_eq(source_fixture_expect(source, SOURCE_FINAL).final_id, 3);
+    cr_assert_eq(source_fixture_expect(source, SOURCE_FINAL).final.id, 3);
 }

@@ -288,7 +288,7 @@ insert_rows(int count)
 
 #define MANY 200
 
-static struct source_event
+static struct source_failures
 settle_all(void)
 {
     static int64_t ids[MANY];
@@ -296,19 +296,18 @@ settle_all(void)
         ids[i] = i + 1;
     }
     source->ops->settle(source, ids, MANY, clock_monotonic_us());
-    return source_fixture_expect(source, SOURCE_SETTLED);
+    return source_fixture_expect(source, SOURCE_SETTLED).settled.failures;
 }
 
 static void
-expect_failures(struct source_event event, const int64_t *ids, size_t count, const char *why)
+expect_failures(struct source_failures failures, const int64_t *ids, size_t count, const char *why)
 {
-    cr_assert_eq(event.failure_count, count, "%zu", event.failure_count);
+    cr_assert_eq(failures.count, count, "%zu", failures.count);
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(event.failures[i].id, ids[i]);
-        cr_assert_not_null(strstr(event.failures[i].reason, why), "%s", event.failures[i].reason);
+        cr_assert_eq(failures.items[i].id, ids[i]);
+        cr_assert_not_null(strstr(failures.items[i].reason, why), "%s", failures.items[i].reason);
     }
-    free(event.failures);
-    free(event.ids);
+    source_failures_clear(&failures);
 }
 
 Test(source_postgres_hostile, a_row_that_must_not_be_deleted)
@@ -349,8 +348,8 @@ Test(source_postgres_hostile, a_privilege_that_is_gone_is_no_rows_fault)
             "'none may'; end $$; "
             "create trigger f before delete on outbox for each statement execute function f()");
     source->ops->settle(source, ids, 3, clock_monotonic_us());
-    const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
-    cr_assert_not_null(strstr(lost.error.text, "none may"), "%s", lost.error.text);
+    const struct error lost = source_fixture_expect(source, SOURCE_LOST).lost;
+    cr_assert_not_null(strstr(lost.text, "none may"), "%s", lost.text);
 }
 
 Test(source_postgres_hostile, a_row_that_cannot_be_set_aside)
@@ -362,7 +361,7 @@ Test(source_postgres_hostile, a_row_that_cannot_be_set_aside)
     for (int i = 0; i < MANY; i++) {
         holds[i] = (struct hold){.id = i + 1, .state = HELD_RETRYING, .reason = "r"};
     }
-    expect_failures(source_fixture_hold(source, holds, MANY), failed, 2, "23514");
+    expect_failures(source_fixture_hold(source, holds, MANY).failures, failed, 2, "23514");
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 2);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), MANY - 2);
 }
@@ -376,18 +375,18 @@ Test(source_postgres_hostile, a_row_that_cannot_go_back)
     for (int i = 0; i < 20; i++) {
         holds[i] = (struct hold){.id = i + 1, .state = i == 0 ? HELD_RETRYING : HELD_WAITING};
     }
-    expect_failures(source_fixture_hold(source, holds, 20), NULL, 0, "");
+    expect_failures(source_fixture_hold(source, holds, 20).failures, NULL, 0, "");
     forbid("outbox", "insert", "row.id = 9");
     const int64_t head = 1;
     const int64_t key = pg_query_int(admin, "select hashtextextended('k', 0)");
     const struct release release = {
         .ids = &head, .id_count = 1, .keys = &key, .key_count = 1, .rows_max = 100};
-    const struct source_event event = source_fixture_release(source, release);
+    const struct source_released event = source_fixture_release(source, release);
     cr_assert_not(event.complete);
     cr_assert(event.count == 7 && event.first_id == 2 && event.last_id == 8);
-    cr_assert(event.failure_count == 1 && event.failures[0].id == 9 &&
-              event.failures[0].key_hash == key);
-    free(event.failures);
+    cr_assert(event.failures.count == 1 && event.failures.items[0].id == 9 &&
+              event.failures.items[0].key_hash == key);
+    free(event.failures.items);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 12);
 }
 
@@ -399,7 +398,7 @@ Test(source_postgres_hostile, a_held_row_that_must_not_be_deleted)
     for (int i = 0; i < 3; i++) {
         holds[i] = (struct hold){.id = i + 1, .state = HELD_RETRYING};
     }
-    expect_failures(source_fixture_hold(source, holds, 3), NULL, 0, "");
+    expect_failures(source_fixture_hold(source, holds, 3).failures, NULL, 0, "");
     pg_exec(admin,
             "create table mine (id bigint references outbox_held); insert into mine values (2)");
     const struct release release = {.ids = ids, .id_count = 3, .rows_max = 100};
@@ -419,10 +418,10 @@ Test(source_postgres_hostile, a_row_that_cannot_be_woken)
     for (int i = 0; i < 10; i++) {
         holds[i] = (struct hold){.id = i + 1, .state = HELD_SCHEDULED};
     }
-    expect_failures(source_fixture_hold(source, holds, 10), NULL, 0, "");
+    expect_failures(source_fixture_hold(source, holds, 10).failures, NULL, 0, "");
     forbid("outbox", "insert", "row.key is null or row.key = 'k7'");
     bool acts = false;
-    struct source_event woken;
+    struct source_woken woken;
     do {
         woken = source_fixture_wake(source, 100);
         acts |= woken.acts;
@@ -469,8 +468,8 @@ Test(source_postgres_hostile, one_that_waits_is_larger_than_the_outbox_takes)
         const int64_t key = pg_query_int(admin, sql);
         const struct release release = {.keys = &key, .key_count = 1, .rows_max = 100};
         const char *const words = limits[id - 1];
-        expect_failures(source_fixture_release(source, release), &id, words != NULL ? 1 : 0,
-                        words != NULL ? words : "");
+        expect_failures(source_fixture_release(source, release).failures, &id,
+                        words != NULL ? 1 : 0, words != NULL ? words : "");
     }
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_held"), 2);
     pg_exec(admin, "update outbox_held set state = 'retrying', next_attempt_at = now()");
@@ -514,8 +513,8 @@ Test(source_postgres_hostile, a_table_that_is_the_outbox_no_more_is_let_go_of)
     pg_exec(admin, "begin; alter table outbox rename to outbox_old; create table outbox (like "
                    "outbox_old including all); commit");
     source->ops->wake(source, 10, clock_monotonic_us());
-    const struct source_event lost = source_fixture_expect(source, SOURCE_LOST);
-    cr_assert_not_null(strstr(lost.error.text, "another one"), "%s", lost.error.text);
+    const struct error lost = source_fixture_expect(source, SOURCE_LOST).lost;
+    cr_assert_not_null(strstr(lost.text, "another one"), "%s", lost.text);
     (void)source_fixture_await_owned(source);
     cr_assert_eq(pg_query_int(admin, locked), 1);
 }

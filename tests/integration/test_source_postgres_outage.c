@@ -69,7 +69,7 @@ TestSuite(source_postgres_outage, .init = create, .fini = drop, .timeout = 300);
 static struct error
 expect_loss(struct source *source)
 {
-    const struct error error = source_fixture_expect(source, SOURCE_LOST).error;
+    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
     cr_assert_eq(error.class, ERROR_CONNECTION);
     return error;
 }
@@ -84,8 +84,8 @@ expect_return(struct source *source)
         event = source_fixture_next(source);
         cr_assert(event.type == SOURCE_LOST || event.type == SOURCE_STANDBY ||
                   event.type == SOURCE_OWNED);
-        cr_assert(event.type != SOURCE_LOST || event.error.class != ERROR_CONFIG, "%s",
-                  event.error.text);
+        cr_assert(event.type != SOURCE_LOST || event.lost.class != ERROR_CONFIG, "%s",
+                  event.lost.text);
     } while (event.type != SOURCE_OWNED);
     struct batch *batch = source_fixture_fetch(source, fetch);
     cr_assert_eq(batch->count, 2);
@@ -120,7 +120,7 @@ Test(source_postgres_outage, gives_up_a_server_that_does_not_answer)
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 2 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
     run_services("pause postgres");
-    const struct error error = source_fixture_expect(source, SOURCE_LOST).error;
+    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
     cr_assert_eq(error.class, ERROR_TRANSIENT, "it is there");
     cr_assert_not_null(strstr(error.text, "no answer for longer than takeover"), "%s", error.text);
     run_services("resume postgres");

@@ -70,13 +70,13 @@ Test(source_postgres_partitions, the_log_has_rows_of_the_outbox)
     config.mode = SOURCE_MODE_TAIL;
     struct source *source = source_fixture_own(&config);
     source->ops->tail_begin(source, 0, clock_monotonic_us());
-    struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).error;
+    struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).not_tailing;
     cr_assert_not_null(strstr(error.text, "has no limit on exchange, routing_key, key, type, "
                                           "content_type, headers, so"),
                        "%s", error.text);
     pg_fixture_load(admin, "outbox-sql/postgres/schema_writing.sql");
     source->ops->tail_begin(source, 0, clock_monotonic_us());
-    error = source_fixture_expect(source, SOURCE_NOT_TAILING).error;
+    error = source_fixture_expect(source, SOURCE_NOT_TAILING).not_tailing;
     cr_assert_not_null(strstr(error.text, "alter publication outbox_relay_public set "
                                           "(publish_via_partition_root = true)"),
                        "%s", error.text);
@@ -85,7 +85,7 @@ Test(source_postgres_partitions, the_log_has_rows_of_the_outbox)
     pg_exec(admin, "insert into outbox (payload) values ('1')");
     pg_exec(admin, "insert into outbox_00 (payload) values ('2')");
     for (int64_t id = 1; id <= 2;) {
-        const struct source_event event = source_fixture_log(source, 10);
+        const struct source_log event = source_fixture_log(source, 10);
         for (size_t i = 0; i < event.batch->count; i++) {
             cr_assert_eq(event.batch->rows[i].id, id++);
         }

@@ -51,8 +51,8 @@ next_but_alive(void)
             return event;
         }
         if (event.type == SOURCE_NOTICE) {
-            cr_assert_not_null(strstr(event.error.text, "the table is read slowly: "), "%s",
-                               event.error.text);
+            cr_assert_not_null(strstr(event.notice.error.text, "the table is read slowly: "), "%s",
+                               event.notice.error.text);
             told++;
         }
     }
@@ -75,11 +75,11 @@ read_rows(size_t rows)
             continue;
         }
         cr_assert_eq(event.type, SOURCE_ROWS);
-        cr_assert(event.batch->count > 0 && event.batch->count <= rows);
-        rows -= event.batch->count;
-        fetch.after_id = event.batch->rows[event.batch->count - 1].id;
-        cr_assert_null(event.batch->rows[0].withheld, "%s", event.batch->rows[0].withheld);
-        batch_free(event.batch);
+        cr_assert(event.rows->count > 0 && event.rows->count <= rows);
+        rows -= event.rows->count;
+        fetch.after_id = event.rows->rows[event.rows->count - 1].id;
+        cr_assert_null(event.rows->rows[0].withheld, "%s", event.rows->rows[0].withheld);
+        batch_free(event.rows);
     }
     return losses;
 }
@@ -113,11 +113,10 @@ Test(source_postgres_slow, a_link_that_is_silent)
     source = source_fixture_own(&config);
     slow_link_rate(slow, 0);
     const uint64_t before_us = clock_monotonic_us();
-    const struct source_event event = source_fixture_expect(source, SOURCE_LOST);
+    const struct error lost = source_fixture_expect(source, SOURCE_LOST).lost;
     cr_assert_lt(clock_monotonic_us() - before_us, 10 * TAKEOVER_US);
-    cr_assert_eq(event.error.class, ERROR_TRANSIENT, "it is there");
-    cr_assert_not_null(strstr(event.error.text, "it was asked"), "%s", event.error.text);
-    cr_assert_not_null(strstr(event.error.text, " bytes of this connection came "), "%s",
-                       event.error.text);
+    cr_assert_eq(lost.class, ERROR_TRANSIENT, "it is there");
+    cr_assert_not_null(strstr(lost.text, "it was asked"), "%s", lost.text);
+    cr_assert_not_null(strstr(lost.text, " bytes of this connection came "), "%s", lost.text);
     source_fixture_close(source, &config);
 }

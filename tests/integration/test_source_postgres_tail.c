@@ -89,9 +89,9 @@ TestSuite(source_postgres_tail, .init = create, .fini = drop, .timeout = 120);
 static void
 expect_rows(int64_t first, int64_t step, size_t count)
 {
-    uint64_t position = 0;
+    log_position position = 0;
     for (size_t seen = 0; seen < count;) {
-        const struct source_event event = source_fixture_log(source, ROWS_MAX);
+        const struct source_log event = source_fixture_log(source, ROWS_MAX);
         for (size_t i = 0; i < event.batch->count; i++, seen++) {
             const struct row *row = &event.batch->rows[i];
             cr_assert_eq(row->id, first + (int64_t)seen * step);
@@ -103,10 +103,10 @@ expect_rows(int64_t first, int64_t step, size_t count)
 }
 
 /* Behind what tells nothing but a position. */
-static struct source_event
+static struct source_log
 first_rows(uint32_t rows_max)
 {
-    struct source_event event = source_fixture_log(source, rows_max);
+    struct source_log event = source_fixture_log(source, rows_max);
     while (event.batch->count == 0) {
         batch_free(event.batch);
         event = source_fixture_log(source, rows_max);
@@ -144,7 +144,7 @@ expect_position(uint64_t position)
     const uint64_t until_us = clock_monotonic_us() + WAIT_US;
     uint64_t last = 0;
     while (last < position) {
-        const struct source_event event = source_fixture_log(source, ROWS_MAX);
+        const struct source_log event = source_fixture_log(source, ROWS_MAX);
         cr_assert_eq(event.batch->count, 0);
         cr_assert_gt(event.position, last, "an empty batch without news");
         cr_assert_lt(clock_monotonic_us(), until_us);
@@ -222,18 +222,18 @@ Test(source_postgres_tail, at_most_so_many_rows_and_bytes_at_a_time)
     (void)source_fixture_tail(source, 0);
     pg_exec(admin, "insert into outbox (payload) select repeat('x', 1000)::bytea from "
                    "generate_series(1, 100) n");
-    struct source_event event = first_rows(7);
-    cr_assert_leq(event.batch->count, 7);
-    cr_assert_leq(event.position, event.batch->rows[0].position,
+    struct source_log log = first_rows(7);
+    cr_assert_leq(log.batch->count, 7);
+    cr_assert_leq(log.position, log.batch->rows[0].position,
                   "the transaction has not come to its end");
-    size_t count = event.batch->count;
-    batch_free(event.batch);
+    size_t count = log.batch->count;
+    batch_free(log.batch);
     while (count < 100) {
         source->ops->tail_more(source, ROWS_MAX, 3500, clock_monotonic_us());
-        event = source_fixture_expect(source, SOURCE_LOG);
-        cr_assert_leq(event.batch->count, 4);
-        count += event.batch->count;
-        batch_free(event.batch);
+        log = source_fixture_expect(source, SOURCE_LOG).log;
+        cr_assert_leq(log.batch->count, 4);
+        count += log.batch->count;
+        batch_free(log.batch);
     }
     cr_assert_eq(count, 100);
 }
@@ -266,13 +266,13 @@ Test(source_postgres_tail, a_large_payload_comes_whole)
     (void)source_fixture_tail(source, 0);
     pg_exec(admin, "insert into outbox (payload) select convert_to(repeat('x', 64 << 20), 'UTF8')");
     pg_exec(admin, "insert into outbox (payload) values ('y')");
-    const struct source_event event = first_rows(ROWS_MAX);
-    const struct span payload = event.batch->rows[0].payload;
-    cr_assert_eq(event.batch->count, 1, "more than the bytes that were asked for");
+    const struct source_log log = first_rows(ROWS_MAX);
+    const struct span payload = log.batch->rows[0].payload;
+    cr_assert_eq(log.batch->count, 1, "more than the bytes that were asked for");
     cr_assert_eq(payload.size, size);
     cr_assert(((const char *)payload.data)[0] == 'x' &&
               memcmp(payload.data, (const char *)payload.data + 1, size - 1) == 0);
-    batch_free(event.batch);
+    batch_free(log.batch);
     expect_rows(2, 1, 1);
 }
 
@@ -312,7 +312,7 @@ Test(source_postgres_tail, a_row_is_as_the_table_gives_it)
     struct batch *table = source_fixture_fetch(source, fetch);
     size_t count = 0;
     while (count < 2) {
-        const struct source_event event = source_fixture_log(source, 1);
+        const struct source_log event = source_fixture_log(source, 1);
         for (size_t i = 0; i < event.batch->count; i++) {
             expect_same(&event.batch->rows[i], &table->rows[count++]);
         }
@@ -431,7 +431,7 @@ Test(source_postgres_tail, a_position_that_the_slot_has_left_behind_is_not_promi
 
 static struct error refusal(enum error_class class)
 {
-    const struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).error;
+    const struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).not_tailing;
     cr_assert_eq(error.class, class, "%s", error.text);
     return error;
 }
@@ -461,17 +461,17 @@ static struct error end_of_log(enum error_class class)
             source->ops->tail_more(source, ROWS_MAX, 1 << 20, clock_monotonic_us());
         }
         event = source_fixture_next(source);
-        batch_free(event.batch);
+        source_event_done(&event);
     }
     cr_assert_eq(event.type, SOURCE_NOT_TAILING);
-    cr_assert_eq(event.error.class, class, "%s", event.error.text);
-    return event.error;
+    cr_assert_eq(event.not_tailing.class, class, "%s", event.not_tailing.text);
+    return event.not_tailing;
 }
 
 static void
 expect_notice(const char *words)
 {
-    const struct error error = source_fixture_expect(source, SOURCE_NOTICE).error;
+    const struct error error = source_fixture_expect(source, SOURCE_NOTICE).notice.error;
     expect_words(&error, words);
 }
 

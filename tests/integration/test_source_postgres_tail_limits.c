@@ -49,7 +49,7 @@ expect_refused(const char *columns)
                    "table public.outbox has no limit on %s, so what its log brings may be larger "
                    "than a relay can hold: run `outbox-relay init`",
                    columns); /* fits */
-    const struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).error;
+    const struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).not_tailing;
     cr_assert_not_null(strstr(error.text, words), "%s", error.text);
     cr_assert_eq(error.class, ERROR_CONFIG);
 }
@@ -69,7 +69,7 @@ expect_refused_without(const char *constraint, const char *column)
 static void
 expect_row(int64_t id)
 {
-    struct source_event event = source_fixture_log(source, 10);
+    struct source_log event = source_fixture_log(source, 10);
     while (event.batch->count == 0) {
         batch_free(event.batch);
         event = source_fixture_log(source, 10);

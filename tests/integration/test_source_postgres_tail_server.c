@@ -58,7 +58,7 @@ static void
 expect_refused(const char *words)
 {
     source->ops->tail_begin(source, 0, clock_monotonic_us());
-    const struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).error;
+    const struct error error = source_fixture_expect(source, SOURCE_NOT_TAILING).not_tailing;
     cr_assert_eq(error.class, ERROR_CONFIG);
     expect_words(&error, words);
 }
@@ -66,7 +66,7 @@ expect_refused(const char *words)
 static void
 expect_notice(const char *words)
 {
-    const struct error error = source_fixture_expect(source, SOURCE_NOTICE).error;
+    const struct error error = source_fixture_expect(source, SOURCE_NOTICE).notice.error;
     expect_words(&error, words);
 }
 
@@ -74,13 +74,12 @@ expect_notice(const char *words)
 static void
 expect_row(int64_t id)
 {
-    struct source_event event;
     size_t count;
     do {
-        event = source_fixture_log(source, 1);
-        count = event.batch->count;
-        cr_assert(count == 0 || event.batch->rows[0].id == id);
-        batch_free(event.batch);
+        const struct source_log log = source_fixture_log(source, 1);
+        count = log.batch->count;
+        cr_assert(count == 0 || log.batch->rows[0].id == id);
+        batch_free(log.batch);
     } while (count == 0);
 }
 
@@ -91,9 +90,9 @@ expect_return(void)
     struct source_event event;
     do {
         event = source_fixture_next(source);
-        batch_free(event.batch);
-        cr_assert(event.type != SOURCE_LOST || event.error.class != ERROR_CONFIG, "%s",
-                  event.error.text);
+        source_event_done(&event);
+        cr_assert(event.type != SOURCE_LOST || event.lost.class != ERROR_CONFIG, "%s",
+                  event.lost.text);
     } while (event.type != SOURCE_OWNED);
 }
 
@@ -162,11 +161,11 @@ Test(source_postgres_tail_server, a_slot_that_was_invalidated_is_made_anew)
         if (event.type == SOURCE_LOG) {
             source->ops->tail_more(source, ROWS_MAX, 1 << 20, clock_monotonic_us());
         }
-        batch_free(event.batch);
+        source_event_done(&event);
         event = source_fixture_next(source);
     }
     cr_assert_eq(event.type, SOURCE_NOT_TAILING);
-    cr_assert_neq(event.error.class, ERROR_CONFIG, "it heals by itself");
+    cr_assert_neq(event.not_tailing.class, ERROR_CONFIG, "it heals by itself");
     source->ops->tail_begin(source, 0, clock_monotonic_us());
     expect_notice("has removed log that it needs (max_slot_wal_keep_size)");
     (void)source_fixture_expect(source, SOURCE_TAILING);

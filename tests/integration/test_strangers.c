@@ -145,7 +145,7 @@ expect_lost(const char *words)
 {
     struct source_config config = source_fixture_config(dsn, 10 * CLOCK_S_US);
     struct source *source = source_fixture_open(&config);
-    const struct error error = source_fixture_expect(source, SOURCE_LOST).error;
+    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
     cr_assert_not_null(strstr(error.text, words), "%s", error.text);
     source_fixture_close(source, &config);
 }
@@ -185,7 +185,7 @@ Test(strangers, a_session_that_takes_no_changes)
             "public.outbox_held; return null; end $$; create trigger f before delete on outbox for "
             "each statement execute function f()");
     source->ops->settle(source, &one, 1, clock_monotonic_us());
-    const struct error error = source_fixture_expect(source, SOURCE_LOST).error;
+    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
     cr_assert_not_null(strstr(error.text, READ_ONLY " (25006"), "%s", error.text);
     source_fixture_close(source, &config);
 }
