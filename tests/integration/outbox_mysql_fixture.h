@@ -7,4 +7,7 @@
 /* Makes what an application needs to write, in the default database of `conn`; aborts where that fails. */
 void outbox_mysql_fixture_load(MYSQL *conn);
 
+/* Makes what a relay has beside it, and outbox_cancel. */
+void outbox_mysql_fixture_load_relay(MYSQL *conn);
+
 #endif

@@ -325,23 +325,31 @@ Test(writing_mysql, version_row_is_alone)
                                "outbox_schema_single");
 }
 
-/* The command in the comment of outbox.sql, with the client that Debian has. */
-Test(writing_mysql, the_files_run_by_hand)
+/* The command in the comment of a file, with the client that Debian has. */
+static void
+run_by_hand(const char *file)
 {
     char command[4096];
-    run("drop table outbox, outbox_schema");
-    run("drop view outbox_new");
     (void)snprintf(
         command, sizeof(command),
         "cd " SOURCE_ROOT "/outbox-sql/mysql/schema && command=$(sed -n 's/^-- \\(for file in .* "
         "do \\)mariadb \\(.*\\) shop <$file.sql; done$/\\1client \\2 %s <$file.sql || exit 1; "
-        "done/p' outbox.sql) && test -n \"$command\" && client() { "
+        "done/p' %s.sql) && test -n \"$command\" && client() { "
         "MYSQL_PWD=$OUTBOX_TEST_MYSQL_PASSWORD "
         "mariadb --no-defaults --host=$OUTBOX_TEST_MYSQL_HOST --port=$OUTBOX_TEST_MYSQL_PORT "
         "--user=$OUTBOX_TEST_MYSQL_USER \"$@\"; } && eval \"$command\"",
-        mysql_fixture_database());    /* fits */
-    cr_assert_eq(system(command), 0); /* NOLINT: nobody else's words are in it */
+        mysql_fixture_database(), file); /* fits */
+    cr_assert_eq(system(command), 0);    /* NOLINT: nobody else's words are in it */
+}
+
+Test(writing_mysql, the_files_run_by_hand)
+{
+    run("drop table outbox, outbox_schema");
+    run("drop view outbox_new");
+    run_by_hand("outbox");
+    run_by_hand("outbox_held");
     run("insert into outbox (payload_text) values ('x')");
+    cr_assert_eq(mysql_fixture_int(db, "select version from outbox_relay_schema"), 1);
     cr_assert_eq(mysql_fixture_int(db, "select version from outbox_schema"), 1);
     cr_assert_eq(mysql_fixture_int(db, "select count(*) from outbox_new"), 0);
 }
@@ -350,10 +358,10 @@ Test(writing_mysql, the_files_run_by_hand)
     "id, message_id, exchange, routing_key, `key`, type, content_type, headers, payload, " \
     "created_at, deliver_after"
 
-/* What a relay will do: a message that is set aside and goes back is the one that it was, at the place that it had. */
+/* What a relay does: a message that is set aside and goes back is the one that it was, at the place that it had. */
 Test(writing_mysql, a_message_survives_that_it_is_set_aside)
 {
-    mysql_fixture_load(db, "outbox-sql/mysql/schema/outbox_held.sql");
+    outbox_mysql_fixture_load_relay(db);
     run("insert into outbox (exchange, routing_key, `key`, type, content_type, headers, payload, "
         "deliver_after) values ('e ', 'r', repeat('k', 1024), 't', 'c', '{\"a\": 1}', x'00FF5C20', "
         "'2030-01-01 00:00:00.123456'), (null, '', null, null, null, null, '', null)");
@@ -378,10 +386,131 @@ Test(writing_mysql, a_message_survives_that_it_is_set_aside)
 
 Test(writing_mysql, what_operators_do_is_noted)
 {
-    mysql_fixture_load(db, "outbox-sql/mysql/schema/outbox_held_act.sql");
+    outbox_mysql_fixture_load_relay(db);
     run("insert into outbox_held_act (who, what, message_id, held_id, `key`, state) values "
         "('me@here', 'retry', x'0190163D8694739BAEA5966C26F8AD91', 7, 'k', 'dead')");
     expect_refused("insert into outbox_held_act (who, what, message_id, held_id, state) values "
                    "('me@here', 'forget', '1', 7, 'dead')",
                    "outbox_held_act_what");
+}
+
+/* ---- what is held ---- */
+
+/* The relay makes the same of the key of a row in the outbox, and of one that the log brings. */
+Test(writing_mysql, held_messages_are_found_by_the_hash_of_their_key)
+{
+    outbox_mysql_fixture_load_relay(db);
+    run("insert into outbox_held (id, message_id, routing_key, `key`, payload, created_at, state) "
+        "values (1, '', '', '', '', now(), 'dead'), (2, '', '', null, '', now(), 'dead'), "
+        "(3, '', '', 'k\xc3\xbc', '', now(), 'dead'), (4, '', '', 'K\xc3\xbc', '', now(), 'dead')");
+    run("set names latin1");
+    run("update outbox_held set `key` = 'k\xfc' where id = 4");
+    run("set names utf8mb4");
+    cr_assert_str_eq(
+        mysql_fixture_text(db, "select group_concat(key_hash order by id) from outbox_held"),
+        /* printf 'kü' | sha256sum | cut -c1-15 */
+        "1025426827051516353,0,103777853817363823,103777853817363823");
+}
+
+/* ---- cancelling ---- */
+
+#define MESSAGE_ID "0190163d-8694-739b-aea5-966c26f8ad91"
+#define MESSAGE_BYTES "x'0190163D8694739BAEA5966C26F8AD91'"
+#define SCHEDULED(when)                                                                           \
+    "insert into outbox (payload, message_id, deliver_after) values ('', '" MESSAGE_ID "', " when \
+    ")"
+/* As a relay sets it aside. */
+#define SET_ASIDE                                                                                \
+    "insert into outbox_held (id, message_id, routing_key, payload, created_at, deliver_after, " \
+    "state) select id, message_id, routing_key, payload, created_at, deliver_after, "            \
+    "'scheduled' from outbox"
+
+static bool
+cancel(MYSQL *conn, const char *id)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "call outbox_cancel(%s, @cancelled)", id); /* fits */
+    mysql_fixture_exec(conn, sql);
+    return mysql_fixture_int(conn, "select @cancelled") == 1;
+}
+
+Test(writing_mysql, a_scheduled_message_is_cancelled_where_it_is)
+{
+    outbox_mysql_fixture_load_relay(db);
+    run(SCHEDULED("utc_timestamp(6) + interval 1 day"));
+    cr_assert(cancel(db, "'" MESSAGE_ID "'"));
+    cr_assert_not(cancel(db, MESSAGE_BYTES), "it is gone");
+    cr_assert_eq(mysql_fixture_int(db, "select count(*) from outbox"), 0);
+    run(SCHEDULED("utc_timestamp(6) + interval 1 day"));
+    run(SET_ASIDE);
+    run("delete from outbox");
+    cr_assert_not(cancel(db, "null"));
+    cr_assert_not(cancel(db, "uuid()"));
+    cr_assert(cancel(db, MESSAGE_BYTES));
+    cr_assert_eq(mysql_fixture_int(db, "select count(*) from outbox_held"), 0);
+}
+
+Test(writing_mysql, what_is_due_or_never_was_scheduled_is_not_cancelled)
+{
+    outbox_mysql_fixture_load_relay(db);
+    run(SCHEDULED("utc_timestamp(6) - interval 1 second"));
+    cr_assert_not(cancel(db, MESSAGE_BYTES));
+    run(SET_ASIDE);
+    run("update outbox_held set state = 'dead'");
+    run("update outbox set deliver_after = null");
+    cr_assert_not(cancel(db, MESSAGE_BYTES));
+    cr_assert_eq(mysql_fixture_int(db, "select (select count(*) from outbox) + "
+                                       "(select count(*) from outbox_held)"),
+                 2);
+}
+
+/* Promise: a relay that moves it from one table to the other meanwhile cannot hide it. */
+Test(writing_mysql, a_message_is_cancelled_while_a_relay_moves_it)
+{
+    MYSQL *relay = mysql_fixture_connect();
+    outbox_mysql_fixture_load_relay(db);
+    run(SCHEDULED("utc_timestamp(6) + interval 1 day"));
+    run("start transaction with consistent snapshot");
+    mysql_fixture_exec(relay, SET_ASIDE);
+    mysql_fixture_exec(relay, "delete from outbox");
+    mysql_fixture_plain_isolation(db);
+    cr_assert(cancel(db, MESSAGE_BYTES));
+    run("commit");
+    cr_assert_eq(mysql_fixture_int(db, "select count(*) from outbox_held"), 0);
+    mysql_close(relay);
+}
+
+/* Promise: with the server's default isolation too, nobody who writes waits for one that cancels. */
+Test(writing_mysql, who_cancels_keeps_nobody_from_writing)
+{
+    MYSQL *writer = mysql_fixture_connect();
+    outbox_mysql_fixture_load_relay(db);
+    run(SCHEDULED("utc_timestamp(6) + interval 1 day"));
+    run("insert into outbox (payload) values ('other')");
+    run("start transaction");
+    cr_assert(cancel(db, MESSAGE_BYTES));
+    cr_assert_not(cancel(db, "uuid()"));
+    mysql_fixture_exec(writer, "set innodb_lock_wait_timeout = 1");
+    mysql_fixture_exec(writer, "insert into outbox (payload) values ('new')");
+    mysql_fixture_exec(writer, "delete from outbox where id = 2");
+    mysql_fixture_exec(
+        writer, "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) "
+                "values (7, x'0190163D8694739BAEA5966C26F8AD92', '', '', now(), 'dead')");
+    run("commit");
+    mysql_close(writer);
+}
+
+Test(writing_mysql, who_cancels_needs_no_right_on_the_tables)
+{
+    MYSQL *user;
+    char sql[200];
+    outbox_mysql_fixture_load_relay(db);
+    run(SCHEDULED("utc_timestamp(6) + interval 1 day"));
+    mysql_fixture_grant(db, "insert", "outbox");
+    (void)snprintf(sql, sizeof(sql), "grant execute on procedure outbox_cancel to '%s'@'%%'",
+                   mysql_fixture_database()); /* fits */
+    run(sql);
+    user = mysql_fixture_connect_as_user();
+    cr_assert(cancel(user, MESSAGE_BYTES));
+    mysql_close(user);
 }

@@ -1,6 +1,9 @@
--- Messages set aside: they cannot go now, and do not stand in the way of others. As on PostgreSQL, without what the relay's
--- source for these servers will decide: how keys are found in an index (one of 1024 bytes is too long for InnoDB), and where
--- values of columns go that others have added to the outbox. Nothing makes or installs this table yet.
+-- Messages set aside: they cannot go now, and do not stand in the way of others. A message is in "outbox" or in
+-- "outbox_held", never in both: each move between them is one transaction.
+--
+-- What only relays use, by hand in this directory, after what outbox.sql says:
+-- for file in outbox_held outbox_held_act outbox_relay outbox_sent outbox_relay_schema outbox_relay_version; do mariadb --delimiter=// shop <$file.sql; done
+-- and, for applications that cancel scheduled messages, outbox_cancel. `outbox-relay init` makes all of it where it is missing.
 create table outbox_held (
     id bigint not null primary key
         comment 'The id it had in the outbox, and will have again when it goes back; a scheduled one gets a new id when its time has come',
@@ -26,10 +29,19 @@ create table outbox_held (
         comment 'Why the broker, or the relay, refused it last',
     held_at datetime(6) not null default (utc_timestamp(6))
         comment 'UTC',
+    extra longtext
+        comment 'What it had in columns that others have added to the outbox, a JSON object of texts: it gets that back',
+    -- Keys are found by their hash, which the relay uses too: an index of InnoDB takes 3072 bytes, this column may have 4100. (MySQL
+    -- refuses md5 and sha1 here, error 3763.)
+    key_hash bigint as (case when `key` is null then 0 else cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed) end) stored
+        comment 'The first 15 hexadecimal digits of the SHA-256 of the key; 0: it has none',
     index outbox_held_due (state, next_attempt_at, id),
+    index outbox_held_waiting (state, key_hash, id),
+    index outbox_held_heads (state, skipped, key_hash, id),
     index outbox_held_message_id (message_id),
     constraint outbox_held_state check (state in ('scheduled', 'retrying', 'waiting', 'dead')),
-    constraint outbox_held_waiting_has_a_key check (state <> 'waiting' or `key` is not null)
+    constraint outbox_held_waiting_has_a_key check (state <> 'waiting' or `key` is not null),
+    constraint outbox_held_extra_object check (extra is null or (json_valid(extra) and json_type(extra) = 'OBJECT'))
 )
 engine = InnoDB
 row_format = dynamic

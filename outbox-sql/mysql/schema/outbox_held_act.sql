@@ -1,5 +1,5 @@
 -- Who retried or discarded which held message, and when: a row a message. A running relay takes note of what it has not
--- seen. Nothing makes or installs this table yet.
+-- seen.
 create table outbox_held_act (
     id bigint not null auto_increment primary key,
     at datetime(6) not null default (utc_timestamp(6))

@@ -1,0 +1,1 @@
+insert into outbox_relay_schema (version) values (1)
