@@ -31,37 +31,19 @@ const_self_of(const struct source *source)
 struct source_event *
 pg_event_push(struct source_postgres *self, enum source_event_type type)
 {
-    assert(self->event_count < PG_EVENTS_MAX);
-    struct source_event *event =
-        &self->events[(self->event_first + self->event_count) % PG_EVENTS_MAX];
-    *event = (struct source_event){.type = type, .lease_until_us = self->lease_until_us};
-    self->event_count++;
-    return event;
+    return source_events_push(&self->events, type, self->lease_until_us);
 }
 
-/* Many pings may be answered at a time. */
 void
 pg_event_alive(struct source_postgres *self)
 {
-    const uint32_t last = (self->event_first + self->event_count - 1) % PG_EVENTS_MAX;
-    if (self->event_count > 0 && self->events[last].type == SOURCE_ALIVE) {
-        self->events[last].lease_until_us = self->lease_until_us;
-    } else {
-        pg_event_push(self, SOURCE_ALIVE);
-    }
+    source_events_alive(&self->events, self->lease_until_us);
 }
 
 static bool
 next(struct source *source, struct source_event *ret_event)
 {
-    struct source_postgres *self = self_of(source);
-    if (self->event_count == 0) {
-        return false;
-    }
-    *ret_event = self->events[self->event_first];
-    self->event_first = (self->event_first + 1) % PG_EVENTS_MAX;
-    self->event_count--;
-    return true;
+    return source_events_take(&self_of(source)->events, ret_event);
 }
 
 static int
@@ -193,7 +175,7 @@ static void
 process(struct source *source, const struct pollfd *ready, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
-    if (self->event_count <= PG_EVENTS_MAX / 2) { /* else first take what happened */
+    if (source_events_have_room(&self->events)) { /* else first take what happened */
         if (self->state == PG_SETTING_UP) {
             pg_pool_process(self, ready[POLL_TAIL].revents, now_us);
         }
@@ -345,13 +327,10 @@ static void
 free_source(struct source *source)
 {
     struct source_postgres *self = self_of(source);
-    struct source_event event;
     pg_tail_stop(self); /* first: it ends before the ownership does */
     pg_pool_end(self);
     PQfinish(self->connection);
-    while (next(source, &event)) {
-        source_event_done(&event);
-    }
+    source_events_done(&self->events);
     pg_hosts_done(&self->hosts);
     pg_watermark_done(&self->watermark);
     each_buffer(self, buffer_done);

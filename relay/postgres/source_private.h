@@ -25,6 +25,7 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/random.h"
+#include "relay/ports/events.h"
 #include "relay/ports/halving.h"
 #include "relay/postgres/names.h"
 #include "relay/postgres/source.h"
@@ -36,7 +37,6 @@
 #define PG_REQUESTS_MAX 64
 /* Pings go while answers are awaited, too, as long as there is room for what else may be asked. */
 #define PG_REQUESTS_PINGED 40
-#define PG_EVENTS_MAX 96
 #define PG_SCHEMA_VERSION 1        /* the outbox, which writers use too */
 #define PG_RELAY_SCHEMA_VERSION 3  /* the tables that only the relay uses, */
 #define PG_RELAY_SCHEMA_REVISION 2 /* and what was added to them since */
@@ -265,9 +265,7 @@ struct source_postgres {
     struct pg_request requests[PG_REQUESTS_MAX]; /* a ring, in the order of their answers */
     uint32_t request_first;
     uint32_t request_count;
-    struct source_event events[PG_EVENTS_MAX]; /* a ring */
-    uint32_t event_first;
-    uint32_t event_count;
+    struct source_events events;
     char fatal_sqlstate
         [6]; /* the last words of a server that ended the connection: they come as a notice */
     char fatal_text[256];
