@@ -2,7 +2,6 @@
 
 #include "relay/cli/text.h"
 #include "relay/ports/report.h"
-#include "relay/postgres/check.h"
 #include "relay/rabbit/check.h"
 
 bool
@@ -16,7 +15,7 @@ check_run(const struct config *config, FILE *out)
         report_advice(&report, "configuration: %s", config->advice.texts[i]);
     }
     for (size_t i = 0; i < config->source_count; i++) {
-        check_postgres(&report, &config->sources[i]);
+        config->sources[i].kind->check(&report, &config->sources[i]);
     }
     for (size_t i = 0; i < config->broker_count; i++) {
         check_broker(&report, config, &config->brokers[i]);

@@ -2,6 +2,7 @@
 
 #include "relay/cli/cli.h"
 #include "relay/config/reference.h"
+#include "relay/kinds/kinds.h"
 
 static enum cli_exit
 run(const struct cli_command *command, int argc, char **argv)
@@ -10,7 +11,7 @@ run(const struct cli_command *command, int argc, char **argv)
     if (!cli_parse(command, argc, argv, NULL, NULL, &exit)) {
         return exit;
     }
-    config_reference_print(stdout);
+    config_reference_print(stdout, database_kinds);
     return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 

@@ -10,7 +10,8 @@ connect_all(struct cli_databases *databases, const struct cli_sources *sources)
     databases->databases = memory_array(sources->count, sizeof(*databases->databases));
     for (size_t i = 0; i < sources->count; i++) {
         struct error error;
-        struct admin *const admin = admin_open(&sources->sources[i], &error);
+        struct admin *const admin =
+            sources->sources[i].kind->admin_open(&sources->sources[i], &error);
         if (admin == NULL) {
             databases->exit = cli_source_failed(&sources->sources[i], &error);
         } else {

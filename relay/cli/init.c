@@ -2,24 +2,37 @@
 
 #include "relay/cli/cli.h"
 #include "relay/cli/init_run.h"
+#include "relay/kinds/kinds.h"
 
 struct init_options {
     const char *config_path;
     bool print;
+    const char *kind;
     const char *schema;
 };
 
 static const struct cli_option option_table[] = {
     CLI_OPTION_CONFIG(struct init_options),
     {"print", 0, CLI_FLAG, offsetof(struct init_options, print)},
+    {"kind", 0, CLI_TEXT, offsetof(struct init_options, kind)},
     {"schema", 0, CLI_TEXT, offsetof(struct init_options, schema)},
     {0},
 };
 
 static enum cli_exit
-print(const char *schema)
+print(const struct cli_command *command, const struct init_options *options)
 {
-    init_print(stdout, schema != NULL ? schema : "public");
+    const struct database_kind *const kind =
+        options->kind == NULL ? database_kinds[0]
+                              : database_kind_find(database_kinds, options->kind);
+    if (kind == NULL) {
+        return cli_misused(command, "there is no kind of database \"%s\"", options->kind);
+    }
+    if (kind->schema == NULL && options->schema != NULL) {
+        return cli_misused(command, "a database of kind \"%s\" has no schemas: leave out --schema",
+                           kind->name);
+    }
+    kind->init_print(stdout, options->schema != NULL ? options->schema : kind->schema);
     return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 
@@ -32,7 +45,7 @@ run(const struct cli_command *command, int argc, char **argv)
         return exit;
     }
     if (options.print) {
-        return print(options.schema);
+        return print(command, &options);
     }
     struct config *const config = cli_config(command, options.config_path, &exit);
     if (config != NULL) {
@@ -47,7 +60,7 @@ const struct cli_command cli_init = {
     .summary = "create the outbox tables, the publication, exchanges and queues",
     .usage =
         "usage: outbox-relay init -c FILE\n"
-        "       outbox-relay init --print [--schema NAME]\n\n"
+        "       outbox-relay init --print [--kind KIND] [--schema NAME]\n\n"
         "Creates the outbox tables in the database of every source, each in one transaction. "
         "Tables\n"
         "that are there already keep their rows and columns; limits, triggers, functions and the "
@@ -67,6 +80,7 @@ const struct cli_command cli_init = {
         "broker; what is there already stays as it is, and where it differs, that is said.\n\n"
         "  -c, --config FILE   the configuration\n"
         "      --print         only print the SQL, for whoever may run it\n"
+        "      --kind KIND     for this kind of database (postgres)\n"
         "      --schema NAME   the schema that it names (public)\n\n"
         "exit status: 0 all is there, 1 somewhere it is not, 64 wrong usage, 78 wrong "
         "configuration\n",

@@ -14,7 +14,4 @@
  * for it, and the brokers what is wanted. */
 bool init_run(const struct config *config, FILE *out) MUST_CHECK;
 
-/* The SQL that init runs where there is nothing yet, a transaction around it; it says which part migrates. */
-void init_print(FILE *out, const char *schema);
-
 #endif

@@ -177,6 +177,7 @@ make_targets(struct config_load *load)
     config->queues = memory_array(scan->count, sizeof(*config->queues));
     config->bindings = memory_array(scan->count, sizeof(*config->bindings));
     load->config = config;
+    load->context.warnings = &config->warnings;
     load->targets = memory_array(scan->count, sizeof(*load->targets));
     for (size_t i = 0; i < scan->count; i++) {
         load->targets[i] = make_target(config, scan->sections[i].scope, scan->sections[i].title);
@@ -211,14 +212,35 @@ report_value(struct config_load *load, const struct config_entry *entry, const s
     memory_free(value);
 }
 
+static bool
+is_kind(const struct config_entry *entry)
+{
+    return entry->key->type == CONFIG_KIND;
+}
+
 static void
 apply_entry(struct config_load *load, const struct config_entry *entry)
 {
     struct error error;
-    if (entry->value != NULL &&
-        !config_value_set(entry->key, entry->value, load->directory, load->targets[entry->section],
-                          &load->config->warnings, &error)) {
+    if (entry->value != NULL && !config_value_set(&load->context, entry->key, entry->value,
+                                                  load->targets[entry->section], &error)) {
         report_value(load, entry, &error);
+    }
+}
+
+/* The kinds first: what else a section may say depends on them. */
+static void
+apply_entries(struct config_load *load)
+{
+    for (size_t i = 0; i < load->entry_count; i++) {
+        if (is_kind(&load->entries[i])) {
+            apply_entry(load, &load->entries[i]);
+        }
+    }
+    for (size_t i = 0; i < load->entry_count; i++) {
+        if (!is_kind(&load->entries[i])) {
+            apply_entry(load, &load->entries[i]);
+        }
     }
 }
 
@@ -232,9 +254,8 @@ prepare_section(struct config_load *load, size_t section)
             continue;
         }
         struct error error;
-        if (key->default_value != NULL &&
-            !config_value_set(key, key->default_value, load->directory, load->targets[section],
-                              &load->config->warnings, &error)) {
+        if (key->default_value != NULL && !config_value_set(&load->context, key, key->default_value,
+                                                            load->targets[section], &error)) {
             abort(); /* a mistake in keys.c */
         }
         if ((key->flags & CONFIG_REQUIRED) != 0 && !load->scan.broken &&
@@ -255,9 +276,7 @@ load_text(struct config_load *load, char *text)
     for (size_t i = 0; i < load->scan.count; i++) {
         prepare_section(load, i);
     }
-    for (size_t i = 0; i < load->entry_count; i++) {
-        apply_entry(load, &load->entries[i]);
-    }
+    apply_entries(load);
     config_check(load);
 }
 
@@ -276,15 +295,16 @@ load_done(struct config_load *load)
     }
     memory_free(load->entries);
     memory_free(load->targets);
-    memory_free(load->directory);
+    memory_free(load->context.directory);
     config_scan_done(&load->scan);
     config_problems_done(&load->problems);
 }
 
 struct config *
-config_load(const char *path, void (*report)(void *context, const char *problem), void *context)
+config_load(const char *path, const struct database_kind *const *kinds,
+            void (*report)(void *context, const char *problem), void *context)
 {
-    struct config_load load = {.directory = directory_of(path)};
+    struct config_load load = {.context = {.kinds = kinds, .directory = directory_of(path)}};
     config_problems_init(&load.problems, path);
     char *const text = read_text(&load, path);
     if (text != NULL) {

@@ -10,10 +10,10 @@
 
 #include "amqp/uri.h"
 #include "base/error.h"
+#include "relay/ports/database.h"
 
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
-enum source_kind { SOURCE_KIND_POSTGRES };
 enum source_mode { SOURCE_MODE_POLL, SOURCE_MODE_TAIL, SOURCE_MODE_AUTO };
 enum source_ordering { ORDERING_KEY, ORDERING_STRICT };
 enum source_on_dead { ON_DEAD_BLOCK, ON_DEAD_SKIP };
@@ -32,7 +32,7 @@ struct broker_config {
 
 struct source_config {
     char *name;
-    enum source_kind kind;
+    const struct database_kind *kind;
     enum source_mode mode;
     const struct broker_config *broker;
     char *dsn; /* libpq connection string */
@@ -114,11 +114,11 @@ struct config {
     struct config_warnings advice;
 };
 
-/* Reads and checks the whole file. NULL if anything is wrong: then every problem was given to
+/* Reads and checks the whole file. `kinds`: the databases that a source may have, ends with NULL. NULL if anything is wrong: then every problem was given to
  * `report`, one call each, in the order of the lines: "relay.conf:12: source "orders": batch_rows =
  * 0: expected 1 to 10000". Main thread only: the parser library keeps its state in globals. */
-struct config *config_load(const char *path, void (*report)(void *context, const char *problem),
-                           void *context);
+struct config *config_load(const char *path, const struct database_kind *const *kinds,
+                           void (*report)(void *context, const char *problem), void *context);
 void config_free(struct config *config);
 
 #endif

@@ -6,7 +6,6 @@
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
-static const char *const source_kinds[] = {"postgres", NULL};
 static const char *const source_modes[] = {"poll", "tail", "auto", NULL};
 static const char *const orderings[] = {"key", "strict", NULL};
 static const char *const truths[] = {"false", "true", NULL};
@@ -64,7 +63,7 @@ const struct config_key config_keys[] = {
     {BROKER_KEY("reconnect_max", reconnect_max_us), DURATION("100ms", "10m"), DEFAULT("30s"),
      MEANS("The longest wait between attempts; waits grow up to it, with jitter.")},
 
-    {SOURCE_KEY("kind", kind), CHOICE(source_kinds), REQUIRED, MEANS("The kind of database.")},
+    {SOURCE_KEY("kind", kind), .type = CONFIG_KIND, REQUIRED, MEANS("The kind of database.")},
     {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("auto"),
      MEANS(
          "How new rows are found. `poll` asks the table. `tail` reads the server's log "

@@ -10,6 +10,7 @@
 #include "relay/config/keys.h"
 #include "relay/config/problem.h"
 #include "relay/config/scan.h"
+#include "relay/config/value.h"
 
 /* One "key = value", variables put in. */
 struct config_entry {
@@ -25,9 +26,9 @@ struct config_load {
     struct config_scan scan;
     struct config_entry *entries;
     size_t entry_count;
-    char *directory; /* of the file */
     struct config *config;
-    void **targets; /* for each section its struct in `config` */
+    struct config_context context; /* what its values are read by */
+    void **targets;                /* for each section its struct in `config` */
 };
 
 /* The entry that gives `name` in the section, or NULL: then the default holds, or it was missing

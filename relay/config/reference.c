@@ -58,7 +58,7 @@ static const char *const headings[CONFIG_SCOPE_COUNT] = {
 };
 
 static void
-print_type(FILE *file, const struct config_key *key)
+print_type(FILE *file, const struct database_kind *const *kinds, const struct config_key *key)
 {
     static const char *const words[] = {
         [CONFIG_STRING] = "text",
@@ -69,6 +69,7 @@ print_type(FILE *file, const struct config_key *key)
         [CONFIG_CHOICE] = "one of",
         [CONFIG_BOOL] = "one of",
         [CONFIG_URI] = "broker URI",
+        [CONFIG_KIND] = "one of",
         [CONFIG_DSN] = "libpq connection string",
         [CONFIG_SLOT] = "name of a replication slot",
         [CONFIG_PUBLICATION] = "name of a publication",
@@ -77,11 +78,11 @@ print_type(FILE *file, const struct config_key *key)
         [CONFIG_AMQP_NAME] = "text of at most 255 bytes",
     };
     char range[200];
-    config_value_range(key, range, sizeof(range));
+    config_value_range(kinds, key, range, sizeof(range));
     (void)fprintf(file, "%s%s%s", words[key->type],
-                  range[0] == '\0'       ? ""
-                  : key->choices != NULL ? " "
-                                         : ", ",
+                  range[0] == '\0'   ? ""
+                  : key->min == NULL ? " "
+                                     : ", ",
                   range); /* the caller looks at the stream */
 }
 
@@ -99,24 +100,24 @@ print_default(FILE *file, const struct config_key *key)
 }
 
 static void
-print_key(FILE *file, const struct config_key *key)
+print_key(FILE *file, const struct database_kind *const *kinds, const struct config_key *key)
 {
     (void)fprintf(file, "\n### %s\n\n", key->name); /* as above */
-    print_type(file, key);
+    print_type(file, kinds, key);
     (void)fputs("; ", file); /* as above */
     print_default(file, key);
     (void)fprintf(file, "\n\n%s\n", key->meaning); /* as above */
 }
 
 void
-config_reference_print(FILE *file)
+config_reference_print(FILE *file, const struct database_kind *const *kinds)
 {
     (void)fputs(intro, file); /* as above */
     for (enum config_scope scope = CONFIG_GLOBAL; scope < CONFIG_SCOPE_COUNT; scope++) {
         (void)fprintf(file, "\n## %s\n", headings[scope]); /* as above */
         for (size_t i = 0; i < config_key_count; i++) {
             if (config_keys[i].scope == scope) {
-                print_key(file, &config_keys[i]);
+                print_key(file, kinds, &config_keys[i]);
             }
         }
     }

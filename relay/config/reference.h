@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
-void config_reference_print(FILE *file);
+#include "relay/ports/database.h"
+
+/* `kinds`: as config_load has them. */
+void config_reference_print(FILE *file, const struct database_kind *const *kinds);
 
 #endif

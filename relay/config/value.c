@@ -132,36 +132,39 @@ limit_of(enum config_type type, const char *text)
     return amount;
 }
 
+/* Appends one of `"a", "b" or "c"`. */
 static void
-range_of_choices(const char *const *choices, char *ret_text, size_t size)
+add_choice(const char *choice, bool last, char *text, size_t size)
 {
-    ret_text[0] = '\0';
-    size_t at = 0;
-    for (size_t i = 0; choices[i] != NULL; i++) {
-        const char *const between = i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ";
-        const int length = snprintf(ret_text + at, size - at, "%s\"%s\"", between, choices[i]);
-        assert(length > 0 && (size_t)length < size - at);
-        at += (size_t)length;
-    }
+    const size_t at = strlen(text);
+    const char *const between = at == 0 ? "" : last ? " or " : ", ";
+    const int length = snprintf(text + at, size - at, "%s\"%s\"", between, choice);
+    assert(length > 0 && (size_t)length < size - at);
+    (void)length; /* only asserted */
 }
 
 void
-config_value_range(const struct config_key *key, char *ret_text, size_t size)
+config_value_range(const struct database_kind *const *kinds, const struct config_key *key,
+                   char *ret_text, size_t size)
 {
-    if (key->choices != NULL) {
-        range_of_choices(key->choices, ret_text, size);
-    } else if (key->min != NULL) {
+    ret_text[0] = '\0';
+    for (size_t i = 0; key->type == CONFIG_KIND && kinds[i] != NULL; i++) {
+        add_choice(kinds[i]->name, kinds[i + 1] == NULL, ret_text, size);
+    }
+    for (size_t i = 0; key->choices != NULL && key->choices[i] != NULL; i++) {
+        add_choice(key->choices[i], key->choices[i + 1] == NULL, ret_text, size);
+    }
+    if (key->min != NULL) {
         (void)snprintf(ret_text, size, "%s to %s", key->min, key->max); /* cut is fine */
-    } else {
-        ret_text[0] = '\0';
     }
 }
 
 static bool
-refuse(const struct config_key *key, const char *text, struct error *reterr)
+refuse(const struct config_context *context, const struct config_key *key, const char *text,
+       struct error *reterr)
 {
     char range[200];
-    config_value_range(key, range, sizeof(range));
+    config_value_range(context->kinds, key, range, sizeof(range));
     uint64_t number;
     const bool unit_forgotten = (key->type == CONFIG_DURATION || key->type == CONFIG_SECONDS) &&
                                 text_parse_number(text, &number);
@@ -170,12 +173,13 @@ refuse(const struct config_key *key, const char *text, struct error *reterr)
 }
 
 static bool
-set_amount(const struct config_key *key, const char *text, void *member, struct error *reterr)
+set_amount(const struct config_context *context, const struct config_key *key, const char *text,
+           void *member, struct error *reterr)
 {
     uint64_t amount;
     if (!parse_amount(key->type, text, &amount) || amount < limit_of(key->type, key->min) ||
         amount > limit_of(key->type, key->max)) {
-        return refuse(key, text, reterr);
+        return refuse(context, key, text, reterr);
     }
     if (key->type == CONFIG_NUMBER) {
         *(uint32_t *)member = (uint32_t)amount;
@@ -191,7 +195,8 @@ set_amount(const struct config_key *key, const char *text, void *member, struct 
 }
 
 static bool
-set_choice(const struct config_key *key, const char *text, void *member, struct error *reterr)
+set_choice(const struct config_context *context, const struct config_key *key, const char *text,
+           void *member, struct error *reterr)
 {
     for (unsigned i = 0; key->choices[i] != NULL; i++) {
         if (strcmp(key->choices[i], text) == 0) {
@@ -199,17 +204,30 @@ set_choice(const struct config_key *key, const char *text, void *member, struct 
             return true;
         }
     }
-    return refuse(key, text, reterr);
+    return refuse(context, key, text, reterr);
 }
 
 static bool
-set_truth(const struct config_key *key, const char *text, void *member, struct error *reterr)
+set_truth(const struct config_context *context, const struct config_key *key, const char *text,
+          void *member, struct error *reterr)
 {
     const bool truth = strcmp(text, key->choices[1]) == 0;
     if (!truth && strcmp(text, key->choices[0]) != 0) {
-        return refuse(key, text, reterr);
+        return refuse(context, key, text, reterr);
     }
     *(bool *)member = truth;
+    return true;
+}
+
+static bool
+set_kind(const struct config_context *context, const struct config_key *key, const char *text,
+         void *member, struct error *reterr)
+{
+    const struct database_kind *const kind = database_kind_find(context->kinds, text);
+    if (kind == NULL) {
+        return refuse(context, key, text, reterr);
+    }
+    *(const struct database_kind **)member = kind;
     return true;
 }
 
@@ -284,13 +302,13 @@ check_amqp_name(const char *text, struct error *reterr)
 }
 
 static bool
-set_password(const char *path, const char *directory, void *member,
-             struct config_warnings *warnings, struct error *reterr)
+set_password(const struct config_context *context, const char *path, void *member,
+             struct error *reterr)
 {
-    char *const full = config_path(path, directory);
+    char *const full = config_path(path, context->directory);
     char *const secret = config_secret_read(full, reterr);
     if (secret != NULL) {
-        config_secret_warn(full, "the password file", warnings);
+        config_secret_warn(full, "the password file", context->warnings);
         (void)set_string(full, member); /* always true */
     }
     memory_free(full);
@@ -299,8 +317,8 @@ set_password(const char *path, const char *directory, void *member,
 }
 
 bool
-config_value_set(const struct config_key *key, const char *text, const char *directory,
-                 void *target, struct config_warnings *warnings, struct error *reterr)
+config_value_set(const struct config_context *context, const struct config_key *key,
+                 const char *text, void *target, struct error *reterr)
 {
     void *const member = (char *)target + key->offset;
     switch (key->type) {
@@ -308,17 +326,19 @@ config_value_set(const struct config_key *key, const char *text, const char *dir
     case CONFIG_DURATION:
     case CONFIG_SECONDS:
     case CONFIG_SIZE:
-        return set_amount(key, text, member, reterr);
+        return set_amount(context, key, text, member, reterr);
     case CONFIG_CHOICE:
-        return set_choice(key, text, member, reterr);
+        return set_choice(context, key, text, member, reterr);
     case CONFIG_BOOL:
-        return set_truth(key, text, member, reterr);
+        return set_truth(context, key, text, member, reterr);
     case CONFIG_STRING:
         return set_string(text, member);
     case CONFIG_URI:
-        return set_uri(text, directory, member, reterr);
+        return set_uri(text, context->directory, member, reterr);
+    case CONFIG_KIND:
+        return set_kind(context, key, text, member, reterr);
     case CONFIG_DSN:
-        return set_dsn(text, directory, member, reterr);
+        return set_dsn(text, context->directory, member, reterr);
     case CONFIG_SLOT:
         return set_checked(text, postgres_slot_check, member, reterr);
     case CONFIG_PUBLICATION:
@@ -326,7 +346,7 @@ config_value_set(const struct config_key *key, const char *text, const char *dir
     case CONFIG_AMQP_NAME:
         return set_checked(text, check_amqp_name, member, reterr);
     case CONFIG_PASSWORD_FILE:
-        return set_password(text, directory, member, warnings, reterr);
+        return set_password(context, text, member, reterr);
     case CONFIG_BROKER_NAME:
         return true;
     }

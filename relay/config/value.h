@@ -14,17 +14,23 @@
 bool config_is_expanded(const char *text); /* are there any? */
 char *config_expand(const char *text, struct error *reterr) MUST_CHECK;
 
-/* Reads `text` by the key's type and limits into its member of `target`, the scope's struct.
- * `directory` is where relative file names start. On failure *reterr says what was expected or what
+/* What a value may depend on beside its key. */
+struct config_context {
+    const struct database_kind *const *kinds; /* that there are; ends with NULL */
+    char *directory; /* where relative file names start: that of the file */
+    struct config_warnings *warnings;
+};
+
+/* Reads `text` by the key's type and limits into its member of `target`, the scope's struct. On failure *reterr says what was expected or what
  * is wrong, without the value; the member is untouched. CONFIG_BROKER_NAME keys are not set here:
  * they need all brokers. */
-bool config_value_set(const struct config_key *key, const char *text, const char *directory,
-                      void *target, struct config_warnings *warnings,
-                      struct error *reterr) MUST_CHECK;
+bool config_value_set(const struct config_context *context, const struct config_key *key,
+                      const char *text, void *target, struct error *reterr) MUST_CHECK;
 
-/* "1 to 10000", "one of "logfmt", "json"": what a value may be; "" for free text. Also for the
+/* "1 to 10000", "\"logfmt\" or \"json\"": what a value may be; "" for free text. Also for the
  * reference. */
-void config_value_range(const struct config_key *key, char *ret_text, size_t size);
+void config_value_range(const struct database_kind *const *kinds, const struct config_key *key,
+                        char *ret_text, size_t size);
 
 /* The file that `path` means: from `directory`, that of the configuration file, if it is relative. A new string. */
 char *config_path(const char *path, const char *directory);

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "relay/daemon/worker_private.h"
-#include "relay/postgres/source.h"
 
 /* What was queued under a lease that is over must not go out beside a successor's messages: this
  * process may have been stopped for long. */
@@ -227,7 +226,7 @@ prepare(struct worker *worker, struct error *reterr)
     if (worker->wake_fd < 0 || worker->finished_fd < 0) {
         return error_set(reterr, ERROR_TRANSIENT, "eventfd: %s", strerror(errno));
     }
-    if (!source_postgres_new(worker->config, &worker->source, reterr)) {
+    if (!worker->config->kind->source_new(worker->config, &worker->source, reterr)) {
         return false;
     }
     const struct pipeline_options options = options_of(worker->config, worker->source);

@@ -4,6 +4,15 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "relay/ports/admin_ops.h"
+
+void
+admin_close(struct admin *admin)
+{
+    if (admin != NULL) {
+        admin->ops->close(admin);
+    }
+}
 
 void
 admin_rows_free(struct admin_rows *rows)

@@ -17,11 +17,12 @@
 #define ADMIN_NO_TIME INT64_MIN /* there is none, or it never comes */
 #define ADMIN_MANY 1000000      /* more than so many are not counted: ADMIN_MANY + 1 */
 
-struct admin;
-struct source_config;
+struct admin_ops;
 
-/* Connects, and looks whether the tables are those that this relay knows. NULL with *reterr. */
-struct admin *admin_open(const struct source_config *source, struct error *reterr);
+/* One database, opened by admin_open of its kind (database.h), which embeds it first. */
+struct admin {
+    const struct admin_ops *ops; /* admin_ops.h */
+};
 void admin_close(struct admin *admin); /* takes NULL */
 
 /* What comes back is one of these, in parts that point into it. */

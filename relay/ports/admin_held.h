@@ -34,7 +34,7 @@ struct admin_message {
     int64_t created_us;
     int64_t deliver_after_us;
     const char *headers; /* only when asked for: JSON */
-    uint8_t *payload;    /* only when asked for */
+    uint8_t *payload;    /* only when asked for; from malloc */
     int64_t now_us;
     bool escaped; /* a text has no UTF-8: all that is not ASCII in them stands there as \ooo */
 };

@@ -1,6 +1,13 @@
 #include "relay/ports/admin_status.h"
 
 #include "base/memory.h"
+#include "relay/ports/admin_ops.h"
+
+bool
+admin_status_get(struct admin *admin, struct admin_status *ret_status, struct error *reterr)
+{
+    return admin->ops->status_get(admin, ret_status, reterr);
+}
 
 void
 admin_status_free(struct admin_status *status)

@@ -36,18 +36,25 @@ is_worth_another_try(PGconn *connection, const PGresult *result)
            (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0);
 }
 
+struct admin_postgres *
+admin_postgres_of(struct admin *admin)
+{
+    return (struct admin_postgres *)admin; /* `admin` is its first member */
+}
+
 PGresult *
 admin_postgres_query(struct admin *admin, const char *sql, int count, const char *const *values,
                      struct error *reterr)
 {
+    PGconn *const connection = admin_postgres_of(admin)->connection;
     for (int attempt = 1;; attempt++) {
-        PGresult *const result = postgres_ask(admin->connection, sql, count, values);
+        PGresult *const result = postgres_ask(connection, sql, count, values);
         const ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
             return result;
         }
-        const bool again = is_worth_another_try(admin->connection, result);
-        (void)refuse(admin->connection, result, reterr); /* always false */
+        const bool again = is_worth_another_try(connection, result);
+        (void)refuse(connection, result, reterr); /* always false */
         PQclear(result);
         if (!again || attempt == ATTEMPTS_MAX) {
             return NULL;
@@ -59,14 +66,15 @@ PGresult *
 admin_postgres_query_texts(struct admin *admin, const char *sql, int count,
                            const char *const *values, struct error *reterr)
 {
-    const bool within = PQtransactionStatus(admin->connection) == PQTRANS_INTRANS;
+    PGconn *const connection = admin_postgres_of(admin)->connection;
+    const bool within = PQtransactionStatus(connection) == PQTRANS_INTRANS;
     struct error error;
-    if (within && !postgres_run(admin->connection, "savepoint texts", reterr)) {
+    if (within && !postgres_run(connection, "savepoint texts", reterr)) {
         return NULL;
     }
     PGresult *const result = admin_postgres_query(admin, sql, count, values, reterr);
     if (within && result == NULL && reterr->class == ERROR_MESSAGE &&
-        !postgres_run(admin->connection, "rollback to savepoint texts", &error)) {
+        !postgres_run(connection, "rollback to savepoint texts", &error)) {
         *reterr = error;
     }
     return result;
@@ -151,7 +159,7 @@ check_tables(struct admin *admin, struct error *reterr)
     const bool relay = admin_postgres_bool(result, 0, 1);
     PQclear(result);
     if (!outbox) {
-        return postgres_refuse_tables(admin->connection, reterr);
+        return postgres_refuse_tables(admin_postgres_of(admin)->connection, reterr);
     }
     if (!relay) {
         return error_set(reterr, ERROR_CONFIG,
@@ -174,35 +182,48 @@ take_any_bytes(PGconn *connection, struct error *reterr)
 /* A lock that somebody keeps must not make the operator wait for ever. The memory is for acts upon a
  * million messages: without a hash table of their ids each would be compared with each. */
 static bool
-set_up(struct admin *admin, const struct source_config *source, struct error *reterr)
+set_up(struct admin_postgres *self, const struct source_config *source, struct error *reterr)
 {
     char publication[POSTGRES_NAME_BYTES]; /* not needed */
-    return postgres_run(admin->connection, "set lock_timeout = '10s'; set work_mem = '256MB'",
+    return postgres_run(self->connection, "set lock_timeout = '10s'; set work_mem = '256MB'",
                         reterr) &&
-           take_any_bytes(admin->connection, reterr) && check_tables(admin, reterr) &&
-           postgres_tail_names(admin->connection, source, admin->slot, publication, reterr);
+           take_any_bytes(self->connection, reterr) && check_tables(&self->admin, reterr) &&
+           postgres_tail_names(self->connection, source, self->slot, publication, reterr);
 }
+
+static void
+close_admin(struct admin *admin)
+{
+    PQfinish(admin_postgres_of(admin)->connection); /* takes NULL */
+    memory_free(admin);
+}
+
+static const struct admin_ops postgres_ops = {
+    .close = close_admin,
+    .status_get = admin_postgres_status_get,
+    .held_list = admin_postgres_held_list,
+    .held_count = admin_postgres_held_count,
+    .held_find = admin_postgres_held_find,
+    .held_place = admin_postgres_held_place,
+    .held_heads_of = admin_postgres_held_heads_of,
+    .held_retry = admin_postgres_held_retry,
+    .held_discard = admin_postgres_held_discard,
+    .held_acts = admin_postgres_held_acts,
+    .explain = admin_postgres_explain,
+};
 
 struct admin *
-admin_open(const struct source_config *source, struct error *reterr)
+admin_postgres_open(const struct source_config *source, struct error *reterr)
 {
-    struct admin *const admin = memory_array(1, sizeof(*admin));
+    struct admin_postgres *const self = memory_array(1, sizeof(*self));
+    self->admin.ops = &postgres_ops;
     /* As source_connect.c names its sessions; a long name is cut as there. */
-    (void)snprintf(admin->application_name, sizeof(admin->application_name), "outbox-relay %s",
+    (void)snprintf(self->application_name, sizeof(self->application_name), "outbox-relay %s",
                    source->name);
-    admin->connection = postgres_connect(source, reterr);
-    if (admin->connection == NULL || !set_up(admin, source, reterr)) {
-        admin_close(admin);
+    self->connection = postgres_connect(source, reterr);
+    if (self->connection == NULL || !set_up(self, source, reterr)) {
+        admin_close(&self->admin);
         return NULL;
     }
-    return admin;
-}
-
-void
-admin_close(struct admin *admin)
-{
-    if (admin != NULL) {
-        PQfinish(admin->connection); /* takes NULL */
-        memory_free(admin);
-    }
+    return &self->admin;
 }

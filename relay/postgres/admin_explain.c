@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "relay/ports/admin_explain.h"
+#include "relay/ports/admin_ops.h"
 #include "relay/postgres/admin.h"
 #include "relay/postgres/foreground.h"
 
@@ -82,11 +82,11 @@ find_held(struct admin *admin, const struct admin_name *name, struct admin_findi
 {
     uint64_t count;
     char *ids;
-    if (!admin_held_find(admin, name, &count, &ids, reterr)) {
+    if (!admin_postgres_held_find(admin, name, &count, &ids, reterr)) {
         return false;
     }
     const struct admin_filter filter = {.ids = ids};
-    const bool good = admin_held_list(admin, &filter, 0, false, &findings->held, reterr);
+    const bool good = admin_postgres_held_list(admin, &filter, 0, false, &findings->held, reterr);
     memory_free(ids);
     return good;
 }
@@ -115,21 +115,20 @@ static bool
 find_all(struct admin *admin, const struct admin_name *name, struct admin_findings *findings,
          struct error *reterr)
 {
+    PGconn *const connection = admin_postgres_of(admin)->connection;
     const char *values[2];
     admin_postgres_name(name, values);
     return find_writers(admin, findings, reterr) &&
-           postgres_run(admin->connection, "begin isolation level repeatable read, read only",
-                        reterr) &&
+           postgres_run(connection, "begin isolation level repeatable read, read only", reterr) &&
            find_pending(admin, values, findings, reterr) &&
            find_held(admin, name, findings, reterr) &&
-           admin_held_acts(admin, name, &findings->acts, reterr) &&
-           find_sent(admin, values, findings, reterr) &&
-           postgres_run(admin->connection, "commit", reterr);
+           admin_postgres_held_acts(admin, name, &findings->acts, reterr) &&
+           find_sent(admin, values, findings, reterr) && postgres_run(connection, "commit", reterr);
 }
 
 bool
-admin_explain(struct admin *admin, const struct admin_name *name,
-              struct admin_findings *ret_findings, struct error *reterr)
+admin_postgres_explain(struct admin *admin, const struct admin_name *name,
+                       struct admin_findings *ret_findings, struct error *reterr)
 {
     struct admin_findings findings = {0};
     if (!find_all(admin, name, &findings, reterr)) {
@@ -138,16 +137,4 @@ admin_explain(struct admin *admin, const struct admin_name *name,
     }
     *ret_findings = findings;
     return true;
-}
-
-void
-admin_findings_free(struct admin_findings *findings)
-{
-    memory_free(findings->pending);
-    admin_rows_free(&findings->pending_rows);
-    admin_messages_free(&findings->held);
-    admin_acts_free(&findings->acts);
-    memory_free(findings->writers);
-    admin_rows_free(&findings->writer_rows);
-    *findings = (struct admin_findings){0};
 }

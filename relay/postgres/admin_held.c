@@ -1,9 +1,8 @@
-#include "relay/ports/admin_held.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "relay/ports/admin_ops.h"
 #include "relay/postgres/admin.h"
 #include "relay/postgres/foreground.h"
 
@@ -88,7 +87,7 @@ read_message(const PGresult *result, int row, struct admin_message *ret_message)
     };
 }
 
-/* PQunescapeBytea gives memory of its own, which admin_messages_free frees. */
+/* PQunescapeBytea gives memory of its own: from malloc, for what frees it (PQfreemem) is free() but on Windows. */
 static bool
 read_payload(const PGresult *result, int row, struct admin_message *message)
 {
@@ -125,8 +124,8 @@ list_what_is_readable(struct admin *admin, struct filter_values *list, uint64_t 
 }
 
 bool
-admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit, bool whole,
-                struct admin_messages *ret_messages, struct error *reterr)
+admin_postgres_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
+                         bool whole, struct admin_messages *ret_messages, struct error *reterr)
 {
     struct filter_values list;
     fill_filter(&list, filter);
@@ -160,20 +159,9 @@ admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t
     return true;
 }
 
-void
-admin_messages_free(struct admin_messages *messages)
-{
-    for (size_t i = 0; i < messages->count; i++) {
-        PQfreemem(messages->messages[i].payload); /* takes NULL */
-    }
-    memory_free(messages->messages);
-    admin_rows_free(&messages->rows);
-    *messages = (struct admin_messages){0};
-}
-
 bool
-admin_held_count(struct admin *admin, const struct admin_filter *filter,
-                 struct admin_counts *ret_counts, char **ret_ids, struct error *reterr)
+admin_postgres_held_count(struct admin *admin, const struct admin_filter *filter,
+                          struct admin_counts *ret_counts, char **ret_ids, struct error *reterr)
 {
     struct filter_values count;
     fill_filter(&count, filter);
@@ -188,8 +176,8 @@ admin_held_count(struct admin *admin, const struct admin_filter *filter,
 }
 
 bool
-admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
-                char **ret_ids, struct error *reterr)
+admin_postgres_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
+                         char **ret_ids, struct error *reterr)
 {
     const char *values[2];
     admin_postgres_name(name, values);
@@ -219,12 +207,12 @@ find_head(struct admin *admin, const char *key, struct admin_messages *ret_head,
     }
     PQclear(result);
     const struct admin_filter filter = {.ids = ids};
-    return admin_held_list(admin, &filter, 1, false, ret_head, reterr);
+    return admin_postgres_held_list(admin, &filter, 1, false, ret_head, reterr);
 }
 
 bool
-admin_held_place(struct admin *admin, const char *key, int64_t id, struct admin_place *ret_place,
-                 struct error *reterr)
+admin_postgres_held_place(struct admin *admin, const char *key, int64_t id,
+                          struct admin_place *ret_place, struct error *reterr)
 {
     char id_text[NUMBER_BYTES];
     (void)snprintf(id_text, sizeof(id_text), "%" PRId64, id); /* fits */
@@ -245,15 +233,9 @@ admin_held_place(struct admin *admin, const char *key, int64_t id, struct admin_
     return true;
 }
 
-void
-admin_place_free(struct admin_place *place)
-{
-    admin_messages_free(&place->head);
-}
-
 bool
-admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
-                    struct error *reterr)
+admin_postgres_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
+                             struct error *reterr)
 {
     const char *const values[] = {ids};
     PGresult *const result = admin_postgres_query(admin, sql_held_heads_of, 1, values, reterr);
@@ -277,14 +259,6 @@ admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *re
     return true;
 }
 
-void
-admin_heads_free(struct admin_heads *heads)
-{
-    memory_free(heads->heads);
-    admin_rows_free(&heads->rows);
-    *heads = (struct admin_heads){0};
-}
-
 static bool
 act(struct admin *admin, const char *sql, const struct admin_filter *filter, const char *who,
     struct admin_done *ret_done, struct error *reterr)
@@ -303,22 +277,22 @@ act(struct admin *admin, const char *sql, const struct admin_filter *filter, con
 }
 
 bool
-admin_held_retry(struct admin *admin, const struct admin_filter *filter, const char *who,
-                 struct admin_done *ret_done, struct error *reterr)
+admin_postgres_held_retry(struct admin *admin, const struct admin_filter *filter, const char *who,
+                          struct admin_done *ret_done, struct error *reterr)
 {
     return act(admin, sql_held_retry, filter, who, ret_done, reterr);
 }
 
 bool
-admin_held_discard(struct admin *admin, const struct admin_filter *filter, const char *who,
-                   struct admin_done *ret_done, struct error *reterr)
+admin_postgres_held_discard(struct admin *admin, const struct admin_filter *filter, const char *who,
+                            struct admin_done *ret_done, struct error *reterr)
 {
     return act(admin, sql_held_discard, filter, who, ret_done, reterr);
 }
 
 bool
-admin_held_acts(struct admin *admin, const struct admin_name *name, struct admin_acts *ret_acts,
-                struct error *reterr)
+admin_postgres_held_acts(struct admin *admin, const struct admin_name *name,
+                         struct admin_acts *ret_acts, struct error *reterr)
 {
     const char *values[2];
     admin_postgres_name(name, values);
@@ -344,12 +318,4 @@ admin_held_acts(struct admin *admin, const struct admin_name *name, struct admin
         };
     }
     return true;
-}
-
-void
-admin_acts_free(struct admin_acts *acts)
-{
-    memory_free(acts->acts);
-    admin_rows_free(&acts->rows);
-    *acts = (struct admin_acts){0};
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "relay/ports/admin_status.h"
+#include "relay/ports/admin_ops.h"
 #include "relay/postgres/admin.h"
 
 #include "status_backlog_sql.h"
@@ -48,7 +48,7 @@ get_relay(struct admin *admin, struct admin_relay *ret_relay, struct error *rete
 static bool
 get_sessions(struct admin *admin, struct admin_status *status, struct error *reterr)
 {
-    const char *const values[] = {admin->application_name};
+    const char *const values[] = {admin_postgres_of(admin)->application_name};
     PGresult *const result = admin_postgres_query(admin, sql_status_sessions, 1, values, reterr);
     if (result == NULL) {
         return false;
@@ -74,7 +74,8 @@ get_sessions(struct admin *admin, struct admin_status *status, struct error *ret
 static bool
 get_slot(struct admin *admin, struct admin_slot *ret_slot, struct error *reterr)
 {
-    const char *const values[] = {admin->slot};
+    const char *const slot = admin_postgres_of(admin)->slot;
+    const char *const values[] = {slot};
     PGresult *const result = admin_postgres_query(admin, sql_status_slot, 1, values, reterr);
     if (result == NULL) {
         return false;
@@ -86,8 +87,8 @@ get_slot(struct admin *admin, struct admin_slot *ret_slot, struct error *reterr)
             .lost = PQgetisnull(result, 0, 0) != 0,
             .retained = (uint64_t)admin_postgres_int(result, 0, 0, 0),
         };
-        _Static_assert(sizeof(ret_slot->name) == sizeof(admin->slot), "a slot's name fits");
-        memcpy(ret_slot->name, admin->slot, sizeof(ret_slot->name));
+        _Static_assert(sizeof(ret_slot->name) == POSTGRES_NAME_BYTES, "a slot's name fits");
+        memcpy(ret_slot->name, slot, sizeof(ret_slot->name));
     }
     PQclear(result);
     return true;
@@ -109,7 +110,8 @@ get_backlog(struct admin *admin, struct admin_status *status, struct error *rete
 }
 
 bool
-admin_status_get(struct admin *admin, struct admin_status *ret_status, struct error *reterr)
+admin_postgres_status_get(struct admin *admin, struct admin_status *ret_status,
+                          struct error *reterr)
 {
     struct admin_status status = {0};
     if (!get_sessions(admin, &status, reterr) || !get_relay(admin, &status.relay, reterr) ||

@@ -8,6 +8,7 @@
 
 #include "relay/config/config.h"
 #include "relay/config/secret.h"
+#include "relay/kinds/kinds.h"
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 #define SOURCE "source \"orders\" { kind = postgres dsn = \"dbname=shop\" broker = main }\n"
@@ -57,7 +58,7 @@ load(const char *text)
 {
     write_file("relay.conf", text, 0600);
     problems[0] = '\0';
-    return config_load("relay.conf", collect, problems);
+    return config_load("relay.conf", database_kinds, collect, problems);
 }
 
 static struct config *
@@ -107,7 +108,7 @@ Test(config, defaults)
     cr_assert_eq(config->source_count, 1);
     const struct source_config *const source = &config->sources[0];
     cr_assert_str_eq(source->name, "orders");
-    cr_assert_eq(source->kind, SOURCE_KIND_POSTGRES);
+    cr_assert_str_eq(source->kind->name, "postgres");
     cr_assert_eq(source->mode, SOURCE_MODE_AUTO);
     cr_assert_null(source->slot);
     cr_assert_null(source->publication);
@@ -518,7 +519,7 @@ Test(config, secrets_that_others_can_read)
     cr_assert_eq(config->warnings.count, 0);
     config_free(config);
     write_file("relay.conf", text, 0644);
-    config = config_load("relay.conf", collect, problems);
+    config = config_load("relay.conf", database_kinds, collect, problems);
     cr_assert_eq(config->warnings.count, 1, "the environment's password is not in the file");
     cr_assert_str_eq(
         config->warnings.texts[0],
@@ -546,8 +547,8 @@ Test(config, byte_order_mark_is_no_word)
 Test(config, files_that_are_none)
 {
     problems[0] = '\0';
-    cr_assert_null(config_load("missing.conf", collect, problems));
-    cr_assert_null(config_load("/", collect, problems));
+    cr_assert_null(config_load("missing.conf", database_kinds, collect, problems));
+    cr_assert_null(config_load("/", database_kinds, collect, problems));
     cr_assert_str_eq(problems, "missing.conf: cannot be opened: No such file or directory\n"
                                "/: cannot be read: Is a directory\n");
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "relay/config/reference.h"
+#include "relay/kinds/kinds.h"
 
 static char *
 read_all(FILE *file, size_t *ret_size)
@@ -26,7 +27,7 @@ Test(config_reference, docs_are_up_to_date)
     size_t made_size = 0;
     FILE *const memory = open_memstream(&made, &made_size);
     cr_assert_not_null(memory);
-    config_reference_print(memory);
+    config_reference_print(memory, database_kinds);
     cr_assert_eq(fclose(memory), 0);
     FILE *const file = fopen(SOURCE_ROOT "/docs/CONFIGURATION.md", "re");
     cr_assert_not_null(file);

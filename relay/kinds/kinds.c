@@ -1,0 +1,8 @@
+#include "relay/kinds/kinds.h"
+
+#include "relay/postgres/kind.h"
+
+const struct database_kind *const database_kinds[] = {
+    &database_postgres,
+    NULL,
+};

@@ -1,0 +1,54 @@
+/* relay/ports/database.h - a kind of database, whichever it is: all that configuration, daemon and command line ask of it.
+ *
+ * One more is a folder beside relay/postgres, whose kind.h names its `const struct database_kind database_NAME`, and a line
+ * in relay/kinds/kinds.c. The folder has
+ *   kind.c      the table of what follows, and nothing else
+ *   source*.c   source_new: the outbox as the pipeline sees it (source.h), which never blocks
+ *   admin*.c    admin_open: what operators see and do (admin_ops.h); this and all that follows is foreground, and may block
+ *   check*.c    check
+ *   init*.c     init and init_print
+ *   config.c    what can be said of a dsn without connecting
+ * The statements are .sql files in outbox-sql/NAME/, one each. A source's section of the configuration has its kind in it, so
+ * nobody but the configuration looks for one. */
+#ifndef RELAY_PORTS_DATABASE_H
+#define RELAY_PORTS_DATABASE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+struct admin;
+struct report;
+struct source;
+struct source_config;
+
+struct database_kind {
+    const char *name; /* as in kind = "postgres" */
+
+    /* Keeps `config` by reference. Connects with the first source_ops.process. False if the dsn cannot be read. */
+    bool (*source_new)(const struct source_config *config, struct source **ret_source,
+                       struct error *reterr);
+
+    /* Connects, and looks whether the tables are those that this relay knows. NULL with *reterr. */
+    struct admin *(*admin_open)(const struct source_config *source, struct error *reterr);
+
+    /* Connects as the relay would, changes nothing, and says of all that it needs how it stands. Each line of this and of
+     * init begins with `source "NAME": `. */
+    void (*check)(struct report *report, const struct source_config *source);
+
+    /* Makes what is not there: the tables, and what it takes to read the log where `mode` is not "poll". A problem is what a
+     * relay cannot do without. */
+    void (*init)(struct report *report, const struct source_config *source);
+
+    /* The SQL that init runs where there is nothing yet; it says which part migrates. `schema`: of the tables. */
+    void (*init_print)(FILE *out, const char *schema);
+    const char *
+        schema; /* where a database has them unless told otherwise; NULL: it has no schemas, and none is named */
+};
+
+/* The one of this name; NULL: there is none. `kinds` ends with NULL. */
+const struct database_kind *database_kind_find(const struct database_kind *const *kinds,
+                                               const char *name);
+
+#endif

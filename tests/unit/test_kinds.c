@@ -1,0 +1,29 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "relay/kinds/kinds.h"
+
+/* Promise: a kind of database that can be configured can do all that is asked of one. */
+Test(kinds, each_is_whole)
+{
+    cr_assert_not_null(database_kinds[0]);
+    for (size_t i = 0; database_kinds[i] != NULL; i++) {
+        const struct database_kind *const kind = database_kinds[i];
+        cr_assert_not_null(kind->source_new, "%s", kind->name);
+        cr_assert_not_null(kind->admin_open, "%s", kind->name);
+        cr_assert_not_null(kind->check, "%s", kind->name);
+        cr_assert_not_null(kind->init, "%s", kind->name);
+        cr_assert_not_null(kind->init_print, "%s", kind->name);
+    }
+}
+
+Test(kinds, each_is_found_by_its_name_alone)
+{
+    for (size_t i = 0; database_kinds[i] != NULL; i++) {
+        const struct database_kind *const kind = database_kinds[i];
+        cr_assert_eq(database_kind_find(database_kinds, kind->name), kind, "%s", kind->name);
+    }
+    cr_assert_null(database_kind_find(database_kinds, ""));
+    cr_assert_null(database_kind_find(database_kinds, "Postgres"));
+    cr_assert_null(database_kind_find(database_kinds, "postgresql"));
+}
