@@ -5,13 +5,18 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+void
+memory_exhausted(void)
+{
+    (void)fputs("outbox-relay: out of memory\n", stderr); /* nothing more can be done about it */
+    abort();
+}
+
 static void *
 or_abort(void *memory)
 {
     if (memory == NULL) {
-        (void)fputs("outbox-relay: out of memory\n",
-                    stderr); /* nothing more can be done about it */
-        abort();
+        memory_exhausted();
     }
     return memory;
 }

@@ -11,6 +11,8 @@ void *memory_array(size_t count, size_t size)
     __attribute__((malloc, alloc_size(1, 2), returns_nonnull));
 char *memory_string(const char *text) __attribute__((malloc, returns_nonnull));
 void memory_free(void *memory);
+/* For who asks a library for memory: says so, and ends the process. */
+_Noreturn void memory_exhausted(void);
 
 /* Keeps this process out of core dumps and from debuggers, since passwords are in its memory; unless the environment says
  * OUTBOX_RELAY_CORE_DUMPS=yes. */
