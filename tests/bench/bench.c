@@ -28,7 +28,7 @@ run_limit(const struct bench *bench)
     struct rusage usage;
     const uint64_t start_us = clock_monotonic_us();
     const pid_t publisher = bench_start(bench_publish, bench->messages);
-    const pid_t reader = bench_start(bench_read_and_delete, bench->messages);
+    const pid_t reader = bench_start(bench_database()->read_and_delete, bench->messages);
     bench_finish(publisher, &usage);
     bench_finish(reader, &usage);
     return (struct bench_result){.seconds = since(start_us)};
@@ -56,12 +56,10 @@ run_relay(const struct bench *bench)
 static void
 prepare(const struct bench *bench)
 {
-    PGconn *conn = bench_connect();
     struct session *session = bench_session();
-    bench_fill(conn, bench->messages);
+    bench_database()->fill(bench->messages);
     bench_fresh_queue(session, BENCH_QUEUE);
     session_free(session);
-    PQfinish(conn);
 }
 
 struct series {
@@ -253,8 +251,9 @@ main(int argc, char **argv)
         bench_fail("messages: a multiple of 1000; rows: at least 1000; rounds: 1 to %d",
                    BENCH_ROUNDS_MAX);
     }
-    bench_create_database();
+    bench_use_database(&bench_postgres);
+    bench_database()->create();
     run_parts(&bench, part, rows);
-    bench_drop_database();
+    bench_database()->drop();
     return 0;
 }

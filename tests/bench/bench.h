@@ -4,6 +4,7 @@
 #define BENCH_H
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -48,27 +49,52 @@ _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf,
 const char *bench_env(const char *name);
 void bench_say(const char *name, double rate); /* of one round */
 
-/* The database: a connection to the bench's own, statements that must succeed, a number. */
-const char *bench_dsn(void);
+/* What most contests ask of a database, whichever it is. Each has a connection of its own for it. */
+struct bench_database {
+    const char *kind;   /* as a source has it */
+    const char *prefix; /* of the names of modes */
+    const char *(*dsn)(void);
+    void (*create)(void);
+    void (*drop)(void);
+    void (*empty)(void); /* all tables, and nobody reads the log any more; ids begin with 1 again */
+    void (*fill)(int64_t rows); /* these and no others, at rest: every contestant finds the same */
+    bool (*is_empty)(void);     /* the outbox */
+    double (*server_cpu_us)(void); /* of the server's processes until now: user + system */
+
+    /* The log. */
+    void (*mark_log)(void); /* the bare loop will read what is written from now on */
+    void (*write_log)(int64_t rows, enum bench_transactions transactions); /* and onto the disk */
+    pid_t (*log_holder)(pid_t relay); /* the process without which none of it comes to the relay */
+
+    /* The contestants, see below. */
+    void (*read_and_delete)(int64_t rows);
+    void (*bare_poll)(int64_t messages);
+    void (*bare_tail)(int64_t messages);
+};
+extern const struct bench_database bench_postgres;
+
+/* The one that all is about from now on. */
+void bench_use_database(const struct bench_database *database);
+const struct bench_database *bench_database(void);
+void bench_wait_until_empty(void);
+
+/* PostgreSQL: a connection to the bench's own database, statements that must succeed, a number. */
 PGconn *bench_connect(void);
 void bench_exec(PGconn *conn, const char *sql);
 int64_t bench_number(PGconn *conn, const char *sql);
 void bench_wait_for(PGconn *conn, const char *sql, int64_t wanted); /* the number to be that */
-void bench_create_database(void);
-void bench_drop_database(void);
-void bench_empty(PGconn *conn);         /* all tables; ids begin with 1 again */
-void bench_settle_tables(PGconn *conn); /* at rest: every contestant finds them in the same state */
-void bench_insert(PGconn *conn, int64_t rows); /* in one transaction */
-void bench_fill(PGconn *conn, int64_t rows);   /* these and no others, at rest */
-void bench_drop_slots(PGconn *conn);           /* when nobody reads them any more */
+void bench_empty(PGconn *conn);                                     /* all tables */
+void bench_settle_tables(PGconn *conn);                             /* at rest */
+void bench_insert(PGconn *conn, int64_t rows);                      /* in one transaction */
+void bench_drop_slots(PGconn *conn); /* when nobody reads them any more */
 
-/* What the server's processes have used until now, those that have ended included: user + system, microseconds. */
-double bench_server_cpu_us(PGconn *conn);
+/* A process's parent; what a process and its children, those that have ended included, have used until now. */
+pid_t bench_parent(pid_t process);
+double bench_family_cpu_us(pid_t process);
 
-/* The log: rows into it and onto the disk; the process of the server that sends it to the relay, held back meanwhile. */
-void bench_write_log(PGconn *conn, int64_t rows, enum bench_transactions transactions);
-pid_t bench_hold_log(PGconn *conn);
-void bench_release_log(pid_t sender);
+/* Stops what brings the log to the relay, until it is let go on. */
+pid_t bench_hold_log(pid_t relay);
+void bench_release_log(pid_t holder);
 
 /* The broker that all is about from now on; NULL: that of ./dev. */
 void bench_use_broker(const char *uri);
@@ -101,7 +127,7 @@ void bench_publish(int64_t messages);     /* coalesced writes, a window of confi
 void bench_read_and_delete(int64_t rows); /* the same rows, read and deleted by a bare loop */
 void bench_handmade(int64_t messages);    /* the loop that most teams write */
 void bench_bare_poll(int64_t messages);   /* all that must be done and nothing else, one thread */
-void bench_bare_tail(int64_t messages);   /* the same by the log, slot BENCH_LIMIT_SLOT */
+void bench_bare_tail(int64_t messages);   /* the same by the log */
 void bench_sink(const char *relay_path, int64_t messages, int rounds);
 struct bench_result bench_relay(int64_t messages, const char *relay_path);
 struct bench_result bench_tail_limit(int64_t messages, enum bench_transactions transactions);

@@ -1,4 +1,4 @@
-/* What PostgreSQL's processes use. */
+/* What the processes of a database server use. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,21 +57,27 @@ sum_of_children(long parent)
     return sum_us;
 }
 
-double
-bench_server_cpu_us(PGconn *conn)
+pid_t
+bench_parent(pid_t process)
 {
-    struct process postmaster;
-    struct process after;
-    double sum_us;
-    if (!look_at(PQbackendPID(conn), &postmaster)) {
+    struct process found;
+    if (!look_at(process, &found)) {
         bench_fail("the server is not on this machine");
     }
-    const long pid = postmaster.parent;
+    return (pid_t)found.parent;
+}
+
+double
+bench_family_cpu_us(pid_t process)
+{
+    struct process before;
+    struct process after;
+    double sum_us;
     do { /* one that ends meanwhile would count nowhere */
-        if (!look_at(pid, &postmaster)) {
+        if (!look_at(process, &before)) {
             bench_fail("the server has ended");
         }
-        sum_us = postmaster.own_us + postmaster.children_us + sum_of_children(pid);
-    } while (look_at(pid, &after) && after.children_us > postmaster.children_us);
+        sum_us = before.own_us + before.children_us + sum_of_children(process);
+    } while (look_at(process, &after) && after.children_us > before.children_us);
     return sum_us;
 }

@@ -16,7 +16,6 @@
 struct contest {
     const char *relay_path;
     int64_t messages;
-    PGconn *conn;
     struct sink sink;
 };
 
@@ -46,7 +45,7 @@ wait_until_through(const struct contest *contest)
         bench_expect_progress(&progress, came, "messages at the sink");
         (void)poll(NULL, 0, LOOK_MS);
     }
-    bench_wait_for(contest->conn, BENCH_ROWS_LEFT, 0);
+    bench_wait_until_empty();
     if (atomic_load(&contest->sink.tally->twice) > 0) {
         bench_fail("%lld messages came twice", (long long)atomic_load(&contest->sink.tally->twice));
     }
@@ -67,7 +66,7 @@ sum_up(const struct contest *contest, double server_cpu_us, const struct bench_c
     return (struct figures){.rate = rate_of(contest),
                             .cpu_us = cost->cpu_us / messages,
                             .server_cpu_us =
-                                (bench_server_cpu_us(contest->conn) - server_cpu_us) / messages,
+                                (bench_database()->server_cpu_us() - server_cpu_us) / messages,
                             .rss_mib = cost->rss_mib};
 }
 
@@ -75,7 +74,7 @@ static struct figures
 run_bare(const struct contest *contest, void (*loop)(int64_t))
 {
     struct rusage usage;
-    const double server_cpu_us = bench_server_cpu_us(contest->conn);
+    const double server_cpu_us = bench_database()->server_cpu_us();
     const pid_t process = bench_start(loop, contest->messages);
     wait_until_through(contest);
     bench_finish(process, &usage);
@@ -86,11 +85,11 @@ run_bare(const struct contest *contest, void (*loop)(int64_t))
 static struct figures
 run_poll(const struct contest *contest, bool bare)
 {
-    bench_fill(contest->conn, contest->messages);
+    bench_database()->fill(contest->messages);
     if (bare) {
-        return run_bare(contest, bench_bare_poll);
+        return run_bare(contest, bench_database()->bare_poll);
     }
-    const double server_cpu_us = bench_server_cpu_us(contest->conn);
+    const double server_cpu_us = bench_database()->server_cpu_us();
     const pid_t relay = bench_relay_start(contest->relay_path, "poll", NULL);
     wait_until_through(contest);
     const struct bench_cost cost = bench_relay_stop(relay);
@@ -100,20 +99,19 @@ run_poll(const struct contest *contest, bool bare)
 static struct figures
 run_bare_tail(const struct contest *contest, enum bench_transactions transactions)
 {
-    bench_exec(contest->conn,
-               "select pg_create_logical_replication_slot('" BENCH_LIMIT_SLOT "', 'pgoutput')");
-    bench_write_log(contest->conn, contest->messages, transactions);
-    return run_bare(contest, bench_bare_tail);
+    bench_database()->mark_log();
+    bench_database()->write_log(contest->messages, transactions);
+    return run_bare(contest, bench_database()->bare_tail);
 }
 
 static struct figures
 run_relay_tail(const struct contest *contest, enum bench_transactions transactions)
 {
     const pid_t relay = bench_relay_start_live(contest->relay_path);
-    const pid_t sender = bench_hold_log(contest->conn);
-    bench_write_log(contest->conn, contest->messages, transactions);
-    const double server_cpu_us = bench_server_cpu_us(contest->conn);
-    bench_release_log(sender);
+    const pid_t holder = bench_hold_log(relay);
+    bench_database()->write_log(contest->messages, transactions);
+    const double server_cpu_us = bench_database()->server_cpu_us();
+    bench_release_log(holder);
     wait_until_through(contest);
     const struct bench_cost cost = bench_relay_stop(relay);
     return sum_up(contest, server_cpu_us, &cost);
@@ -125,8 +123,7 @@ run_one(struct contest *contest, enum contestant contestant)
     static char uri[60];
     struct figures figures = {0};
     const bool small = contestant >= BARE_TAIL_SMALL;
-    bench_empty(contest->conn);
-    bench_drop_slots(contest->conn);
+    bench_database()->empty();
     contest->sink = sink_start(contest->messages);
     (void)snprintf(uri, sizeof(uri), "amqp://sink:sink@127.0.0.1:%u/", contest->sink.port);
     bench_use_broker(uri);
@@ -148,7 +145,7 @@ run_one(struct contest *contest, enum contestant contestant)
         break;
     }
     sink_stop(&contest->sink);
-    bench_drop_slots(contest->conn);
+    bench_database()->empty();
     bench_use_broker(NULL);
     return figures;
 }
@@ -204,8 +201,7 @@ bench_sink(const char *relay_path, int64_t messages, int rounds)
     static const char *const names[CONTESTANTS] = {"bare poll", "sink-poll",  "bare tail",
                                                    "sink-tail", "bare small", "sink-small"};
     struct figures figures[BENCH_ROUNDS_MAX][CONTESTANTS];
-    struct contest contest = {
-        .relay_path = relay_path, .messages = messages, .conn = bench_connect()};
+    struct contest contest = {.relay_path = relay_path, .messages = messages};
     for (int i = 0; i < rounds; i++) {
         for (enum contestant one = BARE_POLL; one < CONTESTANTS; one++) {
             figures[i][one] = run_one(&contest, one);
@@ -215,5 +211,4 @@ bench_sink(const char *relay_path, int64_t messages, int rounds)
     print("sink-poll", figures, rounds, BARE_POLL, RELAY_POLL);
     print("sink-tail", figures, rounds, BARE_TAIL, RELAY_TAIL);
     print("sink-tail-small", figures, rounds, BARE_TAIL_SMALL, RELAY_TAIL_SMALL);
-    PQfinish(contest.conn);
 }

@@ -8,19 +8,13 @@
 
 #include "amqp/table.h"
 #include "base/clock.h"
-#include "base/memory.h"
-#include "relay/postgres/sql.h"
-#include "schema_functions_sql.h"
-#include "schema_relay_sql.h"
-#include "schema_sql.h"
-#include "schema_writing_sql.h"
 #include "tests/bench/bench.h"
 
 #define ANSWER_WAIT_US (60 * CLOCK_S_US)
 #define STILL_US (60 * CLOCK_S_US)
 #define CONTESTANT_MAX_S 1200
-#define CONDITION_WAIT_US (120 * CLOCK_S_US)
-#define LOOK_MS 5
+#define EMPTY_WAIT_US (120 * CLOCK_S_US)
+#define EMPTY_LOOK_MS 5
 
 _Noreturn void
 bench_fail(const char *format, ...)
@@ -76,6 +70,32 @@ bench_broker(void)
     return broker_uri != NULL ? broker_uri : bench_env("OUTBOX_TEST_AMQP_URI");
 }
 
+static const struct bench_database *used;
+
+void
+bench_use_database(const struct bench_database *database)
+{
+    used = database;
+}
+
+const struct bench_database *
+bench_database(void)
+{
+    return used;
+}
+
+void
+bench_wait_until_empty(void)
+{
+    const uint64_t start_us = clock_monotonic_us();
+    while (!used->is_empty()) {
+        if (clock_monotonic_us() - start_us > EMPTY_WAIT_US) {
+            bench_fail("there are still rows in the outbox after two minutes");
+        }
+        (void)poll(NULL, 0, EMPTY_LOOK_MS);
+    }
+}
+
 pid_t
 bench_start(void (*contestant)(int64_t), int64_t messages)
 {
@@ -127,144 +147,6 @@ bench_median(double *values, int count)
 {
     bench_sort(values, count);
     return values[count / 2];
-}
-
-const char *
-bench_dsn(void)
-{
-    static char dsn[500];
-    (void)snprintf(dsn, sizeof(dsn), "%s dbname=" BENCH_DATABASE, bench_env("OUTBOX_TEST_PG_DSN"));
-    return dsn;
-}
-
-static PGconn *
-connect_to(const char *dsn)
-{
-    PGconn *conn = PQconnectdb(dsn);
-    if (PQstatus(conn) != CONNECTION_OK) {
-        bench_fail("%s", PQerrorMessage(conn));
-    }
-    bench_exec(conn, "set client_min_messages = warning");
-    bench_exec(conn, "set statement_timeout = '20min'");
-    return conn;
-}
-
-PGconn *
-bench_connect(void)
-{
-    return connect_to(bench_dsn());
-}
-
-void
-bench_exec(PGconn *conn, const char *sql)
-{
-    PGresult *result = PQexec(conn, sql);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK) {
-        bench_fail("%.60s: %s", sql, PQerrorMessage(conn));
-    }
-    PQclear(result);
-}
-
-int64_t
-bench_number(PGconn *conn, const char *sql)
-{
-    PGresult *result = PQexec(conn, sql);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
-        bench_fail("%.60s: %s", sql, PQerrorMessage(conn));
-    }
-    const int64_t number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-    PQclear(result);
-    return number;
-}
-
-void
-bench_wait_for(PGconn *conn, const char *sql, int64_t wanted)
-{
-    const uint64_t start_us = clock_monotonic_us();
-    while (bench_number(conn, sql) != wanted) {
-        if (clock_monotonic_us() - start_us > CONDITION_WAIT_US) {
-            bench_fail("waited too long for %lld of: %s", (long long)wanted, sql);
-        }
-        (void)poll(NULL, 0, LOOK_MS);
-    }
-}
-
-static void
-load(PGconn *conn, const char *script)
-{
-    char *sql = postgres_sql(script, "public");
-    bench_exec(conn, sql);
-    memory_free(sql);
-}
-
-void
-bench_create_database(void)
-{
-    PGconn *conn = connect_to(bench_env("OUTBOX_TEST_PG_DSN"));
-    bench_exec(conn, "drop database if exists " BENCH_DATABASE " with (force)");
-    bench_exec(conn, "create database " BENCH_DATABASE);
-    PQfinish(conn);
-    conn = bench_connect();
-    load(conn, sql_schema); /* all that `init` makes, in its order */
-    load(conn, sql_schema_writing);
-    load(conn, sql_schema_relay);
-    load(conn, sql_schema_functions);
-    bench_exec(conn, "create publication " BENCH_PUBLICATION
-                     " for table outbox with (publish = 'insert')");
-    PQfinish(conn);
-}
-
-void
-bench_drop_database(void)
-{
-    PGconn *conn = connect_to(bench_env("OUTBOX_TEST_PG_DSN"));
-    bench_exec(conn, "drop database if exists " BENCH_DATABASE " with (force)");
-    PQfinish(conn);
-}
-
-void
-bench_empty(PGconn *conn)
-{
-    bench_exec(conn, "truncate outbox, outbox_held, outbox_held_act restart identity");
-}
-
-void
-bench_settle_tables(PGconn *conn)
-{
-    bench_exec(conn, "vacuum analyze outbox");
-    bench_exec(conn, "vacuum analyze outbox_held");
-    bench_exec(conn, "checkpoint");
-}
-
-void
-bench_insert(PGconn *conn, int64_t rows)
-{
-    char sql[400];
-    (void)snprintf(sql, sizeof(sql),
-                   "insert into outbox (routing_key, key, payload) select '" BENCH_QUEUE
-                   "', (i %% %d)::text, int8send(i) || decode(repeat('%x', %d), 'hex') "
-                   "from generate_series(1::int8, %lld) i",
-                   BENCH_KEYS, BENCH_FILLER, BENCH_PAYLOAD_BYTES - 8, (long long)rows);
-    bench_exec(conn, sql);
-}
-
-void
-bench_fill(PGconn *conn, int64_t rows)
-{
-    bench_empty(conn);
-    bench_insert(conn, rows);
-    bench_settle_tables(conn);
-}
-
-void
-bench_drop_slots(PGconn *conn)
-{
-    bench_wait_for(conn,
-                   "select count(*) from pg_replication_slots "
-                   "where database = current_database() and active",
-                   0);
-    bench_exec(conn, "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
-                     "where database = current_database()");
 }
 
 static bool
@@ -361,7 +243,7 @@ bench_queue_length(struct session *session, const char *queue)
     return rabbit_declared_count(session_rabbit(session));
 }
 
-/* The message that the relay makes of a row of bench_fill. */
+/* The message that the relay makes of a row of the bench. */
 struct rabbit_message
 bench_message(struct buffer *headers)
 {

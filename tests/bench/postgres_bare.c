@@ -11,11 +11,10 @@
 #include "amqp/wire.h"
 #include "base/clock.h"
 #include "relay/postgres/pgoutput.h"
-#include "relay/rabbit/publisher.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/lane.h"
 
 #define BATCH 1000
-#define WINDOW 8192
 #define BYTES_MAX (UINT64_C(128) << 20)
 #define STATUS_BYTES 34
 #define STATUS_US CLOCK_S_US
@@ -31,13 +30,7 @@ struct batch_of_log {
 
 struct bare {
     PGconn *conn;
-    struct session *session;
-    struct publisher publisher;
-    int64_t messages;
-    int64_t *ids; /* of all that were published, in that order */
-    bool *acked;
-    int64_t published;
-    int64_t confirmed; /* all up to here */
+    struct lane lane;
     int64_t deleted;
     int64_t deleting; /* up to here, when the database has answered */
     bool asked;
@@ -64,14 +57,7 @@ static void
 open_bare(struct bare *bare, int64_t messages)
 {
     bare->conn = bench_connect();
-    bare->session = bench_session();
-    publisher_init(&bare->publisher, "bench");
-    bare->messages = messages;
-    bare->ids = calloc((size_t)messages, sizeof(*bare->ids));
-    bare->acked = calloc((size_t)messages, sizeof(*bare->acked));
-    if (bare->ids == NULL || bare->acked == NULL) {
-        bench_fail("no memory");
-    }
+    lane_open(&bare->lane, messages);
     bench_exec(bare->conn, "set synchronous_commit = off"); /* as the relay */
     bench_exec(bare->conn, "set enable_seqscan = off");
     prepare(bare, "delete", "delete from outbox where id = any($1::int8[])");
@@ -90,43 +76,7 @@ close_bare(struct bare *bare)
 {
     PQfinish(bare->conn);
     PQfinish(bare->log);
-    session_free(bare->session);
-    publisher_done(&bare->publisher);
-    free(bare->ids);
-    free(bare->acked);
-}
-
-/* ---- the broker ---- */
-
-static void
-publish(struct bare *bare, const struct row *row)
-{
-    struct error error;
-    if (bare->published == bare->messages) {
-        bench_fail("there are more rows than were written");
-    }
-    if (!publisher_publish(&bare->publisher, session_rabbit(bare->session), 1, row, &error)) {
-        bench_fail("%s", error.text);
-    }
-    bare->ids[bare->published++] = row->id;
-}
-
-static void
-take_confirms(struct bare *bare)
-{
-    struct rabbit_event event;
-    while (session_next(bare->session, &event)) {
-        if (event.type != RABBIT_CONFIRMED || event.tag > (uint64_t)bare->published) {
-            bench_fail("the broker sent event %d instead of a confirm", event.type);
-        }
-        bare->acked[event.tag - 1] = true;
-        if (event.multiple && (int64_t)event.tag > bare->confirmed) {
-            bare->confirmed = (int64_t)event.tag;
-        }
-        while (bare->confirmed < bare->published && bare->acked[bare->confirmed]) {
-            bare->confirmed++;
-        }
-    }
+    lane_close(&bare->lane);
 }
 
 /* ---- the database ---- */
@@ -153,19 +103,19 @@ send_pair(struct bare *bare, const char *name, int64_t first, int64_t second)
 static void
 send_delete(struct bare *bare)
 {
-    static uint8_t array[20 + 12 * (WINDOW + 2 * BATCH)];
-    if (bare->confirmed == bare->deleted) {
+    static uint8_t array[20 + 12 * (LANE_WINDOW + 2 * BATCH)];
+    if (bare->lane.confirmed == bare->deleted) {
         return;
     }
-    const uint32_t count = (uint32_t)(bare->confirmed - bare->deleted);
+    const uint32_t count = (uint32_t)(bare->lane.confirmed - bare->deleted);
     uint8_t *at = put_u32(put_u32(put_u32(array, 1), 0), 20); /* dimensions, NULLs, int8 */
     at = put_u32(put_u32(at, count), 1);
     for (uint32_t i = 0; i < count; i++) {
-        at = put_u64(put_u32(at, 8), (uint64_t)bare->ids[bare->deleted + i]);
+        at = put_u64(put_u32(at, 8), (uint64_t)bare->lane.ids[bare->deleted + i]);
     }
     const char *values[] = {(const char *)array};
     send_prepared(bare, "delete", 1, values, (const int[]){(int)(at - array)});
-    bare->deleting = bare->confirmed;
+    bare->deleting = bare->lane.confirmed;
 }
 
 /* All that was sent before is one round trip. */
@@ -204,21 +154,20 @@ static bool
 wants_log(const struct bare *bare)
 {
     return bare->log != NULL && bare->batches[bare->gathering].count < BATCH &&
-           bare->published - bare->confirmed <= WINDOW;
+           lane_has_room(&bare->lane);
 }
 
 static void
 wait_and_take(struct bare *bare, void (*take_rows)(struct bare *, const PGresult *))
 {
-    session_flush(bare->session, clock_monotonic_us());
+    session_flush(bare->lane.session, clock_monotonic_us());
     struct pollfd polls[] = {
         {.fd = PQsocket(bare->conn), .events = POLLIN},
-        {.fd = session_fd(bare->session), .events = session_poll_events(bare->session)},
+        {.fd = session_fd(bare->lane.session), .events = session_poll_events(bare->lane.session)},
         {.fd = wants_log(bare) ? PQsocket(bare->log) : -1, .events = POLLIN},
     };
     (void)poll(polls, sizeof(polls) / sizeof(polls[0]), WAIT_MS);
-    session_process(bare->session, polls[1].revents, clock_monotonic_us());
-    take_confirms(bare);
+    lane_process(&bare->lane, polls[1].revents);
     if (polls[0].revents != 0) {
         take_answers(bare, take_rows);
     }
@@ -257,7 +206,7 @@ publish_rows(struct bare *bare, const PGresult *result)
             .payload = value_of(result, i, 9),
         };
         memcpy(row.message_id, PQgetvalue(result, i, 1), UUID_BYTES);
-        publish(bare, &row);
+        lane_publish(&bare->lane, &row);
     }
 }
 
@@ -267,11 +216,12 @@ bench_bare_poll(int64_t messages)
     static struct bare bare;
     open_bare(&bare, messages);
     while (bare.deleted < messages) {
-        const bool more = bare.published < messages && bare.published - bare.confirmed <= WINDOW;
-        if (!bare.asked && (more || bare.confirmed > bare.deleted)) {
+        const bool more = bare.lane.published < messages && lane_has_room(&bare.lane);
+        if (!bare.asked && (more || bare.lane.confirmed > bare.deleted)) {
             send_delete(&bare);
             if (more) {
-                send_pair(&bare, "read", bare.published > 0 ? bare.ids[bare.published - 1] : 0,
+                send_pair(&bare, "read",
+                          bare.lane.published > 0 ? bare.lane.ids[bare.lane.published - 1] : 0,
                           BATCH);
             }
             send_sync(&bare);
@@ -287,7 +237,7 @@ static void
 open_log(struct bare *bare)
 {
     char dsn[600];
-    (void)snprintf(dsn, sizeof(dsn), "%s replication=database", bench_dsn());
+    (void)snprintf(dsn, sizeof(dsn), "%s replication=database", bench_database()->dsn());
     bare->log = PQconnectdb(dsn);
     PGresult *result =
         PQexec(bare->log,
@@ -369,7 +319,7 @@ publish_present(struct bare *bare, const PGresult *result)
         bench_fail("the log has what the table has not");
     }
     for (int i = 0; i < batch->count; i++) {
-        publish(bare, &batch->rows[i]);
+        lane_publish(&bare->lane, &batch->rows[i]);
         PQfreemem(batch->messages[i]);
     }
     batch->count = 0;
@@ -390,7 +340,7 @@ bench_bare_tail(int64_t messages)
             read_log(&bare);
         }
         const bool more = bare.batches[bare.gathering].count > 0;
-        if (!bare.asked && (more || bare.confirmed > bare.deleted)) {
+        if (!bare.asked && (more || bare.lane.confirmed > bare.deleted)) {
             send_delete(&bare);
             if (more) {
                 look_up(&bare);
@@ -403,4 +353,67 @@ bench_bare_tail(int64_t messages)
         wait_and_take(&bare, publish_present);
     }
     close_bare(&bare);
+}
+
+/* ---- beside a publisher of its own ---- */
+
+static void
+check(PGconn *conn, PGresult *result, ExecStatusType wanted)
+{
+    if (PQresultStatus(result) != wanted) {
+        bench_fail("%s", PQerrorMessage(conn));
+    }
+}
+
+/* An int8[] in binary: the ids as they came, each with its length before it. */
+static int
+ids_of(PGresult *rows, char *array)
+{
+    static const unsigned char head[20] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 20};
+    const int count = PQntuples(rows);
+    memcpy(array, head, sizeof(head));
+    array[14] = (char)(count >> 8);
+    array[15] = (char)count;
+    array[19] = 1;
+    char *at = array + sizeof(head);
+    for (int i = 0; i < count; i++) {
+        memcpy(at, "\0\0\0\10", 4);
+        memcpy(at + 4, PQgetvalue(rows, i, 0), 8);
+        at += 12;
+    }
+    return (int)(at - array);
+}
+
+void
+bench_read_and_delete(int64_t rows)
+{
+    PGconn *conn = bench_connect();
+    bench_exec(conn, "set synchronous_commit = off");
+    PQclear(PQprepare(conn, "read",
+                      "select id, message_id, created_at, exchange, routing_key, key, type, "
+                      "content_type, headers, payload "
+                      "from outbox where id > $1::int8 order by id limit 1000",
+                      0, NULL));
+    PQclear(PQprepare(conn, "delete", "delete from outbox where id = any($1::int8[])", 0, NULL));
+    char last[8] = {0};
+    static char array[20 + 12 * 1000];
+    while (rows > 0) {
+        const char *after[] = {last};
+        PGresult *read =
+            PQexecPrepared(conn, "read", 1, after, (const int[]){8}, (const int[]){1}, 1);
+        check(conn, read, PGRES_TUPLES_OK);
+        if (PQntuples(read) == 0) {
+            bench_fail("the bare loop found too few rows");
+        }
+        const char *ids[] = {array};
+        const int size = ids_of(read, array);
+        memcpy(last, PQgetvalue(read, PQntuples(read) - 1, 0), sizeof(last));
+        rows -= PQntuples(read);
+        PGresult *deleted =
+            PQexecPrepared(conn, "delete", 1, ids, (const int[]){size}, (const int[]){1}, 1);
+        check(conn, deleted, PGRES_COMMAND_OK);
+        PQclear(deleted);
+        PQclear(read);
+    }
+    PQfinish(conn);
 }
