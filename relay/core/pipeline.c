@@ -76,10 +76,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     backoff_init(&pipeline->tail.backoff, TAIL_BEGIN_MIN_US, TAIL_BEGIN_MAX_US);
     /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
     queue_init(&pipeline->queue, 3 * options->batch_rows + RETRY_IDS_MAX);
-    pipeline->settle_capacity =
-        2 * (size_t)options->lane_count * options->window_messages + PROBE_WINDOW + SETTLE_IDS_MAX;
-    pipeline->settle_ready = memory_array(pipeline->settle_capacity, sizeof(int64_t));
-    pipeline->settle_out = memory_array(SETTLE_IDS_MAX, sizeof(int64_t));
+    settling_init(pipeline);
     pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
     pipeline->highest_published = CURSOR_START;
     return pipeline;
@@ -99,9 +96,7 @@ pipeline_free(struct pipeline *pipeline)
     holds_done(&pipeline->hold_ready);
     holds_done(&pipeline->hold_out);
     queue_done(&pipeline->queue);
-    memory_free(pipeline->settle_ready);
-    memory_free(pipeline->settle_out);
-    memory_free(pipeline->undeleted);
+    settling_done(pipeline);
     memory_free(pipeline->confirmed_heads);
     memory_free(pipeline->release_ids);
     memory_free(pipeline->exclude_ids);
@@ -159,8 +154,7 @@ pipeline_is_full(const struct pipeline *pipeline)
 {
     const size_t held_max = pipeline->options.held_max;
     return pipeline->held.count - pipeline->held.releasing_count >= held_max ||
-           pipeline->undeleted_count >= held_max ||
-           pipeline->hold_ready.count >= held_max + HOLDS_MAX;
+           settling_is_stuck(pipeline) || pipeline->hold_ready.count >= held_max + HOLDS_MAX;
 }
 
 void
@@ -246,12 +240,8 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->watermark_out = false;
     pipeline->heads_out = false;
     pipeline->wake_out = false;
-    pipeline->settle_ready_count = 0;
-    pipeline->settle_out_count = 0;
-    pipeline->settle_again_count = 0;
-    pipeline->undeleted_count = 0;
+    settling_lost(pipeline);
     cuts_clear_all(&pipeline->cuts);
-    pipeline->settle_done = pipeline->settle_asked;
     if (route_is_bad(pipeline)) {
         route_rest(pipeline, now_us);
     }
@@ -410,35 +400,6 @@ pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t count, b
 }
 
 void
-pipeline_settled(struct pipeline *pipeline, uint64_t now_us)
-{
-    assert(pipeline->settle_out_count > 0);
-    const size_t count = pipeline->settle_out_count - pipeline->settle_again_count;
-    pipeline->counts.settled += count;
-    pipeline->settle_done += count;
-    pipeline->settle_out_count = 0;
-    pipeline->settle_again_count = 0;
-    pipeline->settle_since_us = now_us;
-}
-
-/* For what may go after them they count as deleted: they are in the outbox, but went out. */
-void
-pipeline_undeleted(struct pipeline *pipeline, const struct source_failure *failures, size_t count,
-                   uint64_t now_us)
-{
-    if (count == 0) {
-        return;
-    }
-    pipeline_reserve(&pipeline->undeleted, &pipeline->undeleted_capacity,
-                     pipeline->undeleted_count + count);
-    for (size_t i = 0; i < count; i++) {
-        pipeline->undeleted[pipeline->undeleted_count++] = failures[i].id;
-    }
-    pipeline->undeleted_at_us = now_us + STUCK_AGAIN_US;
-    pipeline_report_failures(pipeline, REPORT_UNDELETED, failures, count);
-}
-
-void
 pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position, uint64_t position,
                uint64_t now_us)
 {
@@ -464,7 +425,7 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
     ret_counts->tailing = pipeline_is_live(pipeline);
     ret_counts->queued = pipeline->queue.live;
     ret_counts->in_flight = pipeline_open_total(pipeline);
-    ret_counts->unsettled = pipeline->settle_ready_count + pipeline->settle_out_count;
+    ret_counts->unsettled = settling_count(pipeline);
     ret_counts->held = pipeline->held.count;
     for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
         ret_counts->lanes_ready += pipeline->lanes[i].state == LANE_READY;
@@ -486,7 +447,7 @@ paused_reason(const struct pipeline *pipeline)
     if (route_is_bad(pipeline)) {
         return pipeline->route.reason;
     }
-    if (pipeline->undeleted_count >= pipeline->options.held_max) {
+    if (settling_is_stuck(pipeline)) {
         return "as many messages that went out cannot be deleted as may be (held_max)";
     }
     return pipeline_is_full(pipeline)

@@ -47,15 +47,7 @@ pipeline_each_in_memory(const struct pipeline *pipeline, void (*visit)(void *con
             }
         }
     }
-    for (size_t i = 0; i < pipeline->settle_ready_count; i++) {
-        visit(context, pipeline->settle_ready[i]);
-    }
-    for (size_t i = 0; i < pipeline->settle_out_count; i++) {
-        visit(context, pipeline->settle_out[i]);
-    }
-    for (size_t i = 0; i < pipeline->undeleted_count; i++) {
-        visit(context, pipeline->undeleted[i]);
-    }
+    settling_each(pipeline, visit, context);
     for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
         visit(context, pipeline->hold_ready.items[i].id);
     }
@@ -83,8 +75,7 @@ exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
 {
     pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
                      pipeline->queue.count + pipeline_open_total(pipeline) +
-                         pipeline->settle_ready_count + pipeline->settle_out_count +
-                         pipeline->undeleted_count + pipeline->hold_ready.count +
+                         settling_in_outbox(pipeline) + pipeline->hold_ready.count +
                          pipeline->hold_out.count);
     struct exclusion exclusion = {.ids = pipeline->exclude_ids, .fetch = fetch};
     pipeline_each_in_memory(pipeline, exclude, &exclusion);

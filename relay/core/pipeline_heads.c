@@ -263,7 +263,7 @@ pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *fail
     raise_limit(pipeline, entry, failure->id);
     if (entry->floor_id < failure->id || !was_read(pipeline, failure->id) ||
         has_company(pipeline, failure->key_hash) ||
-        pipeline->settle_done < pipeline->settle_asked) {
+        !settling_has_passed(pipeline, settling_mark(pipeline))) {
         pipeline->release_at_us = now_us + UNRELEASED_AGAIN_US;
         return;
     }

@@ -11,6 +11,7 @@
  *   pipeline_tail.c     what the log brings
  *   pipeline_safe.c     up to which position of the log all is safe
  *   pipeline_publish.c  what leaves the queue
+ *   pipeline_settle.c   what is confirmed is deleted
  *   pipeline_next.c     what to do next */
 #ifndef RELAY_CORE_PIPELINE_INTERNAL_H
 #define RELAY_CORE_PIPELINE_INTERNAL_H
@@ -24,6 +25,7 @@
 #include "relay/core/holds.h"
 #include "relay/core/outcomes.h"
 #include "relay/core/pipeline.h"
+#include "relay/core/pipeline_settle.h"
 #include "relay/core/queue.h"
 #include "relay/core/suspects.h"
 #include "relay/core/window.h"
@@ -36,7 +38,6 @@
 #define PROBE_WINDOW 256     /* which never has more */
 #define RETRY_IDS_MAX 64     /* held messages fetched at once, and keys released at once */
 #define REPORTS_MAX 64       /* more than these between two turns are counted, not kept */
-#define SETTLE_IDS_MAX 2000  /* ids in one settle */
 #define HOLDS_MAX 2000       /* messages in one hold */
 #define UNRELEASED_AGAIN_US (100 * CLOCK_MS_US)
 #define STUCK_AGAIN_US \
@@ -268,19 +269,7 @@ struct pipeline {
     bool watermark_out;
     uint64_t watermark_at_us;
 
-    int64_t *settle_ready; /* confirmed, to be deleted */
-    size_t settle_ready_count;
-    size_t settle_capacity;
-    uint64_t settle_since_us; /* when the first of them was confirmed */
-    int64_t *settle_out;
-    size_t settle_out_count;
-    int64_t *undeleted; /* confirmed, and could not be deleted */
-    size_t undeleted_count;
-    size_t undeleted_capacity;
-    uint64_t undeleted_at_us;  /* when that is tried again */
-    size_t settle_again_count; /* so many of those that are out had been tried before */
-    uint64_t settle_asked;     /* ids that were ever confirmed, */
-    uint64_t settle_done;      /* and that were ever deleted: in the same order */
+    struct settling settling;
 
     /* What is set aside. */
     struct holds hold_ready;

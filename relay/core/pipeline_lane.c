@@ -252,17 +252,6 @@ pipeline_lane_closed(struct pipeline *pipeline, uint32_t index, const char *reas
     }
 }
 
-static void
-settle_later(struct pipeline *pipeline, int64_t id, uint64_t now_us)
-{
-    assert(pipeline->settle_ready_count < pipeline->settle_capacity);
-    if (pipeline->settle_ready_count == 0) {
-        pipeline->settle_since_us = now_us;
-    }
-    pipeline->settle_ready[pipeline->settle_ready_count++] = id;
-    pipeline->settle_asked++;
-}
-
 /* Whether a queue has it is not known, and nothing of its key may go before it. */
 static void
 send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
@@ -293,7 +282,7 @@ confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t no
     if (entry->probe) {
         pipeline_probe_confirmed(pipeline, entry);
     } else {
-        settle_later(pipeline, entry->id, now_us);
+        settling_add(pipeline, entry->id, now_us);
     }
 }
 

@@ -148,9 +148,9 @@ is_ready(struct pipeline *pipeline, const struct hold_note *note, uint64_t now_u
         return false;
     }
     if (entry->settle_mark == 0) {
-        entry->settle_mark = pipeline->settle_asked + 1; /* 0 means something else */
+        entry->settle_mark = settling_mark(pipeline) + 1; /* 0 means something else */
     }
-    return pipeline->settle_done + 1 >= entry->settle_mark;
+    return settling_has_passed(pipeline, entry->settle_mark - 1);
 }
 
 static bool

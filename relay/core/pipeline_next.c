@@ -96,54 +96,6 @@ next_lane(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *re
     return false;
 }
 
-static bool
-settle_is_due(const struct pipeline *pipeline, uint64_t now_us)
-{
-    if (!pipeline->owned || pipeline->settle_out_count > 0 || pipeline->settle_ready_count == 0) {
-        return false;
-    }
-    return pipeline->settle_ready_count >= pipeline->options.batch_rows || pipeline->draining ||
-           now_us >= pipeline->settle_since_us + pipeline->options.settle_delay_us;
-}
-
-/* What could not be deleted is tried again. */
-static uint64_t
-settle_again_deadline_us(const struct pipeline *pipeline)
-{
-    return pipeline->owned && pipeline->undeleted_count > 0 && pipeline->settle_out_count == 0 &&
-                   !pipeline->draining
-               ? pipeline->undeleted_at_us
-               : CLOCK_NEVER_US;
-}
-
-static void
-settle(struct pipeline *pipeline, int64_t *ids, size_t *count)
-{
-    const size_t out = *count < SETTLE_IDS_MAX ? *count : SETTLE_IDS_MAX;
-    memcpy(pipeline->settle_out, ids, out * sizeof(int64_t));
-    pipeline->settle_out_count = out;
-    *count -= out;
-    memmove(ids, ids + out, *count * sizeof(int64_t));
-}
-
-static bool
-next_settle(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
-{
-    const bool again = now_us >= settle_again_deadline_us(pipeline);
-    if (!again && !settle_is_due(pipeline, now_us)) {
-        return false;
-    }
-    if (!again) {
-        settle(pipeline, pipeline->settle_ready, &pipeline->settle_ready_count);
-    } else {
-        settle(pipeline, pipeline->undeleted, &pipeline->undeleted_count);
-        pipeline->settle_again_count = pipeline->settle_out_count;
-    }
-    *ret_action = (struct pipeline_action){
-        .type = PIPELINE_SETTLE, .ids = pipeline->settle_out, .count = pipeline->settle_out_count};
-    return true;
-}
-
 /* Only while there are ids that may still come late; an idle table is left alone. */
 static bool
 wants_watermark(const struct pipeline *pipeline)
@@ -180,10 +132,10 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         return true;
     }
     pipeline_drop_stuck(pipeline);
-    if (pipeline_open_total(pipeline) > 0 || pipeline->settle_ready_count > 0 ||
-        pipeline->settle_out_count > 0 || pipeline->fetch_state != FETCH_IDLE ||
-        pipeline->hold_ready.count > 0 || pipeline->hold_out_asked ||
-        pipeline->confirmed_heads_count > 0 || pipeline->release_state == RELEASE_OUT) {
+    if (pipeline_open_total(pipeline) > 0 || settling_count(pipeline) > 0 ||
+        pipeline->fetch_state != FETCH_IDLE || pipeline->hold_ready.count > 0 ||
+        pipeline->hold_out_asked || pipeline->confirmed_heads_count > 0 ||
+        pipeline->release_state == RELEASE_OUT) {
         return false;
     }
     if (pipeline_next_safe(pipeline, now_us, ret_action)) {
@@ -198,7 +150,7 @@ bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     static const step steps[] = {next_report,         next_lane,           next_drained,
-                                 next_settle,         pipeline_next_hold,  pipeline_next_release,
+                                 settling_next,       pipeline_next_hold,  pipeline_next_release,
                                  pipeline_next_heads, pipeline_next_wake,  pipeline_next_tail,
                                  pipeline_next_drop,  pipeline_next_fetch, pipeline_next_publish,
                                  next_watermark,      pipeline_next_safe};
@@ -229,11 +181,7 @@ source_deadline_us(const struct pipeline *pipeline)
 {
     uint64_t deadline_us =
         clock_earlier_us(pipeline_hold_deadline_us(pipeline), pipeline_wake_deadline_us(pipeline));
-    if (pipeline->settle_ready_count > 0 && pipeline->settle_out_count == 0) {
-        deadline_us = clock_earlier_us(deadline_us, pipeline->settle_since_us +
-                                                        pipeline->options.settle_delay_us);
-    }
-    deadline_us = clock_earlier_us(deadline_us, settle_again_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, settling_deadline_us(pipeline));
     if (pipeline->route.state == ROUTE_RESTING && pipeline_may_fetch(pipeline) &&
         route_may_try(pipeline, CLOCK_NEVER_US)) {
         deadline_us = clock_earlier_us(deadline_us, pipeline->route.try_at_us);

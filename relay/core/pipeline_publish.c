@@ -27,10 +27,7 @@ choose_lane(struct pipeline *pipeline, const struct queued *queued)
 static bool
 may_publish(const struct pipeline *pipeline, uint64_t now_us)
 {
-    const size_t unsettled =
-        pipeline->settle_ready_count + pipeline->settle_out_count + pipeline_open_total(pipeline);
-    return pipeline->owned && now_us < pipeline->lease_until_us &&
-           unsettled < pipeline->settle_capacity;
+    return pipeline->owned && now_us < pipeline->lease_until_us && settling_has_room(pipeline);
 }
 
 /* NULL: it has to stay for now. Then those behind it for the same lane stay as well, for they may be of its key. */

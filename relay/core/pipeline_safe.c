@@ -65,7 +65,7 @@ static void
 note_statements(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
-    safe->settles = pipeline->settle_asked;
+    safe->settles = settling_mark(pipeline);
     safe->holds = pipeline->holds_numbered;
     safe->stage = SAFE_TOLD;
 }
@@ -80,7 +80,7 @@ static bool
 statements_passed(const struct pipeline *pipeline)
 {
     const struct safe *safe = &pipeline->safe;
-    return pipeline->settle_done >= safe->settles &&
+    return settling_has_passed(pipeline, safe->settles) &&
            holds_passed(&pipeline->hold_ready, safe->holds) &&
            holds_passed(&pipeline->hold_out, safe->holds);
 }

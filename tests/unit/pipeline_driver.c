@@ -201,6 +201,8 @@ answer_settle(void)
     if (out.settle) {
         out.settle = false;
         tables_settled();
+        pipeline_undeleted(driver.pipeline, &out.undeleted, out.undeleted.id > 0 ? 1 : 0,
+                           driver.now_us);
         pipeline_settled(driver.pipeline, driver.now_us);
     }
     go_on();

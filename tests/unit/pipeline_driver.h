@@ -58,6 +58,7 @@ struct driver {
     int64_t final_id;                   /* what the source says of late rows; 0: none can come */
     int64_t locked_id;                  /* of a scheduled message that cannot be moved now */
     int64_t unreleasable_id;            /* of one that cannot go back to the outbox */
+    int64_t undeletable_id;             /* of one that cannot be deleted */
     bool acts;                          /* an operator did something */
     uint64_t log_end;                   /* the next commit is there */
     uint64_t log_from;                  /* it is not kept further back */

@@ -198,8 +198,13 @@ leave_outbox(struct message *message, enum place place, enum leaving leaving)
 static void
 carry_out_settle(const int64_t *ids, size_t count)
 {
+    out.undeleted.id = 0;
     for (size_t i = 0; i < count; i++) {
         if (ids[i] <= 0) {
+            continue;
+        }
+        if (ids[i] == driver.undeletable_id) {
+            out.undeleted = (struct source_failure){.id = ids[i], .reason = "forbidden"};
             continue;
         }
         struct message *message = message_of(ids[i]);

@@ -28,6 +28,7 @@ struct answers {
     int64_t released_first;
     int64_t released_last;
     struct source_failure unreleased; /* id 0: none is */
+    struct source_failure undeleted;  /* likewise */
     struct head head_list[DRIVER_IDS];
     size_t head_count;
     size_t woken;

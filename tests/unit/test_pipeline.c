@@ -25,35 +25,6 @@ leaves_out(const struct note *fetch, int64_t id)
            has_id(fetch->action.fetch.ids, fetch->action.fetch.id_count, id);
 }
 
-Test(pipeline, settles_what_is_confirmed_and_only_that)
-{
-    start_with(4);
-    cr_assert_eq(noted(PIPELINE_PUBLISH), 4);
-    later(CLOCK_S_US);
-    cr_assert_eq(noted(PIPELINE_SETTLE), 0, "nothing is confirmed");
-    cr_assert(pipeline_confirmed(driver.pipeline, 0, 2, true, driver.now_us));
-    message_of(1)->taken = message_of(2)->taken = 1;
-    later(driver.options.settle_delay_us - 1);
-    cr_assert_eq(noted(PIPELINE_SETTLE), 0, "more may come");
-    later(1);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 2);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.ids[0], 1);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.ids[1], 2);
-}
-
-Test(pipeline, what_was_returned_is_not_settled_when_its_confirm_comes)
-{
-    start_with(2);
-    cr_assert(pipeline_returned(driver.pipeline, 0, 1, "unroutable", driver.now_us));
-    cr_assert(pipeline_confirmed(driver.pipeline, 0, 2, true, driver.now_us));
-    message_of(2)->taken = 1;
-    later(driver.options.settle_delay_us);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 1);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.ids[0], 2);
-    cr_assert_eq(counts().confirmed, 1);
-    cr_assert_eq(counts().refused, 1);
-}
-
 Test(pipeline, reads_nothing_before_the_heads_are_known)
 {
     put_each(1, 1);
@@ -132,27 +103,6 @@ Test(pipeline, publishes_nothing_it_does_not_own)
     turn();
     cr_assert_eq(noted(PIPELINE_PUBLISH), 0);
     cr_assert_eq(noted(PIPELINE_DROP), 3);
-}
-
-Test(pipeline, settles_nothing_of_an_earlier_ownership)
-{
-    start_with(4);
-    take(1);
-    take(2);
-    lose_source();
-    later(CLOCK_S_US);
-    take(3);
-    nack(4);
-    message_of(4)->refused = false; /* it was told of another message */
-    own_source();
-    later(driver.options.settle_delay_us);
-    cr_assert_eq(noted(PIPELINE_SETTLE), 0, "after a failover these ids may be other messages");
-    cr_assert_eq(noted(PIPELINE_REPORT), 0, "nor is one refused for what another was");
-    answer_heads();
-    cr_assert_eq(only(PIPELINE_FETCH)->action.fetch.after_id, INT64_MIN);
-    cr_assert_eq(only(PIPELINE_FETCH)->action.fetch.id_count, 0);
-    later(CLOCK_S_US);
-    cr_assert_eq(noted(PIPELINE_HOLD), 0);
 }
 
 Test(pipeline, drains)
