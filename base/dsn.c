@@ -4,82 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dsn_dialect.h"
 #include "base/text.h"
 
-/* All names that libpq 14 to 18 knows, and the values of those that have a fixed set. */
-static const char *const sslmodes[] = {"disable",   "allow",       "prefer", "require",
-                                       "verify-ca", "verify-full", NULL};
-static const char *const ssl_versions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL};
-static const char *const preferences[] = {"disable", "prefer", "require", NULL};
-static const char *const certificate_modes[] = {"disable", "allow", "require", NULL};
-static const char *const negotiations[] = {"postgres", "direct", NULL};
-static const char *const balances[] = {"disable", "random", NULL};
-static const char *const session_attrs[] = {"any",     "read-write",     "read-only", "primary",
-                                            "standby", "prefer-standby", NULL};
-static const char *const numbers[] = {NULL}; /* by its address: a whole number */
-static const char *const ports[] = {NULL};   /* likewise: a list of ports */
-
-static const struct option {
-    const char *name;
-    const char *const *values; /* NULL: any */
-} options[] = {
-    {"host", NULL},
-    {"hostaddr", NULL},
-    {"port", ports},
-    {"dbname", NULL},
-    {"user", NULL},
-    {"password", NULL},
-    {"passfile", NULL},
-    {"require_auth", NULL},
-    {"channel_binding", preferences},
-    {"connect_timeout", numbers},
-    {"client_encoding", NULL},
-    {"options", NULL},
-    {"application_name", NULL},
-    {"fallback_application_name", NULL},
-    {"keepalives", numbers},
-    {"keepalives_idle", numbers},
-    {"keepalives_interval", numbers},
-    {"keepalives_count", numbers},
-    {"tcp_user_timeout", numbers},
-    {"replication", NULL},
-    {"gssencmode", preferences},
-    {"sslmode", sslmodes},
-    {"sslnegotiation", negotiations},
-    {"sslcompression", numbers},
-    {"sslcert", NULL},
-    {"sslkey", NULL},
-    {"sslkeylogfile", NULL},
-    {"sslpassword", NULL},
-    {"sslcertmode", certificate_modes},
-    {"sslrootcert", NULL},
-    {"sslcrl", NULL},
-    {"sslcrldir", NULL},
-    {"sslsni", numbers},
-    {"requirepeer", NULL},
-    {"ssl_min_protocol_version", ssl_versions},
-    {"ssl_max_protocol_version", ssl_versions},
-    {"min_protocol_version", NULL},
-    {"max_protocol_version", NULL},
-    {"krbsrvname", NULL},
-    {"gsslib", NULL},
-    {"gssdelegation", numbers},
-    {"scram_client_key", NULL},
-    {"scram_server_key", NULL},
-    {"service", NULL},
-    {"servicefile", NULL},
-    {"target_session_attrs", session_attrs},
-    {"load_balance_hosts", balances},
-    {"oauth_issuer", NULL},
-    {"oauth_client_id", NULL},
-    {"oauth_client_secret", NULL},
-    {"oauth_scope", NULL},
-};
-#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
-
-static const char *const schemes[] = {"postgresql://", "postgres://"};
-
 #define NAME_MAX_BYTES 40 /* longer than any of them */
+#define NAMES_MAX 100     /* more than a dialect has */
+
+const char *const dsn_number[] = {NULL};
+const char *const dsn_ports[] = {NULL};
 
 /* A piece of the string. */
 struct piece {
@@ -94,41 +26,38 @@ fail(struct error *reterr, const char *words)
 }
 
 static bool
-no_string(struct error *reterr)
+no_string(const struct dsn_dialect *dialect, struct error *reterr)
 {
-    return fail(reterr,
-                "expected a libpq connection string: \"host=db dbname=shop user=relay\", values "
-                "with blanks in single quotes, or \"postgresql://relay@db/shop\"");
+    return fail(reterr, dialect->expected);
 }
 
-/* Only a name that is nearly one of libpq's is certain to be no piece of a password. */
+/* Only a name that is nearly a known one is certain to be no piece of a password. */
 static bool
-unknown_name(struct piece name, struct error *reterr)
+unknown_name(const struct dsn_dialect *dialect, struct piece name, struct error *reterr)
 {
     char word[NAME_MAX_BYTES + 1];
-    const char *names[OPTION_COUNT];
+    const char *names[NAMES_MAX];
     if (name.size > NAME_MAX_BYTES) {
-        return no_string(reterr);
+        return no_string(dialect, reterr);
     }
     memcpy(word, name.at, name.size);
     word[name.size] = '\0';
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        names[i] = options[i].name;
+    for (size_t i = 0; i < dialect->option_count; i++) {
+        names[i] = dialect->options[i].name;
     }
-    const char *const nearest = text_nearest(word, names, OPTION_COUNT);
-    return nearest == NULL
-               ? no_string(reterr)
-               : error_set(reterr, ERROR_CONFIG,
-                           "libpq knows no such connection option; did you mean \"%s\"?", nearest);
+    const char *const nearest = text_nearest(word, names, dialect->option_count);
+    return nearest == NULL ? no_string(dialect, reterr)
+                           : error_set(reterr, ERROR_CONFIG, "%s; did you mean \"%s\"?",
+                                       dialect->unknown, nearest);
 }
 
-static const struct option *
-find_option(struct piece name)
+static const struct dsn_option *
+find_option(const struct dsn_dialect *dialect, struct piece name)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (strlen(options[i].name) == name.size &&
-            memcmp(options[i].name, name.at, name.size) == 0) {
-            return &options[i];
+    for (size_t i = 0; i < dialect->option_count; i++) {
+        const struct dsn_option *const option = &dialect->options[i];
+        if (strlen(option->name) == name.size && memcmp(option->name, name.at, name.size) == 0) {
+            return option;
         }
     }
     return NULL;
@@ -169,7 +98,7 @@ is_one_of(const char *text, const char *const *values)
 }
 
 static bool
-wrong_choice(const struct option *option, struct error *reterr)
+wrong_choice(const struct dsn_option *option, struct error *reterr)
 {
     char list[200] = "";
     for (size_t i = 0; option->values[i] != NULL; i++) {
@@ -180,18 +109,18 @@ wrong_choice(const struct option *option, struct error *reterr)
     return error_set(reterr, ERROR_CONFIG, "%s must be %s", option->name, list);
 }
 
-/* An empty value is libpq's default. */
+/* An empty value is the default. */
 static bool
-check_value(const struct option *option, const char *value, struct error *reterr)
+check_value(const struct dsn_option *option, const char *value, struct error *reterr)
 {
     if (option->values == NULL || value[0] == '\0') {
         return true;
     }
-    if (option->values == numbers) {
+    if (option->values == dsn_number) {
         return is_number(value) ||
                error_set(reterr, ERROR_CONFIG, "%s must be a whole number", option->name);
     }
-    if (option->values == ports) {
+    if (option->values == dsn_ports) {
         return are_ports(value) ||
                fail(reterr, "a port must be a number from 1 to 65535; in a URL write / in user and "
                             "password as %2f, @ as %40");
@@ -201,7 +130,7 @@ check_value(const struct option *option, const char *value, struct error *reterr
 
 /* Takes `value`, also when it fails. */
 static bool
-add(struct dsn *dsn, const struct option *option, char *value, struct error *reterr)
+add(struct dsn *dsn, const struct dsn_option *option, char *value, struct error *reterr)
 {
     struct dsn_parameter *const longer =
         value == NULL ? NULL
@@ -218,7 +147,7 @@ add(struct dsn *dsn, const struct option *option, char *value, struct error *ret
 static bool
 add_named(struct dsn *dsn, const char *name, char *value, struct error *reterr)
 {
-    return add(dsn, find_option((struct piece){name, strlen(name)}), value, reterr);
+    return add(dsn, find_option(dsn->dialect, (struct piece){name, strlen(name)}), value, reterr);
 }
 
 /* ---- name = value ---- */
@@ -264,17 +193,17 @@ parse_pair(const char **at, struct dsn *dsn, struct error *reterr)
     *at += name.size;
     *at += strspn(*at, BLANKS);
     if (**at != '=') {
-        return no_string(reterr);
+        return no_string(dsn->dialect, reterr);
     }
     *at += 1;
     *at += strspn(*at, BLANKS);
-    const struct option *const option = find_option(name);
+    const struct dsn_option *const option = find_option(dsn->dialect, name);
     if (option == NULL) {
-        return unknown_name(name, reterr);
+        return unknown_name(dsn->dialect, name, reterr);
     }
     bool open = false;
     char *const value = cut_value(at, &open);
-    return open ? no_string(reterr) : add(dsn, option, value, reterr);
+    return open ? no_string(dsn->dialect, reterr) : add(dsn, option, value, reterr);
 }
 
 static bool
@@ -290,7 +219,7 @@ parse_pairs(const char *text, struct dsn *dsn, struct error *reterr)
     return true;
 }
 
-/* ---- postgresql:// ---- */
+/* ---- scheme:// ---- */
 
 static bool
 misplaced_at(struct error *reterr)
@@ -445,10 +374,10 @@ parse_parameter(struct piece name, struct piece text, struct dsn *dsn, struct er
                    ? add_named(dsn, "sslmode", strdup("require"), reterr)
                    : fail(reterr, "ssl must be true; write sslmode instead");
     }
-    const struct option *const option = find_option(name);
+    const struct dsn_option *const option = find_option(dsn->dialect, name);
     char *value = NULL;
     if (option == NULL) {
-        return unknown_name(name, reterr);
+        return unknown_name(dsn->dialect, name, reterr);
     }
     return decode(text, &value, reterr) && add(dsn, option, value, reterr);
 }
@@ -459,7 +388,7 @@ parse_query(const char *at, struct dsn *dsn, struct error *reterr)
     while (*at != '\0') {
         const struct piece name = cut(&at, "=&");
         if (*at != '=') {
-            return no_string(reterr);
+            return no_string(dsn->dialect, reterr);
         }
         ++at;
         const struct piece value = cut(&at, "&");
@@ -493,22 +422,59 @@ parse_url(const char *at, struct dsn *dsn, struct error *reterr)
     return *at == '\0' || parse_query(at + 1, dsn, reterr);
 }
 
-static bool
-parse(const char *text, struct dsn *dsn, struct error *reterr)
+/* The length of the scheme that the string begins with; 0: it is no URL of this dialect. */
+static size_t
+scheme_size(const struct dsn_dialect *dialect, const char *text)
 {
-    for (size_t i = 0; i < 2; i++) {
-        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0) {
-            return parse_url(text + strlen(schemes[i]), dsn, reterr);
+    for (const char *const *scheme = dialect->schemes; *scheme != NULL; scheme++) {
+        if (strncmp(text, *scheme, strlen(*scheme)) == 0) {
+            return strlen(*scheme);
         }
     }
-    return parse_pairs(text, dsn, reterr);
+    return 0;
+}
+
+static bool
+parse(const struct dsn_dialect *dialect, const char *text, struct dsn *ret_dsn,
+      struct error *reterr)
+{
+    struct dsn dsn = {.dialect = dialect};
+    const size_t scheme = scheme_size(dialect, text);
+    if (scheme > 0 ? parse_url(text + scheme, &dsn, reterr) : parse_pairs(text, &dsn, reterr)) {
+        *ret_dsn = dsn;
+        return true;
+    }
+    dsn_done(&dsn);
+    return false;
 }
 
 bool
 dsn_parse(const char *text, struct dsn *ret_dsn, struct error *reterr)
 {
-    struct dsn dsn = {0};
-    if (!parse(text, &dsn, reterr)) {
+    return parse(&dsn_libpq, text, ret_dsn, reterr);
+}
+
+/* Otherwise the client libraries would find fault with every certificate, or with none. */
+static bool
+has_root(const struct dsn *dsn, struct error *reterr)
+{
+    const char *const mode = dsn_value(dsn, "sslmode");
+    return mode == NULL || strncmp(mode, "verify", strlen("verify")) != 0 ||
+           dsn_value(dsn, "sslrootcert") != NULL ||
+           error_set(reterr, ERROR_CONFIG,
+                     "sslmode=%s needs sslrootcert, the file of the authority that has signed the "
+                     "server's certificate",
+                     mode);
+}
+
+bool
+dsn_mysql_parse(const char *text, struct dsn *ret_dsn, struct error *reterr)
+{
+    struct dsn dsn;
+    if (!parse(&dsn_mysql, text, &dsn, reterr)) {
+        return false;
+    }
+    if (!has_root(&dsn, reterr)) {
         dsn_done(&dsn);
         return false;
     }
@@ -516,15 +482,28 @@ dsn_parse(const char *text, struct dsn *ret_dsn, struct error *reterr)
     return true;
 }
 
-bool
-dsn_check(const char *text, struct error *reterr)
+static bool
+check(bool (*parse_text)(const char *text, struct dsn *ret_dsn, struct error *reterr),
+      const char *text, struct error *reterr)
 {
     struct dsn dsn;
-    if (!dsn_parse(text, &dsn, reterr)) {
+    if (!parse_text(text, &dsn, reterr)) {
         return false;
     }
     dsn_done(&dsn);
     return true;
+}
+
+bool
+dsn_check(const char *text, struct error *reterr)
+{
+    return check(dsn_parse, text, reterr);
+}
+
+bool
+dsn_mysql_check(const char *text, struct error *reterr)
+{
+    return check(dsn_mysql_parse, text, reterr);
 }
 
 const char *
@@ -542,8 +521,7 @@ dsn_value(const struct dsn *dsn, const char *name)
 static bool
 is_url(const char *text)
 {
-    return strncmp(text, schemes[0], strlen(schemes[0])) == 0 ||
-           strncmp(text, schemes[1], strlen(schemes[1])) == 0;
+    return scheme_size(&dsn_libpq, text) > 0 || scheme_size(&dsn_mysql, text) > 0;
 }
 
 /* A '?' may stand in the password. */

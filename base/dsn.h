@@ -1,4 +1,6 @@
-/* base/dsn.h - libpq's connection strings, "host=db user=relay" and "postgresql://relay@db/shop", read without libpq.
+/* base/dsn.h - libpq's connection strings, "host=db user=relay" and "postgresql://relay@db/shop", read without libpq; and the
+ * same for MariaDB and MySQL, whose client libraries have none: "host=db user=relay" and "mysql://relay@db/shop" (or mariadb:),
+ * with fewer names.
  *
  * libpq's messages quote what it could not understand, which may be half a password: of "postgresql://u:a/b@db/shop" it
  * makes the port "a" and the database "b@db/shop". So a string is read here first, by libpq's own rules but stricter, and
@@ -16,7 +18,8 @@ struct dsn_parameter {
 };
 
 struct dsn {
-    struct dsn_parameter *parameters; /* in the order of the string; the last of a name counts */
+    const struct dsn_dialect *dialect; /* libpq's, or that of MariaDB and MySQL */
+    struct dsn_parameter *parameters;  /* in the order of the string; the last of a name counts */
     size_t count;
 };
 
@@ -25,9 +28,11 @@ struct dsn {
  * of a password that was not percent-encoded. On failure *ret_dsn is untouched and *reterr says what is wrong
  * (ERROR_CONFIG; ERROR_TRANSIENT when memory is out). The caller ends it by dsn_done. */
 bool dsn_parse(const char *text, struct dsn *ret_dsn, struct error *reterr) MUST_CHECK;
+bool dsn_mysql_parse(const char *text, struct dsn *ret_dsn, struct error *reterr) MUST_CHECK;
 
 /* The same, for who wants nothing but the verdict. */
 bool dsn_check(const char *text, struct error *reterr) MUST_CHECK;
+bool dsn_mysql_check(const char *text, struct error *reterr) MUST_CHECK;
 
 /* The value that counts; NULL if it is not named, or empty. Borrowed. */
 const char *dsn_value(const struct dsn *dsn, const char *name);
@@ -37,11 +42,12 @@ const char *dsn_value(const struct dsn *dsn, const char *name);
 const char *dsn_file(const struct dsn *dsn, const char *name);
 extern const char *const dsn_file_names[]; /* those four, and NULL */
 
-/* Looks whether those files can be read, and the key by nobody else (libpq's rule). `text` must be good. False with
- * ERROR_CONFIG. Never waits, as libpq would for the writer of a pipe. */
+/* Looks whether those files can be read, and the key by nobody else (libpq's rule, not that of MariaDB and MySQL). `text` must
+ * be good. False with ERROR_CONFIG. Never waits, as a client library would for the writer of a pipe. */
 bool dsn_files_check(const char *text, struct error *reterr) MUST_CHECK;
+bool dsn_mysql_files_check(const struct dsn *dsn, struct error *reterr) MUST_CHECK;
 
-/* `text`, which must be good, with one more parameter, which counts from then on. New memory, for free(); NULL when memory
+/* `text`, which must be good, of either dialect, with one more parameter, which counts from then on. New memory, for free(); NULL when memory
  * is out. */
 char *dsn_with(const char *text, const char *name, const char *value);
 

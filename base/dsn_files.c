@@ -33,6 +33,21 @@ is_private(const char *path, struct error *reterr)
                      path);
 }
 
+static bool
+are_usable(const struct dsn *dsn, bool key_private, struct error *reterr)
+{
+    for (size_t i = 0; dsn_file_names[i] != NULL; i++) {
+        const char *const name = dsn_file_names[i];
+        const char *const path = dsn_file(dsn, name);
+        if (path != NULL &&
+            (!file_is_usable(name, path, reterr) ||
+             (key_private && strcmp(name, "sslkey") == 0 && !is_private(path, reterr)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool
 dsn_files_check(const char *text, struct error *reterr)
 {
@@ -40,13 +55,13 @@ dsn_files_check(const char *text, struct error *reterr)
     if (!dsn_parse(text, &dsn, reterr)) {
         return false;
     }
-    bool good = true;
-    for (size_t i = 0; good && dsn_file_names[i] != NULL; i++) {
-        const char *const path = dsn_file(&dsn, dsn_file_names[i]);
-        good = path == NULL ||
-               (file_is_usable(dsn_file_names[i], path, reterr) &&
-                (strcmp(dsn_file_names[i], "sslkey") != 0 || is_private(path, reterr)));
-    }
+    const bool good = are_usable(&dsn, true, reterr);
     dsn_done(&dsn);
     return good;
+}
+
+bool
+dsn_mysql_files_check(const struct dsn *dsn, struct error *reterr)
+{
+    return are_usable(dsn, false, reterr);
 }

@@ -139,6 +139,51 @@ Test(dsn, bad_strings_are_refused_without_quoting_them)
     }
 }
 
+Test(dsn, those_of_mysql_are_written_alike)
+{
+    static const char *const texts[] = {
+        "host=db,other port=3306,3307 dbname=shop user=relay password=it\\'s sslmode=require",
+        "mysql://relay:it%27s@db:3306,other:3307/shop?sslmode=require",
+        "mariadb://relay@db:3306,other:3307/shop?password=it%27s&ssl=true",
+    };
+    static const char *const names[] = {"host", "port", "dbname", "user", "sslmode"};
+    static const char *const values[] = {"db,other", "3306,3307", "shop", "relay", "require"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct dsn dsn;
+        struct error error;
+        cr_assert(dsn_mysql_parse(texts[i], &dsn, &error), "%s: %s", texts[i], error.text);
+        for (size_t j = 0; j < COUNT(names); j++) {
+            cr_expect_str_eq(dsn_value(&dsn, names[j]), values[j], "%s of: %s", names[j], texts[i]);
+        }
+        dsn_done(&dsn);
+    }
+}
+
+Test(dsn, bad_ones_of_mysql_are_refused_without_quoting_them)
+{
+    static const struct {
+        const char *text;
+        const char *words;
+    } cases[] = {
+        {"hunter2", "or \"mysql://relay@db/shop\""},
+        {"postgresql://u:hunter2@h/d", "or \"mysql://relay@db/shop\""},
+        {"passwrd=hunter2", "no such connection option for MariaDB and MySQL; did you mean "
+                            "\"password\"?"},
+        {"options='-c hunter2'", "expected a connection string"},
+        {"sslmode=allow", "sslmode must be disable, prefer, require, verify-ca or verify-full"},
+        {"sslmode=verify-ca password=hunter2", "sslmode=verify-ca needs sslrootcert"},
+        {"mysql://u:hunter2@h/d?sslmode=verify-full", "sslmode=verify-full needs sslrootcert"},
+        {"mysql://u:a/hunter2@h/d", "write / in user and password as %2f"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct error error;
+        cr_expect_not(dsn_mysql_check(cases[i].text, &error), "taken: %s", cases[i].text);
+        cr_expect_eq(error.class, ERROR_CONFIG);
+        cr_expect_not_null(strstr(error.text, cases[i].words), "%s: %s", cases[i].text, error.text);
+        cr_expect_null(strstr(error.text, "hunter2"), "shown: %s", error.text);
+    }
+}
+
 Test(dsn, the_last_of_a_name_counts)
 {
     struct dsn dsn = parsed("host=a user=u host=b user=");
@@ -210,5 +255,14 @@ Test(dsn, files_are_looked_at)
     cr_assert_eq(fchmod(fd, 0644), 0);
     cr_assert_not(dsn_files_check(text, &error));
     cr_assert_not_null(strstr(error.text, "others may read it"), "%s", error.text);
+    struct dsn dsn;
+    cr_assert(dsn_mysql_parse(text, &dsn, &error), "%s", error.text);
+    cr_assert(dsn_mysql_files_check(&dsn, &error), "%s",
+              error.text); /* its library reads it all the same */
+    dsn_done(&dsn);
+    cr_assert(dsn_mysql_parse("mysql://h/d?sslcert=/tmp", &dsn, &error), "%s", error.text);
+    cr_assert_not(dsn_mysql_files_check(&dsn, &error));
+    cr_assert_str_eq(error.text, "cannot use sslcert /tmp: this is no regular file");
+    dsn_done(&dsn);
     cr_assert_eq(close(fd) + unlink(key), 0);
 }
