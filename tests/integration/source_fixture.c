@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/postgres/source.h"
+#include "relay/postgres/kind.h"
 
 #define WAIT_US (30 * CLOCK_S_US)
 /* Far above what a call takes; a call that waits for the server would take as long as the server. */
@@ -20,6 +20,7 @@ source_fixture_config(const char *dsn, uint64_t takeover_us)
     static char exchange[] = "";
     return (struct source_config){
         .name = name,
+        .kind = &database_postgres,
         .dsn = strdup(dsn),
         .exchange = exchange,
         .takeover_us = takeover_us,
@@ -31,7 +32,7 @@ source_fixture_open(const struct source_config *config)
 {
     struct source *source = NULL;
     struct error error;
-    cr_assert(source_postgres_new(config, &source, &error), "%s", error.text);
+    cr_assert(config->kind->source_new(config, &source, &error), "%s", error.text);
     return source;
 }
 

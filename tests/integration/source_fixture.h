@@ -6,7 +6,7 @@
 #include "relay/config/config.h"
 #include "relay/ports/source.h"
 
-/* A source "orders" at this dsn. Freed by source_fixture_close. */
+/* A source "orders" at this dsn, of PostgreSQL unless its kind is changed. Freed by source_fixture_close. */
 struct source_config source_fixture_config(const char *dsn, uint64_t takeover_us);
 
 struct source *source_fixture_open(const struct source_config *config);

@@ -1,0 +1,245 @@
+#include "relay/mysql/error.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/mysql/client.h"
+
+/* Numbers that one of the two headers lacks. */
+#define MY_QUERY_TIMEOUT 3024          /* MySQL: max_execution_time */
+#define MY_SECURE_TRANSPORT 3159       /* require_secure_transport */
+#define MY_SESSION_WAS_KILLED 3169     /* MySQL */
+#define MY_CHECK_VIOLATED 3819         /* MySQL */
+#define MY_CLIENT_WAS_IDLE 4031        /* MySQL: wait_timeout */
+#define MARIADB_STATEMENT_TIMEOUT 1969 /* MariaDB: max_statement_time */
+#define MARIADB_CONNECTION_KILLED 1927
+#define MARIADB_CHECK_VIOLATED 4025
+#define MARIADB_SEQUENCE_RUN_OUT 4084
+#define MY_AUTH_PLUGIN_CANNOT_LOAD 2059
+
+#define POOLED                                                                                   \
+    "a proxy or pool before the server gives the relay's statements to other sessions, and the " \
+    "ownership needs the session: connect to the server itself, or let the proxy keep one "      \
+    "session for each connection, without multiplexing and without splitting reads from writes"
+
+#define READ_ONLY \
+    "the database takes no changes: it is a replica, or read_only is on for another reason"
+
+/* What the numbers mean for who reads the log; the rest goes by the server's own words. */
+static const struct {
+    unsigned code;
+    enum error_class class;
+    const char *words;
+} meanings[] = {
+    {ER_BAD_DB_ERROR, ERROR_CONFIG, "the database does not exist"},
+    {ER_NO_DB_ERROR, ERROR_CONFIG, "the dsn names no database: give dbname"},
+    {ER_OPTION_PREVENTS_STATEMENT, ERROR_CONNECTION, READ_ONLY},
+    {ER_TABLEACCESS_DENIED_ERROR, ERROR_CONFIG,
+     "a privilege is missing: `outbox-relay check` says which"},
+    {ER_COLUMNACCESS_DENIED_ERROR, ERROR_CONFIG,
+     "a privilege is missing: `outbox-relay check` says which"},
+    {ER_SPECIFIC_ACCESS_DENIED_ERROR, ERROR_CONFIG,
+     "a privilege is missing: `outbox-relay check` says which"},
+    {ER_DBACCESS_DENIED_ERROR, ERROR_CONFIG, "the account may not use the database"},
+    {ER_NO_SUCH_TABLE, ERROR_CONFIG, "a table of the outbox is missing: run `outbox-relay init`"},
+    {ER_BAD_FIELD_ERROR, ERROR_CONFIG, "the outbox tables are not those of `outbox-relay init`"},
+    {ER_DUP_ENTRY, ERROR_CONFIG,
+     "an id is in use twice: was the outbox truncated while messages were held?"},
+    {ER_PARSE_ERROR, ERROR_CONFIG, "a statement of the relay does not fit this database"},
+    {ER_LOCK_DEADLOCK, ERROR_TRANSIENT, "a statement was undone by the server"},
+    {ER_LOCK_WAIT_TIMEOUT, ERROR_TRANSIENT,
+     "a row, or the table, is locked by another transaction for too long"},
+    {MY_QUERY_TIMEOUT, ERROR_TRANSIENT, "a statement took longer than takeover"},
+    {MARIADB_STATEMENT_TIMEOUT, ERROR_TRANSIENT, "a statement took longer than takeover"},
+    {ER_QUERY_INTERRUPTED, ERROR_TRANSIENT, "a statement was cancelled"},
+    {ER_CON_COUNT_ERROR, ERROR_TRANSIENT, "the server has too many connections"},
+    {ER_TOO_MANY_USER_CONNECTIONS, ERROR_TRANSIENT, "the account has too many connections"},
+    {ER_USER_LIMIT_REACHED, ERROR_TRANSIENT, "the account has used up what it may"},
+    {ER_RECORD_FILE_FULL, ERROR_TRANSIENT, "the server is out of room"},
+    {ER_DISK_FULL, ERROR_TRANSIENT, "the server is out of room"},
+    {ER_LOCK_TABLE_FULL, ERROR_TRANSIENT, "the server is out of room for locks"},
+    {ER_NET_PACKET_TOO_LARGE, ERROR_CONFIG,
+     "a statement or a row is larger than the server's max_allowed_packet"},
+    {ER_MUST_CHANGE_PASSWORD, ERROR_CONFIG, "the account's password has expired"},
+    {ER_MUST_CHANGE_PASSWORD_LOGIN, ERROR_CONFIG, "the account's password has expired"},
+    {ER_ACCOUNT_HAS_BEEN_LOCKED, ERROR_CONFIG, "the account is locked"},
+    {ER_HOST_NOT_PRIVILEGED, ERROR_CONFIG, "the server lets nobody in from this machine"},
+    {ER_HOST_IS_BLOCKED, ERROR_CONFIG,
+     "the server has blocked this machine after too many failures: `flush hosts` there"},
+    {MY_SECURE_TRANSPORT, ERROR_CONFIG,
+     "the server takes no connection without TLS: give sslmode=require or more"},
+    {MY_AUTH_PLUGIN_CANNOT_LOAD, ERROR_CONFIG,
+     "the account logs in by a way that the client library has not got"},
+    {ER_SERVER_SHUTDOWN, ERROR_CONNECTION, "the server is shutting down"},
+    {ER_NORMAL_SHUTDOWN, ERROR_CONNECTION, "the server is shutting down"},
+    {MARIADB_CONNECTION_KILLED, ERROR_CONNECTION, "the session was ended by `kill`"},
+    {MY_SESSION_WAS_KILLED, ERROR_CONNECTION, "the session was ended by `kill`"},
+    {MY_CLIENT_WAS_IDLE, ERROR_CONNECTION,
+     "the server ended the session: nothing was sent for longer than takeover"},
+    {CR_SERVER_GONE_ERROR, ERROR_CONNECTION, "the connection to the database broke"},
+    {CR_SERVER_LOST, ERROR_CONNECTION, "the connection to the database broke"},
+};
+
+static bool
+is_among(unsigned code, const unsigned *codes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (codes[i] == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What others have said, in one line. */
+static void
+first_line(const char *text, char *ret_line, size_t size)
+{
+    (void)snprintf(ret_line, size, "%.*s", (int)strcspn(text, "\n"), text); /* cut is fine */
+}
+
+void
+my_error_set(unsigned code, const char *text, struct error *reterr)
+{
+    char line[256];
+    first_line(text, line, sizeof(line));
+    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+        if (meanings[i].code == code) {
+            error_set(reterr, meanings[i].class, "%s (%u: %s)", meanings[i].words, code, line);
+            return;
+        }
+    }
+    if (my_error_is_of_connection(code)) {
+        error_set(reterr, ERROR_CONNECTION, "the connection to the database broke (%u: %s)", code,
+                  line);
+    } else {
+        error_set(reterr, ERROR_TRANSIENT, "the database refused (%u: %s)", code, line);
+    }
+}
+
+/* What was held before the table had limits comes back to it. The server names the constraint in its words alone. */
+static bool
+is_over_a_limit(unsigned code, const char *text)
+{
+    return (code == MY_CHECK_VIOLATED || code == MARIADB_CHECK_VIOLATED) &&
+           strstr(text, "outbox_") != NULL;
+}
+
+void
+my_error_from_mysql(MYSQL *mysql, struct error *reterr)
+{
+    const unsigned code = mysql_errno(mysql);
+    const char *const text = mysql_error(mysql);
+    if (is_over_a_limit(code, text)) {
+        error_set(reterr, ERROR_TRANSIENT,
+                  "it is not what the outbox takes (%.150s): mend it in outbox_held and retry it, "
+                  "or discard it",
+                  text);
+        return;
+    }
+    my_error_set(code, text, reterr);
+}
+
+void
+my_error_from_connect(MYSQL *mysql, const char *user, const char *host, struct error *reterr)
+{
+    const unsigned code = mysql_errno(mysql);
+    char line[256];
+    first_line(mysql_error(mysql), line, sizeof(line));
+    if (code == ER_ACCESS_DENIED_ERROR || code == ER_ACCESS_DENIED_NO_PASSWORD_ERROR) {
+        error_set(reterr, ERROR_CONFIG, "the database refused the password of user \"%s\" (%u)",
+                  user, code);
+    } else if (code == CR_SSL_CONNECTION_ERROR) {
+        error_set(reterr, ERROR_CONFIG, "TLS: %s", line);
+    } else if (my_client_is_own_error(code) && code != MY_AUTH_PLUGIN_CANNOT_LOAD) {
+        error_set(reterr, ERROR_CONNECTION, "connecting to the database at %s: %s", host, line);
+    } else {
+        my_error_set(code, line, reterr);
+    }
+}
+
+bool
+my_error_is_about_tls(unsigned code)
+{
+    return code == CR_SSL_CONNECTION_ERROR || code == MY_SECURE_TRANSPORT;
+}
+
+bool
+my_error_is_of_connection(unsigned code)
+{
+    static const unsigned codes[] = {
+        ER_SERVER_SHUTDOWN,         ER_NORMAL_SHUTDOWN,       MARIADB_CONNECTION_KILLED,
+        MY_SESSION_WAS_KILLED,      MY_CLIENT_WAS_IDLE,       ER_ABORTING_CONNECTION,
+        ER_NEW_ABORTING_CONNECTION, ER_NET_READ_ERROR,        ER_NET_READ_INTERRUPTED,
+        ER_NET_ERROR_ON_WRITE,      ER_NET_WRITE_INTERRUPTED,
+    };
+    return my_client_is_own_error(code) || is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
+}
+
+bool
+my_error_is_of_other_transaction(unsigned code)
+{
+    static const unsigned codes[] = {ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CHECKREAD,
+                                     ER_XA_RBDEADLOCK, ER_XA_RBTIMEOUT};
+    return is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
+}
+
+/* About the session, the server, or other sessions. */
+static bool
+is_never_of_row(unsigned code)
+{
+    static const unsigned codes[] = {
+        ER_CON_COUNT_ERROR,
+        ER_TOO_MANY_USER_CONNECTIONS,
+        ER_USER_LIMIT_REACHED,
+        ER_OUTOFMEMORY,
+        ER_OUT_OF_RESOURCES,
+        ER_DISK_FULL,
+        ER_RECORD_FILE_FULL,
+        ER_LOCK_TABLE_FULL,
+        ER_OPTION_PREVENTS_STATEMENT,
+        ER_NO_DB_ERROR,
+        ER_DBACCESS_DENIED_ERROR,
+        ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
+        ER_LOCK_DEADLOCK,
+        ER_CHECKREAD,
+    };
+    return code == 0 || my_error_is_of_connection(code) ||
+           is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
+}
+
+/* What a trigger may run into, and a plain read of a row may not. */
+static bool
+is_of_moved_row(unsigned code)
+{
+    static const unsigned codes[] = {
+        ER_PARSE_ERROR,
+        ER_NO_SUCH_TABLE,
+        ER_BAD_FIELD_ERROR,
+        ER_SP_DOES_NOT_EXIST,
+        ER_TABLEACCESS_DENIED_ERROR,
+        ER_COLUMNACCESS_DENIED_ERROR,
+        ER_NOT_SUPPORTED_YET,
+    };
+    return is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
+}
+
+bool
+my_error_may_be_of_row(unsigned code, bool moves)
+{
+    return !is_never_of_row(code) && (moves || !is_of_moved_row(code));
+}
+
+void
+my_error_set_pooled(struct error *reterr)
+{
+    error_set(reterr, ERROR_CONFIG, "%s", POOLED);
+}
+
+void
+my_error_set_read_only(struct error *reterr)
+{
+    error_set(reterr, ERROR_CONNECTION, "%s", READ_ONLY);
+}

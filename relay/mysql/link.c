@@ -1,0 +1,430 @@
+#include "relay/mysql/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "relay/config/secret.h"
+#include "relay/mysql/client.h"
+#include "relay/mysql/connect.h"
+#include "relay/mysql/error.h"
+#include "relay/mysql/session.h"
+
+#define TEXT_KEEP_BYTES ((size_t)256 << 10)
+#define TEXT_MAX_BYTES ((size_t)64 << 20) /* more than any server takes by default */
+
+struct queue {
+    struct my_job *first;
+    struct my_job **end;
+};
+
+struct my_link {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t work; /* a job was put in, or it is to stop */
+    pthread_cond_t over; /* the session has ended */
+    struct queue jobs;   /* to be carried out; */
+    struct queue back;   /* carried out */
+    const char *words;   /* of the one that is carried out */
+    int wake_fd;         /* an eventfd: something is back */
+    int socket; /* the session's, a duplicate: the library may close its own at any time. -1: there is none yet */
+    int host;
+    bool stopping;
+    bool abandoned; /* nobody waits for the thread: it frees the link */
+    bool ended;
+    /* The thread's: */
+    struct my_session session;
+    struct my_job connect;
+    int only_host;
+    char *dsn; /* its own, as the thread may outlive the configuration */
+    char *password_file;
+    char name[64];
+    unsigned silence_s;
+    uint64_t beat_us; /* when the owner was woken last */
+};
+
+/* ---- jobs ----------------------------------------------------------------------------------------------- */
+
+static void
+queue_init(struct queue *queue)
+{
+    queue->first = NULL;
+    queue->end = &queue->first;
+}
+
+static void
+queue_put(struct queue *queue, struct my_job *job)
+{
+    job->next = NULL;
+    *queue->end = job;
+    queue->end = &job->next;
+}
+
+static struct my_job *
+queue_take(struct queue *queue)
+{
+    struct my_job *const job = queue->first;
+    if (job != NULL) {
+        queue->first = job->next;
+        if (queue->first == NULL) {
+            queue->end = &queue->first;
+        }
+    }
+    return job;
+}
+
+static void
+wake_owner(struct my_link *link)
+{
+    const uint64_t one = 1;
+    const ssize_t written = write(link->wake_fd, &one, sizeof(one));
+    assert(written == sizeof(one)); /* fails only at 2^64 - 2 signals */
+    (void)written;                  /* only asserted */
+}
+
+/* A long job's answers renew the lease: so that the owner learns of it in time. */
+static void
+beat(void *context)
+{
+    struct my_link *link = context;
+    const uint64_t now_us = clock_monotonic_us();
+    if (now_us - link->beat_us >= link->session.config->takeover_us / 8) {
+        link->beat_us = now_us;
+        wake_owner(link);
+    }
+}
+
+static void
+carry_out(struct my_link *link, struct my_job *job)
+{
+    struct my_session *session = &link->session;
+    job->sent_us = clock_monotonic_us();
+    session->broken = false;
+    session->code = 0;
+    job->ok = job->run(session, job);
+    atomic_store(&session->sent_us, 0);
+    if (!job->ok) {
+        job->broken = session->broken;
+        job->code = session->code;
+        job->error = session->error;
+    }
+}
+
+/* ---- the thread ----------------------------------------------------------------------------------------- */
+
+static bool
+goes_on(void *context)
+{
+    struct my_link *link = context;
+    pthread_mutex_lock(&link->mutex);
+    const bool stopping = link->stopping;
+    pthread_mutex_unlock(&link->mutex);
+    atomic_store(&link->session.sent_us, clock_monotonic_us());
+    return !stopping;
+}
+
+/* From here on the owner can end every wait. */
+static bool
+show_socket(struct my_link *link, int host)
+{
+    const int copy = fcntl(my_client_socket(link->session.mysql), F_DUPFD_CLOEXEC, 0);
+    pthread_mutex_lock(&link->mutex);
+    link->socket = copy;
+    link->host = host;
+    const bool stopping = link->stopping;
+    pthread_mutex_unlock(&link->mutex);
+    return copy >= 0 && !stopping;
+}
+
+static bool
+connect_run(struct my_session *session, struct my_job *job)
+{
+    struct my_link *link = (struct my_link *)((char *)job - offsetof(struct my_link, connect));
+    const struct my_connect options = {
+        .dsn = link->dsn,
+        .password_file = link->password_file,
+        .name = link->name,
+        .silence_s = link->silence_s,
+        .writes = true,
+        .only_host = link->only_host,
+        .goes_on = goes_on,
+        .context = link,
+    };
+    int host = 0;
+    session->broken = true;
+    session->mysql = my_connect(&options, &host, &session->error);
+    if (session->mysql == NULL) {
+        return false;
+    }
+    if (!show_socket(link, host)) {
+        return error_set(&session->error, ERROR_TRANSIENT, "a socket cannot be duplicated: %s",
+                         strerror(errno));
+    }
+    session->broken = false;
+    session->is_mariadb = strstr(mysql_get_server_info(session->mysql), "MariaDB") != NULL;
+    return true;
+}
+
+static struct my_job *
+wait_for_job(struct my_link *link)
+{
+    pthread_mutex_lock(&link->mutex);
+    while (link->jobs.first == NULL && !link->stopping) {
+        pthread_cond_wait(&link->work, &link->mutex);
+    }
+    struct my_job *const job = link->stopping ? NULL : queue_take(&link->jobs);
+    link->words = job != NULL ? job->words : "";
+    pthread_mutex_unlock(&link->mutex);
+    return job;
+}
+
+static void
+give_back(struct my_link *link, struct my_job *job)
+{
+    pthread_mutex_lock(&link->mutex);
+    queue_put(&link->back, job);
+    pthread_mutex_unlock(&link->mutex);
+    wake_owner(link);
+}
+
+static void
+free_link(struct my_link *link)
+{
+    if (link->socket >= 0) {
+        (void)close(link->socket); /* the session is over */
+    }
+    (void)close(link->wake_fd); /* nothing was written to it that could fail late */
+    buffer_done(&link->session.text);
+    config_secret_free(link->dsn);
+    memory_free(link->password_file);
+    pthread_cond_destroy(&link->over);
+    pthread_cond_destroy(&link->work);
+    pthread_mutex_destroy(&link->mutex);
+    memory_free(link);
+}
+
+static void
+end_session(struct my_link *link)
+{
+    if (link->session.mysql != NULL) {
+        mysql_close(link->session.mysql);
+    }
+    my_client_thread_end();
+    pthread_mutex_lock(&link->mutex);
+    link->ended = true;
+    const bool abandoned = link->abandoned;
+    pthread_cond_signal(&link->over);
+    pthread_mutex_unlock(&link->mutex);
+    if (abandoned) {
+        free_link(link);
+    }
+}
+
+static void *
+thread_main(void *argument)
+{
+    struct my_link *link = argument;
+    struct my_job *job = &link->connect;
+    while (job != NULL) {
+        carry_out(link, job);
+        const bool broken = !job->ok && job->broken;
+        give_back(link, job);
+        job = broken ? NULL : wait_for_job(link);
+    }
+    end_session(link);
+    return NULL;
+}
+
+/* Signals are the business of others, and a write to a socket that is gone must raise none. */
+static bool
+start_thread(struct my_link *link, struct error *reterr)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all); /* cannot fail */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failure = pthread_create(&link->thread, NULL, thread_main, link);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure == 0 ||
+           error_set(reterr, ERROR_TRANSIENT, "cannot start a thread: %s", strerror(failure));
+}
+
+/* ---- the owner's ---------------------------------------------------------------------------------------- */
+
+static void
+init_link(struct my_link *link, const struct source_config *config)
+{
+    const uint64_t silence_s = 2 * (config->takeover_us + CLOCK_S_US - 1) / CLOCK_S_US;
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes); /* none of these fails on Linux */
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&link->mutex, NULL);
+    (void)pthread_cond_init(&link->work, NULL);
+    (void)pthread_cond_init(&link->over, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    queue_init(&link->jobs);
+    queue_init(&link->back);
+    link->socket = -1;
+    link->dsn = memory_string(config->dsn);
+    link->password_file =
+        config->password_file != NULL ? memory_string(config->password_file) : NULL;
+    (void)snprintf(link->name, sizeof(link->name), "outbox-relay %s",
+                   config->name);          /* cut is fine */
+    link->silence_s = (unsigned)silence_s; /* the owner looks after one lease */
+    link->session.config = config;
+    link->session.beat = beat;
+    link->session.beat_context = link;
+    buffer_init(&link->session.text, TEXT_KEEP_BYTES, TEXT_MAX_BYTES);
+}
+
+struct my_link *
+my_link_start(const struct source_config *config, int only_host,
+              void (*connected)(struct source_mysql *self, struct my_job *job, uint64_t now_us),
+              struct error *reterr)
+{
+    struct my_link *link = memory_array(1, sizeof(*link));
+    init_link(link, config);
+    link->only_host = only_host;
+    link->connect = (struct my_job){.run = connect_run, .done = connected, .words = "to connect"};
+    link->words = link->connect.words;
+    link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const bool good =
+        link->wake_fd >= 0 || error_set(reterr, ERROR_TRANSIENT, "eventfd: %s", strerror(errno));
+    if (!good || !start_thread(link, reterr)) {
+        free_link(link);
+        return NULL;
+    }
+    return link;
+}
+
+int
+my_link_host(const struct my_link *link)
+{
+    return link->host; /* is not changed once it is connected */
+}
+
+int
+my_link_fd(const struct my_link *link)
+{
+    return link->wake_fd;
+}
+
+void
+my_link_put(struct my_link *link, struct my_job *job)
+{
+    job->broken = false;
+    pthread_mutex_lock(&link->mutex);
+    queue_put(&link->jobs, job);
+    pthread_cond_signal(&link->work);
+    pthread_mutex_unlock(&link->mutex);
+}
+
+struct my_job *
+my_link_take(struct my_link *link)
+{
+    uint64_t count;
+    pthread_mutex_lock(&link->mutex);
+    struct my_job *const job = queue_take(&link->back);
+    if (link->back.first == NULL) {
+        const ssize_t taken = read(link->wake_fd, &count, sizeof(count));
+        (void)taken; /* nothing to be read is fine */
+    }
+    pthread_mutex_unlock(&link->mutex);
+    return job;
+}
+
+uint64_t
+my_link_answered_us(const struct my_link *link)
+{
+    return atomic_load(&link->session.answered_us);
+}
+
+uint64_t
+my_link_sent_us(const struct my_link *link)
+{
+    return atomic_load(&link->session.sent_us);
+}
+
+const char *
+my_link_words(struct my_link *link)
+{
+    pthread_mutex_lock(&link->mutex);
+    const char *const words = link->words;
+    pthread_mutex_unlock(&link->mutex);
+    return words;
+}
+
+uint64_t
+my_link_heard_us(struct my_link *link, uint64_t now_us)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+    pthread_mutex_lock(&link->mutex);
+    const int socket = link->socket;
+    pthread_mutex_unlock(&link->mutex);
+    if (socket < 0 || getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
+        return 0;
+    }
+    const uint64_t ago_us = info.tcpi_last_data_recv * CLOCK_MS_US;
+    return ago_us < now_us ? now_us - ago_us : 0;
+}
+
+static struct timespec
+time_of(uint64_t monotonic_us)
+{
+    return (struct timespec){.tv_sec = (time_t)(monotonic_us / CLOCK_S_US),
+                             .tv_nsec = (long)(monotonic_us % CLOCK_S_US * 1000)};
+}
+
+/* With the mutex. */
+static void
+wait_for_end(struct my_link *link, uint64_t patience_us)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+    const uint64_t now_us = (uint64_t)now.tv_sec * CLOCK_S_US + (uint64_t)now.tv_nsec / 1000;
+    const struct timespec until = time_of(now_us + patience_us);
+    int failure = 0;
+    while (!link->ended && failure == 0) {
+        failure = pthread_cond_timedwait(&link->over, &link->mutex, &until);
+    }
+}
+
+void
+my_link_stop(struct my_link *link, uint64_t patience_us)
+{
+    if (link == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&link->mutex);
+    link->stopping = true;
+    pthread_cond_signal(&link->work);
+    if (link->socket >= 0 && patience_us > 0) {
+        wait_for_end(link, patience_us);
+    }
+    link->abandoned = link->socket < 0 && !link->ended;
+    if (link->socket >= 0) {
+        (void)shutdown(link->socket, SHUT_RDWR); /* it may be gone already */
+    }
+    const pthread_t thread = link->thread;
+    const bool abandoned = link->abandoned;
+    pthread_mutex_unlock(&link->mutex);
+    if (abandoned) {
+        (void)pthread_detach(thread); /* from now on the link may be gone */
+    } else {
+        (void)pthread_join(thread, NULL);
+        free_link(link);
+    }
+}

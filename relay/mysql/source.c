@@ -1,0 +1,237 @@
+#include "relay/mysql/source.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "relay/mysql/source_private.h"
+
+#define RECONNECT_INITIAL_US (100 * CLOCK_MS_US)
+#define RECONNECT_MAX_US (5 * CLOCK_S_US)
+#define RECONNECT_CONFIG_INITIAL_US (5 * CLOCK_S_US)
+#define RECONNECT_CONFIG_MAX_US (30 * CLOCK_S_US)
+/* For one host: looking up its name, and connect_timeout or its default. */
+#define CONNECT_US (30 * CLOCK_S_US)
+/* What is under way at the end, and the goodbye. */
+#define GOODBYE_US (100 * CLOCK_MS_US)
+
+static struct source_mysql *
+self_of(struct source *source)
+{
+    return (struct source_mysql *)source; /* `source` is its first member */
+}
+
+static const struct source_mysql *
+const_self_of(const struct source *source)
+{
+    return (const struct source_mysql *)source;
+}
+
+struct source_event *
+my_event_push(struct source_mysql *self, enum source_event_type type)
+{
+    self->lease_told_us = self->lease_until_us;
+    return source_events_push(&self->events, type, self->lease_until_us);
+}
+
+static bool
+next(struct source *source, struct source_event *ret_event)
+{
+    return source_events_take(&self_of(source)->events, ret_event);
+}
+
+void
+my_ask(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    self->asked_us = now_us;
+    my_link_put(self->link, job);
+}
+
+enum { POLL_SESSION, POLL_TAIL };
+
+static void
+polls(const struct source *source, struct pollfd *ret_polls)
+{
+    const struct source_mysql *self = const_self_of(source);
+    ret_polls[POLL_SESSION] =
+        (struct pollfd){.fd = self->link != NULL ? my_link_fd(self->link) : -1, .events = POLLIN};
+    ret_polls[POLL_TAIL] = (struct pollfd){.fd = -1};
+}
+
+/* ---- time ----------------------------------------------------------------------------------------------- */
+
+/* When the statement that is waited for is given up. Bytes that come are a sign of life: over a slow link a batch may take long. */
+static uint64_t
+answer_deadline_us(const struct source_mysql *self)
+{
+    const uint64_t sent_us = self->link != NULL ? my_link_sent_us(self->link) : 0;
+    if (sent_us == 0) {
+        return CLOCK_NEVER_US;
+    }
+    return self->state == MY_CONNECTING
+               ? sent_us + CONNECT_US
+               : (sent_us > self->heard_us ? sent_us : self->heard_us) + self->config->takeover_us;
+}
+
+/* A ping goes out when nothing was asked for a quarter of the lease. While something is under way it would only wait behind it. */
+static uint64_t
+ping_deadline_us(const struct source_mysql *self)
+{
+    return self->ping_out ? CLOCK_NEVER_US : self->asked_us + self->config->takeover_us / 4;
+}
+
+static uint64_t
+deadline_us(const struct source *source)
+{
+    const struct source_mysql *self = const_self_of(source);
+    switch (self->state) {
+    case MY_DOWN:
+        return self->retry_us;
+    case MY_CONNECTING:
+    case MY_SETTING_UP:
+        return answer_deadline_us(self);
+    case MY_STANDBY:
+        return clock_earlier_us(answer_deadline_us(self), self->retry_us);
+    case MY_OWNED:
+        return clock_earlier_us(answer_deadline_us(self), ping_deadline_us(self));
+    }
+    assert(false);
+    return 0;
+}
+
+/* True if no sign of life has come. */
+static bool
+is_silent(struct source_mysql *self, uint64_t now_us)
+{
+    if (now_us < answer_deadline_us(self)) {
+        return false;
+    }
+    self->heard_us = my_link_heard_us(self->link, now_us);
+    return now_us >= answer_deadline_us(self);
+}
+
+static void
+lost_by_time(struct source_mysql *self, uint64_t now_us)
+{
+    struct error error;
+    const uint64_t sent_us = my_link_sent_us(self->link);
+    const double waited_s = sent_us > 0 ? (double)(now_us - sent_us) / 1e6 : 0;
+    if (self->state == MY_CONNECTING) {
+        error_set(&error, ERROR_CONNECTION,
+                  "connecting to the database took longer than %" PRIu64 " s",
+                  CONNECT_US / CLOCK_S_US);
+    } else {
+        error_set(
+            &error, ERROR_TRANSIENT,
+            "the database gave no answer for longer than takeover: it was asked %s %.1f s ago",
+            my_link_words(self->link), waited_s);
+    }
+    my_source_lost(self, &error, now_us);
+}
+
+/* What is due once the answers that came have been handled. */
+static void
+keep_time(struct source_mysql *self, uint64_t now_us)
+{
+    if (is_silent(self, now_us)) {
+        lost_by_time(self, now_us);
+    } else if (self->state == MY_STANDBY && now_us >= self->retry_us) {
+        my_source_own(self, now_us);
+    } else if (self->state == MY_OWNED && now_us >= ping_deadline_us(self)) {
+        my_source_ping(self, now_us);
+    }
+}
+
+/* ---- answers -------------------------------------------------------------------------------------------- */
+
+static void
+renew_lease(struct source_mysql *self)
+{
+    const uint64_t answered_us = my_link_answered_us(self->link);
+    if (self->state == MY_OWNED && answered_us > 0) {
+        self->lease_until_us = answered_us + self->config->takeover_us;
+    }
+}
+
+/* What a long job, or a ping, has won. */
+static void
+tell_lease(struct source_mysql *self)
+{
+    if (self->state == MY_OWNED && self->owned_told &&
+        self->lease_until_us > self->lease_told_us + self->config->takeover_us / 16) {
+        my_event_push(self, SOURCE_ALIVE);
+    }
+}
+
+static void
+take_jobs(struct source_mysql *self, uint64_t now_us)
+{
+    struct my_job *job;
+    while (self->link != NULL && (job = my_link_take(self->link)) != NULL) {
+        renew_lease(self);
+        if (!job->ok && job->broken) {
+            my_source_lost(self, &job->error, now_us);
+        } else {
+            job->done(self, job, now_us);
+        }
+    }
+    if (self->link != NULL) {
+        renew_lease(self);
+        tell_lease(self);
+    }
+}
+
+static void
+process(struct source *source, const struct pollfd *ready, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    (void)ready; /* a look at the queue costs less than to know whether there is something in it */
+    if (!source_events_have_room(&self->events)) {
+        return; /* first take what happened */
+    }
+    if (self->state == MY_DOWN && now_us >= self->retry_us) {
+        my_source_connect(self, now_us);
+    }
+    take_jobs(self, now_us);
+    if (self->link != NULL) {
+        keep_time(self, now_us);
+    }
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------- */
+
+static void
+free_source(struct source *source)
+{
+    struct source_mysql *self = self_of(source);
+    my_link_stop(self->link, GOODBYE_US);
+    source_events_done(&self->events);
+    memory_free(self);
+}
+
+static const struct source_ops mysql_ops = {
+    .name = "mysql",
+    .free = free_source,
+    .polls = polls,
+    .deadline_us = deadline_us,
+    .process = process,
+    .next = next,
+};
+
+bool
+source_mysql_new(const struct source_config *config, struct source **ret_source,
+                 struct error *reterr)
+{
+    (void)reterr; /* the dsn was read with the configuration */
+    struct source_mysql *self = memory_array(1, sizeof(*self));
+    self->source.ops = &mysql_ops;
+    self->config = config;
+    self->state = MY_DOWN;
+    random_seed(&self->random, clock_wall_us() ^ clock_monotonic_us());
+    backoff_init(&self->backoff, RECONNECT_INITIAL_US, RECONNECT_MAX_US);
+    backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
+    self->created_us = clock_monotonic_us();
+    *ret_source = &self->source;
+    return true;
+}

@@ -1,0 +1,292 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "relay/mysql/error.h"
+#include "relay/mysql/source_private.h"
+
+#include "contract_sql.h"
+#include "isolation_sql.h"
+#include "own_before_sql.h"
+#include "own_sql.h"
+#include "session_sql.h"
+#include "still_owned_sql.h"
+
+#define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
+/* A session that lasted for so long has a new trouble. One that a statement ends again and again, such as a delete that a
+ * trigger refuses, must not publish everything anew several times a second. */
+#define GOOD_US (10 * CLOCK_S_US)
+/* Names of a database: 64 characters. */
+#define DATABASE_BYTES 257
+/* Checks of a table and expressions as defaults (8.0.16), and metadata_locks of prepared transactions that name their table
+ * (8.0.22); MariaDB's oldest that is tested. */
+#define MYSQL_VERSION_MIN 80022
+#define MARIADB_VERSION_MIN 101100
+
+static const struct my_parameters none = {.count = 0};
+
+/* ---- on the link's thread ------------------------------------------------------------------------------- */
+
+static int64_t
+seconds_of(uint64_t us)
+{
+    return (int64_t)((us + CLOCK_S_US - 1) / CLOCK_S_US);
+}
+
+/* The lease in whole seconds, as the server counts: not less. */
+static int64_t
+lease_s(const struct my_session *session)
+{
+    return seconds_of(session->config->takeover_us);
+}
+
+static bool
+check_server(struct my_session *session)
+{
+    const unsigned long version = mysql_get_server_version(session->mysql);
+    const unsigned long least = session->is_mariadb ? MARIADB_VERSION_MIN : MYSQL_VERSION_MIN;
+    return version >= least ||
+           my_session_fail(
+               session, ERROR_CONFIG,
+               "the database server is %s: MariaDB 10.11, MySQL 8.0.22 or newer is needed",
+               mysql_get_server_info(session->mysql));
+}
+
+static bool
+set_variables(struct my_session *session)
+{
+    const uint64_t statement_us = session->config->takeover_us * 3 / 4;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_int(&parameters, "lease_s", lease_s(session));
+    my_parameters_int(&parameters, "lock_s", seconds_of(session->config->takeover_us / 8));
+    my_parameters_double(&parameters, "statement_s", (double)statement_us / 1e6);
+    my_parameters_int(&parameters, "statement_ms", (int64_t)(statement_us / CLOCK_MS_US));
+    return my_session_run(session, sql_isolation, &none, NULL) &&
+           my_session_run(session, sql_session, &parameters, NULL);
+}
+
+static bool
+check_versions(struct my_session *session, const MYSQL_ROW row)
+{
+    const int64_t version = my_value_int(row[1]);
+    const int64_t relay_version = my_value_int(row[2]);
+    if (version != MY_SCHEMA_VERSION) {
+        return my_session_fail(session, ERROR_CONFIG,
+                               "the outbox tables have version %lld, this relay needs version %d: "
+                               "use the relay that fits the tables",
+                               (long long)version, MY_SCHEMA_VERSION);
+    }
+    if (relay_version != MY_RELAY_SCHEMA_VERSION) {
+        return my_session_fail(session, ERROR_CONFIG,
+                               "the relay's own tables have version %lld, this relay needs version "
+                               "%d: %s",
+                               (long long)relay_version, MY_RELAY_SCHEMA_VERSION,
+                               relay_version < MY_RELAY_SCHEMA_VERSION
+                                   ? "run `outbox-relay init`"
+                                   : "use the relay that fits the tables");
+    }
+    return true;
+}
+
+static bool
+check_contract(struct my_session *session)
+{
+    MYSQL_RES *rows;
+    if (!my_session_ask(session, sql_contract, &none, &rows)) {
+        return false;
+    }
+    const MYSQL_ROW row = mysql_fetch_row(rows);
+    const bool named = row != NULL && row[0] != NULL;
+    const bool good =
+        named ? check_versions(session, row)
+              : my_session_fail(session, ERROR_CONFIG, "the dsn names no database: give dbname");
+    if (good) {
+        my_lock_name(row[0], session->lock);
+    }
+    mysql_free_result(rows);
+    return good;
+}
+
+static bool
+setup_run(struct my_session *session, struct my_job *job)
+{
+    (void)job; /* what it learns is the session's */
+    return check_server(session) && set_variables(session) && check_contract(session);
+}
+
+static bool
+ask_for_lock(struct my_session *session, struct my_own *own)
+{
+    MYSQL_RES *rows;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "lock_name", session->lock);
+    if (!my_session_ask(session, sql_own, &parameters, &rows)) {
+        return false;
+    }
+    const MYSQL_ROW row = mysql_fetch_row(rows);
+    own->owned = row != NULL && my_value_bool(row[0]);
+    own->now_us = row != NULL ? my_value_int(row[1]) : 0;
+    mysql_free_result(rows);
+    return true;
+}
+
+static bool
+own_run(struct my_session *session, struct my_job *job)
+{
+    struct my_own *own = (struct my_own *)job;
+    struct my_parameters parameters = {.count = 0};
+    int64_t shared = 0;
+    my_parameters_text(&parameters, "lock_name", session->lock);
+    if (!my_session_int(session, sql_own_before, &parameters, 0, &shared)) {
+        return false;
+    }
+    if (shared != 0) {
+        return my_session_fail_pooled(session);
+    }
+    return ask_for_lock(session, own);
+}
+
+bool
+my_source_still_owns(struct my_session *session)
+{
+    int64_t owned = 0;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "lock_name", session->lock);
+    my_parameters_int(&parameters, "lease_s", lease_s(session));
+    if (!my_session_int(session, sql_still_owned, &parameters, 0, &owned)) {
+        return false;
+    }
+    return owned != 0 || my_session_fail_pooled(session);
+}
+
+/* The answer is that there is one. */
+static bool
+ping_run(struct my_session *session, struct my_job *job)
+{
+    (void)job;
+    return my_session_run(session, "do 0", &none, NULL);
+}
+
+/* ---- on the pipeline's ---------------------------------------------------------------------------------- */
+
+static void
+ping_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    self->ping_out = false;
+    if (!job->ok) {
+        my_source_lost(self, &job->error, now_us);
+    }
+}
+
+void
+my_source_ping(struct source_mysql *self, uint64_t now_us)
+{
+    self->ping =
+        (struct my_job){.run = ping_run, .done = ping_done, .words = "whether it is there"};
+    self->ping_out = true;
+    my_ask(self, &self->ping, now_us);
+}
+
+static void
+own_the_outbox(struct source_mysql *self, uint64_t now_us)
+{
+    self->state = MY_OWNED;
+    self->lease_until_us = my_link_answered_us(self->link) + self->config->takeover_us;
+    self->owned_since_us = self->own.now_us;
+    self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
+    self->owned_told = true;
+    my_event_push(self, SOURCE_OWNED);
+}
+
+static void
+stand_by(struct source_mysql *self, uint64_t now_us)
+{
+    const uint64_t quarter = self->config->takeover_us / 4;
+    const uint64_t interval = quarter < STANDBY_INTERVAL_US ? quarter : STANDBY_INTERVAL_US;
+    self->state = MY_STANDBY;
+    self->retry_us = now_us + random_between(&self->random, interval * 3 / 4, interval * 5 / 4);
+    if (!self->standby_told) {
+        self->standby_told = true;
+        my_event_push(self, SOURCE_STANDBY);
+    }
+}
+
+static void
+own_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    if (!job->ok) {
+        my_source_lost(self, &job->error, now_us);
+        return;
+    }
+    backoff_reset(&self->backoff_config);
+    if (self->state == MY_SETTING_UP) {
+        self->began_us = now_us;
+    }
+    if (self->own.owned) {
+        own_the_outbox(self, now_us);
+    } else {
+        stand_by(self, now_us);
+    }
+}
+
+void
+my_source_own(struct source_mysql *self, uint64_t now_us)
+{
+    self->own.job = (struct my_job){.run = own_run, .done = own_done, .words = "for the ownership"};
+    self->retry_us = CLOCK_NEVER_US; /* set by the answer */
+    my_ask(self, &self->own.job, now_us);
+}
+
+static void
+setup_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    if (job->ok) {
+        my_source_own(self, now_us);
+    } else {
+        my_source_lost(self, &job->error, now_us);
+    }
+}
+
+static void
+connected(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    (void)job; /* it is not broken */
+    self->state = MY_SETTING_UP;
+    self->setup.job =
+        (struct my_job){.run = setup_run, .done = setup_done, .words = "to set up the session"};
+    my_ask(self, &self->setup.job, now_us);
+}
+
+void
+my_source_connect(struct source_mysql *self, uint64_t now_us)
+{
+    struct error error;
+    self->state = MY_CONNECTING;
+    self->asked_us = now_us;
+    self->link = my_link_start(self->config, -1, connected, &error);
+    if (self->link == NULL) {
+        my_source_lost(self, &error, now_us);
+    }
+}
+
+void
+my_source_lost(struct source_mysql *self, const struct error *error, uint64_t now_us)
+{
+    const struct error why = *error; /* it may be a job's */
+    struct backoff *backoff = why.class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
+    if (now_us - self->began_us >= GOOD_US &&
+        (self->state == MY_OWNED || self->state == MY_STANDBY)) {
+        backoff_reset(&self->backoff);
+    }
+    my_link_stop(self->link, 0);
+    self->link = NULL;
+    self->state = MY_DOWN;
+    self->standby_told = false;
+    self->owned_told = false;
+    self->lease_until_us = 0;
+    self->heard_us = 0;
+    self->ping_out = false;
+    self->retry_us = now_us + backoff_next_us(backoff, &self->random);
+    my_event_push(self, SOURCE_LOST)->lost = why;
+}

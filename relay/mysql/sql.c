@@ -1,0 +1,190 @@
+#include "relay/mysql/sql.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+#define INT_BYTES_MAX 21 /* -9223372036854775808 and a comma */
+
+static const char no_rows[] = "select 1 from dual where false";
+
+static struct my_parameter *
+add(struct my_parameters *parameters, const char *name, enum my_parameter_kind kind)
+{
+    assert(parameters->count < MY_PARAMETERS_MAX);
+    struct my_parameter *const parameter = &parameters->items[parameters->count++];
+    *parameter = (struct my_parameter){.name = name, .kind = kind};
+    return parameter;
+}
+
+void
+my_parameters_null(struct my_parameters *parameters, const char *name)
+{
+    add(parameters, name, MY_NULL);
+}
+
+void
+my_parameters_int(struct my_parameters *parameters, const char *name, int64_t value)
+{
+    add(parameters, name, MY_INT)->number = value;
+}
+
+void
+my_parameters_double(struct my_parameters *parameters, const char *name, double value)
+{
+    add(parameters, name, MY_DOUBLE)->fraction = value;
+}
+
+void
+my_parameters_text(struct my_parameters *parameters, const char *name, const char *text)
+{
+    add(parameters, name, text != NULL ? MY_TEXT : MY_NULL)->text = text;
+}
+
+void
+my_parameters_ints(struct my_parameters *parameters, const char *name, const int64_t *numbers,
+                   size_t count)
+{
+    struct my_parameter *const parameter = add(parameters, name, MY_INTS);
+    parameter->numbers = numbers;
+    parameter->count = count;
+}
+
+/* Digits from the end, for printf takes five times as long: a list may have thousands. */
+static char *
+put_int(char *out, int64_t value)
+{
+    char digits[INT_BYTES_MAX];
+    char *at = digits + sizeof(digits);
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    return mempcpy(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static bool
+put_ints(struct buffer *buffer, const int64_t *numbers, size_t count)
+{
+    if (count == 0) {
+        return buffer_append(buffer, no_rows, sizeof(no_rows) - 1);
+    }
+    char *const start = (char *)buffer_reserve(buffer, count * INT_BYTES_MAX);
+    if (start == NULL) {
+        return false;
+    }
+    char *out = start;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) {
+            *out++ = ',';
+        }
+        out = put_int(out, numbers[i]);
+    }
+    buffer_commit(buffer, (size_t)(out - start));
+    return true;
+}
+
+static bool
+put_text(struct buffer *buffer, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    const size_t size = strlen(text);
+    const bool clean = utf8_is_text(text, size);
+    char *const start = (char *)buffer_reserve(buffer, sizeof("_utf8mb4 x''") + 2 * size);
+    if (start == NULL) {
+        return false;
+    }
+    char *out = stpcpy(start, "_utf8mb4 x'");
+    for (size_t i = 0; i < size; i++) {
+        const uint8_t byte = (uint8_t)(clean || (text[i] & 0x80) == 0 ? text[i] : '?');
+        *out++ = hex[byte >> 4];
+        *out++ = hex[byte & 15];
+    }
+    *out++ = '\'';
+    buffer_commit(buffer, (size_t)(out - start));
+    return true;
+}
+
+static bool
+put_double(struct buffer *buffer, double value)
+{
+    char text[40];
+    const int size =
+        snprintf(text, sizeof(text), "%.17e", value); /* fits; with an e it is no decimal */
+    return buffer_append(buffer, text, (size_t)size);
+}
+
+static bool
+put_value(struct buffer *buffer, const struct my_parameter *parameter)
+{
+    switch (parameter->kind) {
+    case MY_NULL:
+        return buffer_append(buffer, "null", strlen("null"));
+    case MY_INT:
+        return put_ints(buffer, &parameter->number, 1);
+    case MY_DOUBLE:
+        return put_double(buffer, parameter->fraction);
+    case MY_TEXT:
+        return put_text(buffer, parameter->text);
+    case MY_INTS:
+        return put_ints(buffer, parameter->numbers, parameter->count);
+    }
+    assert(false);
+    return false;
+}
+
+static const struct my_parameter *
+find(const struct my_parameters *parameters, const char *name, size_t size)
+{
+    for (size_t i = 0; i < parameters->count; i++) {
+        if (strlen(parameters->items[i].name) == size &&
+            memcmp(parameters->items[i].name, name, size) == 0) {
+            return &parameters->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* The next @ that begins a name, or the end of the text. */
+static const char *
+next_name(const char *sql)
+{
+    const char *at = strchrnul(sql, '@');
+    while (at[0] == '@' && at[1] == '@') {
+        at = strchrnul(at + 2, '@');
+    }
+    return at;
+}
+
+bool
+my_sql_put(struct buffer *buffer, const char *sql, const struct my_parameters *parameters)
+{
+    buffer_clear(buffer);
+    while (strncmp(sql, "--", 2) == 0) { /* what the file says of itself */
+        sql = strchrnul(sql, '\n');
+        sql += *sql == '\n' ? 1 : 0;
+    }
+    for (;;) {
+        const char *const at = next_name(sql);
+        if (at > sql && !buffer_append(buffer, sql, (size_t)(at - sql))) {
+            return false;
+        }
+        if (*at == '\0') {
+            return true;
+        }
+        const size_t size = strspn(at + 1, "abcdefghijklmnopqrstuvwxyz_");
+        const struct my_parameter *const parameter = find(parameters, at + 1, size);
+        assert(parameter != NULL);
+        if (!put_value(buffer, parameter)) {
+            return false;
+        }
+        sql = at + 1 + size;
+    }
+}
