@@ -5,7 +5,6 @@
 #include "relay/config/load.h"
 #include "relay/config/tls.h"
 #include "relay/config/value.h"
-#include "relay/postgres/config.h"
 
 static const struct broker_config *
 find_broker(const struct config *config, const char *name)
@@ -51,11 +50,11 @@ config_connect_broker(struct config_load *load, size_t section,
 static bool
 same_place(const struct source_config *a, const struct source_config *b)
 {
-    if (a->dsn == NULL || b->dsn == NULL) {
+    if (a->dsn == NULL || b->dsn == NULL || a->kind != b->kind) {
         return false;
     }
-    char *const a_place = postgres_dsn_place(a->dsn);
-    char *const b_place = postgres_dsn_place(b->dsn);
+    char *const a_place = a->kind->dsn_place(a->dsn);
+    char *const b_place = b->kind->dsn_place(b->dsn);
     const bool same = a_place != NULL && b_place != NULL && strcmp(a_place, b_place) == 0;
     memory_free(a_place);
     memory_free(b_place);
@@ -97,19 +96,13 @@ check_order(struct config_load *load, size_t section, const char *low_key, uint6
 }
 
 static void
-check_tableless(struct config_load *load, size_t section, const struct source_config *source)
+check_own_keys(struct config_load *load, size_t section, const struct source_config *source)
 {
-    if (source->tableless && source->mode != SOURCE_MODE_TAIL) {
-        const struct config_entry *const entry = config_load_entry(load, section, "tableless");
-        config_load_problem(load, section, entry == NULL ? 0 : entry->line,
-                            "tableless = true needs mode = \"tail\": what is in the log alone is "
-                            "not found by polling");
-    }
-    if (source->tableless_old_prefix && !source->tableless) {
-        const struct config_entry *const entry =
-            config_load_entry(load, section, "tableless_old_prefix");
-        config_load_problem(load, section, entry == NULL ? 0 : entry->line,
-                            "tableless_old_prefix = true needs tableless = true");
+    struct error error;
+    const char *key;
+    if (source->kind != NULL && !source->kind->keys_check(source, &key, &error)) {
+        const struct config_entry *const entry = config_load_entry(load, section, key);
+        config_load_problem(load, section, entry == NULL ? 0 : entry->line, "%s", error.text);
     }
 }
 
@@ -133,7 +126,7 @@ check_section(struct config_load *load, size_t section)
         check_place(load, section);
         check_order(load, section, "retry_initial", source->retry_initial_us, "retry_max",
                     source->retry_max_us);
-        check_tableless(load, section, source);
+        check_own_keys(load, section, source);
         config_tls_check_source(load, section);
     } else if (load->scan.sections[section].scope == CONFIG_BROKER) {
         const struct broker_config *const broker = load->targets[section];

@@ -35,10 +35,9 @@ struct source_config {
     const struct database_kind *kind;
     enum source_mode mode;
     const struct broker_config *broker;
-    char *dsn; /* libpq connection string */
-    char
-        *password_file; /* read at each connection; NULL: the dsn's password, or libpq's own ways */
-    char *exchange;     /* for rows whose exchange is NULL; "" = AMQP's default exchange */
+    char *dsn;           /* as its kind takes it */
+    char *password_file; /* read at each connection; NULL: the dsn's, or the client's own ways */
+    char *exchange;      /* for rows whose exchange is NULL; "" = AMQP's default exchange */
     uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
     uint32_t batch_rows;
     uint64_t batch_bytes;
@@ -46,7 +45,7 @@ struct source_config {
     uint64_t window_bytes;
     uint64_t poll_interval_max_us;
     uint64_t sweep_interval_us;
-    char *slot;                     /* NULL: postgres_slot_name() makes one */
+    char *slot;                     /* NULL: the source makes one */
     char *publication;              /* NULL: likewise */
     bool tableless;                 /* messages may stand in the log alone; mode is tail then */
     bool tableless_old_prefix;      /* also those that name no schema */

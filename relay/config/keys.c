@@ -76,8 +76,7 @@ const struct config_key config_keys[] = {
          "is not possible.")},
     {SOURCE_KEY("dsn", dsn), .type = CONFIG_DSN, REQUIRED_SECRET,
      MEANS(
-         "The database, as a libpq connection string: `host=db dbname=shop user=relay` or "
-         "`postgresql://relay@db/shop`. It must lead to the server itself or to a pool in session "
+         "Where the database is. It must lead to the server itself or to a pool in session "
          "mode: the ownership of the outbox lives in the session. Relative names of its "
          "certificates and keys are looked for beside the configuration file. See [TLS](TLS.md).")},
     {SOURCE_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
@@ -104,12 +103,12 @@ const struct config_key config_keys[] = {
            "there is no wait.")},
     {SOURCE_KEY("sweep_interval", sweep_interval_us), DURATION("1s", "1h"), DEFAULT("30s"),
      MEANS("How often the whole table is looked over, which finds whatever was missed.")},
-    {SOURCE_KEY("slot", slot), .type = CONFIG_SLOT,
+    {SOURCE_KEY("slot", slot), .type = CONFIG_NAME,
      MEANS(
          "The replication slot of a source that tails: lower case letters, digits and `_`. Unless "
          "given, `outbox_relay_DATABASE_SCHEMA`, of at most 63 characters, with `_` for every "
          "character that a slot's name can't have.")},
-    {SOURCE_KEY("publication", publication), .type = CONFIG_PUBLICATION,
+    {SOURCE_KEY("publication", publication), .type = CONFIG_NAME,
      MEANS("The publication of a source that tails. Unless given, `outbox_relay_SCHEMA`, made as "
            "the name of the slot is.")},
     {SOURCE_KEY("tableless", tableless), BOOL, DEFAULT("false"),

@@ -19,19 +19,18 @@ enum config_scope {
 #define CONFIG_SCOPE_COUNT 6
 
 enum config_type {
-    CONFIG_STRING,   /* char * */
-    CONFIG_NUMBER,   /* uint32_t */
-    CONFIG_DURATION, /* uint64_t, microseconds */
-    CONFIG_SECONDS,  /* a duration of whole seconds; uint16_t */
-    CONFIG_SIZE,     /* uint64_t, bytes */
-    CONFIG_CHOICE,   /* an enum: the position in `choices` */
-    CONFIG_BOOL,     /* bool; `choices`: the words for false and true */
-    CONFIG_URI,      /* struct amqp_endpoint */
-    CONFIG_KIND, /* const struct database_kind *: its name; set before what else the section says */
-    CONFIG_DSN,  /* char *, a libpq connection string */
+    CONFIG_STRING,        /* char * */
+    CONFIG_NUMBER,        /* uint32_t */
+    CONFIG_DURATION,      /* uint64_t, microseconds */
+    CONFIG_SECONDS,       /* a duration of whole seconds; uint16_t */
+    CONFIG_SIZE,          /* uint64_t, bytes */
+    CONFIG_CHOICE,        /* an enum: the position in `choices` */
+    CONFIG_BOOL,          /* bool; `choices`: the words for false and true */
+    CONFIG_URI,           /* struct amqp_endpoint */
+    CONFIG_KIND,          /* const struct database_kind *; set before the rest of its section */
+    CONFIG_DSN,           /* char *, as its kind of database takes it */
     CONFIG_PASSWORD_FILE, /* char *: what stands in the file */
-    CONFIG_SLOT,          /* char *, the name of a replication slot */
-    CONFIG_PUBLICATION,   /* char *, the name of a publication */
+    CONFIG_NAME,          /* char *, of something in the database */
     CONFIG_BROKER_NAME,   /* const struct broker_config *; NULL where it is not given */
     CONFIG_AMQP_NAME,     /* char *, the name of an exchange or queue, or a routing key */
 };

@@ -70,9 +70,8 @@ print_type(FILE *file, const struct database_kind *const *kinds, const struct co
         [CONFIG_BOOL] = "one of",
         [CONFIG_URI] = "broker URI",
         [CONFIG_KIND] = "one of",
-        [CONFIG_DSN] = "libpq connection string",
-        [CONFIG_SLOT] = "name of a replication slot",
-        [CONFIG_PUBLICATION] = "name of a publication",
+        [CONFIG_DSN] = "connection string",
+        [CONFIG_NAME] = "name",
         [CONFIG_PASSWORD_FILE] = "file",
         [CONFIG_BROKER_NAME] = "name of a broker section",
         [CONFIG_AMQP_NAME] = "text of at most 255 bytes",
@@ -99,6 +98,21 @@ print_default(FILE *file, const struct config_key *key)
     }
 }
 
+/* What is so for some kinds of database alone. */
+static void
+print_kinds(FILE *file, const struct database_kind *const *kinds, const struct config_key *key)
+{
+    char owners[200];
+    config_value_owners(kinds, key, owners, sizeof(owners));
+    if (owners[0] != '\0') {
+        (void)fprintf(file, "\nOnly with `kind` %s.\n", owners); /* as above */
+    }
+    for (size_t i = 0; key->type == CONFIG_DSN && kinds[i] != NULL; i++) {
+        (void)fprintf(file, "\nWith `kind` \"%s\": %s\n", kinds[i]->name,
+                      kinds[i]->dsn_words); /* as above */
+    }
+}
+
 static void
 print_key(FILE *file, const struct database_kind *const *kinds, const struct config_key *key)
 {
@@ -107,6 +121,7 @@ print_key(FILE *file, const struct database_kind *const *kinds, const struct con
     (void)fputs("; ", file); /* as above */
     print_default(file, key);
     (void)fprintf(file, "\n\n%s\n", key->meaning); /* as above */
+    print_kinds(file, kinds, key);
 }
 
 void

@@ -13,8 +13,6 @@
 #include "relay/config/lexer.h" /* the marks */
 #include "relay/config/problem.h"
 #include "relay/config/secret.h"
-#include "relay/postgres/config.h"
-#include "relay/postgres/names.h"
 
 /* What stands for "NAME" or "NAME:-default"; borrowed, from the environment or from `spec`. */
 static const char *
@@ -159,6 +157,22 @@ config_value_range(const struct database_kind *const *kinds, const struct config
     }
 }
 
+void
+config_value_owners(const struct database_kind *const *kinds, const struct config_key *key,
+                    char *ret_text, size_t size)
+{
+    size_t left = 0;
+    for (size_t i = 0; kinds[i] != NULL; i++) {
+        left += database_kind_key(kinds[i], key->name) != NULL ? 1 : 0;
+    }
+    ret_text[0] = '\0';
+    for (size_t i = 0; kinds[i] != NULL; i++) {
+        if (database_kind_key(kinds[i], key->name) != NULL) {
+            add_choice(kinds[i]->name, --left == 0, ret_text, size);
+        }
+    }
+}
+
 static bool
 refuse(const struct config_context *context, const struct config_key *key, const char *text,
        struct error *reterr)
@@ -272,22 +286,37 @@ set_uri(const char *text, const char *directory, void *member, struct error *ret
 }
 
 static bool
-set_dsn(const char *text, const char *directory, void *member, struct error *reterr)
+set_dsn(const struct config_context *context, const struct database_kind *kind, const char *text,
+        void *member, struct error *reterr)
 {
-    if (!postgres_dsn_check(text, reterr)) {
+    char **const dsn = member;
+    char *taken;
+    if (kind == NULL) {
+        return true; /* which is reported: nobody can say what it is */
+    }
+    if (!kind->dsn_take(text, context->directory, &taken, reterr)) {
         return false;
     }
-    char *const dsn = postgres_dsn_anchor(text, directory);
-    const bool good = postgres_files_check(dsn, reterr) && set_string(dsn, member);
-    config_secret_free(dsn);
-    return good;
+    config_secret_free(*dsn);
+    *dsn = taken;
+    return true;
 }
 
+/* Whether the section's kind of database, which may be not known, has such a key, and takes such a value. */
 static bool
-set_checked(const char *text, bool (*check)(const char *text, struct error *reterr), void *member,
-            struct error *reterr)
+check_own(const struct config_context *context, const struct config_key *key,
+          const struct database_kind *kind, const char *text, struct error *reterr)
 {
-    return check(text, reterr) && set_string(text, member);
+    char owners[200];
+    if (kind == NULL || !database_kinds_own(context->kinds, key->name)) {
+        return true;
+    }
+    const struct database_key *const own = database_kind_key(kind, key->name);
+    if (own == NULL) {
+        config_value_owners(context->kinds, key, owners, sizeof(owners));
+        return error_set(reterr, ERROR_CONFIG, "this key is for kind = %s alone", owners);
+    }
+    return own->check == NULL || own->check(text, reterr);
 }
 
 /* AMQP's short strings; a zero byte cannot be in a file. */
@@ -321,6 +350,11 @@ config_value_set(const struct config_context *context, const struct config_key *
                  const char *text, void *target, struct error *reterr)
 {
     void *const member = (char *)target + key->offset;
+    const struct database_kind *const kind =
+        key->scope == CONFIG_SOURCE ? ((const struct source_config *)target)->kind : NULL;
+    if (!check_own(context, key, kind, text, reterr)) {
+        return false;
+    }
     switch (key->type) {
     case CONFIG_NUMBER:
     case CONFIG_DURATION:
@@ -332,19 +366,16 @@ config_value_set(const struct config_context *context, const struct config_key *
     case CONFIG_BOOL:
         return set_truth(context, key, text, member, reterr);
     case CONFIG_STRING:
+    case CONFIG_NAME:
         return set_string(text, member);
     case CONFIG_URI:
         return set_uri(text, context->directory, member, reterr);
     case CONFIG_KIND:
         return set_kind(context, key, text, member, reterr);
     case CONFIG_DSN:
-        return set_dsn(text, context->directory, member, reterr);
-    case CONFIG_SLOT:
-        return set_checked(text, postgres_slot_check, member, reterr);
-    case CONFIG_PUBLICATION:
-        return set_checked(text, postgres_publication_check, member, reterr);
+        return set_dsn(context, kind, text, member, reterr);
     case CONFIG_AMQP_NAME:
-        return set_checked(text, check_amqp_name, member, reterr);
+        return check_amqp_name(text, reterr) && set_string(text, member);
     case CONFIG_PASSWORD_FILE:
         return set_password(context, text, member, reterr);
     case CONFIG_BROKER_NAME:

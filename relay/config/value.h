@@ -32,6 +32,10 @@ bool config_value_set(const struct config_context *context, const struct config_
 void config_value_range(const struct database_kind *const *kinds, const struct config_key *key,
                         char *ret_text, size_t size);
 
+/* Of a key that some kinds of database alone have, which ones, in the same form; "" for any other. */
+void config_value_owners(const struct database_kind *const *kinds, const struct config_key *key,
+                         char *ret_text, size_t size);
+
 /* The file that `path` means: from `directory`, that of the configuration file, if it is relative. A new string. */
 char *config_path(const char *path, const char *directory);
 

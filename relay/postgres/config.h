@@ -1,22 +1,20 @@
-/* relay/postgres/config.h - what can be said of a libpq connection string without connecting. */
+/* relay/postgres/config.h - what of a source's section is PostgreSQL's: what can be said of a libpq connection string without
+ * connecting, and the keys that no other kind has. As struct database_kind says it. */
 #ifndef RELAY_POSTGRES_CONFIG_H
 #define RELAY_POSTGRES_CONFIG_H
 
-#include "base/error.h"
+#include "relay/config/config.h"
+#include "relay/ports/database.h"
 
-/* False with *reterr if libpq does not understand it. Shows nothing of it but names of options. */
-bool postgres_dsn_check(const char *dsn, struct error *reterr) MUST_CHECK;
-
-/* `dsn`, which must be good, with the files of its TLS options as seen from `directory` where they are relative; a new
- * string for config_secret_free. */
-char *postgres_dsn_anchor(const char *dsn, const char *directory);
-
-/* Are those files there, and do they hold what they should? Never waits. False with *reterr. */
-bool postgres_files_check(const char *dsn, struct error *reterr) MUST_CHECK;
-
-/* Which outbox it leads to: host, port, database and options in one line, without user and
- * password, so that two strings for the same place give the same. A new string; NULL if it is no
- * connection string. */
+bool postgres_dsn_take(const char *text, const char *directory, char **ret_dsn,
+                       struct error *reterr) MUST_CHECK;
 char *postgres_dsn_place(const char *dsn);
+void postgres_dsn_advise(const struct source_config *source, struct config_warnings *warnings,
+                         struct config_warnings *advice);
+bool postgres_dsn_has_password(const char *dsn);
+
+extern const struct database_key postgres_keys[];
+bool postgres_keys_check(const struct source_config *source, const char **ret_key,
+                         struct error *reterr) MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "relay/config/keys.h"
 #include "relay/kinds/kinds.h"
 
 /* Promise: a kind of database that can be configured can do all that is asked of one. */
@@ -9,12 +10,31 @@ Test(kinds, each_is_whole)
     cr_assert_not_null(database_kinds[0]);
     for (size_t i = 0; database_kinds[i] != NULL; i++) {
         const struct database_kind *const kind = database_kinds[i];
+        cr_assert_not_null(kind->dsn_words, "%s", kind->name);
+        cr_assert_not_null(kind->dsn_take, "%s", kind->name);
+        cr_assert_not_null(kind->dsn_place, "%s", kind->name);
+        cr_assert_not_null(kind->dsn_advise, "%s", kind->name);
+        cr_assert_not_null(kind->dsn_has_password, "%s", kind->name);
+        cr_assert_not_null(kind->keys, "%s", kind->name);
+        cr_assert_not_null(kind->keys_check, "%s", kind->name);
         cr_assert_not_null(kind->source_new, "%s", kind->name);
         cr_assert_not_null(kind->admin_open, "%s", kind->name);
         cr_assert_not_null(kind->check, "%s", kind->name);
         cr_assert_not_null(kind->init, "%s", kind->name);
         cr_assert_not_null(kind->init_print, "%s", kind->name);
     }
+}
+
+/* A name that is no key would be refused to nobody. */
+Test(kinds, own_keys_are_keys)
+{
+    for (size_t i = 0; database_kinds[i] != NULL; i++) {
+        for (const struct database_key *key = database_kinds[i]->keys; key->name != NULL; key++) {
+            cr_assert_not_null(config_key_find(CONFIG_SOURCE, key->name), "%s", key->name);
+            cr_assert(database_kinds_own(database_kinds, key->name));
+        }
+    }
+    cr_assert_not(database_kinds_own(database_kinds, "dsn"));
 }
 
 Test(kinds, each_is_found_by_its_name_alone)

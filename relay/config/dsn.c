@@ -1,0 +1,22 @@
+#include "relay/config/dsn.h"
+
+#include "base/memory.h"
+#include "relay/config/secret.h"
+#include "relay/config/value.h"
+
+char *
+config_dsn_anchor(const char *text, const struct dsn *dsn, const char *directory)
+{
+    char *anchored = memory_string(text);
+    for (size_t i = 0; dsn_file_names[i] != NULL; i++) {
+        const char *const path = dsn_file(dsn, dsn_file_names[i]);
+        if (path != NULL && path[0] != '/') {
+            char *const full = config_path(path, directory);
+            char *const longer = dsn_with(anchored, dsn_file_names[i], full);
+            memory_free(full);
+            config_secret_free(anchored);
+            anchored = longer;
+        }
+    }
+    return anchored;
+}
