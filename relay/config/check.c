@@ -100,7 +100,8 @@ check_own_keys(struct config_load *load, size_t section, const struct source_con
 {
     struct error error;
     const char *key;
-    if (source->kind != NULL && !source->kind->keys_check(source, &key, &error)) {
+    if (source->kind != NULL && source->kind->keys_check != NULL &&
+        !source->kind->keys_check(source, &key, &error)) {
         const struct config_entry *const entry = config_load_entry(load, section, key);
         config_load_problem(load, section, entry == NULL ? 0 : entry->line, "%s", error.text);
     }

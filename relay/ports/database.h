@@ -49,7 +49,7 @@ struct database_kind {
 
     /* Which of the keys that not all kinds have this one has; ends with {NULL}. */
     const struct database_key *keys;
-    /* Whether these fit together. False with *reterr, and the key to be blamed. */
+    /* Whether these fit together; NULL: there is nothing to ask. False with *reterr, and the key to be blamed. */
     bool (*keys_check)(const struct source_config *source, const char **ret_key,
                        struct error *reterr);
 

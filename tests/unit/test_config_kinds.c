@@ -76,15 +76,6 @@ check_keys(const struct source_config *source, const char **ret_key, struct erro
            error_set(reterr, ERROR_CONFIG, "wal_retain_max needs slot");
 }
 
-static bool
-check_no_keys(const struct source_config *source, const char **ret_key, struct error *reterr)
-{
-    (void)source;  /* whatever it is */
-    (void)ret_key; /* likewise */
-    (void)reterr;  /* likewise */
-    return true;
-}
-
 static const struct database_kind apple = {
     .name = "apple",
     .dsn_take = take_apple,
@@ -101,7 +92,6 @@ static const struct database_kind pear = {
     .dsn_advise = advise_nothing,
     .dsn_has_password = has_no_password,
     .keys = (const struct database_key[]){{0}},
-    .keys_check = check_no_keys,
 };
 static const struct database_kind *const kinds[] = {&apple, &pear, NULL};
 

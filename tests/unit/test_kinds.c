@@ -16,7 +16,6 @@ Test(kinds, each_is_whole)
         cr_assert_not_null(kind->dsn_advise, "%s", kind->name);
         cr_assert_not_null(kind->dsn_has_password, "%s", kind->name);
         cr_assert_not_null(kind->keys, "%s", kind->name);
-        cr_assert_not_null(kind->keys_check, "%s", kind->name);
         cr_assert_not_null(kind->source_new, "%s", kind->name);
         cr_assert_not_null(kind->admin_open, "%s", kind->name);
         cr_assert_not_null(kind->check, "%s", kind->name);
