@@ -131,11 +131,11 @@ pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report)
 
 void
 pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
-                         const struct source_failure *failures, size_t count)
+                         const struct source_failures *failures)
 {
-    struct pipeline_report report = {.type = type, .id = failures[0].id, .count = count};
-    (void)snprintf(report.reason, sizeof(report.reason), "%s",
-                   failures[0].reason); /* cut is fine */
+    const struct source_failure *first = &failures->items[0];
+    struct pipeline_report report = {.type = type, .id = first->id, .count = failures->count};
+    (void)snprintf(report.reason, sizeof(report.reason), "%s", first->reason); /* cut is fine */
     pipeline_report(pipeline, &report);
 }
 
@@ -276,15 +276,15 @@ was_left(const struct pipeline *pipeline, const struct row *row)
 
 /* True if there were any up to this id that should have been read before. */
 static bool
-count_swept(struct pipeline *pipeline, const struct row *rows, size_t count, int64_t seen)
+count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
 {
     if (pipeline->release_state != RELEASE_IDLE) {
         return false; /* they may have moved back since it was sent */
     }
     struct pipeline_report report = {.type = REPORT_SWEPT};
-    for (size_t i = 0; i < count && rows[i].id <= seen; i++) {
-        if (!was_left(pipeline, &rows[i]) && report.count++ == 0) {
-            report.id = rows[i].id;
+    for (size_t i = 0; i < batch->count && batch->rows[i].id <= seen; i++) {
+        if (!was_left(pipeline, &batch->rows[i]) && report.count++ == 0) {
+            report.id = batch->rows[i].id;
         }
     }
     pipeline->counts.swept += report.count;
@@ -296,9 +296,9 @@ count_swept(struct pipeline *pipeline, const struct row *rows, size_t count, int
 
 /* With work there, look again at once; with none, ever more seldom. */
 static void
-plan_poll(struct pipeline *pipeline, size_t count, bool complete, uint64_t now_us)
+plan_poll(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
-    if (count > 0) {
+    if (batch->count > 0) {
         pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
     } else {
         pipeline->poll_interval_us *= 2;
@@ -306,7 +306,7 @@ plan_poll(struct pipeline *pipeline, size_t count, bool complete, uint64_t now_u
             pipeline->poll_interval_us = pipeline->options.poll_interval_max_us;
         }
     }
-    pipeline->poll_at_us = complete ? now_us + pipeline->poll_interval_us : now_us;
+    pipeline->poll_at_us = batch->complete ? now_us + pipeline->poll_interval_us : now_us;
 }
 
 /* Nothing new is read while a sweep is under way, so one that takes long is followed by a pause that
@@ -324,55 +324,60 @@ plan_sweep(struct pipeline *pipeline, uint64_t now_us)
 }
 
 static void
-rows_next(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
-          uint64_t now_us)
+rows_next(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
+    const size_t count = batch->count;
     const int64_t seen = pipeline->cursor.sent_without_sweep;
     if (seen != CURSOR_NONE) {
-        (void)count_swept(pipeline, rows, count, seen); /* it reports them */
+        (void)count_swept(pipeline, batch, seen); /* it reports them */
     }
     for (size_t i = 0; i < count; i++) {
-        pipeline_admit(pipeline, &rows[i], now_us);
+        pipeline_admit(pipeline, &batch->rows[i], now_us);
     }
-    cursor_received(&pipeline->cursor, count, count > 0 ? rows[count - 1].id : 0, complete);
-    pipeline->tail.caught_up = complete && !cursor_has_gap(&pipeline->cursor);
-    plan_poll(pipeline, count, complete, now_us);
+    cursor_received(&pipeline->cursor, count, count > 0 ? batch->rows[count - 1].id : 0,
+                    batch->complete);
+    pipeline->tail.caught_up = batch->complete && !cursor_has_gap(&pipeline->cursor);
+    plan_poll(pipeline, batch, now_us);
     plan_sweep(pipeline, now_us);
-    pipeline->route.sample_short = complete;
+    pipeline->route.sample_short = batch->complete;
+}
+
+/* Those from this one on are given back. */
+static void
+drop_rows(struct pipeline *pipeline, const struct batch *batch, size_t first)
+{
+    for (size_t i = first; i < batch->count; i++) {
+        queue_push(&pipeline->queue, &(struct queued){.row = &batch->rows[i], .dropped = true});
+    }
 }
 
 static void
-rows_swept(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
-           uint64_t now_us)
+rows_swept(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
-    pipeline->tail.distrusted = count_swept(pipeline, rows, count, pipeline->tail.sweep_id);
-    const size_t swept = pipeline_tail_swept(pipeline, rows, count, complete, now_us);
+    pipeline->tail.distrusted = count_swept(pipeline, batch, pipeline->tail.sweep_id);
+    const size_t swept = pipeline_tail_swept(pipeline, batch, now_us);
     for (size_t i = 0; i < swept; i++) {
-        pipeline_admit(pipeline, &rows[i], now_us);
+        pipeline_admit(pipeline, &batch->rows[i], now_us);
     }
-    for (size_t i = swept; i < count; i++) {
-        queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
-    }
+    drop_rows(pipeline, batch, swept);
 }
 
 static void
-rows_heads(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
-           uint64_t now_us)
+rows_heads(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
-    for (size_t i = 0; i < count; i++) {
-        const bool probe = pipeline_probe_admitted(pipeline, &rows[i], now_us);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct row *row = &batch->rows[i];
+        const bool probe = pipeline_probe_admitted(pipeline, row, now_us);
         queue_push(&pipeline->queue,
-                   &(struct queued){.row = &rows[i], .probe = true, .dropped = !probe});
+                   &(struct queued){.row = row, .probe = true, .dropped = !probe});
     }
-    pipeline_probes_came(pipeline, complete, now_us);
+    pipeline_probes_came(pipeline, batch->complete, now_us);
 }
 
 static void
-rows_stale(struct pipeline *pipeline, const struct row *rows, size_t count)
+rows_stale(struct pipeline *pipeline, const struct batch *batch)
 {
-    for (size_t i = 0; i < count; i++) {
-        queue_push(&pipeline->queue, &(struct queued){.row = &rows[i], .dropped = true});
-    }
+    drop_rows(pipeline, batch, 0);
     if (pipeline->fetch_kind == FETCH_NEXT && !pipeline->fetch_sweeps) {
         cursor_unsent(&pipeline->cursor);
     }
@@ -380,35 +385,33 @@ rows_stale(struct pipeline *pipeline, const struct row *rows, size_t count)
 }
 
 void
-pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
-              uint64_t now_us)
+pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
     assert(pipeline->fetch_state != FETCH_IDLE);
     const bool stale = pipeline->fetch_state == FETCH_OUT_STALE;
     pipeline->fetch_state = FETCH_IDLE;
     pipeline->queue.at = 0;
     if (stale) {
-        rows_stale(pipeline, rows, count);
+        rows_stale(pipeline, batch);
     } else if (pipeline->fetch_sweeps) {
-        rows_swept(pipeline, rows, count, complete, now_us);
+        rows_swept(pipeline, batch, now_us);
     } else if (pipeline->fetch_kind == FETCH_NEXT) {
-        rows_next(pipeline, rows, count, complete, now_us);
+        rows_next(pipeline, batch, now_us);
     } else {
-        rows_heads(pipeline, rows, count, complete, now_us);
+        rows_heads(pipeline, batch, now_us);
     }
     pipeline_apply_release(pipeline);
 }
 
 void
-pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position, uint64_t position,
-               uint64_t now_us)
+pipeline_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us)
 {
     pipeline->watermark_out = false;
     pipeline->watermark_at_us =
         now_us + (pipeline_is_live(pipeline) ? WATERMARK_URGENT_US
                                              : pipeline->options.watermark_interval_us);
-    cursor_final(&pipeline->cursor, id, final_position);
-    pipeline_tail_final(pipeline, id, position, now_us);
+    cursor_final(&pipeline->cursor, final->id, final->position);
+    pipeline_tail_final(pipeline, final, now_us);
 }
 
 void

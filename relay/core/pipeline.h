@@ -75,54 +75,34 @@ struct pipeline;
 struct pipeline *pipeline_new(const struct pipeline_options *options, uint64_t now_us);
 void pipeline_free(struct pipeline *pipeline); /* rows not yet released are the caller's */
 
-/* The source. Rows given in are the core's until an action gives each back (PIPELINE_PUBLISH,
- * PIPELINE_DROP). Of a row's exchange the name counts: the source's default is filled in. */
+/* The source: what its events say (relay/ports/source.h), which says what each means. Rows given in are the core's until
+ * an action gives each back (PIPELINE_PUBLISH, PIPELINE_DROP). Of a row's exchange the name counts: the source's default is
+ * filled in. All else is read before the call returns. */
 void pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_lease(struct pipeline *pipeline, uint64_t until_us);
-void pipeline_rows(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
-                   uint64_t now_us);
-void pipeline_settled(struct pipeline *pipeline, uint64_t now_us);
-/* As in SOURCE_FINAL. */
-void pipeline_final(struct pipeline *pipeline, int64_t id, uint64_t final_position,
-                    uint64_t position, uint64_t now_us);
-/* Those of the ids asked for (FETCH_PRESENT) that are in the outbox, ascending. */
-void pipeline_present(struct pipeline *pipeline, const int64_t *ids, size_t count, uint64_t now_us);
-/* The log is read; it brings what was committed from `position` on. */
-void pipeline_tailing(struct pipeline *pipeline, uint64_t position, uint64_t now_us);
+void pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us);
+void pipeline_present(struct pipeline *pipeline, const struct source_present *present,
+                      uint64_t now_us);
+/* What could not be deleted is not sent again as long as the ownership lasts, and settled again from time to time. */
+void pipeline_settled(struct pipeline *pipeline, const struct source_settled *settled,
+                      uint64_t now_us);
+void pipeline_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us);
+/* What could not be set aside, or get another state, is told again from time to time; meanwhile its key waits, in the
+ * outbox. */
+void pipeline_held(struct pipeline *pipeline, const struct source_held *held, uint64_t now_us);
+/* What could not move back is sent from where it is. */
+void pipeline_released(struct pipeline *pipeline, const struct source_released *released,
+                       uint64_t now_us);
+void pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint64_t now_us);
+void pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint64_t now_us);
+/* The log is read; it brings what was committed from `from` on. */
+void pipeline_tailing(struct pipeline *pipeline, log_position from, uint64_t now_us);
 /* It is not read, or not any more. seldom: an operator must act first. */
 void pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
                           uint64_t now_us);
-/* The next of the log, in its order, the core's as in pipeline_rows; all that was committed before `position` has been
- * given now. */
-void pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count,
-                  uint64_t position, uint64_t now_us);
-/* These are confirmed and cannot be deleted: told before the answer to their settle. They are not sent again as long as the
- * ownership lasts, and settled again from time to time. */
-void pipeline_undeleted(struct pipeline *pipeline, const struct source_failure *failures,
-                        size_t count, uint64_t now_us);
-/* These cannot be set aside, or get another state: told before the answer to their hold. Their keys wait, in the outbox, and
- * it is tried again from time to time. */
-void pipeline_unmoved(struct pipeline *pipeline, const struct source_failure *failures,
-                      size_t count, uint64_t now_us);
-/* This one waits behind a head that went, and cannot move back: told before the answer to the release. It is sent from where
- * it is. */
-void pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *failure,
-                         uint64_t now_us);
-/* `missing` were to be held and are in neither table any more. */
-void pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count,
-                   uint64_t now_us);
-/* So many messages moved back to the outbox, with ids from first_id to last_id; complete: nothing of the keys is left
- * waiting. */
-void pipeline_released(struct pipeline *pipeline, size_t count, int64_t first_id, int64_t last_id,
-                       bool complete, uint64_t now_us);
-/* All heads there are, ascending by key_hash, id. */
-void pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count,
-                    uint64_t now_us);
-/* So many scheduled messages moved to the outbox; the next is due in next_in_us (CLOCK_NEVER_US:
- * none is known); acts: operators did something to held messages. */
-void pipeline_woken(struct pipeline *pipeline, size_t count, uint64_t next_in_us, bool acts,
-                    uint64_t now_us);
+/* The next of the log, in its order. */
+void pipeline_log(struct pipeline *pipeline, const struct source_log *log, uint64_t now_us);
 
 /* The lanes. `reason` is kept by copy. */
 void pipeline_lane_connected(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
@@ -222,7 +202,7 @@ struct pipeline_action {
     const int64_t *ids;
     size_t count;
     uint64_t bytes;
-    uint64_t position;
+    log_position position;
     struct pipeline_report report;
 };
 

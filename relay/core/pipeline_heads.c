@@ -109,27 +109,27 @@ tell_later(struct pipeline *pipeline, const struct hold *hold, const struct hold
 }
 
 static const struct source_failure *
-failure_of(const struct source_failure *failures, size_t count, int64_t id)
+failure_of(const struct source_failures *failures, int64_t id)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (failures[i].id == id) {
-            return &failures[i];
+    for (size_t i = 0; i < failures->count; i++) {
+        if (failures->items[i].id == id) {
+            return &failures->items[i];
         }
     }
     return NULL;
 }
 
-void
-pipeline_unmoved(struct pipeline *pipeline, const struct source_failure *failures, size_t count,
-                 uint64_t now_us)
+static void
+tell_failed_later(struct pipeline *pipeline, const struct source_failures *failures,
+                  uint64_t now_us)
 {
     struct holds *out = &pipeline->hold_out;
-    if (count == 0) {
+    if (failures->count == 0) {
         return;
     }
     size_t kept = 0;
     for (size_t i = 0; i < out->count; i++) {
-        if (failure_of(failures, count, out->items[i].id) != NULL) {
+        if (failure_of(failures, out->items[i].id) != NULL) {
             tell_later(pipeline, &out->items[i], &out->notes[i], now_us);
             memory_free(out->notes[i].reason);
             continue;
@@ -138,16 +138,17 @@ pipeline_unmoved(struct pipeline *pipeline, const struct source_failure *failure
         out->notes[kept++] = out->notes[i];
     }
     out->count = kept;
-    pipeline_report_failures(pipeline, REPORT_UNMOVED, failures, count);
+    pipeline_report_failures(pipeline, REPORT_UNMOVED, failures);
 }
 
 void
-pipeline_held(struct pipeline *pipeline, const int64_t *missing, size_t count, uint64_t now_us)
+pipeline_held(struct pipeline *pipeline, const struct source_held *held, uint64_t now_us)
 {
     assert(pipeline->hold_out_asked);
+    tell_failed_later(pipeline, &held->failures, now_us);
     pipeline->hold_out_asked = false;
-    for (size_t i = 0; i < count; i++) {
-        is_missing(pipeline, missing[i]);
+    for (size_t i = 0; i < held->missing_count; i++) {
+        is_missing(pipeline, held->missing[i]);
     }
     for (size_t i = 0; i < pipeline->hold_out.count; i++) {
         is_held(pipeline, &pipeline->hold_out.items[i], &pipeline->hold_out.notes[i], now_us);
@@ -205,20 +206,6 @@ pipeline_apply_release(struct pipeline *pipeline)
     }
 }
 
-void
-pipeline_released(struct pipeline *pipeline, size_t count, int64_t first_id, int64_t last_id,
-                  bool complete, uint64_t now_us)
-{
-    (void)now_us; /* as the other events */
-    assert(pipeline->release_state == RELEASE_OUT);
-    pipeline->release_state = RELEASE_ANSWERED;
-    pipeline->released_count = count;
-    pipeline->release_complete = complete;
-    pipeline->released_first = first_id;
-    pipeline->released_last = last_id;
-    pipeline_apply_release(pipeline);
-}
-
 /* Whether a message of the key is still on its way. */
 static bool
 has_company(const struct pipeline *pipeline, int64_t key_hash)
@@ -245,9 +232,9 @@ was_read(const struct pipeline *pipeline, int64_t id)
 
 /* It becomes the head of its key, which is due: it goes from where it is, and those behind it follow. But those that moved
  * back before it must be through: a head must not have an earlier one of its key in the outbox. */
-void
-pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *failure,
-                    uint64_t now_us)
+static void
+lead_from_where_it_is(struct pipeline *pipeline, const struct source_failure *failure,
+                      uint64_t now_us)
 {
     struct held_entry *entry =
         held_find(&pipeline->held, held_subject(failure->id, failure->key_hash, true));
@@ -276,6 +263,22 @@ pipeline_unreleased(struct pipeline *pipeline, const struct source_failure *fail
     entry->fresh = false;
     held_retry(&pipeline->held, entry, now_us);
     pipeline_hold_head(pipeline, &hold, &note, now_us);
+}
+
+void
+pipeline_released(struct pipeline *pipeline, const struct source_released *released,
+                  uint64_t now_us)
+{
+    assert(pipeline->release_state == RELEASE_OUT);
+    pipeline->release_state = RELEASE_ANSWERED;
+    pipeline->released_count = released->count;
+    pipeline->release_complete = released->complete;
+    pipeline->released_first = released->first_id;
+    pipeline->released_last = released->last_id;
+    pipeline_apply_release(pipeline);
+    if (released->failures.count > 0) {
+        lead_from_where_it_is(pipeline, &released->failures.items[0], now_us);
+    }
 }
 
 static void
@@ -371,14 +374,14 @@ learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
 
 /* The table is the truth, but for what was decided since it was asked. */
 void
-pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count, uint64_t now_us)
+pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint64_t now_us)
 {
     assert(pipeline->heads_out);
     pipeline->heads_out = false;
     pipeline->heads_known = true;
     pipeline->heads_load++;
-    for (size_t i = 0; i < count; i++) {
-        learn_head(pipeline, &heads[i], now_us);
+    for (size_t i = 0; i < heads->count; i++) {
+        learn_head(pipeline, &heads->items[i], now_us);
     }
     for (struct held_entry *entry = pipeline->held.entries; entry != NULL; entry = entry->hh.next) {
         if (entry->load == pipeline->heads_load || !leads_in_table(entry)) {
@@ -393,16 +396,16 @@ pipeline_heads(struct pipeline *pipeline, const struct head *heads, size_t count
 }
 
 void
-pipeline_woken(struct pipeline *pipeline, size_t count, uint64_t next_in_us, bool acts,
-               uint64_t now_us)
+pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint64_t now_us)
 {
     assert(pipeline->wake_out);
     pipeline->wake_out = false;
-    pipeline->wake_due_us = next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + next_in_us;
-    if (acts) {
+    pipeline->wake_due_us =
+        woken->next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + woken->next_in_us;
+    if (woken->acts) {
         pipeline->heads_due_us = now_us;
     }
-    if (count > 0) {
+    if (woken->count > 0) {
         pipeline_look_at_once(pipeline);
     }
 }

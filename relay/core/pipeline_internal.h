@@ -327,7 +327,7 @@ void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_look_at_once(struct pipeline *pipeline);
 void pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report);
 void pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
-                              const struct source_failure *failures, size_t count);
+                              const struct source_failures *failures);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
 void pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us);
@@ -401,10 +401,11 @@ uint64_t pipeline_rows_deadline_us(const struct pipeline *pipeline);
 bool pipeline_is_live(const struct pipeline *pipeline);
 void pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us);
 bool pipeline_tail_sweeps(const struct pipeline *pipeline);
-size_t pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t count,
-                           bool complete, uint64_t now_us) MUST_CHECK;
+size_t pipeline_tail_swept(struct pipeline *pipeline, const struct batch *batch,
+                           uint64_t now_us) MUST_CHECK;
 bool pipeline_tail_wants_watermark(const struct pipeline *pipeline);
-void pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position, uint64_t now_us);
+void pipeline_tail_final(struct pipeline *pipeline, const struct source_final *final,
+                         uint64_t now_us);
 bool pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 uint64_t pipeline_tail_deadline_us(const struct pipeline *pipeline);

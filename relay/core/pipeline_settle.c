@@ -103,33 +103,34 @@ settling_in_outbox(const struct pipeline *pipeline)
     return settling_count(pipeline) + pipeline->settling.stuck_count;
 }
 
+static void
+keep_stuck(struct pipeline *pipeline, const struct source_failures *failures, uint64_t now_us)
+{
+    struct settling *settling = &pipeline->settling;
+    if (failures->count == 0) {
+        return;
+    }
+    pipeline_reserve(&settling->stuck, &settling->stuck_capacity,
+                     settling->stuck_count + failures->count);
+    for (size_t i = 0; i < failures->count; i++) {
+        settling->stuck[settling->stuck_count++] = failures->items[i].id;
+    }
+    settling->stuck_at_us = now_us + STUCK_AGAIN_US;
+    pipeline_report_failures(pipeline, REPORT_UNDELETED, failures);
+}
+
 void
-pipeline_settled(struct pipeline *pipeline, uint64_t now_us)
+pipeline_settled(struct pipeline *pipeline, const struct source_settled *settled, uint64_t now_us)
 {
     struct settling *settling = &pipeline->settling;
     assert(settling->out_count > 0);
+    keep_stuck(pipeline, &settled->failures, now_us);
     const size_t count = settling->out_count - settling->out_again_count;
     pipeline->counts.settled += count;
     settling->done += count;
     settling->out_count = 0;
     settling->out_again_count = 0;
     settling->since_us = now_us;
-}
-
-void
-pipeline_undeleted(struct pipeline *pipeline, const struct source_failure *failures, size_t count,
-                   uint64_t now_us)
-{
-    struct settling *settling = &pipeline->settling;
-    if (count == 0) {
-        return;
-    }
-    pipeline_reserve(&settling->stuck, &settling->stuck_capacity, settling->stuck_count + count);
-    for (size_t i = 0; i < count; i++) {
-        settling->stuck[settling->stuck_count++] = failures[i].id;
-    }
-    settling->stuck_at_us = now_us + STUCK_AGAIN_US;
-    pipeline_report_failures(pipeline, REPORT_UNDELETED, failures, count);
 }
 
 static bool

@@ -81,32 +81,33 @@ contains(const int64_t *sorted, size_t count, int64_t id)
     return count > 0 && bsearch(&id, sorted, count, sizeof(id), compare_ids) != NULL;
 }
 
-/* Among `sorted`, once: `taken` has a mark for each. A row that moved aside and back stands twice in the log. */
+/* Among those present, once: `taken` has a mark for each. A row that moved aside and back stands twice in the log. */
 static bool
-takes_out(const int64_t *sorted, size_t count, int64_t *taken, int64_t id)
+takes_out(const struct source_present *present, int64_t *taken, int64_t id)
 {
     const int64_t *const found =
-        count > 0 ? bsearch(&id, sorted, count, sizeof(id), compare_ids) : NULL;
-    if (found == NULL || taken[found - sorted] != 0) {
+        present->count > 0 ? bsearch(&id, present->ids, present->count, sizeof(id), compare_ids)
+                           : NULL;
+    if (found == NULL || taken[found - present->ids] != 0) {
         return false;
     }
-    taken[found - sorted] = 1;
+    taken[found - present->ids] = 1;
     return true;
 }
 
 /* present: those of the rows that are in the outbox and not in memory, ascending. */
 static void
-admit_waiting(struct pipeline *pipeline, const int64_t *present, size_t count, uint64_t now_us)
+admit_waiting(struct pipeline *pipeline, const struct source_present *present, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     pipeline->queue.at = 0;
-    pipeline_reserve(&tail->taken, &tail->taken_capacity, count);
-    for (size_t i = 0; i < count; i++) {
+    pipeline_reserve(&tail->taken, &tail->taken_capacity, present->count);
+    for (size_t i = 0; i < present->count; i++) {
         tail->taken[i] = 0;
     }
     for (size_t i = 0; i < tail->row_count; i++) {
         const struct row *row = &tail->rows[i];
-        if (row->position >= tail->covered && takes_out(present, count, tail->taken, row->id)) {
+        if (row->position >= tail->covered && takes_out(present, tail->taken, row->id)) {
             pipeline_admit(pipeline, row, now_us);
         } else {
             queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = true});
@@ -195,7 +196,7 @@ next_admission(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
     }
     tail->lookup_count = collect_unknown(pipeline);
     if (tail->lookup_count == 0) {
-        admit_waiting(pipeline, NULL, 0, now_us);
+        admit_waiting(pipeline, &(struct source_present){0}, now_us);
         return false;
     }
     const struct fetch fetch = {
@@ -206,16 +207,16 @@ next_admission(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
 
 /* Some are not there, and one of them may only be not visible yet. */
 static bool
-may_be_unseen(struct tail *tail, const int64_t *present, size_t count)
+may_be_unseen(struct tail *tail, const struct source_present *present)
 {
-    if (count == tail->lookup_count) {
+    if (present->count == tail->lookup_count) {
         return false;
     }
     for (size_t i = 0; i < tail->row_count; i++) {
         const struct row *row = &tail->rows[i];
         if (row->position >= tail->covered && row->position >= tail->lookup_visible &&
             contains(tail->lookup_ids, tail->lookup_count, row->id) &&
-            !contains(present, count, row->id)) {
+            !contains(present->ids, present->count, row->id)) {
             tail->unseen_position = row->position;
             return true;
         }
@@ -224,7 +225,7 @@ may_be_unseen(struct tail *tail, const int64_t *present, size_t count)
 }
 
 void
-pipeline_present(struct pipeline *pipeline, const int64_t *ids, size_t count, uint64_t now_us)
+pipeline_present(struct pipeline *pipeline, const struct source_present *present, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     assert(pipeline->fetch_state != FETCH_IDLE && pipeline->fetch_kind == FETCH_PRESENT);
@@ -232,8 +233,8 @@ pipeline_present(struct pipeline *pipeline, const int64_t *ids, size_t count, ui
     pipeline->fetch_state = FETCH_IDLE;
     /* What was in memory when it was asked may have been dropped since, and must go first then. */
     if (!stale && tail->waiting && !cursor_has_gap(&pipeline->cursor) &&
-        !may_be_unseen(tail, ids, count)) {
-        admit_waiting(pipeline, ids, count, now_us);
+        !may_be_unseen(tail, present)) {
+        admit_waiting(pipeline, present, now_us);
     }
     if (waits_to_see(pipeline)) {
         pipeline->watermark_at_us = now_us;
@@ -242,20 +243,20 @@ pipeline_present(struct pipeline *pipeline, const int64_t *ids, size_t count, ui
 }
 
 void
-pipeline_log(struct pipeline *pipeline, const struct row *rows, size_t count, uint64_t position,
-             uint64_t now_us)
+pipeline_log(struct pipeline *pipeline, const struct source_log *log, uint64_t now_us)
 {
     (void)now_us; /* as the other events */
     struct tail *tail = &pipeline->tail;
     assert(tail->more_out && !tail->waiting);
     tail->more_out = false;
     tail->waiting = true;
-    tail->rows = rows;
-    tail->row_count = count;
-    tail->rows_position = position;
-    tail->reached = position;
-    if (count > 0 && rows[count - 1].position > position) {
-        tail->reached = rows[count - 1].position; /* of a transaction that goes on */
+    tail->rows = log->batch->rows;
+    tail->row_count = log->batch->count;
+    tail->rows_position = log->position;
+    tail->reached = log->position;
+    const struct row *last = tail->row_count > 0 ? &tail->rows[tail->row_count - 1] : NULL;
+    if (last != NULL && last->position > log->position) {
+        tail->reached = last->position; /* of a transaction that goes on */
     }
 }
 
@@ -341,13 +342,13 @@ pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us)
 }
 
 void
-pipeline_tailing(struct pipeline *pipeline, uint64_t position, uint64_t now_us)
+pipeline_tailing(struct pipeline *pipeline, log_position from, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     assert(tail->state == TAIL_BEGINNING);
     tail->state = TAIL_BEHIND;
-    tail->from = position;
-    tail->reached = position;
+    tail->from = from;
+    tail->reached = from;
     tail->open_us = now_us;
     tail->reason[0] = '\0';
 }
@@ -514,16 +515,16 @@ report_writers(struct pipeline *pipeline, uint64_t now_us)
 }
 
 void
-pipeline_tail_final(struct pipeline *pipeline, int64_t id, uint64_t position, uint64_t now_us)
+pipeline_tail_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    tail->absent = position == 0;
+    tail->absent = final->log_end == 0;
     report_writers(pipeline, now_us);
     if (tail->sweep == TAIL_SWEEP_ID) {
-        tail->sweep_id = id;
+        tail->sweep_id = final->id;
         tail->sweep = TAIL_SWEEP_POSITION;
     } else if (tail->sweep == TAIL_SWEEP_POSITION) {
-        tail->sweep_position = position;
+        tail->sweep_position = final->log_end;
         tail->sweep = TAIL_SWEEP_PASSING;
     }
 }
@@ -545,16 +546,15 @@ pipeline_tail_wants_watermark(const struct pipeline *pipeline)
 
 /* The rows up to sweep_id; those behind it may be on their way in the log. */
 size_t
-pipeline_tail_swept(struct pipeline *pipeline, const struct row *rows, size_t count, bool complete,
-                    uint64_t now_us)
+pipeline_tail_swept(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     size_t swept = 0;
-    while (swept < count && rows[swept].id <= tail->sweep_id) {
+    while (swept < batch->count && batch->rows[swept].id <= tail->sweep_id) {
         swept++;
     }
-    if (!complete && swept == count) {
-        tail->sweep_after = rows[count - 1].id;
+    if (!batch->complete && swept == batch->count) {
+        tail->sweep_after = batch->rows[swept - 1].id;
         return swept;
     }
     const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);

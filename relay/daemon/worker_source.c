@@ -16,27 +16,32 @@ adopt(struct worker *worker, struct batch *batch)
     }
 }
 
+/* The core has its rows now, and gives each back; an empty one stays the event's. */
 static void
-take_rows(struct worker *worker, struct batch *batch, uint64_t now_us)
+hand_over(struct batch **batch)
 {
-    adopt(worker, batch);
-    pipeline_rows(worker->pipeline, batch->rows, batch->count, batch->complete, now_us);
-    if (batch->count == 0) {
-        batch_free(batch);
+    if ((*batch)->count > 0) {
+        *batch = NULL;
     }
 }
 
 static void
-take_log(struct worker *worker, const struct source_log *log, uint64_t now_us)
+take_rows(struct worker *worker, struct batch **batch, uint64_t now_us)
 {
-    struct batch *batch = log->batch;
-    adopt(worker, batch);
-    pipeline_log(worker->pipeline, batch->rows, batch->count, log->position, now_us);
-    if (batch->count == 0) {
-        batch_free(batch);
-    } else {
+    adopt(worker, *batch);
+    pipeline_rows(worker->pipeline, *batch, now_us);
+    hand_over(batch);
+}
+
+static void
+take_log(struct worker *worker, struct source_log *log, uint64_t now_us)
+{
+    adopt(worker, log->batch);
+    pipeline_log(worker->pipeline, log, now_us);
+    if (log->batch->count > 0) {
         pace_piece(&worker->pace, now_us);
     }
+    hand_over(&log->batch);
 }
 
 static void
@@ -87,78 +92,66 @@ tell_notice(const struct source_notice *notice)
               "source_notice", LOG_WORDS(notice->error.text));
 }
 
-/* What was set aside and came back. */
 static void
-take_held_event(struct worker *worker, struct source_event *event, uint64_t now_us)
+take_owned(struct worker *worker, uint64_t now_us)
 {
-    struct pipeline *pipeline = worker->pipeline;
-    if (event->type == SOURCE_HELD) {
-        const struct source_held *held = &event->held;
-        pipeline_unmoved(pipeline, held->failures.items, held->failures.count, now_us);
-        pipeline_held(pipeline, held->missing, held->missing_count, now_us);
-    } else if (event->type == SOURCE_RELEASED) {
-        const struct source_released *released = &event->released;
-        pipeline_released(pipeline, released->count, released->first_id, released->last_id,
-                          released->complete, now_us);
-        if (released->failures.count > 0) {
-            pipeline_unreleased(pipeline, released->failures.items, now_us);
-        }
-    } else if (event->type == SOURCE_HEADS) {
-        pipeline_heads(pipeline, event->heads.items, event->heads.count, now_us);
-    } else {
-        pipeline_woken(pipeline, event->woken.count, event->woken.next_in_us, event->woken.acts,
-                       now_us);
-    }
-    source_event_done(event);
+    worker->source_there = true;
+    outage_over(&worker->source_outage);
+    log_info("source_owned", LOG_WORDS("this relay works the outbox"));
+    worker_status_begin(worker, now_us);
+    pipeline_source_owned(worker->pipeline, now_us);
+}
+
+static void
+take_standby(struct worker *worker)
+{
+    worker->source_there = true;
+    outage_over(&worker->source_outage);
+    log_info("source_standby", LOG_WORDS("another relay works the outbox; standing by"));
 }
 
 static void
 take_source_event(struct worker *worker, struct source_event *event, uint64_t now_us)
 {
+    struct pipeline *pipeline = worker->pipeline;
     switch (event->type) {
     case SOURCE_OWNED:
-        worker->source_there = true;
-        outage_over(&worker->source_outage);
-        log_info("source_owned", LOG_WORDS("this relay works the outbox"));
-        worker_status_begin(worker, now_us);
-        pipeline_source_owned(worker->pipeline, now_us);
+        take_owned(worker, now_us);
         break;
     case SOURCE_STANDBY:
-        worker->source_there = true;
-        outage_over(&worker->source_outage);
-        log_info("source_standby", LOG_WORDS("another relay works the outbox; standing by"));
+        take_standby(worker);
         break;
     case SOURCE_LOST:
         source_lost(worker, &event->lost, now_us);
         break;
+    case SOURCE_ALIVE: /* its lease is all it says */
+        break;
     case SOURCE_ROWS:
-        take_rows(worker, event->rows, now_us);
-        break;
-    case SOURCE_SETTLED:
-        pipeline_undeleted(worker->pipeline, event->settled.failures.items,
-                           event->settled.failures.count, now_us);
-        pipeline_settled(worker->pipeline, now_us);
-        source_event_done(event);
-        break;
-    case SOURCE_FINAL:
-        pipeline_final(worker->pipeline, event->final.id, event->final.position,
-                       event->final.log_end, now_us);
-        break;
-    case SOURCE_HELD:
-    case SOURCE_RELEASED:
-    case SOURCE_HEADS:
-    case SOURCE_WOKEN:
-        take_held_event(worker, event, now_us);
-        break;
-    case SOURCE_NOTICE:
-        tell_notice(&event->notice);
+        take_rows(worker, &event->rows, now_us);
         break;
     case SOURCE_PRESENT:
-        pipeline_present(worker->pipeline, event->present.ids, event->present.count, now_us);
-        source_event_done(event);
+        pipeline_present(pipeline, &event->present, now_us);
+        break;
+    case SOURCE_SETTLED:
+        pipeline_settled(pipeline, &event->settled, now_us);
+        break;
+    case SOURCE_FINAL:
+        pipeline_final(pipeline, &event->final, now_us);
+        break;
+    case SOURCE_HELD:
+        pipeline_held(pipeline, &event->held, now_us);
+        break;
+    case SOURCE_RELEASED:
+        pipeline_released(pipeline, &event->released, now_us);
+        break;
+    case SOURCE_HEADS:
+        pipeline_heads(pipeline, &event->heads, now_us);
+        break;
+    case SOURCE_WOKEN:
+        pipeline_woken(pipeline, &event->woken, now_us);
         break;
     case SOURCE_TAILING:
-        pipeline_tailing(worker->pipeline, event->tailing, now_us);
+        pipeline_tailing(pipeline, event->tailing, now_us);
         break;
     case SOURCE_LOG:
         take_log(worker, &event->log, now_us);
@@ -166,11 +159,12 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     case SOURCE_NOT_TAILING:
         not_tailing(worker, &event->not_tailing, now_us);
         break;
-    case SOURCE_ALIVE:
+    case SOURCE_NOTICE:
+        tell_notice(&event->notice);
         break;
     }
     worker->lease_until_us = event->lease_until_us;
-    pipeline_lease(worker->pipeline, event->lease_until_us);
+    pipeline_lease(pipeline, event->lease_until_us);
 }
 
 void
@@ -181,5 +175,6 @@ worker_serve_source(struct worker *worker, const struct pollfd *polls, uint64_t 
     source->ops->process(source, polls, now_us);
     while (source->ops->next(source, &event)) {
         take_source_event(worker, &event, now_us);
+        source_event_done(&event);
     }
 }

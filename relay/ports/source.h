@@ -230,7 +230,7 @@ struct source_event {
     };
 };
 
-/* Frees what an event that nobody took points to. */
+/* Frees what it points to; what somebody keeps was set to NULL. */
 void source_event_done(struct source_event *event);
 
 /* Connections that a source waits for at a time: to the table, and to the log. */

@@ -62,16 +62,13 @@ struct request {
     size_t count;
     struct loan *loan;
     bool begun; /* a watermark: its first part was carried out */
-    struct watermark watermark;
-    int64_t *present;
-    size_t present_count;
-    int64_t *missing;
-    size_t missing_count;
-    struct released released;
-    struct source_failure failure; /* of one that could not be moved or deleted; id 0: none */
-    struct head *heads;
-    size_t head_count;
-    struct woken woken;
+    struct source_final final;
+    struct source_present present;
+    struct source_settled settled;
+    struct source_held held;
+    struct source_released released;
+    struct source_heads heads;
+    struct source_woken woken;
 };
 
 struct link {

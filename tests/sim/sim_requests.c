@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "tests/sim/sim.h"
 
 #define FAILED_MOVE_PERCENT 3
@@ -70,17 +71,9 @@ loans_drop(struct relay *relay)
 /* ---- sending ---------------------------------------------------------------------------------- */
 
 static void *
-room_for(size_t count, size_t size)
-{
-    void *memory = calloc(count + 1, size);
-    assert(memory != NULL);
-    return memory;
-}
-
-static void *
 copy(const void *values, size_t count, size_t size)
 {
-    void *memory = room_for(count, size);
+    void *memory = memory_array(count, size);
     if (count > 0) {
         memcpy(memory, values, count * size);
     }
@@ -151,9 +144,12 @@ request_done(struct request *request)
     free(request->ids);
     free(request->keys);
     free(request->holds);
-    free(request->missing);
-    free(request->present);
-    free(request->heads);
+    free(request->present.ids);
+    source_failures_clear(&request->settled.failures);
+    free(request->held.missing);
+    source_failures_clear(&request->held.failures);
+    source_failures_clear(&request->released.failures);
+    free(request->heads.items);
     loan_free(request->loan);
 }
 
@@ -172,9 +168,7 @@ static void
 execute_fetch(struct request *request)
 {
     if (request->fetch.kind == FETCH_PRESENT) {
-        request->present = room_for(request->fetch.id_count, sizeof(int64_t));
-        request->present_count =
-            world_present(&world, request->ids, request->fetch.id_count, request->present);
+        request->present = world_present(&world, request->ids, request->fetch.id_count);
         return;
     }
     struct loan *loan = loan_new(request->fetch.rows_max);
@@ -198,15 +192,29 @@ fails(struct request *request, size_t *ret_index)
     return true;
 }
 
+/* Not that it matters why. */
+static void
+add_failure(struct source_failures *failures, int64_t id, int64_t key_hash, const char *what)
+{
+    world_note(&world, "row %ld cannot be %s", (long)id, what);
+    source_failures_add(failures, id, key_hash, "forbidden");
+}
+
+static void
+is_stuck(int64_t id)
+{
+    world.messages[world.slots[id].message].stuck = true;
+    world.stuck_rows = true;
+}
+
 static void
 execute_settle(struct request *request)
 {
     size_t index;
     if (fails(request, &index)) {
-        request->failure.id = request->ids[index];
-        world_note(&world, "row %ld cannot be deleted", (long)request->failure.id);
-        world.messages[world.slots[request->failure.id].message].stuck = true;
-        world.stuck_rows = true;
+        const int64_t id = request->ids[index];
+        add_failure(&request->settled.failures, id, 0, "deleted");
+        is_stuck(id);
         request->ids[index] = request->ids[--request->count];
     }
     world_settle(&world, request->ids, request->count);
@@ -216,33 +224,35 @@ static void
 execute_hold(struct request *request)
 {
     size_t index;
+    struct source_failures failures = {0};
     if (fails(request, &index)) {
-        request->failure.id = request->holds[index].id;
-        world_note(&world, "row %ld cannot be set aside", (long)request->failure.id);
-        world.messages[world.slots[request->failure.id].message].stuck = true;
-        world.stuck_rows = true;
+        const int64_t id = request->holds[index].id;
+        add_failure(&failures, id, 0, "set aside");
+        is_stuck(id);
         request->count--;
         memmove(request->holds + index, request->holds + index + 1,
                 (request->count - index) * sizeof(struct hold));
     }
-    request->missing = room_for(request->count, sizeof(int64_t));
-    world_hold(&world, request->holds, request->count, request->missing, &request->missing_count);
+    request->held = world_hold(&world, request->holds, request->count);
+    request->held.failures = failures;
 }
 
 static void
 execute_release(struct request *request)
 {
     struct release release = request->release;
-    struct source_failure *failure = &request->failure;
+    struct source_released *released = &request->released;
     const bool fails = !world.mended && world_chance(&world, FAILED_MOVE_PERCENT);
+    int64_t id;
+    int64_t key_hash;
     if (fails) {
         release.rows_max =
             (uint32_t)random_between(&world.random, 0, release.rows_max < 4 ? release.rows_max : 4);
     }
-    request->released = world_release(&world, &release);
-    if (fails && world_lowest_waiting(&world, &release, &failure->id, &failure->key_hash)) {
-        world_note(&world, "row %ld cannot be released", (long)failure->id);
-        request->released.complete = false;
+    *released = world_release(&world, &release);
+    if (fails && world_lowest_waiting(&world, &release, &id, &key_hash)) {
+        add_failure(&released->failures, id, key_hash, "released");
+        released->complete = false;
     }
 }
 
@@ -257,7 +267,7 @@ execute(struct request *request)
         execute_settle(request);
         break;
     case REQUEST_WATERMARK:
-        request->watermark = world_final(&world, request->watermark.position);
+        request->final = world_final(&world, request->final.log_end);
         break;
     case REQUEST_HOLD:
         execute_hold(request);
@@ -266,7 +276,7 @@ execute(struct request *request)
         execute_release(request);
         break;
     case REQUEST_HEADS:
-        request->heads = world_heads(&world, &request->head_count);
+        request->heads = world_heads(&world);
         break;
     case REQUEST_WAKE:
         request->woken = world_wake(&world, request->count);
@@ -300,7 +310,7 @@ begin_watermark(struct request *request)
         return false;
     }
     request->begun = true;
-    request->watermark.position = world.log.end;
+    request->final.log_end = world.log.end;
     return world_chance(&world, 30);
 }
 
@@ -339,8 +349,7 @@ lend(struct relay *relay, struct request *request)
     for (size_t i = 0; i < loan->batch.count; i++) {
         relay->probe[loan->batch.rows[i].id] = request->fetch.kind == FETCH_HEADS;
     }
-    pipeline_rows(relay->pipeline, loan->batch.rows, loan->batch.count, loan->batch.complete,
-                  world.now_us);
+    pipeline_rows(relay->pipeline, &loan->batch, world.now_us);
     loan_lend(relay, loan);
 }
 
@@ -349,43 +358,34 @@ answer(struct relay *relay, struct request *request)
 {
     struct pipeline *pipeline = relay->pipeline;
     const uint64_t now_us = world.now_us;
-    const size_t failed = request->failure.id != 0 ? 1 : 0;
     switch (request->type) {
     case REQUEST_FETCH:
         if (request->fetch.kind == FETCH_PRESENT) {
-            pipeline_present(pipeline, request->present, request->present_count, now_us);
+            pipeline_present(pipeline, &request->present, now_us);
         } else {
             lend(relay, request);
         }
         break;
     case REQUEST_SETTLE:
-        pipeline_undeleted(pipeline, &request->failure, failed, now_us);
-        pipeline_settled(pipeline, now_us);
+        pipeline_settled(pipeline, &request->settled, now_us);
         break;
     case REQUEST_WATERMARK:
-        pipeline_final(pipeline, request->watermark.final_id, request->watermark.final_position,
-                       request->watermark.position, now_us);
+        pipeline_final(pipeline, &request->final, now_us);
         break;
     case REQUEST_HOLD:
-        pipeline_unmoved(pipeline, &request->failure, failed, now_us);
-        pipeline_held(pipeline, request->missing, request->missing_count, now_us);
+        pipeline_held(pipeline, &request->held, now_us);
         break;
     case REQUEST_RELEASE:
-        pipeline_released(pipeline, request->released.count, request->released.first_id,
-                          request->released.last_id, request->released.complete, now_us);
-        if (failed > 0) {
-            pipeline_unreleased(pipeline, &request->failure, now_us);
-        }
+        pipeline_released(pipeline, &request->released, now_us);
         break;
     case REQUEST_HEADS:
         relay->heads_told = true;
-        world_note(&world, "relay %d learns %zu heads", relay->index, request->head_count);
-        pipeline_heads(pipeline, request->heads, request->head_count, now_us);
+        world_note(&world, "relay %d learns %zu heads", relay->index, request->heads.count);
+        pipeline_heads(pipeline, &request->heads, now_us);
         break;
     case REQUEST_WAKE:
         relay->acts_told |= request->woken.acts;
-        pipeline_woken(pipeline, request->woken.count, request->woken.next_in_us,
-                       request->woken.acts, now_us);
+        pipeline_woken(pipeline, &request->woken, now_us);
         break;
     case REQUEST_TYPES:
         break;

@@ -212,7 +212,8 @@ answer(struct relay *relay)
     link->asked = false;
     relay->stirred = true;
     note_rows(relay, loan);
-    pipeline_log(relay->pipeline, loan->batch.rows, loan->batch.count, link->told, world.now_us);
+    const struct source_log log = {.batch = &loan->batch, .position = link->told};
+    pipeline_log(relay->pipeline, &log, world.now_us);
     loan_lend(relay, loan);
 }
 

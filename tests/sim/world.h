@@ -360,37 +360,20 @@ void world_retry_dead(struct world *world); /* all of them */
 void world_database_crash(struct world *world);
 
 /* The database, executing a statement of a relay: world_table.c. What they give is from malloc. */
-struct released {
-    size_t count;
-    int64_t first_id, last_id;
-    bool complete;
-};
-struct woken {
-    size_t count;
-    uint64_t next_in_us;
-    bool acts;
-};
 struct row world_row(const struct world *world, int64_t id, uint32_t message);
 void world_fetch(struct world *world, const struct fetch *fetch, struct row *ret_rows,
                  size_t *ret_count, bool *ret_complete);
 void world_settle(struct world *world, const int64_t *ids, size_t count);
-struct watermark {
-    int64_t final_id;
-    uint64_t final_position;
-    uint64_t position;
-};
-/* position: where the log ended when the statement began. */
-struct watermark world_final(struct world *world, uint64_t position);
+struct source_final world_final(struct world *world, log_position log_end);
 /* Which of the ids are in the outbox. */
-size_t world_present(struct world *world, const int64_t *ids, size_t count, int64_t *ret_ids);
-void world_hold(struct world *world, const struct hold *holds, size_t count, int64_t *ret_missing,
-                size_t *ret_missing_count);
+struct source_present world_present(struct world *world, const int64_t *ids, size_t count);
+struct source_held world_hold(struct world *world, const struct hold *holds, size_t count);
 /* The lowest that waits behind one of these keys; false: none does. */
 bool world_lowest_waiting(const struct world *world, const struct release *release, int64_t *ret_id,
                           int64_t *ret_key_hash);
-struct released world_release(struct world *world, const struct release *release);
-struct head *world_heads(struct world *world, size_t *ret_count);
-struct woken world_wake(struct world *world, size_t rows_max);
+struct source_released world_release(struct world *world, const struct release *release);
+struct source_heads world_heads(struct world *world);
+struct source_woken world_wake(struct world *world, size_t rows_max);
 
 /* The log: world_log.c. */
 void world_log_commit(struct world *world);          /* of the transaction that is being written */

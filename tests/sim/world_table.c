@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "relay/core/cuts.h"
 #include "tests/sim/world.h"
 
@@ -168,59 +169,58 @@ world_fetch(struct world *world, const struct fetch *fetch, struct row *ret_rows
     *ret_complete = *ret_count == found;
 }
 
-size_t
-world_present(struct world *world, const int64_t *ids, size_t count, int64_t *ret_ids)
+struct source_present
+world_present(struct world *world, const int64_t *ids, size_t count)
 {
-    size_t present = 0;
+    struct source_present present = {.ids = memory_array(count, sizeof(int64_t))};
     for (size_t i = 0; i < count; i++) {
         PROMISE(i == 0 || ids[i - 1] < ids[i], "row %ld is asked for behind row %ld", (long)ids[i],
                 (long)ids[i - 1]);
         if (world->slots[ids[i]].place == PLACE_OUTBOX) {
-            ret_ids[present++] = ids[i];
+            present.ids[present.count++] = ids[i];
         }
     }
-    world->tally[EVENT_PRESENT] += present;
-    world->tally[EVENT_NOT_PRESENT] += count - present;
+    world->tally[EVENT_PRESENT] += present.count;
+    world->tally[EVENT_NOT_PRESENT] += count - present.count;
     return present;
 }
 
-static struct watermark
-look_at_writers(const struct world *world, uint64_t position)
+static struct source_final
+look_at_writers(const struct world *world, log_position log_end)
 {
-    struct watermark watermark = {
-        .final_id = world->next_id - 1, .final_position = position, .position = position};
+    struct source_final final = {.id = world->next_id - 1, .position = log_end, .log_end = log_end};
     for (size_t i = 0; i < world->open_count; i++) {
         const struct transaction *writer = &world->open[i];
-        if (writer->first_id <= watermark.final_id && !world->late_rows) {
-            watermark.final_id = writer->first_id - 1;
+        if (writer->first_id <= final.id && !world->late_rows) {
+            final.id = writer->first_id - 1;
         }
-        if (writer->position > 0 && writer->position < watermark.final_position) {
-            watermark.final_position = writer->position;
+        if (writer->position > 0 && writer->position < final.position) {
+            final.position = writer->position;
         }
     }
-    return watermark;
+    return final;
 }
 
 /* What is told may have been so for a while. */
-struct watermark
-world_final(struct world *world, uint64_t position)
+struct source_final
+world_final(struct world *world, log_position log_end)
 {
-    struct watermark watermark = look_at_writers(world, position);
+    struct source_final final = look_at_writers(world, log_end);
     if (!world->mended && world_chance(world, 20)) {
-        watermark.final_id = world->final_told;
-        watermark.final_position = world->final_position_told;
+        final.id = world->final_told;
+        final.position = world->final_position_told;
     }
-    if (watermark.final_id > world->final_told) {
-        world->final_told = watermark.final_id;
+    if (final.id > world->final_told) {
+        world->final_told = final.id;
     }
-    if (watermark.final_position > world->final_position_told) {
-        world->final_position_told = watermark.final_position;
+    if (final.position > world->final_position_told) {
+        world->final_position_told = final.position;
     }
     if (!world->tailing) {
-        watermark.final_position = 0;
-        watermark.position = 0;
+        final.position = 0;
+        final.log_end = 0;
     }
-    return watermark;
+    return final;
 }
 
 static bool
@@ -279,12 +279,11 @@ add_orphans(const struct world *world, struct head *heads, size_t count)
     return count;
 }
 
-struct head *
-world_heads(struct world *world, size_t *ret_count)
+struct source_heads
+world_heads(struct world *world)
 {
-    struct head *heads = calloc((size_t)world->next_id + KEYS_MAX, sizeof(*heads));
+    struct head *heads = memory_array((size_t)world->next_id + KEYS_MAX, sizeof(*heads));
     size_t count = 0;
-    assert(heads != NULL);
     for (int64_t id = 1; id < world->next_id; id++) {
         if (is_head(&world->slots[id])) {
             heads[count++] = read_head(world, id);
@@ -292,8 +291,7 @@ world_heads(struct world *world, size_t *ret_count)
     }
     count = add_orphans(world, heads, count);
     qsort(heads, count, sizeof(*heads), compare_heads);
-    *ret_count = count;
-    return heads;
+    return (struct source_heads){.items = heads, .count = count};
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */
@@ -446,19 +444,18 @@ hold_one(struct world *world, const struct hold *hold)
     }
 }
 
-void
-world_hold(struct world *world, const struct hold *holds, size_t count, int64_t *ret_missing,
-           size_t *ret_missing_count)
+struct source_held
+world_hold(struct world *world, const struct hold *holds, size_t count)
 {
     (void)world_transaction(world);
-    *ret_missing_count = 0;
+    struct source_held held = {.missing = memory_array(count, sizeof(int64_t))};
     for (size_t i = 0; i < count; i++) {
         const enum place place = world->slots[holds[i].id].place;
         const bool there = place == PLACE_OUTBOX || place == PLACE_HELD;
         if (!there || (holds[i].state == HELD_SCHEDULED && is_locked(world))) {
             world_note(world, "row %ld was to be held and is %s", (long)holds[i].id,
                        there ? "locked" : "gone");
-            ret_missing[(*ret_missing_count)++] = holds[i].id;
+            held.missing[held.missing_count++] = holds[i].id;
             continue;
         }
         check_hold(world, &holds[i]);
@@ -466,6 +463,7 @@ world_hold(struct world *world, const struct hold *holds, size_t count, int64_t 
         count_hold(world, &holds[i]);
         hold_one(world, &holds[i]);
     }
+    return held;
 }
 
 static void
@@ -512,12 +510,12 @@ world_lowest_waiting(const struct world *world, const struct release *release, i
     return false;
 }
 
-struct released
+struct source_released
 world_release(struct world *world, const struct release *release)
 {
     (void)world_transaction(world);
     delete_heads(world, release);
-    struct released released = {0};
+    struct source_released released = {0};
     for (int64_t id = 1; id < world->next_id && released.count < release->rows_max; id++) {
         const struct slot *slot = &world->slots[id];
         if (slot->place != PLACE_HELD || slot->state != HELD_WAITING ||
@@ -583,11 +581,11 @@ take_note(struct world *world)
     world->acts_unseen = false;
 }
 
-struct woken
+struct source_woken
 world_wake(struct world *world, size_t rows_max)
 {
     (void)world_transaction(world);
-    struct woken woken = {.acts = world->acts_unseen, .next_in_us = CLOCK_NEVER_US};
+    struct source_woken woken = {.acts = world->acts_unseen, .next_in_us = CLOCK_NEVER_US};
     take_note(world);
     mark(world, NULL, 0);
     int64_t next = next_scheduled(world);

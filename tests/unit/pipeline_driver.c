@@ -171,39 +171,38 @@ later(uint64_t us)
 void
 answer_fetch(void)
 {
-    if (!out.fetch) {
+    if (!out.fetch_out) {
         go_on();
         return;
     }
-    out.fetch = false;
+    out.fetch_out = false;
     if (out.fetch_asked.kind == FETCH_PRESENT) {
-        pipeline_present(driver.pipeline, out.present, out.present_count, driver.now_us);
+        pipeline_present(driver.pipeline, &out.present, driver.now_us);
     } else {
-        driver.rows_out += out.row_count;
-        pipeline_rows(driver.pipeline, out.rows, out.row_count, out.complete, driver.now_us);
+        driver.rows_out += out.rows.count;
+        pipeline_rows(driver.pipeline, &out.rows, driver.now_us);
     }
     go_on();
 }
 
 void
-answer_fetch_with(const struct row *rows, size_t count)
+answer_fetch_with(struct row *rows, size_t count)
 {
-    cr_assert(out.fetch);
-    out.fetch = false;
+    cr_assert(out.fetch_out);
+    out.fetch_out = false;
     driver.rows_out += count;
-    pipeline_rows(driver.pipeline, rows, count, true, driver.now_us);
+    pipeline_rows(driver.pipeline, &(struct batch){.rows = rows, .count = count, .complete = true},
+                  driver.now_us);
     go_on();
 }
 
 void
 answer_settle(void)
 {
-    if (out.settle) {
-        out.settle = false;
+    if (out.settle_out) {
+        out.settle_out = false;
         tables_settled();
-        pipeline_undeleted(driver.pipeline, &out.undeleted, out.undeleted.id > 0 ? 1 : 0,
-                           driver.now_us);
-        pipeline_settled(driver.pipeline, driver.now_us);
+        pipeline_settled(driver.pipeline, &out.settled, driver.now_us);
     }
     go_on();
 }
@@ -211,10 +210,10 @@ answer_settle(void)
 void
 answer_hold(void)
 {
-    if (out.hold) {
-        out.hold = false;
+    if (out.hold_out) {
+        out.hold_out = false;
         tables_held();
-        pipeline_held(driver.pipeline, out.missing, out.missing_count, driver.now_us);
+        pipeline_held(driver.pipeline, &out.held, driver.now_us);
     }
     go_on();
 }
@@ -222,13 +221,9 @@ answer_hold(void)
 void
 answer_release(void)
 {
-    if (out.release) {
-        out.release = false;
-        pipeline_released(driver.pipeline, out.released_count, out.released_first,
-                          out.released_last, out.released_complete, driver.now_us);
-        if (out.unreleased.id > 0) {
-            pipeline_unreleased(driver.pipeline, &out.unreleased, driver.now_us);
-        }
+    if (out.release_out) {
+        out.release_out = false;
+        pipeline_released(driver.pipeline, &out.released, driver.now_us);
     }
     go_on();
 }
@@ -236,9 +231,9 @@ answer_release(void)
 void
 answer_heads(void)
 {
-    if (out.heads) {
-        out.heads = false;
-        pipeline_heads(driver.pipeline, out.head_list, out.head_count, driver.now_us);
+    if (out.heads_out) {
+        out.heads_out = false;
+        pipeline_heads(driver.pipeline, &out.heads, driver.now_us);
     }
     go_on();
 }
@@ -246,11 +241,11 @@ answer_heads(void)
 void
 answer_wake(void)
 {
-    if (out.wake) {
-        out.wake = false;
-        const bool acts = driver.acts;
+    if (out.wake_out) {
+        out.wake_out = false;
+        out.woken.acts = driver.acts;
         driver.acts = false;
-        pipeline_woken(driver.pipeline, out.woken, out.next_in_us, acts, driver.now_us);
+        pipeline_woken(driver.pipeline, &out.woken, driver.now_us);
     }
     go_on();
 }
@@ -258,10 +253,9 @@ answer_wake(void)
 void
 answer_watermark(void)
 {
-    if (out.watermark) {
-        out.watermark = false;
-        pipeline_final(driver.pipeline, out.final_id, out.final_position, out.position,
-                       driver.now_us);
+    if (out.watermark_out) {
+        out.watermark_out = false;
+        pipeline_final(driver.pipeline, &out.final, driver.now_us);
     }
     go_on();
 }
@@ -284,12 +278,11 @@ answer_begin(void)
 void
 answer_log(void)
 {
-    size_t count;
-    uint64_t position;
-    if (out.more && !driver.log_stuck && tables_log(&count, &position)) {
+    struct source_log log;
+    if (out.more && !driver.log_stuck && tables_log(&log)) {
         out.more = false;
-        driver.rows_out += count;
-        pipeline_log(driver.pipeline, out.log_rows, count, position, driver.now_us);
+        driver.rows_out += log.batch->count;
+        pipeline_log(driver.pipeline, &log, driver.now_us);
     }
     go_on();
 }

@@ -129,7 +129,7 @@ const struct hold *hold_of(const struct note *note, int64_t id); /* NULL: it is 
 
 /* The source answers what is out, if it is, and the core does what it wants. */
 void answer_fetch(void);
-void answer_fetch_with(const struct row *rows, size_t count); /* that are in no table */
+void answer_fetch_with(struct row *rows, size_t count); /* that are in no table */
 void answer_settle(void);
 void answer_hold(void);
 void answer_release(void);

@@ -157,19 +157,17 @@ static void
 carry_out_fetch(void)
 {
     const struct fetch *fetch = &out.fetch_asked;
-    out.rows = &rows[rows_used];
-    out.row_count = 0;
-    out.complete = true;
-    for (int64_t id = 1; id <= driver.highest_id && out.complete; id++) {
+    out.rows = (struct batch){.rows = &rows[rows_used], .complete = true};
+    for (int64_t id = 1; id <= driver.highest_id && out.rows.complete; id++) {
         if (!is_wanted(fetch, id)) {
             continue;
         }
-        if (out.row_count == fetch->rows_max) {
-            out.complete = false;
+        if (out.rows.count == fetch->rows_max) {
+            out.rows.complete = false;
         } else {
             const struct row row = row_of(id, fetch->kind == FETCH_HEADS);
             (void)give(&row); /* where out.rows points to */
-            out.row_count++;
+            out.rows.count++;
         }
     }
 }
@@ -178,10 +176,10 @@ static void
 carry_out_present(void)
 {
     const struct fetch *fetch = &out.fetch_asked;
-    out.present_count = 0;
+    out.present = (struct source_present){.ids = out.present_ids};
     for (int64_t id = 1; id <= driver.highest_id; id++) {
         if (is_seen(id) && has_id(fetch->ids, fetch->id_count, id)) {
-            out.present[out.present_count++] = id;
+            out.present.ids[out.present.count++] = id;
         }
     }
 }
@@ -196,15 +194,22 @@ leave_outbox(struct message *message, enum place place, enum leaving leaving)
 }
 
 static void
-carry_out_settle(const int64_t *ids, size_t count)
+fail(struct source_failures *failures, struct source_failure *place, int64_t id, const char *reason)
 {
-    out.undeleted.id = 0;
+    *place = (struct source_failure){.id = id, .key_hash = message_of(id)->key};
+    (void)snprintf(place->reason, sizeof(place->reason), "%s", reason); /* fits */
+    *failures = (struct source_failures){.items = place, .count = 1};
+}
+
+static void
+delete_confirmed(const int64_t *ids, size_t count, struct source_failures *failures)
+{
     for (size_t i = 0; i < count; i++) {
         if (ids[i] <= 0) {
             continue;
         }
         if (ids[i] == driver.undeletable_id) {
-            out.undeleted = (struct source_failure){.id = ids[i], .reason = "forbidden"};
+            fail(failures, &out.undeleted, ids[i], "forbidden");
             continue;
         }
         struct message *message = message_of(ids[i]);
@@ -213,6 +218,13 @@ carry_out_settle(const int64_t *ids, size_t count)
                      (long)ids[i]);
         leave_outbox(message, NOWHERE, IS_SETTLED);
     }
+}
+
+static void
+carry_out_settle(const int64_t *ids, size_t count)
+{
+    out.settled = (struct source_settled){0};
+    delete_confirmed(ids, count, &out.settled.failures);
 }
 
 /* NULL: as it was. */
@@ -227,13 +239,13 @@ keep_reason(struct message *message, const char *reason)
 static void
 carry_out_hold(const struct hold *holds, size_t count)
 {
-    out.missing_count = 0;
+    out.held = (struct source_held){.missing = out.missing};
     for (size_t i = 0; i < count; i++) {
         const struct hold *hold = &holds[i];
         struct message *message = message_of(hold->id);
         const bool locked = hold->state == HELD_SCHEDULED && hold->id == driver.locked_id;
         if (message->place == NOWHERE || locked) {
-            out.missing[out.missing_count++] = hold->id;
+            out.missing[out.held.missing_count++] = hold->id;
             continue;
         }
         leave_outbox(message, IN_HELD, IS_HELD);
@@ -257,25 +269,24 @@ waits_for(const struct message *message, const int64_t *keys, size_t count)
 static void
 carry_out_release(const struct release *release)
 {
-    carry_out_settle(release->ids, release->id_count);
-    out.released_count = 0;
-    out.unreleased.id = 0;
-    for (int64_t id = 1; id <= driver.highest_id && out.released_count < release->rows_max; id++) {
+    struct source_released *released = &out.released;
+    *released = (struct source_released){0};
+    delete_confirmed(release->ids, release->id_count, &released->failures);
+    for (int64_t id = 1; id <= driver.highest_id && released->count < release->rows_max; id++) {
         if (!waits_for(message_of(id), release->keys, release->key_count)) {
             continue;
         }
         if (id == driver.unreleasable_id) {
-            out.unreleased = (struct source_failure){
-                .id = id, .key_hash = message_of(id)->key, .reason = "it cannot go back"};
+            fail(&released->failures, &out.unreleased, id, "it cannot go back");
             break;
         }
         message_of(id)->place = IN_OUTBOX;
         append(id);
-        out.released_first = out.released_count == 0 ? id : out.released_first;
-        out.released_last = id;
-        out.released_count++;
+        released->first_id = released->count == 0 ? id : released->first_id;
+        released->last_id = id;
+        released->count++;
     }
-    out.released_complete = out.unreleased.id == 0 && out.released_count < release->rows_max;
+    released->complete = released->failures.count == 0 && released->count < release->rows_max;
     driver.log_end++;
 }
 
@@ -317,14 +328,14 @@ by_key_and_id(const void *a, const void *b)
 static void
 carry_out_heads(void)
 {
-    out.head_count = 0;
+    out.heads = (struct source_heads){.items = out.head_list};
     for (int64_t id = 1; id <= driver.highest_id; id++) {
         const struct message *message = message_of(id);
         const bool orphans = is_orphan(id);
         if (!orphans && !leads(message)) {
             continue;
         }
-        out.head_list[out.head_count++] = (struct head){
+        out.head_list[out.heads.count++] = (struct head){
             .id = id,
             .key_hash = message->key,
             .ordered = message->ordered,
@@ -335,7 +346,7 @@ carry_out_heads(void)
                 message->retry_at_us > driver.now_us ? message->retry_at_us - driver.now_us : 0,
         };
     }
-    qsort(out.head_list, out.head_count, sizeof(out.head_list[0]), by_key_and_id);
+    qsort(out.head_list, out.heads.count, sizeof(out.head_list[0]), by_key_and_id);
 }
 
 /* Under a new id, as the table gives it. */
@@ -349,26 +360,25 @@ wake_one(int64_t id)
     message_of(id)->place = NOWHERE;
     append(new_id);
     driver.log_end++;
-    out.woken++;
+    out.woken.count++;
 }
 
 static void
 carry_out_wake(size_t rows_max)
 {
     const int64_t highest_id = driver.highest_id;
-    out.woken = 0;
-    out.next_in_us = CLOCK_NEVER_US;
+    out.woken = (struct source_woken){.next_in_us = CLOCK_NEVER_US};
     for (int64_t id = 1; id <= highest_id; id++) {
         const struct message *message = message_of(id);
         if (message->place != IN_HELD || message->state != HELD_SCHEDULED) {
             continue;
         }
         const uint64_t at_us = message->deliver_after_us;
-        if (at_us <= driver.now_us && out.woken < rows_max) {
+        if (at_us <= driver.now_us && out.woken.count < rows_max) {
             wake_one(id);
         } else {
             const uint64_t in_us = at_us > driver.now_us ? at_us - driver.now_us : 0;
-            out.next_in_us = in_us < out.next_in_us ? in_us : out.next_in_us;
+            out.woken.next_in_us = clock_earlier_us(in_us, out.woken.next_in_us);
         }
     }
 }
@@ -376,9 +386,9 @@ carry_out_wake(size_t rows_max)
 static void
 ask_fetch(const struct fetch *fetch)
 {
-    cr_assert_not(out.fetch);
+    cr_assert_not(out.fetch_out);
     cr_assert_leq(fetch->id_count, DRIVER_IDS);
-    out.fetch = true;
+    out.fetch_out = true;
     out.fetch_asked = *fetch;
     out.fetch_asked.ids = out.fetch_ids;
     memcpy(out.fetch_ids, fetch->ids, fetch->id_count * sizeof(int64_t));
@@ -392,19 +402,23 @@ ask_fetch(const struct fetch *fetch)
 static void
 carry_out_watermark(void)
 {
-    out.final_id = driver.final_id > 0 ? driver.final_id : driver.highest_id;
-    out.final_position = driver.log_end;
-    out.position = driver.log_end;
+    struct source_final *final = &out.final;
+    *final = (struct source_final){
+        .id = driver.final_id > 0 ? driver.final_id : driver.highest_id,
+        .position = driver.log_end,
+        .log_end = driver.log_end,
+    };
     for (int64_t id = driver.highest_id; id > 0; id--) {
-        if (driver.messages[id].unseen) {
-            out.final_id = id - 1 < out.final_id ? id - 1 : out.final_id;
-            const uint64_t position = driver.messages[id].position;
-            out.final_position = position < out.final_position ? position : out.final_position;
+        const struct message *message = &driver.messages[id];
+        if (message->unseen) {
+            final->id = id - 1 < final->id ? id - 1 : final->id;
+            final->position =
+                message->position < final->position ? message->position : final->position;
         }
     }
     if (driver.no_positions) {
-        out.final_position = 0;
-        out.position = 0;
+        final->position = 0;
+        final->log_end = 0;
     }
 }
 
@@ -449,23 +463,24 @@ tables_tailing(void)
 }
 
 bool
-tables_log(size_t *ret_count, uint64_t *ret_position)
+tables_log(struct source_log *ret_log)
 {
-    const uint64_t end = driver.log_stops_at > 0 ? driver.log_stops_at : driver.log_end;
-    out.log_rows = &rows[rows_used];
-    *ret_count = 0;
+    const log_position end = driver.log_stops_at > 0 ? driver.log_stops_at : driver.log_end;
+    struct batch *batch = &out.log_rows;
+    *batch = (struct batch){.rows = &rows[rows_used], .complete = true};
     while (out.log_at < entry_count && entries[out.log_at].position < end &&
-           *ret_count < out.more_rows) {
+           batch->count < out.more_rows) {
         struct row row = row_of(entries[out.log_at].id, false);
         row.position = entries[out.log_at].position;
         (void)give(&row); /* where out.log_rows points to */
         out.log_at++;
-        ++*ret_count;
+        batch->count++;
     }
     const bool more = out.log_at < entry_count && entries[out.log_at].position < end;
-    *ret_position = more ? entries[out.log_at].position : end;
-    const bool news = *ret_count > 0 || *ret_position > out.log_told;
-    out.log_told = *ret_position;
+    *ret_log =
+        (struct source_log){.batch = batch, .position = more ? entries[out.log_at].position : end};
+    const bool news = batch->count > 0 || ret_log->position > out.log_told;
+    out.log_told = ret_log->position;
     return news;
 }
 
@@ -537,22 +552,22 @@ tables_ask(const struct pipeline_action *action)
     if (action->type == PIPELINE_FETCH) {
         ask_fetch(&action->fetch);
     } else if (action->type == PIPELINE_SETTLE) {
-        ask_once(&out.settle);
+        ask_once(&out.settle_out);
         carry_out_settle(action->ids, action->count);
     } else if (action->type == PIPELINE_HOLD) {
-        ask_once(&out.hold);
+        ask_once(&out.hold_out);
         carry_out_hold(action->holds, action->count);
     } else if (action->type == PIPELINE_RELEASE) {
-        ask_once(&out.release);
+        ask_once(&out.release_out);
         carry_out_release(&action->release);
     } else if (action->type == PIPELINE_HEADS) {
-        ask_once(&out.heads);
+        ask_once(&out.heads_out);
         carry_out_heads();
     } else if (action->type == PIPELINE_WAKE) {
-        ask_once(&out.wake);
+        ask_once(&out.wake_out);
         carry_out_wake(action->count);
     } else if (action->type == PIPELINE_WATERMARK) {
-        ask_once(&out.watermark);
+        ask_once(&out.watermark_out);
         carry_out_watermark();
     } else if (action->type == PIPELINE_TAIL_BEGIN) {
         ask_begin(action->position);
@@ -568,12 +583,12 @@ tables_ask(const struct pipeline_action *action)
 bool
 fetch_is_out(void)
 {
-    return out.fetch;
+    return out.fetch_out;
 }
 
 void
 carry_out_fetch_again(void)
 {
-    cr_assert(out.fetch);
+    cr_assert(out.fetch_out);
     carry_out_fetch();
 }

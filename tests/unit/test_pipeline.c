@@ -53,7 +53,7 @@ Test(pipeline, leaves_out_what_is_in_memory)
 
 Test(pipeline, leaves_out_what_is_in_memory_below_zero)
 {
-    static const struct row below = {.id = -5};
+    static struct row below = {.id = -5};
     start();
     answer_fetch_with(&below, 1);
     cr_assert_eq(noted(PIPELINE_PUBLISH), 1);
