@@ -138,30 +138,21 @@ print_reads(const struct admin_relay *relay)
     }
 }
 
-/* Of a source that is not tableless the relay drops it. */
-static bool
-is_excessive(const struct admin_slot *slot, const struct source_config *source)
-{
-    return source->tableless && source->wal_retain_max > 0 &&
-           slot->retained > source->wal_retain_max;
-}
-
 /* Told of one that nobody reads as well: it fills the server's disk all the same. */
 static void
-print_slot(const struct admin_slot *slot, const struct source_config *source)
+print_keeper(const struct admin_keeper *keeper)
 {
-    if (!slot->there) {
+    if (keeper->what == NULL) {
         return;
     }
-    (void)printf("  slot       %s, ", slot->name); /* as above */
-    if (slot->lost) {
+    (void)printf("  %-10s %s, ", keeper->what, keeper->name); /* as above */
+    if (keeper->lost) {
         (void)puts("lost: the server has dropped what it needs of the log"); /* as above */
     } else {
-        (void)printf("keeps %.1f MiB of the server's log%s%s\n", (double)slot->retained / (1 << 20),
-                     slot->active ? "" : ", and nobody reads it",
-                     is_excessive(slot, source)
-                         ? ", more than wal_retain_max; messages may be in it alone"
-                         : ""); /* as above */
+        (void)printf(
+            "keeps %.1f MiB of the server's log%s%s%s\n", (double)keeper->retained / (1 << 20),
+            keeper->active ? "" : ", and nobody reads it", keeper->remark == NULL ? "" : ", ",
+            keeper->remark == NULL ? "" : keeper->remark); /* as above */
     }
 }
 
@@ -213,7 +204,7 @@ print_status(const struct cli_databases *databases, const struct cli_database *d
     if (admin_status_is_owners(status)) {
         print_told(status);
     }
-    print_slot(&status->slot, database->source);
+    print_keeper(&status->keeper);
     print_held(&status->held);
 }
 
@@ -255,16 +246,16 @@ json_relay(const struct admin_status *status)
 }
 
 static json_t *
-json_slot(const struct admin_slot *slot)
+json_keeper(const struct admin_keeper *keeper)
 {
-    if (!slot->there) {
+    if (keeper->what == NULL) {
         return json_null();
     }
     json_t *const object = json_object();
-    cli_json_put(object, "name", json_string(slot->name));
-    cli_json_put(object, "active", json_boolean(slot->active));
+    cli_json_put(object, "name", json_string(keeper->name));
+    cli_json_put(object, "active", json_boolean(keeper->active));
     cli_json_put(object, "retained_bytes",
-                 slot->lost ? json_null() : json_integer((json_int_t)slot->retained));
+                 keeper->lost ? json_null() : json_integer((json_int_t)keeper->retained));
     return object;
 }
 
@@ -296,7 +287,7 @@ json_status(const char *source, const struct admin_status *status)
     cli_json_put(object, "oldest_at", cli_json_time(status->oldest_us));
     cli_json_put(object, "held", json_held(&status->held));
     cli_json_put(object, "relay", json_relay(status));
-    cli_json_put(object, "slot", json_slot(&status->slot));
+    cli_json_put(object, "slot", json_keeper(&status->keeper)); /* whatever it is called */
     cli_json_put(object, "now", cli_json_time(status->now_us));
     return object;
 }

@@ -43,22 +43,23 @@ struct admin_sessions {
     struct admin_rows rows;
 };
 
-/* A slot's name, with its zero byte. */
-#define ADMIN_SLOT_BYTES 64
+/* Its name, with the zero byte. */
+#define ADMIN_KEEPER_BYTES 64
 
-/* The replication slot of a source that tails, or did. */
-struct admin_slot {
-    bool there;
-    char name[ADMIN_SLOT_BYTES];
-    bool active;       /* somebody reads it */
-    bool lost;         /* the server has dropped what it needs; */
-    uint64_t retained; /* if not: so many bytes of its log it keeps for it */
+/* What makes the server keep its log for this source alone, whether a relay reads it or not. */
+struct admin_keeper {
+    const char *what; /* "slot", as PostgreSQL calls it; NULL: there is none */
+    char name[ADMIN_KEEPER_BYTES];
+    bool active;        /* somebody reads it */
+    bool lost;          /* the server has dropped what it needs; */
+    uint64_t retained;  /* if not: so many bytes of its log it keeps for it */
+    const char *remark; /* of so much; NULL: none */
 };
 
 struct admin_status {
     struct admin_relay relay;
     struct admin_sessions sessions;
-    struct admin_slot slot;
+    struct admin_keeper keeper;
     uint64_t pending;         /* at most ADMIN_MANY + 1 */
     int64_t oldest_us;        /* when it was written, or due */
     struct admin_counts held; /* likewise, each */

@@ -57,7 +57,8 @@ struct database_kind {
     bool (*source_new)(const struct source_config *config, struct source **ret_source,
                        struct error *reterr);
 
-    /* Connects, and looks whether the tables are those that this relay knows. NULL with *reterr. */
+    /* Connects, and looks whether the tables are those that this relay knows. Keeps `source` by reference. NULL with
+     * *reterr. */
     struct admin *(*admin_open)(const struct source_config *source, struct error *reterr);
 
     /* Connects as the relay would, changes nothing, and says of all that it needs how it stands. Each line of this and of

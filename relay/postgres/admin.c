@@ -217,6 +217,7 @@ admin_postgres_open(const struct source_config *source, struct error *reterr)
 {
     struct admin_postgres *const self = memory_array(1, sizeof(*self));
     self->admin.ops = &postgres_ops;
+    self->source = source;
     /* As source_connect.c names its sessions; a long name is cut as there. */
     (void)snprintf(self->application_name, sizeof(self->application_name), "outbox-relay %s",
                    source->name);

@@ -14,6 +14,7 @@
 
 struct admin_postgres {
     struct admin admin;
+    const struct source_config *source;
     PGconn *connection;
     char application_name[APPLICATION_NAME_BYTES]; /* of relays that work this source */
     char slot[POSTGRES_NAME_BYTES];                /* of its log */

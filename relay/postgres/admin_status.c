@@ -71,24 +71,35 @@ get_sessions(struct admin *admin, struct admin_status *status, struct error *ret
     return true;
 }
 
-static bool
-get_slot(struct admin *admin, struct admin_slot *ret_slot, struct error *reterr)
+/* Of a source that is not tableless the relay drops a slot that keeps too much. */
+static const char *
+remark_on(const struct source_config *source, uint64_t retained)
 {
-    const char *const slot = admin_postgres_of(admin)->slot;
-    const char *const values[] = {slot};
+    const bool excessive = source->wal_retain_max > 0 && retained > source->wal_retain_max;
+    return excessive && source->tableless ? "more than wal_retain_max; messages may be in it alone"
+                                          : NULL;
+}
+
+static bool
+get_slot(struct admin *admin, struct admin_keeper *ret_keeper, struct error *reterr)
+{
+    const struct admin_postgres *const self = admin_postgres_of(admin);
+    const char *const values[] = {self->slot};
     PGresult *const result = admin_postgres_query(admin, sql_status_slot, 1, values, reterr);
     if (result == NULL) {
         return false;
     }
     if (PQntuples(result) == 1) {
-        *ret_slot = (struct admin_slot){
-            .there = true,
+        const uint64_t retained = (uint64_t)admin_postgres_int(result, 0, 0, 0);
+        *ret_keeper = (struct admin_keeper){
+            .what = "slot",
             .active = admin_postgres_bool(result, 0, 1),
             .lost = PQgetisnull(result, 0, 0) != 0,
-            .retained = (uint64_t)admin_postgres_int(result, 0, 0, 0),
+            .retained = retained,
+            .remark = remark_on(self->source, retained),
         };
-        _Static_assert(sizeof(ret_slot->name) == POSTGRES_NAME_BYTES, "a slot's name fits");
-        memcpy(ret_slot->name, slot, sizeof(ret_slot->name));
+        _Static_assert(sizeof(ret_keeper->name) == sizeof(self->slot), "a slot's name fits");
+        memcpy(ret_keeper->name, self->slot, sizeof(ret_keeper->name));
     }
     PQclear(result);
     return true;
@@ -115,7 +126,7 @@ admin_postgres_status_get(struct admin *admin, struct admin_status *ret_status,
 {
     struct admin_status status = {0};
     if (!get_sessions(admin, &status, reterr) || !get_relay(admin, &status.relay, reterr) ||
-        !get_slot(admin, &status.slot, reterr) || !get_backlog(admin, &status, reterr)) {
+        !get_slot(admin, &status.keeper, reterr) || !get_backlog(admin, &status, reterr)) {
         admin_status_free(&status);
         return false;
     }
