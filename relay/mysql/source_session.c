@@ -6,12 +6,12 @@
 #include "relay/mysql/error.h"
 #include "relay/mysql/source_private.h"
 
-#include "contract_sql.h"
-#include "isolation_sql.h"
-#include "own_before_sql.h"
-#include "own_sql.h"
-#include "session_sql.h"
-#include "still_owned_sql.h"
+#include "mysql_contract_sql.h"
+#include "mysql_isolation_sql.h"
+#include "mysql_own_before_sql.h"
+#include "mysql_own_sql.h"
+#include "mysql_session_sql.h"
+#include "mysql_still_owned_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
 /* A session that lasted for so long has a new trouble. One that a statement ends again and again, such as a delete that a
