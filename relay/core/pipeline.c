@@ -120,25 +120,6 @@ pipeline_reserve(int64_t **array, size_t *capacity, size_t needed)
     *capacity = needed * 2;
 }
 
-void
-pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report)
-{
-    if (pipeline->report_count == REPORTS_MAX) {
-        return; /* a flood of the same news; the counts have them all */
-    }
-    pipeline->reports[(pipeline->report_head + pipeline->report_count++) % REPORTS_MAX] = *report;
-}
-
-void
-pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
-                         const struct source_failures *failures)
-{
-    const struct source_failure *first = &failures->items[0];
-    struct pipeline_report report = {.type = type, .id = first->id, .count = failures->count};
-    (void)snprintf(report.reason, sizeof(report.reason), "%s", first->reason); /* cut is fine */
-    pipeline_report(pipeline, &report);
-}
-
 uint32_t
 pipeline_open_total(const struct pipeline *pipeline)
 {
@@ -289,7 +270,7 @@ count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
     }
     pipeline->counts.swept += report.count;
     if (report.count > 0) {
-        pipeline_report(pipeline, &report);
+        reports_put(&pipeline->reports, &report);
     }
     return report.count > 0;
 }

@@ -194,8 +194,8 @@ report_full(struct pipeline *pipeline)
 {
     if (pipeline_is_full(pipeline) && !pipeline->full_reported) {
         pipeline->full_reported = true;
-        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_FULL,
-                                                            .count = pipeline->held.count});
+        reports_put(&pipeline->reports,
+                    &(struct pipeline_report){.type = REPORT_FULL, .count = pipeline->held.count});
     }
 }
 

@@ -6,7 +6,8 @@
 static void
 head_is_gone(struct pipeline *pipeline, struct held_entry *entry)
 {
-    pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_GONE, .id = entry->head_id});
+    reports_put(&pipeline->reports,
+                &(struct pipeline_report){.type = REPORT_GONE, .id = entry->head_id});
     held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
 }
 
@@ -138,7 +139,7 @@ tell_failed_later(struct pipeline *pipeline, const struct source_failures *failu
         out->notes[kept++] = out->notes[i];
     }
     out->count = kept;
-    pipeline_report_failures(pipeline, REPORT_UNMOVED, failures);
+    reports_put_failures(&pipeline->reports, REPORT_UNMOVED, failures);
 }
 
 void
@@ -421,9 +422,9 @@ pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *p
     struct held_entry *entry =
         held_find(&pipeline->held, held_subject(probe->id, probe->key_hash, probe->ordered));
     if (entry != NULL && pipeline_is_probed_head(entry, probe)) {
-        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_SENT,
-                                                            .id = entry->head_id,
-                                                            .attempts = entry->attempts});
+        reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_SENT,
+                                                                  .id = entry->head_id,
+                                                                  .attempts = entry->attempts});
         held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
     }
 }

@@ -27,6 +27,7 @@
 #include "relay/core/pipeline.h"
 #include "relay/core/pipeline_settle.h"
 #include "relay/core/queue.h"
+#include "relay/core/reports.h"
 #include "relay/core/suspects.h"
 #include "relay/core/window.h"
 
@@ -37,7 +38,6 @@
 #define PROBE_LIMIT_START 16 /* the same of the probe lane, */
 #define PROBE_WINDOW 256     /* which never has more */
 #define RETRY_IDS_MAX 64     /* held messages fetched at once, and keys released at once */
-#define REPORTS_MAX 64       /* more than these between two turns are counted, not kept */
 #define HOLDS_MAX 2000       /* messages in one hold */
 #define UNRELEASED_AGAIN_US (100 * CLOCK_MS_US)
 #define STUCK_AGAIN_US \
@@ -313,9 +313,7 @@ struct pipeline {
     bool publishing_probe;
     uint64_t publishing_us;
 
-    struct pipeline_report reports[REPORTS_MAX];
-    uint32_t report_head;
-    uint32_t report_count;
+    struct reports reports;
 
     struct pipeline_counts counts;
 };
@@ -325,9 +323,6 @@ void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bo
                      uint64_t now_us);
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_look_at_once(struct pipeline *pipeline);
-void pipeline_report(struct pipeline *pipeline, const struct pipeline_report *report);
-void pipeline_report_failures(struct pipeline *pipeline, enum pipeline_report_type type,
-                              const struct source_failures *failures);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
 void pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us);

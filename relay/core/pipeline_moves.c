@@ -179,7 +179,7 @@ report_hold(struct pipeline *pipeline, const struct hold *hold, uint64_t now_us)
     };
     (void)snprintf(report.reason, sizeof(report.reason), "%s",
                    hold->reason == NULL ? "" : hold->reason); /* cut is fine */
-    pipeline_report(pipeline, &report);
+    reports_put(&pipeline->reports, &report);
 }
 
 /* When to look again at what could not be sent. */

@@ -12,13 +12,11 @@ static bool
 next_report(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     (void)now_us; /* has the shape of a step */
-    if (pipeline->report_count == 0) {
+    struct pipeline_report report;
+    if (!reports_take(&pipeline->reports, &report)) {
         return false;
     }
-    *ret_action = (struct pipeline_action){.type = PIPELINE_REPORT,
-                                           .report = pipeline->reports[pipeline->report_head]};
-    pipeline->report_head = (pipeline->report_head + 1) % REPORTS_MAX;
-    pipeline->report_count--;
+    *ret_action = (struct pipeline_action){.type = PIPELINE_REPORT, .report = report};
     return true;
 }
 
@@ -64,9 +62,9 @@ lane_action(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
         return true;
     }
     if (now_us >= confirm_deadline_us(pipeline, lane)) {
-        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TIMEOUT,
-                                                            .lane = index,
-                                                            .count = lane->window.open});
+        reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_TIMEOUT,
+                                                                  .lane = index,
+                                                                  .count = lane->window.open});
         lane_down(pipeline, lane, now_us);
         *ret_action = (struct pipeline_action){.type = PIPELINE_DISCONNECT, .lane = index};
         return true;

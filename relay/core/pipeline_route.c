@@ -59,7 +59,7 @@ degrade(struct pipeline *pipeline, uint64_t cause, uint64_t now_us)
     backoff_reset(&route->backoff);
     route_rest(pipeline, now_us);
     pipeline_drop_queue(pipeline, now_us);
-    pipeline_report(pipeline, &report);
+    reports_put(&pipeline->reports, &report);
 }
 
 static void
@@ -171,7 +171,7 @@ route_heal(struct pipeline *pipeline)
     pipeline->route.state = ROUTE_GOOD;
     outcomes_clear(&pipeline->route.outcomes);
     pipeline_look_at_once(pipeline);
-    pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_HEALED});
+    reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_HEALED});
 }
 
 /* Held messages that the sample left out, since they are not due yet. What was refused in it was refused after its time

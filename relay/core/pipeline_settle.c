@@ -116,7 +116,7 @@ keep_stuck(struct pipeline *pipeline, const struct source_failures *failures, ui
         settling->stuck[settling->stuck_count++] = failures->items[i].id;
     }
     settling->stuck_at_us = now_us + STUCK_AGAIN_US;
-    pipeline_report_failures(pipeline, REPORT_UNDELETED, failures);
+    reports_put_failures(&pipeline->reports, REPORT_UNDELETED, failures);
 }
 
 void

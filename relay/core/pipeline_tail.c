@@ -271,7 +271,7 @@ go_live(struct pipeline *pipeline, uint64_t now_us)
     cursor_enter_live(&pipeline->cursor);
     if (tail->live_since_us == 0) {
         tail->live_since_us = now_us;
-        pipeline_report(pipeline, &(struct pipeline_report){.type = REPORT_TAILING});
+        reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_TAILING});
     }
 }
 
@@ -446,7 +446,7 @@ end(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_acti
     tail->begin_past = waits_to_see(pipeline) ? tail->unseen_position : 0;
     (void)snprintf(report.reason, sizeof(report.reason), "%s", reason); /* fits */
     (void)snprintf(tail->reason, sizeof(tail->reason), "%s", reason);   /* fits */
-    pipeline_report(pipeline, &report);
+    reports_put(&pipeline->reports, &report);
     leave(pipeline, now_us);
     tail->begin_at_us = now_us + backoff_next_us(&tail->backoff, &pipeline->random);
     *ret_action = (struct pipeline_action){.type = PIPELINE_TAIL_END};
@@ -510,7 +510,7 @@ report_writers(struct pipeline *pipeline, uint64_t now_us)
             tail->reason, sizeof(tail->reason), "%s",
             "a transaction that has written the outbox stays open (prepared?)");  /* fits */
         (void)snprintf(report.reason, sizeof(report.reason), "%s", tail->reason); /* fits */
-        pipeline_report(pipeline, &report);
+        reports_put(&pipeline->reports, &report);
     }
 }
 
