@@ -332,7 +332,7 @@ free_source(struct source *source)
     PQfinish(self->connection);
     source_events_done(&self->events);
     pg_hosts_done(&self->hosts);
-    pg_watermark_done(&self->watermark);
+    watermark_done(&self->watermark);
     each_buffer(self, buffer_done);
     pg_held_lost(self);
     pg_fetch_present_done(self);
@@ -379,7 +379,8 @@ source_postgres_new(const struct source_config *config, struct source **ret_sour
     self->created_us = clock_monotonic_us();
     each_buffer(self, init_buffer);
     self->tail.emitted.contents.max = EMITTED_MAX_BYTES;
-    pg_watermark_init(&self->watermark);
+    fetch_plan_init(&self->fetch.plan, config->takeover_us);
+    watermark_init(&self->watermark);
     pg_tail_init(self);
     *ret_source = &self->source;
     return true;

@@ -6,13 +6,13 @@
  *   source_session.c     a connection: set up, owning, lost
  *   source_pool.c        whether a pool before the server gives it a session of its own
  *   source_request.c     what is sent, in what order answers come
- *   source_fetch.c       fetch: which statement, and when it must be asked again
+ *   source_fetch.c       fetch: which statement, by the plan of relay/ports/fetch_plan.h
  *   source_settle.c      settle, and what cannot be deleted
  *   source_held.c        hold, release, heads, wake
  *   source_status.c      status; forgetting what was sent long ago
  *   source_rows.c        a result as rows
  *   source_parameters.c  binary parameters
- *   source_watermark.c   which ids are final
+ *   source_watermark.c   why it is known which ids are final
  *   source_tail*.c       the second connection, which reads the log
  *   source_error.c       what went wrong, in words */
 #ifndef RELAY_POSTGRES_SOURCE_PRIVATE_H
@@ -26,6 +26,7 @@
 #include "base/buffer.h"
 #include "base/random.h"
 #include "relay/ports/events.h"
+#include "relay/ports/fetch_plan.h"
 #include "relay/ports/halving.h"
 #include "relay/postgres/names.h"
 #include "relay/postgres/source.h"
@@ -119,44 +120,12 @@ struct pg_request {
     uint64_t sent_us;
 };
 
-#define PG_FETCH_KINDS 2 /* FETCH_NEXT, FETCH_HEADS */
-#define PG_UNREAD_MAX 16
-
-/* A message that could not be read. */
-struct pg_unread {
-    int64_t id;
-    uint64_t until_us; /* not tried again before */
-    char reason[450];
-};
-
 /* The fetch that is out, kept until its answer: it may have to be asked again. */
 struct pg_fetch {
-    bool outstanding;
-    bool exact;          /* the statement that was sent counts bytes */
-    bool bare;           /* it reads no texts: `trouble` says why the row cannot be read */
-    bool patient;        /* one more statement went before it, which gives it more time */
-    uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
-    enum fetch_kind kind;
-    int64_t after_id;
-    int64_t stretch;     /* FETCH_NEXT: so many ids at a time, */
-    int64_t stretch_max; /* at most: less after one took too long; 0: no limit */
-    int64_t stretch_end; /* the statement that was sent looks no further */
-    uint64_t sent_us;
-    uint32_t rows_max;
-    uint64_t bytes_max;
-    struct buffer ids; /* as binary parameters */
-    /* How often what is asked for is halved, of each kind: a row of it could not be read, or the link is slow. Kept
-     * from session to session. */
-    uint32_t halvings[PG_FETCH_KINDS];
-    uint32_t losses[PG_FETCH_KINDS]; /* sessions that ended, one after the other, over one row */
-    char trouble[450];
-    /* Answers take long, and less is asked for at a time: this, and since when it is told; empty: they do not. */
-    char slow[200];
-    uint64_t slow_told_us;
-    struct pg_unread
-        unread[PG_UNREAD_MAX]; /* a ring: held messages that are not read again for a while */
-    uint32_t unread_next;
-    struct buffer unread_ids; /* as parameters */
+    struct fetch_plan plan;
+    bool patient;      /* one more statement went before it, which gives it more time */
+    struct buffer ids; /* as binary parameters, as are these */
+    struct buffer unread_ids;
     struct buffer unread_reasons;
 };
 
@@ -260,7 +229,7 @@ struct source_postgres {
     int64_t owned_since_us;    /* and when it came to own the outbox */
     bool status_outstanding;
     bool forget_outstanding;
-    struct pg_watermark watermark;
+    struct watermark watermark;
     struct pg_tail tail;
     struct pg_request requests[PG_REQUESTS_MAX]; /* a ring, in the order of their answers */
     uint32_t request_first;

@@ -252,14 +252,14 @@ static void
 learn_writers(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     const int count = PQntuples(result);
-    uint64_t *writers = memory_array((size_t)count, sizeof(*writers));
+    struct watermark_writer *writers = memory_array((size_t)count, sizeof(*writers));
     bool known = true;
     for (int i = 0; i < count && known; i++) {
         known = pg_watermark_parse(PQgetvalue(result, i, 0), &writers[i]);
     }
     if (known) {
-        pg_watermark_observe(&self->watermark, self->log_flushed, self->sequence_last, writers,
-                             (size_t)count);
+        watermark_observe(&self->watermark, self->log_flushed, self->sequence_last, writers,
+                          (size_t)count);
         tell_watermark(self);
     } else {
         struct error error;
@@ -365,7 +365,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     pg_tail_stop(self);
     self->status_outstanding = false;
     self->forget_outstanding = false;
-    pg_watermark_done(&self->watermark);
+    watermark_done(&self->watermark);
     self->retry_us = now_us + backoff_next_us(backoff, &self->random);
     pg_event_push(self, SOURCE_LOST)->lost = *error;
 }

@@ -48,7 +48,7 @@ reads_reason_of(const struct source_postgres *self, const struct source_status *
                 char *ret_text, size_t size)
 {
     const char *why = status->not_tailing_reason;
-    const char *slow = self->fetch.slow;
+    const char *slow = self->fetch.plan.slow;
     if (slow[0] == '\0' || status->tailing) {
         return text_of(self, why, ret_text, size);
     }

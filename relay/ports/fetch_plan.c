@@ -1,0 +1,334 @@
+#include "relay/ports/fetch_plan.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* After a row that was too large for the cheap statement, so many fetches count bytes. */
+#define EXACT_FETCHES 32
+/* An answer within this part of the lease is fast. */
+#define STRETCH_FAST 64
+/* Parts of the lease: an answer that takes longer is halved from then on, one within this is doubled again. */
+#define SLOW 4
+#define FAST 16
+#define SLOW_TOLD_US (60 * CLOCK_S_US)
+/* So many sessions in a row must end over one row, to call it that row's fault. */
+#define LOSSES_MAX 3
+/* A held message that could not be read is not read again for so long, but for an operator. */
+#define UNREAD_US (600 * CLOCK_S_US)
+
+void
+fetch_plan_init(struct fetch_plan *plan, uint64_t takeover_us)
+{
+    *plan = (struct fetch_plan){.takeover_us = takeover_us, .rows_cap = UINT32_MAX};
+}
+
+static size_t
+kind_of(const struct fetch_plan *plan)
+{
+    return plan->kind == FETCH_HEADS ? 1 : 0;
+}
+
+static uint64_t
+halved(uint64_t value, uint32_t halvings)
+{
+    value = halvings < 64 ? value >> halvings : 0;
+    return value > 0 ? value : 1;
+}
+
+uint32_t
+fetch_plan_rows(const struct fetch_plan *plan)
+{
+    const uint32_t rows = (uint32_t)halved(plan->rows_max, plan->halvings[kind_of(plan)]);
+    return rows < plan->rows_cap ? rows : plan->rows_cap;
+}
+
+bool
+fetch_plan_is_alone(const struct fetch_plan *plan)
+{
+    const uint32_t halvings = plan->halvings[kind_of(plan)];
+    return halvings > 0 && halved(plan->rows_max, halvings) == 1;
+}
+
+int64_t
+fetch_plan_limit(const struct fetch_plan *plan)
+{
+    return (int64_t)fetch_plan_rows(plan) + (fetch_plan_is_alone(plan) ? 0 : 1);
+}
+
+int64_t
+fetch_plan_bytes(const struct fetch_plan *plan)
+{
+    const bool share = plan->kind == FETCH_NEXT && !plan->exact;
+    const uint64_t all = halved(plan->bytes_max, plan->halvings[kind_of(plan)]);
+    const uint64_t bytes = share ? all / fetch_plan_rows(plan) : all;
+    return bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
+}
+
+/* A statement that walks over millions of dead rows behind somebody's long transaction (measured:
+ * 0.25 to 3 us each) would outlast the lease, be given up and begin again for ever. So one statement
+ * looks at a stretch of 10 us per id, and an empty stretch is followed by the next. Only of ids that
+ * are final, though: elsewhere a row may become visible behind us and its successor before us, and
+ * one statement must see both. */
+static int64_t
+stretch_usual(const struct fetch_plan *plan)
+{
+    return (int64_t)(plan->takeover_us / 10);
+}
+
+static int64_t
+stretch_end(const struct fetch_plan *plan, int64_t final_id)
+{
+    const int64_t start = plan->after_id > 0 ? plan->after_id : 0;
+    return start < final_id - plan->stretch ? start + plan->stretch : INT64_MAX;
+}
+
+/* Where there is nothing, not even dead rows, an answer comes at once whatever the stretch: then it
+ * doubles. Where it got slow, it is the usual one again. */
+static void
+adapt_stretch(struct fetch_plan *plan, uint64_t now_us)
+{
+    const bool fast = now_us - plan->sent_us < plan->takeover_us / STRETCH_FAST;
+    if (!fast) {
+        plan->stretch = stretch_usual(plan);
+    } else if (plan->stretch < INT64_MAX / 4 &&
+               (plan->stretch_max == 0 || plan->stretch * 2 <= plan->stretch_max)) {
+        plan->stretch *= 2;
+    }
+}
+
+void
+fetch_plan_begin(struct fetch_plan *plan, const struct fetch *fetch)
+{
+    assert(!plan->outstanding && fetch->rows_max > 0 && fetch->bytes_max > 0);
+    plan->outstanding = true;
+    plan->kind = fetch->kind;
+    plan->after_id = fetch->after_id;
+    plan->rows_max = fetch->rows_max;
+    plan->bytes_max = fetch->bytes_max;
+    plan->exact = plan->exact_left > 0;
+    plan->bare = plan->losses[kind_of(plan)] >= LOSSES_MAX;
+    plan->stretch = stretch_usual(plan);
+}
+
+void
+fetch_plan_send(struct fetch_plan *plan, int64_t final_id, uint64_t now_us)
+{
+    plan->stretch_end = plan->kind == FETCH_NEXT ? stretch_end(plan, final_id) : INT64_MAX;
+    plan->sent_us = now_us;
+    plan->exact |= fetch_plan_is_alone(plan) || plan->bare;
+}
+
+/* ---- what cannot be read -------------------------------------------------------------------------------- */
+
+static void
+halve(struct fetch_plan *plan)
+{
+    if (!fetch_plan_is_alone(plan)) {
+        plan->halvings[kind_of(plan)]++;
+    }
+}
+
+static void
+read_bare(struct fetch_plan *plan, const char *why)
+{
+    (void)snprintf(plan->trouble, sizeof(plan->trouble), "it cannot be read: %s",
+                   why); /* cut is fine */
+    plan->bare = true;
+}
+
+bool
+fetch_plan_refused(struct fetch_plan *plan, const char *why)
+{
+    if (plan->bare) {
+        return false;
+    }
+    if (fetch_plan_is_alone(plan)) {
+        read_bare(plan, why);
+    } else {
+        halve(plan);
+    }
+    return true;
+}
+
+/* One row is blamed only after some in a row: then it costs it one of its attempts. */
+static void
+learn_from_loss(struct fetch_plan *plan, const char *why)
+{
+    if (!fetch_plan_is_alone(plan)) {
+        halve(plan);
+    } else if (++plan->losses[kind_of(plan)] >= LOSSES_MAX) {
+        read_bare(plan, why);
+    }
+}
+
+/* A stretch that outlasted the session would do so again: this far it never grows any more. */
+void
+fetch_plan_lost(struct fetch_plan *plan, bool blameless, const char *why, uint64_t now_us)
+{
+    plan->exact_left = 0;
+    if (!plan->outstanding) {
+        return;
+    }
+    plan->outstanding = false;
+    if (plan->stretch > stretch_usual(plan) && now_us - plan->sent_us > plan->takeover_us / 2) {
+        plan->stretch_max = plan->stretch / 2;
+    }
+    if (!blameless && !plan->bare) {
+        learn_from_loss(plan, why);
+    }
+}
+
+bool
+fetch_plan_is_unread(const struct fetch_unread *unread, uint64_t now_us)
+{
+    return unread->until_us > now_us;
+}
+
+void
+fetch_plan_forget_unread(struct fetch_plan *plan)
+{
+    for (size_t i = 0; i < FETCH_PLAN_UNREAD_MAX; i++) {
+        plan->unread[i].until_us = 0;
+    }
+}
+
+/* It is not read again for a while: each time would begin by halves. */
+static void
+remember_unread(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
+{
+    if (plan->kind != FETCH_HEADS || batch->count != 1) {
+        return; /* of the outbox it may have been another one, which came meanwhile */
+    }
+    struct fetch_unread *unread = &plan->unread[plan->unread_next++ % FETCH_PLAN_UNREAD_MAX];
+    unread->id = batch->rows[0].id;
+    unread->until_us = now_us + UNREAD_US;
+    memcpy(unread->reason, plan->trouble, sizeof(unread->reason));
+}
+
+/* ---- what came ------------------------------------------------------------------------------------------ */
+
+/* Once while it lasts, and once a minute: the size goes up and down around what fits. */
+static bool
+note_slow(struct fetch_plan *plan, const struct batch *batch, uint64_t took_us, uint64_t now_us)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        bytes += batch->rows[i].payload.size + batch->rows[i].headers.size;
+    }
+    const bool news = plan->slow[0] == '\0' && now_us >= plan->slow_told_us;
+    (void)snprintf(plan->slow, sizeof(plan->slow),
+                   "slowly: %zu rows, with %" PRIu64 " bytes of payload and headers, took the "
+                   "database or the link to it %.1f s; less is asked for at a time",
+                   batch->count, bytes, (double)took_us / 1e6); /* fits */
+    if (news) {
+        plan->slow_told_us = now_us + SLOW_TOLD_US;
+    }
+    return news;
+}
+
+/* Batches are to take a small part of the lease, so that all else that is asked behind them is answered in time. */
+static bool
+adapt_size(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
+{
+    const uint64_t took_us = now_us - plan->sent_us;
+    uint32_t *halvings = &plan->halvings[kind_of(plan)];
+    if (took_us > plan->takeover_us / SLOW && batch->count > 1) {
+        halve(plan);
+        return note_slow(plan, batch, took_us, now_us);
+    }
+    if (took_us<plan->takeover_us / FAST && * halvings> 0) {
+        --*halvings;
+        if (*halvings == 0) {
+            plan->slow[0] = '\0';
+        }
+    }
+    return false;
+}
+
+/* Whether the cheap statement met a row above its share. */
+static bool
+was_cut(const struct fetch_plan *plan, const struct batch *batch)
+{
+    return plan->kind == FETCH_NEXT && !plan->exact && !batch->complete &&
+           batch->count < fetch_plan_rows(plan);
+}
+
+/* What the answer teaches the next fetch: large rows seldom come alone. */
+static void
+learn(struct fetch_plan *plan, const struct batch *batch)
+{
+    if (plan->kind == FETCH_NEXT && plan->exact_left > 0) {
+        plan->exact_left--;
+    }
+    if (was_cut(plan, batch)) {
+        plan->exact_left = EXACT_FETCHES;
+    }
+}
+
+/* True if there is nothing to deliver yet: then the plan is what to ask instead. */
+static bool
+must_ask_again(struct fetch_plan *plan, struct batch *batch)
+{
+    const bool cut = !batch->complete;
+    if (plan->stretch_end < INT64_MAX) {
+        batch->complete = false;
+    }
+    if (batch->count > 0 || batch->complete) {
+        return false;
+    }
+    if (cut) {
+        plan->exact = true;
+    } else {
+        plan->after_id = plan->stretch_end;
+    }
+    return true;
+}
+
+bool
+fetch_plan_answered(struct fetch_plan *plan, struct batch *batch, uint64_t now_us, bool *ret_news)
+{
+    learn(plan, batch);
+    batch->complete &= !fetch_plan_is_alone(plan) || batch->count == 0;
+    if (plan->bare) {
+        remember_unread(plan, batch, now_us);
+    }
+    plan->bare = false;
+    plan->losses[kind_of(plan)] = 0;
+    *ret_news = adapt_size(plan, batch, now_us);
+    if (must_ask_again(plan, batch)) {
+        adapt_stretch(plan, now_us);
+        return false;
+    }
+    plan->outstanding = false;
+    return true;
+}
+
+/* ---- FETCH_PRESENT -------------------------------------------------------------------------------------- */
+
+bool
+fetch_present_is_dense(const struct fetch *fetch)
+{
+    return fetch->id_count > 1 &&
+           (uint64_t)fetch->ids[fetch->id_count - 1] - (uint64_t)fetch->ids[0] <
+               2 * (uint64_t)fetch->id_count;
+}
+
+size_t
+fetch_present_keep(int64_t *ids, size_t count, const int64_t *asked, size_t asked_count)
+{
+    size_t kept = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        while (at < asked_count && asked[at] < ids[i]) {
+            at++;
+        }
+        if (at < asked_count && asked[at] == ids[i]) {
+            ids[kept++] = ids[i];
+        }
+    }
+    return kept;
+}
