@@ -5,27 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/mysql/client.h"
+#include "base/mysql/client.h"
 
 /* Numbers that one of the two headers lacks. */
 #define MY_QUERY_TIMEOUT 3024          /* MySQL: max_execution_time */
-#define MY_SECURE_TRANSPORT 3159       /* require_secure_transport */
 #define MY_SESSION_WAS_KILLED 3169     /* MySQL */
 #define MY_CHECK_VIOLATED 3819         /* MySQL */
 #define MY_CLIENT_WAS_IDLE 4031        /* MySQL: wait_timeout */
 #define MARIADB_STATEMENT_TIMEOUT 1969 /* MariaDB: max_statement_time */
 #define MARIADB_CONNECTION_KILLED 1927
 #define MARIADB_CHECK_VIOLATED 4025
-#define MARIADB_SEQUENCE_RUN_OUT 4084
-#define MY_AUTH_PLUGIN_CANNOT_LOAD 2059
 
 #define POOLED                                                                                   \
     "a proxy or pool before the server gives the relay's statements to other sessions, and the " \
     "ownership needs the session: connect to the server itself, or let the proxy keep one "      \
     "session for each connection, without multiplexing and without splitting reads from writes"
-
-#define READ_ONLY \
-    "the database takes no changes: it is a replica, or read_only is on for another reason"
 
 /* What the numbers mean for who reads the log; the rest goes by the server's own words. */
 static const struct {
@@ -35,7 +29,8 @@ static const struct {
 } meanings[] = {
     {ER_BAD_DB_ERROR, ERROR_CONFIG, "the database does not exist"},
     {ER_NO_DB_ERROR, ERROR_CONFIG, "the dsn names no database: give dbname"},
-    {ER_OPTION_PREVENTS_STATEMENT, ERROR_CONNECTION, READ_ONLY},
+    {ER_OPTION_PREVENTS_STATEMENT, ERROR_CONNECTION,
+     "the database takes no changes: it is a replica, or read_only is on for another reason"},
     {ER_TABLEACCESS_DENIED_ERROR, ERROR_CONFIG,
      "a privilege is missing: `outbox-relay check` says which"},
     {ER_COLUMNACCESS_DENIED_ERROR, ERROR_CONFIG,
@@ -63,15 +58,6 @@ static const struct {
     {ER_NET_PACKET_TOO_LARGE, ERROR_CONFIG,
      "a statement or a row is larger than the server's max_allowed_packet"},
     {ER_MUST_CHANGE_PASSWORD, ERROR_CONFIG, "the account's password has expired"},
-    {ER_MUST_CHANGE_PASSWORD_LOGIN, ERROR_CONFIG, "the account's password has expired"},
-    {ER_ACCOUNT_HAS_BEEN_LOCKED, ERROR_CONFIG, "the account is locked"},
-    {ER_HOST_NOT_PRIVILEGED, ERROR_CONFIG, "the server lets nobody in from this machine"},
-    {ER_HOST_IS_BLOCKED, ERROR_CONFIG,
-     "the server has blocked this machine after too many failures: `flush hosts` there"},
-    {MY_SECURE_TRANSPORT, ERROR_CONFIG,
-     "the server takes no connection without TLS: give sslmode=require or more"},
-    {MY_AUTH_PLUGIN_CANNOT_LOAD, ERROR_CONFIG,
-     "the account logs in by a way that the client library has not got"},
     {ER_SERVER_SHUTDOWN, ERROR_CONNECTION, "the server is shutting down"},
     {ER_NORMAL_SHUTDOWN, ERROR_CONNECTION, "the server is shutting down"},
     {MARIADB_CONNECTION_KILLED, ERROR_CONNECTION, "the session was ended by `kill`"},
@@ -142,30 +128,6 @@ my_error_from_mysql(MYSQL *mysql, struct error *reterr)
     my_error_set(code, text, reterr);
 }
 
-void
-my_error_from_connect(MYSQL *mysql, const char *user, const char *host, struct error *reterr)
-{
-    const unsigned code = mysql_errno(mysql);
-    char line[256];
-    first_line(mysql_error(mysql), line, sizeof(line));
-    if (code == ER_ACCESS_DENIED_ERROR || code == ER_ACCESS_DENIED_NO_PASSWORD_ERROR) {
-        error_set(reterr, ERROR_CONFIG, "the database refused the password of user \"%s\" (%u)",
-                  user, code);
-    } else if (code == CR_SSL_CONNECTION_ERROR) {
-        error_set(reterr, ERROR_CONFIG, "TLS: %s", line);
-    } else if (my_client_is_own_error(code) && code != MY_AUTH_PLUGIN_CANNOT_LOAD) {
-        error_set(reterr, ERROR_CONNECTION, "connecting to the database at %s: %s", host, line);
-    } else {
-        my_error_set(code, line, reterr);
-    }
-}
-
-bool
-my_error_is_about_tls(unsigned code)
-{
-    return code == CR_SSL_CONNECTION_ERROR || code == MY_SECURE_TRANSPORT;
-}
-
 bool
 my_error_is_of_connection(unsigned code)
 {
@@ -175,7 +137,8 @@ my_error_is_of_connection(unsigned code)
         ER_NEW_ABORTING_CONNECTION, ER_NET_READ_ERROR,        ER_NET_READ_INTERRUPTED,
         ER_NET_ERROR_ON_WRITE,      ER_NET_WRITE_INTERRUPTED,
     };
-    return my_client_is_own_error(code) || is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
+    return mysql_client_is_own_error(code) ||
+           is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
 }
 
 bool
@@ -210,7 +173,8 @@ is_never_of_row(unsigned code)
            is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
 }
 
-/* What a trigger may run into, and a plain read of a row may not. */
+/* What a statement that changes rows may run into, by their locks or their triggers, and a plain read may not: that waits for the
+ * lock of the table alone. */
 static bool
 is_of_moved_row(unsigned code)
 {
@@ -222,6 +186,7 @@ is_of_moved_row(unsigned code)
         ER_TABLEACCESS_DENIED_ERROR,
         ER_COLUMNACCESS_DENIED_ERROR,
         ER_NOT_SUPPORTED_YET,
+        ER_LOCK_WAIT_TIMEOUT,
     };
     return is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
 }
@@ -236,10 +201,4 @@ void
 my_error_set_pooled(struct error *reterr)
 {
     error_set(reterr, ERROR_CONFIG, "%s", POOLED);
-}
-
-void
-my_error_set_read_only(struct error *reterr)
-{
-    error_set(reterr, ERROR_CONNECTION, "%s", READ_ONLY);
 }

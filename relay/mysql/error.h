@@ -9,13 +9,9 @@
 
 /* Of the last call that failed. */
 void my_error_from_mysql(MYSQL *mysql, struct error *reterr);
-/* The same, of a connection that could not be made: as `user`, to `host`. */
-void my_error_from_connect(MYSQL *mysql, const char *user, const char *host, struct error *reterr);
 
 void my_error_set(unsigned code, const char *text, struct error *reterr);
 
-/* Of a connection that could not be made: whether it might go well the other way, with TLS or without. */
-bool my_error_is_about_tls(unsigned code) MUST_CHECK;
 /* Whether the session is gone with it. */
 bool my_error_is_of_connection(unsigned code) MUST_CHECK;
 /* Whether the server has undone something for the sake of another transaction: the same may go well the next time. */
@@ -26,6 +22,5 @@ bool my_error_may_be_of_row(unsigned code, bool moves) MUST_CHECK;
 
 /* A pool before the server gives statements to other sessions. */
 void my_error_set_pooled(struct error *reterr);
-void my_error_set_read_only(struct error *reterr);
 
 #endif

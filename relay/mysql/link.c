@@ -16,9 +16,9 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/mysql/client.h"
+#include "base/mysql/connect.h"
 #include "relay/config/secret.h"
-#include "relay/mysql/client.h"
-#include "relay/mysql/connect.h"
 #include "relay/mysql/error.h"
 #include "relay/mysql/session.h"
 
@@ -139,7 +139,7 @@ goes_on(void *context)
 static bool
 show_socket(struct my_link *link, int host)
 {
-    const int copy = fcntl(my_client_socket(link->session.mysql), F_DUPFD_CLOEXEC, 0);
+    const int copy = fcntl(mysql_client_socket(link->session.mysql), F_DUPFD_CLOEXEC, 0);
     pthread_mutex_lock(&link->mutex);
     link->socket = copy;
     link->host = host;
@@ -148,23 +148,49 @@ show_socket(struct my_link *link, int host)
     return copy >= 0 && !stopping;
 }
 
-static bool
-connect_run(struct my_session *session, struct my_job *job)
+static MYSQL *
+connect_with(struct my_link *link, const struct dsn *dsn, const char *password, int *ret_host,
+             struct error *reterr)
 {
-    struct my_link *link = (struct my_link *)((char *)job - offsetof(struct my_link, connect));
-    const struct my_connect options = {
-        .dsn = link->dsn,
-        .password_file = link->password_file,
-        .name = link->name,
+    const struct mysql_connect_options options = {
+        .dsn = dsn,
+        .password = password,
+        .program_name = link->name,
         .silence_s = link->silence_s,
         .writes = true,
         .only_host = link->only_host,
         .goes_on = goes_on,
         .context = link,
     };
+    return mysql_connect_by_dsn(&options, ret_host, NULL, reterr);
+}
+
+/* The files may have changed since the start. */
+static MYSQL *
+connect_by_files(struct my_link *link, int *ret_host, struct error *reterr)
+{
+    struct dsn dsn;
+    char *password = NULL;
+    MYSQL *mysql = NULL;
+    if (!dsn_mysql_parse(link->dsn, &dsn, reterr)) {
+        return NULL;
+    }
+    if (dsn_mysql_files_check(&dsn, reterr) &&
+        config_secret_read_any(link->password_file, &password, reterr)) {
+        mysql = connect_with(link, &dsn, password, ret_host, reterr);
+        config_secret_free(password);
+    }
+    dsn_done(&dsn);
+    return mysql;
+}
+
+static bool
+connect_run(struct my_session *session, struct my_job *job)
+{
+    struct my_link *link = (struct my_link *)((char *)job - offsetof(struct my_link, connect));
     int host = 0;
     session->broken = true;
-    session->mysql = my_connect(&options, &host, &session->error);
+    session->mysql = connect_by_files(link, &host, &session->error);
     if (session->mysql == NULL) {
         return false;
     }
@@ -221,7 +247,7 @@ end_session(struct my_link *link)
     if (link->session.mysql != NULL) {
         mysql_close(link->session.mysql);
     }
-    my_client_thread_end();
+    mysql_thread_end();
     pthread_mutex_lock(&link->mutex);
     link->ended = true;
     const bool abandoned = link->abandoned;
@@ -289,12 +315,20 @@ init_link(struct my_link *link, const struct source_config *config)
     buffer_init(&link->session.text, TEXT_KEEP_BYTES, TEXT_MAX_BYTES);
 }
 
+static void
+prepare_library(void)
+{
+    (void)mysql_library_init(0, NULL, NULL); /* without memory mysql_init will fail, too */
+}
+
 struct my_link *
 my_link_start(const struct source_config *config, int only_host,
               void (*connected)(struct source_mysql *self, struct my_job *job, uint64_t now_us),
               struct error *reterr)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct my_link *link = memory_array(1, sizeof(*link));
+    (void)pthread_once(&once, prepare_library); /* before a thread of it: that is not safe */
     init_link(link, config);
     link->only_host = only_host;
     link->connect = (struct my_job){.run = connect_run, .done = connected, .words = "to connect"};

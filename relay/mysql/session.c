@@ -78,22 +78,36 @@ ask(struct my_session *session, const char *sql, const struct my_parameters *par
     return send(session, ret_rows);
 }
 
-bool
-my_session_ask(struct my_session *session, const char *sql, const struct my_parameters *parameters,
-               MYSQL_RES **ret_rows)
-{
-    if (!ask(session, sql, parameters, ret_rows)) {
-        return false;
-    }
-    return *ret_rows != NULL ||
-           my_session_fail(session, ERROR_CONFIG, "the server gave no rows to a question");
-}
-
-/* The server has undone it for the sake of another transaction. Within a transaction that is for who began it. */
+/* The server has undone it for the sake of another transaction. */
 static bool
 is_worth_another_try(const struct my_session *session)
 {
     return my_error_is_of_other_transaction(session->code);
+}
+
+/* Not within a transaction: that is begun anew by who began it. */
+static bool
+ask_with_patience(struct my_session *session, const char *sql,
+                  const struct my_parameters *parameters, MYSQL_RES **ret_rows)
+{
+    bool good = ask(session, sql, parameters, ret_rows);
+    for (int i = 1; !good && !session->in_transaction && i < MY_TRANSACTION_TRIES &&
+                    is_worth_another_try(session);
+         i++) {
+        good = send(session, ret_rows);
+    }
+    return good;
+}
+
+bool
+my_session_ask(struct my_session *session, const char *sql, const struct my_parameters *parameters,
+               MYSQL_RES **ret_rows)
+{
+    if (!ask_with_patience(session, sql, parameters, ret_rows)) {
+        return false;
+    }
+    return *ret_rows != NULL ||
+           my_session_fail(session, ERROR_CONFIG, "the server gave no rows to a question");
 }
 
 bool
@@ -101,12 +115,7 @@ my_session_run(struct my_session *session, const char *sql, const struct my_para
                uint64_t *ret_count)
 {
     MYSQL_RES *rows = NULL;
-    bool good = ask(session, sql, parameters, &rows);
-    for (int i = 1; !good && !session->in_transaction && i < MY_TRANSACTION_TRIES &&
-                    is_worth_another_try(session);
-         i++) {
-        good = send(session, &rows);
-    }
+    const bool good = ask_with_patience(session, sql, parameters, &rows);
     mysql_free_result(rows);
     if (good && ret_count != NULL) {
         *ret_count = mysql_affected_rows(session->mysql);

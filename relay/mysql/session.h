@@ -34,12 +34,13 @@ struct my_session {
 };
 
 /* Runs the statement of a file, with these parameters (sql.h). *ret_rows: all its rows, for mysql_free_result, which any
- * thread may call. False: session->code, ->error and ->broken say why. */
+ * thread may call. Outside of a transaction it is tried again as my_session_transaction does. False: session->code, ->error
+ * and ->broken say why. */
 bool my_session_ask(struct my_session *session, const char *sql,
                     const struct my_parameters *parameters, MYSQL_RES **ret_rows) MUST_CHECK;
 
 /* The same for a statement without rows; *ret_count, which may be NULL: how many it changed (of an update: that differ from what
- * they were). Outside of a transaction it is tried again as my_session_transaction does. */
+ * they were). */
 bool my_session_run(struct my_session *session, const char *sql,
                     const struct my_parameters *parameters, uint64_t *ret_count) MUST_CHECK;
 
