@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "consumers/runner_pg.h"
 #include "consumers/runner_private.h"
 
 /* For the broker's answers to our goodbye. */
@@ -29,7 +28,7 @@ runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, .
 }
 
 void
-runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event,
+runner_report(struct runner *runner, inbox_report_level level, const char *event,
               const char *format, ...)
 {
     if (runner->options.report == NULL) {
@@ -44,7 +43,7 @@ runner_report(struct inbox_runner *runner, inbox_report_level level, const char 
 }
 
 static struct runner_limits
-limits_of(const struct inbox_runner_options *options)
+limits_of(const struct runner_options *options)
 {
     return (struct runner_limits){.prefetch = runner_capacity(options),
                                   .batch_max = options->batch_max,
@@ -55,7 +54,7 @@ limits_of(const struct inbox_runner_options *options)
 }
 
 static bool
-init_window(struct inbox_runner *runner)
+init_window(struct runner *runner)
 {
     uint64_t seed = clock_wall_us();
     (void)!getrandom(&seed, sizeof(seed), 0); /* jitter: the time does as well */
@@ -73,9 +72,9 @@ init_window(struct inbox_runner *runner)
 }
 
 static bool
-allocate(struct inbox_runner *runner)
+allocate(struct runner *runner)
 {
-    const struct inbox_runner_options *options = &runner->options;
+    const struct runner_options *options = &runner->options;
     runner->deliveries = calloc(runner_capacity(options), sizeof(*runner->deliveries));
     runner->claims = calloc(options->batch_max, sizeof(*runner->claims));
     runner->ids = calloc(options->batch_max, sizeof(*runner->ids));
@@ -88,22 +87,29 @@ allocate(struct inbox_runner *runner)
            runner->stop >= 0 && init_window(runner);
 }
 
-static inbox_result
-runner_init(struct inbox_runner *runner, const struct inbox_runner_options *options,
-            struct inbox_error *reterr)
+inbox_result
+runner_init(struct runner *runner, const struct runner_options *options,
+            const struct runner_application *application, struct inbox_error *reterr)
 {
-    inbox_result result = runner_options_copy(options, &runner->options, &runner->endpoint, reterr);
-    if (result != INBOX_OK) {
-        return result;
+    runner->stop = -1;
+    atomic_store(&runner->pid, getpid());
+    inbox_result result =
+        runner_options_copy(options, application, &runner->options, &runner->endpoint, reterr);
+    if (result == INBOX_OK && !allocate(runner)) {
+        result = runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
     }
-    if (!allocate(runner)) {
-        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
-    }
-    runner->session = runner_pg_new(&runner->options);
-    if (runner->session == NULL) {
-        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
-    }
+    return result;
+}
+
+inbox_result
+runner_set_session(struct runner *runner, struct runner_session *session,
+                   struct inbox_error *reterr)
+{
     struct error error;
+    runner->session = session;
+    if (session == NULL) {
+        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
+    }
     if (!runner_broker_init(runner, &error)) {
         return runner_fail(reterr, error.class == ERROR_CONFIG ? INBOX_INVALID : INBOX_NO_MEMORY,
                            "%s", error.text);
@@ -111,35 +117,9 @@ runner_init(struct inbox_runner *runner, const struct inbox_runner_options *opti
     return INBOX_OK;
 }
 
-inbox_result
-inbox_runner_new(const struct inbox_runner_options *options, inbox_runner **ret_runner,
-                 struct inbox_error *reterr)
-{
-    if (options == NULL || ret_runner == NULL) {
-        return runner_fail(reterr, INBOX_INVALID, "%s is missing",
-                           options == NULL ? "options" : "ret_runner");
-    }
-    struct inbox_runner *runner = calloc(1, sizeof(*runner));
-    if (runner == NULL) {
-        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory");
-    }
-    runner->stop = -1;
-    atomic_store(&runner->pid, getpid());
-    inbox_result result = runner_init(runner, options, reterr);
-    if (result != INBOX_OK) {
-        inbox_runner_free(runner);
-        return result;
-    }
-    *ret_runner = runner;
-    return INBOX_OK;
-}
-
 void
-inbox_runner_free(inbox_runner *runner)
+runner_done(struct runner *runner)
 {
-    if (runner == NULL) {
-        return;
-    }
     assert(runner->broker.pump == NULL);
     runner_broker_done(&runner->broker);
     if (runner->session != NULL) {
@@ -161,11 +141,10 @@ inbox_runner_free(inbox_runner *runner)
     }
     amqp_endpoint_done(&runner->endpoint);
     runner_options_done(&runner->options);
-    free(runner);
 }
 
 uint64_t
-runner_stop_deadline_us(struct inbox_runner *runner)
+runner_stop_deadline_us(struct runner *runner)
 {
     /* The pump hears of a stop by the descriptor, perhaps before `stopping` is set; the time is there before both. It is
      * 0 for a stop that came while the last run ended. */
@@ -189,7 +168,7 @@ earlier(uint64_t left_us, uint64_t right_us)
 /* One turn: what the broker has to say, then either a transaction or a wait. Nothing is taken from the queue before the
  * database answers: what is in hand of a process that ends costs each message one of its x-delivery-limit. */
 static void
-turn(struct inbox_runner *runner)
+turn(struct runner *runner)
 {
     uint64_t until_us, now_us = clock_monotonic_us();
     if (runner->broker.state == BROKER_DOWN && !runner->ready &&
@@ -209,7 +188,7 @@ turn(struct inbox_runner *runner)
 /* Whether to go on for the sake of what is in hand: it costs no return where it can be applied now. One that has been
  * returned is worth waiting for, since RabbitMQ would put it behind the others that were. */
 static bool
-is_worth_waiting(const struct inbox_runner *runner)
+is_worth_waiting(const struct runner *runner)
 {
     const struct runner_window *window = &runner->window;
     return window->count == 1 && window->entries[0].counted && runner_window_open(window) > 0;
@@ -218,7 +197,7 @@ is_worth_waiting(const struct inbox_runner *runner)
 /* What is in hand is applied before the next consumer can become active, and no more is taken: only acknowledgements make
  * room for more. What cannot be applied now or in time goes back, all of it and in order. */
 static void
-drain(struct inbox_runner *runner)
+drain(struct runner *runner)
 {
     const uint64_t deadline_us = runner_stop_deadline_us(runner);
     runner_report(runner, INBOX_REPORT_INFO, "draining", "queue %s", runner->options.queue);
@@ -250,12 +229,12 @@ pump_deadline(void *context)
 static void
 pump_cut(void *context)
 {
-    struct inbox_runner *runner = context;
+    struct runner *runner = context;
     runner->session->kind->cut(runner->session);
 }
 
 inbox_result
-inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
+runner_run(struct runner *runner, struct inbox_error *reterr)
 {
     const struct runner_pump_stop stop = {runner->stop, pump_deadline, pump_cut, runner};
     atomic_store(&runner->pid, getpid());
@@ -269,7 +248,7 @@ inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
     drain(runner);
     runner_pump_free(runner->broker.pump);
     runner->broker.pump = NULL;
-    /* This run is over; the next one begins unasked. inbox_runner_stop writes before it sets: so a stop that comes right
+    /* This run is over; the next one begins unasked. runner_stop writes before it sets: so a stop that comes right
      * now counts for one of the two runs, and never leaves a readable descriptor behind that nobody waits for. */
     uint64_t ignored;
     atomic_store(&runner->stopping, false);
@@ -279,7 +258,7 @@ inbox_runner_run(inbox_runner *runner, struct inbox_error *reterr)
 }
 
 void
-inbox_runner_stop(inbox_runner *runner)
+runner_stop(struct runner *runner)
 {
     /* A child that apply has forked shares the descriptor, and may have inherited a signal handler that comes here. */
     if (atomic_load(&runner->pid) != getpid()) {
@@ -294,8 +273,8 @@ inbox_runner_stop(inbox_runner *runner)
 }
 
 void
-inbox_runner_count(const inbox_runner *runner, struct inbox_runner_counters *ret_counters,
-                   size_t counters_size)
+runner_counters(const struct runner *runner, struct inbox_runner_counters *ret_counters,
+                size_t counters_size)
 {
     uint64_t numbers[COUNTERS];
     for (size_t i = 0; i < COUNTERS; i++) {

@@ -37,7 +37,7 @@ outcome_of(enum runner_fault fault, const struct runner_claim *culprit, const st
 }
 
 static void
-collect_batch(struct inbox_runner *runner)
+collect_batch(struct runner *runner)
 {
     struct runner_window *window = &runner->window;
     for (uint32_t i = 0; i < window->batch_count; i++) {
@@ -49,7 +49,7 @@ collect_batch(struct inbox_runner *runner)
 }
 
 static void
-ask_hint(struct inbox_runner *runner)
+ask_hint(struct runner *runner)
 {
     const struct inbox_runner_hint *hint = &runner->options.hint;
     uint32_t count = runner->window.batch_count;
@@ -68,7 +68,7 @@ ask_hint(struct inbox_runner *runner)
 
 /* The ids that go to the table, into runner->ids and runner->texts. */
 static uint32_t
-collect_ids(struct inbox_runner *runner)
+collect_ids(struct runner *runner)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < runner->window.batch_count; i++) {
@@ -83,7 +83,7 @@ collect_ids(struct inbox_runner *runner)
 
 /* Whether the message at this place, of which the inbox knows the id, is to be applied all the same. */
 static bool
-is_owed(const struct inbox_runner *runner, uint32_t place)
+is_owed(const struct runner *runner, uint32_t place)
 {
     const char *id = runner->claims[place].delivery->shown.message_id;
     if (runner->owed.count == 0 || !runner_owed_has(&runner->owed, id)) {
@@ -98,7 +98,7 @@ is_owed(const struct inbox_runner *runner, uint32_t place)
 }
 
 static enum runner_fault
-claim_ids(struct inbox_runner *runner, uint32_t count, struct error *reterr)
+claim_ids(struct runner *runner, uint32_t count, struct error *reterr)
 {
     struct error error;
     enum runner_fault fault = runner->session->kind->claim(
@@ -117,7 +117,7 @@ claim_ids(struct inbox_runner *runner, uint32_t count, struct error *reterr)
 }
 
 static struct outcome
-apply_one(struct inbox_runner *runner, const struct runner_claim *claim)
+apply_one(struct runner *runner, const struct runner_claim *claim)
 {
     struct error error = {0};
     inbox_apply answer;
@@ -143,7 +143,7 @@ apply_one(struct inbox_runner *runner, const struct runner_claim *claim)
 }
 
 static struct outcome
-apply_claims(struct inbox_runner *runner)
+apply_claims(struct runner *runner)
 {
     struct error error = {0};
     for (uint32_t i = 0; i < runner->window.batch_count; i++) {
@@ -158,7 +158,7 @@ apply_claims(struct inbox_runner *runner)
 }
 
 static struct outcome
-run_transaction(struct inbox_runner *runner)
+run_transaction(struct runner *runner)
 {
     struct error error = {0};
     uint32_t count = collect_ids(runner);
@@ -175,7 +175,7 @@ run_transaction(struct inbox_runner *runner)
 
 /* The transaction is committed: counts, and tells the hint. */
 static void
-remember(struct inbox_runner *runner)
+remember(struct runner *runner)
 {
     const struct inbox_runner_hint *hint = &runner->options.hint;
     uint32_t batch = runner->window.batch_count, claimed = collect_ids(runner), first = 0;
@@ -206,8 +206,8 @@ until_ms(uint64_t then_us, uint64_t now_us)
 
 /* What the window made of a transaction that failed. `entry` is the message, if it was alone. */
 static void
-report_failure(struct inbox_runner *runner, const struct outcome *outcome,
-               enum runner_verdict verdict, const struct runner_entry *entry, uint64_t now_us)
+report_failure(struct runner *runner, const struct outcome *outcome, enum runner_verdict verdict,
+               const struct runner_entry *entry, uint64_t now_us)
 {
     const char *id = outcome->culprit != NULL ? outcome->culprit->delivery->shown.message_id : NULL;
     if (verdict == RUNNER_SPLIT) {
@@ -231,8 +231,7 @@ report_failure(struct inbox_runner *runner, const struct outcome *outcome,
 }
 
 static void
-tell_outage(struct inbox_runner *runner, const struct error *error, uint64_t next_us,
-            uint64_t now_us)
+tell_outage(struct runner *runner, const struct error *error, uint64_t next_us, uint64_t now_us)
 {
     runner_count(runner, COUNT_DATABASE_OUTAGES, 1);
     runner_report(runner, INBOX_REPORT_WARNING, "database_outage", "%s; next try in %lu ms",
@@ -241,7 +240,7 @@ tell_outage(struct inbox_runner *runner, const struct error *error, uint64_t nex
 
 /* The database is away since when it cannot be reached; one that refuses something is there. */
 static void
-note_reached(struct inbox_runner *runner, bool reached, uint64_t now_us)
+note_reached(struct runner *runner, bool reached, uint64_t now_us)
 {
     if (reached) {
         runner->outage_us = 0;
@@ -253,7 +252,7 @@ note_reached(struct inbox_runner *runner, bool reached, uint64_t now_us)
 /* The apply function has ended the transaction, and if it was by a commit, all claims are in the inbox. Those behind the
  * culprit were not applied; nothing but this list tells them from real duplicates. */
 static void
-owe(struct inbox_runner *runner, const struct outcome *outcome)
+owe(struct runner *runner, const struct outcome *outcome)
 {
     const struct runner_claim *end = runner->claims + runner->window.batch_count;
     uint32_t lost = 0;
@@ -269,7 +268,7 @@ owe(struct inbox_runner *runner, const struct outcome *outcome)
 }
 
 static void
-tell_window(struct inbox_runner *runner, const struct outcome *outcome)
+tell_window(struct runner *runner, const struct outcome *outcome)
 {
     struct runner_window *window = &runner->window;
     const struct runner_entry *entry = runner_window_picked(window, 0);
@@ -302,7 +301,7 @@ tell_window(struct inbox_runner *runner, const struct outcome *outcome)
 }
 
 void
-runner_apply_batch(struct inbox_runner *runner)
+runner_apply_batch(struct runner *runner)
 {
     runner_pump_lend(runner->broker.pump);
     collect_batch(runner);
@@ -322,7 +321,7 @@ runner_apply_batch(struct inbox_runner *runner)
 }
 
 void
-runner_apply_prepare(struct inbox_runner *runner)
+runner_apply_prepare(struct runner *runner)
 {
     struct error error = {0};
     runner_pump_lend(runner->broker.pump);

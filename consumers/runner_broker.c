@@ -38,10 +38,10 @@ enum { NARROW = 1, WIDE_PRIORITY = 1, NUDGE_PRIORITY = -1, CLOSED_BY_US = 200 };
 #define GOODBYE_US (5 * CLOCK_S_US)
 
 bool
-runner_broker_init(struct inbox_runner *runner, struct error *reterr)
+runner_broker_init(struct runner *runner, struct error *reterr)
 {
     struct runner_broker *broker = &runner->broker;
-    const struct inbox_runner_options *options = &runner->options;
+    const struct runner_options *options = &runner->options;
     struct session_options session = {.endpoint = &runner->endpoint,
                                       .password = options->broker_password,
                                       .connection_name = options->consumer,
@@ -64,7 +64,7 @@ runner_broker_done(struct runner_broker *broker)
 /* The connection is of no more use. The broker gives what was in hand to the next consumer, which
  * is this one as a rule. `detail` may belong to the connection. */
 static void
-lose(struct inbox_runner *runner, uint64_t now_us, const char *why, struct span detail)
+lose(struct runner *runner, uint64_t now_us, const char *why, struct span detail)
 {
     struct runner_broker *broker = &runner->broker;
     if (broker->state != BROKER_DOWN && broker->state != BROKER_CLOSING) {
@@ -84,7 +84,7 @@ lose(struct inbox_runner *runner, uint64_t now_us, const char *why, struct span 
 
 /* A new channel: the narrow consumer. */
 static void
-begin_narrow(struct inbox_runner *runner)
+begin_narrow(struct runner *runner)
 {
     struct runner_broker *broker = &runner->broker;
     struct rabbit *rabbit = session_rabbit(broker->session);
@@ -100,7 +100,7 @@ begin_narrow(struct inbox_runner *runner)
 /* All that is in hand is applied, or is to stay in hand; and it is one message, so that no other one is on its way. It
  * is acknowledged after this. */
 static void
-widen(struct inbox_runner *runner, uint64_t now_us)
+widen(struct runner *runner, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
     struct rabbit *rabbit = session_rabbit(broker->session);
@@ -119,7 +119,7 @@ widen(struct inbox_runner *runner, uint64_t now_us)
 
 /* The wide consumer has nothing in hand. */
 static void
-reopen(struct inbox_runner *runner)
+reopen(struct runner *runner)
 {
     runner->broker.state = BROKER_REOPENING;
     runner_window_clear(&runner->window);
@@ -135,7 +135,7 @@ has_usable_id(const struct rabbit_message *message)
 }
 
 static void
-refuse_nameless(struct inbox_runner *runner, const struct rabbit_event *event, uint64_t now_us)
+refuse_nameless(struct runner *runner, const struct rabbit_event *event, uint64_t now_us)
 {
     const struct rabbit_message *message = &event->message;
     if (!runner_window_add_refused(&runner->window, event->tag)) {
@@ -154,7 +154,7 @@ refuse_nameless(struct inbox_runner *runner, const struct rabbit_event *event, u
 }
 
 static void
-take_delivery(struct inbox_runner *runner, const struct rabbit_event *event, uint64_t now_us)
+take_delivery(struct runner *runner, const struct rabbit_event *event, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
     if (broker->state != BROKER_CONSUMING) {
@@ -192,7 +192,7 @@ is_tag(struct span tag, const char *text)
 }
 
 static void
-take_consuming(struct inbox_runner *runner, struct span tag)
+take_consuming(struct runner *runner, struct span tag)
 {
     struct runner_broker *broker = &runner->broker;
     if (is_tag(tag, nudge_tag)) {
@@ -211,13 +211,13 @@ take_consuming(struct inbox_runner *runner, struct span tag)
 
 /* The consumer that takes messages now. */
 static const char *
-current_tag(const struct inbox_runner *runner)
+current_tag(const struct runner *runner)
 {
     return runner->broker.wide && runner->options.prefetch != NARROW ? wide_tag : narrow_tag;
 }
 
 static void
-take_event(struct inbox_runner *runner, const struct rabbit_event *event, uint64_t now_us)
+take_event(struct runner *runner, const struct rabbit_event *event, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
     struct rabbit *rabbit = session_rabbit(broker->session);
@@ -261,7 +261,7 @@ take_event(struct inbox_runner *runner, const struct rabbit_event *event, uint64
 }
 
 static void
-take_events(struct inbox_runner *runner, uint64_t now_us)
+take_events(struct runner *runner, uint64_t now_us)
 {
     struct rabbit_event event;
     while (runner->broker.state != BROKER_DOWN && session_next(runner->broker.session, &event)) {
@@ -270,7 +270,7 @@ take_events(struct inbox_runner *runner, uint64_t now_us)
 }
 
 static void
-send_settlements(struct inbox_runner *runner, bool refusals)
+send_settlements(struct runner *runner, bool refusals)
 {
     const struct runner_settlement *settlements;
     size_t count = runner_window_settle(&runner->window, refusals, &settlements);
@@ -286,7 +286,7 @@ send_settlements(struct inbox_runner *runner, bool refusals)
 
 /* The other kind of consumer takes over, if it is time. */
 static void
-change_consumer(struct inbox_runner *runner, uint64_t now_us)
+change_consumer(struct runner *runner, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
     const struct runner_window *window = &runner->window;
@@ -299,7 +299,7 @@ change_consumer(struct inbox_runner *runner, uint64_t now_us)
 }
 
 static void
-open_when_due(struct inbox_runner *runner, uint64_t now_us)
+open_when_due(struct runner *runner, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
     if (broker->state == BROKER_DOWN && now_us >= broker->retry_us && runner->ready) {
@@ -309,7 +309,7 @@ open_when_due(struct inbox_runner *runner, uint64_t now_us)
 }
 
 void
-runner_broker_turn(struct inbox_runner *runner, uint64_t now_us)
+runner_broker_turn(struct runner *runner, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
     open_when_due(runner, now_us);
@@ -327,7 +327,7 @@ runner_broker_turn(struct inbox_runner *runner, uint64_t now_us)
 }
 
 void
-runner_broker_last_turn(struct inbox_runner *runner, uint64_t now_us)
+runner_broker_last_turn(struct runner *runner, uint64_t now_us)
 {
     take_events(runner, now_us);
     if (runner->broker.state == BROKER_CONSUMING) {
@@ -337,7 +337,7 @@ runner_broker_last_turn(struct inbox_runner *runner, uint64_t now_us)
 }
 
 uint64_t
-runner_broker_due_us(const struct inbox_runner *runner)
+runner_broker_due_us(const struct runner *runner)
 {
     const struct runner_broker *broker = &runner->broker;
     if (broker->state == BROKER_DOWN) {
@@ -349,7 +349,7 @@ runner_broker_due_us(const struct inbox_runner *runner)
 }
 
 void
-runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_us)
+runner_broker_wait(struct runner *runner, bool heed_stop, uint64_t until_us)
 {
     struct runner_broker *broker = &runner->broker;
     uint64_t deadline_us =
@@ -369,7 +369,7 @@ runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_u
  * place with the queue. Otherwise the queue had no more to give, and acknowledging brings little that goes back uncounted. What
  * has to go back goes back with all the rest: acknowledging the rest would bring as many others. */
 static void
-say_goodbye(struct inbox_runner *runner)
+say_goodbye(struct runner *runner)
 {
     struct runner_broker *broker = &runner->broker;
     struct rabbit *rabbit = session_rabbit(broker->session);
@@ -384,7 +384,7 @@ say_goodbye(struct inbox_runner *runner)
 }
 
 void
-runner_broker_leave(struct inbox_runner *runner, uint64_t deadline_us)
+runner_broker_leave(struct runner *runner, uint64_t deadline_us)
 {
     struct runner_broker *broker = &runner->broker;
     uint64_t now_us = clock_monotonic_us();
@@ -409,7 +409,7 @@ runner_broker_leave(struct inbox_runner *runner, uint64_t deadline_us)
 }
 
 void
-runner_broker_give_back(struct inbox_runner *runner, uint64_t now_us)
+runner_broker_give_back(struct runner *runner, uint64_t now_us)
 {
     const struct runner_window *window = &runner->window;
     if (runner->outage_us == 0 || now_us - runner->outage_us < PATIENCE_US ||

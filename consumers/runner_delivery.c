@@ -143,8 +143,8 @@ bool
 inbox_delivery_header(const struct inbox_delivery *delivery, const char *name,
                       const char **ret_value, size_t *ret_length)
 {
-    const struct runner_delivery *whole = (const struct runner_delivery *)delivery;
-    struct span text = find_text(whole->headers, name);
+    const struct span *headers = (const struct span *)(const void *)delivery - 1;
+    struct span text = find_text(*headers, name);
     if (text.data == NULL) {
         return false;
     }

@@ -3,13 +3,15 @@
 #ifndef CONSUMERS_RUNNER_DELIVERY_H
 #define CONSUMERS_RUNNER_DELIVERY_H
 
-#include <inbox/inbox_runner.h>
+#include <inbox/inbox_delivery.h>
 
 #include "amqp/connection.h"
 
 struct runner_delivery {
-    struct inbox_delivery shown; /* first: inbox_delivery_header gets back from it to the whole */
+    /* inbox_delivery_header gets back from the one to the other. A program may have the function of one library and a message of another,
+     * of another version: so it is in front of what grows, and stays what it is. */
     struct span headers;
+    struct inbox_delivery shown;
     bool
         counted; /* returned before, to a queue that counts it: x-delivery-count, x-acquired-count */
     uint64_t key_hash; /* of source and key; 0: no key */

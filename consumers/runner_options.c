@@ -1,14 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dsn.h"
 #include "base/utf8.h"
+#include "consumers/runner_options.h"
 #include "consumers/runner_private.h"
 
 static const char *const required_names[] = {"broker_uri", "queue", "consumer"};
 
 static inbox_result
-check_texts(const struct inbox_runner_options *options, struct inbox_error *reterr)
+check_texts(const struct runner_options *options, const struct runner_application *application,
+            struct inbox_error *reterr)
 {
     const char *const required[] = {options->broker_uri, options->queue, options->consumer};
     for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
@@ -26,10 +27,10 @@ check_texts(const struct inbox_runner_options *options, struct inbox_error *rete
                            "consumer is longer than %d bytes or not valid UTF-8",
                            INBOX_NAME_MAX_BYTES);
     }
-    if ((options->dsn == NULL) == (options->connect == NULL)) {
+    if ((options->dsn != NULL) == application->connects) {
         return runner_fail(reterr, INBOX_INVALID, "one of dsn and connect is needed, and not both");
     }
-    if (options->apply == NULL) {
+    if (!application->applies) {
         return runner_fail(reterr, INBOX_INVALID, "apply is missing");
     }
     if ((options->hint.seen == NULL) != (options->hint.remember == NULL)) {
@@ -39,7 +40,7 @@ check_texts(const struct inbox_runner_options *options, struct inbox_error *rete
 }
 
 static inbox_result
-check_numbers(const struct inbox_runner_options *options, struct inbox_error *reterr)
+check_numbers(const struct runner_options *options, struct inbox_error *reterr)
 {
     const struct {
         const char *name;
@@ -64,7 +65,7 @@ check_numbers(const struct inbox_runner_options *options, struct inbox_error *re
 }
 
 static inbox_result
-copy_texts(struct inbox_runner_options *copy, struct inbox_error *reterr)
+copy_texts(struct runner_options *copy, struct inbox_error *reterr)
 {
     const char **const texts[] = {&copy->broker_uri, &copy->broker_password, &copy->queue,
                                   &copy->consumer, &copy->dsn};
@@ -78,19 +79,15 @@ copy_texts(struct inbox_runner_options *copy, struct inbox_error *reterr)
 }
 
 inbox_result
-runner_options_copy(const struct inbox_runner_options *options,
-                    struct inbox_runner_options *ret_copy, struct amqp_endpoint *ret_endpoint,
-                    struct inbox_error *reterr)
+runner_options_copy(const struct runner_options *options,
+                    const struct runner_application *application, struct runner_options *ret_copy,
+                    struct amqp_endpoint *ret_endpoint, struct inbox_error *reterr)
 {
-    if (options->struct_size != sizeof(*options)) {
-        return runner_fail(reterr, INBOX_INVALID,
-                           "struct_size: begin with INBOX_RUNNER_OPTIONS_INIT");
-    }
-    struct inbox_runner_options copy = *options;
+    struct runner_options copy = *options;
     if (copy.prefetch == 0) {
         copy.prefetch = 2 * copy.batch_max;
     }
-    inbox_result result = check_texts(&copy, reterr);
+    inbox_result result = check_texts(&copy, application, reterr);
     if (result == INBOX_OK) {
         result = check_numbers(&copy, reterr);
     }
@@ -98,7 +95,7 @@ runner_options_copy(const struct inbox_runner_options *options,
         return result;
     }
     struct error error;
-    if (copy.dsn != NULL && !dsn_check(copy.dsn, &error)) {
+    if (copy.dsn != NULL && !application->check_dsn(copy.dsn, &error)) {
         return runner_fail(reterr, INBOX_INVALID, "dsn: %s", error.text);
     }
     if (!amqp_uri_parse(copy.broker_uri, ret_endpoint, &error)) {
@@ -110,12 +107,12 @@ runner_options_copy(const struct inbox_runner_options *options,
 }
 
 void
-runner_options_done(struct inbox_runner_options *options)
+runner_options_done(struct runner_options *options)
 {
     const char *const texts[] = {options->broker_uri, options->broker_password, options->queue,
                                  options->consumer, options->dsn};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         free((void *)(uintptr_t)texts[i]);
     }
-    *options = (struct inbox_runner_options){0};
+    *options = (struct runner_options){0};
 }

@@ -17,7 +17,9 @@
 
 struct runner_pg {
     struct runner_session session; /* first */
-    const struct inbox_runner_options *options;
+    const struct runner_options *options;
+    inbox_connect_fn connect; /* NULL: by the dsn */
+    inbox_apply_fn apply;
     PGconn *conn; /* NULL: none */
     /* Of the last statement that failed since `begin`, the application's included. */
     char sqlstate[6];
@@ -180,13 +182,12 @@ prepare_state(struct runner_pg *pg)
 static bool
 open_connection(struct runner_pg *pg, struct error *reterr)
 {
-    const struct inbox_runner_options *options = pg->options;
-    if (options->connect == NULL && !dsn_files_check(options->dsn, reterr)) {
+    const struct runner_options *options = pg->options;
+    if (pg->connect == NULL && !dsn_files_check(options->dsn, reterr)) {
         return false;
     }
-    pg->conn = options->connect != NULL ? options->connect(options->context)
-                                        : connect_by_dsn(options->dsn);
-    if (pg->conn == NULL && options->connect != NULL) {
+    pg->conn = pg->connect != NULL ? pg->connect(options->context) : connect_by_dsn(options->dsn);
+    if (pg->conn == NULL && pg->connect != NULL) {
         return error_set(reterr, ERROR_CONNECTION, "the application has no connection");
     }
     if (pg->conn == NULL || PQstatus(pg->conn) != CONNECTION_OK) {
@@ -388,7 +389,7 @@ pg_apply(struct runner_session *session, const struct inbox_delivery *delivery,
     struct runner_pg *pg = of(session);
     pg->ended = pg->doubtful = false;
     pg->applying = true;
-    *ret_answer = pg->options->apply(pg->options->context, pg->conn, delivery);
+    *ret_answer = pg->apply(pg->options->context, pg->conn, delivery);
     pg->applying = false;
     return inspect(pg, reterr);
 }
@@ -461,7 +462,7 @@ static const struct runner_session_kind kind = {
 };
 
 struct runner_session *
-runner_pg_new(const struct inbox_runner_options *options)
+runner_pg_new(const struct runner_options *options, inbox_connect_fn connect, inbox_apply_fn apply)
 {
     struct runner_pg *pg = calloc(1, sizeof(*pg));
     if (pg == NULL) {
@@ -469,6 +470,8 @@ runner_pg_new(const struct inbox_runner_options *options)
     }
     pg->session.kind = &kind;
     pg->options = options;
+    pg->connect = connect;
+    pg->apply = apply;
     pg->cut = -1;
     pthread_mutex_init(&pg->mutex, NULL);
     return &pg->session;

@@ -3,10 +3,14 @@
 #ifndef CONSUMERS_RUNNER_PG_H
 #define CONSUMERS_RUNNER_PG_H
 
+#include <inbox/inbox_runner.h>
+
+#include "consumers/runner_options.h"
 #include "consumers/runner_session.h"
 
 /* Connects to nothing yet. The options are borrowed. NULL: no memory. Ended by the kind's `free`. */
-struct runner_session *runner_pg_new(const struct inbox_runner_options *options);
+struct runner_session *runner_pg_new(const struct runner_options *options, inbox_connect_fn connect,
+                                     inbox_apply_fn apply);
 
 /* What an SQLSTATE says. */
 enum runner_fault runner_pg_fault(const char *sqlstate);

@@ -1,16 +1,18 @@
 /* runner_private.h - the runner's parts together, shared by runner.c (life and loop),
- * runner_broker.c (the queue), runner_apply.c (the transaction) and runner_options.c. One runner is one object and has one
- * session with the database; there is nothing global, so that there can be several, each with its thread. */
+ * runner_broker.c (the queue), runner_apply.c (the transaction) and runner_options.c, none of which knows a database.
+ * inbox_runner.c and inbox_runner_mysql.c give it a session with one, and are what applications call. One runner is one object
+ * and has one session; there is nothing global, so that there can be several, each with its thread. */
 #ifndef CONSUMERS_RUNNER_PRIVATE_H
 #define CONSUMERS_RUNNER_PRIVATE_H
 
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#include <inbox/inbox_runner.h>
+#include <inbox/inbox_delivery.h>
 
 #include "amqp/session.h"
 #include "consumers/runner_delivery.h"
+#include "consumers/runner_options.h"
 #include "consumers/runner_owed.h"
 #include "consumers/runner_pump.h"
 #include "consumers/runner_session.h"
@@ -61,8 +63,8 @@ struct runner_claim {
     bool first;  /* the table did not know it */
 };
 
-struct inbox_runner {
-    struct inbox_runner_options options; /* its texts are copies */
+struct runner {
+    struct runner_options options; /* its texts are copies */
     struct amqp_endpoint endpoint;
     struct runner_delivery *deliveries; /* RUNNER_CAPACITY of them, the items of the window */
     struct runner_window window;
@@ -87,51 +89,58 @@ struct inbox_runner {
 
 /* Two more may be in hand when the consumer is widened: the narrow one's, and one that the nudge was given. */
 static inline uint32_t
-runner_capacity(const struct inbox_runner_options *options)
+runner_capacity(const struct runner_options *options)
 {
     return options->prefetch + 2;
 }
 
-/* runner_options.c: a checked copy with defaults filled in; the texts belong to the copy. */
-inbox_result runner_options_copy(const struct inbox_runner_options *options,
-                                 struct inbox_runner_options *ret_copy,
-                                 struct amqp_endpoint *ret_endpoint, struct inbox_error *reterr);
-void runner_options_done(struct inbox_runner_options *options);
-
 /* runner_apply.c: runs the batch that the window has picked, and tells the window what came of it. */
-void runner_apply_batch(struct inbox_runner *runner);
+void runner_apply_batch(struct runner *runner);
 /* Sees that the database can be reached, before anything is taken from the queue. */
-void runner_apply_prepare(struct inbox_runner *runner);
+void runner_apply_prepare(struct runner *runner);
 
 /* runner_broker.c. */
-bool runner_broker_init(struct inbox_runner *runner, struct error *reterr) MUST_CHECK;
+bool runner_broker_init(struct runner *runner, struct error *reterr) MUST_CHECK;
 void runner_broker_done(struct runner_broker *broker);
 /* Opens the connection when it is time, takes what has arrived into the window, sends what is to
  * be settled. */
-void runner_broker_turn(struct inbox_runner *runner, uint64_t now_us);
+void runner_broker_turn(struct runner *runner, uint64_t now_us);
 /* When the turn has something to do by itself. */
-uint64_t runner_broker_due_us(const struct inbox_runner *runner);
+uint64_t runner_broker_due_us(const struct runner *runner);
 /* Waits for the broker, for `stop` (if it is to be heeded) or until `until_us`, and moves the
  * bytes. */
-void runner_broker_wait(struct inbox_runner *runner, bool heed_stop, uint64_t until_us);
+void runner_broker_wait(struct runner *runner, bool heed_stop, uint64_t until_us);
 /* The turn of a runner that stops: what has been applied is not acknowledged yet, so that the queue gives no more than it
  * has given. */
-void runner_broker_last_turn(struct inbox_runner *runner, uint64_t now_us);
+void runner_broker_last_turn(struct runner *runner, uint64_t now_us);
 /* Acknowledges what is applied, gives back the rest, and closes the connection, within the time. */
-void runner_broker_leave(struct inbox_runner *runner, uint64_t deadline_us);
+void runner_broker_leave(struct runner *runner, uint64_t deadline_us);
 /* Gives back what is in hand because the database is away, unless that would change the order. */
-void runner_broker_give_back(struct inbox_runner *runner, uint64_t now_us);
+void runner_broker_give_back(struct runner *runner, uint64_t now_us);
+
+/* runner.c. What applications call does no more than give it a session, whose kind makes it from the copy of the options. The
+ * runner is all zero before runner_init, and is ended by runner_done also where that or runner_set_session has failed. */
+inbox_result runner_init(struct runner *runner, const struct runner_options *options,
+                         const struct runner_application *application, struct inbox_error *reterr);
+/* `session`: NULL is no memory. */
+inbox_result runner_set_session(struct runner *runner, struct runner_session *session,
+                                struct inbox_error *reterr);
+inbox_result runner_run(struct runner *runner, struct inbox_error *reterr);
+void runner_stop(struct runner *runner);
+void runner_done(struct runner *runner);
+void runner_counters(const struct runner *runner, struct inbox_runner_counters *ret_counters,
+                     size_t counters_size);
 
 /* runner.c: fills *reterr, which may be NULL; returns the code. */
 inbox_result runner_fail(struct inbox_error *reterr, inbox_result code, const char *format, ...)
     PRINTF_LIKE(3, 4);
 /* When a runner that stops has to have ended; CLOCK_NEVER_US: it does not stop. */
-uint64_t runner_stop_deadline_us(struct inbox_runner *runner);
-void runner_report(struct inbox_runner *runner, inbox_report_level level, const char *event,
+uint64_t runner_stop_deadline_us(struct runner *runner);
+void runner_report(struct runner *runner, inbox_report_level level, const char *event,
                    const char *format, ...) PRINTF_LIKE(4, 5);
 
 static inline void
-runner_count(struct inbox_runner *runner, enum runner_counter counter, uint64_t number)
+runner_count(struct runner *runner, enum runner_counter counter, uint64_t number)
 {
     atomic_fetch_add_explicit(&runner->counters[counter], number, memory_order_relaxed);
 }

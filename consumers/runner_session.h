@@ -5,7 +5,8 @@
 #ifndef CONSUMERS_RUNNER_SESSION_H
 #define CONSUMERS_RUNNER_SESSION_H
 
-#include <inbox/inbox_runner.h>
+#include <inbox/inbox.h>
+#include <inbox/inbox_delivery.h>
 
 #include "base/error.h"
 

@@ -1,7 +1,9 @@
 #include <criterion/criterion.h>
+#include <inbox/inbox_runner.h>
 #include <string.h>
 
-#include "consumers/runner_private.h"
+#include "base/dsn.h"
+#include "consumers/runner_options.h"
 
 static inbox_apply
 apply(void *context, struct pg_conn *tx, const struct inbox_delivery *delivery)
@@ -37,11 +39,14 @@ expect_invalid(const struct inbox_runner_options *options, const char *name)
 Test(runner_options, a_copy_is_independent_and_has_the_default_prefetch)
 {
     char queue[] = "queue";
-    struct inbox_runner_options options = valid(), copy;
+    struct inbox_runner_options options = valid();
+    const struct runner_application application = {.applies = true, .check_dsn = dsn_check};
+    struct runner_options copy;
     struct amqp_endpoint endpoint;
     options.queue = queue;
     options.batch_max = 50;
-    cr_assert_eq(runner_options_copy(&options, &copy, &endpoint, NULL), INBOX_OK);
+    const struct runner_options common = RUNNER_OPTIONS_OF(&options);
+    cr_assert_eq(runner_options_copy(&common, &application, &copy, &endpoint, NULL), INBOX_OK);
     queue[0] = 'X';
     cr_expect_str_eq(copy.queue, "queue");
     cr_expect_eq(copy.prefetch, 100);

@@ -37,8 +37,8 @@ Test(runner_pg, whose_fault_an_sqlstate_is)
 
 Test(runner_pg, a_database_that_is_not_there_is_an_outage)
 {
-    const struct inbox_runner_options options = {.dsn = "host=/nonexistent dbname=x"};
-    struct runner_session *session = runner_pg_new(&options);
+    const struct runner_options options = {.dsn = "host=/nonexistent dbname=x"};
+    struct runner_session *session = runner_pg_new(&options, NULL, NULL);
     struct error error = {0};
     cr_expect_eq(session->kind->open(session, &error), RUNNER_FAULT_OUTAGE);
     cr_expect_eq(session->kind->begin(session, &error), RUNNER_FAULT_OUTAGE);
@@ -60,8 +60,8 @@ Test(runner_pg, files_are_looked_at_before_libpq_opens_them, .timeout = 60)
     (void)snprintf(path, sizeof(path), "%s/pipe", directory);
     (void)snprintf(dsn, sizeof(dsn), "host=/nonexistent sslkey=%s", path);
     cr_assert_eq(mkfifo(path, 0600), 0);
-    const struct inbox_runner_options options = {.dsn = dsn};
-    struct runner_session *session = runner_pg_new(&options);
+    const struct runner_options options = {.dsn = dsn};
+    struct runner_session *session = runner_pg_new(&options, NULL, NULL);
     struct error error = {0};
     cr_expect_eq(session->kind->open(session, &error), RUNNER_FAULT_OUTAGE);
     cr_expect_not_null(strstr(error.text, "this is no regular file"), "%s", error.text);

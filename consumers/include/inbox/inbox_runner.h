@@ -43,11 +43,11 @@
 #ifndef INBOX_INBOX_RUNNER_H
 #define INBOX_INBOX_RUNNER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <inbox/inbox.h>
+#include <inbox/inbox_delivery.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,44 +55,6 @@ extern "C" {
 
 typedef struct inbox_runner inbox_runner;
 struct pg_conn; /* libpq's PGconn */
-
-/* A message. Everything it points to is good until `apply` returns. Texts end with a zero byte and are "" when the message
- * has no such property. New members are only ever appended. */
-struct inbox_delivery {
-    const char *message_id;
-    const char *exchange;
-    const char *routing_key;
-    const char *type;
-    const char *content_type;
-    const char *key;    /* x-outbox-key; NULL: unordered */
-    const char *source; /* x-outbox-source: which outbox it comes from */
-    int64_t outbox_id;  /* x-outbox-id: its row there; 0: none */
-    const void *body;   /* body_length bytes, and a zero byte behind them */
-    size_t body_length;
-    uint64_t timestamp_s; /* seconds since 1970 when the row was written; 0: none */
-    uint32_t attempt;     /* 1, or more after failures in this process */
-    bool redelivered;     /* the broker has delivered it before, perhaps to somebody else */
-    /* What the writer's headers amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority became. An answer is
-     * written to an outbox in `tx`: exchange "", routing key reply_to, header amqp-correlation-id as here. */
-    const char *correlation_id;
-    const char *reply_to;   /* the queue that waits for the answer */
-    const char *expiration; /* milliseconds, as digits: how long it may have waited in the queue */
-    int32_t priority;       /* 0 to 255; -1: none */
-};
-
-/* The text of a header, ret_length bytes without a zero byte behind them; false if there is none of that name or it is not
- * a text. Only within `apply`. */
-INBOX_API bool inbox_delivery_header(const struct inbox_delivery *delivery, const char *name,
-                                     const char **ret_value, size_t *ret_length);
-
-/* What `apply` says about a message. */
-typedef enum inbox_apply {
-    INBOX_APPLY_OK = 0,
-    INBOX_APPLY_RETRY = 1,  /* it failed: roll back, try again later; costs an attempt */
-    INBOX_APPLY_REJECT = 2, /* it can never be applied: roll back, dead-letter it */
-    INBOX_APPLY_OUTAGE =
-        3 /* something that every message needs is away: roll back, wait, try again; costs no attempt */
-} inbox_apply;
 
 /* Applies one message: its statements go through `tx`, where a transaction is open, which it must not end. It can be called
  * again for the same message after a roll-back, so it keeps its effects inside the transaction. A statement that fails has
@@ -105,30 +67,6 @@ typedef inbox_apply (*inbox_apply_fn)(void *context, struct pg_conn *tx,
  * notice a client that went silent (tcp_keepalives_idle and its like, set in the session): what it has claimed in an open
  * transaction, its successor waits for. With a dsn the runner sees to that. */
 typedef struct pg_conn *(*inbox_connect_fn)(void *context);
-
-/* How serious a report is. */
-typedef enum inbox_report_level {
-    INBOX_REPORT_ERROR = 1,   /* a message is lost to the queue (dead-lettered) */
-    INBOX_REPORT_WARNING = 2, /* an outage, a failed attempt */
-    INBOX_REPORT_INFO = 3     /* connected, duplicates refused, draining */
-} inbox_report_level;
-
-/* Something worth a log line: `event` is a stable name such as "message_rejected", `text` a sentence for people, without
- * newline, payload or secret. */
-typedef void (*inbox_report_fn)(void *context, inbox_report_level level, const char *event,
-                                const char *text);
-
-/* A memory of ids in front of the table, such as Redis (inbox_redis_hint_seen and _remember of inbox_redis.h), that may forget and may be away
- * at any time. A hit saves the message its transaction, and is believed: so it must never hold what the database may lose.
- * That is the case when commits are durable where they are made; with a failover to an asynchronous replica, go without a
- * hint. Both functions get `hint` and the ids of a batch, at most batch_max, and return soon (set short timeouts). */
-struct inbox_runner_hint {
-    void *hint;
-    /* Sets ret_seen[i] for each id that it is sure about; all of them are false before. */
-    void (*seen)(void *hint, const char *const *message_ids, size_t count, bool *ret_seen);
-    /* These ids are committed in the inbox. */
-    void (*remember)(void *hint, const char *const *message_ids, size_t count);
-};
 
 struct inbox_runner_options {
     size_t struct_size;          /* set by INBOX_RUNNER_OPTIONS_INIT */
@@ -183,18 +121,6 @@ INBOX_API void inbox_runner_stop(inbox_runner *runner);
 
 /* Not while inbox_runner_run runs. NULL is fine. */
 INBOX_API void inbox_runner_free(inbox_runner *runner);
-
-struct inbox_runner_counters {
-    uint64_t delivered;        /* by the broker, again or for the first time */
-    uint64_t applied;          /* committed after `apply` */
-    uint64_t duplicates;       /* refused by the table */
-    uint64_t hinted;           /* refused by the hint */
-    uint64_t rejected;         /* dead-lettered */
-    uint64_t retried;          /* attempts of a message alone that failed and were to be repeated */
-    uint64_t transactions;     /* committed */
-    uint64_t database_outages; /* failed tries to reach or use the database */
-    uint64_t broker_outages;   /* connections lost, closed or refused */
-};
 
 /* What has happened since inbox_runner_new. Any thread. counters_size: sizeof(struct inbox_runner_counters). */
 INBOX_API void inbox_runner_count(const inbox_runner *runner,

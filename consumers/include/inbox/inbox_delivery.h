@@ -1,0 +1,95 @@
+/* inbox/inbox_delivery.h - what a runner tells the application and is told by it, whichever kind of database it has: a message,
+ * the answer of `apply`, reports, counters. Read inbox_runner.h (PostgreSQL) or inbox_runner_mysql.h (MariaDB, MySQL). */
+#ifndef INBOX_INBOX_DELIVERY_H
+#define INBOX_INBOX_DELIVERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <inbox/inbox.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A message. Everything it points to is good until `apply` returns. Texts end with a zero byte and are "" when the message
+ * has no such property. New members are only ever appended. */
+struct inbox_delivery {
+    const char *message_id;
+    const char *exchange;
+    const char *routing_key;
+    const char *type;
+    const char *content_type;
+    const char *key;    /* x-outbox-key; NULL: unordered */
+    const char *source; /* x-outbox-source: which outbox it comes from */
+    int64_t outbox_id;  /* x-outbox-id: its row there; 0: none */
+    const void *body;   /* body_length bytes, and a zero byte behind them */
+    size_t body_length;
+    uint64_t timestamp_s; /* seconds since 1970 when the row was written; 0: none */
+    uint32_t attempt;     /* 1, or more after failures in this process */
+    bool redelivered;     /* the broker has delivered it before, perhaps to somebody else */
+    /* What the writer's headers amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority became. An answer is
+     * written to an outbox in `tx`: exchange "", routing key reply_to, header amqp-correlation-id as here. */
+    const char *correlation_id;
+    const char *reply_to;   /* the queue that waits for the answer */
+    const char *expiration; /* milliseconds, as digits: how long it may have waited in the queue */
+    int32_t priority;       /* 0 to 255; -1: none */
+};
+
+/* The text of a header, ret_length bytes without a zero byte behind them; false if there is none of that name or it is not
+ * a text. Only within `apply`. */
+INBOX_API bool inbox_delivery_header(const struct inbox_delivery *delivery, const char *name,
+                                     const char **ret_value, size_t *ret_length);
+
+/* What `apply` says about a message. */
+typedef enum inbox_apply {
+    INBOX_APPLY_OK = 0,
+    INBOX_APPLY_RETRY = 1,  /* it failed: roll back, try again later; costs an attempt */
+    INBOX_APPLY_REJECT = 2, /* it can never be applied: roll back, dead-letter it */
+    INBOX_APPLY_OUTAGE =
+        3 /* something that every message needs is away: roll back, wait, try again; costs no attempt */
+} inbox_apply;
+
+/* How serious a report is. */
+typedef enum inbox_report_level {
+    INBOX_REPORT_ERROR = 1,   /* a message is lost to the queue (dead-lettered) */
+    INBOX_REPORT_WARNING = 2, /* an outage, a failed attempt */
+    INBOX_REPORT_INFO = 3     /* connected, duplicates refused, draining */
+} inbox_report_level;
+
+/* Something worth a log line: `event` is a stable name such as "message_rejected", `text` a sentence for people, without
+ * newline, payload or secret. */
+typedef void (*inbox_report_fn)(void *context, inbox_report_level level, const char *event,
+                                const char *text);
+
+/* A memory of ids in front of the table, such as Redis (inbox_redis_hint_seen and _remember of inbox_redis.h), that may forget and may be away
+ * at any time. A hit saves the message its transaction, and is believed: so it must never hold what the database may lose.
+ * That is the case when commits are durable where they are made; with a failover to an asynchronous replica, go without a
+ * hint. Both functions get `hint` and the ids of a batch, at most batch_max, and return soon (set short timeouts). */
+struct inbox_runner_hint {
+    void *hint;
+    /* Sets ret_seen[i] for each id that it is sure about; all of them are false before. */
+    void (*seen)(void *hint, const char *const *message_ids, size_t count, bool *ret_seen);
+    /* These ids are committed in the inbox. */
+    void (*remember)(void *hint, const char *const *message_ids, size_t count);
+};
+
+/* How much of what has happened. */
+struct inbox_runner_counters {
+    uint64_t delivered;        /* by the broker, again or for the first time */
+    uint64_t applied;          /* committed after `apply` */
+    uint64_t duplicates;       /* refused by the table */
+    uint64_t hinted;           /* refused by the hint */
+    uint64_t rejected;         /* dead-lettered */
+    uint64_t retried;          /* attempts of a message alone that failed and were to be repeated */
+    uint64_t transactions;     /* committed */
+    uint64_t database_outages; /* failed tries to reach or use the database */
+    uint64_t broker_outages;   /* connections lost, closed or refused */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
