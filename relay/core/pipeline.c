@@ -190,7 +190,7 @@ pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
     cursor_init(&pipeline->cursor);
     pipeline->highest_admitted = CURSOR_START;
     pipeline->poll_at_us = now_us;
-    pipeline->watermark_at_us = now_us;
+    watermark_owned(pipeline, now_us);
     pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
     pipeline->heads_known = false;
     pipeline->heads_due_us = now_us;
@@ -218,7 +218,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->confirmed_heads_count = 0;
     pipeline->release_state = RELEASE_IDLE;
     pipeline->fetch_state = FETCH_IDLE;
-    pipeline->watermark_out = false;
+    watermark_lost(pipeline);
     pipeline->heads_out = false;
     pipeline->wake_out = false;
     settling_lost(pipeline);
@@ -382,17 +382,6 @@ pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now
         rows_heads(pipeline, batch, now_us);
     }
     pipeline_apply_release(pipeline);
-}
-
-void
-pipeline_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us)
-{
-    pipeline->watermark_out = false;
-    pipeline->watermark_at_us =
-        now_us + (pipeline_is_live(pipeline) ? WATERMARK_URGENT_US
-                                             : pipeline->options.watermark_interval_us);
-    cursor_final(&pipeline->cursor, final->id, final->position);
-    pipeline_tail_final(pipeline, final, now_us);
 }
 
 void

@@ -12,6 +12,7 @@
  *   pipeline_safe.c     up to which position of the log all is safe
  *   pipeline_publish.c  what leaves the queue
  *   pipeline_settle.c   what is confirmed is deleted
+ *   pipeline_watermark.c  up to where all is visible
  *   pipeline_next.c     what to do next */
 #ifndef RELAY_CORE_PIPELINE_INTERNAL_H
 #define RELAY_CORE_PIPELINE_INTERNAL_H
@@ -26,6 +27,7 @@
 #include "relay/core/outcomes.h"
 #include "relay/core/pipeline.h"
 #include "relay/core/pipeline_settle.h"
+#include "relay/core/pipeline_watermark.h"
 #include "relay/core/queue.h"
 #include "relay/core/reports.h"
 #include "relay/core/suspects.h"
@@ -70,7 +72,6 @@
      CLOCK_MS_US) /* a commit that is in the log is visible after this, or the table is polled */
 #define TAIL_FINAL_US CLOCK_S_US
 #define TAIL_WRITERS_US (10 * CLOCK_S_US)
-#define WATERMARK_URGENT_US (2 * CLOCK_MS_US)
 
 enum lane_state {
     LANE_DOWN, /* no connection; connect at retry_at_us */
@@ -266,9 +267,7 @@ struct pipeline {
     uint64_t sweep_at_us; /* CLOCK_NEVER_US: one is under way */
     uint64_t sweep_begun_us;
 
-    bool watermark_out;
-    uint64_t watermark_at_us;
-
+    struct watermark watermark;
     struct settling settling;
 
     /* What is set aside. */

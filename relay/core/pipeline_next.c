@@ -94,28 +94,6 @@ next_lane(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *re
     return false;
 }
 
-/* Only while there are ids that may still come late; an idle table is left alone. */
-static bool
-wants_watermark(const struct pipeline *pipeline)
-{
-    const struct cursor *cursor = &pipeline->cursor;
-    const bool late = cursor->high > cursor->final_known || cursor->final_known == CURSOR_START;
-    return pipeline->owned && !pipeline->draining && !pipeline->watermark_out &&
-           pipeline_any_lane_ready(pipeline) && !pipeline_any_lane_blocked(pipeline) &&
-           ((late && !pipeline_is_live(pipeline)) || pipeline_tail_wants_watermark(pipeline));
-}
-
-static bool
-next_watermark(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
-{
-    if (!wants_watermark(pipeline) || now_us < pipeline->watermark_at_us) {
-        return false;
-    }
-    pipeline->watermark_out = true;
-    *ret_action = (struct pipeline_action){.type = PIPELINE_WATERMARK};
-    return true;
-}
-
 static bool
 next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
@@ -151,7 +129,7 @@ pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
                                  settling_next,       pipeline_next_hold,  pipeline_next_release,
                                  pipeline_next_heads, pipeline_next_wake,  pipeline_next_tail,
                                  pipeline_next_drop,  pipeline_next_fetch, pipeline_next_publish,
-                                 next_watermark,      pipeline_next_safe};
+                                 watermark_next,      pipeline_next_safe};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
             return true;
@@ -190,10 +168,7 @@ source_deadline_us(const struct pipeline *pipeline)
     deadline_us = clock_earlier_us(deadline_us, pipeline_rows_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_tail_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_safe_deadline_us(pipeline));
-    if (wants_watermark(pipeline)) {
-        deadline_us = clock_earlier_us(deadline_us, pipeline->watermark_at_us);
-    }
-    return deadline_us;
+    return clock_earlier_us(deadline_us, watermark_deadline_us(pipeline));
 }
 
 uint64_t

@@ -237,7 +237,7 @@ pipeline_present(struct pipeline *pipeline, const struct source_present *present
         admit_waiting(pipeline, present, now_us);
     }
     if (waits_to_see(pipeline)) {
-        pipeline->watermark_at_us = now_us;
+        watermark_hurry(pipeline, now_us);
     }
     pipeline_apply_release(pipeline);
 }

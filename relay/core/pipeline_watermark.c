@@ -1,0 +1,63 @@
+#include "relay/core/pipeline_watermark.h"
+
+#include "relay/core/pipeline_internal.h"
+
+/* While the log is live it is asked for only where somebody waits. */
+#define LIVE_INTERVAL_US (2 * CLOCK_MS_US)
+
+void
+watermark_owned(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->watermark.at_us = now_us;
+}
+
+void
+watermark_lost(struct pipeline *pipeline)
+{
+    pipeline->watermark.out = false;
+}
+
+void
+watermark_hurry(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->watermark.at_us = now_us;
+}
+
+void
+pipeline_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us)
+{
+    pipeline->watermark.out = false;
+    pipeline->watermark.at_us =
+        now_us +
+        (pipeline_is_live(pipeline) ? LIVE_INTERVAL_US : pipeline->options.watermark_interval_us);
+    cursor_final(&pipeline->cursor, final->id, final->position);
+    pipeline_tail_final(pipeline, final, now_us);
+}
+
+/* Only while there are ids that may still come late; an idle table is left alone. */
+static bool
+is_wanted(const struct pipeline *pipeline)
+{
+    const struct cursor *cursor = &pipeline->cursor;
+    const bool late = cursor->high > cursor->final_known || cursor->final_known == CURSOR_START;
+    return pipeline->owned && !pipeline->draining && !pipeline->watermark.out &&
+           pipeline_any_lane_ready(pipeline) && !pipeline_any_lane_blocked(pipeline) &&
+           ((late && !pipeline_is_live(pipeline)) || pipeline_tail_wants_watermark(pipeline));
+}
+
+uint64_t
+watermark_deadline_us(const struct pipeline *pipeline)
+{
+    return is_wanted(pipeline) ? pipeline->watermark.at_us : CLOCK_NEVER_US;
+}
+
+bool
+watermark_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    if (now_us < watermark_deadline_us(pipeline)) {
+        return false;
+    }
+    pipeline->watermark.out = true;
+    *ret_action = (struct pipeline_action){.type = PIPELINE_WATERMARK};
+    return true;
+}
