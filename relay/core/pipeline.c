@@ -77,7 +77,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
     queue_init(&pipeline->queue, 3 * options->batch_rows + RETRY_IDS_MAX);
     settling_init(pipeline);
-    pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
+    fetching_init(pipeline);
     pipeline->highest_published = CURSOR_START;
     return pipeline;
 }
@@ -99,7 +99,7 @@ pipeline_free(struct pipeline *pipeline)
     settling_done(pipeline);
     memory_free(pipeline->confirmed_heads);
     memory_free(pipeline->release_ids);
-    memory_free(pipeline->exclude_ids);
+    fetching_done(pipeline);
     memory_free(pipeline->tail.lookup_ids);
     memory_free(pipeline->tail.taken);
     memory_free(pipeline);
@@ -138,13 +138,6 @@ pipeline_is_full(const struct pipeline *pipeline)
            settling_is_stuck(pipeline) || pipeline->hold_ready.count >= held_max + HOLDS_MAX;
 }
 
-void
-pipeline_look_at_once(struct pipeline *pipeline)
-{
-    pipeline->poll_at_us = 0;
-    pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
-}
-
 /* A message that was in memory, and through no fault of its own did not go, is left to the table; and a later one of its
  * key that was refused must not move aside before it. */
 void
@@ -176,9 +169,7 @@ pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
         }
         queue_drop(&pipeline->queue, queued);
     }
-    if (pipeline->fetch_state == FETCH_OUT) {
-        pipeline->fetch_state = FETCH_OUT_STALE;
-    }
+    fetching_spoil(pipeline);
 }
 
 /* What is held is learned before anything is read. */
@@ -188,10 +179,8 @@ pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
     assert(!pipeline->owned);
     pipeline->owned = true;
     cursor_init(&pipeline->cursor);
-    pipeline->highest_admitted = CURSOR_START;
-    pipeline->poll_at_us = now_us;
+    fetching_owned(pipeline, now_us);
     watermark_owned(pipeline, now_us);
-    pipeline->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
     pipeline->heads_known = false;
     pipeline->heads_due_us = now_us;
     pipeline->wake_due_us = now_us;
@@ -217,7 +206,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->hold_out_asked = false;
     pipeline->confirmed_heads_count = 0;
     pipeline->release_state = RELEASE_IDLE;
-    pipeline->fetch_state = FETCH_IDLE;
+    fetching_lost(pipeline);
     watermark_lost(pipeline);
     pipeline->heads_out = false;
     pipeline->wake_out = false;
@@ -234,154 +223,6 @@ pipeline_lease(struct pipeline *pipeline, uint64_t until_us)
     if (pipeline->owned && until_us > pipeline->lease_until_us) {
         pipeline->lease_until_us = until_us;
     }
-}
-
-void
-pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
-{
-    if (row->id > pipeline->highest_admitted) {
-        pipeline->highest_admitted = row->id;
-    }
-    const bool aside = pipeline_set_aside(pipeline, row, now_us);
-    queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = aside});
-}
-
-/* It was read and left in the outbox on purpose, until its key is open. */
-static bool
-was_left(const struct pipeline *pipeline, const struct row *row)
-{
-    const struct held_entry *entry =
-        held_find(&pipeline->held, held_subject(row->id, row->key_hash, row->ordered));
-    return entry != NULL && row->id >= entry->floor_id;
-}
-
-/* True if there were any up to this id that should have been read before. */
-static bool
-count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
-{
-    if (pipeline->release_state != RELEASE_IDLE) {
-        return false; /* they may have moved back since it was sent */
-    }
-    struct pipeline_report report = {.type = REPORT_SWEPT};
-    for (size_t i = 0; i < batch->count && batch->rows[i].id <= seen; i++) {
-        if (!was_left(pipeline, &batch->rows[i]) && report.count++ == 0) {
-            report.id = batch->rows[i].id;
-        }
-    }
-    pipeline->counts.swept += report.count;
-    if (report.count > 0) {
-        reports_put(&pipeline->reports, &report);
-    }
-    return report.count > 0;
-}
-
-/* With work there, look again at once; with none, ever more seldom. */
-static void
-plan_poll(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
-{
-    if (batch->count > 0) {
-        pipeline->poll_interval_us = POLL_INTERVAL_MIN_US;
-    } else {
-        pipeline->poll_interval_us *= 2;
-        if (pipeline->poll_interval_us > pipeline->options.poll_interval_max_us) {
-            pipeline->poll_interval_us = pipeline->options.poll_interval_max_us;
-        }
-    }
-    pipeline->poll_at_us = batch->complete ? now_us + pipeline->poll_interval_us : now_us;
-}
-
-/* Nothing new is read while a sweep is under way, so one that takes long is followed by a pause that
- * is longer still. */
-static void
-plan_sweep(struct pipeline *pipeline, uint64_t now_us)
-{
-    if (pipeline->sweep_at_us != CLOCK_NEVER_US ||
-        pipeline->cursor.sent_without_sweep != CURSOR_NONE) {
-        return;
-    }
-    const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);
-    const uint64_t interval_us = pipeline->options.sweep_interval_us;
-    pipeline->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
-}
-
-static void
-rows_next(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
-{
-    const size_t count = batch->count;
-    const int64_t seen = pipeline->cursor.sent_without_sweep;
-    if (seen != CURSOR_NONE) {
-        (void)count_swept(pipeline, batch, seen); /* it reports them */
-    }
-    for (size_t i = 0; i < count; i++) {
-        pipeline_admit(pipeline, &batch->rows[i], now_us);
-    }
-    cursor_received(&pipeline->cursor, count, count > 0 ? batch->rows[count - 1].id : 0,
-                    batch->complete);
-    pipeline->tail.caught_up = batch->complete && !cursor_has_gap(&pipeline->cursor);
-    plan_poll(pipeline, batch, now_us);
-    plan_sweep(pipeline, now_us);
-    pipeline->route.sample_short = batch->complete;
-}
-
-/* Those from this one on are given back. */
-static void
-drop_rows(struct pipeline *pipeline, const struct batch *batch, size_t first)
-{
-    for (size_t i = first; i < batch->count; i++) {
-        queue_push(&pipeline->queue, &(struct queued){.row = &batch->rows[i], .dropped = true});
-    }
-}
-
-static void
-rows_swept(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
-{
-    pipeline->tail.distrusted = count_swept(pipeline, batch, pipeline->tail.sweep_id);
-    const size_t swept = pipeline_tail_swept(pipeline, batch, now_us);
-    for (size_t i = 0; i < swept; i++) {
-        pipeline_admit(pipeline, &batch->rows[i], now_us);
-    }
-    drop_rows(pipeline, batch, swept);
-}
-
-static void
-rows_heads(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct row *row = &batch->rows[i];
-        const bool probe = pipeline_probe_admitted(pipeline, row, now_us);
-        queue_push(&pipeline->queue,
-                   &(struct queued){.row = row, .probe = true, .dropped = !probe});
-    }
-    pipeline_probes_came(pipeline, batch->complete, now_us);
-}
-
-static void
-rows_stale(struct pipeline *pipeline, const struct batch *batch)
-{
-    drop_rows(pipeline, batch, 0);
-    if (pipeline->fetch_kind == FETCH_NEXT && !pipeline->fetch_sweeps) {
-        cursor_unsent(&pipeline->cursor);
-    }
-    pipeline->poll_at_us = 0;
-}
-
-void
-pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
-{
-    assert(pipeline->fetch_state != FETCH_IDLE);
-    const bool stale = pipeline->fetch_state == FETCH_OUT_STALE;
-    pipeline->fetch_state = FETCH_IDLE;
-    pipeline->queue.at = 0;
-    if (stale) {
-        rows_stale(pipeline, batch);
-    } else if (pipeline->fetch_sweeps) {
-        rows_swept(pipeline, batch, now_us);
-    } else if (pipeline->fetch_kind == FETCH_NEXT) {
-        rows_next(pipeline, batch, now_us);
-    } else {
-        rows_heads(pipeline, batch, now_us);
-    }
-    pipeline_apply_release(pipeline);
 }
 
 void
@@ -458,8 +299,8 @@ pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_
     *ret_status = (struct source_status){
         .in_flight = pipeline_open_total(pipeline),
         .in_flight_for_us = now_us - oldest_published_us(pipeline, now_us),
-        .read_up_to =
-            pipeline_is_live(pipeline) ? pipeline->highest_admitted : pipeline->cursor.high,
+        .read_up_to = pipeline_is_live(pipeline) ? fetching_highest_admitted(pipeline)
+                                                 : pipeline->cursor.high,
         .published_up_to = pipeline->highest_published,
         .confirmed = pipeline->counts.confirmed,
         .paused_reason = paused_reason(pipeline),

@@ -1,4 +1,12 @@
+#include "relay/core/pipeline_fetch.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
 #include "relay/core/pipeline_internal.h"
+
+#define POLL_INTERVAL_MIN_US CLOCK_MS_US
+#define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
 
 static uint32_t
 at_most(uint32_t a, uint32_t b)
@@ -6,30 +14,118 @@ at_most(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-bool
-pipeline_any_lane_blocked(const struct pipeline *pipeline)
+void
+fetching_init(struct pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
-        if (pipeline->lanes[i].blocked) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool
-pipeline_any_lane_ready(const struct pipeline *pipeline)
-{
-    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
-        if (pipeline->lanes[i].state == LANE_READY) {
-            return true;
-        }
-    }
-    return false;
+    pipeline->fetching.poll_interval_us = POLL_INTERVAL_MIN_US;
 }
 
 void
-pipeline_each_in_memory(const struct pipeline *pipeline, void (*visit)(void *context, int64_t id),
+fetching_done(struct pipeline *pipeline)
+{
+    memory_free(pipeline->fetching.exclude_ids);
+}
+
+void
+fetching_owned(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct fetching *fetching = &pipeline->fetching;
+    fetching->highest_admitted = CURSOR_START;
+    fetching->poll_at_us = now_us;
+    fetching->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+}
+
+void
+fetching_lost(struct pipeline *pipeline)
+{
+    pipeline->fetching.state = FETCH_IDLE;
+}
+
+bool
+fetching_is_idle(const struct pipeline *pipeline)
+{
+    return pipeline->fetching.state == FETCH_IDLE;
+}
+
+bool
+fetching_is_allowed(const struct pipeline *pipeline)
+{
+    return pipeline->owned && pipeline->heads_known && !pipeline->draining &&
+           fetching_is_idle(pipeline) && pipeline_any_lane_ready(pipeline) &&
+           !pipeline_any_lane_blocked(pipeline);
+}
+
+void
+fetching_spoil(struct pipeline *pipeline)
+{
+    if (!fetching_is_idle(pipeline)) {
+        pipeline->fetching.state = FETCH_OUT_STALE;
+    }
+}
+
+void
+fetching_spoil_rows(struct pipeline *pipeline)
+{
+    if (pipeline->fetching.kind == FETCH_NEXT) {
+        fetching_spoil(pipeline);
+    }
+}
+
+void
+fetching_look_at_once(struct pipeline *pipeline)
+{
+    pipeline->fetching.poll_at_us = 0;
+    pipeline->fetching.poll_interval_us = POLL_INTERVAL_MIN_US;
+}
+
+void
+fetching_key_opened(struct pipeline *pipeline)
+{
+    pipeline->fetching.full_reported = false;
+    fetching_look_at_once(pipeline);
+}
+
+int64_t
+fetching_highest_admitted(const struct pipeline *pipeline)
+{
+    return pipeline->fetching.highest_admitted;
+}
+
+/* ---- the sweep ------------------------------------------------------------------------------------- */
+
+uint64_t
+fetching_sweep_deadline_us(const struct pipeline *pipeline)
+{
+    return pipeline->fetching.sweep_at_us;
+}
+
+void
+fetching_plan_sweep(struct pipeline *pipeline, uint64_t at_us)
+{
+    pipeline->fetching.sweep_at_us = at_us;
+}
+
+void
+fetching_sweep_begins(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->fetching.sweep_begun_us = now_us;
+}
+
+/* Nothing new is read while a sweep is under way, so one that takes long is followed by a pause that
+ * is longer still. */
+void
+fetching_sweep_ends(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct fetching *fetching = &pipeline->fetching;
+    const uint64_t rest_us = SWEEP_REST * (now_us - fetching->sweep_begun_us);
+    const uint64_t interval_us = pipeline->options.sweep_interval_us;
+    fetching->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
+}
+
+/* ---- what is left out ------------------------------------------------------------------------------ */
+
+void
+fetching_each_in_memory(const struct pipeline *pipeline, void (*visit)(void *context, int64_t id),
                         void *context)
 {
     for (uint32_t i = 0; i < pipeline->queue.count; i++) {
@@ -73,24 +169,26 @@ exclude(void *context, int64_t id)
 static void
 exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
 {
-    pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
+    struct fetching *fetching = &pipeline->fetching;
+    pipeline_reserve(&fetching->exclude_ids, &fetching->exclude_capacity,
                      pipeline->queue.count + pipeline_open_total(pipeline) +
                          settling_in_outbox(pipeline) + pipeline->hold_ready.count +
                          pipeline->hold_out.count);
-    struct exclusion exclusion = {.ids = pipeline->exclude_ids, .fetch = fetch};
-    pipeline_each_in_memory(pipeline, exclude, &exclusion);
-    fetch->ids = pipeline->exclude_ids;
+    struct exclusion exclusion = {.ids = fetching->exclude_ids, .fetch = fetch};
+    fetching_each_in_memory(pipeline, exclude, &exclusion);
+    fetch->ids = fetching->exclude_ids;
 }
 
 bool
-pipeline_send_fetch(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now_us,
-                    struct pipeline_action *ret_action)
+fetching_send(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now_us,
+              struct pipeline_action *ret_action)
 {
-    pipeline->fetch_sweeps = false;
-    pipeline->fetch_state = FETCH_OUT;
-    pipeline->fetch_kind = fetch->kind;
-    pipeline->fetch_sent_us = now_us;
-    pipeline->fetch_sent_change = pipeline->held.changes;
+    struct fetching *fetching = &pipeline->fetching;
+    fetching->state = FETCH_OUT;
+    fetching->kind = fetch->kind;
+    fetching->sweeps = false;
+    fetching->sent_us = now_us;
+    fetching->sent_change = pipeline->held.changes;
     *ret_action = (struct pipeline_action){.type = PIPELINE_FETCH, .fetch = *fetch};
     ret_action->fetch.bytes_max = pipeline->options.batch_bytes;
     return true;
@@ -102,21 +200,22 @@ static bool
 fetch_heads(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
             struct pipeline_action *ret_action)
 {
+    struct fetching *fetching = &pipeline->fetching;
     struct fetch fetch = {.kind = FETCH_HEADS, .after_id = CURSOR_START, .rows_max = rows_max};
-    pipeline_reserve(&pipeline->exclude_ids, &pipeline->exclude_ids_capacity,
+    pipeline_reserve(&fetching->exclude_ids, &fetching->exclude_capacity,
                      pipeline->held.count + pipeline->hold_ready.count);
     for (const struct held_entry *entry = pipeline->held.entries; entry != NULL;
          entry = entry->hh.next) {
         if (entry->stage == HELD_STAGE_PROBING || entry->stage == HELD_STAGE_RELEASING ||
             (entry->apart && entry->retry_at_us > now_us)) {
-            pipeline->exclude_ids[fetch.id_count++] = entry->head_id;
+            fetching->exclude_ids[fetch.id_count++] = entry->head_id;
         }
     }
     for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
-        pipeline->exclude_ids[fetch.id_count++] = pipeline->hold_ready.items[i].id;
+        fetching->exclude_ids[fetch.id_count++] = pipeline->hold_ready.items[i].id;
     }
-    fetch.ids = pipeline->exclude_ids;
-    return pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
+    fetch.ids = fetching->exclude_ids;
+    return fetching_send(pipeline, &fetch, now_us, ret_action);
 }
 
 /* Everything in the outbox that is not in memory, from the start, whatever the cursor says. */
@@ -127,8 +226,8 @@ fetch_sweep(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *
                           .after_id = pipeline->tail.sweep_after,
                           .rows_max = pipeline->options.batch_rows};
     exclude_ids(pipeline, &fetch);
-    const bool sent = pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
-    pipeline->fetch_sweeps = true;
+    const bool sent = fetching_send(pipeline, &fetch, now_us, ret_action);
+    pipeline->fetching.sweeps = true;
     return sent;
 }
 
@@ -136,33 +235,27 @@ static bool
 fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
            struct pipeline_action *ret_action)
 {
-    if (now_us >= pipeline->sweep_at_us && !pipeline_is_live(pipeline)) {
+    struct fetching *fetching = &pipeline->fetching;
+    if (now_us >= fetching->sweep_at_us && !pipeline_is_live(pipeline)) {
         cursor_sweep(&pipeline->cursor);
-        pipeline->sweep_begun_us = now_us;
-        pipeline->sweep_at_us = CLOCK_NEVER_US; /* set when this one is over */
+        fetching_sweep_begins(pipeline, now_us);
+        fetching->sweep_at_us = CLOCK_NEVER_US; /* set when this one is over */
     }
     struct fetch fetch = {
         .kind = FETCH_NEXT, .after_id = cursor_after(&pipeline->cursor), .rows_max = rows_max};
-    if (fetch.after_id < pipeline->highest_admitted) {
+    if (fetch.after_id < fetching->highest_admitted) {
         exclude_ids(pipeline, &fetch);
     }
     cursor_sent(&pipeline->cursor);
-    return pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
+    return fetching_send(pipeline, &fetch, now_us, ret_action);
 }
 
-bool
-pipeline_may_fetch(const struct pipeline *pipeline)
-{
-    return pipeline->owned && pipeline->heads_known && !pipeline->draining &&
-           pipeline->fetch_state == FETCH_IDLE && pipeline_any_lane_ready(pipeline) &&
-           !pipeline_any_lane_blocked(pipeline);
-}
-
-uint64_t
-pipeline_heads_deadline_us(const struct pipeline *pipeline)
+/* Of held messages that are due. */
+static uint64_t
+heads_deadline_us(const struct pipeline *pipeline)
 {
     const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
-    if (!pipeline_may_fetch(pipeline) || route_is_bad(pipeline) || lane->state != LANE_READY ||
+    if (!fetching_is_allowed(pipeline) || route_is_bad(pipeline) || lane->state != LANE_READY ||
         lane->blocked || lane->congested || pipeline->queue.probes > 0 ||
         queue_rows(&pipeline->queue) > 2 * pipeline->options.batch_rows) {
         return CLOCK_NEVER_US;
@@ -179,21 +272,21 @@ has_place_for_rows(const struct pipeline *pipeline)
            pipeline->queue.bytes <= pipeline->options.batch_bytes;
 }
 
-uint64_t
-pipeline_rows_deadline_us(const struct pipeline *pipeline)
+static uint64_t
+rows_deadline_us(const struct pipeline *pipeline)
 {
-    if (!pipeline_may_fetch(pipeline) || route_is_bad(pipeline) || !has_place_for_rows(pipeline) ||
+    if (!fetching_is_allowed(pipeline) || route_is_bad(pipeline) || !has_place_for_rows(pipeline) ||
         pipeline_is_live(pipeline)) {
         return CLOCK_NEVER_US;
     }
-    return pipeline->poll_at_us;
+    return pipeline->fetching.poll_at_us;
 }
 
 static void
 report_full(struct pipeline *pipeline)
 {
-    if (pipeline_is_full(pipeline) && !pipeline->full_reported) {
-        pipeline->full_reported = true;
+    if (pipeline_is_full(pipeline) && !pipeline->fetching.full_reported) {
+        pipeline->fetching.full_reported = true;
         reports_put(&pipeline->reports,
                     &(struct pipeline_report){.type = REPORT_FULL, .count = pipeline->held.count});
     }
@@ -219,18 +312,18 @@ fetch_sample(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
 }
 
 bool
-pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+fetching_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     report_full(pipeline);
-    if (!pipeline_may_fetch(pipeline)) {
+    if (!fetching_is_allowed(pipeline)) {
         return false;
     }
     if (route_is_bad(pipeline)) {
         return fetch_sample(pipeline, now_us, ret_action);
     }
-    const bool heads = now_us >= pipeline_heads_deadline_us(pipeline);
-    const bool rows = now_us >= pipeline_rows_deadline_us(pipeline);
-    if (heads && (!rows || pipeline->fetch_kind == FETCH_NEXT)) { /* in turns */
+    const bool heads = now_us >= heads_deadline_us(pipeline);
+    const bool rows = now_us >= rows_deadline_us(pipeline);
+    if (heads && (!rows || pipeline->fetching.kind == FETCH_NEXT)) { /* in turns */
         return fetch_heads(pipeline, RETRY_IDS_MAX, now_us, ret_action);
     }
     if (rows) {
@@ -238,4 +331,172 @@ pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us, struct pipeline_
     }
     return has_place_for_rows(pipeline) && pipeline_tail_sweeps(pipeline) &&
            fetch_sweep(pipeline, now_us, ret_action);
+}
+
+/* Of what is tried on a bad route. */
+static uint64_t
+sample_deadline_us(const struct pipeline *pipeline)
+{
+    return pipeline->route.state == ROUTE_RESTING && fetching_is_allowed(pipeline) &&
+                   route_may_try(pipeline, CLOCK_NEVER_US)
+               ? pipeline->route.try_at_us
+               : CLOCK_NEVER_US;
+}
+
+uint64_t
+fetching_deadline_us(const struct pipeline *pipeline)
+{
+    const uint64_t table_us =
+        clock_earlier_us(heads_deadline_us(pipeline), rows_deadline_us(pipeline));
+    return clock_earlier_us(table_us, sample_deadline_us(pipeline));
+}
+
+/* ---- what came ------------------------------------------------------------------------------------- */
+
+void
+fetching_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
+{
+    if (row->id > pipeline->fetching.highest_admitted) {
+        pipeline->fetching.highest_admitted = row->id;
+    }
+    const bool aside = pipeline_set_aside(pipeline, row, now_us);
+    queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = aside});
+}
+
+/* It was read and left in the outbox on purpose, until its key is open. */
+static bool
+was_left(const struct pipeline *pipeline, const struct row *row)
+{
+    const struct held_entry *entry =
+        held_find(&pipeline->held, held_subject(row->id, row->key_hash, row->ordered));
+    return entry != NULL && row->id >= entry->floor_id;
+}
+
+/* True if there were any up to this id that should have been read before. */
+static bool
+count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
+{
+    if (pipeline->release_state != RELEASE_IDLE) {
+        return false; /* they may have moved back since it was sent */
+    }
+    struct pipeline_report report = {.type = REPORT_SWEPT};
+    for (size_t i = 0; i < batch->count && batch->rows[i].id <= seen; i++) {
+        if (!was_left(pipeline, &batch->rows[i]) && report.count++ == 0) {
+            report.id = batch->rows[i].id;
+        }
+    }
+    pipeline->counts.swept += report.count;
+    if (report.count > 0) {
+        reports_put(&pipeline->reports, &report);
+    }
+    return report.count > 0;
+}
+
+/* With work there, look again at once; with none, ever more seldom. */
+static void
+plan_poll(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
+{
+    struct fetching *fetching = &pipeline->fetching;
+    if (batch->count > 0) {
+        fetching->poll_interval_us = POLL_INTERVAL_MIN_US;
+    } else {
+        fetching->poll_interval_us *= 2;
+        if (fetching->poll_interval_us > pipeline->options.poll_interval_max_us) {
+            fetching->poll_interval_us = pipeline->options.poll_interval_max_us;
+        }
+    }
+    fetching->poll_at_us = batch->complete ? now_us + fetching->poll_interval_us : now_us;
+}
+
+static void
+rows_next(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
+{
+    const size_t count = batch->count;
+    const int64_t seen = pipeline->cursor.sent_without_sweep;
+    if (seen != CURSOR_NONE) {
+        (void)count_swept(pipeline, batch, seen); /* it reports them */
+    }
+    for (size_t i = 0; i < count; i++) {
+        fetching_admit(pipeline, &batch->rows[i], now_us);
+    }
+    cursor_received(&pipeline->cursor, count, count > 0 ? batch->rows[count - 1].id : 0,
+                    batch->complete);
+    pipeline->tail.caught_up = batch->complete && !cursor_has_gap(&pipeline->cursor);
+    plan_poll(pipeline, batch, now_us);
+    if (pipeline->fetching.sweep_at_us == CLOCK_NEVER_US &&
+        pipeline->cursor.sent_without_sweep == CURSOR_NONE) {
+        fetching_sweep_ends(pipeline, now_us);
+    }
+    pipeline->route.sample_short = batch->complete;
+}
+
+/* Those from this one on are given back. */
+static void
+drop_rows(struct pipeline *pipeline, const struct batch *batch, size_t first)
+{
+    for (size_t i = first; i < batch->count; i++) {
+        queue_push(&pipeline->queue, &(struct queued){.row = &batch->rows[i], .dropped = true});
+    }
+}
+
+static void
+rows_swept(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
+{
+    pipeline->tail.distrusted = count_swept(pipeline, batch, pipeline->tail.sweep_id);
+    const size_t swept = pipeline_tail_swept(pipeline, batch, now_us);
+    for (size_t i = 0; i < swept; i++) {
+        fetching_admit(pipeline, &batch->rows[i], now_us);
+    }
+    drop_rows(pipeline, batch, swept);
+}
+
+static void
+rows_heads(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
+{
+    const struct fetching *fetching = &pipeline->fetching;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct row *row = &batch->rows[i];
+        const bool probe = pipeline_probe_admitted(pipeline, row, fetching->sent_change, now_us);
+        queue_push(&pipeline->queue,
+                   &(struct queued){.row = row, .probe = true, .dropped = !probe});
+    }
+    pipeline_probes_came(pipeline, batch->complete, fetching->sent_us, now_us);
+}
+
+static void
+rows_stale(struct pipeline *pipeline, const struct batch *batch)
+{
+    struct fetching *fetching = &pipeline->fetching;
+    drop_rows(pipeline, batch, 0);
+    if (fetching->kind == FETCH_NEXT && !fetching->sweeps) {
+        cursor_unsent(&pipeline->cursor);
+    }
+    fetching->poll_at_us = 0;
+}
+
+bool
+fetching_came(struct pipeline *pipeline, enum fetch_kind kind)
+{
+    struct fetching *fetching = &pipeline->fetching;
+    assert(fetching->state != FETCH_IDLE && fetching->kind == kind);
+    const bool good = fetching->state == FETCH_OUT;
+    fetching->state = FETCH_IDLE;
+    return good;
+}
+
+void
+pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
+{
+    const struct fetching *fetching = &pipeline->fetching;
+    pipeline->queue.at = 0;
+    if (!fetching_came(pipeline, fetching->kind)) {
+        rows_stale(pipeline, batch);
+    } else if (fetching->sweeps) {
+        rows_swept(pipeline, batch, now_us);
+    } else if (fetching->kind == FETCH_NEXT) {
+        rows_next(pipeline, batch, now_us);
+    } else {
+        rows_heads(pipeline, batch, now_us);
+    }
+    pipeline_apply_release(pipeline);
 }

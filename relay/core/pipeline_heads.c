@@ -162,8 +162,7 @@ open_key(struct pipeline *pipeline, struct held_entry *entry)
 {
     pipeline_give_back_floor(pipeline, entry);
     held_remove(&pipeline->held, entry);
-    pipeline->full_reported = false;
-    pipeline_look_at_once(pipeline);
+    fetching_key_opened(pipeline);
 }
 
 /* Nothing of the key up to there is waiting any more. What was read and left in the outbox below it is read again, before
@@ -182,7 +181,7 @@ raise_limit(struct pipeline *pipeline, struct held_entry *entry, int64_t limit_i
 void
 pipeline_apply_release(struct pipeline *pipeline)
 {
-    if (pipeline->release_state != RELEASE_ANSWERED || pipeline->fetch_state != FETCH_IDLE) {
+    if (pipeline->release_state != RELEASE_ANSWERED || !fetching_is_idle(pipeline)) {
         return;
     }
     pipeline->release_state = RELEASE_IDLE;
@@ -190,7 +189,7 @@ pipeline_apply_release(struct pipeline *pipeline)
     if (pipeline->released_count > 0) {
         cursor_forget(&pipeline->cursor, pipeline->released_first);
         pipeline->tail.caught_up = false;
-        pipeline_look_at_once(pipeline);
+        fetching_look_at_once(pipeline);
     }
     for (size_t i = 0; i < pipeline->release_subjects_count; i++) {
         struct held_entry *entry = held_find(&pipeline->held, pipeline->release_subjects[i]);
@@ -407,7 +406,7 @@ pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint
         pipeline->heads_due_us = now_us;
     }
     if (woken->count > 0) {
-        pipeline_look_at_once(pipeline);
+        fetching_look_at_once(pipeline);
     }
 }
 
@@ -442,7 +441,8 @@ pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, b
 
 /* A held message whose time has come was read. False: it is not to be published now. */
 bool
-pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
+pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64_t sent_change,
+                        uint64_t now_us)
 {
     const struct held_subject subject = held_subject(row->id, row->key_hash, row->ordered);
     struct held_entry *entry = held_find(&pipeline->held, subject);
@@ -451,7 +451,7 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
         entry = held_add(&pipeline->held, subject, row->id, CLOCK_NEVER_US);
         entry->in_table = true;
     }
-    if (!leads_in_table(entry) || (known && entry->change > pipeline->fetch_sent_change)) {
+    if (!leads_in_table(entry) || (known && entry->change > sent_change)) {
         return false; /* what was read is not what is known by now */
     }
     if (entry->stage == HELD_STAGE_DEAD || entry->head_id != row->id) {
@@ -473,11 +473,11 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
 /* All held messages that are due were read. One that was expected and did not come is not due by the clock of the
  * database, or somebody took it away, which the heads will tell. */
 void
-pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us)
+pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t sent_us, uint64_t now_us)
 {
     for (struct held_entry *entry = pipeline->held.entries; complete && entry != NULL;
          entry = entry->hh.next) {
-        if (entry->stage == HELD_STAGE_RETRYING && entry->retry_at_us <= pipeline->fetch_sent_us) {
+        if (entry->stage == HELD_STAGE_RETRYING && entry->retry_at_us <= sent_us) {
             entry->retry_at_us = now_us + HEADS_MISSED_US;
             entry->apart = false;
         }

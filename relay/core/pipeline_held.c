@@ -49,7 +49,7 @@ pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry)
     if (entry->floor_id != CURSOR_NONE) {
         cursor_forget(&pipeline->cursor, entry->floor_id);
         entry->floor_id = CURSOR_NONE;
-        pipeline_look_at_once(pipeline);
+        fetching_look_at_once(pipeline);
     }
 }
 

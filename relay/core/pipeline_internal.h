@@ -26,6 +26,7 @@
 #include "relay/core/holds.h"
 #include "relay/core/outcomes.h"
 #include "relay/core/pipeline.h"
+#include "relay/core/pipeline_fetch.h"
 #include "relay/core/pipeline_settle.h"
 #include "relay/core/pipeline_watermark.h"
 #include "relay/core/queue.h"
@@ -47,8 +48,6 @@
 #define PROBES_REST_US \
     (50 * CLOCK_MS_US) /* between two reads of held messages: several are due by then */
 #define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
-#define POLL_INTERVAL_MIN_US UINT64_C(1000)
-#define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
 #define SAMPLE_START \
     16 /* messages published to see whether a degraded route has healed; then twice as many, … */
 #define HEADS_MISSED_US \
@@ -120,8 +119,6 @@ struct lane {
     uint32_t refused_count;
     uint32_t resets; /* how often its window was forgotten */
 };
-
-enum fetch_state { FETCH_IDLE, FETCH_OUT, FETCH_OUT_STALE };
 
 /* An answer to a release has to wait until the fetch that was out with it has come: pipeline_held.c. */
 enum release_state { RELEASE_IDLE, RELEASE_OUT, RELEASE_ANSWERED };
@@ -245,28 +242,17 @@ struct pipeline {
     struct route route;
     struct tail tail;
     struct safe safe;
-    int64_t highest_admitted; /* no row in memory has a higher id */
     int64_t highest_published;
 
     bool owned;
     bool draining;
     bool drained;
-    bool full_reported;
     uint64_t lease_until_us;
 
     struct queue queue; /* rows in memory */
     bool pass_full;     /* as many messages are held as may be: only probes leave the queue */
 
-    enum fetch_state fetch_state;
-    enum fetch_kind fetch_kind;
-    uint64_t fetch_sent_us;
-    uint64_t fetch_sent_change;
-    bool fetch_sweeps; /* FETCH_NEXT: beside the cursor, for the sweep of a live log */
-    uint64_t poll_at_us;
-    uint64_t poll_interval_us;
-    uint64_t sweep_at_us; /* CLOCK_NEVER_US: one is under way */
-    uint64_t sweep_begun_us;
-
+    struct fetching fetching;
     struct watermark watermark;
     struct settling settling;
 
@@ -303,9 +289,6 @@ struct pipeline {
     uint64_t wake_due_us;     /* CLOCK_NEVER_US: nothing is scheduled */
     uint64_t probe_wanted_us; /* when something was held last */
 
-    int64_t *exclude_ids;
-    size_t exclude_ids_capacity;
-
     /* The PIPELINE_PUBLISH that waits for its answer. */
     const struct row *publishing;
     struct lane *publishing_lane;
@@ -321,10 +304,8 @@ struct pipeline {
 void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                      uint64_t now_us);
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
-void pipeline_look_at_once(struct pipeline *pipeline);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
-void pipeline_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us);
 void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);
 
 /* pipeline_held.c: what is refused or not due is set aside. */
@@ -372,24 +353,15 @@ void pipeline_apply_release(struct pipeline *pipeline);
 void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
 void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                            uint64_t now_us);
-bool pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row,
+/* sent_us, sent_change: when they were asked for, and held.changes then. */
+bool pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64_t sent_change,
                              uint64_t now_us) MUST_CHECK;
-void pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t now_us);
+void pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t sent_us,
+                          uint64_t now_us);
 
-/* pipeline_fetch.c: what is read next. */
+/* pipeline_lane.c */
 bool pipeline_any_lane_ready(const struct pipeline *pipeline);
 bool pipeline_any_lane_blocked(const struct pipeline *pipeline);
-bool pipeline_may_fetch(const struct pipeline *pipeline);
-bool pipeline_send_fetch(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now_us,
-                         struct pipeline_action *ret_action);
-/* What is in memory and still in the outbox. What is being settled or held, too: where a row of it makes trouble, that is
- * carried out again in parts, after a statement that was asked later. */
-void pipeline_each_in_memory(const struct pipeline *pipeline,
-                             void (*visit)(void *context, int64_t id), void *context);
-bool pipeline_next_fetch(struct pipeline *pipeline, uint64_t now_us,
-                         struct pipeline_action *ret_action);
-uint64_t pipeline_heads_deadline_us(const struct pipeline *pipeline);
-uint64_t pipeline_rows_deadline_us(const struct pipeline *pipeline);
 
 /* pipeline_tail.c: what the log brings. */
 bool pipeline_is_live(const struct pipeline *pipeline);

@@ -17,6 +17,28 @@ lane_for_probes(struct pipeline *pipeline)
 }
 
 bool
+pipeline_any_lane_blocked(const struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        if (pipeline->lanes[i].blocked) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+pipeline_any_lane_ready(const struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        if (pipeline->lanes[i].state == LANE_READY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_t bytes)
 {
     if (lane->state != LANE_READY || lane->blocked || lane->congested ||
@@ -84,7 +106,7 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
         /* What is queued comes after what was in flight, so it must not go first. (Nothing stands
          * behind a probe: it is alone of its key.) */
         pipeline_drop_queue(pipeline, now_us);
-        pipeline->poll_at_us = now_us;
+        fetching_look_at_once(pipeline);
         pipeline->route.sample_short = false; /* not all of it was tried */
     }
 }
@@ -262,7 +284,7 @@ send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t
     }
     pipeline_forget(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
     pipeline_drop_queue(pipeline, now_us);
-    pipeline_look_at_once(pipeline);
+    fetching_look_at_once(pipeline);
     pipeline->route.sample_short = false;
 }
 

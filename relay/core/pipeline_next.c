@@ -109,9 +109,8 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     }
     pipeline_drop_stuck(pipeline);
     if (pipeline_open_total(pipeline) > 0 || settling_count(pipeline) > 0 ||
-        pipeline->fetch_state != FETCH_IDLE || pipeline->hold_ready.count > 0 ||
-        pipeline->hold_out_asked || pipeline->confirmed_heads_count > 0 ||
-        pipeline->release_state == RELEASE_OUT) {
+        !fetching_is_idle(pipeline) || pipeline->hold_ready.count > 0 || pipeline->hold_out_asked ||
+        pipeline->confirmed_heads_count > 0 || pipeline->release_state == RELEASE_OUT) {
         return false;
     }
     if (pipeline_next_safe(pipeline, now_us, ret_action)) {
@@ -125,10 +124,10 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
 bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    static const step steps[] = {next_report,         next_lane,           next_drained,
-                                 settling_next,       pipeline_next_hold,  pipeline_next_release,
-                                 pipeline_next_heads, pipeline_next_wake,  pipeline_next_tail,
-                                 pipeline_next_drop,  pipeline_next_fetch, pipeline_next_publish,
+    static const step steps[] = {next_report,         next_lane,          next_drained,
+                                 settling_next,       pipeline_next_hold, pipeline_next_release,
+                                 pipeline_next_heads, pipeline_next_wake, pipeline_next_tail,
+                                 pipeline_next_drop,  fetching_next,      pipeline_next_publish,
                                  watermark_next,      pipeline_next_safe};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
@@ -158,14 +157,9 @@ source_deadline_us(const struct pipeline *pipeline)
     uint64_t deadline_us =
         clock_earlier_us(pipeline_hold_deadline_us(pipeline), pipeline_wake_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, settling_deadline_us(pipeline));
-    if (pipeline->route.state == ROUTE_RESTING && pipeline_may_fetch(pipeline) &&
-        route_may_try(pipeline, CLOCK_NEVER_US)) {
-        deadline_us = clock_earlier_us(deadline_us, pipeline->route.try_at_us);
-    }
     deadline_us = clock_earlier_us(deadline_us, pipeline_ask_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_release_deadline_us(pipeline));
-    deadline_us = clock_earlier_us(deadline_us, pipeline_heads_deadline_us(pipeline));
-    deadline_us = clock_earlier_us(deadline_us, pipeline_rows_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, fetching_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_tail_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_safe_deadline_us(pipeline));
     return clock_earlier_us(deadline_us, watermark_deadline_us(pipeline));

@@ -141,7 +141,7 @@ route_taken(struct pipeline *pipeline, const struct window_entry *taken)
 static bool
 is_quiet(const struct pipeline *pipeline)
 {
-    return pipeline->queue.live == 0 && pipeline->fetch_state == FETCH_IDLE &&
+    return pipeline->queue.live == 0 && fetching_is_idle(pipeline) &&
            pipeline_open_total(pipeline) == 0;
 }
 
@@ -170,7 +170,7 @@ route_heal(struct pipeline *pipeline)
 {
     pipeline->route.state = ROUTE_GOOD;
     outcomes_clear(&pipeline->route.outcomes);
-    pipeline_look_at_once(pipeline);
+    fetching_look_at_once(pipeline);
     reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_HEALED});
 }
 

@@ -24,7 +24,7 @@ is_open(const struct pipeline *pipeline)
 static bool
 may_admit(const struct pipeline *pipeline)
 {
-    return is_open(pipeline) && pipeline->fetch_state == FETCH_IDLE &&
+    return is_open(pipeline) && fetching_is_idle(pipeline) &&
            queue_rows(&pipeline->queue) <= 2 * pipeline->options.batch_rows;
 }
 
@@ -108,7 +108,7 @@ admit_waiting(struct pipeline *pipeline, const struct source_present *present, u
     for (size_t i = 0; i < tail->row_count; i++) {
         const struct row *row = &tail->rows[i];
         if (row->position >= tail->covered && takes_out(present, tail->taken, row->id)) {
-            pipeline_admit(pipeline, row, now_us);
+            fetching_admit(pipeline, row, now_us);
         } else {
             queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = true});
         }
@@ -169,12 +169,12 @@ collect_unknown(struct pipeline *pipeline)
         return 0;
     }
     lookup.count = sort_out(lookup.ids, lookup.count);
-    if (lookup.ids[0] > pipeline->highest_admitted) {
+    if (lookup.ids[0] > fetching_highest_admitted(pipeline)) {
         return lookup.count;
     }
     lookup.unknown = lookup.ids + lookup.count;
     memcpy(lookup.unknown, lookup.ids, lookup.count * sizeof(int64_t));
-    pipeline_each_in_memory(pipeline, strike_out, &lookup);
+    fetching_each_in_memory(pipeline, strike_out, &lookup);
     size_t count = 0;
     for (size_t i = 0; i < lookup.count; i++) {
         if (lookup.unknown[i] != CURSOR_NONE) {
@@ -202,7 +202,7 @@ next_admission(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
     const struct fetch fetch = {
         .kind = FETCH_PRESENT, .ids = tail->lookup_ids, .id_count = tail->lookup_count};
     tail->lookup_visible = pipeline->cursor.position_known;
-    return pipeline_send_fetch(pipeline, &fetch, now_us, ret_action);
+    return fetching_send(pipeline, &fetch, now_us, ret_action);
 }
 
 /* Some are not there, and one of them may only be not visible yet. */
@@ -228,11 +228,9 @@ void
 pipeline_present(struct pipeline *pipeline, const struct source_present *present, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    assert(pipeline->fetch_state != FETCH_IDLE && pipeline->fetch_kind == FETCH_PRESENT);
-    const bool stale = pipeline->fetch_state == FETCH_OUT_STALE;
-    pipeline->fetch_state = FETCH_IDLE;
+    const bool good = fetching_came(pipeline, FETCH_PRESENT);
     /* What was in memory when it was asked may have been dropped since, and must go first then. */
-    if (!stale && tail->waiting && !cursor_has_gap(&pipeline->cursor) &&
+    if (good && tail->waiting && !cursor_has_gap(&pipeline->cursor) &&
         !may_be_unseen(tail, present)) {
         admit_waiting(pipeline, present, now_us);
     }
@@ -300,14 +298,11 @@ leave_live(struct pipeline *pipeline, uint64_t now_us)
     tail->caught_up = false;
     tail->unseen_position = 0;
     tail->sweep = TAIL_SWEEP_REST;
-    pipeline->sweep_at_us = now_us;
-    if (!tail->distrusted) { /* else there may be more that it has missed */
-        pipeline->sweep_at_us += pipeline->options.sweep_interval_us;
-    }
-    if (pipeline->fetch_state == FETCH_OUT && pipeline->fetch_kind == FETCH_NEXT) {
-        pipeline->fetch_state = FETCH_OUT_STALE; /* it began where only the log allowed it */
-    }
-    pipeline_look_at_once(pipeline);
+    /* If it is distrusted there may be more that it has missed. */
+    fetching_plan_sweep(pipeline,
+                        now_us + (tail->distrusted ? 0 : pipeline->options.sweep_interval_us));
+    fetching_spoil_rows(pipeline); /* it began where only the log allowed it */
+    fetching_look_at_once(pipeline);
 }
 
 static void
@@ -462,8 +457,9 @@ final_deadline_us(const struct pipeline *pipeline)
     if (tail->state != TAIL_LIVE || tail->sweep != TAIL_SWEEP_REST) {
         return CLOCK_NEVER_US;
     }
-    const bool news = pipeline->highest_admitted > pipeline->cursor.live_final;
-    return clock_earlier_us(pipeline->sweep_at_us, news ? tail->final_at_us : CLOCK_NEVER_US);
+    const bool news = fetching_highest_admitted(pipeline) > pipeline->cursor.live_final;
+    return clock_earlier_us(fetching_sweep_deadline_us(pipeline),
+                            news ? tail->final_at_us : CLOCK_NEVER_US);
 }
 
 /* A log that lags is not to be mistaken for one that misses rows: once it has passed a position before which all rows up to
@@ -480,9 +476,9 @@ plan_sweep(struct pipeline *pipeline, uint64_t now_us)
     }
     if (now_us >= final_deadline_us(pipeline)) {
         tail->sweep = TAIL_SWEEP_ID;
-        tail->sweep_reads = now_us >= pipeline->sweep_at_us;
+        tail->sweep_reads = now_us >= fetching_sweep_deadline_us(pipeline);
         tail->final_at_us = now_us + TAIL_FINAL_US;
-        pipeline->sweep_begun_us = now_us;
+        fetching_sweep_begins(pipeline, now_us);
     }
 }
 
@@ -557,9 +553,7 @@ pipeline_tail_swept(struct pipeline *pipeline, const struct batch *batch, uint64
         tail->sweep_after = batch->rows[swept - 1].id;
         return swept;
     }
-    const uint64_t rest_us = SWEEP_REST * (now_us - pipeline->sweep_begun_us);
-    const uint64_t interval_us = pipeline->options.sweep_interval_us;
-    pipeline->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
+    fetching_sweep_ends(pipeline, now_us);
     tail->sweep = TAIL_SWEEP_REST;
     return swept;
 }
