@@ -32,14 +32,22 @@ variable(const char *name)
     return value;
 }
 
+/* False if the server does not let it in; `conn` is to be closed then too. */
+static bool
+try_connect(MYSQL *conn, const char *user, const char *password, const char *to,
+            unsigned long flags)
+{
+    const unsigned port = (unsigned)strtoul(variable("OUTBOX_TEST_MYSQL_PORT"), NULL, 10);
+    return conn != NULL && mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4") == 0 &&
+           mysql_real_connect(conn, variable("OUTBOX_TEST_MYSQL_HOST"), user, password, to, port,
+                              NULL, flags) != NULL;
+}
+
 static MYSQL *
 connect_as(const char *user, const char *password, const char *to, unsigned long flags)
 {
-    const unsigned port = (unsigned)strtoul(variable("OUTBOX_TEST_MYSQL_PORT"), NULL, 10);
     MYSQL *conn = mysql_init(NULL);
-    if (conn == NULL || mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4") != 0 ||
-        mysql_real_connect(conn, variable("OUTBOX_TEST_MYSQL_HOST"), user, password, to, port, NULL,
-                           flags) == NULL) {
+    if (!try_connect(conn, user, password, to, flags)) {
         die("cannot connect to MariaDB: %s", conn == NULL ? "no memory" : mysql_error(conn));
     }
     return conn;
@@ -85,16 +93,52 @@ mysql_fixture_drop(MYSQL *conn)
     mysql_close(admin);
 }
 
+/* Sessions that are in the database, but for this one. */
+void
+mysql_fixture_throw_out(MYSQL *conn)
+{
+    int64_t id = 0;
+    do {
+        id = mysql_fixture_int(conn,
+                               "select coalesce(max(id), 0) from information_schema.processlist "
+                               "where db = database() and id <> connection_id()");
+        if (id != 0) {
+            mysql_fixture_kill(conn, (unsigned long)id);
+        }
+    } while (id != 0);
+}
+
 const char *
 mysql_fixture_database(void)
 {
     return database;
 }
 
+const char *
+mysql_fixture_dsn(void)
+{
+    static char dsn[512];
+    (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s", variable("OUTBOX_TEST_MYSQL_DSN"),
+                   database); /* fits */
+    return dsn;
+}
+
 MYSQL *
 mysql_fixture_connect(void)
 {
     return connect_to(database, 0);
+}
+
+MYSQL *
+mysql_fixture_try_connect(void)
+{
+    MYSQL *conn = mysql_init(NULL);
+    if (try_connect(conn, variable("OUTBOX_TEST_MYSQL_USER"),
+                    variable("OUTBOX_TEST_MYSQL_PASSWORD"), database, 0)) {
+        return conn;
+    }
+    mysql_close(conn);
+    return NULL;
 }
 
 MYSQL *
@@ -139,9 +183,9 @@ read_file(const char *path)
     return strdup(text);
 }
 
-/* Reads what the server answers to one statement, or to several. */
-static void
-read_answers(MYSQL *conn, const char *sql)
+/* Reads what the server answers to one statement, or to several: the first error, or 0. */
+static unsigned int
+read_answers(MYSQL *conn)
 {
     int more = 0;
     do {
@@ -152,9 +196,7 @@ read_answers(MYSQL *conn, const char *sql)
         mysql_free_result(rows);
         more = mysql_next_result(conn);
     } while (more == 0);
-    if (mysql_errno(conn) != 0) {
-        die("%s: %s", sql, mysql_error(conn));
-    }
+    return mysql_errno(conn);
 }
 
 void
@@ -162,10 +204,9 @@ mysql_fixture_load(MYSQL *conn, const char *path)
 {
     char *text = read_file(path);
     (void)mysql_set_server_option(conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
-    if (mysql_query(conn, text) != 0) {
+    if (mysql_query(conn, text) != 0 || read_answers(conn) != 0) {
         die("%s: %s", path, mysql_error(conn));
     }
-    read_answers(conn, path);
     (void)mysql_set_server_option(conn, MYSQL_OPTION_MULTI_STATEMENTS_OFF);
     free(text);
 }
@@ -173,13 +214,7 @@ mysql_fixture_load(MYSQL *conn, const char *path)
 unsigned int
 mysql_fixture_try(MYSQL *conn, const char *sql)
 {
-    if (mysql_query(conn, sql) != 0) {
-        return mysql_errno(conn);
-    }
-    MYSQL_RES *rows = mysql_store_result(conn);
-    const unsigned int code = mysql_errno(conn);
-    mysql_free_result(rows);
-    return code;
+    return mysql_query(conn, sql) != 0 ? mysql_errno(conn) : read_answers(conn);
 }
 
 void
@@ -187,6 +222,22 @@ mysql_fixture_exec(MYSQL *conn, const char *sql)
 {
     if (mysql_fixture_try(conn, sql) != 0) {
         die("%s: %s", sql, mysql_error(conn));
+    }
+}
+
+void
+mysql_fixture_send(MYSQL *conn, const char *sql)
+{
+    if (mysql_send_query(conn, sql, strlen(sql)) != 0) {
+        die("%s: %s", sql, mysql_error(conn));
+    }
+}
+
+void
+mysql_fixture_await_end(MYSQL *conn)
+{
+    if (mysql_read_query_result(conn) != 0 || read_answers(conn) != 0) {
+        die("%s", mysql_error(conn));
     }
 }
 
@@ -274,7 +325,8 @@ mysql_fixture_kill(MYSQL *conn, unsigned long thread_id)
 {
     char sql[128];
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    exec_format(conn, "kill %lu", thread_id);
+    (void)snprintf(sql, sizeof(sql), "kill %lu", thread_id);
+    (void)mysql_fixture_try(conn, sql); /* it may have gone by itself */
     (void)snprintf(sql, sizeof(sql),
                    "select count(*) from information_schema.processlist where id = %lu", thread_id);
     while (mysql_fixture_int(conn, sql) != 0) {

@@ -16,11 +16,16 @@ MYSQL *mysql_fixture_create(void);
  * connections to it must be closed: one with an open transaction would be waited for. */
 void mysql_fixture_drop(MYSQL *conn);
 
-/* The name of the database. Static. */
-const char *mysql_fixture_database(void);
+/* Ends all others. */
+void mysql_fixture_throw_out(MYSQL *conn);
 
-/* One more connection to it; close it with mysql_close. */
+/* The name of the database, and how the relay reaches it. Static. */
+const char *mysql_fixture_database(void);
+const char *mysql_fixture_dsn(void);
+
+/* One more connection to it; close it with mysql_close. mysql_fixture_try_connect gives NULL where it fails. */
 MYSQL *mysql_fixture_connect(void);
+MYSQL *mysql_fixture_try_connect(void);
 
 /* The same, with flags of mysql_real_connect. */
 MYSQL *mysql_fixture_connect_with(unsigned long flags);
@@ -42,9 +47,14 @@ bool mysql_fixture_is_mariadb(MYSQL *conn);
 /* Without innodb_snapshot_isolation, which MariaDB has on from 11.6, and MySQL has not. */
 void mysql_fixture_plain_isolation(MYSQL *conn);
 
-/* Runs one statement; mysql_fixture_try returns the server's error number instead of aborting. */
+/* Runs one statement, or several if the connection is made for that; mysql_fixture_try returns the server's error number
+ * instead of aborting. */
 void mysql_fixture_exec(MYSQL *conn, const char *sql);
 unsigned int mysql_fixture_try(MYSQL *conn, const char *sql);
+
+/* The same, without waiting for its end. */
+void mysql_fixture_send(MYSQL *conn, const char *sql);
+void mysql_fixture_await_end(MYSQL *conn);
 
 /* The first column of the first row: NULL as 0 and as "". The text lives until the next call in the thread. */
 int64_t mysql_fixture_int(MYSQL *conn, const char *sql);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 
 #define TAIL_BYTES 3000
 #define LINE_BYTES 4096
@@ -114,7 +114,7 @@ write_config(const struct relay *relay, const struct relay_options *options)
                   "    %s\n"
                   "}\n"
                   "source \"test\" {\n"
-                  "    kind = \"postgres\"\n"
+                  "    kind = \"%s\"\n"
                   "    dsn = \"%s\"\n"
                   "    broker = \"main\"\n"
                   "    exchange = \"%s\"\n"
@@ -125,7 +125,7 @@ write_config(const struct relay *relay, const struct relay_options *options)
                   "}\n",
                   or_else(options->global, ""),
                   options->uri != NULL ? options->uri : test_env("OUTBOX_TEST_AMQP_URI"),
-                  or_else(options->broker, ""), or_else(options->dsn, pg_fixture_dsn()),
+                  or_else(options->broker, ""), db_kind(), or_else(options->dsn, db_dsn()),
                   or_else(options->exchange, ""), or_else(options->retry_initial, "100ms"),
                   or_else(options->retry_max, "500ms"), or_else(options->mode, relay_mode()),
                   or_else(options->source, ""));

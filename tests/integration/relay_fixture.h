@@ -45,7 +45,7 @@ bool relay_tails(void); /* not "poll" */
  * reconnect_initial, reconnect_max, retry_initial and retry_max, to short times. */
 struct relay_options {
     const char *mode;     /* relay_mode() */
-    const char *dsn;      /* pg_fixture_dsn() */
+    const char *dsn;      /* db_dsn() */
     const char *uri;      /* OUTBOX_TEST_AMQP_URI */
     const char *exchange; /* "" */
     const char *retry_initial;

@@ -3,13 +3,12 @@
 #ifndef TESTS_INTEGRATION_SCENE_FIXTURE_H
 #define TESTS_INTEGRATION_SCENE_FIXTURE_H
 
-#include <libpq-fe.h>
-
 #include "tests/integration/broker_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/relay_fixture.h"
 
 struct scene {
-    PGconn *conn;
+    struct db *db;
     struct broker *broker;
     const char *queue;    /* the default exchange's routing key as well */
     const char *exchange; /* NULL, or that of scene_open_route */

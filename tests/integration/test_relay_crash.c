@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
@@ -16,7 +15,7 @@ TestSuite(relay_crash, .init = scene_open, .fini = scene_close, .timeout = 280);
 static struct traffic *
 start_traffic(void)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
                                                    .writers = 6,
                                                    .keys = 20,
@@ -28,7 +27,7 @@ start_traffic(void)
 static void
 burst(unsigned per_key)
 {
-    traffic_burst(scene.conn, scene.queue, 20, per_key);
+    traffic_burst(scene.db, scene.queue, 20, per_key);
 }
 
 static bool
@@ -61,18 +60,8 @@ Test(relay_crash, killed_again_and_again_it_loses_nothing)
         }
     }
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
-}
-
-/* The session that owns the outbox; 0 if none does. */
-static int64_t
-owner(void)
-{
-    return pg_query_int(scene.conn,
-                        "select coalesce(max(pid), 0) from pg_locks where locktype = 'advisory' "
-                        "and classid = 1869968482 and granted and database = "
-                        "(select oid from pg_database where datname = current_database())");
 }
 
 /* Promise: a session that the database ends costs nothing but a new one. */
@@ -82,12 +71,12 @@ Test(relay_crash, its_session_ended_by_the_database_it_loses_nothing)
     scene_start_relay(NULL);
     for (unsigned i = 0; i < 5; i++) {
         burst(100);
-        scene_exec("select pg_terminate_backend(%lld)", (long long)owner());
+        db_end_session(scene.db, db_owner(scene.db));
         (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* that it is told counts */
         (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
     }
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
 }
 
@@ -117,7 +106,7 @@ Test(relay_crash, a_standby_takes_over_from_an_owner_that_was_killed)
         (void)relay_await_log(standby, "event=source_standby", NULL); /* likewise */
     }
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
     relay_drain(standby);
     relay_free(standby);
@@ -134,7 +123,7 @@ Test(relay_crash, a_standby_takes_over_from_an_owner_that_drains)
     relay_drain(scene.relay);
     (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
     traffic_end(traffic);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
     relay_drain(standby);
     relay_free(standby);
@@ -164,7 +153,7 @@ Test(relay_crash, an_owner_that_was_stopped_does_not_publish_beside_its_successo
         scene.relay = successor;
     }
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
     relay_drain(standby);
     relay_free(standby);
@@ -175,24 +164,24 @@ nothing_is_in_between(void *context)
 {
     (void)context;
     return broker_count(scene.broker, scene.queue) +
-               pg_query_int(scene.conn, "select count(*) from outbox") ==
-           traffic_committed(scene.conn);
+               db_int(scene.db, "select count(*) from outbox") ==
+           traffic_committed(scene.db);
 }
 
 /* Promise: SIGTERM ends with everything settled that was sent: each message is either in the queue or
  * in the outbox, and the next relay sends none again. */
 Test(relay_crash, told_to_go_it_settles_what_is_in_flight)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay("publishers = 2\n");
     burst(1000);
     await_queue(2000);
     relay_drain(scene.relay);
-    const int64_t left = pg_query_int(scene.conn, "select count(*) from outbox");
+    const int64_t left = db_int(scene.db, "select count(*) from outbox");
     await(nothing_is_in_between, NULL, "each message is here or there", PATIENCE_S);
     (void)fprintf(stderr, "left in the outbox: %lld\n", (long long)left);
     relay_start_again(scene.relay);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
     relay_drain(scene.relay);
 }
@@ -214,5 +203,5 @@ Test(relay_crash, told_to_go_without_a_broker_it_goes)
     relay_signal(scene.relay, SIGTERM);
     const int status = relay_await_exit(scene.relay, 10 * SANITIZED_FACTOR);
     check(status == 0, "exit status %d", status);
-    check(pg_query_int(scene.conn, "select count(*) from outbox") == 1, "a message is gone");
+    check(db_int(scene.db, "select count(*) from outbox") == 1, "a message is gone");
 }

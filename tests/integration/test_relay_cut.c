@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/traffic_fixture.h"
@@ -25,7 +24,7 @@ open_scene(void)
     const char *port = strrchr(amqp, ':');
     check(port != NULL, "no port in %s", amqp);
     scene_open();
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     slow = slow_link_open((int)strtol(port + 1, NULL, 10), UINT64_MAX);
 }
 
@@ -64,12 +63,13 @@ static void
 write_poison(void)
 {
     scene_exec("begin");
-    traffic_burst(scene.conn, scene.queue, KEYS, 5);
-    scene_exec("with moved as (update account set seq = seq + 1 where key = 'k3' "
-               "returning key, seq) insert into outbox (routing_key, key, payload) "
-               "select '%s', key, convert_to(key || ' ' || seq || ' ' || '%s', 'UTF8') from moved",
+    traffic_add(scene.db, scene.queue, KEYS, 5);
+    scene_exec("update account set seq = seq + 1 where number = 3; "
+               "insert into outbox (routing_key, \"key\", payload) "
+               "select '%s', \"key\", bytes(concat(\"key\", ' ', seq, ' %s')) from account "
+               "where number = 3",
                scene.queue, POISON);
-    traffic_burst(scene.conn, scene.queue, KEYS, 5);
+    traffic_add(scene.db, scene.queue, KEYS, 5);
     scene_exec("commit");
 }
 
@@ -89,11 +89,11 @@ Test(relay_cut, a_message_that_something_between_does_not_let_pass)
     scene_await("all others are through",
                 "select (select count(*) from outbox) = 0 and (select count(*) from outbox_held "
                 "where state <> 'waiting') = 1");
-    check(scene_count("select count(*) from outbox_held where key <> 'k3'") == 0,
+    check(scene_count("select count(*) from outbox_held where \"key\" <> 'k3'") == 0,
           "others are held");
     slow_link_cut_at(slow, NULL);
     operator_retry("state = 'dead'");
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
 }
 
@@ -114,7 +114,7 @@ Test(relay_cut, a_network_that_fails_now_and_then)
     struct traffic *traffic = start_traffic();
     await(have_cut_enough, NULL, "connections are cut", PATIENCE_S);
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* likewise */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* likewise */
     check(relay_logged(scene.relay, "event=message_dead") == 0, "a message is dead");
     check(relay_logged(scene.relay, "event=message_refused") ==
               relay_logged(scene.relay, " attempt=0 "),

@@ -4,7 +4,6 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
@@ -28,13 +27,13 @@ static bool
 has_grown(void *context)
 {
     const int64_t *wanted = context;
-    return traffic_committed(scene.conn) >= *wanted;
+    return traffic_committed(scene.db) >= *wanted;
 }
 
 static void
 await_traffic(int64_t more)
 {
-    int64_t wanted = traffic_committed(scene.conn) + more;
+    int64_t wanted = traffic_committed(scene.db) + more;
     await(has_grown, &wanted, "the applications write", PATIENCE_S);
 }
 
@@ -62,7 +61,7 @@ static void
 expect_mended(void)
 {
     (void)relay_await_log(scene.relay, "event=healed", NULL); /* the line says no more */
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates: where channels were closed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates: where channels were closed */
     check(relay_logged(scene.relay, "event=message_dead") == 0,
           "the route was blamed on a message");
     scene_await("the relay tells that it works",
@@ -80,7 +79,7 @@ make_exchange_again(void)
 static void
 lose_the_exchange(const char *source)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(source);
     struct traffic *traffic = start_traffic();
     await_traffic(200);
@@ -108,7 +107,7 @@ Test(relay_degraded, an_exchange_that_is_deleted_and_made_again_with_four_connec
 /* Again and again, at a time when nobody waits for the relay to notice. */
 Test(relay_degraded, an_exchange_that_comes_and_goes)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(STRICT FEW_ATTEMPTS);
     struct traffic *traffic = start_traffic();
     for (unsigned i = 0; i < 10; i++) {
@@ -118,7 +117,7 @@ Test(relay_degraded, an_exchange_that_comes_and_goes)
         make_exchange_again();
     }
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates: where channels were closed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates: where channels were closed */
     check(relay_logged(scene.relay, "event=message_dead") == 0,
           "the route was blamed on a message");
     scene_drain_relay();
@@ -127,7 +126,7 @@ Test(relay_degraded, an_exchange_that_comes_and_goes)
 /* Everything is unroutable: nothing is lost, nobody is blamed, nothing comes twice. */
 Test(relay_degraded, a_queue_that_is_unbound_and_bound_again)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(STRICT FEW_ATTEMPTS);
     struct traffic *traffic = start_traffic();
     await_traffic(200);
@@ -145,9 +144,9 @@ Test(relay_degraded, a_queue_that_is_unbound_and_bound_again)
 /* Promise: it was like that when the relay came, and is for its successor. */
 Test(relay_degraded, a_relay_that_is_killed_while_the_route_is_bad)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     broker_unbind(scene.broker, scene.queue, scene.exchange, scene.queue);
-    traffic_burst(scene.conn, scene.queue, 50, 20);
+    traffic_burst(scene.db, scene.queue, 50, 20);
     scene_start_relay(STRICT FEW_ATTEMPTS);
     for (unsigned i = 0; i < 3; i++) {
         relay_kill(scene.relay);
@@ -166,14 +165,14 @@ Test(relay_degraded, a_full_queue_that_is_drained_later)
     const char *small = broker_name("small");
     broker_declare_small_queue(scene.broker, small, 50);
     broker_bind(scene.broker, small, scene.exchange, "small");
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(STRICT FEW_ATTEMPTS);
-    traffic_burst(scene.conn, "small", 50, 20);
+    traffic_burst(scene.db, "small", 50, 20);
     (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* says enough */
     await_paused("a queue is full");
-    traffic_burst(scene.conn, "small", 50, 20);
+    traffic_burst(scene.db, "small", 50, 20);
     expect_no_blame();
-    const uint64_t duplicates = ledger_check(NULL, small, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, small, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     check(relay_logged(scene.relay, "event=message_dead") == 0, "the full queue was their fault");
     scene_drain_relay();
@@ -185,25 +184,25 @@ Test(relay_degraded, a_full_queue_that_is_drained_later)
 static void
 mix(unsigned count, unsigned nth)
 {
-    scene_exec(
-        "insert into outbox (routing_key, key, payload) "
-        "select case when i %% %u = 0 then 'nowhere' else '%s' end, 'k' || i, "
-        "('k' || i || ' 1')::bytea from generate_series(0, %u) as i order by i / %u, random(); "
-        "update account set seq = 1 where substr(key, 2)::int < %u",
-        nth, scene.queue, count - 1, nth, count);
+    scene_exec("insert into outbox (routing_key, \"key\", payload) "
+               "select case when mod(i, %u) = 0 then 'nowhere' else '%s' end, concat('k', i), "
+               "bytes(concat('k', i, ' 1')) from " DB_SERIES(
+                   "0", "%u") " order by floor(i / %u), md5(concat(i)); update account set seq = 1 "
+                              "where number < %u",
+               nth, scene.queue, count - 1, nth, count);
 }
 
 static void
 refuse_some(unsigned count, unsigned nth)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(NULL);
     mix(count, nth);
     scene_await("the bad ones are held, the others went",
-                "select count(*) = %u and not exists (select from outbox) from outbox_held",
+                "select count(*) = %u and not exists (select 1 from outbox) from outbox_held",
                 count / nth);
     scene_bind("nowhere");
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     scene_drain_relay();
 }

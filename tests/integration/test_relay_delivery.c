@@ -6,7 +6,6 @@
 
 #include "amqp/table.h"
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
@@ -53,11 +52,12 @@ Test(relay_delivery, a_message_has_the_properties_of_its_row)
     broker_bind(scene.broker, scene.queue, exchange, "orders.#");
     scene_start_relay(NULL);
     struct consumer *consumer = consumer_open(NULL, scene.queue);
-    scene_exec("insert into outbox (message_id, exchange, routing_key, key, type, content_type, "
-               "payload, created_at) values ('01890a5d-ac96-774b-bcce-b302099a8057', '%s', "
-               "'orders.paid', 'customer Ä', 'order.paid', 'application/json', '{\"n\": 1}', "
-               "'2024-02-29 12:34:56.789+02')",
-               exchange);
+    scene_exec(
+        "insert into outbox (message_id, exchange, routing_key, \"key\", type, content_type, "
+        "payload, created_at) values (as_id('01890a5d-ac96-774b-bcce-b302099a8057'), "
+        "'%s', 'orders.paid', 'customer Ä', 'order.paid', 'application/json', "
+        "'{\"n\": 1}', as_time('2024-02-29 10:34:56.789'))",
+        exchange);
     consumer_take(consumer, &delivery);
     const struct rabbit_message *message = &delivery.message;
     expect_text(message->message_id, "01890a5d-ac96-774b-bcce-b302099a8057");
@@ -98,7 +98,7 @@ Test(relay_delivery, a_plain_insert_is_a_message)
           "the timestamp is not now");
     check(!table_find(message->headers, "x-outbox-key", &found), "a key from nowhere");
     consumer_close(consumer);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
 }
 
 /* Promise: exchange NULL is the source's, '' is AMQP's default exchange. */
@@ -110,7 +110,7 @@ Test(relay_delivery, no_exchange_is_the_sources_and_an_empty_one_is_the_default)
     broker_bind(scene.broker, scene.queue, exchange, "");
     scene.relay = relay_start(&(struct relay_options){.exchange = exchange});
     struct consumer *consumer = consumer_open(NULL, scene.queue);
-    scene_exec("insert into outbox (key, exchange, routing_key, payload) "
+    scene_exec("insert into outbox (\"key\", exchange, routing_key, payload) "
                "values ('k', null, 'anything', '1'), ('k', '', '%s', '2')",
                scene.queue);
     consumer_take(consumer, &delivery);
@@ -246,14 +246,21 @@ make_payload(size_t size)
 static void
 insert_payload(const uint8_t *payload, size_t size)
 {
-    const char *const values[] = {scene.queue, (const char *)payload};
-    const int lengths[] = {0, (int)size};
-    const int formats[] = {0, 1};
-    PGresult *result = PQexecParams(
-        scene.conn, "insert into outbox (key, routing_key, payload) values ('k', $1, $2)", 2, NULL,
-        values, lengths, formats, 0);
-    check(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(scene.conn));
-    PQclear(result);
+    char *sql = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&sql, &length);
+    check(out != NULL, "out of memory");
+    (void)fprintf(out,
+                  "insert into outbox (\"key\", routing_key, payload) values ('k', '%s', unhex('",
+                  scene.queue);
+    for (size_t i = 0; i < size; i++) {
+        (void)fputc("0123456789abcdef"[payload[i] >> 4], out);
+        (void)fputc("0123456789abcdef"[payload[i] & 15], out);
+    }
+    (void)fputs("'))", out);
+    check(fclose(out) == 0, "out of memory");
+    db_exec(scene.db, sql);
+    free(sql);
 }
 
 /* Promise: a payload of any size arrives byte for byte; sizes around what a frame holds are where
@@ -288,7 +295,7 @@ Test(relay_delivery, payloads_of_every_size_arrive_byte_for_byte)
         free(payloads[i]);
     }
     consumer_close(consumer);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     /* Of its own: other tests' transactions may keep its slot waiting. */
     check(relay_logged(scene.relay, "level=warning") ==
               relay_logged(scene.relay, "waits for transactions that were open"),
@@ -298,12 +305,12 @@ Test(relay_delivery, payloads_of_every_size_arrive_byte_for_byte)
 /* Promise: memory does not grow with the number of messages. */
 Test(relay_delivery, memory_stays_small)
 {
-    scene_exec("insert into outbox (routing_key, key, payload) "
-               "select '%s', (i %% 100)::text, decode(repeat('ab', 256), 'hex') "
-               "from generate_series(1, 50000) as i",
+    scene_exec("insert into outbox (routing_key, \"key\", payload) "
+               "select '%s', concat(mod(i, 100)), unhex(repeat('ab', 256)) "
+               "from " DB_SERIES("1", "50000"),
                scene.queue);
     scene_start_relay(NULL);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     const uint64_t peak_kib = relay_peak_kib(scene.relay);
     (void)fprintf(stderr, "peak memory: %llu KiB\n", (unsigned long long)peak_kib);
     check(peak_kib <= 24 * 1024 * SANITIZED_FACTOR, "peak memory: %llu KiB",
@@ -314,7 +321,7 @@ Test(relay_delivery, memory_stays_small)
 static int64_t
 now_ms(void)
 {
-    return pg_query_int(scene.conn, "select (extract(epoch from clock_timestamp()) * 1000)::int8");
+    return db_int(scene.db, "select epoch_us(from_now(0))") / 1000;
 }
 
 /* Promise: deliver_after is kept, and a message that waits for its time blocks nobody, not even its
@@ -323,11 +330,11 @@ Test(relay_delivery, a_message_goes_when_it_is_due)
 {
     scene_start_relay(NULL);
     struct consumer *consumer = consumer_open(NULL, scene.queue);
-    scene_exec("insert into outbox (key, routing_key, payload, deliver_after) "
-               "select key, '%s', payload::bytea, now() + wait::interval from (values "
-               "('k', 'late', '6 s'), ('k', 'now', null), ('k', 'past', '-1 day'), "
-               "(null, 'later', '7 s'), (null, 'never', '100 years')) as row (key, payload, wait)",
-               scene.queue);
+    scene_exec("insert into outbox (\"key\", routing_key, payload, deliver_after) "
+               "values ('k', '%s', 'late', from_now(6)), ('k', '%s', 'now', null), "
+               "('k', '%s', 'past', from_now(-86400)), (null, '%s', 'later', from_now(7)), "
+               "(null, '%s', 'never', from_now(3e9))",
+               scene.queue, scene.queue, scene.queue, scene.queue, scene.queue);
     const int64_t start_ms = now_ms();
     consumer_expect(consumer, "now");
     consumer_expect(consumer, "past");
@@ -363,7 +370,7 @@ Test(relay_delivery, messages_go_by_tls)
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     uint8_t *payload = make_payload(3 << 20);
     insert_payload(payload, 3 << 20);
-    scene_exec("insert into outbox (key, routing_key, payload) values ('k', '%s', 'small')",
+    scene_exec("insert into outbox (\"key\", routing_key, payload) values ('k', '%s', 'small')",
                scene.queue);
     consumer_take(consumer, &delivery);
     check(delivery.message.body.size == 3 << 20 &&

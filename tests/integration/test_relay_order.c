@@ -4,10 +4,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
@@ -16,30 +14,32 @@
 
 TestSuite(relay_order, .init = scene_open, .fini = scene_close, .timeout = 240);
 
-static PGconn *
+static struct db *
 open_late_transaction(const char *key, const char *payload)
 {
     char sql[512];
-    PGconn *conn = pg_fixture_connect();
-    (void)snprintf(sql, sizeof(sql),
-                   "begin; insert into outbox (routing_key, key, payload) values ('%s', %s, '%s')",
-                   scene.queue, key, payload);
-    pg_exec(conn, sql);
+    struct db *conn = db_connect();
+    (void)snprintf(
+        sql, sizeof(sql),
+        "begin; insert into outbox (routing_key, \"key\", payload) values ('%s', %s, '%s')",
+        scene.queue, key, payload);
+    db_exec(conn, sql);
     return conn;
 }
 
 static void
-close_transaction(PGconn *conn, const char *how)
+close_transaction(struct db *conn, const char *how)
 {
-    pg_exec(conn, how);
-    PQfinish(conn);
+    db_exec(conn, how);
+    db_close(conn);
 }
 
 static void
 insert_many(unsigned from, unsigned to)
 {
-    scene_exec("insert into outbox (routing_key, key, payload) "
-               "select '%s', 'k' || i %% 10, ('n' || i)::bytea from generate_series(%u, %u) as i",
+    scene_exec("insert into outbox (routing_key, \"key\", payload) "
+               "select '%s', concat('k', mod(i, 10)), bytes(concat('n', i)) "
+               "from " DB_SERIES("%u", "%u"),
                scene.queue, from, to);
 }
 
@@ -60,14 +60,14 @@ Test(relay_order, a_transaction_that_stays_open_for_long_is_not_lost)
 {
     scene_start_relay(NO_SWEEP);
     struct consumer *consumer = consumer_open(NULL, scene.queue);
-    PGconn *first = open_late_transaction("null", "late");
-    PGconn *keyed = open_late_transaction("'late'", "late");
-    PGconn *rolled_back = open_late_transaction("null", "never");
+    struct db *first = open_late_transaction("null", "late");
+    struct db *keyed = open_late_transaction("'late'", "late");
+    struct db *rolled_back = open_late_transaction("null", "never");
     for (unsigned i = 0; i < 20; i++) {
         insert_many(250 * i, 250 * i + 249);
     }
     take_many(consumer, 5000);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     close_transaction(rolled_back, "rollback");
     close_transaction(first, "commit");
     consumer_expect(consumer, "late");
@@ -75,7 +75,7 @@ Test(relay_order, a_transaction_that_stays_open_for_long_is_not_lost)
     take_many(consumer, 1000);
     close_transaction(keyed, "commit");
     consumer_expect(consumer, "late");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     check(relay_logged(scene.relay, "event=rows_swept") == 0, "it was the sweep that found it");
     consumer_close(consumer);
     relay_drain(scene.relay);
@@ -84,7 +84,7 @@ Test(relay_order, a_transaction_that_stays_open_for_long_is_not_lost)
 /* Promise: nothing is lost when ids are taken in one order and committed in another, all the time. */
 Test(relay_order, many_late_committers_lose_nothing)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(NO_SWEEP);
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue,
@@ -94,7 +94,7 @@ Test(relay_order, many_late_committers_lose_nothing)
         .open_us_max = 60000,
     });
     traffic_end(traffic);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     check(relay_logged(scene.relay, "event=rows_swept") == 0, "the sweep found what was missed");
     relay_drain(scene.relay);
@@ -103,7 +103,7 @@ Test(relay_order, many_late_committers_lose_nothing)
 static void
 write_and_check_order(const char *source)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(source);
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue,
@@ -114,7 +114,7 @@ write_and_check_order(const char *source)
         .open_us_max = 3000,
     });
     traffic_end(traffic);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     relay_drain(scene.relay);
 }
@@ -139,8 +139,8 @@ Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
 {
     struct delivery delivery;
     insert_many(1, 5000);
-    scene_exec("insert into outbox (routing_key, key, payload, deliver_after) values "
-               "('%s', 'k1', 'first', null), ('%s', 'k1', 'then', now() - interval '1 s')",
+    scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) values "
+               "('%s', 'k1', 'first', null), ('%s', 'k1', 'then', from_now(-1))",
                scene.queue, scene.queue);
     scene_start_relay("window_messages = 16\nbatch_rows = 16\n"); /* slow, so that there is time */
     struct consumer *consumer = consumer_open(NULL, scene.queue);
@@ -148,7 +148,7 @@ Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
         consumer_take(consumer, &delivery);
     } while (delivery.body[0] == 'n');
     check(strcmp(delivery.body, "first") == 0, "\"%s\" came first", delivery.body);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     consumer_close(consumer);
     relay_drain(scene.relay);
 }
@@ -160,7 +160,7 @@ Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
 static void
 open_own_scene(void)
 {
-    servers_start("postgres");
+    servers_start(db_server());
     scene_open();
 }
 
@@ -178,13 +178,16 @@ Test(relay_order_prepared, a_prepared_transaction_is_not_lost)
 {
     scene_start_relay(NO_SWEEP);
     struct consumer *consumer = consumer_open(NULL, scene.queue);
-    char sql[128];
-    (void)snprintf(sql, sizeof(sql), "prepare transaction 'late %ld'", (long)getpid());
-    close_transaction(open_late_transaction("null", "late"), sql);
+    struct db *conn = db_connect();
+    char sql[512];
+    (void)snprintf(sql, sizeof(sql),
+                   "insert into outbox (routing_key, payload) values ('%s', 'late')", scene.queue);
+    db_prepare(conn, "late", sql);
+    db_close(conn);
     insert_many(0, 1999);
     take_many(consumer, 2000);
-    await_empty_outbox(scene.conn);
-    scene_exec("commit prepared 'late %ld'", (long)getpid());
+    await_empty_outbox(scene.db);
+    db_end_prepared(scene.db, "late", true);
     consumer_expect(consumer, "late");
     check(relay_logged(scene.relay, "event=rows_swept") == 0, "it was the sweep that found it");
     consumer_close(consumer);

@@ -7,17 +7,25 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
+
+static void
+do_database(const char *what)
+{
+    char command[64];
+    (void)snprintf(command, sizeof(command), "%s %s", what, db_server()); /* fits */
+    servers_do(command);
+}
 
 /* A test that failed may have left them stopped. */
 static void
 open_scene(void)
 {
     servers_do("resume rabbitmq || :");
-    servers_do("start postgres rabbitmq");
+    do_database("start");
+    servers_do("start rabbitmq");
     scene_open();
 }
 
@@ -26,7 +34,7 @@ TestSuite(relay_outage, .init = open_scene, .fini = scene_close, .timeout = 280)
 static struct traffic *
 start_traffic(void)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
                                                    .writers = 4,
                                                    .keys = 20,
@@ -38,21 +46,21 @@ start_traffic(void)
 static void
 burst(unsigned per_key)
 {
-    traffic_burst(scene.conn, scene.queue, 20, per_key);
+    traffic_burst(scene.db, scene.queue, 20, per_key);
 }
 
 static bool
 has_grown(void *context)
 {
     const int64_t *wanted = context;
-    return traffic_committed(scene.conn) >= *wanted;
+    return traffic_committed(scene.db) >= *wanted;
 }
 
 /* The applications write on: so many more. */
 static void
 await_traffic(int64_t more)
 {
-    int64_t wanted = traffic_committed(scene.conn) + more;
+    int64_t wanted = traffic_committed(scene.db) + more;
     await(has_grown, &wanted, "the applications write", PATIENCE_S);
 }
 
@@ -73,7 +81,7 @@ Test(relay_outage, a_broker_that_is_restarted_and_one_that_crashes)
     (void)relay_await_log(scene.relay, "event=lane_ready", NULL); /* likewise */
     traffic_end(traffic);
     scene_reconnect();
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     check(relay_logged(scene.relay, "event=message_refused") == 0,
           "the outage was blamed on a message");
     relay_drain(scene.relay);
@@ -86,19 +94,19 @@ Test(relay_outage, a_database_that_is_restarted_and_one_that_crashes)
     struct traffic *traffic = start_traffic();
     scene_start_relay(NULL);
     burst(500);
-    servers_do("restart postgres");
+    do_database("restart");
     (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* that it is told counts */
     (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
     scene_reconnect();
     burst(500);
-    servers_do("kill postgres");
-    servers_do("start postgres");
+    do_database("kill");
+    do_database("start");
     (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* likewise */
     (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
     scene_reconnect();
     await_traffic(100);
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
 }
 
@@ -106,14 +114,14 @@ Test(relay_outage, a_database_that_is_restarted_and_one_that_crashes)
  * and the messages are sent again. */
 Test(relay_outage, a_broker_that_is_silent)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene.relay = relay_start(&(struct relay_options){.broker = "confirm_timeout = \"2s\"\n"});
     relay_await_work(scene.relay);
     servers_do("pause rabbitmq");
     burst(100);
     (void)relay_await_log(scene.relay, "event=confirm_timeout", NULL); /* likewise */
     servers_do("resume rabbitmq");
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
 }
 
@@ -141,18 +149,18 @@ Test(relay_outage, a_broker_that_takes_all_and_confirms_nothing)
     queue_process("resume");
     await_traffic(100);
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
 }
 
 static struct relay *
 start_with_messages_in_flight(const char *global)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene.relay = relay_start(&(struct relay_options){.global = global});
     relay_await_work(scene.relay);
     burst(50);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     servers_do("pause rabbitmq");
     burst(50);
     scene_await("the messages are in flight", "select in_flight > 0 from outbox_relay");
@@ -164,7 +172,7 @@ resume_and_check(void)
 {
     servers_do("resume rabbitmq");
     relay_start_again(scene.relay);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     relay_drain(scene.relay);
 }
 
@@ -202,14 +210,13 @@ Test(relay_outage, the_drain_has_an_end)
 static void
 give_ids_out_again(void)
 {
-    scene_exec("begin; lock table outbox in access exclusive mode; "
-               "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' "
-               "and classid = 1869968482 and database = "
-               "(select oid from pg_database where datname = current_database()); "
-               "delete from outbox; select setval('outbox_id_seq', 1, false); "
-               "insert into outbox (routing_key, key, payload) "
-               "select '%s', 'k', ('new ' || i)::bytea from generate_series(1, 20) as i; commit",
+    db_lock_outbox(scene.db);
+    db_end_session(scene.db, db_owner(scene.db));
+    db_empty_outbox(scene.db);
+    scene_exec("insert into outbox (routing_key, \"key\", payload) "
+               "select '%s', 'k', bytes(concat('new ', i)) from " DB_SERIES("1", "20"),
                scene.queue);
+    db_unlock_outbox(scene.db);
 }
 
 /* Promise: after a crash or a failover of the database, ids may come again with other messages. The
@@ -219,8 +226,8 @@ Test(relay_outage, a_database_that_gives_out_ids_again)
     struct delivery delivery;
     scene_start_relay(NULL);
     servers_do("pause rabbitmq");
-    scene_exec("insert into outbox (routing_key, key, payload) "
-               "select '%s', 'k', ('old ' || i)::bytea from generate_series(1, 10) as i",
+    scene_exec("insert into outbox (routing_key, \"key\", payload) "
+               "select '%s', 'k', bytes(concat('old ', i)) from " DB_SERIES("1", "10"),
                scene.queue);
     scene_await("the messages are in flight", "select in_flight = 10 from outbox_relay");
     give_ids_out_again();
@@ -234,7 +241,7 @@ Test(relay_outage, a_database_that_gives_out_ids_again)
               "lost: \"%s\" is still to come", expected);
         i += strcmp(delivery.body, expected) == 0 ? 1 : 0;
     }
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     consumer_close(consumer);
     relay_drain(scene.relay);
 }
@@ -260,7 +267,7 @@ expect_one(void)
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     consumer_expect(consumer, "hello");
     consumer_close(consumer);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
 }
 
 /* Promise: a broker that refuses the password is told of, without the password, and tried again: it
@@ -283,55 +290,43 @@ Test(relay_outage, a_broker_that_refuses_the_password)
     servers_rabbitmqctl("delete_user shop");
 }
 
-/* All that the relay's role needs, as docs/OPERATIONS.md says it. */
-static void
-grant_all_to(const char *role)
-{
-    scene_exec("grant select, insert, update, delete on outbox to %s; "
-               "grant select on sequence outbox_id_seq to %s; "
-               "grant select, insert, update, delete on outbox_held to %s; "
-               "grant select, update on outbox_held_act to %s; "
-               "grant select, insert, update on outbox_relay to %s",
-               role, role, role, role, role);
-}
-
 /* Promise: the same of the database. */
 Test(relay_outage, a_database_that_refuses_the_password)
 {
     char dsn[512];
-    scene_exec("create role shop login password 'first-password'");
-    grant_all_to("shop");
-    (void)snprintf(dsn, sizeof(dsn), "%s user=shop password=second-password", pg_fixture_dsn());
+    db_create_user(scene.db, "shop", "first-password");
+    db_grant_relay(scene.db, "shop");
+    (void)snprintf(dsn, sizeof(dsn), "%s user=shop password=second-password", db_dsn());
     scene.relay = relay_start(&(struct relay_options){.dsn = dsn});
     insert_one();
     const char *line = relay_await_log(scene.relay, "event=source_lost", "password");
     check(strstr(line, "level=error") != NULL, "an operator must act: %s", line);
-    scene_exec("alter role shop password 'second-password'");
+    db_set_password(scene.db, "shop", "second-password");
     expect_one();
     check(relay_logged(scene.relay, "second-password") == 0, "the password was told");
     check(relay_logged(scene.relay, "event=started") == 1, "it was started again");
     relay_drain(scene.relay);
-    scene_exec("drop owned by shop; drop role shop");
+    db_drop_user(scene.db, "shop");
 }
 
 /* Promise: a relay that may not touch the table says so, and works once it may. */
 Test(relay_outage, a_database_that_grants_too_little)
 {
     char dsn[512];
-    scene_exec("create role reader login password 'reader'; grant select on outbox to reader");
-    (void)snprintf(dsn, sizeof(dsn), "%s user=reader password=reader", pg_fixture_dsn());
+    db_create_user(scene.db, "reader", "reader");
+    scene_exec("grant select on outbox to reader");
+    (void)snprintf(dsn, sizeof(dsn), "%s user=reader password=reader", db_dsn());
     scene.relay = relay_start(&(struct relay_options){.dsn = dsn});
     insert_one();
     const char *line = relay_await_log(scene.relay, "event=source_lost", NULL);
     check(strstr(line, "level=error") != NULL && strstr(line, "grant") != NULL,
           "it is not told what to do: %s", line);
-    grant_all_to("reader");
-    scene_exec(
-        "insert into outbox (payload, deliver_after) values ('later', now() + interval '1 hour')");
+    db_grant_relay(scene.db, "reader");
+    scene_exec("insert into outbox (payload, deliver_after) values ('later', from_now(3600))");
     scene_await("the scheduled message is set aside", "select count(*) = 1 from outbox_held");
     expect_one();
     relay_drain(scene.relay);
-    scene_exec("drop owned by reader; drop role reader");
+    db_drop_user(scene.db, "reader");
 }
 
 /* Each channel that there is, by an error of the broker's own: it ends their connections with code 541. */
@@ -356,7 +351,7 @@ Test(relay_outage, a_broker_with_internal_errors)
     }
     traffic_end(traffic);
     scene_reconnect();
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     check(relay_logged(scene.relay, "event=message_dead") == 0, "a message is dead");
     relay_drain(scene.relay);
 }
@@ -365,7 +360,9 @@ Test(relay_outage, a_broker_with_internal_errors)
 ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {
     (void)tests; /* servers do not depend on what is tested */
-    servers_start("postgres rabbitmq");
+    char services[64];
+    (void)snprintf(services, sizeof(services), "%s rabbitmq", db_server()); /* fits */
+    servers_start(services);
 }
 
 ReportHook(POST_ALL)(struct criterion_global_stats *stats)

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
@@ -93,7 +92,7 @@ await_stillness(void)
 Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
      .fini = close_own_scene)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene.relay = relay_start(&(struct relay_options){.broker = SHORT_HEARTBEAT});
     relay_await_work(scene.relay);
     struct traffic *traffic = traffic_start(&(struct traffic_options){
@@ -111,11 +110,11 @@ Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
     servers_do("alarm off");
     (void)relay_await_log(scene.relay, "event=lane_unblocked", NULL); /* the line says no more */
     const uint64_t start_us = clock_monotonic_us();
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
     check(took_ms < 20000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
     expect_no_trouble();
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
     relay_drain(scene.relay);
 }
@@ -123,7 +122,7 @@ Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
 static struct traffic *
 start_traffic(void)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     return traffic_start(&(struct traffic_options){
         .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 100000});
 }
@@ -146,7 +145,7 @@ Test(relay_patience, an_outage_of_a_minute_is_no_messages_fault, .init = open_ow
     servers_do("start rabbitmq");
     broker_close(scene.broker);
     scene.broker = broker_open(NULL);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     check(relay_logged(scene.relay, "event=message_refused") == 0,
           "the outage was blamed on a message");
     check(relay_logged(scene.relay, "event=message_dead") == 0, "a message is dead");

@@ -7,11 +7,17 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
-TestSuite(relay_refused, .init = scene_open, .fini = scene_close, .timeout = 240);
+static void
+open_scene(void)
+{
+    scene_open();
+    db_lift_headers(scene.db);
+}
+
+TestSuite(relay_refused, .init = open_scene, .fini = scene_close, .timeout = 240);
 TestSuite(relay_refused_unlimited, .init = scene_open_unlimited, .fini = scene_close,
           .timeout = 240);
 
@@ -27,7 +33,7 @@ start(void)
 static void
 finish(void)
 {
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     consumer_close(consumer);
     relay_drain(scene.relay);
 }
@@ -38,20 +44,23 @@ static void
 insert_messages(const char *spoil)
 {
     const char *queue = scene.queue;
-    scene_exec("begin; insert into outbox (routing_key, key, payload) select '%s', "
-               "'before' || i, ('before ' || i)::bytea from generate_series(1, 50) as i; "
-               "create temp table draft on commit drop as select exchange, '%s' as routing_key, "
-               "'bad' as key, type, content_type, headers, 'bad 1'::bytea as payload "
-               "from (select) as one left join outbox on false; "
+    scene_exec("create temporary table draft as select exchange, routing_key, \"key\", type, "
+               "content_type, headers, payload from outbox where 1 = 0; "
+               "insert into draft (routing_key, \"key\", payload) values ('%s', 'bad', 'bad 1'); "
                "update draft set %s; "
-               "insert into outbox (exchange, routing_key, key, type, content_type, headers, "
-               "payload) table draft; "
-               "insert into outbox (routing_key, key, payload) select '%s', 'bad', "
-               "('bad ' || i)::bytea from generate_series(2, 3) as i; "
-               "insert into outbox (routing_key, key, payload) select '%s', "
-               "case when i %% 2 = 0 then 'after' || i end, ('after ' || i)::bytea "
-               "from generate_series(1, 50) as i; commit",
-               queue, queue, spoil, queue, queue);
+               "begin; insert into outbox (routing_key, \"key\", payload) "
+               "select '%s', concat('before', i), bytes(concat('before ', i)) "
+               "from " DB_SERIES(
+                   "1", "50") "; "
+                              "insert into outbox (exchange, routing_key, \"key\", type, "
+                              "content_type, headers, "
+                              "payload) select * from draft; "
+                              "insert into outbox (routing_key, \"key\", payload) "
+                              "values ('%s', 'bad', 'bad 2'), ('%s', 'bad', 'bad 3'); "
+                              "insert into outbox (routing_key, \"key\", payload) "
+                              "select '%s', case when mod(i, 2) = 0 then concat('after', i) end, "
+                              "bytes(concat('after ', i)) from " DB_SERIES("1", "50") "; commit",
+               queue, spoil, queue, queue, queue, queue);
 }
 
 static bool
@@ -107,10 +116,10 @@ expect_refused(const char *words)
     line = relay_await_log(scene.relay, "attempt=3 ", text);
     check(strstr(line, words) != NULL, "not the words \"%s\": %s", words, line);
     scene_await("its key waits behind it",
-                "select count(*) = 3 and count(*) filter (where state = 'waiting') = 2 and "
-                "count(*) filter (where payload = 'bad 1' and state = 'retrying' and "
-                "next_attempt_at is not null and attempts >= 1 and last_error <> '') = 1 "
-                "from outbox_held where key = 'bad'");
+                "select count(*) = 3 and sum(case when state = 'waiting' then 1 else 0 end) = 2 "
+                "and sum(case when payload = 'bad 1' and state = 'retrying' and next_attempt_at "
+                "is not null and attempts >= 1 and last_error <> '' then 1 else 0 end) = 1 "
+                "from outbox_held where \"key\" = 'bad'");
     scene_await("nothing stays in the outbox", "select count(*) = 0 from outbox");
     check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
 }
@@ -134,11 +143,11 @@ Test(relay_refused, an_unroutable_message_goes_once_its_queue_is_bound)
     char nobody[200];
     (void)snprintf(nobody, sizeof(nobody), "%s-nobody", scene.queue);
     start();
-    scene_exec("insert into outbox (exchange, routing_key, key, payload) "
+    scene_exec("insert into outbox (exchange, routing_key, \"key\", payload) "
                "values ('amq.direct', '%s', 'bad', 'bad 1')",
                nobody);
     (void)relay_await_log(scene.relay, "event=message_refused", nobody); /* says it all */
-    scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'bad', 'bad 2'), "
+    scene_exec("insert into outbox (routing_key, \"key\", payload) values ('%s', 'bad', 'bad 2'), "
                "('%s', 'bad', 'bad 3'), ('%s', 'good', 'good')",
                scene.queue, scene.queue, scene.queue);
     consumer_expect(consumer, "good");
@@ -179,12 +188,11 @@ Test(relay_refused, a_missing_exchange_with_a_long_name_is_recognised)
     scene.relay = relay_start(&(struct relay_options){.global = "log_level = \"debug\"\n"});
     relay_await_work(scene.relay);
     consumer = consumer_open(NULL, scene.queue);
-    scene_exec(
-        "insert into outbox (exchange, routing_key, payload) select "
-        "case i when 100 then repeat('x', 250) end, '%s', 'x' from generate_series(1, 200) i",
-        scene.queue);
+    scene_exec("insert into outbox (exchange, routing_key, payload) select "
+               "case i when 100 then repeat('x', 250) end, '%s', 'x' from " DB_SERIES("1", "200"),
+               scene.queue);
     (void)relay_await_log(scene.relay, "event=message_refused", "NOT_FOUND"); /* says no more */
-    scene_await("the others are through", "select not exists (select from outbox)");
+    scene_await("the others are through", "select not exists (select 1 from outbox)");
     check(relay_logged(scene.relay, "event=channel_closed source=test lane=0") == 1,
           "it was searched for");
     consumer_close(consumer);
@@ -201,7 +209,7 @@ Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
     broker_declare_small_queue(scene.broker, small, 5);
     start();
     scene_exec("insert into outbox (routing_key, payload) "
-               "select '%s', i::text::bytea from generate_series(1, 40) as i",
+               "select '%s', bytes(concat(i)) from " DB_SERIES("1", "40"),
                small);
     (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* is enough */
     await(is_full, &small, "the queue is full", PATIENCE_S);
@@ -281,13 +289,14 @@ Test(relay_refused, headers_that_are_json_null_cost_only_their_key)
 
 Test(relay_refused, a_header_with_an_over_long_name_costs_only_its_key)
 {
-    refuse_and_mend("headers = jsonb_build_object(repeat('n', 300), 1)", "headers", MEND_ALL);
+    refuse_and_mend("headers = as_headers(concat('{\"', repeat('n', 300), '\": 1}'))", "headers",
+                    MEND_ALL);
 }
 
 Test(relay_refused_unlimited, headers_over_a_frame_cost_only_their_key)
 {
-    refuse_and_mend("headers = jsonb_build_object('long', repeat('h', 200000))", "headers",
-                    MEND_ALL);
+    refuse_and_mend("headers = as_headers(concat('{\"long\": \"', repeat('h', 200000), '\"}'))",
+                    "headers", MEND_ALL);
 }
 
 Test(relay_refused, a_number_no_header_can_hold_costs_only_its_key)
@@ -298,7 +307,7 @@ Test(relay_refused, a_number_no_header_can_hold_costs_only_its_key)
 
 Test(relay_refused, headers_nested_too_deep_cost_only_their_key)
 {
-    refuse_and_mend("headers = (repeat('{\"a\":', 100) || '1' || repeat('}', 100))::jsonb",
+    refuse_and_mend("headers = as_headers(concat(repeat('{\"a\":', 100), '1', repeat('}', 100)))",
                     "headers", MEND_ALL);
 }
 
@@ -359,13 +368,12 @@ Test(relay_refused, many_that_are_refused_do_not_fill_the_log)
 {
     const uint64_t start_us = clock_monotonic_us();
     start();
-    scene_exec(
-        "insert into outbox (routing_key, key, headers, payload) select '%s', 'bad' || i, '[]', "
-        "'bad' from generate_series(1, 50) as i",
-        scene.queue);
+    scene_exec("insert into outbox (routing_key, \"key\", headers, payload) "
+               "select '%s', concat('bad', i), '[]', 'bad' from " DB_SERIES("1", "50"),
+               scene.queue);
     scene_await("they are tried again and again",
                 "select count(*) = 50 and min(attempts) >= 4 from outbox_held");
-    scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'k', 'good')",
+    scene_exec("insert into outbox (routing_key, \"key\", payload) values ('%s', 'k', 'good')",
                scene.queue);
     consumer_expect(consumer, "good");
     const unsigned lines = relay_logged(scene.relay, "event=message_refused");
@@ -383,12 +391,12 @@ Test(relay_refused, many_that_are_refused_do_not_fill_the_log)
  * was refused goes in the end. */
 Test(relay_refused_unlimited, all_kinds_at_once_under_traffic)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay("publishers = 2\n");
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 4000});
     scene_exec(
-        "insert into outbox (key, exchange, routing_key, headers, payload) values "
+        "insert into outbox (\"key\", exchange, routing_key, headers, payload) values "
         "('a', 'test-missing-exchange', '', null, '1'), ('b', '', 'test-nobody', null, '1'), "
         "('c', '', repeat('r', 300), null, '1'), ('d', '', '', '[]', '1'), "
         "('e', 'amq.rabbitmq.trace', '', null, '1')");
@@ -397,6 +405,6 @@ Test(relay_refused_unlimited, all_kinds_at_once_under_traffic)
     }
     traffic_end(traffic);
     operator_discard("payload = '1'");
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates: where a channel was closed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates: where a channel was closed */
     relay_drain(scene.relay);
 }

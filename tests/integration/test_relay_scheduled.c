@@ -1,12 +1,13 @@
 /* Promise: a message with deliver_after waits beside the outbox and goes out on time. Before that it stands in nobody's
  * way, not even its key's; from then on it is one of its key's like any other. Until then it can be cancelled. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
@@ -28,12 +29,12 @@ finish(void)
     scene_drain_relay();
 }
 
-/* key and wait as SQL has them: 'k', null; '1 s'. */
+/* The key, and how many seconds it waits, as SQL has them: 'k'; 1; null. */
 static void
 insert_at(const char *key, const char *payload, const char *wait)
 {
-    scene_exec("insert into outbox (routing_key, key, payload, deliver_after) "
-               "values ('%s', %s, '%s', now() + %s::interval)",
+    scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) "
+               "values ('%s', %s, '%s', from_now(%s))",
                scene.queue, key, payload, wait);
 }
 
@@ -56,15 +57,16 @@ await_scheduled(int64_t count)
 static void
 let_come_due(const char *payload)
 {
-    check(scene_count("with moved as (update outbox_held set next_attempt_at = clock_timestamp() + "
-                      "interval '500 ms', deliver_after = clock_timestamp() + interval '500 ms' "
-                      "where payload = '%s' and state = 'scheduled' returning id) "
-                      "select count(*) from moved",
+    check(scene_count("select count(*) from outbox_held where payload = '%s' "
+                      "and state = 'scheduled'",
                       payload) == 1,
           "\"%s\" is not scheduled", payload);
+    scene_exec("update outbox_held set next_attempt_at = from_now(0.5), "
+               "deliver_after = from_now(0.5) where payload = '%s' and state = 'scheduled'",
+               payload);
 }
 
-#define FAR_OFF "'1 h'"
+#define FAR_OFF "3600"
 
 /* ---- on time -------------------------------------------------------------------------------------- */
 
@@ -77,41 +79,45 @@ enum {
     ORDINARY = 400, /* one each hundredth of a second */
 };
 
+/* By the database's clock. */
+static int64_t
+now_us(void)
+{
+    return db_int(scene.db, "select epoch_us(from_now(0))");
+}
+
 /* Their payload is when they are due, in microseconds since 1970. Half of them have a key. */
 static void
 insert_timed(void)
 {
-    scene_exec("insert into outbox (routing_key, key, payload, deliver_after) "
-               "select '%s', case when i %% 2 = 0 then 'k' || i %% 50 end, "
-               "(extract(epoch from due) * 1000000)::int8::text::bytea, due "
-               "from generate_series(0, %d) as i, "
-               "lateral (select now() + interval '2 s' + i * interval '1 s' / %d as due) as times "
-               "order by random()",
-               scene.queue, TIMED - 1, PER_SECOND);
+    const int64_t first_us = now_us() + 2 * (int64_t)CLOCK_S_US;
+    scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) "
+               "select '%s', case when mod(i, 2) = 0 then concat('k', mod(i, 50)) end, "
+               "bytes(concat(%lld + i * %d)), at_us(%lld + i * %d) "
+               "from " DB_SERIES("0", "%d") " order by md5(concat(i))",
+               scene.queue, (long long)first_us, (int)CLOCK_S_US / PER_SECOND, (long long)first_us,
+               (int)CLOCK_S_US / PER_SECOND, TIMED - 1);
 }
 
 /* Messages that wait for nothing, while the others become due: what they take is what anything takes on this machine now. Their
  * payload is "now " and when they were written. */
-static void
-begin_ordinary(PGconn *session)
+static void *
+write_ordinary(void *unused)
 {
     char sql[512];
+    struct db *session = db_connect();
+    (void)unused;
     (void)snprintf(sql, sizeof(sql),
-                   "do $$ begin perform pg_sleep(2); for i in 1..%d loop "
-                   "insert into outbox (routing_key, payload) values ('%s', ('now ' || "
-                   "(extract(epoch from clock_timestamp()) * 1000000)::int8)::bytea); commit; "
-                   "perform pg_sleep(0.01); end loop; end $$",
-                   ORDINARY, scene.queue);
-    check(PQsendQuery(session, sql) == 1, "%s", PQerrorMessage(session));
-}
-
-static void
-await_end(PGconn *session)
-{
-    for (PGresult *result = PQgetResult(session); result != NULL; result = PQgetResult(session)) {
-        check(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(session));
-        PQclear(result);
+                   "insert into outbox (routing_key, payload) "
+                   "values ('%s', bytes(concat('now ', epoch_us(from_now(0)))))",
+                   scene.queue);
+    (void)sleep(2); /* the others are due then */
+    for (unsigned i = 0; i < ORDINARY; i++) {
+        db_exec(session, sql);
+        (void)usleep(10000); /* the rate of writing */
     }
+    db_close(session);
+    return NULL;
 }
 
 static int
@@ -160,19 +166,18 @@ measure_lateness_us(void)
  * ten may be later. */
 Test(relay_scheduled, a_thousand_in_a_second_go_on_time)
 {
-    PGconn *session = pg_fixture_connect();
     int64_t best_us = INT64_MAX;
     start("sweep_interval = \"1h\"\n");
     for (unsigned i = 0; i < 3 && best_us > 0; i++) {
-        begin_ordinary(session);
+        pthread_t writer;
+        check(pthread_create(&writer, NULL, write_ordinary, NULL) == 0, "cannot start a thread");
         insert_timed();
         const int64_t late_us = measure_lateness_us();
         best_us = late_us < best_us ? late_us : best_us;
-        await_end(session);
-        await_empty_outbox(scene.conn);
+        (void)pthread_join(writer, NULL); /* fails for no thread only */
+        await_empty_outbox(scene.db);
     }
     check(best_us <= 0, "late by %lld us", (long long)best_us);
-    PQfinish(session);
     finish();
 }
 
@@ -183,18 +188,17 @@ Test(relay_scheduled, those_of_a_key_go_in_the_order_of_their_times)
 {
     char body[16];
     start(NULL);
-    scene_exec(
-        "insert into outbox (routing_key, key, payload, deliver_after) "
-        "select '%s', 'k', ('n' || n)::bytea, "
-        "now() + interval '1 s' + n / 10 * interval '1 ms' "
-        "from (select i, (i %% 10) + 10 * (99 - i / 10) as n from generate_series(0, 999) as i) "
-        "as numbered order by i",
-        scene.queue);
+    scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) "
+               "select '%s', 'k', bytes(concat('n', n)), at_us(%lld + (n - mod(n, 10)) * 100) "
+               "from (select i, 990 - i + 2 * mod(i, 10) as n from " DB_SERIES(
+                   "0", "999") ") "
+                               "as numbered order by i",
+               scene.queue, (long long)now_us() + (long long)CLOCK_S_US);
     for (unsigned n = 0; n < 1000; n++) {
         (void)snprintf(body, sizeof(body), "n%u", n);
         consumer_expect(consumer, body);
     }
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
@@ -211,7 +215,7 @@ Test(relay_scheduled, it_does_not_block_its_key_and_then_stands_in_its_order)
     consumer_expect(consumer, "scheduled");
     insert_now("'k'", "after");
     consumer_expect(consumer, "after");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
@@ -222,18 +226,18 @@ expect_behind(const char *source)
     start(source);
     insert_now("'k'", "start");
     consumer_expect(consumer, "start");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     relay_kill(scene.relay);
-    insert_at("'k'", "scheduled 2", "'1 s'");
-    insert_at("'k'", "scheduled 1", "'900 ms'");
+    insert_at("'k'", "scheduled 2", "1");
+    insert_at("'k'", "scheduled 1", "0.9");
     insert_now("'k'", "before");
     scene_await("their time has come",
-                "select count(*) = 2 from outbox where deliver_after < clock_timestamp()");
+                "select count(*) = 2 from outbox where deliver_after < from_now(0)");
     relay_start_again(scene.relay);
     consumer_expect(consumer, "before");
     consumer_expect(consumer, "scheduled 1");
     consumer_expect(consumer, "scheduled 2");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
@@ -254,7 +258,8 @@ Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
     const char *later = broker_name("later");
     start(NULL);
     insert_at("'k'", "scheduled", FAR_OFF);
-    scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'k', 'held')", later);
+    scene_exec("insert into outbox (routing_key, \"key\", payload) values ('%s', 'k', 'held')",
+               later);
     (void)relay_await_log(scene.relay, "event=message_refused", NULL); /* that it is held counts */
     insert_now("'k'", "before");
     scene_await("one waits", "select count(*) = 1 from outbox_held where state = 'waiting'");
@@ -269,23 +274,23 @@ Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
     consumer_expect(consumer, "before");
     consumer_expect(consumer, "scheduled");
     consumer_expect(consumer, "after");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
 /* Promise: what is due already when it is written is a message like any other, also for a relay that reads it later. */
 Test(relay_scheduled, a_time_that_is_past_is_none)
 {
-    scene_exec("insert into outbox (routing_key, key, payload, deliver_after) values "
-               "('%s', 'k', 'first', null), ('%s', 'k', 'second', '-infinity'), "
-               "('%s', 'k', 'third', now()), ('%s', 'k', 'fourth', null)",
+    scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) values "
+               "('%s', 'k', 'first', null), ('%s', 'k', 'second', always()), "
+               "('%s', 'k', 'third', current_timestamp(6)), ('%s', 'k', 'fourth', null)",
                scene.queue, scene.queue, scene.queue, scene.queue);
     start(NULL);
     consumer_expect(consumer, "first");
     consumer_expect(consumer, "second");
     consumer_expect(consumer, "third");
     consumer_expect(consumer, "fourth");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
@@ -296,14 +301,14 @@ Test(relay_scheduled, a_time_that_is_past_is_none)
 static bool
 cancel(void)
 {
-    return scene_count("select outbox_cancel('" MESSAGE_ID "')::int") == 1;
+    return db_cancel(scene.db, MESSAGE_ID);
 }
 
 static void
 insert_to_cancel(void)
 {
-    scene_exec("insert into outbox (message_id, routing_key, key, payload, deliver_after) "
-               "values ('" MESSAGE_ID "', '%s', 'k', 'cancelled', now() + interval " FAR_OFF ")",
+    scene_exec("insert into outbox (message_id, routing_key, \"key\", payload, deliver_after) "
+               "values (as_id('" MESSAGE_ID "'), '%s', 'k', 'cancelled', from_now(" FAR_OFF "))",
                scene.queue);
 }
 
@@ -313,9 +318,9 @@ Test(relay_scheduled, it_can_be_cancelled_before_the_relay_has_seen_it)
     check(cancel(), "it was not cancelled");
     check(!cancel(), "it was cancelled twice");
     start(NULL);
-    insert_at("'k'", "later", "'1 s'");
+    insert_at("'k'", "later", "1");
     consumer_expect(consumer, "later");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
@@ -329,7 +334,7 @@ Test(relay_scheduled, it_can_be_cancelled_when_the_relay_has_set_it_aside)
     check(!cancel(), "it was cancelled twice");
     let_come_due("later");
     consumer_expect(consumer, "later");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
@@ -339,19 +344,20 @@ Test(relay_scheduled, cancelled_while_they_become_due_they_go_or_do_not)
     struct delivery delivery;
     bool gone[400] = {0};
     start(NULL);
-    scene_exec("create table victim as select gen_random_uuid() as id, i from generate_series(0, "
-               "399) as i; "
-               "insert into outbox (message_id, routing_key, key, payload, deliver_after) "
-               "select id, '%s', 'k' || i %% 7, i::text::bytea, "
-               "now() + interval '100 ms' + i * interval '5 ms' from victim",
-               scene.queue);
+    scene_exec("insert into outbox (message_id, routing_key, \"key\", payload, deliver_after) "
+               "select as_id(concat('00000000-0000-7000-8000-000000000', 100 + i)), '%s', "
+               "concat('k', mod(i, 7)), bytes(concat(i)), at_us(%lld + i * 5000) "
+               "from " DB_SERIES("0", "399"),
+               scene.queue, (long long)now_us() + 100 * (long long)CLOCK_MS_US);
     for (unsigned i = 0; i < 400; i++) { /* about at the pace at which they become due */
-        gone[i] =
-            scene_count("select outbox_cancel(id)::int from victim, pg_sleep(0.004) where i = %u",
-                        i) == 1;
+        char id[40];
+        (void)snprintf(id, sizeof(id), "00000000-0000-7000-8000-000000000%u", 100 + i); /* fits */
+        (void)usleep(4000);
+        gone[i] = db_cancel(scene.db, id);
     }
-    scene_await("all are through",
-                "select not exists (select from outbox_held) and not exists (select from outbox)");
+    scene_await(
+        "all are through",
+        "select not exists (select 1 from outbox_held) and not exists (select 1 from outbox)");
     insert_now("null", "end");
     while (consumer_take(consumer, &delivery), strcmp(delivery.body, "end") != 0) {
         const unsigned long i = strtoul(delivery.body, NULL, 10);
@@ -370,18 +376,18 @@ Test(relay_scheduled, cancelled_while_they_become_due_they_go_or_do_not)
 Test(relay_scheduled, infinity_never_comes)
 {
     start(NULL);
-    scene_exec("insert into outbox (message_id, routing_key, key, payload, deliver_after) "
-               "values ('" MESSAGE_ID "', '%s', 'k', 'never', 'infinity')",
+    scene_exec("insert into outbox (message_id, routing_key, \"key\", payload, deliver_after) "
+               "values (as_id('" MESSAGE_ID "'), '%s', 'k', 'never', never())",
                scene.queue);
-    insert_at("'k'", "in time", "'1 s'");
+    insert_at("'k'", "in time", "1");
     insert_now("'k'", "now");
     consumer_expect(consumer, "now");
     consumer_expect(consumer, "in time");
     await_scheduled(1);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     relay_kill(scene.relay);
     relay_start_again(scene.relay);
-    insert_at("'k'", "after a restart", "'1 s'");
+    insert_at("'k'", "after a restart", "1");
     consumer_expect(consumer, "after a restart");
     await_scheduled(1);
     check(cancel(), "it was not cancelled");
@@ -401,10 +407,10 @@ Test(relay_scheduled, they_survive_the_relay)
     relay_kill(scene.relay);
     let_come_due("first");
     scene_await("the first is due",
-                "select count(*) = 1 from outbox_held where deliver_after < now()");
+                "select count(*) = 1 from outbox_held where deliver_after < from_now(0)");
     relay_start_again(scene.relay);
     consumer_expect(consumer, "first");
-    scene_await("nothing of the first is left", "select not exists (select from outbox)");
+    scene_await("nothing of the first is left", "select not exists (select 1 from outbox)");
     relay_drain(scene.relay);
     relay_start_again(scene.relay);
     await_scheduled(2);
@@ -413,21 +419,21 @@ Test(relay_scheduled, they_survive_the_relay)
     await_scheduled(1);
     let_come_due("third");
     consumer_expect(consumer, "third");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     finish();
 }
 
 /* Promise: a crowd of them for later costs those for now nothing but its own move. */
 Test(relay_scheduled, many_for_later_do_not_keep_others)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay("sweep_interval = \"1h\"\n");
-    scene_exec("insert into outbox (routing_key, key, payload, deliver_after) "
-               "select '%s', 'k' || i %% 20, 'never', now() + interval '1 day' "
-               "from generate_series(1, 20000) as i",
+    scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) "
+               "select '%s', concat('k', mod(i, 20)), 'never', from_now(86400) "
+               "from " DB_SERIES("1", "20000"),
                scene.queue);
-    traffic_burst(scene.conn, scene.queue, 20, 100);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    traffic_burst(scene.db, scene.queue, 20, 100);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     await_scheduled(20000);
     scene_drain_relay();

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
@@ -51,7 +50,7 @@ expect_delivery(struct consumer *consumer, const char *payload)
     scene_exec("insert into outbox (routing_key, payload) values ('%s', '%s')", scene.queue,
                payload);
     consumer_expect(consumer, payload);
-    await_empty_outbox(scene.conn); /* else it would come twice after what is to come */
+    await_empty_outbox(scene.db); /* else it would come twice after what is to come */
 }
 
 /* Promise: the database's password is read again for every connection, that of the log too. */
@@ -59,13 +58,14 @@ Test(relay_secrets, a_new_password_of_the_database_needs_no_restart)
 {
     char dsn[500];
     struct consumer *const consumer = consumer_open(NULL, scene.queue);
-    scene_exec("create role %s superuser login password 'first'", user);
-    (void)snprintf(dsn, sizeof(dsn), "%s user=%s", pg_fixture_dsn(), user); /* fits */
+    db_create_user(scene.db, user, "first");
+    db_grant_all(scene.db, user);
+    (void)snprintf(dsn, sizeof(dsn), "%s user=%s", db_dsn(), user); /* fits */
     scene.relay = relay_start(&(struct relay_options){.dsn = dsn, .source = password_file});
     expect_delivery(consumer, "with the first");
     relay_await_tailing(scene.relay);
-    scene_exec("alter role %s password 'second'", user);
-    scene_exec("select pg_terminate_backend(pid) from pg_stat_activity where usename = '%s'", user);
+    db_set_password(scene.db, user, "second");
+    db_end_sessions_of(scene.db, user);
     const char *line = relay_await_log(scene.relay, "event=source_lost", "refused the password");
     check(strstr(line, "the database is there") != NULL, "%s", line);
     write_password("second");
@@ -73,13 +73,13 @@ Test(relay_secrets, a_new_password_of_the_database_needs_no_restart)
     relay_await_tailing(scene.relay);
     /* A file that is gone for a while is an outage as well. */
     check(unlink(path) == 0, "%s", path);
-    scene_exec("select pg_terminate_backend(pid) from pg_stat_activity where usename = '%s'", user);
+    db_end_sessions_of(scene.db, user);
     (void)relay_await_log(scene.relay, "event=source_lost", "cannot be opened: No such file");
     write_password("second");
     expect_delivery(consumer, "with the second again");
     relay_drain(scene.relay);
     consumer_close(consumer);
-    scene_exec("drop role %s", user);
+    db_drop_user(scene.db, user);
 }
 
 /* "amqp://guest:guest@host/" for another user. */

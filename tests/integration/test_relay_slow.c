@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/traffic_fixture.h"
@@ -45,7 +44,7 @@ static void
 open_scene(void)
 {
     scene_open();
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     standby = NULL;
 }
 
@@ -69,9 +68,8 @@ open_link(enum side side)
     const char *port = strrchr(amqp, ':');
     const bool database = side == DATABASE;
     check(port != NULL, "no port in %s", amqp);
-    slow =
-        slow_link_open((int)strtol(database ? PQport(scene.conn) : port + 1, NULL, 10), UINT64_MAX);
-    (void)snprintf(dsn, sizeof(dsn), "%s host=127.0.0.1 port=%d sslmode=disable", pg_fixture_dsn(),
+    slow = slow_link_open(database ? db_port() : (int)strtol(port + 1, NULL, 10), UINT64_MAX);
+    (void)snprintf(dsn, sizeof(dsn), "%s host=127.0.0.1 port=%d sslmode=disable", db_dsn(),
                    slow_link_port(slow)); /* fits */
     (void)snprintf(uri, sizeof(uri), "%.*s:%d/", (int)(port - amqp), amqp,
                    slow_link_port(slow)); /* fits */
@@ -105,11 +103,7 @@ start_relays(enum side side, const char *broker, const char *source)
 static void
 write_messages(unsigned keys, unsigned per_key, unsigned payload_bytes)
 {
-    scene_exec("with moved as (update account set seq = seq + %u where substr(key, 2)::int < %u "
-               "returning key, seq) insert into outbox (routing_key, key, payload) "
-               "select '%s', key, convert_to(key || ' ' || n || ' ' || repeat('x', %u), 'UTF8') "
-               "from moved, generate_series(seq - %u, seq) as n order by n",
-               per_key, keys, scene.queue, payload_bytes, per_key - 1);
+    traffic_large(scene.db, scene.queue, keys, per_key, payload_bytes);
 }
 
 /* All of it comes, in order, and once, within so long. */
@@ -119,7 +113,7 @@ take_all(uint64_t most_us)
     struct ledger *ledger = ledger_new();
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     const uint64_t start_us = clock_monotonic_us();
-    const uint64_t committed = (uint64_t)traffic_committed(scene.conn);
+    const uint64_t committed = (uint64_t)traffic_committed(scene.db);
     struct delivery delivery;
     while (ledger_distinct(ledger) < committed) {
         check(consumer_take_within(consumer, WAIT_US, &delivery), "%llu of %llu came",

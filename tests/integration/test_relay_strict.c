@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
@@ -16,7 +15,7 @@ TestSuite(relay_strict, .init = scene_open_route, .fini = scene_close, .timeout 
 static void
 insert_pair(const char *routing_key)
 {
-    scene_exec("insert into outbox (routing_key, key, payload) values "
+    scene_exec("insert into outbox (routing_key, \"key\", payload) values "
                "('%s', 'k', 'first'), ('%s', 'k', 'second')",
                routing_key, scene.queue);
 }
@@ -27,7 +26,7 @@ expect_pair(const char *one, const char *two)
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     consumer_expect(consumer, one);
     consumer_expect(consumer, two);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     consumer_close(consumer);
     scene_drain_relay();
 }
@@ -75,7 +74,7 @@ declare_full_queue(void)
     broker_declare_small_queue(scene.broker, full, 1);
     broker_bind(scene.broker, full, scene.exchange, "full");
     scene_exec("insert into outbox (routing_key, payload) values ('full', 'fills it')");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     return full;
 }
 
@@ -100,7 +99,7 @@ Test(relay_strict, with_key_a_message_passes_one_that_is_nacked)
     consumer_expect(consumer, "second");
     consumer_take(consumer, &delivery); /* "first", or more than once if it was nacked again */
     check(delivery.body[0] == 'f', "\"%s\" came", delivery.body);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     consumer_close(consumer);
     scene_drain_relay();
 }
@@ -123,7 +122,7 @@ Test(relay_strict, with_strict_none_passes_one_that_is_nacked)
         consumer_take(consumer, &delivery);
     } while (delivery.body[0] == 'f');
     check(delivery.body[0] == 's', "\"%s\" came", delivery.body);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     check(relay_logged(scene.relay, "event=message_dead") == 0, "the full queue was its fault");
     consumer_close(consumer);
     scene_drain_relay();
@@ -135,7 +134,7 @@ Test(relay_strict, a_thousand_keys_and_a_full_queue)
     const char *small = broker_name("small");
     broker_declare_small_queue(scene.broker, small, 100);
     broker_bind(scene.broker, small, scene.exchange, "small");
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(STRICT "publishers = 2\nmax_attempts = 3\n");
     struct traffic *traffic = traffic_start(&(struct traffic_options){.routing_key = "small",
                                                                       .writers = 4,
@@ -143,10 +142,10 @@ Test(relay_strict, a_thousand_keys_and_a_full_queue)
                                                                       .transactions = 250,
                                                                       .rollback_percent = 5,
                                                                       .open_us_max = 2000});
-    traffic_burst(scene.conn, "small", 1000, 4);
+    traffic_burst(scene.db, "small", 1000, 4);
     traffic_end(traffic);
     (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* says enough */
-    const uint64_t duplicates = ledger_check(NULL, small, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, small, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     check(relay_logged(scene.relay, "event=message_dead") == 0, "the full queue was its fault");
     scene_drain_relay();
@@ -156,11 +155,11 @@ Test(relay_strict, a_thousand_keys_and_a_full_queue)
 /* Promise: the same without trouble at the broker: no message waits for a sweep or a retry. */
 Test(relay_strict, a_thousand_keys_one_at_a_time_each)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(STRICT "publishers = 2\nsweep_interval = \"1h\"\n");
-    traffic_burst(scene.conn, scene.queue, 1000, 10);
-    traffic_burst(scene.conn, scene.queue, 3, 500);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    traffic_burst(scene.db, scene.queue, 1000, 10);
+    traffic_burst(scene.db, scene.queue, 3, 500);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     scene_drain_relay();
 }

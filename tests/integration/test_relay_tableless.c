@@ -37,7 +37,7 @@ static void
 finish(void)
 {
     struct delivery delivery;
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     check(!consumer_take_within(consumer, CLOCK_S_US / 4, &delivery), "\"%s\" came on top",
           delivery.body);
     consumer_close(consumer);
@@ -98,15 +98,15 @@ Test(relay_tableless, in_order_and_once_beside_rows_of_the_table)
     unsigned written = 0;
     start();
     for (unsigned i = 1; i <= COUNT; i++) {
-        pg_exec(scene.conn, "begin");
+        db_exec(scene.db, "begin");
         emit("never");
-        pg_exec(scene.conn, "rollback; begin; savepoint s");
+        db_exec(scene.db, "rollback; begin; savepoint s");
         emit("never");
-        pg_exec(scene.conn, "rollback to s");
+        db_exec(scene.db, "rollback to s");
         scene_exec("select outbox_emit('e%u', '%s', 'k')", i, scene.queue);
         scene_exec("insert into outbox (routing_key, key, payload) values ('%s', 'w', 'w%u')",
                    scene.queue, i);
-        pg_exec(scene.conn, "commit");
+        db_exec(scene.db, "commit");
     }
     for (unsigned i = 0; i < 2 * COUNT; i++) {
         struct delivery delivery;
@@ -167,7 +167,7 @@ Test(relay_tableless, killed_again_and_again_it_loses_nothing)
     PGconn *sessions[SESSIONS];
     struct random random;
     random_seed(&random, clock_wall_us());
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(TABLELESS);
     for (unsigned i = 0; i < SESSIONS; i++) {
         sessions[i] = pg_fixture_connect();
@@ -182,7 +182,7 @@ Test(relay_tableless, killed_again_and_again_it_loses_nothing)
     for (unsigned i = 0; i < SESSIONS; i++) {
         end_traffic(sessions[i]);
     }
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     scene_drain_relay();
 }
 
@@ -366,7 +366,7 @@ Test(relay_tableless, the_slot_stays_before_what_is_not_written)
                 "granted)");
     scene_exec("create table other as select from generate_series(1, 100000)");
     (void)snprintf(position, sizeof(position), "%s",
-                   pg_query_text(scene.conn, "select pg_current_wal_insert_lsn()"));
+                   db_text(scene.db, "select pg_current_wal_insert_lsn()"));
     /* Time enough to tell the server: the position goes out ten times a second. */
     check(!consumer_take_within(consumer, CLOCK_S_US, &delivery), "it came before it was written");
     check(scene_count("select (confirmed_flush_lsn < '%s')::int %s", position, slot) == 1,

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "tests/integration/db_fixture_pg.h"
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/servers_fixture.h"
@@ -43,7 +44,7 @@ static void
 finish(void)
 {
     struct delivery delivery;
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     check(!consumer_take_within(consumer, CLOCK_S_US / 4, &delivery), "\"%s\" came on top",
           delivery.body);
     consumer_close(consumer);
@@ -53,7 +54,7 @@ finish(void)
 static void
 finish_traffic(void)
 {
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     expect_log_only();
 }
@@ -198,7 +199,7 @@ await_end(PGconn *conn)
 Test(relay_tail, thousands_of_tiny_transactions)
 {
     PGconn *sessions[SESSIONS];
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(NO_SWEEP);
     open_sessions(sessions);
     for (unsigned i = 0; i < SESSIONS; i++) {
@@ -216,10 +217,10 @@ Test(relay_tail, one_huge_transaction)
 {
     const char *rows = getenv("OUTBOX_TEST_ROWS");
     const unsigned long per_key = (rows != NULL ? strtoul(rows, NULL, 10) : 200000) / 200;
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(NO_SWEEP);
-    traffic_burst(scene.conn, scene.queue, 200, (unsigned)per_key);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    traffic_burst(scene.db, scene.queue, 200, (unsigned)per_key);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     const uint64_t peak_kib = relay_peak_kib(scene.relay);
     (void)fprintf(stderr, "peak memory: %llu KiB\n", (unsigned long long)peak_kib);
@@ -264,15 +265,16 @@ copy_numbers(unsigned from, unsigned to)
 {
     char line[256];
     PGresult *result =
-        PQexec(scene.conn, "copy outbox (routing_key, key, payload) from stdin (format csv)");
-    check(PQresultStatus(result) == PGRES_COPY_IN, "%s", PQerrorMessage(scene.conn));
+        PQexec(db_pg(scene.db), "copy outbox (routing_key, key, payload) from stdin (format csv)");
+    check(PQresultStatus(result) == PGRES_COPY_IN, "%s", PQerrorMessage(db_pg(scene.db)));
     PQclear(result);
     for (unsigned i = from; i <= to; i++) {
         const int length = snprintf(line, sizeof(line), "%s,k,%u\n", scene.queue, i);
-        check(PQputCopyData(scene.conn, line, length) == 1, "%s", PQerrorMessage(scene.conn));
+        check(PQputCopyData(db_pg(scene.db), line, length) == 1, "%s",
+              PQerrorMessage(db_pg(scene.db)));
     }
-    check(PQputCopyEnd(scene.conn, NULL) == 1, "%s", PQerrorMessage(scene.conn));
-    await_end(scene.conn);
+    check(PQputCopyEnd(db_pg(scene.db), NULL) == 1, "%s", PQerrorMessage(db_pg(scene.db)));
+    await_end(db_pg(scene.db));
 }
 
 Test(relay_tail, copy_and_inserts_of_many_rows)
@@ -296,19 +298,19 @@ Test(relay_tail, copy_and_inserts_of_many_rows)
 Test(relay_tail, what_was_rolled_back_to_a_savepoint_is_not_sent)
 {
     start();
-    pg_exec(scene.conn, "begin");
+    db_exec(scene.db, "begin");
     insert("'k'", "1");
-    pg_exec(scene.conn, "savepoint outer_one");
+    db_exec(scene.db, "savepoint outer_one");
     insert("'k'", "never");
-    pg_exec(scene.conn, "savepoint inner_one");
+    db_exec(scene.db, "savepoint inner_one");
     insert("'k'", "never");
-    pg_exec(scene.conn, "release inner_one");
-    pg_exec(scene.conn, "rollback to outer_one");
+    db_exec(scene.db, "release inner_one");
+    db_exec(scene.db, "rollback to outer_one");
     insert("'k'", "2");
-    pg_exec(scene.conn, "savepoint kept");
+    db_exec(scene.db, "savepoint kept");
     insert("'k'", "3");
-    pg_exec(scene.conn, "release kept");
-    pg_exec(scene.conn, "commit");
+    db_exec(scene.db, "release kept");
+    db_exec(scene.db, "commit");
     expect_numbers(1, 3);
     finish();
 }
@@ -316,11 +318,11 @@ Test(relay_tail, what_was_rolled_back_to_a_savepoint_is_not_sent)
 Test(relay_tail, what_its_own_transaction_deleted_is_not_sent)
 {
     start();
-    pg_exec(scene.conn, "begin");
+    db_exec(scene.db, "begin");
     insert("'k'", "never");
     insert("'k'", "1");
-    pg_exec(scene.conn, "delete from outbox where payload = 'never'");
-    pg_exec(scene.conn, "commit");
+    db_exec(scene.db, "delete from outbox where payload = 'never'");
+    db_exec(scene.db, "commit");
     expect_numbers(1, 1);
     finish();
 }
@@ -331,12 +333,12 @@ Test(relay_tail, what_was_truncated_is_not_sent)
     start();
     insert("'k'", "1");
     expect_numbers(1, 1);
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     relay_signal(scene.relay, SIGSTOP);
     scene_exec("insert into outbox (routing_key, key, payload) select '%s', 'k', 'never' "
                "from generate_series(1, 1000)",
                scene.queue);
-    pg_exec(scene.conn, "truncate outbox");
+    db_exec(scene.db, "truncate outbox");
     insert("'k'", "2");
     relay_signal(scene.relay, SIGCONT);
     expect_numbers(2, 2);
@@ -349,7 +351,7 @@ Test(relay_tail, what_was_truncated_is_not_sent)
 static void
 let_go_on(void)
 {
-    const int64_t target = traffic_committed(scene.conn) + 100;
+    const int64_t target = traffic_committed(scene.db) + 100;
     scene_await("applications go on", "select sum(seq) >= %lld from account", (long long)target);
 }
 
@@ -365,13 +367,13 @@ Test(relay_tail, the_table_may_be_altered_meanwhile)
         "alter table outbox drop column note",
         "vacuum full outbox",
     };
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(NO_SWEEP);
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 2000});
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         let_go_on();
-        pg_exec(scene.conn, changes[i]);
+        db_exec(scene.db, changes[i]);
     }
     let_go_on();
     traffic_end(traffic);
@@ -418,8 +420,8 @@ Test(relay_tail_prepared, prepared_transactions)
     prepare("never", "other");
     insert("null", "between");
     consumer_expect(consumer, "between");
-    pg_exec(scene.conn, "rollback prepared 'other'");
-    pg_exec(scene.conn, "commit prepared 'one'");
+    db_exec(scene.db, "rollback prepared 'other'");
+    db_exec(scene.db, "commit prepared 'one'");
     consumer_expect(consumer, "kept");
     finish();
 }
@@ -434,12 +436,12 @@ Test(relay_tail_prepared, a_prepared_transaction_survives_the_relay)
     relay_start_again(scene.relay);
     insert("null", "between");
     consumer_expect(consumer, "between");
-    pg_exec(scene.conn, "commit prepared 'one'");
+    db_exec(scene.db, "commit prepared 'one'");
     consumer_expect(consumer, "kept");
     (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
     insert("null", "after");
     consumer_expect(consumer, "after");
-    await_empty_outbox(scene.conn);
+    await_empty_outbox(scene.db);
     consumer_close(consumer);
     scene_drain_relay();
 }

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
@@ -16,7 +15,7 @@
 static void
 open_own_scene(void)
 {
-    servers_start("postgres");
+    servers_start(db_server());
     scene_open_tail();
 }
 
@@ -32,9 +31,11 @@ TestSuite(relay_tail_crash, .init = open_own_scene, .fini = close_own_scene, .ti
 static void
 crash_database(void)
 {
-    servers_shell("kill -QUIT $(head -n 1 '%s/postgres/data/postmaster.pid')", servers_directory());
-    servers_do("stop --keep postgres"); /* waits for its end */
-    servers_do("start postgres");
+    char command[64];
+    (void)snprintf(command, sizeof(command), "kill %s", db_server()); /* fits */
+    servers_do(command);
+    (void)snprintf(command, sizeof(command), "start %s", db_server()); /* fits */
+    servers_do(command);
     scene_reconnect();
 }
 
@@ -45,16 +46,19 @@ kill_relay(void)
     relay_start_again(scene.relay);
 }
 
+static bool
+may_forget(void *context)
+{
+    return db_may_forget(scene.db, context);
+}
+
 /* Nothing of the log up to now is left that a relay would need. */
 static void
 expect_all_safe(void)
 {
-    char position[32];
-    (void)snprintf(position, sizeof(position), "%s",
-                   pg_query_text(scene.conn, "select pg_current_wal_lsn()"));
-    scene_await("the server may forget its log",
-                "select count(*) = 1 from pg_replication_slots where confirmed_flush_lsn >= '%s'",
-                position);
+    char position[64];
+    (void)snprintf(position, sizeof(position), "%s", db_log_position(scene.db));
+    await(may_forget, position, "the server may forget its log", PATIENCE_S);
 }
 
 /* OUTBOX_TEST_ROUNDS: more of them. */
@@ -64,7 +68,7 @@ Test(relay_tail_crash, killed_and_crashed_again_and_again)
     const unsigned long rounds = text != NULL ? strtoul(text, NULL, 10) : 6;
     struct random random;
     random_seed(&random, clock_wall_us());
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay("sweep_interval = \"1h\"\npublishers = 2\n");
     struct traffic *traffic = traffic_start(&(struct traffic_options){.routing_key = scene.queue,
                                                                       .writers = 6,
@@ -73,7 +77,7 @@ Test(relay_tail_crash, killed_and_crashed_again_and_again)
                                                                       .open_us_max = 2000,
                                                                       .pause_us_max = 5000});
     for (unsigned long round = 0; round < rounds; round++) {
-        traffic_burst(scene.conn, scene.queue, 20, 50);
+        traffic_burst(scene.db, scene.queue, 20, 50);
         (void)usleep((useconds_t)random_between(&random, 0, 500000)); /* the random moment */
         if (round % 2 == 0) {
             kill_relay();
@@ -85,7 +89,7 @@ Test(relay_tail_crash, killed_and_crashed_again_and_again)
         }
     }
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     expect_all_safe();
     scene_drain_relay();
 }

@@ -22,7 +22,7 @@ static struct traffic *traffic;
 static void
 start(const char *source)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     scene_start_relay(source);
     traffic = traffic_start(&(struct traffic_options){.routing_key = scene.queue,
                                                       .writers = 4,
@@ -37,7 +37,7 @@ static void
 finish(void)
 {
     traffic_end(traffic);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     scene_drain_relay();
 }
@@ -73,7 +73,7 @@ expect_no_pause(void)
 static void
 drop_slot(void)
 {
-    pg_exec(scene.conn,
+    db_exec(scene.db,
             "do $$ begin perform pg_terminate_backend(active_pid) " OUR_SLOT " and active; "
             "loop begin perform pg_drop_replication_slot(slot_name) " OUR_SLOT "; exit; "
             "exception when object_in_use then perform pg_sleep(0.01); end; end loop; end $$");
@@ -98,8 +98,7 @@ read_slot(void)
     char text[512];
     char slot[64];
     scene_await("nobody reads the slot", "select bool_and(not active) " OUR_SLOT);
-    (void)snprintf(slot, sizeof(slot), "%s",
-                   pg_query_text(scene.conn, "select slot_name " OUR_SLOT));
+    (void)snprintf(slot, sizeof(slot), "%s", db_text(scene.db, "select slot_name " OUR_SLOT));
     (void)snprintf(text, sizeof(text), "%s replication=database application_name=stranger",
                    pg_fixture_dsn());
     PGconn *conn = PQconnectdb(text);
@@ -150,7 +149,7 @@ Test(relay_tail_recovery, the_slot_of_an_owner_that_was_stopped_is_taken_over)
         standby = stopped;
     }
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     scene_drain_relay();
     relay_drain(standby);
     relay_free(standby);
@@ -163,10 +162,10 @@ static void
 narrow_and_mend(const char *narrow, const char *words, const char *mend)
 {
     start(NO_SWEEP);
-    pg_exec(scene.conn, narrow);
+    db_exec(scene.db, narrow);
     expect_event("event=not_tailing", words);
     expect_no_pause();
-    pg_exec(scene.conn, mend);
+    db_exec(scene.db, mend);
     await_tailing();
     expect_no_pause();
     finish();
@@ -185,11 +184,11 @@ Test(relay_tail_recovery, a_publication_that_is_made_anew_while_applications_wri
 {
     start(NO_SWEEP);
     for (unsigned i = 0; i < 3; i++) {
-        pg_exec(scene.conn, "drop " PUBLICATION);
+        db_exec(scene.db, "drop " PUBLICATION);
         const int64_t last = scene_count("select last_value from outbox_id_seq");
         scene_await("they write", "select last_value > %lld from outbox_id_seq",
                     (long long)last + 20);
-        pg_exec(scene.conn, "create " PUBLICATION " for table outbox with (publish = 'insert')");
+        db_exec(scene.db, "create " PUBLICATION " for table outbox with (publish = 'insert')");
         expect_event("event=not_tailing", "publication \\\"outbox_relay_public\\\"");
         await_tailing();
         expect_no_pause();
@@ -218,16 +217,16 @@ Test(relay_tail_recovery, a_table_that_is_made_anew)
 {
     start(NO_SWEEP);
     traffic_end(traffic);
-    await_empty_outbox(scene.conn);
-    pg_exec(scene.conn, "begin; alter table outbox rename to outbox_old; "
-                        "create table outbox (like outbox_old including all); "
-                        "drop table outbox_old cascade; "
-                        "alter " PUBLICATION " add table outbox; commit");
-    traffic_burst(scene.conn, scene.queue, 20, 10);
+    await_empty_outbox(scene.db);
+    db_exec(scene.db, "begin; alter table outbox rename to outbox_old; "
+                      "create table outbox (like outbox_old including all); "
+                      "drop table outbox_old cascade; "
+                      "alter " PUBLICATION " add table outbox; commit");
+    traffic_burst(scene.db, scene.queue, 20, 10);
     expect_event("event=source_lost", "is another"); /* the session finds it, or the log */
     await_tailing();
-    traffic_burst(scene.conn, scene.queue, 20, 10);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.conn);
+    traffic_burst(scene.db, scene.queue, 20, 10);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     scene_drain_relay();
 }

@@ -51,7 +51,7 @@ TestSuite(relay_tail_standby, .init = open_with_standby, .fini = close_own_scene
 static struct traffic *
 start_traffic(void)
 {
-    traffic_set_up(scene.conn);
+    traffic_set_up(scene.db);
     return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
                                                    .writers = 4,
                                                    .keys = 20,
@@ -64,7 +64,7 @@ static void
 finish(struct traffic *traffic)
 {
     traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     scene_drain_relay();
 }
 
@@ -84,7 +84,7 @@ static void
 set(const char *setting, const char *value)
 {
     scene_exec("alter system set %s = '%s'", setting, value);
-    pg_exec(scene.conn, "select pg_reload_conf()");
+    db_exec(scene.db, "select pg_reload_conf()");
     scene_await("the setting holds", "select current_setting('%s') = '%s'", setting, value);
 }
 
@@ -141,11 +141,11 @@ static void
 outgrow_slot(void)
 {
     for (unsigned i = 0; i < 4; i++) {
-        pg_exec(scene.conn, "select pg_logical_emit_message(false, 'test', repeat('x', 1 << 20)) "
-                            "from generate_series(1, 10)");
-        pg_exec(scene.conn, "select pg_switch_wal()");
+        db_exec(scene.db, "select pg_logical_emit_message(false, 'test', repeat('x', 1 << 20)) "
+                          "from generate_series(1, 10)");
+        db_exec(scene.db, "select pg_switch_wal()");
     }
-    pg_exec(scene.conn, "checkpoint");
+    db_exec(scene.db, "checkpoint");
     scene_await("the slot is lost", "select wal_status = 'lost' from pg_replication_slots limit 1");
 }
 
@@ -234,7 +234,7 @@ Test(relay_tail_servers, a_dump_in_a_new_cluster)
     scene_await("applications write", "select sum(seq) > 200 from account");
     traffic_end(traffic);
     relay_signal(scene.relay, SIGSTOP); /* with its back to the server, as at night */
-    traffic_burst(scene.conn, scene.queue, 20, 50);
+    traffic_burst(scene.db, scene.queue, 20, 50);
     standby_restore();
     relay_signal(scene.relay, SIGCONT);
     (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* that it is told counts */
@@ -242,8 +242,8 @@ Test(relay_tail_servers, a_dump_in_a_new_cluster)
     expect_event("event=source_notice", "does not exist");
     await_tailing();
     scene_reconnect();
-    traffic_burst(scene.conn, scene.queue, 20, 10);
-    (void)ledger_check(NULL, scene.queue, scene.conn); /* duplicates are allowed */
+    traffic_burst(scene.db, scene.queue, 20, 10);
+    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
     scene_drain_relay();
 }
 
@@ -288,7 +288,7 @@ Test(relay_tail_broker, away_for_long_it_does_not_keep_the_database_from_its_end
     scene_start_relay(NO_SWEEP);
     struct traffic *traffic = start_traffic();
     stop_broker();
-    traffic_burst(scene.conn, scene.queue, 20, 2000);
+    traffic_burst(scene.db, scene.queue, 20, 2000);
     expect_event("event=polling", "the server must not wait for that");
     const uint64_t start_us = clock_monotonic_us();
     servers_do("stop --keep postgres");
@@ -316,8 +316,8 @@ Test(relay_tail_broker, away_while_the_log_grows_the_slot_is_dropped)
     scene_start_relay(NO_SWEEP "wal_retain_max = \"32MiB\"\n");
     struct traffic *traffic = start_traffic();
     stop_broker();
-    pg_exec(scene.conn, "select pg_logical_emit_message(false, 'test', repeat('x', 1 << 20)) "
-                        "from generate_series(1, 48)");
+    db_exec(scene.db, "select pg_logical_emit_message(false, 'test', repeat('x', 1 << 20)) "
+                      "from generate_series(1, 48)");
     expect_event("event=not_tailing", "held back more than wal_retain_max of log");
     scene_await("the slot is dropped", "select not exists (select from pg_replication_slots)");
     start_broker();

@@ -9,14 +9,13 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "tests/integration/pg_fixture.h"
 #include "tests/integration/relay_fixture.h"
 
 struct writer {
     struct traffic *traffic;
     pthread_t thread;
     struct random random;
-    PGconn *conn;
+    struct db *db; /* NULL while the server does not answer */
 };
 
 struct traffic {
@@ -25,20 +24,18 @@ struct traffic {
     struct writer writers[TRAFFIC_WRITERS_MAX];
 };
 
-static const char write_message[] =
-    "with moved as (update account set seq = seq + 1 where key = $1 returning seq) "
-    "insert into outbox (routing_key, key, payload) "
-    "select $2, $1, convert_to($1 || ' ' || seq, 'UTF8') from moved";
-
 void
-traffic_set_up(PGconn *conn)
+traffic_set_up(struct db *db)
 {
     char sql[256];
-    pg_exec(conn, "create table account (key text primary key, seq bigint not null default 0)");
+    db_exec(db,
+            "create table account (\"key\" varchar(10) primary key, number int not null unique, "
+            "seq bigint not null)");
     (void)snprintf(sql, sizeof(sql),
-                   "insert into account (key) select 'k' || i from generate_series(0, %d) as i",
+                   "insert into account (\"key\", number, seq) select concat('k', i), i, 0 "
+                   "from " DB_SERIES("0", "%d"),
                    TRAFFIC_KEYS_MAX - 1);
-    pg_exec(conn, sql);
+    db_exec(db, sql);
 }
 
 static void
@@ -49,27 +46,20 @@ nap(struct writer *writer, unsigned us_max)
     }
 }
 
-static bool
-run(struct writer *writer, const char *sql)
-{
-    PGresult *result = PQexec(writer->conn, sql);
-    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return done;
-}
-
+/* Its key, and then the row of its account, which is locked by then. */
 static bool
 insert(struct writer *writer)
 {
     const struct traffic_options *options = &writer->traffic->options;
-    char key[16];
-    (void)snprintf(key, sizeof(key), "k%u",
-                   (unsigned)random_between(&writer->random, 0, options->keys - 1));
-    const char *const values[] = {key, options->routing_key};
-    PGresult *result = PQexecParams(writer->conn, write_message, 2, NULL, values, NULL, NULL, 0);
-    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return done;
+    char sql[512];
+    const unsigned key = (unsigned)random_between(&writer->random, 0, options->keys - 1);
+    (void)snprintf(sql, sizeof(sql),
+                   "update account set seq = seq + 1 where \"key\" = 'k%u'; "
+                   "insert into outbox (routing_key, \"key\", payload) "
+                   "select '%s', \"key\", bytes(concat(\"key\", ' ', seq)) from account "
+                   "where \"key\" = 'k%u'",
+                   key, options->routing_key, key); /* fits */
+    return db_try(writer->db, sql);
 }
 
 /* False if the connection broke on the way: whether it was committed is then not known. */
@@ -77,22 +67,21 @@ static bool
 transact(struct writer *writer)
 {
     const struct traffic_options *options = &writer->traffic->options;
-    if (!run(writer, "begin") || !insert(writer)) {
+    if (!db_try(writer->db, "begin") || !insert(writer)) {
         return false;
     }
     nap(writer, options->open_us_max);
-    return run(writer,
-               random_chance(&writer->random, options->rollback_percent) ? "rollback" : "commit");
+    return db_try(writer->db, random_chance(&writer->random, options->rollback_percent) ? "rollback"
+                                                                                        : "commit");
 }
 
 static void
 reconnect(struct writer *writer)
 {
     do {
-        PQfinish(writer->conn);
-        writer->conn = PQconnectdb(pg_fixture_dsn());
-    } while (PQstatus(writer->conn) != CONNECTION_OK && !atomic_load(&writer->traffic->stopping) &&
-             usleep(20000) == 0);
+        db_close(writer->db);
+        writer->db = db_try_connect();
+    } while (writer->db == NULL && !atomic_load(&writer->traffic->stopping) && usleep(20000) == 0);
 }
 
 static void *
@@ -104,12 +93,12 @@ write_messages(void *argument)
     for (unsigned i = 0; options->transactions == 0 ? !atomic_load(&writer->traffic->stopping)
                                                     : i < options->transactions;
          i++) {
-        if (!transact(writer)) {
+        if (writer->db == NULL || !transact(writer)) {
             reconnect(writer);
         }
         nap(writer, options->pause_us_max);
     }
-    PQfinish(writer->conn);
+    db_close(writer->db);
     return NULL;
 }
 
@@ -141,24 +130,50 @@ traffic_end(struct traffic *traffic)
     free(traffic);
 }
 
-void
-traffic_burst(PGconn *conn, const char *routing_key, unsigned keys, unsigned per_key)
+/* `more` is SQL for what follows the number. */
+static void
+add_messages(struct db *db, const char *routing_key, unsigned keys, unsigned per_key,
+             const char *more)
 {
     char sql[1024];
-    (void)snprintf(
-        sql, sizeof(sql),
-        "with moved as (update account set seq = seq + %u where substr(key, 2)::int < %u "
-        "returning key, seq) insert into outbox (routing_key, key, payload) "
-        "select '%s', key, convert_to(key || ' ' || n, 'UTF8') "
-        "from moved, generate_series(seq - %u, seq) as n order by n",
-        per_key, keys, routing_key, per_key - 1);
-    pg_exec(conn, sql);
+    (void)snprintf(sql, sizeof(sql),
+                   "update account set seq = seq + %u where number < %u; "
+                   "insert into outbox (routing_key, \"key\", payload) "
+                   "select '%s', \"key\", bytes(concat(\"key\", ' ', seq - %u + i, %s)) "
+                   "from account cross join " DB_SERIES("1", "%u") " where number < %u order by i",
+                   per_key, keys, routing_key, per_key, more, per_key, keys); /* fits */
+    db_exec(db, sql);
+}
+
+void
+traffic_add(struct db *db, const char *routing_key, unsigned keys, unsigned per_key)
+{
+    add_messages(db, routing_key, keys, per_key, "''");
+}
+
+void
+traffic_burst(struct db *db, const char *routing_key, unsigned keys, unsigned per_key)
+{
+    db_exec(db, "begin");
+    traffic_add(db, routing_key, keys, per_key);
+    db_exec(db, "commit");
+}
+
+void
+traffic_large(struct db *db, const char *routing_key, unsigned keys, unsigned per_key,
+              unsigned bytes)
+{
+    char more[64];
+    (void)snprintf(more, sizeof(more), "concat(' ', repeat('x', %u))", bytes); /* fits */
+    db_exec(db, "begin");
+    add_messages(db, routing_key, keys, per_key, more);
+    db_exec(db, "commit");
 }
 
 int64_t
-traffic_committed(PGconn *conn)
+traffic_committed(struct db *db)
 {
-    return pg_query_int(conn, "select coalesce(sum(seq), 0)::bigint from account");
+    return db_int(db, "select sum(seq) from account");
 }
 
 /* For each key the messages so far, each by a number made from its message-id: the n-th has n. */
@@ -238,15 +253,14 @@ ledger_note(struct ledger *ledger, const struct delivery *delivery)
 static bool
 is_empty(void *context)
 {
-    return pg_query_int(context,
-                        "select (select count(*) from outbox) + "
-                        "(select count(*) from outbox_held where state <> 'scheduled')") == 0;
+    return db_int(context, "select (select count(*) from outbox) + "
+                           "(select count(*) from outbox_held where state <> 'scheduled')") == 0;
 }
 
 void
-await_empty_outbox(PGconn *conn)
+await_empty_outbox(struct db *db)
 {
-    await(is_empty, conn, "the outbox is empty, and nothing is held", PATIENCE_S);
+    await(is_empty, db, "the outbox is empty, and nothing is held", PATIENCE_S);
 }
 
 void
@@ -262,10 +276,10 @@ ledger_take(struct ledger *ledger, struct consumer *consumer, uint64_t distinct)
 }
 
 void
-ledger_balance(struct ledger *ledger, struct consumer *consumer, PGconn *conn)
+ledger_balance(struct ledger *ledger, struct consumer *consumer, struct db *db)
 {
-    ledger_take(ledger, consumer, (uint64_t)traffic_committed(conn));
-    await_empty_outbox(conn);
+    ledger_take(ledger, consumer, (uint64_t)traffic_committed(db));
+    await_empty_outbox(db);
 }
 
 /* What the queue still holds: repetitions at most. */
@@ -279,13 +293,13 @@ note_rest(struct ledger *ledger, struct consumer *consumer)
 }
 
 uint64_t
-ledger_check(const char *uri, const char *queue, PGconn *conn)
+ledger_check(const char *uri, const char *queue, struct db *db)
 {
     struct ledger *ledger = ledger_new();
     struct consumer *consumer = consumer_open(uri, queue);
-    ledger_balance(ledger, consumer, conn);
+    ledger_balance(ledger, consumer, db);
     note_rest(ledger, consumer);
-    const uint64_t committed = (uint64_t)traffic_committed(conn);
+    const uint64_t committed = (uint64_t)traffic_committed(db);
     const uint64_t duplicates = ledger->duplicates;
     (void)fprintf(stderr, "ledger: committed=%llu delivered=%llu duplicates=%llu\n",
                   (unsigned long long)committed, (unsigned long long)ledger->distinct,

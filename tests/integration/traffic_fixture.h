@@ -8,11 +8,11 @@
 #ifndef TESTS_INTEGRATION_TRAFFIC_FIXTURE_H
 #define TESTS_INTEGRATION_TRAFFIC_FIXTURE_H
 
-#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "tests/integration/broker_fixture.h"
+#include "tests/integration/db_fixture.h"
 
 #define TRAFFIC_KEYS_MAX 1000
 #define TRAFFIC_WRITERS_MAX 16
@@ -29,8 +29,8 @@ struct traffic_options {
 
 struct traffic;
 
-/* The accounts, in the database of pg_fixture.h; once, before the first traffic. */
-void traffic_set_up(PGconn *conn);
+/* The accounts, in the database of db_fixture.h; once, before the first traffic. */
+void traffic_set_up(struct db *db);
 
 /* Starts the writers. They survive the loss of their connections. */
 struct traffic *traffic_start(const struct traffic_options *options);
@@ -38,11 +38,16 @@ struct traffic *traffic_start(const struct traffic_options *options);
 /* Lets them finish what they do (all of it, if `transactions` was given) and frees. */
 void traffic_end(struct traffic *traffic);
 
-/* One transaction with so many messages of each of the keys 0 to keys - 1. */
-void traffic_burst(PGconn *conn, const char *routing_key, unsigned keys, unsigned per_key);
+/* So many messages of each of the keys 0 to keys - 1, in the transaction that is open; or in one of their own. */
+void traffic_add(struct db *db, const char *routing_key, unsigned keys, unsigned per_key);
+void traffic_burst(struct db *db, const char *routing_key, unsigned keys, unsigned per_key);
+
+/* The same with payloads of at least so many bytes. */
+void traffic_large(struct db *db, const char *routing_key, unsigned keys, unsigned per_key,
+                   unsigned bytes);
 
 /* Messages that were committed so far. */
-int64_t traffic_committed(PGconn *conn);
+int64_t traffic_committed(struct db *db);
 
 struct ledger;
 
@@ -58,15 +63,15 @@ void ledger_take(struct ledger *ledger, struct consumer *consumer, uint64_t dist
 
 /* Takes messages until `committed` different ones have come: nothing is lost. Then waits for the
  * outbox to be empty. */
-void ledger_balance(struct ledger *ledger, struct consumer *consumer, PGconn *conn);
+void ledger_balance(struct ledger *ledger, struct consumer *consumer, struct db *db);
 
 /* The same, from a consumer of its own, with a new ledger: returns the number of duplicates. */
-uint64_t ledger_check(const char *uri, const char *queue, PGconn *conn);
+uint64_t ledger_check(const char *uri, const char *queue, struct db *db);
 
 uint64_t ledger_distinct(const struct ledger *ledger);
 uint64_t ledger_duplicates(const struct ledger *ledger);
 
 /* Waits until the outbox has no row, and nothing is held but scheduled messages. */
-void await_empty_outbox(PGconn *conn);
+void await_empty_outbox(struct db *db);
 
 #endif

@@ -1,0 +1,310 @@
+#include "tests/integration/db_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/integration/db_fixture_private.h"
+
+struct db {
+    void *conn;
+};
+
+static const struct db_kind *
+kind(void)
+{
+    static const struct db_kind *const kinds[] = {&db_postgres, &db_mysql};
+    const char *name = getenv("OUTBOX_TEST_DATABASE");
+    if (name == NULL) {
+        return &db_postgres;
+    }
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(name, kinds[i]->name) == 0) {
+            return kinds[i];
+        }
+    }
+    (void)fprintf(stderr, "OUTBOX_TEST_DATABASE is neither postgres nor mysql: %s\n", name);
+    abort();
+}
+
+static struct db *
+wrap(void *conn)
+{
+    struct db *db = malloc(sizeof(*db));
+    if (db == NULL) {
+        abort();
+    }
+    db->conn = conn;
+    return db;
+}
+
+void *
+db_conn(struct db *db)
+{
+    return db->conn;
+}
+
+const char *
+db_kind(void)
+{
+    return kind()->name;
+}
+
+const char *
+db_server(void)
+{
+    return kind()->server;
+}
+
+bool
+db_is_mysql(void)
+{
+    return kind() == &db_mysql;
+}
+
+struct db *
+db_create(void)
+{
+    return wrap(kind()->create());
+}
+
+void
+db_drop(struct db *db)
+{
+    kind()->drop(db->conn);
+    free(db);
+}
+
+const char *
+db_dsn(void)
+{
+    return kind()->dsn();
+}
+
+int
+db_port(void)
+{
+    return kind()->port();
+}
+
+struct db *
+db_connect(void)
+{
+    return wrap(kind()->connect(true));
+}
+
+struct db *
+db_try_connect(void)
+{
+    void *conn = kind()->connect(false);
+    return conn == NULL ? NULL : wrap(conn);
+}
+
+void
+db_close(struct db *db)
+{
+    if (db != NULL) {
+        kind()->close(db->conn);
+        free(db);
+    }
+}
+
+void
+db_load_outbox(struct db *db)
+{
+    kind()->load_outbox(db->conn);
+}
+
+void
+db_load_log(struct db *db)
+{
+    kind()->load_log(db->conn);
+}
+
+const char *
+db_log_position(struct db *db)
+{
+    return kind()->log_position(db->conn);
+}
+
+bool
+db_may_forget(struct db *db, const char *position)
+{
+    return kind()->may_forget(db->conn, position);
+}
+
+void
+db_lift_limits(struct db *db)
+{
+    kind()->lift_limits(db->conn);
+}
+
+void
+db_lift_headers(struct db *db)
+{
+    kind()->lift_headers(db->conn);
+}
+
+bool
+db_cancel(struct db *db, const char *message_id)
+{
+    return kind()->cancel(db->conn, message_id);
+}
+
+void
+db_exec(struct db *db, const char *sql)
+{
+    kind()->exec(db->conn, sql);
+}
+
+bool
+db_try(struct db *db, const char *sql)
+{
+    return kind()->try(db->conn, sql);
+}
+
+const char *
+db_text(struct db *db, const char *sql)
+{
+    return kind()->text(db->conn, sql);
+}
+
+int64_t
+db_int(struct db *db, const char *sql)
+{
+    return strtoll(db_text(db, sql), NULL, 10);
+}
+
+/* PostgreSQL says t, the others 1. */
+bool
+db_holds(struct db *db, const char *sql)
+{
+    const char *text = db_text(db, sql);
+    return strcmp(text, "t") == 0 || strcmp(text, "1") == 0;
+}
+
+void
+db_write_fast(struct db *db)
+{
+    kind()->write_fast(db->conn);
+}
+
+void
+db_lock_outbox(struct db *db)
+{
+    kind()->lock_outbox(db->conn);
+}
+
+void
+db_empty_outbox(struct db *db)
+{
+    kind()->empty_outbox(db->conn);
+}
+
+void
+db_unlock_outbox(struct db *db)
+{
+    kind()->unlock_outbox(db->conn);
+}
+
+void
+db_use_up_ids(struct db *db)
+{
+    kind()->use_up_ids(db->conn);
+}
+
+const char *
+db_own_ids(void)
+{
+    return kind()->own_ids;
+}
+
+const char *
+db_words_without_ids(void)
+{
+    return kind()->words_without_ids;
+}
+
+void
+db_create_user(struct db *db, const char *name, const char *password)
+{
+    kind()->create_user(db->conn, name, password);
+}
+
+void
+db_set_password(struct db *db, const char *name, const char *password)
+{
+    kind()->set_password(db->conn, name, password);
+}
+
+void
+db_grant_relay(struct db *db, const char *name)
+{
+    kind()->grant_relay(db->conn, name);
+}
+
+void
+db_grant_all(struct db *db, const char *name)
+{
+    kind()->grant_all(db->conn, name);
+}
+
+void
+db_end_sessions_of(struct db *db, const char *name)
+{
+    kind()->end_sessions_of(db->conn, name);
+}
+
+void
+db_drop_user(struct db *db, const char *name)
+{
+    kind()->drop_user(db->conn, name);
+}
+
+void
+db_prepare(struct db *db, const char *name, const char *sql)
+{
+    kind()->prepare(db->conn, name, sql);
+}
+
+void
+db_end_prepared(struct db *db, const char *name, bool commit)
+{
+    kind()->end_prepared(db->conn, name, commit);
+}
+
+void
+db_send(struct db *db, const char *sql)
+{
+    kind()->send(db->conn, sql);
+}
+
+void
+db_await_end(struct db *db)
+{
+    kind()->await_end(db->conn);
+}
+
+int64_t
+db_session(struct db *db)
+{
+    return kind()->session(db->conn);
+}
+
+void
+db_wait_blocked(struct db *db, int64_t session)
+{
+    kind()->wait_blocked(db->conn, session);
+}
+
+void
+db_end_session(struct db *db, int64_t session)
+{
+    kind()->end_session(db->conn, session);
+}
+
+int64_t
+db_owner(struct db *db)
+{
+    return kind()->owner(db->conn);
+}

@@ -1,0 +1,105 @@
+/* tests/integration/db_fixture.h - a database of the test's own, of the kind that OUTBOX_TEST_DATABASE names: "postgres", which is
+ * the default, or "mysql", which is MariaDB or MySQL. A test is written once and runs over each: its statements are those that all
+ * servers know, with what dialect_*.sql adds to each kind. A column `key` is written in double quotes.
+ *
+ * Used by Criterion tests and by plain programs: whatever goes wrong here prints why and aborts. The servers are named as
+ * pg_fixture.h and mysql_fixture.h say. A handle is one thread's at a time. */
+#ifndef TESTS_INTEGRATION_DB_FIXTURE_H
+#define TESTS_INTEGRATION_DB_FIXTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db; /* a connection to it */
+
+/* As `kind` in a configuration has it; and what tests/services calls the server. */
+const char *db_kind(void);
+const char *db_server(void);
+bool db_is_mysql(void);
+
+/* Creates a database, with the dialect, and connects to it. One at a time in a process; its name holds the process id, so
+ * processes do not meet. */
+struct db *db_create(void);
+
+/* Closes `db`, the connection from db_create; throws out everybody else, ends prepared transactions, and drops the database. */
+void db_drop(struct db *db);
+
+/* How the relay reaches it: `dsn` of a configuration; and the port in it. Static. */
+const char *db_dsn(void);
+int db_port(void);
+
+/* One more connection to it; db_try_connect gives NULL while the server does not answer. */
+struct db *db_connect(void);
+struct db *db_try_connect(void);
+void db_close(struct db *db);
+
+/* The tables of the outbox, those of the relay among them; and what the log of the server needs to be read. */
+void db_load_outbox(struct db *db);
+void db_load_log(struct db *db);
+
+/* Where the server's log ends now; and whether nothing keeps the server from forgetting what is before such a place. */
+const char *db_log_position(struct db *db);
+bool db_may_forget(struct db *db, const char *position);
+
+/* The outbox takes what an older one took, or one that others made: no limits, no checks. Or headers of which no message can be
+ * made, which not every kind refuses. */
+void db_lift_limits(struct db *db);
+void db_lift_headers(struct db *db);
+
+/* As an application cancels a scheduled message, by its message_id: true if it was cancelled. */
+bool db_cancel(struct db *db, const char *message_id);
+
+/* Runs SQL, one or more statements. db_try: false where the server refuses it or does not answer. */
+void db_exec(struct db *db, const char *sql);
+bool db_try(struct db *db, const char *sql);
+
+/* What is large is soon written by this connection, the server permitting. */
+void db_write_fast(struct db *db);
+
+/* The outbox for this connection alone, until it is unlocked. db_empty_outbox: what is written into it next has id 1 again. */
+void db_lock_outbox(struct db *db);
+void db_empty_outbox(struct db *db);
+void db_unlock_outbox(struct db *db);
+
+/* Stands behind the columns of an insert that gives the ids itself. No id after that: what the server says then. */
+const char *db_own_ids(void);
+void db_use_up_ids(struct db *db);
+const char *db_words_without_ids(void);
+
+/* Accounts of the server. db_grant_relay: what the relay needs, as docs/OPERATIONS.md says it; db_grant_all: whatever there is. */
+void db_create_user(struct db *db, const char *name, const char *password);
+void db_set_password(struct db *db, const char *name, const char *password);
+void db_grant_relay(struct db *db, const char *name);
+void db_grant_all(struct db *db, const char *name);
+void db_end_sessions_of(struct db *db, const char *name);
+void db_drop_user(struct db *db, const char *name);
+
+/* The first column of the first row: NULL as 0 and as "". The text lives until the next call in the thread. */
+int64_t db_int(struct db *db, const char *sql);
+const char *db_text(struct db *db, const char *sql);
+bool db_holds(struct db *db, const char *sql); /* whether it is true */
+
+/* Runs a statement in a transaction of two phases and does the first; the connection is to be closed then. The second one is done
+ * from any connection. The name is the test's own. */
+void db_prepare(struct db *db, const char *name, const char *sql);
+void db_end_prepared(struct db *db, const char *name, bool commit);
+
+/* Sends a statement; it may run for long. db_await_end returns when it is done, and aborts where it failed. */
+void db_send(struct db *db, const char *sql);
+void db_await_end(struct db *db);
+
+/* The number by which the server knows the session. */
+int64_t db_session(struct db *db);
+/* Returns once that session waits for a lock; aborts after 30 s without. */
+void db_wait_blocked(struct db *db, int64_t session);
+/* Ends it. */
+void db_end_session(struct db *db, int64_t session);
+/* The session that owns the outbox; 0 if none does. */
+int64_t db_owner(struct db *db);
+
+/* A derived table: the numbers i from `from` to `to`, which are SQL, or a format of it. */
+#define DB_SERIES(from, to)                                                             \
+    "(with recursive series(i) as (select " from " union all select i + 1 from series " \
+    "where i < " to ") select i from series) as series"
+
+#endif

@@ -1,0 +1,345 @@
+/* MariaDB and MySQL behind db_fixture.h. */
+#include <mysql.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "tests/integration/db_fixture_private.h"
+#include "tests/integration/mysql_fixture.h"
+#include "tests/integration/outbox_mysql_fixture.h"
+
+static void exec_format(MYSQL *conn, const char *format, ...) PRINTF_LIKE(2, 3);
+static void
+exec_format(MYSQL *conn, const char *format, ...)
+{
+    char sql[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(sql, sizeof(sql), format, args); /* fits: the names are short */
+    va_end(args);
+    mysql_fixture_exec(conn, sql);
+}
+
+/* Double quotes for names and || for texts, as in PostgreSQL; an error where a value does not fit; the id that is given, 0 too;
+ * times in UTC; and as many rounds of recursion as a test asks for, which each server calls by a name of its own. */
+static void
+set_up(MYSQL *conn)
+{
+    (void)mysql_set_server_option(conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
+    mysql_fixture_exec(
+        conn,
+        "set sql_mode = 'ANSI,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', "
+        "/*M! max_recursive_iterations */ /*!80017 cte_max_recursion_depth */ = 10000000");
+}
+
+static void *
+create(void)
+{
+    MYSQL *conn = mysql_fixture_create();
+    mysql_fixture_load(conn, "tests/integration/dialect_mysql.sql");
+    set_up(conn);
+    return conn;
+}
+
+static void
+drop(void *conn)
+{
+    mysql_fixture_throw_out(conn);
+    mysql_fixture_drop(conn);
+}
+
+static int
+port(void)
+{
+    return (int)strtol(getenv("OUTBOX_TEST_MYSQL_PORT"), NULL, 10); /* set with its dsn */
+}
+
+static void *
+connect_to_it(bool must)
+{
+    MYSQL *conn = must ? mysql_fixture_connect() : mysql_fixture_try_connect();
+    if (conn != NULL) {
+        set_up(conn);
+    }
+    return conn;
+}
+
+static void
+close_it(void *conn)
+{
+    mysql_close(conn);
+}
+
+/* By a session as an administrator has it: what is made there keeps its sql_mode. */
+static void
+load_outbox(void *conn)
+{
+    (void)conn;
+    MYSQL *plain = mysql_fixture_connect();
+    outbox_mysql_fixture_load(plain);
+    outbox_mysql_fixture_load_relay(plain);
+    mysql_close(plain);
+}
+
+static void
+load_log(void *conn)
+{
+    (void)conn; /* the log has all tables */
+}
+
+/* Nobody keeps the server from it. */
+static const char *
+log_position(void *conn)
+{
+    (void)conn;
+    return "";
+}
+
+static bool
+may_forget(void *conn, const char *position)
+{
+    (void)conn;
+    (void)position;
+    return true;
+}
+
+static void
+drop_checks(MYSQL *conn)
+{
+    static const char find[] =
+        "select coalesce(max(constraint_name), '') from information_schema.table_constraints "
+        "where table_schema = database() and table_name = 'outbox' and constraint_type = 'CHECK'";
+    for (;;) {
+        const char *name = mysql_fixture_text(conn, find);
+        if (name[0] == '\0') {
+            return;
+        }
+        exec_format(conn, "alter table outbox drop constraint \"%s\"", name);
+    }
+}
+
+static void
+widen(MYSQL *conn, const char *table)
+{
+    exec_format(conn,
+                "alter table %s modify exchange longtext, modify routing_key longtext not null, "
+                "modify \"key\" longtext, modify type longtext, modify content_type longtext",
+                table);
+}
+
+static void
+lift_limits(void *conn)
+{
+    drop_checks(conn);
+    widen(conn, "outbox");
+    widen(conn, "outbox_held");
+}
+
+static void
+lift_headers(void *conn)
+{
+    mysql_fixture_exec(conn, "alter table outbox drop constraint outbox_headers_object");
+}
+
+static bool
+cancel(void *conn, const char *message_id)
+{
+    exec_format(conn, "call outbox_cancel('%s', @cancelled)", message_id);
+    return mysql_fixture_int(conn, "select @cancelled") == 1;
+}
+
+static bool
+try(void *conn, const char *sql)
+{
+    return mysql_fixture_try(conn, sql) == 0;
+}
+
+static void
+exec(void *conn, const char *sql)
+{
+    mysql_fixture_exec(conn, sql);
+}
+
+static const char *
+text(void *conn, const char *sql)
+{
+    return mysql_fixture_text(conn, sql);
+}
+
+static void
+write_fast(void *conn)
+{
+    (void)conn; /* nothing is compressed, and all of it goes to the log */
+}
+
+static void
+lock_outbox(void *conn)
+{
+    mysql_fixture_exec(conn, "lock tables outbox write");
+}
+
+static void
+empty_outbox(void *conn)
+{
+    mysql_fixture_exec(conn, "truncate outbox");
+}
+
+static void
+unlock_outbox(void *conn)
+{
+    mysql_fixture_exec(conn, "unlock tables");
+}
+
+/* The highest id is there. */
+static void
+use_up_ids(void *conn)
+{
+    (void)conn;
+}
+
+static void
+create_user(void *conn, const char *name, const char *password)
+{
+    exec_format(conn, "create user '%s'@'%%' identified by '%s'", name, password);
+}
+
+static void
+set_password(void *conn, const char *name, const char *password)
+{
+    exec_format(conn, "alter user '%s'@'%%' identified by '%s'", name, password);
+}
+
+static void
+grant_relay(void *conn, const char *name)
+{
+    exec_format(conn,
+                "grant select, insert, update, delete on outbox to '%s'@'%%'; "
+                "grant select on outbox_schema to '%s'@'%%'; "
+                "grant select, insert, update, delete on outbox_held to '%s'@'%%'; "
+                "grant select, update on outbox_held_act to '%s'@'%%'; "
+                "grant select, insert, update on outbox_relay to '%s'@'%%'; "
+                "grant select on outbox_relay_schema to '%s'@'%%'",
+                name, name, name, name, name, name);
+}
+
+static void
+grant_all(void *conn, const char *name)
+{
+    exec_format(conn, "grant all on *.* to '%s'@'%%'", name);
+}
+
+static void
+end_sessions_of(void *conn, const char *name)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql),
+                   "select coalesce(max(id), 0) from information_schema.processlist "
+                   "where user = '%s'",
+                   name); /* fits */
+    for (int64_t id = mysql_fixture_int(conn, sql); id != 0; id = mysql_fixture_int(conn, sql)) {
+        mysql_fixture_kill(conn, (unsigned long)id);
+    }
+}
+
+static void
+drop_user(void *conn, const char *name)
+{
+    exec_format(conn, "drop user '%s'@'%%'", name);
+}
+
+/* Named after the database as well: names are the server's. */
+static void
+prepare(void *conn, const char *name, const char *sql)
+{
+    const char *database = mysql_fixture_database();
+    exec_format(conn, "xa start '%s %s'", database, name);
+    mysql_fixture_exec(conn, sql);
+    exec_format(conn, "xa end '%s %s'; xa prepare '%s %s'", database, name, database, name);
+}
+
+static void
+end_prepared(void *conn, const char *name, bool commit)
+{
+    exec_format(conn, "xa %s '%s %s'", commit ? "commit" : "rollback", mysql_fixture_database(),
+                name);
+}
+
+static void
+send(void *conn, const char *sql)
+{
+    mysql_fixture_send(conn, sql);
+}
+
+static void
+await_end(void *conn)
+{
+    mysql_fixture_await_end(conn);
+}
+
+static int64_t
+session(void *conn)
+{
+    return (int64_t)mysql_thread_id(conn);
+}
+
+static void
+wait_blocked(void *conn, int64_t id)
+{
+    mysql_fixture_wait_blocked(conn, (unsigned long)id);
+}
+
+static void
+end_session(void *conn, int64_t id)
+{
+    mysql_fixture_kill(conn, (unsigned long)id);
+}
+
+static int64_t
+owner(void *conn)
+{
+    return mysql_fixture_int(conn,
+                             "select coalesce(is_used_lock(concat('outbox:', database())), 0)");
+}
+
+const struct db_kind db_mysql = {
+    .name = "mysql",
+    .server = "mariadb",
+    .create = create,
+    .drop = drop,
+    .dsn = mysql_fixture_dsn,
+    .port = port,
+    .connect = connect_to_it,
+    .close = close_it,
+    .load_outbox = load_outbox,
+    .load_log = load_log,
+    .log_position = log_position,
+    .may_forget = may_forget,
+    .lift_limits = lift_limits,
+    .lift_headers = lift_headers,
+    .cancel = cancel,
+    .try = try,
+    .exec = exec,
+    .text = text,
+    .write_fast = write_fast,
+    .lock_outbox = lock_outbox,
+    .empty_outbox = empty_outbox,
+    .unlock_outbox = unlock_outbox,
+    .own_ids = "",
+    .use_up_ids = use_up_ids,
+    .words_without_ids = "Failed to read auto-increment value",
+    .create_user = create_user,
+    .set_password = set_password,
+    .grant_relay = grant_relay,
+    .grant_all = grant_all,
+    .end_sessions_of = end_sessions_of,
+    .drop_user = drop_user,
+    .prepare = prepare,
+    .end_prepared = end_prepared,
+    .send = send,
+    .await_end = await_end,
+    .session = session,
+    .wait_blocked = wait_blocked,
+    .end_session = end_session,
+    .owner = owner,
+};

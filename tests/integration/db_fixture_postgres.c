@@ -1,0 +1,328 @@
+/* PostgreSQL behind db_fixture.h. */
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "tests/integration/db_fixture_pg.h"
+#include "tests/integration/db_fixture_private.h"
+#include "tests/integration/pg_fixture.h"
+
+PGconn *
+db_pg(struct db *db)
+{
+    return db_conn(db);
+}
+
+static void exec_format(PGconn *conn, const char *format, ...) PRINTF_LIKE(2, 3);
+static void
+exec_format(PGconn *conn, const char *format, ...)
+{
+    char sql[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(sql, sizeof(sql), format, args); /* fits: the names are short */
+    va_end(args);
+    pg_exec(conn, sql);
+}
+
+static void *
+create(void)
+{
+    PGconn *conn = pg_fixture_create();
+    pg_fixture_load(conn, "tests/integration/dialect_postgres.sql");
+    return conn;
+}
+
+/* A database with a slot cannot be dropped. */
+static void
+drop(void *conn)
+{
+    pg_fixture_drop_slots(conn);
+    pg_fixture_drop(conn);
+}
+
+static int
+port(void)
+{
+    return (int)strtol(getenv("OUTBOX_TEST_PG_PORT"), NULL, 10); /* set with its dsn */
+}
+
+static void *
+connect_to_it(bool must)
+{
+    if (must) {
+        return pg_fixture_connect();
+    }
+    PGconn *conn = PQconnectdb(pg_fixture_dsn());
+    if (PQstatus(conn) != CONNECTION_OK) {
+        PQfinish(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+static void
+close_it(void *conn)
+{
+    PQfinish(conn);
+}
+
+static void
+load_outbox(void *conn)
+{
+    pg_fixture_load_outbox(conn);
+}
+
+static void
+load_log(void *conn)
+{
+    pg_fixture_load(conn, "outbox-sql/postgres/publication.sql");
+}
+
+static const char *
+log_position(void *conn)
+{
+    return pg_query_text(conn, "select pg_current_wal_lsn()");
+}
+
+static bool
+may_forget(void *conn, const char *position)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql),
+                   "select count(*) from pg_replication_slots where database = current_database() "
+                   "and (confirmed_flush_lsn >= '%s') is not true",
+                   position); /* fits */
+    return pg_query_int(conn, sql) == 0;
+}
+
+static void
+lift_limits(void *conn)
+{
+    pg_exec(conn, "do $$ declare name text; begin for name in select conname from pg_constraint "
+                  "where conrelid = 'outbox'::regclass and contype = 'c' loop "
+                  "execute format('alter table outbox drop constraint %I', name); end loop; end "
+                  "$$; alter table outbox disable trigger outbox_headers");
+}
+
+static void
+lift_headers(void *conn)
+{
+    (void)conn; /* any JSON is taken */
+}
+
+static bool
+cancel(void *conn, const char *message_id)
+{
+    char sql[100];
+    (void)snprintf(sql, sizeof(sql), "select outbox_cancel('%s')", message_id); /* fits */
+    return pg_query_text(conn, sql)[0] == 't';
+}
+
+static bool
+try(void *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    const ExecStatusType status = PQresultStatus(result);
+    PQclear(result);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+static void
+exec(void *conn, const char *sql)
+{
+    pg_exec(conn, sql);
+}
+
+static const char *
+text(void *conn, const char *sql)
+{
+    return pg_query_text(conn, sql);
+}
+
+static void
+write_fast(void *conn)
+{
+    pg_exec(conn, "set default_toast_compression = lz4; "
+                  "alter table outbox alter payload set storage external");
+}
+
+static void
+lock_outbox(void *conn)
+{
+    pg_exec(conn, "begin; lock table outbox in access exclusive mode");
+}
+
+static void
+empty_outbox(void *conn)
+{
+    pg_exec(conn, "delete from outbox; select setval('outbox_id_seq', 1, false)");
+}
+
+static void
+unlock_outbox(void *conn)
+{
+    pg_exec(conn, "commit");
+}
+
+static void
+use_up_ids(void *conn)
+{
+    pg_exec(conn, "select setval('outbox_id_seq', 9223372036854775807)");
+}
+
+static void
+create_user(void *conn, const char *name, const char *password)
+{
+    exec_format(conn, "create role %s login password '%s'", name, password);
+}
+
+static void
+set_password(void *conn, const char *name, const char *password)
+{
+    exec_format(conn, "alter role %s password '%s'", name, password);
+}
+
+static void
+grant_relay(void *conn, const char *name)
+{
+    exec_format(conn,
+                "grant select, insert, update, delete on outbox to %s; "
+                "grant select on sequence outbox_id_seq to %s; "
+                "grant select, insert, update, delete on outbox_held to %s; "
+                "grant select, update on outbox_held_act to %s; "
+                "grant select, insert, update on outbox_relay to %s",
+                name, name, name, name, name);
+}
+
+static void
+grant_all(void *conn, const char *name)
+{
+    exec_format(conn, "alter role %s superuser", name);
+}
+
+static void
+end_sessions_of(void *conn, const char *name)
+{
+    exec_format(conn, "select pg_terminate_backend(pid) from pg_stat_activity where usename = '%s'",
+                name);
+}
+
+static void
+drop_user(void *conn, const char *name)
+{
+    exec_format(conn, "drop owned by %s; drop role %s", name, name);
+}
+
+/* Named after the database as well: names are the server's. */
+static void
+prepare(void *conn, const char *name, const char *sql)
+{
+    pg_exec(conn, "begin");
+    pg_exec(conn, sql);
+    exec_format(conn, "prepare transaction '%s %s'", PQdb(conn), name);
+}
+
+static void
+end_prepared(void *conn, const char *name, bool commit)
+{
+    exec_format(conn, "%s prepared '%s %s'", commit ? "commit" : "rollback", PQdb(conn), name);
+}
+
+static _Noreturn void
+die(const PGconn *conn)
+{
+    (void)fprintf(stderr, "%s", PQerrorMessage(conn));
+    abort();
+}
+
+static void
+send(void *conn, const char *sql)
+{
+    if (PQsendQuery(conn, sql) != 1) {
+        die(conn);
+    }
+}
+
+static void
+await_end(void *conn)
+{
+    for (PGresult *result = PQgetResult(conn); result != NULL; result = PQgetResult(conn)) {
+        const ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            die(conn);
+        }
+        PQclear(result);
+    }
+}
+
+static int64_t
+session(void *conn)
+{
+    return PQbackendPID(conn);
+}
+
+static void
+wait_blocked(void *conn, int64_t pid)
+{
+    pg_wait_blocked(conn, (int)pid);
+}
+
+static void
+end_session(void *conn, int64_t pid)
+{
+    exec_format(conn, "select pg_terminate_backend(%d)", (int)pid);
+}
+
+static int64_t
+owner(void *conn)
+{
+    return pg_query_int(conn,
+                        "select coalesce(max(pid), 0) from pg_locks where locktype = 'advisory' "
+                        "and classid = 1869968482 and granted and database = "
+                        "(select oid from pg_database where datname = current_database())");
+}
+
+const struct db_kind db_postgres = {
+    .name = "postgres",
+    .server = "postgres",
+    .create = create,
+    .drop = drop,
+    .dsn = pg_fixture_dsn,
+    .port = port,
+    .connect = connect_to_it,
+    .close = close_it,
+    .load_outbox = load_outbox,
+    .load_log = load_log,
+    .log_position = log_position,
+    .may_forget = may_forget,
+    .lift_limits = lift_limits,
+    .lift_headers = lift_headers,
+    .cancel = cancel,
+    .try = try,
+    .exec = exec,
+    .text = text,
+    .write_fast = write_fast,
+    .lock_outbox = lock_outbox,
+    .empty_outbox = empty_outbox,
+    .unlock_outbox = unlock_outbox,
+    .own_ids = "overriding system value",
+    .use_up_ids = use_up_ids,
+    .words_without_ids = "reached maximum value of sequence",
+    .create_user = create_user,
+    .set_password = set_password,
+    .grant_relay = grant_relay,
+    .grant_all = grant_all,
+    .end_sessions_of = end_sessions_of,
+    .drop_user = drop_user,
+    .prepare = prepare,
+    .end_prepared = end_prepared,
+    .send = send,
+    .await_end = await_end,
+    .session = session,
+    .wait_blocked = wait_blocked,
+    .end_session = end_session,
+    .owner = owner,
+};

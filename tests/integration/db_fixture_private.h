@@ -1,0 +1,58 @@
+/* tests/integration/db_fixture_private.h - what a kind of database does for db_fixture.c; what each is for stands in db_fixture.h. */
+#ifndef TESTS_INTEGRATION_DB_FIXTURE_PRIVATE_H
+#define TESTS_INTEGRATION_DB_FIXTURE_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A `conn` is a PGconn or a MYSQL. */
+struct db_kind {
+    const char *name;
+    const char *server;
+    void *(*create)(void);
+    void (*drop)(void *conn);
+    const char *(*dsn)(void);
+    int (*port)(void);
+    void *(*connect)(bool must); /* NULL if it need not and cannot */
+    void (*close)(void *conn);
+    void (*load_outbox)(void *conn);
+    void (*load_log)(void *conn);
+    const char *(*log_position)(void *conn);
+    bool (*may_forget)(void *conn, const char *position);
+    void (*lift_limits)(void *conn);
+    void (*lift_headers)(void *conn);
+    bool (*cancel)(void *conn, const char *message_id);
+    bool (*try)(void *conn, const char *sql);
+    void (*exec)(void *conn, const char *sql);
+    const char *(*text)(void *conn, const char *sql);
+    void (*write_fast)(void *conn);
+    void (*lock_outbox)(void *conn);
+    void (*empty_outbox)(void *conn);
+    void (*unlock_outbox)(void *conn);
+    const char *own_ids;
+    void (*use_up_ids)(void *conn);
+    const char *words_without_ids;
+    void (*create_user)(void *conn, const char *name, const char *password);
+    void (*set_password)(void *conn, const char *name, const char *password);
+    void (*grant_relay)(void *conn, const char *name);
+    void (*grant_all)(void *conn, const char *name);
+    void (*end_sessions_of)(void *conn, const char *name);
+    void (*drop_user)(void *conn, const char *name);
+    void (*prepare)(void *conn, const char *name, const char *sql);
+    void (*end_prepared)(void *conn, const char *name, bool commit);
+    void (*send)(void *conn, const char *sql);
+    void (*await_end)(void *conn);
+    int64_t (*session)(void *conn);
+    void (*wait_blocked)(void *conn, int64_t session);
+    void (*end_session)(void *conn, int64_t session);
+    int64_t (*owner)(void *conn);
+};
+
+/* What is behind a connection. */
+struct db;
+void *db_conn(struct db *db);
+
+extern const struct db_kind db_postgres;
+extern const struct db_kind db_mysql;
+
+#endif

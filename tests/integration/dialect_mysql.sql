@@ -1,0 +1,29 @@
+-- What the tests say alike of both kinds of database, for MariaDB and MySQL, which have unhex: in the database of a test, before
+-- its outbox.
+create function bytes(words longtext) returns longblob deterministic no sql return convert(words using utf8mb4);
+create function as_headers(words longtext) returns longtext deterministic no sql return words;
+create function as_id(words char(36)) returns binary(16) deterministic no sql return unhex(replace(words, '-', ''));
+create function id_text(id binary(16)) returns char(36) deterministic no sql
+return lower(insert(insert(insert(insert(hex(id), 21, 0, '-'), 17, 0, '-'), 13, 0, '-'), 9, 0, '-'));
+create function new_id() returns binary(16) not deterministic no sql return unhex(replace(uuid(), '-', ''));
+
+-- So many seconds from now, negative ones ago.
+create function from_now(seconds double) returns datetime(6) not deterministic no sql
+return utc_timestamp(6) + interval seconds second;
+
+-- The microseconds since 1970 of a time, and back.
+create function epoch_us(at datetime(6)) returns bigint deterministic no sql
+return timestampdiff(microsecond, '1970-01-01', at);
+create function at_us(us bigint) returns datetime(6) deterministic no sql
+return timestamp '1970-01-01 00:00:00' + interval us microsecond;
+
+-- The time that the clock shows in UTC.
+create function as_time(words varchar(30)) returns datetime(6) deterministic no sql return words;
+
+-- The first and the last time that an outbox takes.
+create function always() returns datetime(6) deterministic no sql return '1970-01-01';
+create function never() returns datetime(6) deterministic no sql return '9999-12-31 23:59:59.999999';
+
+-- More than anybody should read. All of it is written to the disk, and to two logs.
+create function huge_headers() returns longtext deterministic no sql return concat('{"a": "', repeat('x', 100 << 20), '"}');
+create function huge_text() returns longtext deterministic no sql return repeat('x', 4 << 20);

@@ -1,0 +1,30 @@
+-- What the tests say alike of both kinds of database, for PostgreSQL: in the database of a test, before its outbox.
+create function bytes(words text) returns bytea language sql immutable as $$ select convert_to(words, 'UTF8') $$;
+create function unhex(digits text) returns bytea language sql immutable as $$ select decode(digits, 'hex') $$;
+create function as_headers(words text) returns jsonb language sql immutable as $$ select words::jsonb $$;
+create function as_id(words text) returns uuid language sql immutable as $$ select words::uuid $$;
+create function id_text(id uuid) returns text language sql immutable as $$ select id::text $$;
+create function new_id() returns uuid language sql volatile as $$ select gen_random_uuid() $$;
+
+-- So many seconds from now, negative ones ago.
+create function from_now(seconds float8) returns timestamptz language sql volatile as
+$$ select clock_timestamp() + seconds * interval '1 s' $$;
+
+-- The microseconds since 1970 of a time, and back.
+create function epoch_us(at timestamptz) returns bigint language sql immutable as
+$$ select (extract(epoch from at) * 1000000)::bigint $$;
+create function at_us(us bigint) returns timestamptz language sql immutable as
+$$ select timestamptz 'epoch' + us * interval '1 microsecond' $$;
+
+-- The time that the clock shows in UTC.
+create function as_time(words text) returns timestamptz language sql immutable as
+$$ select words::timestamp at time zone 'UTC' $$;
+
+-- The first and the last time that there is.
+create function always() returns timestamptz language sql immutable as $$ select timestamptz '-infinity' $$;
+create function never() returns timestamptz language sql immutable as $$ select timestamptz 'infinity' $$;
+
+-- More than anybody should read: some kilobytes on the disk, and hundreds of megabytes to who asks for them.
+create function huge_headers() returns jsonb language sql immutable as
+$$ select jsonb_build_object('a', (select jsonb_agg('1e131000'::jsonb) from generate_series(1, 9000))) $$;
+create function huge_text() returns text language sql immutable as $$ select repeat('x', 20 << 20) $$;
