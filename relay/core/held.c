@@ -52,6 +52,12 @@ held_find(const struct held *held, struct held_subject subject)
     return entry;
 }
 
+bool
+held_leads(const struct held_entry *entry)
+{
+    return entry->stage == HELD_STAGE_RETRYING || entry->stage == HELD_STAGE_DEAD;
+}
+
 struct held_entry *
 held_add(struct held *held, struct held_subject subject, int64_t head_id, uint64_t retry_at_us)
 {

@@ -64,6 +64,9 @@ void held_clear(struct held *held); /* also to free it */
 struct held_subject held_subject(int64_t id, int64_t key_hash, bool ordered);
 struct held_entry *held_find(const struct held *held, struct held_subject subject);
 
+/* Its head is in the held table, and not being tried. */
+bool held_leads(const struct held_entry *entry);
+
 /* A new entry, RETRYING at retry_at_us. There must be none for the subject. */
 struct held_entry *held_add(struct held *held, struct held_subject subject, int64_t head_id,
                             uint64_t retry_at_us);

@@ -13,6 +13,12 @@ holds_clear(struct holds *holds)
     holds->count = 0;
 }
 
+bool
+holds_a_head(const struct hold *hold)
+{
+    return hold->state == HELD_RETRYING || hold->state == HELD_DEAD;
+}
+
 void
 holds_done(struct holds *holds)
 {

@@ -23,6 +23,9 @@ struct holds {
     size_t capacity;
 };
 
+/* Whether it is the head of its key, or one without a key: it is to be tried again, or is dead. */
+bool holds_a_head(const struct hold *hold);
+
 void holds_done(struct holds *holds);
 void holds_clear(struct holds *holds);
 

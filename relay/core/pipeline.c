@@ -93,8 +93,7 @@ pipeline_free(struct pipeline *pipeline)
     }
     held_clear(&pipeline->held);
     busy_done(&pipeline->busy);
-    holds_done(&pipeline->hold_ready);
-    holds_done(&pipeline->hold_out);
+    holding_done(pipeline);
     queue_done(&pipeline->queue);
     settling_done(pipeline);
     memory_free(pipeline->confirmed_heads);
@@ -135,7 +134,7 @@ pipeline_is_full(const struct pipeline *pipeline)
 {
     const size_t held_max = pipeline->options.held_max;
     return pipeline->held.count - pipeline->held.releasing_count >= held_max ||
-           settling_is_stuck(pipeline) || pipeline->hold_ready.count >= held_max + HOLDS_MAX;
+           settling_is_stuck(pipeline) || holding_is_crowded(pipeline);
 }
 
 /* A message that was in memory, and through no fault of its own did not go, is left to the table; and a later one of its
@@ -201,9 +200,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
         window_abandon(&pipeline->lanes[i].window);
     }
     held_clear(&pipeline->held);
-    holds_clear(&pipeline->hold_ready);
-    holds_clear(&pipeline->hold_out);
-    pipeline->hold_out_asked = false;
+    holding_lost(pipeline);
     pipeline->confirmed_heads_count = 0;
     pipeline->release_state = RELEASE_IDLE;
     fetching_lost(pipeline);

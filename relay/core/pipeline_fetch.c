@@ -144,12 +144,8 @@ fetching_each_in_memory(const struct pipeline *pipeline, void (*visit)(void *con
         }
     }
     settling_each(pipeline, visit, context);
-    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
-        visit(context, pipeline->hold_ready.items[i].id);
-    }
-    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
-        visit(context, pipeline->hold_out.items[i].id);
-    }
+    holding_each_untold(pipeline, visit, context);
+    holding_each_out(pipeline, visit, context);
 }
 
 struct exclusion {
@@ -172,8 +168,7 @@ exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
     struct fetching *fetching = &pipeline->fetching;
     pipeline_reserve(&fetching->exclude_ids, &fetching->exclude_capacity,
                      pipeline->queue.count + pipeline_open_total(pipeline) +
-                         settling_in_outbox(pipeline) + pipeline->hold_ready.count +
-                         pipeline->hold_out.count);
+                         settling_in_outbox(pipeline) + holding_count(pipeline));
     struct exclusion exclusion = {.ids = fetching->exclude_ids, .fetch = fetch};
     fetching_each_in_memory(pipeline, exclude, &exclusion);
     fetch->ids = fetching->exclude_ids;
@@ -203,7 +198,7 @@ fetch_heads(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
     struct fetching *fetching = &pipeline->fetching;
     struct fetch fetch = {.kind = FETCH_HEADS, .after_id = CURSOR_START, .rows_max = rows_max};
     pipeline_reserve(&fetching->exclude_ids, &fetching->exclude_capacity,
-                     pipeline->held.count + pipeline->hold_ready.count);
+                     pipeline->held.count + holding_count(pipeline));
     for (const struct held_entry *entry = pipeline->held.entries; entry != NULL;
          entry = entry->hh.next) {
         if (entry->stage == HELD_STAGE_PROBING || entry->stage == HELD_STAGE_RELEASING ||
@@ -211,9 +206,8 @@ fetch_heads(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
             fetching->exclude_ids[fetch.id_count++] = entry->head_id;
         }
     }
-    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
-        fetching->exclude_ids[fetch.id_count++] = pipeline->hold_ready.items[i].id;
-    }
+    struct exclusion exclusion = {.ids = fetching->exclude_ids, .fetch = &fetch};
+    holding_each_untold(pipeline, exclude, &exclusion);
     fetch.ids = fetching->exclude_ids;
     return fetching_send(pipeline, &fetch, now_us, ret_action);
 }

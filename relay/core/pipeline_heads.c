@@ -3,158 +3,12 @@
 #include "base/memory.h"
 #include "relay/core/pipeline_internal.h"
 
-static void
-head_is_gone(struct pipeline *pipeline, struct held_entry *entry)
+void
+pipeline_head_is_gone(struct pipeline *pipeline, struct held_entry *entry)
 {
     reports_put(&pipeline->reports,
                 &(struct pipeline_report){.type = REPORT_GONE, .id = entry->head_id});
     held_stage(&pipeline->held, entry, HELD_STAGE_RELEASING);
-}
-
-static bool
-leads_in_table(const struct held_entry *entry)
-{
-    return entry->stage == HELD_STAGE_RETRYING || entry->stage == HELD_STAGE_DEAD;
-}
-
-static void
-is_missing(struct pipeline *pipeline, int64_t id)
-{
-    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
-        if (pipeline->hold_out.items[i].id != id) {
-            continue;
-        }
-        if (pipeline->hold_out.items[i].state == HELD_SCHEDULED) {
-            cursor_forget(&pipeline->cursor, id); /* somebody may be cancelling it, and not do it */
-        }
-        struct held_entry *entry = held_find(&pipeline->held, pipeline->hold_out.notes[i].subject);
-        if (entry != NULL && entry->head_id == id && leads_in_table(entry)) {
-            head_is_gone(pipeline, entry);
-        }
-    }
-}
-
-/* The table counts the time to the next try from when it was told, which is later than when it was decided. */
-static void
-is_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
-        uint64_t now_us)
-{
-    if (hold->state == HELD_SCHEDULED) {
-        pipeline->wake_due_us = now_us; /* it tells when the next one is due */
-    }
-    if (hold->state != HELD_RETRYING) {
-        return;
-    }
-    struct held_entry *entry = held_find(&pipeline->held, note->subject);
-    if (entry != NULL && entry->stage == HELD_STAGE_RETRYING && entry->head_id == hold->id &&
-        entry->apart) {
-        entry->retry_at_us = now_us + hold->retry_after_us;
-        entry->apart = false;
-    }
-}
-
-/* One behind a head stays in the outbox, where it waits as well as in the held table, and is read again when its key
- * opens. */
-static bool
-leave_in_outbox(struct pipeline *pipeline, struct held_entry *entry, const struct hold *hold,
-                const struct hold_note *note)
-{
-    if (hold->state != HELD_WAITING || !note->fresh || entry == NULL) {
-        return false;
-    }
-    if (hold->id < entry->floor_id) {
-        entry->floor_id = hold->id;
-    }
-    safe_forget(&pipeline->safe);
-    return true;
-}
-
-/* What was decided of it while the statement was out counts. */
-static bool
-is_to_be_told(const struct pipeline *pipeline, int64_t id)
-{
-    for (size_t i = 0; i < pipeline->hold_ready.count; i++) {
-        if (pipeline->hold_ready.items[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* It is told again later; until then its key, if it leads one, waits. */
-static void
-tell_later(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
-           uint64_t now_us)
-{
-    struct hold_note again = *note;
-    again.not_before_us = now_us + STUCK_AGAIN_US;
-    struct held_entry *entry = held_find(&pipeline->held, note->subject);
-    if (pipeline->draining || is_to_be_told(pipeline, hold->id) ||
-        leave_in_outbox(pipeline, entry, hold, note)) {
-        return;
-    }
-    if (entry != NULL && entry->head_id == hold->id) {
-        entry->fresh = note->fresh;
-        entry->in_table &= !note->fresh || note->subject.ordered;
-        entry->change = ++pipeline->held.changes;
-        if (entry->stage == HELD_STAGE_RETRYING) {
-            held_retry(&pipeline->held, entry, again.not_before_us);
-            entry->apart = true;
-        }
-    }
-    if (pipeline->hold_ready.count == 0) {
-        pipeline->hold_at_us = again.not_before_us;
-    }
-    again.number = ++pipeline->holds_numbered;
-    holds_add(&pipeline->hold_ready, hold, &again);
-}
-
-static const struct source_failure *
-failure_of(const struct source_failures *failures, int64_t id)
-{
-    for (size_t i = 0; i < failures->count; i++) {
-        if (failures->items[i].id == id) {
-            return &failures->items[i];
-        }
-    }
-    return NULL;
-}
-
-static void
-tell_failed_later(struct pipeline *pipeline, const struct source_failures *failures,
-                  uint64_t now_us)
-{
-    struct holds *out = &pipeline->hold_out;
-    if (failures->count == 0) {
-        return;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < out->count; i++) {
-        if (failure_of(failures, out->items[i].id) != NULL) {
-            tell_later(pipeline, &out->items[i], &out->notes[i], now_us);
-            memory_free(out->notes[i].reason);
-            continue;
-        }
-        out->items[kept] = out->items[i];
-        out->notes[kept++] = out->notes[i];
-    }
-    out->count = kept;
-    reports_put_failures(&pipeline->reports, REPORT_UNMOVED, failures);
-}
-
-void
-pipeline_held(struct pipeline *pipeline, const struct source_held *held, uint64_t now_us)
-{
-    assert(pipeline->hold_out_asked);
-    tell_failed_later(pipeline, &held->failures, now_us);
-    pipeline->hold_out_asked = false;
-    for (size_t i = 0; i < held->missing_count; i++) {
-        is_missing(pipeline, held->missing[i]);
-    }
-    for (size_t i = 0; i < pipeline->hold_out.count; i++) {
-        is_held(pipeline, &pipeline->hold_out.items[i], &pipeline->hold_out.notes[i], now_us);
-    }
-    holds_clear(&pipeline->hold_out);
 }
 
 static void
@@ -262,7 +116,7 @@ lead_from_where_it_is(struct pipeline *pipeline, const struct source_failure *fa
     entry->tries = 0;
     entry->fresh = false;
     held_retry(&pipeline->held, entry, now_us);
-    pipeline_hold_head(pipeline, &hold, &note, now_us);
+    holding_add_head(pipeline, &hold, &note, now_us);
 }
 
 void
@@ -291,7 +145,7 @@ take_dead(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
     struct hold hold = {.id = entry->head_id, .attempts = entry->attempts};
     const struct hold_note note = {.subject = entry->subject, .attempts_before = entry->attempts};
     pipeline_bury(pipeline, entry, &hold);
-    pipeline_hold_head(pipeline, &hold, &note, now_us);
+    holding_add_head(pipeline, &hold, &note, now_us);
 }
 
 static void
@@ -318,7 +172,7 @@ take_second_head(struct pipeline *pipeline, const struct held_entry *entry, cons
 {
     const struct hold hold = {.id = head->id, .state = HELD_WAITING};
     const struct hold_note note = {.subject = entry->subject, .attempts_before = head->attempts};
-    pipeline_hold_head(pipeline, &hold, &note, now_us);
+    holding_add_head(pipeline, &hold, &note, now_us);
 }
 
 /* It changed since the heads were asked for, or is still to be told. */
@@ -343,7 +197,7 @@ learn_known_head(struct pipeline *pipeline, struct held_entry *entry, const stru
 {
     const int64_t limit_id = entry->limit_id;
     if (head->orphans) {
-        head_is_gone(pipeline, entry);
+        pipeline_head_is_gone(pipeline, entry);
     } else if (entry->stage == HELD_STAGE_DEAD && !head->dead) {
         entry->tries = head->attempts; /* an operator brought it back */
     }
@@ -364,7 +218,7 @@ learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
         take_head(pipeline, entry, head, now_us);
     } else if (entry->load == pipeline->heads_load) {
         take_second_head(pipeline, entry, head, now_us);
-    } else if (leads_in_table(entry) && !is_newer(pipeline, entry)) {
+    } else if (held_leads(entry) && !is_newer(pipeline, entry)) {
         learn_known_head(pipeline, entry, head, now_us);
     } else if (head->orphans || head->id != entry->head_id) {
         ask_again(pipeline, now_us);
@@ -384,11 +238,11 @@ pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint
         learn_head(pipeline, &heads->items[i], now_us);
     }
     for (struct held_entry *entry = pipeline->held.entries; entry != NULL; entry = entry->hh.next) {
-        if (entry->load == pipeline->heads_load || !leads_in_table(entry)) {
+        if (entry->load == pipeline->heads_load || !held_leads(entry)) {
             continue;
         }
         if (!is_newer(pipeline, entry)) {
-            head_is_gone(pipeline, entry);
+            pipeline_head_is_gone(pipeline, entry);
         } else if (!entry->fresh) {
             ask_again(pipeline, now_us);
         }
@@ -451,7 +305,7 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
         entry = held_add(&pipeline->held, subject, row->id, CLOCK_NEVER_US);
         entry->in_table = true;
     }
-    if (!leads_in_table(entry) || (known && entry->change > sent_change)) {
+    if (!held_leads(entry) || (known && entry->change > sent_change)) {
         return false; /* what was read is not what is known by now */
     }
     if (entry->stage == HELD_STAGE_DEAD || entry->head_id != row->id) {

@@ -6,40 +6,11 @@
 #include "relay/core/pipeline_internal.h"
 
 static void
-put_hold(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
-         uint64_t now_us)
-{
-    struct hold_note numbered = *note;
-    numbered.number = ++pipeline->holds_numbered;
-    const uint64_t at_us = now_us + pipeline->options.hold_delay_us;
-    if (pipeline->hold_ready.count == 0 || pipeline->hold_at_us > at_us) {
-        pipeline->hold_at_us = at_us;
-        pipeline->hold_tried = false;
-    }
-    holds_add(&pipeline->hold_ready, hold, &numbered);
-}
-
-static void
 hold_waiting(struct pipeline *pipeline, struct held_subject subject, int64_t id, uint64_t now_us)
 {
     const struct hold hold = {.id = id, .state = HELD_WAITING};
     const struct hold_note note = {.subject = subject, .fresh = true};
-    put_hold(pipeline, &hold, &note, now_us);
-}
-
-/* A head is told once in a statement: what it was to become before counts no more. */
-void
-pipeline_hold_head(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
-                   uint64_t now_us)
-{
-    struct holds *ready = &pipeline->hold_ready;
-    for (size_t i = 0; i < ready->count; i++) {
-        if (ready->items[i].id == hold->id) {
-            holds_replace(ready, i, hold);
-            return;
-        }
-    }
-    put_hold(pipeline, hold, note, now_us);
+    holding_add(pipeline, &hold, &note, now_us);
 }
 
 /* What was left in the outbox behind a key that was being released is read again. */
@@ -84,7 +55,7 @@ demote(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
     }
     const struct hold hold = {.id = entry->head_id, .state = HELD_WAITING};
     const struct hold_note note = {.subject = entry->subject, .attempts_before = entry->attempts};
-    pipeline_hold_head(pipeline, &hold, &note, now_us);
+    holding_add_head(pipeline, &hold, &note, now_us);
 }
 
 /* Doubling from retry_initial, up to retry_max, with a quarter of jitter so that many keys that
@@ -133,7 +104,7 @@ set_head_aside(struct pipeline *pipeline, struct held_entry *entry, const struct
         entry->apart = true;
         hold.retry_after_us = retry_at_us - now_us;
     }
-    pipeline_hold_head(pipeline, &hold, note, now_us);
+    holding_add_head(pipeline, &hold, note, now_us);
 }
 
 static void
@@ -236,7 +207,7 @@ pipeline_set_aside(struct pipeline *pipeline, const struct row *row, uint64_t no
     if (row->scheduled) {
         const struct hold hold = {.id = row->id, .state = HELD_SCHEDULED};
         const struct hold_note note = {.subject = subject, .fresh = true};
-        put_hold(pipeline, &hold, &note, now_us);
+        holding_add(pipeline, &hold, &note, now_us);
         return true;
     }
     struct held_entry *entry = row->ordered ? held_find(&pipeline->held, subject) : NULL;

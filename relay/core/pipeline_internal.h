@@ -4,7 +4,9 @@
  *   pipeline_lane.c     what lanes report
  *   pipeline_cut.c      a lane's connection ends without a word
  *   pipeline_held.c     a message is refused, or not due: it is set aside
- *   pipeline_moves.c    what is told to and asked of the held table
+ *   pipeline_hold.c     what is told to the held table
+ *   pipeline_take_back.c  what is not told after all
+ *   pipeline_moves.c    what is asked of the held table
  *   pipeline_heads.c    what it answers, and held messages that are tried again
  *   pipeline_route.c    when the route refuses everything
  *   pipeline_fetch.c    what is read next
@@ -27,6 +29,7 @@
 #include "relay/core/outcomes.h"
 #include "relay/core/pipeline.h"
 #include "relay/core/pipeline_fetch.h"
+#include "relay/core/pipeline_hold.h"
 #include "relay/core/pipeline_settle.h"
 #include "relay/core/pipeline_watermark.h"
 #include "relay/core/queue.h"
@@ -41,7 +44,6 @@
 #define PROBE_LIMIT_START 16 /* the same of the probe lane, */
 #define PROBE_WINDOW 256     /* which never has more */
 #define RETRY_IDS_MAX 64     /* held messages fetched at once, and keys released at once */
-#define HOLDS_MAX 2000       /* messages in one hold */
 #define UNRELEASED_AGAIN_US (100 * CLOCK_MS_US)
 #define STUCK_AGAIN_US \
     (60 * CLOCK_S_US) /* what could not be moved or deleted is tried again after this */
@@ -256,13 +258,7 @@ struct pipeline {
     struct watermark watermark;
     struct settling settling;
 
-    /* What is set aside. */
-    struct holds hold_ready;
-    struct holds hold_out;
-    uint64_t holds_numbered;
-    bool hold_out_asked;
-    bool hold_tried;          /* something of hold_ready could not be told yet */
-    uint64_t hold_at_us;      /* when what is in hold_ready is sent, as far as it may be */
+    struct holding holding;
     int64_t *confirmed_heads; /* to be deleted from the held table */
     size_t confirmed_heads_count;
     size_t confirmed_heads_capacity;
@@ -322,21 +318,18 @@ void pipeline_refuse(struct pipeline *pipeline, struct lane *lane,
 /* A row of the outbox came. True if it is not to be published now. */
 bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
                         uint64_t now_us) MUST_CHECK;
-void pipeline_hold_head(struct pipeline *pipeline, const struct hold *hold,
-                        const struct hold_note *note, uint64_t now_us);
 void pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *hold);
 /* What was left in the outbox behind a key that was being released is read again. */
 void pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry);
 bool pipeline_is_probed_head(const struct held_entry *entry, const struct window_entry *probe);
 
-/* pipeline_moves.c: between the outbox and the held table. */
+/* pipeline_take_back.c: what was refused and not told yet stays in the outbox. */
 void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
+/* A message of the key has to be sent again, and nothing behind it may be held. */
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
-/* What could not be moved stays in the outbox. */
-void pipeline_drop_stuck(struct pipeline *pipeline);
-bool pipeline_next_hold(struct pipeline *pipeline, uint64_t now_us,
-                        struct pipeline_action *ret_action);
+
+/* pipeline_moves.c: between the outbox and the held table. */
 bool pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
                            struct pipeline_action *ret_action);
 bool pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us,
@@ -345,11 +338,12 @@ bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 uint64_t pipeline_ask_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_release_deadline_us(const struct pipeline *pipeline);
-uint64_t pipeline_hold_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
 
 /* pipeline_heads.c: what the held table answers, and what becomes of held messages that are tried again. */
 void pipeline_apply_release(struct pipeline *pipeline);
+/* It is in the held table no more. */
+void pipeline_head_is_gone(struct pipeline *pipeline, struct held_entry *entry);
 void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
 void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                            uint64_t now_us);

@@ -107,9 +107,9 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         pipeline_next_drop(pipeline, now_us, ret_action)) {
         return true;
     }
-    pipeline_drop_stuck(pipeline);
+    holding_drop_stuck(pipeline);
     if (pipeline_open_total(pipeline) > 0 || settling_count(pipeline) > 0 ||
-        !fetching_is_idle(pipeline) || pipeline->hold_ready.count > 0 || pipeline->hold_out_asked ||
+        !fetching_is_idle(pipeline) || !holding_is_idle(pipeline) ||
         pipeline->confirmed_heads_count > 0 || pipeline->release_state == RELEASE_OUT) {
         return false;
     }
@@ -125,7 +125,7 @@ bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     static const step steps[] = {next_report,         next_lane,          next_drained,
-                                 settling_next,       pipeline_next_hold, pipeline_next_release,
+                                 settling_next,       holding_next,       pipeline_next_release,
                                  pipeline_next_heads, pipeline_next_wake, pipeline_next_tail,
                                  pipeline_next_drop,  fetching_next,      pipeline_next_publish,
                                  watermark_next,      pipeline_next_safe};
@@ -155,7 +155,7 @@ static uint64_t
 source_deadline_us(const struct pipeline *pipeline)
 {
     uint64_t deadline_us =
-        clock_earlier_us(pipeline_hold_deadline_us(pipeline), pipeline_wake_deadline_us(pipeline));
+        clock_earlier_us(holding_deadline_us(pipeline), pipeline_wake_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, settling_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_ask_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_release_deadline_us(pipeline));

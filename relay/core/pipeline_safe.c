@@ -66,14 +66,8 @@ note_statements(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
     safe->settles = settling_mark(pipeline);
-    safe->holds = pipeline->holds_numbered;
+    safe->holds = holding_mark(pipeline);
     safe->stage = SAFE_TOLD;
-}
-
-static bool
-holds_passed(const struct holds *holds, uint64_t number)
-{
-    return holds->count == 0 || holds->notes[0].number > number;
 }
 
 static bool
@@ -81,8 +75,7 @@ statements_passed(const struct pipeline *pipeline)
 {
     const struct safe *safe = &pipeline->safe;
     return settling_has_passed(pipeline, safe->settles) &&
-           holds_passed(&pipeline->hold_ready, safe->holds) &&
-           holds_passed(&pipeline->hold_out, safe->holds);
+           holding_has_passed(pipeline, safe->holds);
 }
 
 /* Nothing else can be told of a log that is not read. */

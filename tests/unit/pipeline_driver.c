@@ -482,13 +482,6 @@ broker_answers(void)
     }
 }
 
-enum verdict
-takes_all(int64_t id)
-{
-    (void)id; /* has the shape of a broker */
-    return TAKES;
-}
-
 /* A second time is a loss of nothing, as the sockets tell it. */
 void
 lose_lane(uint32_t lane)
@@ -675,70 +668,6 @@ reported(enum pipeline_report_type type)
     return count;
 }
 
-bool
-was_published(int64_t id)
-{
-    for (size_t i = 0; i < note_count; i++) {
-        if (notes[i].action.type == PIPELINE_PUBLISH && notes[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void
-check_published(int64_t key, const int64_t *ids, size_t count)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < noted(PIPELINE_PUBLISH); i++) {
-        const int64_t id = note_at(PIPELINE_PUBLISH, i)->id;
-        if (message_of(id)->ordered && message_of(id)->key == key) {
-            cr_assert_lt(at, count, "%ld as well", (long)id);
-            cr_assert_eq(id, ids[at], "%ld instead of %ld", (long)id, (long)ids[at]);
-            at++;
-        }
-    }
-    cr_assert_eq(at, count, "%zu of %zu", at, count);
-}
-
-bool
-has_id(const int64_t *ids, size_t count, int64_t id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (ids[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-const struct hold *
-hold_of(const struct note *note, int64_t id)
-{
-    for (size_t i = 0; i < note->action.count; i++) {
-        if (note->action.holds[i].id == id) {
-            return &note->action.holds[i];
-        }
-    }
-    return NULL;
-}
-
-struct pipeline_counts
-counts(void)
-{
-    struct pipeline_counts all;
-    pipeline_counts(driver.pipeline, &all);
-    return all;
-}
-
-struct source_status
-status(void)
-{
-    struct source_status all;
-    pipeline_status(driver.pipeline, driver.now_us, &all);
-    return all;
-}
-
 /* ---- a scene -------------------------------------------------------------------------------------- */
 
 void
@@ -766,17 +695,6 @@ start(void)
         }
         answer_heads();
     }
-}
-
-void
-start_live(void)
-{
-    enum verdict (*const broker)(int64_t) = driver.broker;
-    driver.options.tail = true;
-    driver.broker = takes_all;
-    start();
-    (void)await_report(REPORT_TAILING); /* is all that is wanted */
-    driver.broker = broker;
 }
 
 uint64_t

@@ -58,6 +58,7 @@ struct driver {
     int64_t final_id;                   /* what the source says of late rows; 0: none can come */
     int64_t locked_id;                  /* of a scheduled message that cannot be moved now */
     int64_t unreleasable_id;            /* of one that cannot go back to the outbox */
+    int64_t unmovable_id;               /* of one that cannot be set aside */
     int64_t undeletable_id;             /* of one that cannot be deleted */
     bool acts;                          /* an operator did something */
     uint64_t log_end;                   /* the next commit is there */
@@ -67,6 +68,7 @@ struct driver {
     bool log_stuck;                     /* no answer comes to what is asked of it */
     bool no_positions;                  /* the source knows of no log */
     enum verdict (*broker)(int64_t id); /* NULL: it says nothing */
+    bool mended;                        /* what returns_all and its like refuse is taken */
     bool closes_connections;            /* where the broker would close a channel; */
     bool cuts_connections;              /* or something between cuts the connection */
     bool confirms_late;                 /* a channel that closes takes the confirms with it */
@@ -86,6 +88,8 @@ void driver_done(void);
 void start(void);
 /* Likewise, and all that was put so far is sent; the rest comes from the log. */
 void start_live(void);
+/* Likewise, and held message 1 of key 1 is in flight once more, with no answer yet. */
+void start_with_1_tried(void);
 
 /* Rows of the outbox, each a transaction. */
 void put(int64_t id, int64_t key);
@@ -124,6 +128,8 @@ void check_published(int64_t key, const int64_t *ids, size_t count);
 #define CHECK_PUBLISHED(key, ...)                          \
     check_published((key), (const int64_t[]){__VA_ARGS__}, \
                     sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+/* Of what it wanted: it published these, all of them and in their order. */
+void check_ascending(int64_t first, int64_t last);
 bool has_id(const int64_t *ids, size_t count, int64_t id);
 const struct hold *hold_of(const struct note *note, int64_t id); /* NULL: it is not among them */
 
@@ -160,5 +166,8 @@ struct source_status status(void);
 uint64_t safe_position(void); /* told in this ownership; 0: none was */
 
 enum verdict takes_all(int64_t id);
+enum verdict returns_all(int64_t id);
+enum verdict nacks_all(int64_t id);
+enum verdict returns_1(int64_t id); /* all but message 1 are taken */
 
 #endif

@@ -243,6 +243,10 @@ carry_out_hold(const struct hold *holds, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct hold *hold = &holds[i];
         struct message *message = message_of(hold->id);
+        if (hold->id == driver.unmovable_id) {
+            fail(&out.held.failures, &out.unmoved, hold->id, "forbidden");
+            continue;
+        }
         const bool locked = hold->state == HELD_SCHEDULED && hold->id == driver.locked_id;
         if (message->place == NOWHERE || locked) {
             out.missing[out.held.missing_count++] = hold->id;

@@ -22,6 +22,7 @@ struct answers {
     struct source_failure undeleted;
     struct source_settled settled;
     int64_t missing[DRIVER_IDS];
+    struct source_failure unmoved;
     struct source_held held;
     struct source_failure unreleased;
     struct source_released released;

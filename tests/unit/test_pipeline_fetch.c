@@ -6,12 +6,10 @@
 
 TestSuite(pipeline_fetch, .init = driver_init, .fini = driver_done);
 
-static bool mended;
-
 static enum verdict
 returns_up_to_3(int64_t id)
 {
-    return id <= 3 && !mended ? RETURNS : TAKES;
+    return id <= 3 && !driver.mended ? RETURNS : TAKES;
 }
 
 Test(pipeline_fetch, with_as_many_refused_as_may_be_only_these_are_tried)
@@ -19,7 +17,6 @@ Test(pipeline_fetch, with_as_many_refused_as_may_be_only_these_are_tried)
     driver.options.held_max = 3;
     put_each(1, 12);
     driver.broker = returns_up_to_3;
-    mended = false;
     start();
     const struct pipeline_report *full = await_report(REPORT_FULL);
     cr_assert_eq(full->count, 3);
@@ -33,7 +30,7 @@ Test(pipeline_fetch, with_as_many_refused_as_may_be_only_these_are_tried)
     cr_assert_geq(message_of(1)->sent, 3, "it is tried on");
     cr_assert_str_eq(status().paused_reason,
                      "as many refused messages are set aside as may be (held_max)");
-    mended = true;
+    driver.mended = true;
     run(20 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
     cr_assert_null(status().paused_reason);
@@ -45,7 +42,6 @@ Test(pipeline_fetch, what_is_in_memory_when_it_is_full_stays_there)
     driver.options.held_max = 3;
     driver.options.window_messages = 4;
     put_each(1, 12);
-    mended = false;
     start();
     answer_fetch();
     give_back(1);

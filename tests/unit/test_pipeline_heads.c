@@ -7,12 +7,6 @@
 
 TestSuite(pipeline_heads, .init = driver_init, .fini = driver_done);
 
-static enum verdict
-returns_1(int64_t id)
-{
-    return id == 1 ? RETURNS : TAKES;
-}
-
 /* Message 1 of key 1 is held, with 2 and 3 behind it, and not due for long. */
 static void
 start_with_1_held(enum held_state state)

@@ -8,26 +8,6 @@ TestSuite(pipeline_held, .init = driver_init, .fini = driver_done);
 
 #define PROBES 1 /* the lane for them, with one lane for the stream */
 
-static enum verdict
-returns_1(int64_t id)
-{
-    return id == 1 ? RETURNS : TAKES;
-}
-
-static enum verdict
-returns_all(int64_t id)
-{
-    (void)id; /* has the shape of a broker */
-    return RETURNS;
-}
-
-static enum verdict
-nacks_all(int64_t id)
-{
-    (void)id; /* has the shape of a broker */
-    return NACKS;
-}
-
 /* Message 1 of key 1 was refused, and moved aside. */
 static void
 start_with_1_held(void)
@@ -38,18 +18,6 @@ start_with_1_held(void)
     run(100 * CLOCK_MS_US);
     cr_assert_eq(message_of(1)->state, HELD_RETRYING);
     cr_assert_eq(message_of(1)->place, IN_HELD);
-}
-
-/* Held message 1 of key 1 is in flight once more, with no answer yet. */
-static void
-start_with_1_tried(void)
-{
-    put_held(1, 1, HELD_RETRYING, 1);
-    driver.broker = NULL;
-    start();
-    const struct note *probe = await(PIPELINE_PUBLISH);
-    cr_assert_eq(probe->id, 1);
-    cr_assert(probe->probe);
 }
 
 static void
@@ -334,18 +302,6 @@ Test(pipeline_held, one_that_was_read_during_a_release_is_read_again)
     cr_assert_eq(message_of(2)->taken, 1);
 }
 
-/* All that was sent of the key since went in order. */
-static void
-check_ascending(int64_t first, int64_t last)
-{
-    int64_t at = first - 1;
-    for (size_t i = 0; i < noted(PIPELINE_PUBLISH); i++) {
-        cr_assert_eq(note_at(PIPELINE_PUBLISH, i)->id, at + 1);
-        at++;
-    }
-    cr_assert_eq(at, last);
-}
-
 /* It was committed late, with an id lower than those that moved back in part. */
 Test(pipeline_held, one_that_was_read_during_a_part_of_a_release_goes_before_it)
 {
@@ -369,26 +325,6 @@ Test(pipeline_held, one_that_was_read_during_a_part_of_a_release_goes_before_it)
     driver.broker = takes_all;
     run(CLOCK_S_US);
     check_ascending(2, 8);
-}
-
-/* 3 was refused while those behind it were on their way back, and 2, before it, was lost. */
-Test(pipeline_held, a_refusal_that_is_taken_back_leaves_the_key_closed_for_those_held)
-{
-    driver.options.batch_rows = 2;
-    start_with_1_tried();
-    for (int64_t id = 2; id <= 9; id++) {
-        put_held(id, 1, HELD_WAITING, 0);
-    }
-    take(1);
-    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 2);
-    cr_assert(was_published(3));
-    give_back(3);
-    lose_lane(0);
-    message_of(3)->refused = false; /* as if it had not been tried */
-    put(10, 1);
-    driver.broker = takes_all;
-    run(10 * CLOCK_S_US);
-    check_ascending(2, 10);
 }
 
 Test(pipeline_held, one_refused_behind_a_release_goes_before_those_it_moved)

@@ -8,27 +8,11 @@
 
 TestSuite(pipeline_route, .init = driver_init, .fini = driver_done);
 
-static bool mended;
-
-static enum verdict
-returns_all(int64_t id)
-{
-    (void)id; /* has the shape of a broker */
-    return mended ? TAKES : RETURNS;
-}
-
-static enum verdict
-nacks_all(int64_t id)
-{
-    (void)id; /* has the shape of a broker */
-    return mended ? TAKES : NACKS;
-}
-
 static enum verdict
 names_missing(int64_t id)
 {
     const bool missing = strcmp(message_of(id)->exchange, "missing") == 0;
-    return missing && !mended ? CLOSES_NAMED : TAKES;
+    return missing && !driver.mended ? CLOSES_NAMED : TAKES;
 }
 
 /* Four in five are bad for good. */
@@ -41,13 +25,7 @@ returns_most(int64_t id)
 static enum verdict
 returns_20th(int64_t id)
 {
-    return !mended || id % 20 == 0 ? RETURNS : TAKES;
-}
-
-static enum verdict
-returns_1(int64_t id)
-{
-    return id == 1 ? RETURNS : TAKES;
+    return !driver.mended || id % 20 == 0 ? RETURNS : TAKES;
 }
 
 /* The refusals are known again from here on: what was taken back is as if it had not been tried. */
@@ -63,7 +41,6 @@ static void
 start_degraded(enum verdict (*broker)(int64_t id), int64_t last)
 {
     put_each(1, last);
-    mended = false;
     driver.broker = broker;
     start();
     (void)await_report(REPORT_DEGRADED); /* its words are for the test */
@@ -89,7 +66,7 @@ Test(pipeline_route, heals_by_itself_when_it_is_mended)
 {
     start_degraded(returns_all, 500);
     run(60 * CLOCK_S_US);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(20 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 1);
@@ -131,7 +108,7 @@ Test(pipeline_route, a_full_queue_costs_no_attempt_and_moves_nothing)
     run(60 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_DEAD), 0);
     cr_assert_eq(count_in(IN_OUTBOX), 300);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(20 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
@@ -189,7 +166,6 @@ Test(pipeline_route, different_reasons_are_no_bad_route)
     for (int64_t id = 1; id <= 300; id++) {
         message_of(id)->exchange = exchanges[id % 3];
     }
-    mended = false;
     driver.broker = returns_all;
     start();
     run(10 * CLOCK_S_US);
@@ -214,7 +190,7 @@ Test(pipeline_route, what_is_refused_of_a_sample_moves_aside_when_the_route_is_g
     start_degraded(returns_20th, 200);
     run(10 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_HELD), 0);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(20 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 1);
@@ -230,14 +206,14 @@ Test(pipeline_route, what_is_refused_of_a_sample_moves_aside_when_the_route_is_g
 static enum verdict
 returns_9_to_16(int64_t id)
 {
-    return !mended || (id > 8 && id <= 16) ? RETURNS : TAKES;
+    return !driver.mended || (id > 8 && id <= 16) ? RETURNS : TAKES;
 }
 
 /* Eight in a row are refused for the same reason, but beside them others are taken. */
 Test(pipeline_route, what_is_refused_of_a_good_sample_costs_an_attempt)
 {
     start_degraded(returns_9_to_16, 200);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     (void)await_report(REPORT_HEALED); /* after the first sample of 16 */
     run(200 * CLOCK_MS_US);
@@ -341,7 +317,7 @@ Test(pipeline_route, held_messages_are_the_sample_when_there_is_nothing_else)
         put_held(id, id, HELD_RETRYING, 1);
     }
     driver.acts = true;
-    mended = true;
+    driver.mended = true;
     run(60 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 1);
     cr_assert_eq(count_in(IN_HELD), 0);
@@ -366,12 +342,12 @@ Test(pipeline_route, a_few_that_are_due_say_nothing_where_many_are_held)
     driver.options.retry_initial_us = 100 * CLOCK_MS_US;
     driver.options.retry_max_us = 500 * CLOCK_MS_US;
     put_each(1, 64);
-    mended = true;
+    driver.mended = true;
     driver.broker = returns_all;
     start();
     run(CLOCK_S_US);
     cr_assert_eq(count_in(IN_OUTBOX), 0);
-    mended = false;
+    driver.mended = false;
     put_each(65, 111); /* one fewer than three in four of 64 */
     run(CLOCK_S_US);
     cr_assert_eq(count_in(IN_HELD), 47);
@@ -385,7 +361,7 @@ Test(pipeline_route, a_few_that_are_due_say_nothing_where_many_are_held)
     for (int64_t id = 65; id <= 114; id++) {
         cr_assert_leq(message_of(id)->attempts, 1);
     }
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(20 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 1);
@@ -396,7 +372,7 @@ static enum verdict
 closes_all(int64_t id)
 {
     (void)id; /* has the shape of a broker */
-    return mended ? TAKES : CLOSES;
+    return driver.mended ? TAKES : CLOSES;
 }
 
 /* Where a channel closes nothing is known of what stood behind: a sample that had all there was has not tried all. */
@@ -407,7 +383,7 @@ Test(pipeline_route, a_sample_that_a_channel_took_with_it_says_nothing)
     run(60 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 0);
     cr_assert_eq(count_in(IN_OUTBOX), 12);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(20 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 1);
@@ -436,7 +412,6 @@ Test(pipeline_route, held_messages_lose_no_attempts_while_everything_is_refused)
     for (int64_t id = 1; id <= 50; id++) {
         put_held(id, id, HELD_RETRYING, 1);
     }
-    mended = false;
     driver.broker = returns_all;
     start();
     run(300 * CLOCK_S_US);
@@ -445,7 +420,7 @@ Test(pipeline_route, held_messages_lose_no_attempts_while_everything_is_refused)
         cr_assert_leq(message_of(id)->attempts, 5, "%ld lost %u", (long)id,
                       message_of(id)->attempts);
     }
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(20 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_HELD), 0);
@@ -463,7 +438,7 @@ Test(pipeline_route, an_outage_in_the_midst_of_it_changes_nothing)
     run(30 * CLOCK_S_US);
     cr_assert_eq(noted(PIPELINE_HOLD), 0);
     cr_assert_eq(count_in(IN_OUTBOX), 200);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(20 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_OUTBOX), 0);
@@ -483,13 +458,12 @@ Test(pipeline_route, keeps_the_order_of_keys)
     for (int64_t id = 1; id <= 400; id++) {
         put(id, id % 7 + 1);
     }
-    mended = false;
     driver.options.strict = true;
     driver.options.max_attempts = 0;
     driver.broker = returns_all;
     start();
     run(60 * CLOCK_S_US);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(100 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
@@ -537,7 +511,6 @@ Test(pipeline_route, one_missing_exchange_costs_one_closed_channel)
     put_each(1, 100);
     put_missing_each(11, 14);
     put_missing_each(51, 52);
-    mended = false;
     driver.broker = names_missing;
     start();
     run(500 * CLOCK_MS_US);
@@ -555,7 +528,6 @@ Test(pipeline_route, one_missing_exchange_costs_one_closed_channel)
 Test(pipeline_route, one_that_is_missing_is_looked_for_with_one_message_at_a_time)
 {
     put_missing_each(1, 6);
-    mended = false;
     driver.broker = names_missing;
     start();
     run(60 * CLOCK_S_US);
@@ -573,12 +545,11 @@ Test(pipeline_route, all_go_when_an_exchange_is_there_again)
     driver.options.max_attempts = 10;
     put_missing_each(1, 7);
     put_each(8, 60);
-    mended = false;
     driver.broker = names_missing;
     start();
     run(10 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_HELD), 7);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(30 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_HELD), 0);
@@ -591,14 +562,13 @@ Test(pipeline_route, all_go_when_an_exchange_is_there_again)
 Test(pipeline_route, an_exchange_that_is_missing_for_everything_is_a_bad_route)
 {
     put_missing_each(1, 500);
-    mended = false;
     driver.broker = names_missing;
     start();
     cr_assert_str_eq(await_report(REPORT_DEGRADED)->reason, "404 no exchange");
     run(60 * CLOCK_S_US);
     cr_assert_eq(count_in(IN_HELD), 0);
     cr_assert_leq(driver.closes, 40, "%u channels in a minute", driver.closes);
-    mended = true;
+    driver.mended = true;
     forget_refusals();
     run(30 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 1);

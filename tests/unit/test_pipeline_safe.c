@@ -9,14 +9,6 @@ TestSuite(pipeline_safe, .init = driver_init, .fini = driver_done);
 
 #define LONG (10 * CLOCK_S_US)
 
-static bool mended;
-
-static enum verdict
-returns_1(int64_t id)
-{
-    return id == 1 && !mended ? RETURNS : TAKES;
-}
-
 /* Not 2. */
 static enum verdict
 takes_others(int64_t id)
@@ -189,7 +181,6 @@ Test(pipeline_safe, not_past_what_cannot_be_set_aside_yet)
 
 Test(pipeline_safe, what_is_held_is_safe)
 {
-    mended = false;
     start_live();
     driver.broker = returns_1;
     put_range(1, 3, 1);
@@ -198,7 +189,7 @@ Test(pipeline_safe, what_is_held_is_safe)
     run(100 * CLOCK_MS_US);
     cr_assert_eq(count_in(IN_HELD), 2, "1, and 4 behind it");
     cr_assert_eq(safe_position(), driver.log_end);
-    mended = true;
+    driver.mended = true;
     run(LONG);
     cr_assert_eq(count_in(IN_HELD) + count_in(IN_OUTBOX), 0);
     cr_assert_eq(safe_position(), driver.log_end);
@@ -207,12 +198,11 @@ Test(pipeline_safe, what_is_held_is_safe)
 /* It was read, and is in no list of the core's. */
 Test(pipeline_safe, not_past_what_is_left_until_its_key_is_open)
 {
-    mended = false;
     start_live();
     driver.broker = returns_1;
     put(1, 1);
     run(500 * CLOCK_MS_US);
-    mended = true;
+    driver.mended = true;
     cr_assert_not_null(await(PIPELINE_RELEASE)); /* not answered yet */
     put(2, 1);
     for (int i = 0; i < 100; i++) {

@@ -7,25 +7,10 @@
 
 TestSuite(pipeline_tail, .init = driver_init, .fini = driver_done);
 
-static bool mended;
-
-static enum verdict
-returns_1(int64_t id)
-{
-    return id == 1 && !mended ? RETURNS : TAKES;
-}
-
 static enum verdict
 takes_1_alone(int64_t id)
 {
     return id == 1 ? TAKES : IS_SILENT;
-}
-
-static enum verdict
-returns_all(int64_t id)
-{
-    (void)id; /* has the shape of a broker */
-    return RETURNS;
 }
 
 static size_t
@@ -492,7 +477,6 @@ Test(pipeline_tail, a_drain_gives_back_what_waits_and_tells_the_last_safe_positi
 
 Test(pipeline_tail, rows_behind_a_held_message_are_set_aside)
 {
-    mended = false;
     start_live();
     driver.broker = returns_1;
     put(1, 1);
@@ -505,7 +489,6 @@ Test(pipeline_tail, rows_behind_a_held_message_are_set_aside)
 
 Test(pipeline_tail, what_was_released_is_not_sent_again_when_the_log_brings_it)
 {
-    mended = false;
     start_live();
     driver.broker = returns_1;
     put(1, 1);
@@ -513,7 +496,7 @@ Test(pipeline_tail, what_was_released_is_not_sent_again_when_the_log_brings_it)
     put_range(2, 5, 1);
     run(100 * CLOCK_MS_US);
     cr_assert_eq(count_in(IN_HELD), 5);
-    mended = true;
+    driver.mended = true;
     run(10 * CLOCK_S_US);
     CHECK_PUBLISHED(1, 1, 2, 3, 4, 5);
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
@@ -523,7 +506,6 @@ Test(pipeline_tail, what_was_released_is_not_sent_again_when_the_log_brings_it)
 /* It was put, set aside and released while the log did not come along. */
 Test(pipeline_tail, what_the_log_brings_twice_is_sent_once)
 {
-    mended = false;
     driver.options.strict = true;
     start_with_1_in_flight();
     stop_log();
@@ -630,7 +612,6 @@ Test(pipeline_tail, the_table_is_swept_again_after_a_sweep)
 Test(pipeline_tail, rows_that_were_left_in_the_outbox_are_not_missed)
 {
     driver.options.hold_delay_us = 2 * driver.options.sweep_interval_us;
-    mended = false;
     start_live();
     driver.broker = returns_1;
     put(1, 1);
@@ -640,7 +621,7 @@ Test(pipeline_tail, rows_that_were_left_in_the_outbox_are_not_missed)
     cr_assert_eq(fetches_of(FETCH_NEXT), 1, "it has swept");
     cr_assert_eq(counts().swept, 0);
     cr_assert(counts().tailing);
-    mended = true;
+    driver.mended = true;
     run(4 * driver.options.sweep_interval_us);
     CHECK_PUBLISHED(1, 1, 2, 3);
 }
