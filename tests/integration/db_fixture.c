@@ -184,6 +184,42 @@ db_holds(struct db *db, const char *sql)
 }
 
 void
+db_count_looks(struct db *db)
+{
+    kind()->count_looks(db->conn);
+}
+
+int64_t
+db_looks(struct db *db)
+{
+    return kind()->looks(db->conn);
+}
+
+void
+db_load_rows(struct db *db, const char *table_and_columns, const char *lines)
+{
+    kind()->load_rows(db->conn, table_and_columns, lines);
+}
+
+void
+db_drop_index(struct db *db, const char *table, const char *index)
+{
+    kind()->drop_index(db->conn, table, index);
+}
+
+void
+db_rewrite(struct db *db, const char *table)
+{
+    kind()->rewrite(db->conn, table);
+}
+
+void
+db_take_large(struct db *db)
+{
+    kind()->take_large(db->conn);
+}
+
+void
 db_write_fast(struct db *db)
 {
     kind()->write_fast(db->conn);

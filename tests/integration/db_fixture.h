@@ -53,6 +53,20 @@ bool db_cancel(struct db *db, const char *message_id);
 void db_exec(struct db *db, const char *sql);
 bool db_try(struct db *db, const char *sql);
 
+/* How often sessions other than this one have looked at the outbox since db_count_looks, as far as the server was told of it. On
+ * a server of the test's own. */
+void db_count_looks(struct db *db);
+int64_t db_looks(struct db *db);
+
+/* Loads a file with these lines, values with a comma between them: "outbox (routing_key, payload)". */
+void db_load_rows(struct db *db, const char *table_and_columns, const char *lines);
+
+void db_drop_index(struct db *db, const char *table, const char *index);
+void db_rewrite(struct db *db, const char *table); /* all of it is written anew */
+
+/* Connections that are made from now on may send and be sent rows of hundreds of megabytes. On a server of the test's own. */
+void db_take_large(struct db *db);
+
 /* What is large is soon written by this connection, the server permitting. */
 void db_write_fast(struct db *db);
 

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "tests/integration/db_fixture_private.h"
@@ -167,6 +169,57 @@ text(void *conn, const char *sql)
     return mysql_fixture_text(conn, sql);
 }
 
+/* A scan without a row counts nowhere, so it is the statements that are. */
+static void
+count_looks(void *conn)
+{
+    mysql_fixture_exec(conn, "set global log_output = 'TABLE', global general_log = on");
+}
+
+static int64_t
+looks(void *conn)
+{
+    return mysql_fixture_int(
+        conn, "select count(*) from mysql.general_log where thread_id <> connection_id() "
+              "and argument regexp '(from|join)[[:space:]]+`?outbox`?([^_[:alnum:]]|$)'");
+}
+
+/* A file that the client reads. */
+static void
+load_rows(void *conn, const char *table_and_columns, const char *lines)
+{
+    char path[300];
+    (void)snprintf(path, sizeof(path), "%s/rows-%ld", getenv("OUTBOX_TEST_DIR"), (long)getpid());
+    FILE *file = fopen(path, "we");
+    if (file == NULL || fputs(lines, file) < 0 || fclose(file) != 0) {
+        perror(path);
+        abort();
+    }
+    const char *columns = strchr(table_and_columns, '(');
+    mysql_fixture_exec(conn, "set global local_infile = on");
+    exec_format(conn, "load data local infile '%s' into table %.*s fields terminated by ',' %s",
+                path, (int)(columns - table_and_columns), table_and_columns, columns);
+    (void)unlink(path); /* else it goes with the directory */
+}
+
+static void
+drop_index(void *conn, const char *table, const char *index)
+{
+    exec_format(conn, "drop index %s on %s", index, table);
+}
+
+static void
+rewrite(void *conn, const char *table)
+{
+    exec_format(conn, "alter table %s force", table);
+}
+
+static void
+take_large(void *conn)
+{
+    mysql_fixture_exec(conn, "set global max_allowed_packet = 1073741824");
+}
+
 static void
 write_fast(void *conn)
 {
@@ -321,6 +374,12 @@ const struct db_kind db_mysql = {
     .try = try,
     .exec = exec,
     .text = text,
+    .count_looks = count_looks,
+    .looks = looks,
+    .load_rows = load_rows,
+    .drop_index = drop_index,
+    .rewrite = rewrite,
+    .take_large = take_large,
     .write_fast = write_fast,
     .lock_outbox = lock_outbox,
     .empty_outbox = empty_outbox,

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "tests/integration/db_fixture_pg.h"
@@ -142,6 +143,39 @@ text(void *conn, const char *sql)
     return pg_query_text(conn, sql);
 }
 
+/* It always counts. */
+static void
+count_looks(void *conn)
+{
+    (void)conn;
+}
+
+static int64_t
+looks(void *conn)
+{
+    return pg_query_int(conn, "select seq_scan + idx_scan from pg_stat_user_tables "
+                              "where relname = 'outbox'");
+}
+
+static void
+drop_index(void *conn, const char *table, const char *index)
+{
+    (void)table;
+    exec_format(conn, "drop index %s", index);
+}
+
+static void
+rewrite(void *conn, const char *table)
+{
+    exec_format(conn, "vacuum full %s", table);
+}
+
+static void
+take_large(void *conn)
+{
+    (void)conn; /* they always may */
+}
+
 static void
 write_fast(void *conn)
 {
@@ -258,6 +292,21 @@ await_end(void *conn)
     }
 }
 
+static void
+load_rows(void *conn, const char *table_and_columns, const char *lines)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "copy %s from stdin (format csv)", table_and_columns);
+    PGresult *result = PQexec(conn, sql);
+    const bool begun = PQresultStatus(result) == PGRES_COPY_IN;
+    PQclear(result);
+    if (!begun || PQputCopyData(conn, lines, (int)strlen(lines)) != 1 ||
+        PQputCopyEnd(conn, NULL) != 1) {
+        die(conn);
+    }
+    await_end(conn);
+}
+
 static int64_t
 session(void *conn)
 {
@@ -304,6 +353,12 @@ const struct db_kind db_postgres = {
     .try = try,
     .exec = exec,
     .text = text,
+    .count_looks = count_looks,
+    .looks = looks,
+    .load_rows = load_rows,
+    .drop_index = drop_index,
+    .rewrite = rewrite,
+    .take_large = take_large,
     .write_fast = write_fast,
     .lock_outbox = lock_outbox,
     .empty_outbox = empty_outbox,

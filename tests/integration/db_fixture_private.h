@@ -25,6 +25,12 @@ struct db_kind {
     bool (*try)(void *conn, const char *sql);
     void (*exec)(void *conn, const char *sql);
     const char *(*text)(void *conn, const char *sql);
+    void (*count_looks)(void *conn);
+    int64_t (*looks)(void *conn);
+    void (*load_rows)(void *conn, const char *table_and_columns, const char *lines);
+    void (*drop_index)(void *conn, const char *table, const char *index);
+    void (*rewrite)(void *conn, const char *table);
+    void (*take_large)(void *conn);
     void (*write_fast)(void *conn);
     void (*lock_outbox)(void *conn);
     void (*empty_outbox)(void *conn);

@@ -38,7 +38,9 @@ try_connect(MYSQL *conn, const char *user, const char *password, const char *to,
             unsigned long flags)
 {
     const unsigned port = (unsigned)strtoul(variable("OUTBOX_TEST_MYSQL_PORT"), NULL, 10);
+    const unsigned files = 1;
     return conn != NULL && mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4") == 0 &&
+           mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &files) == 0 &&
            mysql_real_connect(conn, variable("OUTBOX_TEST_MYSQL_HOST"), user, password, to, port,
                               NULL, flags) != NULL;
 }

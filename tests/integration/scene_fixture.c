@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/integration/servers_fixture.h"
+
 struct scene scene;
 
 void
@@ -29,9 +31,15 @@ scene_open_unlimited(void)
 }
 
 void
-scene_open_tail(void)
+scene_tail(void)
 {
     check(setenv("OUTBOX_TEST_MODE", "tail", 1) == 0, "out of memory");
+}
+
+void
+scene_open_tail(void)
+{
+    scene_tail();
     scene_open();
 }
 
@@ -39,6 +47,12 @@ void
 scene_open_route(void)
 {
     scene_open();
+    scene_add_route();
+}
+
+void
+scene_add_route(void)
+{
     scene.exchange = broker_name("exchange");
     broker_declare_exchange(scene.broker, scene.exchange, "direct");
     scene_bind(scene.queue);
@@ -60,6 +74,28 @@ scene_close(void)
     broker_delete_queue(scene.broker, scene.queue);
     broker_close(scene.broker);
     db_drop(scene.db);
+}
+
+void
+scene_open_own(void)
+{
+    servers_start(db_server());
+    scene_open();
+}
+
+void
+scene_open_large(void)
+{
+    scene_open_own();
+    db_take_large(scene.db);
+    scene_reconnect();
+}
+
+void
+scene_close_own(void)
+{
+    scene_close();
+    servers_stop();
 }
 
 void

@@ -24,13 +24,20 @@ void scene_close(void);
  * The relay polls it, whatever OUTBOX_TEST_MODE says. */
 void scene_open_unlimited(void);
 
-/* The same for relays that tail, whatever OUTBOX_TEST_MODE says. */
+/* The same for relays that tail, whatever OUTBOX_TEST_MODE says; or so are all scenes that are opened later. */
 void scene_open_tail(void);
+void scene_tail(void);
 
 /* The same with a direct exchange, which is the source's from then on. The queue is bound with its own name; with any other
  * routing key a message is unroutable, until that is bound. */
 void scene_open_route(void);
+void scene_add_route(void); /* to a scene that is open */
 void scene_bind(const char *routing_key);
+
+/* The same on a database server of the test's own, which ends with it; and one that takes rows of hundreds of megabytes. */
+void scene_open_own(void);
+void scene_open_large(void);
+void scene_close_own(void);
 
 /* New connections to both, after their servers were away. */
 void scene_reconnect(void);

@@ -10,6 +10,7 @@
 #include "tests/integration/traffic_fixture.h"
 
 TestSuite(relay_delivery, .init = scene_open, .fini = scene_close, .timeout = 240);
+TestSuite(relay_delivery_large, .init = scene_open_large, .fini = scene_close_own, .timeout = 240);
 
 static bool
 is_text(struct span span, const char *text)
@@ -265,7 +266,7 @@ insert_payload(const uint8_t *payload, size_t size)
 
 /* Promise: a payload of any size arrives byte for byte; sizes around what a frame holds are where
  * encoders go wrong. */
-Test(relay_delivery, payloads_of_every_size_arrive_byte_for_byte)
+Test(relay_delivery_large, payloads_of_every_size_arrive_byte_for_byte)
 {
     static const size_t sizes[] = {0,
                                    1,

@@ -183,6 +183,15 @@ Test(relay_held, another_one_among_those_that_wait)
 /* ---- larger than anything ------------------------------------------------------------------------- */
 
 static void
+open_large_route(void)
+{
+    scene_open_large();
+    scene_add_route();
+}
+
+TestSuite(relay_held_large, .init = open_large_route, .fini = scene_close_own, .timeout = 240);
+
+static void
 stop_at_a_large_one(unsigned mebibytes, const char *words)
 {
     scene_start_patient_relay(NULL);
@@ -203,13 +212,13 @@ stop_at_a_large_one(unsigned mebibytes, const char *words)
     scene_drain_relay();
 }
 
-Test(relay_held, a_message_larger_than_the_relay_takes)
+Test(relay_held_large, a_message_larger_than_the_relay_takes)
 {
     stop_at_a_large_one(200, "larger than can ever be sent");
 }
 
 /* The broker closes the channel. */
-Test(relay_held, a_message_larger_than_the_broker_takes)
+Test(relay_held_large, a_message_larger_than_the_broker_takes)
 {
     stop_at_a_large_one(130, "PRECONDITION_FAILED");
 }

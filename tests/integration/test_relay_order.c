@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "tests/integration/scene_fixture.h"
-#include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
 #define NO_SWEEP "sweep_interval = \"1h\"\n"
@@ -157,21 +156,7 @@ Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
 
 /* On a server of its own: as long as such a transaction is open no slot can be made on its server, and should this test fail it
  * stays open. */
-static void
-open_own_scene(void)
-{
-    servers_start(db_server());
-    scene_open();
-}
-
-static void
-close_own_scene(void)
-{
-    scene_close();
-    servers_stop();
-}
-
-TestSuite(relay_order_prepared, .init = open_own_scene, .fini = close_own_scene, .timeout = 240);
+TestSuite(relay_order_prepared, .init = scene_open_own, .fini = scene_close_own, .timeout = 240);
 
 /* Promise: the same for a prepared transaction, which has no session. */
 Test(relay_order_prepared, a_prepared_transaction_is_not_lost)

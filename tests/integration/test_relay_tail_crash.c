@@ -13,20 +13,13 @@
 #include "tests/integration/traffic_fixture.h"
 
 static void
-open_own_scene(void)
+open_scene(void)
 {
-    servers_start(db_server());
-    scene_open_tail();
+    scene_tail();
+    scene_open_own();
 }
 
-static void
-close_own_scene(void)
-{
-    scene_close();
-    servers_stop();
-}
-
-TestSuite(relay_tail_crash, .init = open_own_scene, .fini = close_own_scene, .timeout = 280);
+TestSuite(relay_tail_crash, .init = open_scene, .fini = scene_close_own, .timeout = 280);
 
 static void
 crash_database(void)
