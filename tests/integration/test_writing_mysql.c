@@ -487,8 +487,11 @@ Test(writing_mysql, who_cancels_keeps_nobody_from_writing)
     outbox_mysql_fixture_load_relay(db);
     run(SCHEDULED("utc_timestamp(6) + interval 1 day"));
     run("insert into outbox (payload) values ('other')");
+    run("insert into outbox_held (id, message_id, routing_key, payload, created_at, state) values "
+        "(3, x'0190163D8694739BAEA5966C26F8AD90', '', '', now(), 'scheduled')");
     run("start transaction");
     cr_assert(cancel(db, MESSAGE_BYTES));
+    cr_assert(cancel(db, "x'0190163D8694739BAEA5966C26F8AD90'"));
     cr_assert_not(cancel(db, "uuid()"));
     mysql_fixture_exec(writer, "set innodb_lock_wait_timeout = 1");
     mysql_fixture_exec(writer, "insert into outbox (payload) values ('new')");
