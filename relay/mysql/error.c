@@ -197,6 +197,12 @@ my_error_may_be_of_row(unsigned code, bool moves)
     return !is_never_of_row(code) && (moves || !is_of_moved_row(code));
 }
 
+bool
+my_error_is_of_missing_value(unsigned code)
+{
+    return code == ER_NO_DEFAULT_FOR_FIELD;
+}
+
 void
 my_error_set_pooled(struct error *reterr)
 {

@@ -20,6 +20,9 @@ bool my_error_is_of_other_transaction(unsigned code) MUST_CHECK;
  * put on the tables: triggers, constraints. */
 bool my_error_may_be_of_row(unsigned code, bool moves) MUST_CHECK;
 
+/* Whether a message has no value for a column that asks for one: MariaDB says so also of a statement that has no rows. */
+bool my_error_is_of_missing_value(unsigned code) MUST_CHECK;
+
 /* A pool before the server gives statements to other sessions. */
 void my_error_set_pooled(struct error *reterr);
 

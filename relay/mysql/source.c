@@ -206,8 +206,41 @@ free_source(struct source *source)
 {
     struct source_mysql *self = self_of(source);
     my_link_stop(self->link, GOODBYE_US);
+    my_held_lost(self);
     source_events_done(&self->events);
     memory_free(self);
+}
+
+static void
+hold(struct source *source, const struct hold *holds, size_t count, uint64_t now_us)
+{
+    if (self_of(source)->state == MY_OWNED) {
+        my_held_hold(self_of(source), holds, count, now_us);
+    }
+}
+
+static void
+release(struct source *source, const struct release *asked, uint64_t now_us)
+{
+    if (self_of(source)->state == MY_OWNED) {
+        my_held_release(self_of(source), asked, now_us);
+    }
+}
+
+static void
+heads(struct source *source, uint64_t now_us)
+{
+    if (self_of(source)->state == MY_OWNED) {
+        my_held_heads(self_of(source), now_us);
+    }
+}
+
+static void
+wake(struct source *source, uint32_t rows_max, uint64_t now_us)
+{
+    if (self_of(source)->state == MY_OWNED) {
+        my_held_wake(self_of(source), rows_max, now_us);
+    }
 }
 
 static const struct source_ops mysql_ops = {
@@ -217,6 +250,10 @@ static const struct source_ops mysql_ops = {
     .deadline_us = deadline_us,
     .process = process,
     .next = next,
+    .hold = hold,
+    .release = release,
+    .heads = heads,
+    .wake = wake,
 };
 
 bool

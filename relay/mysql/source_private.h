@@ -2,6 +2,7 @@
  *
  *   source.c          the state machine and its events
  *   source_session.c  the session: set up, owning, lost
+ *   source_held.c     hold, release, heads and wake (source_held.h)
  *
  * Each thing that is asked is a job (link.h): its struct begins with a struct my_job, of which `run` is called on the link's
  * thread and may touch nothing but that struct and its session, and `done` on the pipeline's. When the session is lost, the
@@ -18,6 +19,7 @@
 #include "relay/mysql/names.h"
 #include "relay/mysql/session.h"
 #include "relay/mysql/source.h"
+#include "relay/mysql/source_held.h"
 #include "relay/ports/events.h"
 
 #define MY_SCHEMA_VERSION 1       /* the outbox, which writers use too */
@@ -67,6 +69,7 @@ struct source_mysql {
     struct my_own own;
     struct my_job ping;
     bool ping_out;
+    struct my_held held;
     struct source_events events;
 };
 

@@ -196,6 +196,7 @@ own_the_outbox(struct source_mysql *self, uint64_t now_us)
     self->owned_since_us = self->own.now_us;
     self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
     self->owned_told = true;
+    my_held_owned(self);
     my_event_push(self, SOURCE_OWNED);
 }
 
@@ -281,6 +282,7 @@ my_source_lost(struct source_mysql *self, const struct error *error, uint64_t no
     }
     my_link_stop(self->link, 0);
     self->link = NULL;
+    my_held_lost(self);
     self->state = MY_DOWN;
     self->standby_told = false;
     self->owned_told = false;

@@ -53,6 +53,27 @@ my_parameters_ints(struct my_parameters *parameters, const char *name, const int
     parameter->count = count;
 }
 
+void
+my_parameters_plain(struct my_parameters *parameters, const char *name, const char *text)
+{
+    assert(strpbrk(text, "'\\") == NULL);
+    add(parameters, name, MY_PLAIN)->text = text;
+}
+
+void
+my_parameters_ids(struct my_parameters *parameters, const char *name, const int64_t *numbers,
+                  size_t count)
+{
+    my_parameters_ints(parameters, name, numbers, count);
+    parameters->items[parameters->count - 1].kind = MY_IDS;
+}
+
+void
+my_parameters_sql(struct my_parameters *parameters, const char *name, const char *sql)
+{
+    add(parameters, name, MY_SQL)->text = sql;
+}
+
 /* Digits from the end, for printf takes five times as long: a list may have thousands. */
 static char *
 put_int(char *out, int64_t value)
@@ -73,10 +94,7 @@ put_int(char *out, int64_t value)
 static bool
 put_ints(struct buffer *buffer, const int64_t *numbers, size_t count)
 {
-    if (count == 0) {
-        return buffer_append(buffer, no_rows, sizeof(no_rows) - 1);
-    }
-    char *const start = (char *)buffer_reserve(buffer, count * INT_BYTES_MAX);
+    char *const start = (char *)buffer_reserve(buffer, count * INT_BYTES_MAX + 1);
     if (start == NULL) {
         return false;
     }
@@ -89,6 +107,27 @@ put_ints(struct buffer *buffer, const int64_t *numbers, size_t count)
     }
     buffer_commit(buffer, (size_t)(out - start));
     return true;
+}
+
+static bool
+put_list(struct buffer *buffer, const struct my_parameter *list)
+{
+    return list->count > 0 ? put_ints(buffer, list->numbers, list->count)
+                           : buffer_append(buffer, no_rows, sizeof(no_rows) - 1);
+}
+
+static bool
+put_quoted(struct buffer *buffer, const char *text)
+{
+    return buffer_append(buffer, "'", 1) && buffer_append(buffer, text, strlen(text)) &&
+           buffer_append(buffer, "'", 1);
+}
+
+static bool
+put_ids(struct buffer *buffer, const struct my_parameter *list)
+{
+    return buffer_append(buffer, "'[", 2) && put_ints(buffer, list->numbers, list->count) &&
+           buffer_append(buffer, "]'", 2);
 }
 
 static bool
@@ -122,6 +161,12 @@ put_double(struct buffer *buffer, double value)
 }
 
 static bool
+put_part(struct buffer *buffer, const char *from, const char *to)
+{
+    return to == from || buffer_append(buffer, from, (size_t)(to - from));
+}
+
+static bool
 put_value(struct buffer *buffer, const struct my_parameter *parameter)
 {
     switch (parameter->kind) {
@@ -133,8 +178,14 @@ put_value(struct buffer *buffer, const struct my_parameter *parameter)
         return put_double(buffer, parameter->fraction);
     case MY_TEXT:
         return put_text(buffer, parameter->text);
+    case MY_PLAIN:
+        return put_quoted(buffer, parameter->text);
     case MY_INTS:
-        return put_ints(buffer, parameter->numbers, parameter->count);
+        return put_list(buffer, parameter);
+    case MY_IDS:
+        return put_ids(buffer, parameter);
+    case MY_SQL:
+        return put_part(buffer, parameter->text, parameter->text + strlen(parameter->text));
     }
     assert(false);
     return false;
@@ -163,6 +214,13 @@ next_name(const char *sql)
     return at;
 }
 
+/* The name at `at` begins a comment that a part of the statement takes the place of. */
+static bool
+is_in_comment(const char *sql, const char *at)
+{
+    return at - sql >= 2 && at[-2] == '/' && at[-1] == '*';
+}
+
 bool
 my_sql_put(struct buffer *buffer, const char *sql, const struct my_parameters *parameters)
 {
@@ -171,20 +229,16 @@ my_sql_put(struct buffer *buffer, const char *sql, const struct my_parameters *p
         sql = strchrnul(sql, '\n');
         sql += *sql == '\n' ? 1 : 0;
     }
-    for (;;) {
-        const char *const at = next_name(sql);
-        if (at > sql && !buffer_append(buffer, sql, (size_t)(at - sql))) {
-            return false;
-        }
-        if (*at == '\0') {
-            return true;
-        }
+    const char *at;
+    while (*(at = next_name(sql)) != '\0') {
         const size_t size = strspn(at + 1, "abcdefghijklmnopqrstuvwxyz_");
+        const size_t mark = is_in_comment(sql, at) ? 2 : 0;
         const struct my_parameter *const parameter = find(parameters, at + 1, size);
-        assert(parameter != NULL);
-        if (!put_value(buffer, parameter)) {
+        assert(parameter != NULL && (mark > 0) == (parameter->kind == MY_SQL));
+        if (!put_part(buffer, sql, at - mark) || !put_value(buffer, parameter)) {
             return false;
         }
-        sql = at + 1 + size;
+        sql = at + 1 + size + mark;
     }
+    return put_part(buffer, sql, at);
 }

@@ -2,8 +2,9 @@
  *
  * The files run by hand after a `set @after_id = 0, …`. Here each @name is replaced by its value: a number by its digits, a text by
  * its bytes in hex, the same in every character set and sql_mode, a list by its elements with commas between (an empty one by
- * a query without rows, as `in ()` is no SQL). The comment at the top of a file is left out; no other names a parameter. Text and not prepared statements: they would
- * win little (consumers/mysql_statement.h), and lists can be of any length. */
+ * a query without rows, as `in ()` is no SQL). A part of a statement that is only known when it is made takes the place of a
+ * comment, "/" "*@name*" "/". The comment at the top of a file is left out; no other names a parameter. Text and not prepared
+ * statements: they would win little (consumers/mysql_statement.h), and lists can be of any length. */
 #ifndef RELAY_MYSQL_SQL_H
 #define RELAY_MYSQL_SQL_H
 
@@ -13,7 +14,7 @@
 
 #define MY_PARAMETERS_MAX 24
 
-enum my_parameter_kind { MY_NULL, MY_INT, MY_DOUBLE, MY_TEXT, MY_INTS };
+enum my_parameter_kind { MY_NULL, MY_INT, MY_DOUBLE, MY_TEXT, MY_PLAIN, MY_INTS, MY_IDS, MY_SQL };
 
 struct my_parameter {
     const char *name; /* without the @ */
@@ -21,7 +22,7 @@ struct my_parameter {
     int64_t number;
     double fraction;
     const char *text;
-    const int64_t *numbers; /* MY_INTS */
+    const int64_t *numbers; /* MY_INTS, MY_IDS */
     size_t count;
 };
 
@@ -36,8 +37,16 @@ void my_parameters_int(struct my_parameters *parameters, const char *name, int64
 void my_parameters_double(struct my_parameters *parameters, const char *name, double value);
 /* NULL is NULL. If it is not UTF-8, all that is not ASCII becomes a question mark. */
 void my_parameters_text(struct my_parameters *parameters, const char *name, const char *text);
+/* A text of printable ASCII without quotes ' and backslashes, as it is. */
+void my_parameters_plain(struct my_parameters *parameters, const char *name, const char *text);
+/* For `in (@name)`; of rows that are to be locked never, as hold_lock.sql says why. */
 void my_parameters_ints(struct my_parameters *parameters, const char *name, const int64_t *numbers,
                         size_t count);
+/* A JSON list, for json_table. */
+void my_parameters_ids(struct my_parameters *parameters, const char *name, const int64_t *numbers,
+                       size_t count);
+/* A part of the statement. */
+void my_parameters_sql(struct my_parameters *parameters, const char *name, const char *sql);
 
 /* Replaces the content of `buffer` by the statement. False if it does not take so much. Every @name of the file must be among the
  * parameters; @@names are the server's. */

@@ -8,8 +8,6 @@
 
 #include "base/clock.h"
 
-#define USER_PASSWORD "secret"
-
 static char database[64];
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) die(const char *format, ...)
@@ -158,15 +156,16 @@ mysql_fixture_connect_nowhere(void)
 void
 mysql_fixture_grant(MYSQL *conn, const char *rights, const char *table)
 {
-    exec_format(conn, "create user if not exists '%s'@'%%' identified by '" USER_PASSWORD "'",
-                database);
+    exec_format(
+        conn, "create user if not exists '%s'@'%%' identified by '" MYSQL_FIXTURE_USER_PASSWORD "'",
+        database);
     exec_format(conn, "grant %s on %s.%s to '%s'@'%%'", rights, database, table, database);
 }
 
 MYSQL *
 mysql_fixture_connect_as_user(void)
 {
-    return connect_as(database, USER_PASSWORD, database, 0);
+    return connect_as(database, MYSQL_FIXTURE_USER_PASSWORD, database, 0);
 }
 
 static char *

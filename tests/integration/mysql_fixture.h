@@ -35,6 +35,7 @@ MYSQL *mysql_fixture_connect_nowhere(void);
 
 /* Gives `rights`, such as "select, insert", on a table to a user of the database's own, which the first call makes. A
  * connection as that user has what was given before it was made. */
+#define MYSQL_FIXTURE_USER_PASSWORD "secret"
 void mysql_fixture_grant(MYSQL *conn, const char *rights, const char *table);
 MYSQL *mysql_fixture_connect_as_user(void);
 

@@ -8,7 +8,7 @@
 #include "relay/mysql/source.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/outbox_mysql_fixture.h"
-#include "tests/integration/source_fixture.h"
+#include "tests/integration/source_mysql_fixture.h"
 
 static MYSQL *admin;
 
@@ -28,22 +28,9 @@ drop(void)
 
 TestSuite(source_mysql, .init = create, .fini = drop, .timeout = 120);
 
-static const struct database_kind kind = {.name = "mysql", .source_new = source_mysql_new};
-
-static struct source_config
-config_with(uint64_t takeover_us)
-{
-    char dsn[400];
-    (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s", getenv("OUTBOX_TEST_MYSQL_DSN"),
-                   mysql_fixture_database());
-    struct source_config config = source_fixture_config(dsn, takeover_us);
-    config.kind = &kind;
-    return config;
-}
-
 Test(source_mysql, the_second_stands_by_and_takes_over)
 {
-    struct source_config config = config_with(10 * CLOCK_S_US);
+    struct source_config config = source_mysql_fixture_config(10 * CLOCK_S_US);
     struct source *first = source_fixture_own(&config);
     struct source *second = source_fixture_open(&config);
     (void)source_fixture_expect(second, SOURCE_STANDBY);

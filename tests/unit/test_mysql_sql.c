@@ -71,3 +71,23 @@ Test(mysql_sql, replaces_what_was_there_and_says_when_it_is_too_long)
     my_parameters_ints(&parameters, "ids", ids, 100);
     cr_assert_not(my_sql_put(&buffer, "@ids", &parameters));
 }
+
+Test(mysql_sql, ids_are_a_json_list)
+{
+    static const int64_t ids[] = {1, -20, INT64_MAX};
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_ids(&parameters, "ids", ids, 3);
+    my_parameters_ids(&parameters, "none", ids, 0);
+    my_parameters_plain(&parameters, "asked", "[[1,\"dead\"]]");
+    expect("f(@ids, '$') @none @asked", &parameters,
+           "f('[1,-20,9223372036854775807]', '$') '[]' '[[1,\"dead\"]]'");
+}
+
+Test(mysql_sql, a_part_takes_the_place_of_a_comment)
+{
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_sql(&parameters, "names", ", `a@id`");
+    my_parameters_sql(&parameters, "none", "");
+    my_parameters_int(&parameters, "id", 7);
+    expect("(a /*@names*/) @id /* b */ /*@none*/c", &parameters, "(a , `a@id`) 7 /* b */ c");
+}
