@@ -75,7 +75,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     pipeline->tail.writers_at_us = CLOCK_NEVER_US;
     backoff_init(&pipeline->tail.backoff, TAIL_BEGIN_MIN_US, TAIL_BEGIN_MAX_US);
     /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
-    queue_init(&pipeline->queue, 3 * options->batch_rows + RETRY_IDS_MAX);
+    queue_init(&pipeline->queue, 3 * options->batch_rows + PROBES_MAX);
     settling_init(pipeline);
     fetching_init(pipeline);
     pipeline->highest_published = CURSOR_START;
@@ -96,8 +96,7 @@ pipeline_free(struct pipeline *pipeline)
     holding_done(pipeline);
     queue_done(&pipeline->queue);
     settling_done(pipeline);
-    memory_free(pipeline->confirmed_heads);
-    memory_free(pipeline->release_ids);
+    releasing_done(pipeline);
     fetching_done(pipeline);
     memory_free(pipeline->tail.lookup_ids);
     memory_free(pipeline->tail.taken);
@@ -135,6 +134,21 @@ pipeline_is_full(const struct pipeline *pipeline)
     const size_t held_max = pipeline->options.held_max;
     return pipeline->held.count - pipeline->held.releasing_count >= held_max ||
            settling_is_stuck(pipeline) || holding_is_crowded(pipeline);
+}
+
+bool
+pipeline_has_company(const struct pipeline *pipeline, int64_t key_hash)
+{
+    if (busy_has(&pipeline->busy, key_hash)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
+        const struct queued *queued = queue_at(&pipeline->queue, i);
+        if (queue_is_live(queued) && queued->row->ordered && queued->row->key_hash == key_hash) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A message that was in memory, and through no fault of its own did not go, is left to the table; and a later one of its
@@ -201,8 +215,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     }
     held_clear(&pipeline->held);
     holding_lost(pipeline);
-    pipeline->confirmed_heads_count = 0;
-    pipeline->release_state = RELEASE_IDLE;
+    releasing_lost(pipeline);
     fetching_lost(pipeline);
     watermark_lost(pipeline);
     pipeline->heads_out = false;

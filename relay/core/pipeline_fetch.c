@@ -299,8 +299,7 @@ fetch_sample(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     if (route->state == ROUTE_TRYING && route->sample_short && pipeline->held.count > 0 &&
         !route->sample_heads && lane->state == LANE_READY) {
         route->sample_heads = true;
-        return fetch_heads(pipeline, at_most(route->sample_rows, RETRY_IDS_MAX), now_us,
-                           ret_action);
+        return fetch_heads(pipeline, at_most(route->sample_rows, PROBES_MAX), now_us, ret_action);
     }
     return false;
 }
@@ -318,7 +317,7 @@ fetching_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
     const bool heads = now_us >= heads_deadline_us(pipeline);
     const bool rows = now_us >= rows_deadline_us(pipeline);
     if (heads && (!rows || pipeline->fetching.kind == FETCH_NEXT)) { /* in turns */
-        return fetch_heads(pipeline, RETRY_IDS_MAX, now_us, ret_action);
+        return fetch_heads(pipeline, PROBES_MAX, now_us, ret_action);
     }
     if (rows) {
         return fetch_rows(pipeline, pipeline->options.batch_rows, now_us, ret_action);
@@ -370,7 +369,7 @@ was_left(const struct pipeline *pipeline, const struct row *row)
 static bool
 count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
 {
-    if (pipeline->release_state != RELEASE_IDLE) {
+    if (releasing_is_under_way(pipeline)) {
         return false; /* they may have moved back since it was sent */
     }
     struct pipeline_report report = {.type = REPORT_SWEPT};
@@ -492,5 +491,5 @@ pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now
     } else {
         rows_heads(pipeline, batch, now_us);
     }
-    pipeline_apply_release(pipeline);
+    releasing_apply(pipeline);
 }

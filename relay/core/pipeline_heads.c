@@ -12,130 +12,6 @@ pipeline_head_is_gone(struct pipeline *pipeline, struct held_entry *entry)
 }
 
 static void
-open_key(struct pipeline *pipeline, struct held_entry *entry)
-{
-    pipeline_give_back_floor(pipeline, entry);
-    held_remove(&pipeline->held, entry);
-    fetching_key_opened(pipeline);
-}
-
-/* Nothing of the key up to there is waiting any more. What was read and left in the outbox below it is read again, before
- * something behind it is. */
-static void
-raise_limit(struct pipeline *pipeline, struct held_entry *entry, int64_t limit_id)
-{
-    entry->limit_id = limit_id;
-    if (entry->floor_id < limit_id) {
-        pipeline_give_back_floor(pipeline, entry);
-    }
-}
-
-/* A fetch that is out may have been carried out before the messages moved back, or on both sides of
- * it, and must be judged by what was known when it was sent: only once it has come the key is open. */
-void
-pipeline_apply_release(struct pipeline *pipeline)
-{
-    if (pipeline->release_state != RELEASE_ANSWERED || !fetching_is_idle(pipeline)) {
-        return;
-    }
-    pipeline->release_state = RELEASE_IDLE;
-    const bool complete = pipeline->release_complete;
-    if (pipeline->released_count > 0) {
-        cursor_forget(&pipeline->cursor, pipeline->released_first);
-        pipeline->tail.caught_up = false;
-        fetching_look_at_once(pipeline);
-    }
-    for (size_t i = 0; i < pipeline->release_subjects_count; i++) {
-        struct held_entry *entry = held_find(&pipeline->held, pipeline->release_subjects[i]);
-        if (entry == NULL || entry->stage != HELD_STAGE_RELEASING ||
-            entry->change > pipeline->release_sent_change) {
-            continue; /* another of the key was refused meanwhile */
-        }
-        if (!entry->subject.ordered || (complete && !entry->more)) {
-            open_key(pipeline, entry);
-        } else if (!complete && pipeline->released_count > 0 &&
-                   pipeline->released_last >= entry->limit_id) {
-            raise_limit(pipeline, entry, pipeline->released_last + 1);
-        }
-    }
-}
-
-/* Whether a message of the key is still on its way. */
-static bool
-has_company(const struct pipeline *pipeline, int64_t key_hash)
-{
-    if (busy_has(&pipeline->busy, key_hash)) {
-        return true;
-    }
-    for (uint32_t i = 0; i < pipeline->queue.count; i++) {
-        const struct queued *queued = queue_at(&pipeline->queue, i);
-        if (queue_is_live(queued) && queued->row->ordered && queued->row->key_hash == key_hash) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* All of the outbox up to there. */
-static bool
-was_read(const struct pipeline *pipeline, int64_t id)
-{
-    return !cursor_has_gap(&pipeline->cursor) &&
-           (pipeline_is_live(pipeline) || pipeline->cursor.high >= id || pipeline->tail.caught_up);
-}
-
-/* It becomes the head of its key, which is due: it goes from where it is, and those behind it follow. But those that moved
- * back before it must be through: a head must not have an earlier one of its key in the outbox. */
-static void
-lead_from_where_it_is(struct pipeline *pipeline, const struct source_failure *failure,
-                      uint64_t now_us)
-{
-    struct held_entry *entry =
-        held_find(&pipeline->held, held_subject(failure->id, failure->key_hash, true));
-    if (entry == NULL || entry->stage != HELD_STAGE_RELEASING ||
-        entry->change > pipeline->release_sent_change) {
-        return; /* another of the key was refused meanwhile */
-    }
-    if (pipeline->release_state == RELEASE_ANSWERED && pipeline->released_count > 0) {
-        /* What moved back before it may be on both sides of the fetch that is out. */
-        pipeline->release_at_us = now_us + UNRELEASED_AGAIN_US;
-        return;
-    }
-    raise_limit(pipeline, entry, failure->id);
-    if (entry->floor_id < failure->id || !was_read(pipeline, failure->id) ||
-        has_company(pipeline, failure->key_hash) ||
-        !settling_has_passed(pipeline, settling_mark(pipeline))) {
-        pipeline->release_at_us = now_us + UNRELEASED_AGAIN_US;
-        return;
-    }
-    const struct hold hold = {.id = failure->id, .state = HELD_RETRYING, .reason = failure->reason};
-    const struct hold_note note = {.subject = entry->subject};
-    entry->head_id = failure->id;
-    entry->limit_id = failure->id;
-    entry->attempts = 0;
-    entry->tries = 0;
-    entry->fresh = false;
-    held_retry(&pipeline->held, entry, now_us);
-    holding_add_head(pipeline, &hold, &note, now_us);
-}
-
-void
-pipeline_released(struct pipeline *pipeline, const struct source_released *released,
-                  uint64_t now_us)
-{
-    assert(pipeline->release_state == RELEASE_OUT);
-    pipeline->release_state = RELEASE_ANSWERED;
-    pipeline->released_count = released->count;
-    pipeline->release_complete = released->complete;
-    pipeline->released_first = released->first_id;
-    pipeline->released_last = released->last_id;
-    pipeline_apply_release(pipeline);
-    if (released->failures.count > 0) {
-        lead_from_where_it_is(pipeline, &released->failures.items[0], now_us);
-    }
-}
-
-static void
 take_dead(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
 {
     if (!pipeline->options.skip_dead) {
@@ -269,9 +145,7 @@ pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint
 void
 pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe)
 {
-    pipeline_reserve(&pipeline->confirmed_heads, &pipeline->confirmed_heads_capacity,
-                     pipeline->confirmed_heads_count + 1);
-    pipeline->confirmed_heads[pipeline->confirmed_heads_count++] = probe->id;
+    releasing_add(pipeline, probe->id);
     struct held_entry *entry =
         held_find(&pipeline->held, held_subject(probe->id, probe->key_hash, probe->ordered));
     if (entry != NULL && pipeline_is_probed_head(entry, probe)) {
@@ -315,7 +189,7 @@ pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64
         entry->tries = 0;
     }
     /* A probe has a lane of its own, so it could overtake. */
-    if (row->ordered && has_company(pipeline, row->key_hash)) {
+    if (row->ordered && pipeline_has_company(pipeline, row->key_hash)) {
         held_retry(&pipeline->held, entry, now_us + PROBE_POSTPONED_US);
         entry->apart = true;
         return false;

@@ -6,6 +6,7 @@
  *   pipeline_held.c     a message is refused, or not due: it is set aside
  *   pipeline_hold.c     what is told to the held table
  *   pipeline_take_back.c  what is not told after all
+ *   pipeline_release.c  how what is held comes back
  *   pipeline_moves.c    what is asked of the held table
  *   pipeline_heads.c    what it answers, and held messages that are tried again
  *   pipeline_route.c    when the route refuses everything
@@ -30,6 +31,7 @@
 #include "relay/core/pipeline.h"
 #include "relay/core/pipeline_fetch.h"
 #include "relay/core/pipeline_hold.h"
+#include "relay/core/pipeline_release.h"
 #include "relay/core/pipeline_settle.h"
 #include "relay/core/pipeline_watermark.h"
 #include "relay/core/queue.h"
@@ -43,8 +45,7 @@
          */
 #define PROBE_LIMIT_START 16 /* the same of the probe lane, */
 #define PROBE_WINDOW 256     /* which never has more */
-#define RETRY_IDS_MAX 64     /* held messages fetched at once, and keys released at once */
-#define UNRELEASED_AGAIN_US (100 * CLOCK_MS_US)
+#define PROBES_MAX 64        /* held messages read at once */
 #define STUCK_AGAIN_US \
     (60 * CLOCK_S_US) /* what could not be moved or deleted is tried again after this */
 #define PROBES_REST_US \
@@ -121,9 +122,6 @@ struct lane {
     uint32_t refused_count;
     uint32_t resets; /* how often its window was forgotten */
 };
-
-/* An answer to a release has to wait until the fetch that was out with it has come: pipeline_held.c. */
-enum release_state { RELEASE_IDLE, RELEASE_OUT, RELEASE_ANSWERED };
 
 enum route_state {
     ROUTE_GOOD,
@@ -259,21 +257,7 @@ struct pipeline {
     struct settling settling;
 
     struct holding holding;
-    int64_t *confirmed_heads; /* to be deleted from the held table */
-    size_t confirmed_heads_count;
-    size_t confirmed_heads_capacity;
-    enum release_state release_state;
-    int64_t *release_ids;
-    size_t release_ids_capacity;
-    int64_t release_keys[RETRY_IDS_MAX];
-    struct held_subject release_subjects[RETRY_IDS_MAX];
-    size_t release_subjects_count;
-    uint64_t release_sent_change;
-    bool release_complete;  /* RELEASE_ANSWERED: nothing of the keys is left waiting */
-    uint64_t release_at_us; /* keys are not released before: there was none to be released */
-    size_t released_count;  /* RELEASE_ANSWERED */
-    int64_t released_first;
-    int64_t released_last;
+    struct releasing releasing;
     bool heads_known;      /* since the ownership began */
     uint64_t heads_due_us; /* when they are asked for next */
     bool heads_out;
@@ -302,6 +286,8 @@ void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bo
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
 uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
+/* A message of the key is in memory, or on its way. */
+bool pipeline_has_company(const struct pipeline *pipeline, int64_t key_hash);
 void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);
 
 /* pipeline_held.c: what is refused or not due is set aside. */
@@ -330,18 +316,14 @@ void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t ke
                                uint64_t now_us);
 
 /* pipeline_moves.c: between the outbox and the held table. */
-bool pipeline_next_release(struct pipeline *pipeline, uint64_t now_us,
-                           struct pipeline_action *ret_action);
 bool pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us,
                          struct pipeline_action *ret_action);
 bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 uint64_t pipeline_ask_deadline_us(const struct pipeline *pipeline);
-uint64_t pipeline_release_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
 
 /* pipeline_heads.c: what the held table answers, and what becomes of held messages that are tried again. */
-void pipeline_apply_release(struct pipeline *pipeline);
 /* It is in the held table no more. */
 void pipeline_head_is_gone(struct pipeline *pipeline, struct held_entry *entry);
 void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);

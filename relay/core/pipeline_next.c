@@ -109,8 +109,7 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     }
     holding_drop_stuck(pipeline);
     if (pipeline_open_total(pipeline) > 0 || settling_count(pipeline) > 0 ||
-        !fetching_is_idle(pipeline) || !holding_is_idle(pipeline) ||
-        pipeline->confirmed_heads_count > 0 || pipeline->release_state == RELEASE_OUT) {
+        !fetching_is_idle(pipeline) || !holding_is_idle(pipeline) || releasing_is_owed(pipeline)) {
         return false;
     }
     if (pipeline_next_safe(pipeline, now_us, ret_action)) {
@@ -125,7 +124,7 @@ bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     static const step steps[] = {next_report,         next_lane,          next_drained,
-                                 settling_next,       holding_next,       pipeline_next_release,
+                                 settling_next,       holding_next,       releasing_next,
                                  pipeline_next_heads, pipeline_next_wake, pipeline_next_tail,
                                  pipeline_next_drop,  fetching_next,      pipeline_next_publish,
                                  watermark_next,      pipeline_next_safe};
@@ -158,7 +157,7 @@ source_deadline_us(const struct pipeline *pipeline)
         clock_earlier_us(holding_deadline_us(pipeline), pipeline_wake_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, settling_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_ask_deadline_us(pipeline));
-    deadline_us = clock_earlier_us(deadline_us, pipeline_release_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, releasing_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, fetching_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_tail_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, pipeline_safe_deadline_us(pipeline));

@@ -237,7 +237,7 @@ pipeline_present(struct pipeline *pipeline, const struct source_present *present
     if (waits_to_see(pipeline)) {
         watermark_hurry(pipeline, now_us);
     }
-    pipeline_apply_release(pipeline);
+    releasing_apply(pipeline);
 }
 
 void

@@ -285,25 +285,3 @@ Test(pipeline_heads, a_dead_message_that_blocked_is_skipped_and_keeps_why_it_die
     CHECK_PUBLISHED(1, 2);
     cr_assert_str_eq(message_of(1)->reason, "unroutable");
 }
-
-Test(pipeline_heads, one_that_cannot_go_back_lets_nothing_pass_that_was_refused_meanwhile)
-{
-    driver.options.batch_rows = 1;
-    driver.options.max_attempts = 1;
-    driver.options.skip_dead = true;
-    driver.unreleasable_id = 3;
-    for (int64_t id = 1; id <= 3; id++) {
-        put_held(id, 1, HELD_WAITING, 0);
-    }
-    start();
-    (void)await(PIPELINE_PUBLISH); /* of 1 */
-    cr_assert_eq(message_of(2)->place, IN_OUTBOX);
-    cr_assert(fetch_is_out(), "of 2");
-    cr_assert_eq(noted(PIPELINE_RELEASE), 1, "of 3");
-    give_back(1);
-    answer_release();
-    driver.broker = takes_all;
-    run(5 * CLOCK_S_US); /* the driver watches the order */
-    cr_assert(message_of(1)->skipped);
-    CHECK_PUBLISHED(1, 2, 3);
-}
