@@ -1,5 +1,5 @@
-/* base/reader.h - integers in network order and runs of bytes, read from plain bytes that a peer sent. Every step is checked,
- * and after the first one too far the reader stays `bad` and gives zeros. */
+/* base/reader.h - integers and runs of bytes, read from plain bytes that a peer sent. Integers are in network order where the name
+ * does not say otherwise. Every step is checked, and after the first one too far the reader stays `bad` and gives zeros. */
 #ifndef BASE_READER_H
 #define BASE_READER_H
 
@@ -74,6 +74,18 @@ read_u64(struct reader *reader)
         memcpy(&value, bytes.data, sizeof(value));
     }
     return be64toh(value);
+}
+
+/* A little-endian one, of 1 to 8 bytes. */
+static inline uint64_t
+read_little(struct reader *reader, size_t size)
+{
+    const struct span bytes = read_bytes(reader, size);
+    uint64_t value = 0;
+    if (bytes.size > 0) {
+        memcpy(&value, bytes.data, bytes.size);
+    }
+    return le64toh(value);
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* relay/mysql/hash.h - the hash of a key, by which outbox_held finds the messages of a key: the first 15 hex digits of its SHA-1,
- * as the statements have it, cast(conv(left(sha1(`key`), 15), 16, 10) as signed). Rows of the log come without it. */
+/* relay/mysql/hash.h - the hash of a key, by which outbox_held finds the messages of a key: the first 15 hex digits of its
+ * SHA-1, as the statements have it, cast(conv(left(sha1(`key`), 15), 16, 10) as signed). Rows of the log come without it. */
 #ifndef RELAY_MYSQL_HASH_H
 #define RELAY_MYSQL_HASH_H
 

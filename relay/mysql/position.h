@@ -1,10 +1,10 @@
-/* relay/mysql/position.h - a place in the server's binary log as one number, which ascends with the log: the number at the end
- * of the file's name ("log.000042"), times 2^32, plus the offset in it. It means something on this server only, and only until
- * its files are numbered anew (RESET MASTER). 0 is no position.
+/* relay/mysql/position.h - a place in the server's binary log as one number, which ascends with the log: the number at the
+ * end of the file's name ("log.000042"), times 2^32, plus the offset in it. It means something on this server only, and
+ * only until its files are numbered anew (RESET MASTER). 0 is no position.
  *
- * An offset of 4 GiB and more counts as the last below: the server tells its replicas no higher ones, and begins another file
- * with the transaction after. So what is told of such a place is a little too low: a transaction that came long after is
- * taken for one that may come again, which is found out by a look at the table. */
+ * An offset of 4 GiB and more counts as the last below: the server tells its replicas no higher ones, and begins another
+ * file with the transaction after. So what is told of such a place is a little too low: a transaction that came long after
+ * is taken for one that may come again, which is found out by a look at the table. */
 #ifndef RELAY_MYSQL_POSITION_H
 #define RELAY_MYSQL_POSITION_H
 

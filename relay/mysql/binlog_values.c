@@ -1,0 +1,198 @@
+#include "relay/mysql/binlog_values.h"
+
+#include "base/clock.h"
+
+/* Before a value: how many bytes it has. */
+static struct span
+read_with_length(struct reader *reader, size_t length_bytes)
+{
+    return read_bytes(reader, read_little(reader, length_bytes));
+}
+
+bool
+my_value_metadata(struct reader *reader, uint8_t type, struct my_column_type *ret_column)
+{
+    size_t bytes = 0;
+    switch (type) {
+    case MY_TYPE_TINY:
+    case MY_TYPE_SHORT:
+    case MY_TYPE_LONG:
+    case MY_TYPE_NULL:
+    case MY_TYPE_LONGLONG:
+    case MY_TYPE_INT24:
+    case MY_TYPE_DATE:
+    case MY_TYPE_YEAR:
+    case MY_TYPE_NEWDATE:
+        break;
+    case MY_TYPE_FLOAT:
+    case MY_TYPE_DOUBLE:
+    case MY_TYPE_TIMESTAMP2:
+    case MY_TYPE_DATETIME2:
+    case MY_TYPE_TIME2:
+    case MY_TYPE_BLOB_COMPRESSED:
+    case MY_TYPE_VECTOR:
+    case MY_TYPE_JSON:
+    case MY_TYPE_TINY_BLOB:
+    case MY_TYPE_MEDIUM_BLOB:
+    case MY_TYPE_LONG_BLOB:
+    case MY_TYPE_BLOB:
+    case MY_TYPE_GEOMETRY:
+        bytes = 1;
+        break;
+    case MY_TYPE_VARCHAR:
+    case MY_TYPE_VARCHAR_COMPRESSED:
+    case MY_TYPE_BIT:
+    case MY_TYPE_NEWDECIMAL:
+    case MY_TYPE_ENUM:
+    case MY_TYPE_SET:
+    case MY_TYPE_VAR_STRING:
+    case MY_TYPE_STRING:
+        bytes = 2;
+        break;
+    default:
+        return false;
+    }
+    *ret_column = (struct my_column_type){
+        .type = type,
+        .metadata = bytes > 0 ? (uint16_t)read_little(reader, bytes) : 0,
+    };
+    return true;
+}
+
+/* Nine digits take four bytes; what is left of them, before and behind the point, fewer. */
+static size_t
+decimal_bytes(uint16_t metadata)
+{
+    static const uint8_t bytes_of[10] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
+    const unsigned precision = metadata & 0xff;
+    const unsigned behind = metadata >> 8;
+    const unsigned before = precision > behind ? precision - behind : 0;
+    return before / 9 * 4 + bytes_of[before % 9] + behind / 9 * 4 + bytes_of[behind % 9];
+}
+
+/* The first byte is the type that it really is, the second its length. Of a length over 255 two more bits are in the first,
+ * upside down. */
+static struct span
+read_string(struct reader *reader, uint16_t metadata)
+{
+    const unsigned first = metadata & 0xff;
+    const unsigned second = metadata >> 8;
+    if (first == MY_TYPE_ENUM || first == MY_TYPE_SET) {
+        return read_bytes(reader, second);
+    }
+    const unsigned length_max = second | ((first & 0x30) ^ 0x30) << 4;
+    return read_with_length(reader, length_max > 255 ? 2 : 1);
+}
+
+static struct span
+read_fraction(struct reader *reader, size_t seconds_bytes, uint16_t digits)
+{
+    return read_bytes(reader, seconds_bytes + (digits + 1) / 2);
+}
+
+struct span
+my_value_read(struct reader *reader, struct my_column_type column)
+{
+    const uint16_t metadata = column.metadata;
+    switch ((enum my_type)column.type) {
+    case MY_TYPE_NULL:
+        return read_bytes(reader, 0);
+    case MY_TYPE_TINY:
+    case MY_TYPE_YEAR:
+        return read_bytes(reader, 1);
+    case MY_TYPE_SHORT:
+        return read_bytes(reader, 2);
+    case MY_TYPE_INT24:
+    case MY_TYPE_DATE:
+    case MY_TYPE_NEWDATE:
+        return read_bytes(reader, 3);
+    case MY_TYPE_LONG:
+    case MY_TYPE_FLOAT:
+        return read_bytes(reader, 4);
+    case MY_TYPE_LONGLONG:
+    case MY_TYPE_DOUBLE:
+        return read_bytes(reader, 8);
+    case MY_TYPE_BIT: /* the bits that fill no byte, and the bytes */
+        return read_bytes(reader, (size_t)(metadata >> 8) + ((metadata & 0xff) > 0 ? 1 : 0));
+    case MY_TYPE_TIMESTAMP2:
+        return read_fraction(reader, 4, metadata);
+    case MY_TYPE_DATETIME2:
+        return read_fraction(reader, 5, metadata);
+    case MY_TYPE_TIME2:
+        return read_fraction(reader, 3, metadata);
+    case MY_TYPE_NEWDECIMAL:
+        return read_bytes(reader, decimal_bytes(metadata));
+    case MY_TYPE_VARCHAR:
+    case MY_TYPE_VARCHAR_COMPRESSED:
+    case MY_TYPE_VAR_STRING:
+        return read_with_length(reader, metadata > 255 ? 2 : 1);
+    case MY_TYPE_STRING:
+    case MY_TYPE_ENUM:
+    case MY_TYPE_SET:
+        return read_string(reader, metadata);
+    case MY_TYPE_BLOB_COMPRESSED:
+    case MY_TYPE_VECTOR:
+    case MY_TYPE_JSON:
+    case MY_TYPE_TINY_BLOB:
+    case MY_TYPE_MEDIUM_BLOB:
+    case MY_TYPE_LONG_BLOB:
+    case MY_TYPE_BLOB:
+    case MY_TYPE_GEOMETRY: /* how many bytes the length has */
+        reader->bad |= metadata == 0 || metadata > 4;
+        return read_with_length(reader, reader->bad ? 0 : metadata);
+    }
+    reader->bad = true; /* its metadata was not read by us */
+    return (struct span){0};
+}
+
+/* ---- times ---- */
+
+/* Days since 1970 of a date of the Gregorian calendar, as if it had always been in use. March is the first month, so that the
+ * day that a leap year has more is the year's last. */
+static int64_t
+days_since_1970(int64_t year, int64_t month, int64_t day)
+{
+    const int64_t shifted = month > 2 ? month - 3 : month + 9;
+    const int64_t from_march = month > 2 ? year : year - 1;
+    const int64_t leap_days = from_march / 4 - from_march / 100 + from_march / 400;
+    return 365 * from_march + leap_days + (153 * shifted + 2) / 5 + day - 1 - 719468;
+}
+
+static uint64_t
+big_endian(const uint8_t *bytes, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
+}
+
+/* The fraction has two digits a byte. */
+static int64_t
+fraction_us(struct span value, unsigned digits)
+{
+    static const int64_t us_of_unit[] = {0, 10000, 100, 1};
+    const size_t bytes = (digits + 1) / 2;
+    return (int64_t)big_endian((const uint8_t *)value.data + 5, bytes) * us_of_unit[bytes];
+}
+
+/* 40 bits: 1 (set: no negative), 17 of year * 13 + month, 5 of the day, 5, 6 and 6 of hour, minute and second. */
+int64_t
+my_value_datetime_us(struct span value, unsigned digits)
+{
+    const uint64_t packed = big_endian(value.data, 5);
+    const int64_t year_month = (int64_t)(packed >> 22 & 0x1ffff);
+    const int64_t day = (int64_t)(packed >> 17 & 0x1f);
+    const int64_t hour = (int64_t)(packed >> 12 & 0x1f);
+    const int64_t minute = (int64_t)(packed >> 6 & 0x3f);
+    const int64_t second = (int64_t)(packed & 0x3f);
+    const int64_t year = year_month / 13;
+    const int64_t month = year_month % 13;
+    if (packed >> 39 == 0 || year == 0 || month == 0 || day == 0) {
+        return INT64_MIN;
+    }
+    const int64_t seconds =
+        ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    return seconds * (int64_t)CLOCK_S_US + fraction_us(value, digits);
+}

@@ -1,0 +1,208 @@
+#include "relay/mysql/inflate.h"
+
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/reader.h"
+
+#define KEEP_BYTES ((size_t)64 << 10)
+#define SKIP_BYTES ((size_t)8 << 10) /* at a time */
+
+/* MariaDB, sql/log_event.cc: the first byte says how it was compressed (0: zlib), and in how many bytes the size comes. */
+#define RECORD_MARK 0x80
+#define RECORD_METHOD 0x70
+#define RECORD_SIZE_BYTES 0x07
+#define RECORD_SIZE_BYTES_MAX 4
+
+struct my_inflate {
+    struct buffer content;
+    z_stream zlib;
+    ZSTD_DCtx *zstd; /* NULL until it is needed */
+    enum my_compression compression;
+    ZSTD_inBuffer in;
+    uint64_t left; /* of the transaction */
+};
+
+struct my_inflate *
+my_inflate_new(size_t bytes_max)
+{
+    struct my_inflate *inflate = memory_array(1, sizeof(*inflate));
+    buffer_init(&inflate->content, KEEP_BYTES < bytes_max ? KEEP_BYTES : bytes_max, bytes_max);
+    if (inflateInit(&inflate->zlib) != Z_OK) {
+        memory_exhausted();
+    }
+    return inflate;
+}
+
+void
+my_inflate_free(struct my_inflate *inflate)
+{
+    if (inflate != NULL) {
+        (void)inflateEnd(&inflate->zlib);   /* fails where it was not begun */
+        (void)ZSTD_freeDCtx(inflate->zstd); /* takes NULL, cannot fail */
+        buffer_done(&inflate->content);
+        memory_free(inflate);
+    }
+}
+
+static bool
+damaged(struct error *reterr)
+{
+    return error_set(reterr, ERROR_CONNECTION, "something compressed in the log is damaged");
+}
+
+static bool
+too_large(struct error *reterr)
+{
+    return error_set(reterr, ERROR_TRANSIENT, "something compressed in the log is too large");
+}
+
+/* ---- MariaDB's records ---- */
+
+static bool
+read_size(struct reader *reader, size_t *ret_size)
+{
+    const uint8_t head = read_u8(reader);
+    const unsigned bytes = head & RECORD_SIZE_BYTES;
+    if ((head & RECORD_MARK) == 0 || (head & RECORD_METHOD) != 0 || bytes == 0 ||
+        bytes > RECORD_SIZE_BYTES_MAX) {
+        return false;
+    }
+    *ret_size = 0;
+    for (unsigned i = 0; i < bytes; i++) {
+        *ret_size = *ret_size << 8 | read_u8(reader); /* the highest first */
+    }
+    return !reader->bad;
+}
+
+/* All of it, to exactly this size. */
+static bool
+unzip(z_stream *zlib, const struct reader *reader, void *to, size_t size)
+{
+    if (inflateReset(zlib) != Z_OK) {
+        return false;
+    }
+    zlib->next_in = (Bytef *)(uintptr_t)reader->at; /* is not written to */
+    zlib->avail_in = (uInt)(reader->end - reader->at);
+    zlib->next_out = to;
+    zlib->avail_out = (uInt)size;
+    return inflate(zlib, Z_FINISH) == Z_STREAM_END && zlib->avail_out == 0;
+}
+
+bool
+my_inflate_record(struct my_inflate *inflate, struct span record, struct span *ret_content,
+                  struct error *reterr)
+{
+    struct reader reader = reader_of(record);
+    size_t size;
+    if (!read_size(&reader, &size) || (size_t)(reader.end - reader.at) > UINT32_MAX) {
+        return damaged(reterr);
+    }
+    buffer_clear(&inflate->content);
+    uint8_t *const to = buffer_reserve(&inflate->content, size > 0 ? size : 1);
+    if (to == NULL) {
+        return too_large(reterr);
+    }
+    if (!unzip(&inflate->zlib, &reader, to, size)) {
+        return damaged(reterr);
+    }
+    *ret_content = (struct span){to, size};
+    return true;
+}
+
+/* ---- MySQL's transactions ---- */
+
+void
+my_inflate_open(struct my_inflate *inflate, enum my_compression compression, struct span compressed,
+                uint64_t size)
+{
+    inflate->compression = compression;
+    inflate->in = (ZSTD_inBuffer){.src = compressed.data, .size = compressed.size};
+    inflate->left = size;
+    buffer_clear(&inflate->content);
+    if (compression == MY_COMPRESSION_ZSTD) {
+        inflate->zstd = inflate->zstd != NULL ? inflate->zstd : ZSTD_createDCtx();
+        if (inflate->zstd == NULL) {
+            memory_exhausted();
+        }
+        (void)ZSTD_DCtx_reset(inflate->zstd, ZSTD_reset_session_only); /* cannot fail */
+    }
+}
+
+uint64_t
+my_inflate_left(const struct my_inflate *inflate)
+{
+    return inflate->left;
+}
+
+static size_t
+take_plain(ZSTD_inBuffer *in, ZSTD_outBuffer *out)
+{
+    const size_t wanted = out->size - out->pos;
+    const size_t left = in->size - in->pos;
+    const size_t size = wanted < left ? wanted : left;
+    if (size > 0) {
+        memcpy((uint8_t *)out->dst + out->pos, (const uint8_t *)in->src + in->pos, size);
+    }
+    in->pos += size;
+    out->pos += size;
+    return 0;
+}
+
+/* The next out->size bytes. False: there are fewer, or they are damaged. */
+static bool
+fill(struct my_inflate *inflate, ZSTD_outBuffer *out)
+{
+    size_t before = SIZE_MAX;
+    if (out->size > inflate->left) {
+        return false;
+    }
+    while (out->pos < out->size && inflate->in.pos + out->pos != before) {
+        before = inflate->in.pos + out->pos;
+        const size_t result = inflate->compression == MY_COMPRESSION_NONE
+                                  ? take_plain(&inflate->in, out)
+                                  : ZSTD_decompressStream(inflate->zstd, out, &inflate->in);
+        if (ZSTD_isError(result)) {
+            return false;
+        }
+    }
+    inflate->left -= out->pos;
+    return out->pos == out->size;
+}
+
+bool
+my_inflate_read(struct my_inflate *inflate, size_t kept, size_t size, struct span *ret_bytes,
+                struct error *reterr)
+{
+    if (kept == 0) {
+        buffer_clear(&inflate->content);
+    }
+    assert(kept == buffer_size(&inflate->content));
+    uint8_t *const to = buffer_reserve(&inflate->content, size > 0 ? size : 1);
+    if (to == NULL) {
+        return too_large(reterr);
+    }
+    if (!fill(inflate, &(ZSTD_outBuffer){.dst = to, .size = size})) {
+        return damaged(reterr);
+    }
+    buffer_commit(&inflate->content, size);
+    *ret_bytes = (struct span){buffer_front(&inflate->content), buffer_size(&inflate->content)};
+    return true;
+}
+
+bool
+my_inflate_skip(struct my_inflate *inflate, size_t size, struct error *reterr)
+{
+    uint8_t nowhere[SKIP_BYTES];
+    while (size > 0) {
+        const size_t piece = size < SKIP_BYTES ? size : SKIP_BYTES;
+        if (!fill(inflate, &(ZSTD_outBuffer){.dst = nowhere, .size = piece})) {
+            return damaged(reterr);
+        }
+        size -= piece;
+    }
+    return true;
+}
