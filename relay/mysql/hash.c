@@ -12,7 +12,7 @@ static void
 require(int done)
 {
     if (done != 1) {
-        memory_exhausted(); /* what else could fail is a library without SHA-1 */
+        memory_exhausted(); /* what else could fail is a library without SHA-256 */
     }
 }
 
@@ -21,7 +21,7 @@ my_hash_init(struct my_hash *hash)
 {
     hash->context = EVP_MD_CTX_new();
     require(hash->context != NULL);
-    require(EVP_DigestInit_ex2(hash->context, EVP_sha1(), NULL));
+    require(EVP_DigestInit_ex2(hash->context, EVP_sha256(), NULL));
 }
 
 void

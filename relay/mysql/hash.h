@@ -1,5 +1,6 @@
 /* relay/mysql/hash.h - the hash of a key, by which outbox_held finds the messages of a key: the first 15 hex digits of its
- * SHA-1, as the statements have it, cast(conv(left(sha1(`key`), 15), 16, 10) as signed). Rows of the log come without it. */
+ * SHA-256, as the statements have it, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed). Rows of the log come without
+ * it. */
 #ifndef RELAY_MYSQL_HASH_H
 #define RELAY_MYSQL_HASH_H
 
@@ -8,13 +9,13 @@
 
 struct evp_md_ctx_st;
 
-/* One thread's. It is kept: looking the function up for each key costs 740 ns instead of 300 (OpenSSL 3.0, keys of 28
+/* One thread's. It is kept: looking the function up for each key costs 540 ns instead of 170 (OpenSSL 3.0, keys of 28
  * bytes). */
 struct my_hash {
     struct evp_md_ctx_st *context;
 };
 
-/* Ends the process if there is no SHA-1 to be had. */
+/* Ends the process if there is no SHA-256 to be had. */
 void my_hash_init(struct my_hash *hash);
 void my_hash_done(struct my_hash *hash);
 
