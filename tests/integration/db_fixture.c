@@ -27,8 +27,8 @@ kind(void)
     abort();
 }
 
-static struct db *
-wrap(void *conn)
+struct db *
+db_wrap(void *conn)
 {
     struct db *db = malloc(sizeof(*db));
     if (db == NULL) {
@@ -65,7 +65,7 @@ db_is_mysql(void)
 struct db *
 db_create(void)
 {
-    return wrap(kind()->create());
+    return db_wrap(kind()->create());
 }
 
 void
@@ -88,16 +88,28 @@ db_port(void)
 }
 
 struct db *
+db_create_second(void)
+{
+    return db_wrap(kind()->create_second());
+}
+
+const char *
+db_second_dsn(void)
+{
+    return kind()->second_dsn();
+}
+
+struct db *
 db_connect(void)
 {
-    return wrap(kind()->connect(true));
+    return db_wrap(kind()->connect(true));
 }
 
 struct db *
 db_try_connect(void)
 {
     void *conn = kind()->connect(false);
-    return conn == NULL ? NULL : wrap(conn);
+    return conn == NULL ? NULL : db_wrap(conn);
 }
 
 void
@@ -256,6 +268,12 @@ db_own_ids(void)
 }
 
 const char *
+db_words_denied(void)
+{
+    return kind()->words_denied;
+}
+
+const char *
 db_words_without_ids(void)
 {
     return kind()->words_without_ids;
@@ -297,16 +315,25 @@ db_drop_user(struct db *db, const char *name)
     kind()->drop_user(db->conn, name);
 }
 
+/* Names are the server's: the database's is in it as well. */
+const char *
+db_prepared_name(const char *name)
+{
+    static char text[128];
+    (void)snprintf(text, sizeof(text), "%s %s", kind()->database(), name); /* fits */
+    return text;
+}
+
 void
 db_prepare(struct db *db, const char *name, const char *sql)
 {
-    kind()->prepare(db->conn, name, sql);
+    kind()->prepare(db->conn, db_prepared_name(name), sql);
 }
 
 void
 db_end_prepared(struct db *db, const char *name, bool commit)
 {
-    kind()->end_prepared(db->conn, name, commit);
+    kind()->end_prepared(db->conn, db_prepared_name(name), commit);
 }
 
 void
@@ -334,6 +361,18 @@ db_wait_blocked(struct db *db, int64_t session)
 }
 
 void
+db_wait_any_blocked(struct db *db)
+{
+    kind()->wait_any_blocked(db->conn);
+}
+
+void
+db_begin_winner(struct db *db)
+{
+    kind()->begin_winner(db->conn);
+}
+
+void
 db_end_session(struct db *db, int64_t session)
 {
     kind()->end_session(db->conn, session);
@@ -343,4 +382,22 @@ int64_t
 db_owner(struct db *db)
 {
     return kind()->owner(db->conn);
+}
+
+void
+db_be_relay(struct db *db)
+{
+    kind()->be_relay(db->conn);
+}
+
+void
+db_be_application(struct db *db, const char *name)
+{
+    kind()->be_application(db->conn, name);
+}
+
+const char *
+db_account(void)
+{
+    return kind()->account;
 }

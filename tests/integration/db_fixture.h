@@ -28,6 +28,11 @@ void db_drop(struct db *db);
 const char *db_dsn(void);
 int db_port(void);
 
+/* Another place for an outbox on the same server, without one yet: a connection to it, and how the relay reaches it. It goes with
+ * the first. */
+struct db *db_create_second(void);
+const char *db_second_dsn(void);
+
 /* One more connection to it; db_try_connect gives NULL while the server does not answer. */
 struct db *db_connect(void);
 struct db *db_try_connect(void);
@@ -80,6 +85,9 @@ const char *db_own_ids(void);
 void db_use_up_ids(struct db *db);
 const char *db_words_without_ids(void);
 
+/* What the server says of a table that an account may not read. */
+const char *db_words_denied(void);
+
 /* Accounts of the server. db_grant_relay: what the relay needs, as docs/OPERATIONS.md says it; db_grant_all: whatever there is. */
 void db_create_user(struct db *db, const char *name, const char *password);
 void db_set_password(struct db *db, const char *name, const char *password);
@@ -97,6 +105,7 @@ bool db_holds(struct db *db, const char *sql); /* whether it is true */
  * from any connection. The name is the test's own. */
 void db_prepare(struct db *db, const char *name, const char *sql);
 void db_end_prepared(struct db *db, const char *name, bool commit);
+const char *db_prepared_name(const char *name); /* as the server has it; static */
 
 /* Sends a statement; it may run for long. db_await_end returns when it is done, and aborts where it failed. */
 void db_send(struct db *db, const char *sql);
@@ -106,10 +115,20 @@ void db_await_end(struct db *db);
 int64_t db_session(struct db *db);
 /* Returns once that session waits for a lock; aborts after 30 s without. */
 void db_wait_blocked(struct db *db, int64_t session);
+/* The same for any session in this database. */
+void db_wait_any_blocked(struct db *db);
+/* Begins a transaction that wins each deadlock. */
+void db_begin_winner(struct db *db);
 /* Ends it. */
 void db_end_session(struct db *db, int64_t session);
 /* The session that owns the outbox; 0 if none does. */
 int64_t db_owner(struct db *db);
+/* From now on this session is as that of a relay of source "orders", which owns the outbox if nobody does, and stands by if not. */
+void db_be_relay(struct db *db);
+/* This session says that it is that of such an application, where sessions can. */
+void db_be_application(struct db *db, const char *name);
+/* What operators' acts call the account of these connections. */
+const char *db_account(void);
 
 /* A derived table: the numbers i from `from` to `to`, which are SQL, or a format of it. */
 #define DB_SERIES(from, to)                                                             \

@@ -23,16 +23,16 @@ exec_format(MYSQL *conn, const char *format, ...)
     mysql_fixture_exec(conn, sql);
 }
 
-/* Double quotes for names and || for texts, as in PostgreSQL; an error where a value does not fit; the id that is given, 0 too;
+/* Double quotes for names, || for texts, and \ as any other character, as in PostgreSQL; an error where a value does not fit; the id that is given, 0 too;
  * times in UTC; and as many rounds of recursion as a test asks for, which each server calls by a name of its own. */
 static void
 set_up(MYSQL *conn)
 {
     (void)mysql_set_server_option(conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
     mysql_fixture_exec(
-        conn,
-        "set sql_mode = 'ANSI,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', "
-        "/*M! max_recursive_iterations */ /*!80017 cte_max_recursion_depth */ = 10000000");
+        conn, "set sql_mode = 'ANSI,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES', "
+              "time_zone = '+00:00', group_concat_max_len = 1000000, "
+              "/*M! max_recursive_iterations */ /*!80017 cte_max_recursion_depth */ = 10000000");
 }
 
 static void *
@@ -47,6 +47,7 @@ create(void)
 static void
 drop(void *conn)
 {
+    exec_format(conn, "drop database if exists %s_second", mysql_fixture_database());
     mysql_fixture_throw_out(conn);
     mysql_fixture_drop(conn);
 }
@@ -55,6 +56,26 @@ static int
 port(void)
 {
     return (int)strtol(getenv("OUTBOX_TEST_MYSQL_PORT"), NULL, 10); /* set with its dsn */
+}
+
+static void *
+create_second(void)
+{
+    const char *first = mysql_fixture_database();
+    MYSQL *conn = mysql_fixture_connect();
+    exec_format(conn, "create database %s_second character set utf8mb4", first);
+    exec_format(conn, "use %s_second", first);
+    mysql_fixture_load(conn, "tests/integration/dialect_mysql.sql");
+    set_up(conn);
+    return conn;
+}
+
+static const char *
+second_dsn(void)
+{
+    static char text[600];
+    (void)snprintf(text, sizeof(text), "%s_second", mysql_fixture_dsn()); /* fits */
+    return text;
 }
 
 static void *
@@ -77,8 +98,8 @@ close_it(void *conn)
 static void
 load_outbox(void *conn)
 {
-    (void)conn;
     MYSQL *plain = mysql_fixture_connect();
+    (void)mysql_select_db(plain, mysql_fixture_text(conn, "select database()"));
     outbox_mysql_fixture_load(plain);
     outbox_mysql_fixture_load_relay(plain);
     mysql_close(plain);
@@ -301,21 +322,18 @@ drop_user(void *conn, const char *name)
     exec_format(conn, "drop user '%s'@'%%'", name);
 }
 
-/* Named after the database as well: names are the server's. */
 static void
 prepare(void *conn, const char *name, const char *sql)
 {
-    const char *database = mysql_fixture_database();
-    exec_format(conn, "xa start '%s %s'", database, name);
+    exec_format(conn, "xa start '%s'", name);
     mysql_fixture_exec(conn, sql);
-    exec_format(conn, "xa end '%s %s'; xa prepare '%s %s'", database, name, database, name);
+    exec_format(conn, "xa end '%s'; xa prepare '%s'", name, name);
 }
 
 static void
 end_prepared(void *conn, const char *name, bool commit)
 {
-    exec_format(conn, "xa %s '%s %s'", commit ? "commit" : "rollback", mysql_fixture_database(),
-                name);
+    exec_format(conn, "xa %s '%s'", commit ? "commit" : "rollback", name);
 }
 
 static void
@@ -343,6 +361,21 @@ wait_blocked(void *conn, int64_t id)
 }
 
 static void
+wait_any_blocked(void *conn)
+{
+    mysql_fixture_wait_any_blocked(conn);
+}
+
+/* InnoDB rolls back the transaction that has changed fewer rows. */
+static void
+begin_winner(void *conn)
+{
+    mysql_fixture_exec(conn, "create table weight (i int); begin; insert into weight "
+                             "with recursive series(i) as (select 1 union all "
+                             "select i + 1 from series where i < 1000) select i from series");
+}
+
+static void
 end_session(void *conn, int64_t id)
 {
     mysql_fixture_kill(conn, (unsigned long)id);
@@ -355,6 +388,20 @@ owner(void *conn)
                              "select coalesce(is_used_lock(concat('outbox:', database())), 0)");
 }
 
+static void
+be_relay(void *conn)
+{
+    mysql_fixture_exec(conn, "select get_lock(concat('outbox:', database()), 0)");
+}
+
+/* Only a connection that is made can say it. */
+static void
+be_application(void *conn, const char *name)
+{
+    (void)conn;
+    (void)name;
+}
+
 const struct db_kind db_mysql = {
     .name = "mysql",
     .server = "mariadb",
@@ -362,6 +409,8 @@ const struct db_kind db_mysql = {
     .drop = drop,
     .dsn = mysql_fixture_dsn,
     .port = port,
+    .create_second = create_second,
+    .second_dsn = second_dsn,
     .connect = connect_to_it,
     .close = close_it,
     .load_outbox = load_outbox,
@@ -386,6 +435,7 @@ const struct db_kind db_mysql = {
     .unlock_outbox = unlock_outbox,
     .own_ids = "",
     .use_up_ids = use_up_ids,
+    .words_denied = "command denied to user",
     .words_without_ids = "Failed to read auto-increment value",
     .create_user = create_user,
     .set_password = set_password,
@@ -395,10 +445,16 @@ const struct db_kind db_mysql = {
     .drop_user = drop_user,
     .prepare = prepare,
     .end_prepared = end_prepared,
+    .database = mysql_fixture_database,
     .send = send,
     .await_end = await_end,
     .session = session,
     .wait_blocked = wait_blocked,
+    .wait_any_blocked = wait_any_blocked,
+    .begin_winner = begin_winner,
     .end_session = end_session,
     .owner = owner,
+    .be_relay = be_relay,
+    .be_application = be_application,
+    .account = "database account outbox@127.0.0.1",
 };

@@ -8,4 +8,7 @@
 
 PGconn *db_pg(struct db *db);
 
+/* A connection to another database, with the dialect, behind one that db_close closes. */
+struct db *db_of_pg(PGconn *conn);
+
 #endif

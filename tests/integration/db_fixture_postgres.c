@@ -16,6 +16,13 @@ db_pg(struct db *db)
     return db_conn(db);
 }
 
+struct db *
+db_of_pg(PGconn *conn)
+{
+    pg_fixture_load(conn, "tests/integration/dialect_postgres.sql");
+    return db_wrap(conn);
+}
+
 static void exec_format(PGconn *conn, const char *format, ...) PRINTF_LIKE(2, 3);
 static void
 exec_format(PGconn *conn, const char *format, ...)
@@ -48,6 +55,24 @@ static int
 port(void)
 {
     return (int)strtol(getenv("OUTBOX_TEST_PG_PORT"), NULL, 10); /* set with its dsn */
+}
+
+/* A schema; what the dialect adds is in the first one. */
+static void *
+create_second(void)
+{
+    PGconn *conn = pg_fixture_connect();
+    pg_exec(conn, "create schema second; set search_path = second, public");
+    return conn;
+}
+
+static const char *
+second_dsn(void)
+{
+    static char dsn[1200];
+    (void)snprintf(dsn, sizeof(dsn), "%s options='-c search_path=second'",
+                   pg_fixture_dsn()); /* fits */
+    return dsn;
 }
 
 static void *
@@ -250,19 +275,24 @@ drop_user(void *conn, const char *name)
     exec_format(conn, "drop owned by %s; drop role %s", name, name);
 }
 
-/* Named after the database as well: names are the server's. */
+static const char *
+database(void)
+{
+    return pg_fixture_database();
+}
+
 static void
 prepare(void *conn, const char *name, const char *sql)
 {
     pg_exec(conn, "begin");
     pg_exec(conn, sql);
-    exec_format(conn, "prepare transaction '%s %s'", PQdb(conn), name);
+    exec_format(conn, "prepare transaction '%s'", name);
 }
 
 static void
 end_prepared(void *conn, const char *name, bool commit)
 {
-    exec_format(conn, "%s prepared '%s %s'", commit ? "commit" : "rollback", PQdb(conn), name);
+    exec_format(conn, "%s prepared '%s'", commit ? "commit" : "rollback", name);
 }
 
 static _Noreturn void
@@ -320,6 +350,20 @@ wait_blocked(void *conn, int64_t pid)
 }
 
 static void
+wait_any_blocked(void *conn)
+{
+    pg_wait_any_blocked(conn);
+}
+
+/* Who waits longer than deadlock_timeout looks for a deadlock, and gives way: the others do so long before. */
+static void
+begin_winner(void *conn)
+{
+    exec_format(conn, "alter database %s set deadlock_timeout = '4s'", PQdb(conn));
+    pg_exec(conn, "set deadlock_timeout = '1min'; begin");
+}
+
+static void
 end_session(void *conn, int64_t pid)
 {
     exec_format(conn, "select pg_terminate_backend(%d)", (int)pid);
@@ -334,6 +378,19 @@ owner(void *conn)
                         "(select oid from pg_database where datname = current_database())");
 }
 
+static void
+be_relay(void *conn)
+{
+    pg_exec(conn, "set application_name = 'outbox-relay orders'; "
+                  "select pg_try_advisory_lock(1869968482, 'outbox'::regclass::oid::int4)");
+}
+
+static void
+be_application(void *conn, const char *name)
+{
+    exec_format(conn, "set application_name = '%s'", name);
+}
+
 const struct db_kind db_postgres = {
     .name = "postgres",
     .server = "postgres",
@@ -341,6 +398,8 @@ const struct db_kind db_postgres = {
     .drop = drop,
     .dsn = pg_fixture_dsn,
     .port = port,
+    .create_second = create_second,
+    .second_dsn = second_dsn,
     .connect = connect_to_it,
     .close = close_it,
     .load_outbox = load_outbox,
@@ -365,6 +424,7 @@ const struct db_kind db_postgres = {
     .unlock_outbox = unlock_outbox,
     .own_ids = "overriding system value",
     .use_up_ids = use_up_ids,
+    .words_denied = "permission denied for table",
     .words_without_ids = "reached maximum value of sequence",
     .create_user = create_user,
     .set_password = set_password,
@@ -374,10 +434,16 @@ const struct db_kind db_postgres = {
     .drop_user = drop_user,
     .prepare = prepare,
     .end_prepared = end_prepared,
+    .database = database,
     .send = send,
     .await_end = await_end,
     .session = session,
     .wait_blocked = wait_blocked,
+    .wait_any_blocked = wait_any_blocked,
+    .begin_winner = begin_winner,
     .end_session = end_session,
     .owner = owner,
+    .be_relay = be_relay,
+    .be_application = be_application,
+    .account = "database role postgres",
 };

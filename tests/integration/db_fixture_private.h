@@ -13,6 +13,8 @@ struct db_kind {
     void (*drop)(void *conn);
     const char *(*dsn)(void);
     int (*port)(void);
+    void *(*create_second)(void);
+    const char *(*second_dsn)(void);
     void *(*connect)(bool must); /* NULL if it need not and cannot */
     void (*close)(void *conn);
     void (*load_outbox)(void *conn);
@@ -38,6 +40,7 @@ struct db_kind {
     const char *own_ids;
     void (*use_up_ids)(void *conn);
     const char *words_without_ids;
+    const char *words_denied;
     void (*create_user)(void *conn, const char *name, const char *password);
     void (*set_password)(void *conn, const char *name, const char *password);
     void (*grant_relay)(void *conn, const char *name);
@@ -46,17 +49,24 @@ struct db_kind {
     void (*drop_user)(void *conn, const char *name);
     void (*prepare)(void *conn, const char *name, const char *sql);
     void (*end_prepared)(void *conn, const char *name, bool commit);
+    const char *(*database)(void);
     void (*send)(void *conn, const char *sql);
     void (*await_end)(void *conn);
     int64_t (*session)(void *conn);
     void (*wait_blocked)(void *conn, int64_t session);
+    void (*wait_any_blocked)(void *conn);
+    void (*begin_winner)(void *conn);
     void (*end_session)(void *conn, int64_t session);
     int64_t (*owner)(void *conn);
+    void (*be_relay)(void *conn);
+    void (*be_application)(void *conn, const char *name);
+    const char *account;
 };
 
 /* What is behind a connection. */
 struct db;
 void *db_conn(struct db *db);
+struct db *db_wrap(void *conn);
 
 extern const struct db_kind db_postgres;
 extern const struct db_kind db_mysql;

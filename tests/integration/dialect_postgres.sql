@@ -28,3 +28,8 @@ create function never() returns timestamptz language sql immutable as $$ select 
 create function huge_headers() returns jsonb language sql immutable as
 $$ select jsonb_build_object('a', (select jsonb_agg('1e131000'::jsonb) from generate_series(1, 9000))) $$;
 create function huge_text() returns text language sql immutable as $$ select repeat('x', 20 << 20) $$;
+
+-- All of them with a comma between: group_concat(text order by id).
+create function join_texts(before text, word text) returns text language sql immutable as
+$$ select case when before is null then word else before || ',' || word end $$;
+create aggregate group_concat(text) (sfunc = join_texts, stype = text);

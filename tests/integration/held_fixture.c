@@ -7,46 +7,46 @@
 #include <string.h>
 
 #include "tests/integration/cli_fixture.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 
-PGconn *
+struct db *
 held_fixture_create(void)
 {
     cr_assert_eq(setenv("TZ", "UTC", 1), 0);
     cli_enter();
-    PGconn *const db = pg_fixture_create();
-    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
-    pg_fixture_load(db, "outbox-sql/postgres/schema_relay.sql");
+    struct db *const db = db_create();
+    db_load_outbox(db);
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres dsn = \"%s\" broker = main }\n",
-              pg_fixture_dsn());
+              "source orders { kind = %s dsn = \"%s\" broker = main }\n",
+              db_kind(), db_dsn());
     return db;
 }
 
 void
-held_fixture_drop(PGconn *db)
+held_fixture_drop(struct db *db)
 {
-    pg_fixture_drop(db);
+    db_drop(db);
     cli_leave();
 }
 
 void
-held_put(PGconn *db, int id, const char *key, const char *state, const char *changes)
+held_put(struct db *db, int id, const char *key, const char *state, const char *changes)
 {
     char sql[2000];
-    (void)snprintf(sql, sizeof(sql),
-                   "insert into outbox_held (id, message_id, routing_key, key, type, payload, "
-                   "created_at, state, held_at) values (%d, "
-                   "('00000000-0000-7000-8000-' || lpad('%d', 12, '0'))::uuid, 'paid', %s%s%s, "
-                   "'order.paid', 'x', now() - interval '10 min', '%s', now() - interval '3 min')",
-                   id, id, key == NULL ? "" : "'", key == NULL ? "null" : key,
-                   key == NULL ? "" : "'", state); /* fits */
-    pg_exec(db, sql);
+    (void)snprintf(
+        sql, sizeof(sql),
+        "insert into outbox_held (id, message_id, routing_key, \"key\", type, payload, "
+        "created_at, state, held_at) values (%d, "
+        "as_id(concat('00000000-0000-7000-8000-', lpad('%d', 12, '0'))), 'paid', %s%s%s, "
+        "'order.paid', 'x', from_now(-600), '%s', from_now(-180))",
+        id, id, key == NULL ? "" : "'", key == NULL ? "null" : key, key == NULL ? "" : "'",
+        state); /* fits */
+    db_exec(db, sql);
     if (changes != NULL) {
         (void)snprintf(sql, sizeof(sql), "update outbox_held set %s where id = %d", changes,
                        id); /* fits */
-        pg_exec(db, sql);
+        db_exec(db, sql);
     }
 }
 
@@ -78,14 +78,14 @@ held_json(const char *arguments, int status)
 }
 
 const char *
-held_query(PGconn *db, const char *format, ...)
+held_query(struct db *db, const char *format, ...)
 {
     char sql[2000];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(sql, sizeof(sql), format, arguments); /* fits */
     va_end(arguments);
-    return pg_query_text(db, sql);
+    return db_text(db, sql);
 }
 
 const char *

@@ -321,6 +321,33 @@ mysql_fixture_wait_blocked(MYSQL *conn, unsigned long thread_id)
     }
 }
 
+static bool
+is_any_blocked(MYSQL *conn)
+{
+    int64_t id = 0;
+    char sql[200];
+    do {
+        (void)snprintf(sql, sizeof(sql),
+                       "select coalesce(min(id), 0) from information_schema.processlist "
+                       "where db = database() and id > %lld",
+                       (long long)id); /* fits */
+        id = mysql_fixture_int(conn, sql);
+    } while (id != 0 && !is_blocked(conn, (unsigned long)id));
+    return id != 0;
+}
+
+void
+mysql_fixture_wait_any_blocked(MYSQL *conn)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (!is_any_blocked(conn)) {
+        if (clock_monotonic_us() > deadline_us) {
+            die("nobody waits for a lock");
+        }
+        (void)usleep(5000);
+    }
+}
+
 void
 mysql_fixture_kill(MYSQL *conn, unsigned long thread_id)
 {

@@ -64,6 +64,9 @@ const char *mysql_fixture_text(MYSQL *conn, const char *sql);
 /* Returns once the transaction of the connection with this id (mysql_thread_id) waits for a row; aborts after 30 s without. */
 void mysql_fixture_wait_blocked(MYSQL *conn, unsigned long thread_id);
 
+/* The same for any session in this database. */
+void mysql_fixture_wait_any_blocked(MYSQL *conn);
+
 /* Ends the session with this id, and returns when it is gone; aborts after 30 s. */
 void mysql_fixture_kill(MYSQL *conn, unsigned long thread_id);
 

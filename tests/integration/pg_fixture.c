@@ -93,6 +93,12 @@ pg_fixture_drop(PGconn *conn)
 }
 
 const char *
+pg_fixture_database(void)
+{
+    return database;
+}
+
+const char *
 pg_fixture_dsn(void)
 {
     return dsn;
@@ -239,16 +245,29 @@ pg_fixture_drop_slots(PGconn *conn)
                   "where database = current_database()");
 }
 
+static void
+wait_blocked(PGconn *conn, const char *count)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (pg_query_int(conn, count) == 0) {
+        if (clock_monotonic_us() > deadline_us) {
+            die("nobody waits for a lock: %s", count);
+        }
+        (void)usleep(1000);
+    }
+}
+
 void
 pg_wait_blocked(PGconn *conn, int pid)
 {
     char sql[128];
     (void)snprintf(sql, sizeof(sql), "select cardinality(pg_blocking_pids(%d))", pid);
-    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    while (pg_query_int(conn, sql) == 0) {
-        if (clock_monotonic_us() > deadline_us) {
-            die("backend %d does not wait for a lock", pid);
-        }
-        (void)usleep(1000);
-    }
+    wait_blocked(conn, sql);
+}
+
+void
+pg_wait_any_blocked(PGconn *conn)
+{
+    wait_blocked(conn, "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
+                       "and datname = current_database()");
 }

@@ -19,6 +19,9 @@ void pg_fixture_drop(PGconn *conn);
  * was asked for, though its client is gone, and drops them all. */
 void pg_fixture_drop_slots(PGconn *conn);
 
+/* Its name. Static. */
+const char *pg_fixture_database(void);
+
 /* How to reach the database that was created: a libpq connection string. Static. */
 const char *pg_fixture_dsn(void);
 
@@ -46,5 +49,8 @@ const char *pg_query_text(PGconn *conn, const char *sql);
 
 /* Returns once the backend with this process id (PQbackendPID) waits for a lock; aborts after 30 s without. */
 void pg_wait_blocked(PGconn *conn, int pid);
+
+/* The same for any backend in this database. */
+void pg_wait_any_blocked(PGconn *conn);
 
 #endif

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "tests/integration/cli_fixture.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 
 TestSuite(cli, .init = cli_enter, .fini = cli_leave);
 
@@ -80,9 +80,11 @@ Test(cli, wrong_usage)
 
 Test(cli, bad_configuration_stops_every_command)
 {
-    cli_write("relay.conf", "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
-                            "source \"orders\" { kind = postgres dsn = \"dbname=shop\"\n"
-                            "  broker = \"mian\" exchage = \"orders\" }\n");
+    cli_write("relay.conf",
+              "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
+              "source \"orders\" { kind = %s dsn = \"host=h.invalid user=shop dbname=shop\"\n"
+              "  broker = \"mian\" exchage = \"orders\" }\n",
+              db_kind());
     static const char problems[] =
         "relay.conf:3: source \"orders\": unknown key \"exchage\"; did you mean \"exchange\"?\n"
         "relay.conf:3: source \"orders\": there is no broker \"mian\"; did you mean \"main\"?\n";
@@ -97,10 +99,11 @@ Test(cli, check_config_connects_to_nothing)
 {
     cli_write("secret", "x\n");
     cr_assert_eq(system("chmod 644 secret"), 0);
-    cli_write(
-        "relay.conf",
-        "broker b { uri = \"amqps://h.invalid\" password_file = secret }\n"
-        "source s { kind = postgres dsn = \"host=h.invalid sslmode=verify-full\" broker = b }\n");
+    cli_write("relay.conf",
+              "broker b { uri = \"amqps://h.invalid\" password_file = secret }\n"
+              "source s { kind = %s broker = b\n"
+              "  dsn = \"host=h.invalid user=shop dbname=shop sslmode=verify-full\" }\n",
+              db_kind());
     expect("run --check-config -c relay.conf", 0,
            "relay.conf: good\n"
            "warning: the password file ./secret may be read by everybody: chmod o-r it\n",
@@ -120,12 +123,12 @@ Test(cli, the_example_is_good)
 Test(cli, run_drains_on_a_signal)
 {
     static const int signals[] = {SIGTERM, SIGINT};
-    PGconn *const db = pg_fixture_create();
-    pg_fixture_load_outbox(db);
+    struct db *const db = db_create();
+    db_load_outbox(db);
     cli_write("relay.conf",
               "broker main { uri = \"%s\" }\n"
-              "source orders { kind = postgres dsn = \"%s\" broker = main }\n",
-              amqp_uri(), pg_fixture_dsn());
+              "source orders { kind = %s dsn = \"%s\" broker = main }\n",
+              amqp_uri(), db_kind(), db_dsn());
     for (size_t i = 0; i < 2; i++) {
         const pid_t relay = cli_start("run -c relay.conf");
         cli_wait_for_log("event=source_owned");
@@ -133,15 +136,17 @@ Test(cli, run_drains_on_a_signal)
         cr_assert_eq(cli_wait(relay), 0);
         cli_wait_for_log("event=stopped msg=\"drained: nothing is in flight\"");
     }
-    pg_fixture_drop(db);
+    db_drop(db);
 }
 
 Test(cli, run_stays_through_outages_and_still_drains)
 {
-    cli_write("relay.conf", "log_format = json\n"
-                            "broker main { uri = \"amqp://u:hunter2@127.0.0.1:1/\" }\n"
-                            "source orders { kind = postgres broker = main\n"
-                            "  dsn = \"host=127.0.0.1 port=1 password=hunter2\" }\n");
+    cli_write("relay.conf",
+              "log_format = json\n"
+              "broker main { uri = \"amqp://u:hunter2@127.0.0.1:1/\" }\n"
+              "source orders { kind = %s broker = main dsn = \"host=127.0.0.1 "
+              "port=1 dbname=shop user=shop password=hunter2\" }\n",
+              db_kind());
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("\"event\":\"started\"");
     cr_assert_eq(usleep(1500000), 0);
@@ -166,12 +171,12 @@ Test(cli, output_that_cannot_be_written_is_an_error)
                                            "held list -c good.conf",
                                            "held list --json -c good.conf"};
     static const char *const outputs[] = {">/dev/full", ">&-"};
-    PGconn *const db = pg_fixture_create();
-    pg_fixture_load_outbox(db);
+    struct db *const db = db_create();
+    db_load_outbox(db);
     cli_write("good.conf",
               "broker main { uri = \"amqp://localhost\" }\n"
-              "source orders { kind = postgres mode = poll broker = main dsn = \"%s\" }\n",
-              pg_fixture_dsn());
+              "source orders { kind = %s mode = poll broker = main dsn = \"%s\" }\n",
+              db_kind(), db_dsn());
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         for (size_t j = 0; j < sizeof(outputs) / sizeof(outputs[0]); j++) {
             char line[500];
@@ -181,5 +186,5 @@ Test(cli, output_that_cannot_be_written_is_an_error)
             cr_expect_eq(system(line), 0, "%s %s", commands[i], outputs[j]);
         }
     }
-    pg_fixture_drop(db);
+    db_drop(db);
 }

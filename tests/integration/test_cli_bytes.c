@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "tests/integration/cli_fixture.h"
+#include "tests/integration/db_fixture_pg.h"
 #include "tests/integration/held_fixture.h"
 #include "tests/integration/pg_fixture.h"
 
-static PGconn *db;
-static PGconn *other;
+static struct db *db;
+static struct db *other;
 
 static void
 set_up(void)
@@ -20,9 +21,10 @@ static void
 tear_down(void)
 {
     char sql[200];
-    PQfinish(other);
-    (void)snprintf(sql, sizeof(sql), "drop database if exists %s_other", PQdb(db)); /* fits */
-    pg_exec(db, sql);
+    db_close(other);
+    (void)snprintf(sql, sizeof(sql), "drop database if exists %s_other",
+                   pg_fixture_database()); /* fits */
+    db_exec(db, sql);
     held_fixture_drop(db);
 }
 
@@ -35,17 +37,18 @@ use_encoding(const char *encoding)
     (void)snprintf(text, sizeof(text),
                    "create database %s_other template template0 encoding '%s' lc_collate 'C' "
                    "lc_ctype 'C'",
-                   PQdb(db), encoding); /* fits */
-    pg_exec(db, text);
+                   pg_fixture_database(), encoding); /* fits */
+    db_exec(db, text);
     (void)snprintf(text, sizeof(text), "%s dbname=%s_other client_encoding=UTF8", pg_fixture_dsn(),
-                   PQdb(db)); /* fits */
-    other = PQconnectdb(text);
-    pg_fixture_load_outbox(other);
-    cr_assert_eq(PQsetClientEncoding(other, encoding), 0);
+                   pg_fixture_database()); /* fits */
+    PGconn *const conn = PQconnectdb(text);
+    other = db_of_pg(conn);
+    db_load_outbox(other);
+    cr_assert_eq(PQsetClientEncoding(conn, encoding), 0);
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
               "source orders { kind = postgres dsn = \"%s dbname=%s_other\" broker = main }\n",
-              pg_fixture_dsn(), PQdb(db));
+              pg_fixture_dsn(), pg_fixture_database());
 }
 
 static void
@@ -114,7 +117,7 @@ Test(cli_bytes, characters_that_utf8_has_not)
     expect("held show 20 -c relay.conf", "\\376\\376");
     expect("explain 40 -c relay.conf", "cannot be asked");
     expect("held discard --all --yes -c relay.conf", "40 messages are discarded");
-    pg_exec(
+    db_exec(
         other,
         "insert into outbox (id, message_id, routing_key, key, payload) overriding system value "
         "values (77, '00000000-0000-0000-0000-000000000077', 'paid', convert_from('\\xfefe', "

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "tests/integration/cli_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/held_fixture.h"
-#include "tests/integration/pg_fixture.h"
 
-static PGconn *db;
+static struct db *db;
 
 static void
 set_up(void)
@@ -23,12 +23,11 @@ tear_down(void)
 TestSuite(cli_explain, .init = set_up, .fini = tear_down);
 
 /* As a relay's session that owns the outbox. */
-static PGconn *
+static struct db *
 relay(void)
 {
-    PGconn *const session = pg_fixture_connect();
-    pg_exec(session, "set application_name = 'outbox-relay orders'; "
-                     "select pg_advisory_lock(1869968482, 'outbox'::regclass::oid::int4)");
+    struct db *const session = db_connect();
+    db_be_relay(session);
     return session;
 }
 
@@ -37,13 +36,14 @@ static void
 tell(const char *changes)
 {
     char sql[1000];
-    pg_exec(db, "delete from outbox_relay; "
-                "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
-                "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', now(), "
-                "now(), 0, 0, 0)");
+    db_exec(db,
+            "delete from outbox_relay; "
+            "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
+            "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', from_now(0), "
+            "from_now(0), 0, 0, 0)");
     if (changes != NULL) {
         (void)snprintf(sql, sizeof(sql), "update outbox_relay set %s", changes); /* fits */
-        pg_exec(db, sql);
+        db_exec(db, sql);
     }
 }
 
@@ -51,10 +51,9 @@ tell(const char *changes)
 static void
 write_three(void)
 {
-    pg_exec(db, "insert into outbox (message_id, key, payload, created_at) select "
-                "('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, "
-                "case n when 2 then 'a' end, '', now() - interval '10 min' "
-                "from generate_series(1, 3) n");
+    db_exec(db, "insert into outbox (message_id, \"key\", payload, created_at) select "
+                "as_id(concat('00000000-0000-7000-8000-', lpad(concat(i), 12, '0'))), "
+                "case i when 2 then 'a' end, '', from_now(-600) from " DB_SERIES("1", "3"));
 }
 
 static void
@@ -107,25 +106,25 @@ Test(cli_explain, in_the_outbox_and_no_relay)
 Test(cli_explain, in_the_outbox_and_not_read_yet)
 {
     write_three();
-    PGconn *const owner = relay();
-    tell("read_up_to = 1, published_up_to = 1, in_flight = 1, in_flight_since = now()");
+    struct db *const owner = relay();
+    tell("read_up_to = 1, published_up_to = 1, in_flight = 1, in_flight_since = from_now(0)");
     expect("2", 0,
            MESSAGE("02", "2") IN_OUTBOX
            "  The relay has not read it yet; 1 message is before it.\n");
-    tell("read_up_to = 2, published_up_to = 1, in_flight = 1, in_flight_since = now()");
+    tell("read_up_to = 2, published_up_to = 1, in_flight = 1, in_flight_since = from_now(0)");
     expect("2", 0,
            MESSAGE("02", "2") IN_OUTBOX
            "  The relay has read up to id 2, so it has it or finds it soon, and sends it in its "
            "turn.\n");
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_explain, in_flight)
 {
     write_three();
-    PGconn *const owner = relay();
+    struct db *const owner = relay();
     tell("read_up_to = 3, published_up_to = 2, in_flight = 2, "
-         "in_flight_since = now() - interval '4 min'");
+         "in_flight_since = from_now(-240)");
     expect("2", 0,
            MESSAGE("02", "2") IN_OUTBOX "  It is published, or about to be, and waits for the "
                                         "broker's confirm: 2 messages in flight, the oldest "
@@ -134,21 +133,21 @@ Test(cli_explain, in_flight)
     expect_where("3", "outbox");
     tell("read_up_to = 3, published_up_to = 2, in_flight = 0");
     expect_where("2", "outbox");
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_explain, the_relay_is_paused)
 {
     write_three();
-    PGconn *const owner = relay();
+    struct db *const owner = relay();
     tell("read_up_to = 1, paused_reason = 'broker unreachable: refused', "
-         "paused_since = now() - interval '4 min'");
+         "paused_since = from_now(-240)");
     expect("2", 0,
            MESSAGE("02", "2") IN_OUTBOX
            "  The relay is paused since TIME (4 min ago): broker "
            "unreachable: refused\n"
            "  The relay has not read it yet; 1 message is before it.\n");
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_explain, its_key_is_kept_back)
@@ -156,8 +155,8 @@ Test(cli_explain, its_key_is_kept_back)
     write_three();
     held_put(db, 90, "a", "dead", "attempts = 9, last_error = 'too large'");
     held_put(db, 91, "a", "dead", "skipped = true");
-    PGconn *const owner = relay();
-    tell("read_up_to = 3, published_up_to = 3, in_flight = 2, in_flight_since = now()");
+    struct db *const owner = relay();
+    tell("read_up_to = 3, published_up_to = 3, in_flight = 2, in_flight_since = from_now(0)");
     expect(
         "2", 0,
         MESSAGE("02", "2") IN_OUTBOX "  Its key is kept back by id 90 (message " HELD_UUID(
@@ -167,16 +166,16 @@ Test(cli_explain, its_key_is_kept_back)
                   "  `outbox-relay held retry 90` tries it again; `outbox-relay held discard 90` "
                   "lets its key go on without it.\n");
     expect_where("3", "in_flight");
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_explain, scheduled)
 {
     write_three();
-    pg_exec(db, "update outbox set deliver_after = now() + interval '10 h' where id = 3");
-    held_put(db, 50, NULL, "scheduled", "next_attempt_at = now() + interval '3 d'");
-    held_put(db, 51, NULL, "scheduled", "next_attempt_at = 'infinity'");
-    PGconn *const owner = relay();
+    db_exec(db, "update outbox set deliver_after = from_now(36000) where id = 3");
+    held_put(db, 50, NULL, "scheduled", "next_attempt_at = from_now(259200)");
+    held_put(db, 51, NULL, "scheduled", "next_attempt_at = never()");
+    struct db *const owner = relay();
     tell(NULL);
     expect("3", 0, MESSAGE("03", "3") IN_OUTBOX "  It is not to go before TIME (in 10 h).\n");
     expect("50", 0,
@@ -187,34 +186,34 @@ Test(cli_explain, scheduled)
                                "  It is to go at no time that comes.\n");
     expect_where("3", "scheduled");
     expect_where("50", "scheduled");
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_explain, retrying)
 {
     held_put(db, 1, "a", "retrying",
-             "attempts = 3, next_attempt_at = now() + interval '10 h', last_error = 'no queue'");
+             "attempts = 3, next_attempt_at = from_now(36000), last_error = 'no queue'");
     expect("1", 0,
            MESSAGE("01", "1") "  It is held since TIME (3 min ago): retrying.\n"
                               "  It was refused 3 times; it is tried next at TIME (in 10 h).\n"
                               "  Last answer: no queue\n" NO_RELAY);
-    pg_exec(db, "update outbox_held set attempts = 0, skipped = true, last_error = null, "
-                "next_attempt_at = now() - interval '4 min'");
-    PGconn *const owner = relay();
+    db_exec(db, "update outbox_held set attempts = 0, skipped = true, last_error = null, "
+                "next_attempt_at = from_now(-240)");
+    struct db *const owner = relay();
     tell(NULL);
     expect("1", 0,
            MESSAGE("01", "1") "  It is held since TIME (3 min ago): retrying, skipped.\n"
                               "  It is to be tried since TIME (4 min ago).\n"
                               "  Its key went on without it.\n");
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_explain, waiting)
 {
-    PGconn *const owner = relay();
+    struct db *const owner = relay();
     tell(NULL);
     held_put(db, 1, "a", "retrying",
-             "attempts = 1, next_attempt_at = now() + interval '10 h', last_error = 'no queue'");
+             "attempts = 1, next_attempt_at = from_now(36000), last_error = 'no queue'");
     held_put(db, 2, "a", "waiting", NULL);
     held_put(db, 3, "a", "waiting", NULL);
     expect(
@@ -225,13 +224,13 @@ Test(cli_explain, waiting)
                                      "  That one was refused 1 time; it is tried next at TIME (in "
                                      "10 h).\n"
                                      "  Last answer: no queue\n");
-    pg_exec(db, "delete from outbox_held where id = 1");
+    db_exec(db, "delete from outbox_held where id = 1");
     expect(
         "2", 0,
         MESSAGE("02", "2") "  It is held since TIME (3 min ago): waiting.\n"
                            "  It waits behind none that is held any more: a running relay moves it "
                            "on.\n");
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_explain, dead)
@@ -257,14 +256,14 @@ Test(cli_explain, discarded_and_retried)
 {
     held_put(db, 1, "a", "dead", "attempts = 10");
     cr_assert_eq(cli("held retry 1 -c relay.conf"), 0);
-    pg_exec(db, "update outbox_held_act set who = 'mia@desk, database role ops'");
+    db_exec(db, "update outbox_held_act set who = 'mia@desk, database role ops'");
     cr_assert_eq(cli("explain 1 -c relay.conf"), 0);
     cr_assert_not_null(
         strstr(cli_stdout(), "\n  It was retried by mia@desk, database role ops at "), "%s",
         cli_stdout());
     cr_assert_eq(cli("held discard 1 --yes -c relay.conf"), 0);
-    pg_exec(db, "update outbox_held_act set who = 'mia@desk, database role ops', "
-                "at = now() - interval '4 min'");
+    db_exec(db, "update outbox_held_act set who = 'mia@desk, database role ops', "
+                "at = from_now(-240)");
     expect(
         HELD_UUID("01"), 0,
         MESSAGE("01", "1") "  It was retried by mia@desk, database role ops at TIME (4 min ago), "
@@ -276,8 +275,8 @@ Test(cli_explain, discarded_and_retried)
 
 Test(cli_explain, sent)
 {
-    pg_exec(db, "insert into outbox_sent values ('" HELD_UUID("07") "', 7, "
-                                                                    "now() - interval '4 min')");
+    db_exec(db, "insert into outbox_sent (message_id, id, sent_at) "
+                "values (as_id('" HELD_UUID("07") "'), 7, from_now(-240))");
     expect("7", 0,
            MESSAGE("07", "7") "  It was sent, and confirmed by the broker, at TIME (4 min ago).\n");
     expect_where(HELD_UUID("07"), "sent");
@@ -294,8 +293,8 @@ Test(cli_explain, not_here)
     expect_where(HELD_UUID("99"), "unknown");
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres dsn = \"%s\" broker = main keep_sent = 7d }\n",
-              pg_fixture_dsn());
+              "source orders { kind = %s dsn = \"%s\" broker = main keep_sent = 7d }\n",
+              db_kind(), db_dsn());
     expect("99", 1,
            "message 99:\n"
            "  It is not here.\n"
@@ -306,18 +305,18 @@ Test(cli_explain, not_here)
 Test(cli_explain, who_may_have_it)
 {
     char expected[2000];
-    PGconn *const writer = pg_fixture_connect();
-    PGconn *const owner = relay();
+    struct db *const writer = db_connect();
+    struct db *const owner = relay();
     tell(NULL);
-    pg_exec(writer,
-            "set application_name = 'shop'; begin; insert into outbox (payload) values ('')");
-    pg_exec(owner, "begin; delete from outbox");
+    db_be_application(writer, "shop");
+    db_exec(writer, "begin; insert into outbox (payload) values ('')");
+    db_exec(owner, "begin; delete from outbox");
     (void)snprintf(
         expected, sizeof(expected),
         "message 1:\n" NOT_HERE
         "  Session %d (\"shop\", role postgres) may have it in its transaction, open since "
         "TIME (0 s ago).\n",
-        PQbackendPID(writer)); /* fits */
+        (int)db_session(writer)); /* fits */
     cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
     cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected) - 10), 0, "%s",
                  cli_stdout());
@@ -327,38 +326,34 @@ Test(cli_explain, who_may_have_it)
     cr_assert_str_eq(json_string_value(json_object_get(json_array_get(writers, 0), "application")),
                      "shop");
     json_decref(told);
-    pg_exec(writer, "commit");
-    pg_exec(owner, "rollback");
+    db_exec(writer, "commit");
+    db_exec(owner, "rollback");
     expect_where("1", "outbox");
-    PQfinish(writer);
-    PQfinish(owner);
+    db_close(writer);
+    db_close(owner);
 }
 
 /* Its locks keep the name of the session's transaction; after a restart of the server they have one of their own. */
 Test(cli_explain, a_prepared_transaction_may_have_it)
 {
-    char sql[600];
-    PGconn *const writer = pg_fixture_connect();
-    (void)snprintf(sql, sizeof(sql),
-                   "begin; insert into outbox (payload) values (''); prepare transaction '%s'",
-                   PQdb(db)); /* fits */
-    pg_exec(writer, sql);
-    PQfinish(writer);
-    (void)snprintf(sql, sizeof(sql),
+    char expected[600];
+    struct db *const writer = db_connect();
+    db_prepare(writer, "explained", "insert into outbox (payload) values ('')");
+    db_close(writer);
+    (void)snprintf(expected, sizeof(expected),
                    "message 1:\n" NOT_HERE "  Prepared transaction \"%s\" of role postgres may "
                    "have it, open since TIME (0 s ago).\n",
-                   PQdb(db)); /* fits */
+                   db_prepared_name("explained")); /* fits */
     cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
-    cr_assert_eq(strncmp(held_timeless(cli_stdout()), sql, strlen(sql) - 10), 0, "%s",
+    cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected) - 10), 0, "%s",
                  cli_stdout());
     json_t *const told = story("1", "unknown");
     const json_t *const writers = json_object_get(told, "writers");
     cr_assert_eq(json_array_size(writers), 1);
     cr_assert_str_eq(json_string_value(json_object_get(json_array_get(writers, 0), "prepared")),
-                     PQdb(db));
+                     db_prepared_name("explained"));
     json_decref(told);
-    (void)snprintf(sql, sizeof(sql), "rollback prepared '%s'", PQdb(db)); /* fits */
-    pg_exec(db, sql);
+    db_end_prepared(db, "explained", false);
 }
 
 /* A message id is the application's: nothing keeps it from being there twice. */
@@ -366,7 +361,7 @@ Test(cli_explain, tells_of_all_that_have_the_id)
 {
     write_three();
     held_put(db, 3, "b", "dead", NULL);
-    held_put(db, 4, "b", "dead", "message_id = '" HELD_UUID("03") "'");
+    held_put(db, 4, "b", "dead", "message_id = as_id('" HELD_UUID("03") "')");
     json_t *const array = held_json("explain --json " HELD_UUID("03"), 0);
     cr_assert_eq(json_array_size(array), 3);
     json_decref(array);
@@ -376,8 +371,8 @@ Test(cli_explain, tells_of_all_that_have_the_id)
 Test(cli_explain, tells_of_acts_upon_this_message_only)
 {
     write_three();
-    pg_exec(db, "insert into outbox_held_act (who, what, message_id, held_id, state) values "
-                "('mia', 'discard', '" HELD_UUID("55") "', 1, 'dead')");
+    db_exec(db, "insert into outbox_held_act (who, what, message_id, held_id, state) values "
+                "('mia', 'discard', as_id('" HELD_UUID("55") "'), 1, 'dead')");
     cr_assert_eq(cli("explain 1 -c relay.conf"), 0);
     cr_assert_null(strstr(cli_stdout(), "mia"), "%s", cli_stdout());
 }
@@ -385,16 +380,14 @@ Test(cli_explain, tells_of_acts_upon_this_message_only)
 Test(cli_explain, several_sources)
 {
     held_put(db, 1, "a", "dead", NULL);
-    pg_exec(db, "create schema second; set search_path = second");
-    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
-    pg_fixture_load(db, "outbox-sql/postgres/schema_relay.sql");
-    pg_exec(db, "reset search_path");
+    struct db *const second = db_create_second();
+    db_load_outbox(second);
+    db_close(second);
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres dsn = \"%s\" broker = main }\n"
-              "source second { kind = postgres broker = main\n"
-              "  dsn = \"%s options='-c search_path=second'\" }\n",
-              pg_fixture_dsn(), pg_fixture_dsn());
+              "source orders { kind = %s dsn = \"%s\" broker = main }\n"
+              "source second { kind = %s dsn = \"%s\" broker = main }\n",
+              db_kind(), db_dsn(), db_kind(), db_second_dsn());
     cr_assert_eq(cli("explain 1 -c relay.conf"), 0);
     const char *const first = "message " HELD_UUID("01") ", id 1, source \"orders\":\n";
     cr_assert_eq(strncmp(cli_stdout(), first, strlen(first)), 0, "%s", cli_stdout());

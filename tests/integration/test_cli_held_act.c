@@ -1,14 +1,14 @@
 #include <criterion/criterion.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "tests/integration/cli_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/held_fixture.h"
-#include "tests/integration/pg_fixture.h"
 
-static PGconn *db;
+static struct db *db;
 
 static void
 set_up(void)
@@ -29,14 +29,14 @@ static void
 put_all(void)
 {
     held_put(db, 10, "a", "retrying",
-             "attempts = 3, next_attempt_at = now() + interval '10 h', last_error = 'no queue'");
+             "attempts = 3, next_attempt_at = from_now(36000), last_error = 'no queue'");
     held_put(db, 11, "a", "waiting", NULL);
     held_put(db, 12, "a", "waiting", NULL);
     held_put(db, 20, "b", "dead", "attempts = 9, last_error = 'too large'");
     held_put(db, 21, "b", "waiting", NULL);
     held_put(db, 22, "b", "waiting", NULL);
     held_put(db, 30, NULL, "scheduled",
-             "next_attempt_at = now() + interval '3 d', deliver_after = now() + interval '3 d'");
+             "next_attempt_at = from_now(259200), deliver_after = from_now(259200)");
 }
 
 /* All that is held: "id state attempts due", ids ascending. */
@@ -44,8 +44,8 @@ static const char *
 held(void)
 {
     return held_query(db,
-                      "select coalesce(string_agg(concat_ws(' ', id, state, attempts, "
-                      "case when next_attempt_at <= now() then 'due' end), '; ' order by id), '') "
+                      "select coalesce(group_concat(concat_ws(' ', id, state, attempts, "
+                      "case when next_attempt_at <= from_now(0) then 'due' end) order by id), '') "
                       "from outbox_held");
 }
 
@@ -53,7 +53,7 @@ held(void)
 static const char *
 acts(void)
 {
-    return held_query(db, "select coalesce(string_agg(concat_ws(' ', what, held_id, state), '; ' "
+    return held_query(db, "select coalesce(group_concat(concat_ws(' ', what, held_id, state) "
                           "order by id), '') from outbox_held_act");
 }
 
@@ -69,8 +69,8 @@ expect_acts(const char *expected)
     cr_assert_str_eq(acts(), expected, "%s", acts());
 }
 
-#define ALL_AS_IT_WAS                                                                    \
-    "10 retrying 3; 11 waiting 0; 12 waiting 0; 20 dead 9; 21 waiting 0; 22 waiting 0; " \
+#define ALL_AS_IT_WAS                                                              \
+    "10 retrying 3,11 waiting 0,12 waiting 0,20 dead 9,21 waiting 0,22 waiting 0," \
     "30 scheduled 0"
 #define BEHIND_A "behind id 10 (message " HELD_UUID("10") ", retrying): "
 #define BEHIND_B "behind id 20 (message " HELD_UUID("20") ", dead): "
@@ -80,20 +80,24 @@ Test(cli_held_act, retries_what_is_named)
     put_all();
     held_expect("held retry 10 " HELD_UUID("20"), 0,
                 "2 messages are tried again at once (1 retrying, 1 dead)\n", "");
-    expect_held("10 retrying 3 due; 11 waiting 0; 12 waiting 0; 20 retrying 0 due; 21 waiting 0; "
-                "22 waiting 0; 30 scheduled 0");
-    expect_acts("retry 10 retrying; retry 20 dead");
+    expect_held("10 retrying 3 due,11 waiting 0,12 waiting 0,20 retrying 0 due,21 waiting 0,"
+                "22 waiting 0,30 scheduled 0");
+    expect_acts("retry 10 retrying,retry 20 dead");
 }
 
 Test(cli_held_act, an_act_says_who_did_it_to_what)
 {
     put_all();
+    char host[256];
+    char expected[600];
+    cr_assert_eq(gethostname(host, sizeof(host)), 0);
+    (void)snprintf(expected, sizeof(expected), HELD_UUID("20") " 20 b %s@%s, %s",
+                   getpwuid(geteuid())->pw_name, host, db_account()); /* fits */
     held_expect("held retry 20", 0, "1 message is tried again at once (1 dead)\n", "");
-    cr_assert_str_eq(held_query(db,
-                                "select concat_ws(' ', message_id, held_id, key, seen_at is null, "
-                                "who ~ '^[^ @]+@[^ ]+, database role postgres$', "
-                                "at > now() - interval '1 min') from outbox_held_act"),
-                     HELD_UUID("20") " 20 b t t t");
+    cr_assert_str_eq(
+        held_query(db, "select concat_ws(' ', id_text(message_id), held_id, \"key\", who) from "
+                       "outbox_held_act where seen_at is null and at > from_now(-60)"),
+        expected);
 }
 
 /* The relay reads deliver_after again when the message is back in the outbox. */
@@ -101,9 +105,8 @@ Test(cli_held_act, a_scheduled_one_goes_now)
 {
     put_all();
     held_expect("held retry 30", 0, "1 message is tried again at once (1 scheduled)\n", "");
-    cr_assert_str_eq(held_query(db, "select concat_ws(' ', state, next_attempt_at <= now(), "
-                                    "deliver_after <= now()) from outbox_held where id = 30"),
-                     "scheduled t t");
+    cr_assert(db_holds(db, "select state = 'scheduled' and next_attempt_at <= from_now(0) and "
+                           "deliver_after <= from_now(0) from outbox_held where id = 30"));
 }
 
 Test(cli_held_act, a_skipped_one_stays_apart_from_its_key)
@@ -111,9 +114,8 @@ Test(cli_held_act, a_skipped_one_stays_apart_from_its_key)
     put_all();
     held_put(db, 40, "b", "dead", "skipped = true, attempts = 5");
     held_expect("held retry 40", 0, "1 message is tried again at once (1 dead)\n", "");
-    cr_assert_str_eq(held_query(db, "select concat_ws(' ', state, skipped, attempts) "
-                                    "from outbox_held where id = 40"),
-                     "retrying t 0");
+    cr_assert(db_holds(db, "select state = 'retrying' and skipped and attempts = 0 "
+                           "from outbox_held where id = 40"));
 }
 
 Test(cli_held_act, waiting_ones_wait_for_their_head)
@@ -139,11 +141,11 @@ Test(cli_held_act, chooses_by_options)
     held_expect("held retry --reason queue --older-than 2m", 0,
                 "1 message is tried again at once (1 retrying)\n", "");
     held_expect("held retry --reason queue --older-than 4m", 0, "no held message matches\n", "");
-    expect_acts("retry 20 dead; retry 10 retrying");
+    expect_acts("retry 20 dead,retry 10 retrying");
     held_expect("held discard --yes --all", 0,
                 "7 messages are discarded (1 scheduled, 2 retrying, 4 waiting)\n", "");
     expect_held("");
-    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held_act"), 9);
+    cr_assert_eq(db_int(db, "select count(*) from outbox_held_act"), 9);
 }
 
 Test(cli_held_act, a_dry_run_changes_nothing)
@@ -168,7 +170,7 @@ Test(cli_held_act, those_behind_a_discarded_head_keep_waiting_for_the_relay)
                 "1 message is discarded (1 retrying)\n"
                 "1 key goes on with what waited behind\n",
                 "");
-    expect_held("11 waiting 0; 12 waiting 0; 20 dead 9; 21 waiting 0; 22 waiting 0; "
+    expect_held("11 waiting 0,12 waiting 0,20 dead 9,21 waiting 0,22 waiting 0,"
                 "30 scheduled 0");
     expect_acts("discard 10 retrying");
 }
@@ -180,17 +182,17 @@ Test(cli_held_act, a_key_of_which_nothing_is_left_does_not_go_on)
                 "5 messages are discarded (1 retrying, 3 waiting, 1 dead)\n"
                 "1 key goes on with what waited behind\n",
                 "");
-    expect_held("22 waiting 0; 30 scheduled 0");
+    expect_held("22 waiting 0,30 scheduled 0");
 }
 
 Test(cli_held_act, nothing_moves_up_when_the_head_stays)
 {
     put_all();
     held_put(db, 40, "b", "dead", "skipped = true");
-    held_put(db, 41, "b", "retrying", "skipped = true, next_attempt_at = now() + interval '1 h'");
+    held_put(db, 41, "b", "retrying", "skipped = true, next_attempt_at = from_now(3600)");
     held_expect("held discard --yes 11 40 41", 0,
                 "3 messages are discarded (1 retrying, 1 waiting, 1 dead)\n", "");
-    expect_held("10 retrying 3; 12 waiting 0; 20 dead 9; 21 waiting 0; 22 waiting 0; "
+    expect_held("10 retrying 3,12 waiting 0,20 dead 9,21 waiting 0,22 waiting 0,"
                 "30 scheduled 0");
 }
 
@@ -274,14 +276,13 @@ Test(cli_held_act, asks_and_takes_only_yes_for_yes)
     cr_assert_not_null(strstr(cli_stdout(), question), "%s", cli_stdout());
     cr_assert_not_null(strstr(cli_stdout(), "\n10  " HELD_UUID("10")), "%s", cli_stdout());
     cr_assert_not_null(strstr(cli_stdout(), "\n11  " HELD_UUID("11")), "%s", cli_stdout());
-    expect_acts("discard 10 retrying; discard 11 waiting");
+    expect_acts("discard 10 retrying,discard 11 waiting");
 }
 
 Test(cli_held_act, shows_a_part_of_many_before_it_asks)
 {
-    pg_exec(db,
-            "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) "
-            "select id, gen_random_uuid(), '', '', now(), 'dead' from generate_series(1, 25) id");
+    db_exec(db, "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) "
+                "select i, new_id(), '', '', from_now(0), 'dead' from " DB_SERIES("1", "25"));
     cr_assert_eq(cli_on_terminal("held discard --all -c relay.conf", 200, "yes\n"), 0);
     cr_assert_not_null(
         strstr(cli_stdout(), "\nand 5 more\ndiscard 25 messages for ever? [y/N] yes\n"), "%s",
@@ -289,45 +290,32 @@ Test(cli_held_act, shows_a_part_of_many_before_it_asks)
     expect_held("");
 }
 
-/* Until some command waits for a lock of somebody else. */
-static void
-wait_for_blocked_command(void)
-{
-    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    while (pg_query_int(db, "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
-                            "and application_name = 'outbox-relay' "
-                            "and datname = current_database()") == 0) {
-        cr_assert_lt(clock_monotonic_us(), deadline_us, "no command waits for a lock");
-        (void)usleep(1000); /* shorter is fine */
-    }
-}
-
 Test(cli_held_act, counts_what_it_did_when_others_act_meanwhile)
 {
     put_all();
-    PGconn *const other = pg_fixture_connect();
-    pg_exec(other, "begin; delete from outbox_held where id = 20");
+    struct db *const other = db_connect();
+    db_exec(other, "begin; delete from outbox_held where id = 20");
     const pid_t command = cli_start("held retry 10 20 30 -c relay.conf");
-    wait_for_blocked_command();
-    pg_exec(other, "commit");
+    db_wait_any_blocked(db);
+    db_exec(other, "commit");
     cr_assert_eq(cli_finish(command), 0);
     cr_assert_str_eq(cli_stdout(),
                      "2 messages are tried again at once (1 scheduled, 1 retrying)\n"
                      "2 of 3: 1 is gone or changed meanwhile\n",
                      "%s", cli_stdout());
-    expect_acts("retry 10 retrying; retry 30 scheduled");
-    PQfinish(other);
+    expect_acts("retry 10 retrying,retry 30 scheduled");
+    db_close(other);
 }
 
 /* The operator has agreed to discard what was dead, not what somebody has just tried again. */
 Test(cli_held_act, leaves_what_is_not_as_chosen_any_more)
 {
     put_all();
-    PGconn *const other = pg_fixture_connect();
-    pg_exec(other, "begin; update outbox_held set state = 'retrying' where id = 20");
+    struct db *const other = db_connect();
+    db_exec(other, "begin; update outbox_held set state = 'retrying' where id = 20");
     const pid_t command = cli_start("held discard --yes --state dead -c relay.conf");
-    wait_for_blocked_command();
-    pg_exec(other, "commit");
+    db_wait_any_blocked(db);
+    db_exec(other, "commit");
     cr_assert_eq(cli_finish(command), 0);
     cr_assert_str_eq(cli_stdout(),
                      "0 messages are discarded\n0 of 1: 1 is gone or changed meanwhile\n", "%s",
@@ -335,22 +323,22 @@ Test(cli_held_act, leaves_what_is_not_as_chosen_any_more)
     cr_assert_str_eq(held_query(db, "select state from outbox_held where id = 20"), "retrying");
     cr_assert_str_eq(held_query(db, "select state from outbox_held where id = 21"), "waiting");
     expect_acts("");
-    PQfinish(other);
+    db_close(other);
 }
 
 /* What waits behind is the relay's: it may be moving that just now. */
 Test(cli_held_act, a_discard_locks_only_what_it_discards)
 {
     put_all();
-    PGconn *const other = pg_fixture_connect();
-    pg_exec(other, "begin; delete from outbox_held where id in (11, 12)");
+    struct db *const other = db_connect();
+    db_exec(other, "begin; delete from outbox_held where id in (11, 12)");
     held_expect("held discard --yes 10", 0,
                 "1 message is discarded (1 retrying)\n"
                 "1 key goes on with what waited behind\n",
                 "");
-    pg_exec(other, "commit");
-    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held where key = 'a'"), 0);
-    PQfinish(other);
+    db_exec(other, "commit");
+    cr_assert_eq(db_int(db, "select count(*) from outbox_held where \"key\" = 'a'"), 0);
+    db_close(other);
 }
 
 /* Rows are locked by their ids, not as they come: two operators, or one and the relay, do not lock each other out. */
@@ -359,62 +347,55 @@ Test(cli_held_act, locks_in_the_order_of_ids)
     held_put(db, 3, "c", "dead", NULL);
     held_put(db, 2, "b", "dead", NULL);
     held_put(db, 1, "a", "dead", NULL);
-    PGconn *const other = pg_fixture_connect();
+    struct db *const other = db_connect();
     static const char *const commands[] = {"held retry --all -c relay.conf",
                                            "held discard --yes --all -c relay.conf"};
     for (size_t i = 0; i < 2; i++) {
-        pg_exec(other, "begin; select from outbox_held where id = 1 for update");
+        db_exec(other, "begin; select id from outbox_held where id = 1 for update");
         const pid_t command = cli_start(commands[i]);
-        wait_for_blocked_command();
-        pg_exec(other, "set local lock_timeout = '1ms'; "
-                       "select from outbox_held where id in (2, 3) for update; commit");
+        db_wait_any_blocked(db);
+        db_exec(other, "select id from outbox_held where id in (2, 3) for update nowait; commit");
         cr_assert_eq(cli_finish(command), 0);
     }
-    PQfinish(other);
+    db_close(other);
 }
 
 Test(cli_held_act, tries_again_after_a_deadlock)
 {
     put_all();
-    char sql[200];
-    (void)snprintf(sql, sizeof(sql), "alter database %s set deadlock_timeout = '4s'",
-                   PQdb(db)); /* fits; so that the command is the one that notices */
-    pg_exec(db, sql);
-    PGconn *const other = pg_fixture_connect();
-    pg_exec(other, "set deadlock_timeout = '1min'; begin; "
-                   "update outbox_held set attempts = 77 where id = 20");
+    struct db *const other = db_connect();
+    db_begin_winner(other);
+    db_exec(other, "update outbox_held set attempts = 77 where id = 20");
     const pid_t command = cli_start("held retry 10 20 -c relay.conf");
-    wait_for_blocked_command();
-    pg_exec(other, "update outbox_held set attempts = 77 where id = 10; commit");
+    db_wait_any_blocked(db);
+    db_exec(other, "update outbox_held set attempts = 77 where id = 10; commit");
     cr_assert_eq(cli_finish(command), 0, "%s", cli_stderr());
     cr_assert_str_eq(cli_stdout(), "2 messages are tried again at once (1 retrying, 1 dead)\n");
-    expect_held("10 retrying 77 due; 11 waiting 0; 12 waiting 0; 20 retrying 0 due; 21 waiting 0; "
-                "22 waiting 0; 30 scheduled 0");
-    PQfinish(other);
+    expect_held("10 retrying 77 due,11 waiting 0,12 waiting 0,20 retrying 0 due,21 waiting 0,"
+                "22 waiting 0,30 scheduled 0");
+    db_close(other);
 }
 
-/* Two sources of one server, in a schema each. */
-static void
+/* Two sources of one server. */
+static struct db *
 make_second_source(void)
 {
-    pg_exec(db, "create schema second; set search_path = second");
-    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
-    pg_fixture_load(db, "outbox-sql/postgres/schema_relay.sql");
-    held_put(db, 50, "x", "dead", NULL);
-    held_put(db, 20, "x", "dead", "message_id = '" HELD_UUID("77") "'");
-    pg_exec(db, "reset search_path");
+    struct db *const second = db_create_second();
+    db_load_outbox(second);
+    held_put(second, 50, "x", "dead", NULL);
+    held_put(second, 20, "x", "dead", "message_id = as_id('" HELD_UUID("77") "')");
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres dsn = \"%s\" broker = main }\n"
-              "source second { kind = postgres broker = main\n"
-              "  dsn = \"%s options='-c search_path=second'\" }\n",
-              pg_fixture_dsn(), pg_fixture_dsn());
+              "source orders { kind = %s dsn = \"%s\" broker = main }\n"
+              "source second { kind = %s dsn = \"%s\" broker = main }\n",
+              db_kind(), db_dsn(), db_kind(), db_second_dsn());
+    return second;
 }
 
 Test(cli_held_act, finds_ids_in_all_sources)
 {
     put_all();
-    make_second_source();
+    struct db *const second = make_second_source();
     held_expect("held retry 50 10", 0,
                 "source \"orders\": 1 message is tried again at once (1 retrying)\n"
                 "source \"second\": 1 message is tried again at once (1 dead)\n",
@@ -429,16 +410,17 @@ Test(cli_held_act, finds_ids_in_all_sources)
                 "source \"orders\": 1 message is discarded (1 dead)\n"
                 "source \"orders\": 1 key goes on with what waited behind\n",
                 "");
-    cr_assert_eq(pg_query_int(db, "select count(*) from second.outbox_held"), 1);
+    cr_assert_eq(db_int(second, "select count(*) from outbox_held"), 1);
+    db_close(second);
 }
 
 /* One statement: the message goes with the note of it, or neither. */
 Test(cli_held_act, an_act_that_cannot_be_written_down_is_not_done)
 {
     put_all();
-    pg_exec(db, "alter table outbox_held_act add check (what <> 'discard')");
+    db_exec(db, "alter table outbox_held_act add constraint no_discards check (what <> 'discard')");
     cr_assert_eq(cli("held discard --yes 10 -c relay.conf"), 1);
-    cr_assert_not_null(strstr(cli_stderr(), "source \"orders\": new row for relation"), "%s",
-                       cli_stderr());
+    cr_assert_not_null(strstr(cli_stderr(), "source \"orders\": "), "%s", cli_stderr());
+    cr_assert_not_null(strstr(cli_stderr(), "no_discards"), "%s", cli_stderr());
     expect_held(ALL_AS_IT_WAS);
 }

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "tests/integration/cli_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/held_fixture.h"
-#include "tests/integration/pg_fixture.h"
 
-static PGconn *db;
+static struct db *db;
 
 static void
 set_up(void)
@@ -24,12 +24,11 @@ tear_down(void)
 TestSuite(cli_status, .init = set_up, .fini = tear_down);
 
 /* A session as a relay's: with its name, and the ownership if it is free. */
-static PGconn *
+static struct db *
 relay(void)
 {
-    PGconn *const session = pg_fixture_connect();
-    pg_exec(session, "set application_name = 'outbox-relay orders'; "
-                     "select pg_try_advisory_lock(1869968482, 'outbox'::regclass::oid::int4)");
+    struct db *const session = db_connect();
+    db_be_relay(session);
     return session;
 }
 
@@ -38,13 +37,14 @@ static void
 tell(const char *changes)
 {
     char sql[1000];
-    pg_exec(db, "delete from outbox_relay; "
-                "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
-                "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', now(), "
-                "now() - interval '3 h', 0, 100, 0)");
+    db_exec(db,
+            "delete from outbox_relay; "
+            "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
+            "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', from_now(0), "
+            "from_now(-10800), 0, 100, 0)");
     if (changes != NULL) {
         (void)snprintf(sql, sizeof(sql), "update outbox_relay set %s", changes); /* fits */
-        pg_exec(db, sql);
+        db_exec(db, sql);
     }
 }
 
@@ -70,16 +70,16 @@ Test(cli_status, nobody_works_it)
            "  relay      none: nobody sends what is pending\n"
            "  pending    0\n"
            "  held       none\n");
-    tell("updated_at = now() - interval '5 min'");
-    pg_exec(db, "insert into outbox (payload, created_at) values ('', now() - interval '4 min'), "
-                "('', now() - interval '2 min'), ('', now() - interval '30 d')");
-    pg_exec(db, "update outbox set deliver_after = now() + interval '1 h' where id = 3");
+    tell("updated_at = from_now(-300)");
+    db_exec(db, "insert into outbox (payload, created_at) values ('', from_now(-240)), "
+                "('', from_now(-120)), ('', from_now(-2592000))");
+    db_exec(db, "update outbox set deliver_after = from_now(3600) where id = 3");
     expect("source \"orders\"\n"
            "  relay      none: nobody sends what is pending\n"
            "             the last was process 4711 on host-a, version 0.1.0, heard of 5 min ago\n"
            "  pending    3, the oldest for 4 min\n"
            "  held       none\n");
-    pg_exec(db, "delete from outbox where deliver_after is null");
+    db_exec(db, "delete from outbox where deliver_after is null");
     cr_assert_eq(cli("status -c relay.conf"), 0);
     cr_assert_not_null(strstr(cli_stdout(), "  pending    1\n"), "it is not due: %s", cli_stdout());
 }
@@ -87,10 +87,10 @@ Test(cli_status, nobody_works_it)
 Test(cli_status, an_owner_and_two_standbys)
 {
     char expected[1000];
-    PGconn *const owner = relay();
-    PGconn *const first = relay();
-    PGconn *const second = relay();
-    tell("rate = 1250.4, in_flight = 256, in_flight_since = now() - interval '4 min'");
+    struct db *const owner = relay();
+    struct db *const first = relay();
+    struct db *const second = relay();
+    tell("rate = 1250.4, in_flight = 256, in_flight_since = from_now(-240)");
     held_put(db, 1, "a", "retrying", NULL);
     held_put(db, 2, "a", "waiting", NULL);
     held_put(db, 3, "a", "waiting", NULL);
@@ -104,19 +104,20 @@ Test(cli_status, an_owner_and_two_standbys)
                    "  in flight  256, the oldest for 4 min\n"
                    "  rate       1250 a second\n"
                    "  held       1 retrying, 2 waiting\n",
-                   PQbackendPID(owner), PQbackendPID(first), PQbackendPID(second)); /* fits */
+                   (int)db_session(owner), (int)db_session(first),
+                   (int)db_session(second)); /* fits */
     expect(expected);
-    PQfinish(owner);
-    PQfinish(first);
-    PQfinish(second);
+    db_close(owner);
+    db_close(first);
+    db_close(second);
 }
 
 Test(cli_status, why_it_is_paused)
 {
     char expected[1000];
-    PGconn *const owner = relay();
-    tell("rate = 0.25, paused_reason = E'broker unreachable: \\x1brefused', "
-         "paused_since = now() - interval '3 min'");
+    struct db *const owner = relay();
+    tell("rate = 0.25, paused_reason = 'broker unreachable: \033refused', "
+         "paused_since = from_now(-180)");
     (void)snprintf(expected, sizeof(expected),
                    "source \"orders\"\n"
                    "  relay      process 4711 on host-a, version 0.1.0\n"
@@ -126,9 +127,9 @@ Test(cli_status, why_it_is_paused)
                    "  rate       0.2 a second\n"
                    "  paused     since TIME (3 min): broker unreachable: \\x1brefused\n"
                    "  held       none\n",
-                   PQbackendPID(owner)); /* fits */
+                   (int)db_session(owner)); /* fits */
     expect(expected);
-    PQfinish(owner);
+    db_close(owner);
 }
 
 static void
@@ -146,55 +147,19 @@ expect_reads(const char *expected)
 
 Test(cli_status, how_it_reads)
 {
-    PGconn *const owner = relay();
+    struct db *const owner = relay();
     tell(NULL);
     expect_reads("");
-    tell("reads = 'tail'");
+    tell("\"reads\" = 'tail'");
     expect_reads("  reads      the log (tailing)\n");
-    tell("reads = 'tail', swept = 3");
+    tell("\"reads\" = 'tail', swept = 3");
     expect_reads("  reads      the log (tailing)\n"
                  "  swept      3, which the log did not deliver\n");
-    tell("reads = 'poll'");
+    tell("\"reads\" = 'poll'");
     expect_reads("  reads      the table (polling)\n");
-    tell("reads = 'poll', reads_reason = E'wal_level is replica\\x1b'");
+    tell("\"reads\" = 'poll', reads_reason = 'wal_level is replica\033'");
     expect_reads("  reads      the table (polling): wal_level is replica\\x1b\n");
-    PQfinish(owner);
-}
-
-/* Of a slot that nobody reads too, and when there is no relay. */
-Test(cli_status, what_the_slot_keeps)
-{
-    char name[100];
-    char sql[200];
-    char expected[300];
-    (void)snprintf(name, sizeof(name), "outbox_relay_%s_public", PQdb(db)); /* fits */
-    (void)snprintf(sql, sizeof(sql), "select pg_create_logical_replication_slot('%s', 'pgoutput')",
-                   name); /* fits */
-    pg_exec(db, sql);
-    pg_exec(db, "select pg_logical_emit_message(false, 'test', repeat('x', 3000000))");
-    cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
-    (void)snprintf(expected, sizeof(expected), "\n  slot       %s, keeps ", name); /* fits */
-    cr_assert_not_null(strstr(cli_stdout(), expected), "%s", cli_stdout());
-    cr_assert_not_null(strstr(cli_stdout(), " MiB of the server's log, and nobody reads it\n"),
-                       "%s", cli_stdout());
-    json_t *const array = held_json("status --json", 0);
-    const json_t *const slot = json_object_get(json_array_get(array, 0), "slot");
-    cr_assert_str_eq(json_string_value(json_object_get(slot, "name")), name);
-    cr_assert(json_is_false(json_object_get(slot, "active")));
-    cr_assert_gt(number(slot, "retained_bytes"), 3000000);
-    json_decref(array);
-    cr_assert_null(strstr(cli_stdout(), "alone"));
-    cli_write("relay.conf",
-              "broker main { uri = \"amqp://guest@localhost/\" }\n"
-              "source orders { kind = postgres mode = tail tableless = true wal_retain_max = 1MiB\n"
-              "  broker = main dsn = \"%s\" }\n",
-              pg_fixture_dsn());
-    cr_assert_eq(cli("status -c relay.conf"), 0);
-    cr_assert_not_null(
-        strstr(cli_stdout(), "more than wal_retain_max; messages may be in it alone\n"), "%s",
-        cli_stdout());
-    (void)snprintf(sql, sizeof(sql), "select pg_drop_replication_slot('%s')", name); /* fits */
-    pg_exec(db, sql);
+    db_close(owner);
 }
 
 /* With AGE for the first "(N s)": how long this machine took is not the point. */
@@ -217,28 +182,27 @@ ageless(const char *text)
 Test(cli_status, an_owner_that_has_said_nothing_yet)
 {
     char expected[1000];
-    tell("in_flight = 7, paused_reason = 'x', updated_at = now() - interval '1 s'");
-    PGconn *const owner = relay();
+    tell("in_flight = 7, paused_reason = 'x', updated_at = from_now(-1)");
+    struct db *const owner = relay();
     (void)snprintf(expected, sizeof(expected),
                    "source \"orders\"\n"
                    "  relay      database session %d from 127.0.0.1 since TIME (AGE)\n"
                    "             it has not told its state yet\n"
                    "  pending    0\n"
                    "  held       none\n",
-                   PQbackendPID(owner)); /* fits */
+                   (int)db_session(owner)); /* fits */
     cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
     cr_assert_str_eq(ageless(held_timeless(cli_stdout())), expected, "%s", cli_stdout());
-    PQfinish(owner);
+    db_close(owner);
 }
 
 Test(cli_status, more_than_a_million)
 {
-    pg_exec(db, "alter table outbox set unlogged; " /* faster */
-                "insert into outbox (payload) select '' from generate_series(1, 1000000)");
+    db_exec(db, "insert into outbox (payload) select '' from " DB_SERIES("1", "1000000"));
     cr_assert_eq(cli("status -c relay.conf"), 0);
     cr_assert_not_null(strstr(cli_stdout(), "  pending    1000000, the oldest for "), "%s",
                        cli_stdout());
-    pg_exec(db, "insert into outbox (payload) select '' from generate_series(1, 10)");
+    db_exec(db, "insert into outbox (payload) select '' from " DB_SERIES("1", "10"));
     cr_assert_eq(cli("status -c relay.conf"), 0);
     cr_assert_not_null(strstr(cli_stdout(), "  pending    more than 1000000, the oldest for "),
                        "%s", cli_stdout());
@@ -246,10 +210,10 @@ Test(cli_status, more_than_a_million)
 
 Test(cli_status, more_than_a_million_held)
 {
-    pg_exec(db,
-            "insert into outbox_held (id, message_id, routing_key, key, payload, created_at, "
-            "state) select n, gen_random_uuid(), '', 'a', '', now(), "
-            "case when n <= 3 then 'dead' else 'waiting' end from generate_series(1, 1000004) n");
+    db_exec(db,
+            "insert into outbox_held (id, message_id, routing_key, \"key\", payload, created_at, "
+            "state) select i, new_id(), '', 'a', '', from_now(0), "
+            "case when i <= 3 then 'dead' else 'waiting' end from " DB_SERIES("1", "1000004"));
     cr_assert_eq(cli("status -c relay.conf"), 0);
     cr_assert_not_null(strstr(cli_stdout(), "  held       more than 1000000 waiting, 3 dead\n"),
                        "%s", cli_stdout());
@@ -257,21 +221,21 @@ Test(cli_status, more_than_a_million_held)
 
 Test(cli_status, for_programs)
 {
-    PGconn *const owner = relay();
-    PGconn *const standby = relay();
-    tell("in_flight = 5, rate = 2.5, paused_reason = 'blocked', paused_since = now(), "
-         "reads = 'poll', reads_reason = 'no slot', swept = 2");
+    struct db *const owner = relay();
+    struct db *const standby = relay();
+    tell("in_flight = 5, rate = 2.5, paused_reason = 'blocked', paused_since = from_now(0), "
+         "\"reads\" = 'poll', reads_reason = 'no slot', swept = 2");
     held_put(db, 1, "a", "dead", NULL);
-    pg_exec(db, "insert into outbox (payload) values ('')");
+    db_exec(db, "insert into outbox (payload) values ('')");
     json_t *const array = held_json("status --json", 0);
     const json_t *const status = json_array_get(array, 0);
     const json_t *const told = json_object_get(status, "relay");
     cr_assert_eq(json_array_size(array), 1);
     cr_assert_str_eq(json_string_value(json_object_get(status, "source")), "orders");
-    cr_assert_eq(number(json_object_get(status, "owner"), "session"), PQbackendPID(owner));
+    cr_assert_eq(number(json_object_get(status, "owner"), "session"), db_session(owner));
     const json_t *const standbys = json_object_get(status, "standbys");
     cr_assert_eq(json_array_size(standbys), 1);
-    cr_assert_eq(number(json_array_get(standbys, 0), "session"), PQbackendPID(standby));
+    cr_assert_eq(number(json_array_get(standbys, 0), "session"), db_session(standby));
     cr_assert_eq(number(status, "pending"), 1);
     cr_assert(json_is_true(json_object_get(status, "pending_exact")));
     cr_assert_eq(number(json_object_get(status, "held"), "dead"), 1);
@@ -283,8 +247,8 @@ Test(cli_status, for_programs)
     cr_assert_eq(number(told, "swept"), 2);
     cr_assert(json_is_null(json_object_get(status, "slot")));
     json_decref(array);
-    PQfinish(owner);
-    PQfinish(standby);
+    db_close(owner);
+    db_close(standby);
 }
 
 /* A role that may read the tables, and sees of other sessions no more than that they are there. */
@@ -293,23 +257,16 @@ be_a_reader(char role[64])
 {
     char sql[400];
     (void)snprintf(role, 64, "status_%ld", (long)getpid()); /* fits */
+    db_create_user(db, role, "pw");
     (void)snprintf(sql, sizeof(sql),
-                   "create role %s login password 'pw'; grant select on outbox, outbox_held, "
-                   "outbox_relay, outbox_relay_schema to %s",
-                   role, role); /* fits */
-    pg_exec(db, sql);
+                   "grant select on outbox to %s; grant select on outbox_held to %s; "
+                   "grant select on outbox_relay to %s; grant select on outbox_relay_schema to %s",
+                   role, role, role, role); /* fits */
+    db_exec(db, sql);
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres dsn = \"%s user=%s password=pw\" broker = main }\n",
-              pg_fixture_dsn(), role);
-}
-
-static void
-drop_reader(const char *role)
-{
-    char sql[200];
-    (void)snprintf(sql, sizeof(sql), "drop owned by %s; drop role %s", role, role); /* fits */
-    pg_exec(db, sql);
+              "source orders { kind = %s dsn = \"%s user=%s password=pw\" broker = main }\n",
+              db_kind(), db_dsn(), role);
 }
 
 /* The age of the owner's session is hidden from a reader, so the row may be older than it. */
@@ -318,8 +275,8 @@ Test(cli_status, says_how_old_the_news_is)
     char expected[1000];
     char role[64];
     be_a_reader(role);
-    PGconn *const owner = relay();
-    tell("updated_at = now() - interval '4 min'");
+    struct db *const owner = relay();
+    tell("updated_at = from_now(-240)");
     (void)snprintf(expected, sizeof(expected),
                    "source \"orders\"\n"
                    "  relay      process 4711 on host-a, version 0.1.0\n"
@@ -329,21 +286,21 @@ Test(cli_status, says_how_old_the_news_is)
                    "  rate       0.0 a second\n"
                    "  as of      4 min ago: the relay has not told its state since\n"
                    "  held       none\n",
-                   PQbackendPID(owner)); /* fits */
+                   (int)db_session(owner)); /* fits */
     expect(expected);
     json_t *array = held_json("status --json", 0);
     cr_assert(json_is_false(
         json_object_get(json_object_get(json_array_get(array, 0), "relay"), "current")));
     json_decref(array);
-    tell("updated_at = now() - interval '1 s'");
+    tell("updated_at = from_now(-1)");
     array = held_json("status --json", 0);
     cr_assert(json_is_true(
         json_object_get(json_object_get(json_array_get(array, 0), "relay"), "current")));
     json_decref(array);
     cr_assert_eq(cli("status -c relay.conf"), 0);
     cr_assert_null(strstr(cli_stdout(), "as of"), "%s", cli_stdout());
-    PQfinish(owner);
-    drop_reader(role);
+    db_close(owner);
+    db_drop_user(db, role);
 }
 
 Test(cli_status, a_role_that_may_not_even_read)
@@ -352,19 +309,21 @@ Test(cli_status, a_role_that_may_not_even_read)
     char sql[200];
     be_a_reader(role);
     (void)snprintf(sql, sizeof(sql), "revoke all on outbox_held from %s", role); /* fits */
-    pg_exec(db, sql);
-    held_expect("status", 1, "", "source \"orders\": permission denied for table outbox_held\n");
-    drop_reader(role);
+    db_exec(db, sql);
+    cr_assert_eq(cli("status -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stderr(), db_words_denied()), "%s", cli_stderr());
+    cr_assert_not_null(strstr(cli_stderr(), "outbox_held"), "%s", cli_stderr());
+    db_drop_user(db, role);
 }
 
 Test(cli_status, a_server_that_is_not_there)
 {
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source gone { kind = postgres broker = main\n"
-              "  dsn = \"host=127.0.0.1 port=1 password=hunter2\" }\n"
-              "source orders { kind = postgres dsn = \"%s\" broker = main }\n",
-              pg_fixture_dsn());
+              "source gone { kind = %s broker = main\n"
+              "  dsn = \"host=127.0.0.1 port=1 dbname=shop user=shop password=hunter2\" }\n"
+              "source orders { kind = %s dsn = \"%s\" broker = main }\n",
+              db_kind(), db_kind(), db_dsn());
     cr_assert_eq(cli("status -c relay.conf"), 1);
     cr_assert_eq(strncmp(cli_stdout(), "source \"orders\"\n", 16), 0, "%s", cli_stdout());
     cr_assert_eq(strncmp(cli_stderr(), "source \"gone\": cannot connect: ", 31), 0, "%s",
