@@ -194,8 +194,7 @@ pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
     cursor_init(&pipeline->cursor);
     fetching_owned(pipeline, now_us);
     watermark_owned(pipeline, now_us);
-    pipeline->heads_known = false;
-    pipeline->heads_due_us = now_us;
+    heads_owned(pipeline, now_us);
     pipeline->wake_due_us = now_us;
     pipeline->wake_last_us = 0;
 }
@@ -218,7 +217,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     releasing_lost(pipeline);
     fetching_lost(pipeline);
     watermark_lost(pipeline);
-    pipeline->heads_out = false;
+    heads_lost(pipeline);
     pipeline->wake_out = false;
     settling_lost(pipeline);
     cuts_clear_all(&pipeline->cuts);

@@ -50,7 +50,7 @@ fetching_is_idle(const struct pipeline *pipeline)
 bool
 fetching_is_allowed(const struct pipeline *pipeline)
 {
-    return pipeline->owned && pipeline->heads_known && !pipeline->draining &&
+    return pipeline->owned && heads_are_known(pipeline) && !pipeline->draining &&
            fetching_is_idle(pipeline) && pipeline_any_lane_ready(pipeline) &&
            !pipeline_any_lane_blocked(pipeline);
 }
@@ -246,7 +246,7 @@ fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
 
 /* Of held messages that are due. */
 static uint64_t
-heads_deadline_us(const struct pipeline *pipeline)
+held_deadline_us(const struct pipeline *pipeline)
 {
     const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
     if (!fetching_is_allowed(pipeline) || route_is_bad(pipeline) || lane->state != LANE_READY ||
@@ -314,7 +314,7 @@ fetching_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
     if (route_is_bad(pipeline)) {
         return fetch_sample(pipeline, now_us, ret_action);
     }
-    const bool heads = now_us >= heads_deadline_us(pipeline);
+    const bool heads = now_us >= held_deadline_us(pipeline);
     const bool rows = now_us >= rows_deadline_us(pipeline);
     if (heads && (!rows || pipeline->fetching.kind == FETCH_NEXT)) { /* in turns */
         return fetch_heads(pipeline, PROBES_MAX, now_us, ret_action);
@@ -340,7 +340,7 @@ uint64_t
 fetching_deadline_us(const struct pipeline *pipeline)
 {
     const uint64_t table_us =
-        clock_earlier_us(heads_deadline_us(pipeline), rows_deadline_us(pipeline));
+        clock_earlier_us(held_deadline_us(pipeline), rows_deadline_us(pipeline));
     return clock_earlier_us(table_us, sample_deadline_us(pipeline));
 }
 

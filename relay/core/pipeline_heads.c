@@ -1,10 +1,60 @@
+#include "relay/core/pipeline_heads.h"
+
 #include <assert.h>
 
-#include "base/memory.h"
 #include "relay/core/pipeline_internal.h"
 
 void
-pipeline_head_is_gone(struct pipeline *pipeline, struct held_entry *entry)
+heads_owned(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->heads.known = false;
+    pipeline->heads.due_us = now_us;
+}
+
+void
+heads_lost(struct pipeline *pipeline)
+{
+    pipeline->heads.out = false;
+}
+
+bool
+heads_are_known(const struct pipeline *pipeline)
+{
+    return pipeline->heads.known;
+}
+
+void
+heads_ask_at_once(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->heads.due_us = now_us;
+}
+
+uint64_t
+heads_deadline_us(const struct pipeline *pipeline)
+{
+    const struct heads *heads = &pipeline->heads;
+    return pipeline->owned && !heads->out && !pipeline->draining ? heads->due_us : CLOCK_NEVER_US;
+}
+
+bool
+heads_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    struct heads *heads = &pipeline->heads;
+    if (now_us < heads_deadline_us(pipeline)) {
+        return false;
+    }
+    heads->due_us = now_us + pipeline->options.sweep_interval_us;
+    heads->out = true;
+    heads->sent_change = pipeline->held.changes;
+    holding_mark_untold(pipeline); /* the answer will not know of it */
+    *ret_action = (struct pipeline_action){.type = PIPELINE_HEADS};
+    return true;
+}
+
+/* ---- the answer ------------------------------------------------------------------------------------ */
+
+void
+heads_gone(struct pipeline *pipeline, struct held_entry *entry)
 {
     reports_put(&pipeline->reports,
                 &(struct pipeline_report){.type = REPORT_GONE, .id = entry->head_id});
@@ -55,15 +105,15 @@ take_second_head(struct pipeline *pipeline, const struct held_entry *entry, cons
 static bool
 is_newer(const struct pipeline *pipeline, const struct held_entry *entry)
 {
-    return entry->change > pipeline->heads_sent_change;
+    return entry->change > pipeline->heads.sent_change;
 }
 
 /* What the answer says of a key cannot be used. */
 static void
 ask_again(struct pipeline *pipeline, uint64_t now_us)
 {
-    pipeline->heads_due_us =
-        clock_earlier_us(pipeline->heads_due_us, now_us + pipeline->options.look_interval_us);
+    pipeline->heads.due_us =
+        clock_earlier_us(pipeline->heads.due_us, now_us + pipeline->options.look_interval_us);
 }
 
 /* What is read already and still to be told stands before those that wait in the table: the limit does not rise. */
@@ -73,7 +123,7 @@ learn_known_head(struct pipeline *pipeline, struct held_entry *entry, const stru
 {
     const int64_t limit_id = entry->limit_id;
     if (head->orphans) {
-        pipeline_head_is_gone(pipeline, entry);
+        heads_gone(pipeline, entry);
     } else if (entry->stage == HELD_STAGE_DEAD && !head->dead) {
         entry->tries = head->attempts; /* an operator brought it back */
     }
@@ -92,33 +142,33 @@ learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
         entry = held_add(&pipeline->held, subject, head->id, CLOCK_NEVER_US);
         entry->tries = head->attempts;
         take_head(pipeline, entry, head, now_us);
-    } else if (entry->load == pipeline->heads_load) {
+    } else if (entry->load == pipeline->heads.load) {
         take_second_head(pipeline, entry, head, now_us);
     } else if (held_leads(entry) && !is_newer(pipeline, entry)) {
         learn_known_head(pipeline, entry, head, now_us);
     } else if (head->orphans || head->id != entry->head_id) {
         ask_again(pipeline, now_us);
     }
-    entry->load = pipeline->heads_load;
+    entry->load = pipeline->heads.load;
 }
 
 /* The table is the truth, but for what was decided since it was asked. */
 void
 pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint64_t now_us)
 {
-    assert(pipeline->heads_out);
-    pipeline->heads_out = false;
-    pipeline->heads_known = true;
-    pipeline->heads_load++;
+    assert(pipeline->heads.out);
+    pipeline->heads.out = false;
+    pipeline->heads.known = true;
+    pipeline->heads.load++;
     for (size_t i = 0; i < heads->count; i++) {
         learn_head(pipeline, &heads->items[i], now_us);
     }
     for (struct held_entry *entry = pipeline->held.entries; entry != NULL; entry = entry->hh.next) {
-        if (entry->load == pipeline->heads_load || !held_leads(entry)) {
+        if (entry->load == pipeline->heads.load || !held_leads(entry)) {
             continue;
         }
         if (!is_newer(pipeline, entry)) {
-            pipeline_head_is_gone(pipeline, entry);
+            heads_gone(pipeline, entry);
         } else if (!entry->fresh) {
             ask_again(pipeline, now_us);
         }
@@ -133,7 +183,7 @@ pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint
     pipeline->wake_due_us =
         woken->next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + woken->next_in_us;
     if (woken->acts) {
-        pipeline->heads_due_us = now_us;
+        heads_ask_at_once(pipeline, now_us);
     }
     if (woken->count > 0) {
         fetching_look_at_once(pipeline);

@@ -401,7 +401,7 @@ is_missing(struct pipeline *pipeline, int64_t id)
         }
         struct held_entry *entry = held_find(&pipeline->held, out->notes[i].subject);
         if (entry != NULL && entry->head_id == id && held_leads(entry)) {
-            pipeline_head_is_gone(pipeline, entry);
+            heads_gone(pipeline, entry);
         }
     }
 }

@@ -30,6 +30,7 @@
 #include "relay/core/outcomes.h"
 #include "relay/core/pipeline.h"
 #include "relay/core/pipeline_fetch.h"
+#include "relay/core/pipeline_heads.h"
 #include "relay/core/pipeline_hold.h"
 #include "relay/core/pipeline_release.h"
 #include "relay/core/pipeline_settle.h"
@@ -258,11 +259,7 @@ struct pipeline {
 
     struct holding holding;
     struct releasing releasing;
-    bool heads_known;      /* since the ownership began */
-    uint64_t heads_due_us; /* when they are asked for next */
-    bool heads_out;
-    uint64_t heads_sent_change;
-    uint64_t heads_load;
+    struct heads heads;
     uint64_t probes_rest_until_us; /* held messages are not read before */
     bool wake_out;
     uint64_t wake_last_us;
@@ -316,16 +313,11 @@ void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t ke
                                uint64_t now_us);
 
 /* pipeline_moves.c: between the outbox and the held table. */
-bool pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us,
-                         struct pipeline_action *ret_action);
 bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
-uint64_t pipeline_ask_deadline_us(const struct pipeline *pipeline);
 uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
 
 /* pipeline_heads.c: what the held table answers, and what becomes of held messages that are tried again. */
-/* It is in the held table no more. */
-void pipeline_head_is_gone(struct pipeline *pipeline, struct held_entry *entry);
 void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
 void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                            uint64_t now_us);

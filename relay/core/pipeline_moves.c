@@ -3,31 +3,11 @@
 #include "relay/core/pipeline_internal.h"
 
 uint64_t
-pipeline_ask_deadline_us(const struct pipeline *pipeline)
-{
-    return pipeline->owned && !pipeline->heads_out && !pipeline->draining ? pipeline->heads_due_us
-                                                                          : CLOCK_NEVER_US;
-}
-
-bool
-pipeline_next_heads(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
-{
-    if (now_us < pipeline_ask_deadline_us(pipeline)) {
-        return false;
-    }
-    pipeline->heads_due_us = now_us + pipeline->options.sweep_interval_us;
-    pipeline->heads_out = true;
-    pipeline->heads_sent_change = pipeline->held.changes;
-    holding_mark_untold(pipeline); /* the answer will not know of it */
-    *ret_action = (struct pipeline_action){.type = PIPELINE_HEADS};
-    return true;
-}
-
-uint64_t
 pipeline_wake_deadline_us(const struct pipeline *pipeline)
 {
     const struct pipeline_options *options = &pipeline->options;
-    if (!pipeline->owned || pipeline->draining || pipeline->wake_out || !pipeline->heads_known) {
+    if (!pipeline->owned || pipeline->draining || pipeline->wake_out ||
+        !heads_are_known(pipeline)) {
         return CLOCK_NEVER_US;
     }
     const uint64_t look_us = pipeline->wake_last_us + options->look_interval_us;

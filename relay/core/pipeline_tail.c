@@ -15,7 +15,7 @@ pipeline_is_live(const struct pipeline *pipeline)
 static bool
 is_open(const struct pipeline *pipeline)
 {
-    return pipeline->owned && pipeline->heads_known && pipeline_any_lane_ready(pipeline) &&
+    return pipeline->owned && heads_are_known(pipeline) && pipeline_any_lane_ready(pipeline) &&
            !pipeline_any_lane_blocked(pipeline) && !route_is_bad(pipeline) &&
            !pipeline_is_full(pipeline);
 }
