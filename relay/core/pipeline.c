@@ -195,8 +195,7 @@ pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
     fetching_owned(pipeline, now_us);
     watermark_owned(pipeline, now_us);
     heads_owned(pipeline, now_us);
-    pipeline->wake_due_us = now_us;
-    pipeline->wake_last_us = 0;
+    waking_owned(pipeline, now_us);
 }
 
 /* Ownership is gone with the session, and with it all that is known of rows: after a crash or a failover of the database an
@@ -218,7 +217,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     fetching_lost(pipeline);
     watermark_lost(pipeline);
     heads_lost(pipeline);
-    pipeline->wake_out = false;
+    waking_lost(pipeline);
     settling_lost(pipeline);
     cuts_clear_all(&pipeline->cuts);
     if (route_is_bad(pipeline)) {

@@ -175,21 +175,6 @@ pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint
     }
 }
 
-void
-pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint64_t now_us)
-{
-    assert(pipeline->wake_out);
-    pipeline->wake_out = false;
-    pipeline->wake_due_us =
-        woken->next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + woken->next_in_us;
-    if (woken->acts) {
-        heads_ask_at_once(pipeline, now_us);
-    }
-    if (woken->count > 0) {
-        fetching_look_at_once(pipeline);
-    }
-}
-
 /* ---- probes --------------------------------------------------------------------------------------- */
 
 void

@@ -412,7 +412,7 @@ is_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_no
         uint64_t now_us)
 {
     if (hold->state == HELD_SCHEDULED) {
-        pipeline->wake_due_us = now_us; /* it tells when the next one is due */
+        waking_look_at_once(pipeline, now_us);
     }
     if (hold->state != HELD_RETRYING) {
         return;

@@ -7,8 +7,8 @@
  *   pipeline_hold.c     what is told to the held table
  *   pipeline_take_back.c  what is not told after all
  *   pipeline_release.c  how what is held comes back
- *   pipeline_moves.c    what is asked of the held table
- *   pipeline_heads.c    what it answers, and held messages that are tried again
+ *   pipeline_heads.c    what the held table knows of heads
+ *   pipeline_wake.c     scheduled messages
  *   pipeline_route.c    when the route refuses everything
  *   pipeline_fetch.c    what is read next
  *   pipeline_tail.c     what the log brings
@@ -34,6 +34,7 @@
 #include "relay/core/pipeline_hold.h"
 #include "relay/core/pipeline_release.h"
 #include "relay/core/pipeline_settle.h"
+#include "relay/core/pipeline_wake.h"
 #include "relay/core/pipeline_watermark.h"
 #include "relay/core/queue.h"
 #include "relay/core/reports.h"
@@ -261,9 +262,7 @@ struct pipeline {
     struct releasing releasing;
     struct heads heads;
     uint64_t probes_rest_until_us; /* held messages are not read before */
-    bool wake_out;
-    uint64_t wake_last_us;
-    uint64_t wake_due_us;     /* CLOCK_NEVER_US: nothing is scheduled */
+    struct waking waking;
     uint64_t probe_wanted_us; /* when something was held last */
 
     /* The PIPELINE_PUBLISH that waits for its answer. */
@@ -311,11 +310,6 @@ void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
 /* A message of the key has to be sent again, and nothing behind it may be held. */
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
-
-/* pipeline_moves.c: between the outbox and the held table. */
-bool pipeline_next_wake(struct pipeline *pipeline, uint64_t now_us,
-                        struct pipeline_action *ret_action);
-uint64_t pipeline_wake_deadline_us(const struct pipeline *pipeline);
 
 /* pipeline_heads.c: what the held table answers, and what becomes of held messages that are tried again. */
 void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);

@@ -123,10 +123,10 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
 bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    static const step steps[] = {next_report,        next_lane,          next_drained,
-                                 settling_next,      holding_next,       releasing_next,
-                                 heads_next,         pipeline_next_wake, pipeline_next_tail,
-                                 pipeline_next_drop, fetching_next,      pipeline_next_publish,
+    static const step steps[] = {next_report,        next_lane,         next_drained,
+                                 settling_next,      holding_next,      releasing_next,
+                                 heads_next,         waking_next,       pipeline_next_tail,
+                                 pipeline_next_drop, fetching_next,     pipeline_next_publish,
                                  watermark_next,     pipeline_next_safe};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
@@ -154,7 +154,7 @@ static uint64_t
 source_deadline_us(const struct pipeline *pipeline)
 {
     uint64_t deadline_us =
-        clock_earlier_us(holding_deadline_us(pipeline), pipeline_wake_deadline_us(pipeline));
+        clock_earlier_us(holding_deadline_us(pipeline), waking_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, settling_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, heads_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, releasing_deadline_us(pipeline));

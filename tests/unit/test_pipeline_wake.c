@@ -2,9 +2,9 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: when messages move between the tables. */
+/* Single scenes, as in test_pipeline.c: scheduled messages. */
 
-TestSuite(pipeline_moves, .init = driver_init, .fini = driver_done);
+TestSuite(pipeline_wake, .init = driver_init, .fini = driver_done);
 
 static void
 schedule(int64_t id, int64_t key, uint64_t in_us)
@@ -13,9 +13,7 @@ schedule(int64_t id, int64_t key, uint64_t in_us)
     message_of(id)->deliver_after_us = driver.now_us + in_us;
 }
 
-/* ---- scheduled messages --------------------------------------------------------------------------- */
-
-Test(pipeline_moves, a_scheduled_message_waits_aside_and_goes_out_on_time)
+Test(pipeline_wake, a_scheduled_message_waits_aside_and_goes_out_on_time)
 {
     schedule(1, 1, 10 * CLOCK_S_US);
     put(2, 1);
@@ -35,7 +33,7 @@ Test(pipeline_moves, a_scheduled_message_waits_aside_and_goes_out_on_time)
 }
 
 /* No relay ran when its time came: it is behind 2 all the same, which was written before that time. */
-Test(pipeline_moves, one_whose_time_has_come_before_it_is_read_gets_a_new_place)
+Test(pipeline_wake, one_whose_time_has_come_before_it_is_read_gets_a_new_place)
 {
     schedule(1, 1, CLOCK_S_US);
     put(2, 1);
@@ -49,7 +47,7 @@ Test(pipeline_moves, one_whose_time_has_come_before_it_is_read_gets_a_new_place)
 }
 
 /* Somebody is about to cancel it, and then does not. */
-Test(pipeline_moves, a_scheduled_message_that_cannot_be_moved_now_is_read_again)
+Test(pipeline_wake, a_scheduled_message_that_cannot_be_moved_now_is_read_again)
 {
     schedule(1, 1, 2 * CLOCK_S_US);
     driver.locked_id = 1;
@@ -64,7 +62,7 @@ Test(pipeline_moves, a_scheduled_message_that_cannot_be_moved_now_is_read_again)
     cr_assert_eq(reported(REPORT_SWEPT), 0);
 }
 
-Test(pipeline_moves, one_that_is_due_soon_is_not_late)
+Test(pipeline_wake, one_that_is_due_soon_is_not_late)
 {
     driver.options.look_interval_us = 10 * CLOCK_S_US;
     schedule(1, 1, 300 * CLOCK_MS_US);
@@ -75,7 +73,7 @@ Test(pipeline_moves, one_that_is_due_soon_is_not_late)
     cr_assert_leq(driver.now_us, due_us + 50 * CLOCK_MS_US);
 }
 
-Test(pipeline_moves, scheduled_messages_wait_behind_a_held_one_from_when_they_are_due)
+Test(pipeline_wake, scheduled_messages_wait_behind_a_held_one_from_when_they_are_due)
 {
     schedule(1, 1, 2 * CLOCK_S_US);
     start();
@@ -89,7 +87,7 @@ Test(pipeline_moves, scheduled_messages_wait_behind_a_held_one_from_when_they_ar
     cr_assert_eq(noted(PIPELINE_PUBLISH), 0);
 }
 
-Test(pipeline_moves, many_that_are_due_move_in_parts_with_a_pause)
+Test(pipeline_wake, many_that_are_due_move_in_parts_with_a_pause)
 {
     driver.options.batch_rows = 2;
     for (int64_t id = 1; id <= 10; id++) {
@@ -111,7 +109,7 @@ Test(pipeline_moves, many_that_are_due_move_in_parts_with_a_pause)
     cr_assert_eq(count_in(IN_HELD) + count_in(IN_OUTBOX), 0);
 }
 
-Test(pipeline_moves, one_that_is_scheduled_sooner_than_the_next_is_not_late)
+Test(pipeline_wake, one_that_is_scheduled_sooner_than_the_next_is_not_late)
 {
     schedule(1, 1, 100 * CLOCK_S_US);
     driver.broker = takes_all;
