@@ -176,7 +176,7 @@ pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
         }
         const struct row *row = queued->row;
         if (queued->probe) {
-            pipeline_probe_failed(pipeline, row->id, row->key_hash, row->ordered, now_us);
+            probing_failed(pipeline, row->id, row->key_hash, row->ordered, now_us);
         } else {
             pipeline_forget(pipeline, row->id, row->key_hash, row->ordered, now_us);
         }

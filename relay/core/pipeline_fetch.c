@@ -254,8 +254,7 @@ held_deadline_us(const struct pipeline *pipeline)
         queue_rows(&pipeline->queue) > 2 * pipeline->options.batch_rows) {
         return CLOCK_NEVER_US;
     }
-    const uint64_t due_us = pipeline->held.next_retry_us;
-    return due_us > pipeline->probes_rest_until_us ? due_us : pipeline->probes_rest_until_us;
+    return probing_deadline_us(pipeline);
 }
 
 static bool
@@ -449,11 +448,11 @@ rows_heads(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us
     const struct fetching *fetching = &pipeline->fetching;
     for (size_t i = 0; i < batch->count; i++) {
         const struct row *row = &batch->rows[i];
-        const bool probe = pipeline_probe_admitted(pipeline, row, fetching->sent_change, now_us);
+        const bool probe = probing_admit(pipeline, row, fetching->sent_change, now_us);
         queue_push(&pipeline->queue,
                    &(struct queued){.row = row, .probe = true, .dropped = !probe});
     }
-    pipeline_probes_came(pipeline, batch->complete, fetching->sent_us, now_us);
+    probing_came(pipeline, batch->complete, fetching->sent_us, now_us);
 }
 
 static void

@@ -132,12 +132,6 @@ refuse_again(struct pipeline *pipeline, struct held_entry *entry, const struct r
     set_head_aside(pipeline, entry, refusal, &note, now_us);
 }
 
-bool
-pipeline_is_probed_head(const struct held_entry *entry, const struct window_entry *refused)
-{
-    return refused->probe && entry->stage == HELD_STAGE_PROBING && refused->id == entry->head_id;
-}
-
 static void
 hold_refused(struct pipeline *pipeline, const struct window_entry *refused,
              const struct refusal *refusal, uint64_t now_us)
@@ -148,7 +142,7 @@ hold_refused(struct pipeline *pipeline, const struct window_entry *refused,
     if (entry == NULL) {
         entry = held_add(&pipeline->held, subject, refused->id, CLOCK_NEVER_US);
         lead_with(pipeline, entry, refused, refusal, now_us);
-    } else if (pipeline_is_probed_head(entry, refused)) {
+    } else if (probing_is_head(entry, refused)) {
         refuse_again(pipeline, entry, refusal, now_us);
     } else if (refused->probe) {
         /* An earlier message has taken its place: it is waiting already. */
@@ -167,7 +161,7 @@ static void
 leave(struct pipeline *pipeline, const struct window_entry *refused, uint64_t now_us)
 {
     if (refused->probe) {
-        pipeline_probe_failed(pipeline, refused->id, refused->key_hash, refused->ordered, now_us);
+        probing_failed(pipeline, refused->id, refused->key_hash, refused->ordered, now_us);
     } else {
         pipeline_forget(pipeline, refused->id, refused->key_hash, refused->ordered, now_us);
     }

@@ -8,6 +8,7 @@
  *   pipeline_take_back.c  what is not told after all
  *   pipeline_release.c  how what is held comes back
  *   pipeline_heads.c    what the held table knows of heads
+ *   pipeline_probe.c    held messages are tried again
  *   pipeline_wake.c     scheduled messages
  *   pipeline_route.c    when the route refuses everything
  *   pipeline_fetch.c    what is read next
@@ -32,6 +33,7 @@
 #include "relay/core/pipeline_fetch.h"
 #include "relay/core/pipeline_heads.h"
 #include "relay/core/pipeline_hold.h"
+#include "relay/core/pipeline_probe.h"
 #include "relay/core/pipeline_release.h"
 #include "relay/core/pipeline_settle.h"
 #include "relay/core/pipeline_wake.h"
@@ -47,22 +49,15 @@
          */
 #define PROBE_LIMIT_START 16 /* the same of the probe lane, */
 #define PROBE_WINDOW 256     /* which never has more */
-#define PROBES_MAX 64        /* held messages read at once */
 #define STUCK_AGAIN_US \
     (60 * CLOCK_S_US) /* what could not be moved or deleted is tried again after this */
-#define PROBES_REST_US \
-    (50 * CLOCK_MS_US) /* between two reads of held messages: several are due by then */
 #define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
 #define SAMPLE_START \
     16 /* messages published to see whether a degraded route has healed; then twice as many, … */
-#define HEADS_MISSED_US \
-    (200 * CLOCK_MS_US) /* a head that the table did not call due is looked for again after this */
 #define EXCHANGE_BYTES_KNOWN \
     190 /* of a name: a broker that blames an exchange cuts its words after 255 bytes, some of them its own */
 #define ROUTE_TRY_MAX_US \
     (10 * CLOCK_S_US) /* a degraded route is tried again after this at the latest */
-#define PROBE_POSTPONED_US \
-    (50 * CLOCK_MS_US) /* a head behind an earlier message of its key that is still on its way */
 #define PROBE_LANE_IDLE_US \
     (60 * CLOCK_S_US) /* the probe lane is let go when nothing was held for so long */
 
@@ -261,7 +256,7 @@ struct pipeline {
     struct holding holding;
     struct releasing releasing;
     struct heads heads;
-    uint64_t probes_rest_until_us; /* held messages are not read before */
+    struct probing probing;
     struct waking waking;
     uint64_t probe_wanted_us; /* when something was held last */
 
@@ -303,23 +298,12 @@ bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
 void pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *hold);
 /* What was left in the outbox behind a key that was being released is read again. */
 void pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry);
-bool pipeline_is_probed_head(const struct held_entry *entry, const struct window_entry *probe);
 
 /* pipeline_take_back.c: what was refused and not told yet stays in the outbox. */
 void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
 /* A message of the key has to be sent again, and nothing behind it may be held. */
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
-
-/* pipeline_heads.c: what the held table answers, and what becomes of held messages that are tried again. */
-void pipeline_probe_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
-void pipeline_probe_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
-                           uint64_t now_us);
-/* sent_us, sent_change: when they were asked for, and held.changes then. */
-bool pipeline_probe_admitted(struct pipeline *pipeline, const struct row *row, uint64_t sent_change,
-                             uint64_t now_us) MUST_CHECK;
-void pipeline_probes_came(struct pipeline *pipeline, bool complete, uint64_t sent_us,
-                          uint64_t now_us);
 
 /* pipeline_lane.c */
 bool pipeline_any_lane_ready(const struct pipeline *pipeline);

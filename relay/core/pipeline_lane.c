@@ -91,7 +91,7 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
             continue; /* a returned message is held already, an abandoned one is nobody's */
         }
         if (entry.probe) {
-            pipeline_probe_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
+            probing_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
         } else {
             pipeline_forget(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
             forgot = true;
@@ -279,7 +279,7 @@ static void
 send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
 {
     if (entry->probe) {
-        pipeline_probe_failed(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
+        probing_failed(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
         return;
     }
     pipeline_forget(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
@@ -302,7 +302,7 @@ confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t no
     pipeline->counts.confirmed++;
     route_taken(pipeline, entry);
     if (entry->probe) {
-        pipeline_probe_confirmed(pipeline, entry);
+        probing_confirmed(pipeline, entry);
     } else {
         settling_add(pipeline, entry->id, now_us);
     }

@@ -90,6 +90,8 @@ void start(void);
 void start_live(void);
 /* Likewise, and held message 1 of key 1 is in flight once more, with no answer yet. */
 void start_with_1_tried(void);
+/* Message 1 of key 1 was refused, and moved aside. */
+void start_with_1_held(void);
 
 /* Rows of the outbox, each a transaction. */
 void put(int64_t id, int64_t key);

@@ -51,6 +51,17 @@ start_with_1_tried(void)
     cr_assert(probe->probe);
 }
 
+void
+start_with_1_held(void)
+{
+    put(1, 1);
+    driver.broker = returns_1;
+    start();
+    run(100 * CLOCK_MS_US);
+    cr_assert_eq(message_of(1)->state, HELD_RETRYING);
+    cr_assert_eq(message_of(1)->place, IN_HELD);
+}
+
 bool
 was_published(int64_t id)
 {

@@ -9,7 +9,7 @@ TestSuite(pipeline_heads, .init = driver_init, .fini = driver_done);
 
 /* Message 1 of key 1 is held, with 2 and 3 behind it, and not due for long. */
 static void
-start_with_1_held(enum held_state state)
+start_with_1(enum held_state state)
 {
     put_held(1, 1, state, 2);
     put_held(2, 1, HELD_WAITING, 0);
@@ -67,7 +67,7 @@ Test(pipeline_heads, bring_back_what_the_table_knows)
 
 Test(pipeline_heads, acts_of_operators_are_noticed_within_a_second)
 {
-    start_with_1_held(HELD_RETRYING);
+    start_with_1(HELD_RETRYING);
     driver.acts = true;
     cr_assert_not_null(await_within(PIPELINE_HEADS, CLOCK_S_US));
     answer_heads();
@@ -77,7 +77,7 @@ Test(pipeline_heads, acts_of_operators_are_noticed_within_a_second)
 
 Test(pipeline_heads, a_key_whose_head_was_discarded_goes_on)
 {
-    start_with_1_held(HELD_RETRYING);
+    start_with_1(HELD_RETRYING);
     message_of(1)->place = NOWHERE;
     act_and_run();
     cr_assert_eq(reported(REPORT_GONE), 1);
@@ -88,7 +88,7 @@ Test(pipeline_heads, a_key_whose_head_was_discarded_goes_on)
 
 Test(pipeline_heads, a_head_that_was_discarded_alone_frees_its_key)
 {
-    start_with_1_held(HELD_DEAD);
+    start_with_1(HELD_DEAD);
     for (int64_t id = 1; id <= 3; id++) {
         message_of(id)->place = NOWHERE;
     }
@@ -112,7 +112,7 @@ Test(pipeline_heads, messages_that_wait_behind_nothing_go_on)
 
 Test(pipeline_heads, another_head_takes_the_place_of_one_that_was_discarded)
 {
-    start_with_1_held(HELD_DEAD);
+    start_with_1(HELD_DEAD);
     message_of(1)->place = NOWHERE;
     message_of(2)->state = HELD_RETRYING;
     message_of(2)->retry_at_us = driver.now_us;
@@ -124,7 +124,7 @@ Test(pipeline_heads, another_head_takes_the_place_of_one_that_was_discarded)
 
 Test(pipeline_heads, an_operator_brings_a_dead_message_back)
 {
-    start_with_1_held(HELD_DEAD);
+    start_with_1(HELD_DEAD);
     message_of(1)->state = HELD_RETRYING;
     message_of(1)->attempts = 0;
     message_of(1)->retry_at_us = driver.now_us;
@@ -137,7 +137,7 @@ Test(pipeline_heads, an_operator_brings_a_dead_message_back)
 Test(pipeline_heads, one_that_was_brought_back_waits_as_if_it_were_new)
 {
     driver.options.max_attempts = 100;
-    start_with_1_held(HELD_DEAD);
+    start_with_1(HELD_DEAD);
     driver.broker = returns_1;
     message_of(1)->state = HELD_RETRYING;
     message_of(1)->attempts = 0;
@@ -151,7 +151,7 @@ Test(pipeline_heads, one_that_was_brought_back_waits_as_if_it_were_new)
 /* Messages that are due are read before the core has heard of what the operator did. */
 Test(pipeline_heads, one_that_was_brought_back_may_come_before_the_heads_tell)
 {
-    start_with_1_held(HELD_DEAD);
+    start_with_1(HELD_DEAD);
     put_held(10, 5, HELD_RETRYING, 1);
     message_of(10)->retry_at_us = driver.now_us + 1000 * CLOCK_S_US;
     act_and_run();
@@ -183,7 +183,7 @@ Test(pipeline_heads, of_two_heads_of_a_key_the_second_waits)
 /* The table did not know of it when it was asked. */
 Test(pipeline_heads, an_answer_does_not_undo_what_was_decided_since)
 {
-    start_with_1_held(HELD_DEAD);
+    start_with_1(HELD_DEAD);
     driver.broker = NULL;
     put(6, 6);
     cr_assert_eq(await(PIPELINE_PUBLISH)->id, 6);
