@@ -4,6 +4,7 @@
 #include <mysqld_error.h>
 #include <stdio.h>
 
+#include "base/mysql/client.h"
 #include "consumers/inbox_private.h"
 
 /* Numbers that MariaDB's header lacks. */
@@ -51,12 +52,6 @@ static const struct meaning meanings[] = {
     {CR_ERR_NET_WRITE, INBOX_CONNECTION, ROLLED_BACK_LOST},
 };
 
-static bool
-is_client_error(unsigned int number)
-{
-    return IS_MYSQL_ERROR(number) || IS_MARIADB_ERROR(number);
-}
-
 static const struct meaning *
 find_meaning(unsigned int number)
 {
@@ -75,7 +70,7 @@ mysql_query_classify(unsigned int number)
     if (meaning != NULL) {
         return meaning->result;
     }
-    return is_client_error(number) ? INBOX_CONNECTION : INBOX_DATABASE;
+    return mysql_client_is_own_error(number) ? INBOX_CONNECTION : INBOX_DATABASE;
 }
 
 /* The last statement failed: in the server, on the way, or for want of memory. */
@@ -91,18 +86,10 @@ fail_from(MYSQL *conn, struct inbox_error *reterr)
     } else {
         (void)inbox_fail(reterr, code, "%s (%u)", mysql_error(conn), number);
     }
-    if (reterr != NULL && !is_client_error(number)) {
+    if (reterr != NULL && !mysql_client_is_own_error(number)) {
         (void)snprintf(reterr->sqlstate, sizeof(reterr->sqlstate), "%s", mysql_sqlstate(conn));
     }
     return code;
-}
-
-/* Asked before a query, which would throw away the results that the application has not read yet, and leave the connection
- * unusable (MariaDB Connector/C 3.3). */
-static bool
-is_busy(MYSQL *conn)
-{
-    return conn->status != MYSQL_STATUS_READY || mysql_more_results(conn);
 }
 
 inbox_result
@@ -112,7 +99,7 @@ mysql_query_run(MYSQL *conn, const char *text, size_t length, MYSQL_RES **ret_ro
     if (conn == NULL) {
         return inbox_fail(reterr, INBOX_CONNECTION, "the connection to the database is not open");
     }
-    if (is_busy(conn)) {
+    if (mysql_client_is_busy(conn)) {
         return inbox_fail(reterr, INBOX_INVALID,
                           "the connection is busy: a statement has results to be read first");
     }

@@ -250,19 +250,24 @@ note_reached(struct runner *runner, bool reached, uint64_t now_us)
 }
 
 /* The apply function has ended the transaction, and if it was by a commit, all claims are in the inbox. Those behind the
- * culprit were not applied; nothing but this list tells them from real duplicates. */
+ * culprit were not applied; nothing but this list tells them from real duplicates. Without a culprit it was by a rollback, and
+ * nothing is in the inbox. */
 static void
 owe(struct runner *runner, const struct outcome *outcome)
 {
     const struct runner_claim *end = runner->claims + runner->window.batch_count;
+    const struct runner_claim *culprit = outcome->culprit;
+    const char *id = (culprit != NULL ? culprit : runner->claims)->delivery->shown.message_id;
     uint32_t lost = 0;
-    for (const struct runner_claim *claim = outcome->culprit + 1; claim < end; claim++) {
+    for (const struct runner_claim *claim = culprit != NULL ? culprit + 1 : end; claim < end;
+         claim++) {
         if (claim->first && !runner_owed_add(&runner->owed, claim->delivery->shown.message_id)) {
             lost++;
         }
     }
-    runner_report(runner, INBOX_REPORT_ERROR, "transaction_ended", "%s: %s%s",
-                  outcome->culprit->delivery->shown.message_id, outcome->error.text,
+    runner_report(runner, INBOX_REPORT_ERROR, "transaction_ended", "%s%s: %s%s", id,
+                  culprit == NULL && runner->window.batch_count > 1 ? " or one behind it" : "",
+                  outcome->error.text,
                   lost > 0 ? "; no memory to note the others of its transaction, which are lost"
                            : "");
 }

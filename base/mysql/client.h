@@ -25,6 +25,10 @@ void mysql_client_stay_lost(MYSQL *mysql);
 /* The descriptor of a connection that is there; -1: it is not. */
 int mysql_client_socket(const MYSQL *mysql);
 
+/* Whether results are to be read first. Asked before a query, which would throw them away, and leave the connection unusable
+ * (MariaDB Connector/C 3.3). */
+bool mysql_client_is_busy(MYSQL *mysql);
+
 /* Whether an error number is the library's own: nothing came from the server, or nothing that could be read. */
 bool mysql_client_is_own_error(unsigned number);
 

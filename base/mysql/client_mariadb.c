@@ -30,6 +30,12 @@ mysql_client_socket(const MYSQL *mysql)
 }
 
 bool
+mysql_client_is_busy(MYSQL *mysql)
+{
+    return mysql->status != MYSQL_STATUS_READY || mysql_more_results(mysql);
+}
+
+bool
 mysql_client_is_own_error(unsigned number)
 {
     return IS_MYSQL_ERROR(number) || IS_MARIADB_ERROR(number);
