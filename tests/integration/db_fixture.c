@@ -44,6 +44,14 @@ db_conn(struct db *db)
     return db->conn;
 }
 
+void *
+db_unwrap(struct db *db)
+{
+    void *conn = db->conn;
+    free(db);
+    return conn;
+}
+
 const char *
 db_kind(void)
 {

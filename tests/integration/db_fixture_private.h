@@ -68,6 +68,10 @@ struct db;
 void *db_conn(struct db *db);
 struct db *db_wrap(void *conn);
 
+/* A handle for a connection that somebody else ends; and the connection, without the handle. */
+struct db *db_wrap(void *conn);
+void *db_unwrap(struct db *db);
+
 extern const struct db_kind db_postgres;
 extern const struct db_kind db_mysql;
 

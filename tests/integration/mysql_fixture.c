@@ -295,8 +295,8 @@ report_says_waiting(const char *report, unsigned long thread_id)
     return wait != NULL && wait < thread;
 }
 
-static bool
-is_blocked(MYSQL *conn, unsigned long thread_id)
+bool
+mysql_fixture_is_blocked(MYSQL *conn, unsigned long thread_id)
 {
     if (mysql_query(conn, "show engine innodb status") != 0) {
         die("show engine innodb status: %s", mysql_error(conn));
@@ -313,7 +313,7 @@ void
 mysql_fixture_wait_blocked(MYSQL *conn, unsigned long thread_id)
 {
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    while (!is_blocked(conn, thread_id)) {
+    while (!mysql_fixture_is_blocked(conn, thread_id)) {
         if (clock_monotonic_us() > deadline_us) {
             die("connection %lu does not wait for a lock", thread_id);
         }

@@ -61,6 +61,9 @@ void mysql_fixture_await_end(MYSQL *conn);
 int64_t mysql_fixture_int(MYSQL *conn, const char *sql);
 const char *mysql_fixture_text(MYSQL *conn, const char *sql);
 
+/* Whether the transaction of the connection with this id (mysql_thread_id) waits for a row. */
+bool mysql_fixture_is_blocked(MYSQL *conn, unsigned long thread_id);
+
 /* Returns once the transaction of the connection with this id (mysql_thread_id) waits for a row; aborts after 30 s without. */
 void mysql_fixture_wait_blocked(MYSQL *conn, unsigned long thread_id);
 

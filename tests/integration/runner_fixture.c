@@ -12,21 +12,29 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture_private.h"
 #include "tests/integration/queue_fixture.h"
+#include "tests/integration/runner_fixture_private.h"
 
 #define DEADLINE_US (30 * CLOCK_S_US)
 
-PGconn *runner_fixture_conn;
-static inbox_runner *runner;
+struct db *runner_fixture_db;
+struct runner_fixture_options runner_fixture_made;
+static void *runner;
 static pthread_t thread;
 atomic_int runner_fixture_calls; /* of apply */
 static atomic_int accidents;     /* how often something is still to go wrong */
-static PGconn *other;            /* a connection for the accidents */
+static struct db *other;         /* a connection for the accidents */
 char runner_fixture_report[1100];
 char runner_fixture_broker_lost[1100];
 static char consumer[40];
 static uint64_t warm_up; /* messages that do not count */
+
+static const struct runner_fixture_kind *
+kind(void)
+{
+    return db_is_mysql() ? &runner_fixture_mysql : &runner_fixture_postgres;
+}
 
 void
 runner_fixture_setup(void)
@@ -35,54 +43,91 @@ runner_fixture_setup(void)
 }
 
 void
-runner_fixture_setup_kind(const struct queue_fixture_kind *kind)
+runner_fixture_setup_kind(const struct queue_fixture_kind *queue)
 {
     (void)snprintf(consumer, sizeof(consumer), "consumer-%ld", (long)getpid());
-    runner_fixture_conn = pg_fixture_create();
-    pg_fixture_load(runner_fixture_conn, "consumers/postgres/schema.sql");
-    pg_exec(runner_fixture_conn,
-            "create table applied (no bigserial primary key, message_id text not null, key "
-            "text, body text);"
-            "create table parent (id text primary key);"
-            "create table child (id text references parent deferrable initially deferred)");
-    queue_fixture_create_kind(kind);
+    runner_fixture_db = db_create();
+    kind()->make_tables(runner_fixture_db);
+    queue_fixture_create_kind(queue);
 }
 
 void
 runner_fixture_teardown(void)
 {
     queue_fixture_delete();
-    PQfinish(other);
-    pg_fixture_drop(runner_fixture_conn);
+    db_close(other);
+    kind()->clean_up(runner_fixture_db);
+    db_drop(runner_fixture_db);
 }
 
-static bool
-insert(PGconn *tx, const char *sql, const struct inbox_delivery *delivery)
+const char *
+runner_fixture_sql(enum runner_fixture_sql which)
 {
-    const char *const values[] = {delivery->message_id, delivery->key, delivery->body};
-    PGresult *result =
-        PQexecParams(tx, sql, strchr(sql, '3') != NULL ? 3 : 1, NULL, values, NULL, NULL, 0);
-    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return done;
+    return kind()->sql[which];
 }
 
-static bool
-execute(PGconn *tx, const char *sql)
+bool
+runner_fixture_execute(struct db *tx, const char *sql)
 {
-    PGresult *result = PQexec(tx, sql);
-    const bool done =
-        PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
-    PQclear(result);
-    return done;
+    return kind()->execute(tx, sql);
 }
 
-static void
-kill_backend(PGconn *tx)
+void
+runner_fixture_dawdle(struct db *tx)
 {
-    char sql[100];
-    (void)snprintf(sql, sizeof(sql), "select pg_terminate_backend(%d, 10000)", PQbackendPID(tx));
-    PQclear(PQexec(other, sql));
+    kind()->dawdle(tx);
+}
+
+bool
+runner_fixture_create_narrow(struct db **ret_db, const char **ret_dsn)
+{
+    return kind()->create_narrow(ret_db, ret_dsn);
+}
+
+void
+runner_fixture_drop_narrow(struct db *db)
+{
+    kind()->drop_narrow(db);
+}
+
+const char *
+runner_fixture_own_server(void)
+{
+    return kind()->own_server;
+}
+
+void
+runner_fixture_refuse_writes(bool refuse)
+{
+    kind()->refuse_writes(refuse);
+}
+
+bool
+runner_fixture_waits(void)
+{
+    return kind()->waits();
+}
+
+void
+runner_fixture_end_sessions(void)
+{
+    kind()->end_sessions();
+}
+
+inbox_apply
+runner_fixture_call_apply(void *context, void *conn, const struct inbox_delivery *delivery)
+{
+    struct db *tx = db_wrap(conn);
+    const inbox_apply answer = runner_fixture_made.apply(context, tx, delivery);
+    (void)db_unwrap(tx);
+    return answer;
+}
+
+void *
+runner_fixture_call_connect(void *context)
+{
+    struct db *db = runner_fixture_made.connect(context);
+    return db == NULL ? NULL : db_unwrap(db);
 }
 
 /* As an operator would: by rabbitmqctl. Other tests use the same broker. */
@@ -99,43 +144,11 @@ close_our_connection(void)
     cr_assert_eq(system(command), 0);
 }
 
-static void
-fail_with_deadlock(PGconn *tx)
+static inbox_apply
+meet_accident(struct db *tx, const char *body)
 {
-    PQclear(PQexec(tx, "do $$ begin raise exception 'deadlock' using errcode = '40P01'; end $$"));
-}
-
-/* Accidents that a body asks for, before or after the effect; the effect is one row in `applied`. */
-inbox_apply
-runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *delivery)
-{
-    (void)context;
-    const char *body = delivery->body;
-    const bool accident = atomic_load(&accidents) > 0;
-    atomic_fetch_add(&runner_fixture_calls, 1);
-    if (!insert(tx, "insert into applied (message_id, key, body) values ($1, $2, $3)", delivery)) {
-        return INBOX_APPLY_RETRY;
-    }
-    if (strcmp(body, "reject") == 0) {
-        return INBOX_APPLY_REJECT;
-    }
-    if (strcmp(body, "bad sql") == 0) {
-        return insert(tx, "insert into nowhere values ($1) on conflict do nonsense", delivery)
-                   ? INBOX_APPLY_OK
-                   : INBOX_APPLY_OK;
-    }
-    if (strcmp(body, "bad at commit") == 0) {
-        (void)insert(tx, "insert into child values ($1)", delivery);
-    }
-    if (strncmp(body, "sql: ", 5) == 0) {
-        return execute(tx, body + 5) ? INBOX_APPLY_OK : INBOX_APPLY_RETRY;
-    }
-    if (strncmp(body, "accident", 8) != 0 || !accident) {
-        return INBOX_APPLY_OK;
-    }
-    atomic_fetch_sub(&accidents, 1);
     if (strncmp(body, "accident sql: ", 14) == 0) {
-        (void)execute(tx, body + 14);
+        (void)kind()->execute(tx, body + 14);
         return INBOX_APPLY_OK;
     }
     if (strcmp(body, "accident: retry") == 0) {
@@ -144,30 +157,60 @@ runner_fixture_apply(void *context, PGconn *tx, const struct inbox_delivery *del
     if (strcmp(body, "accident: outage") == 0) {
         return INBOX_APPLY_OUTAGE;
     }
-    if (strcmp(body, "accident: deadlock") == 0) {
-        fail_with_deadlock(tx);
-        return INBOX_APPLY_RETRY;
-    }
-    if (strcmp(body, "accident: deadlock, and more") == 0) {
-        fail_with_deadlock(tx);
-        PQclear(PQexec(tx, "select 1")); /* refused: the transaction has failed */
+    if (strncmp(body, "accident: deadlock", 18) == 0) {
+        kind()->deadlock(tx, other);
+        if (strcmp(body, "accident: deadlock, and more") == 0) {
+            (void)db_try(tx, "select 1"); /* PostgreSQL refuses it: the transaction has failed */
+        }
         return INBOX_APPLY_RETRY;
     }
     if (strcmp(body, "accident: backend") == 0) {
-        kill_backend(tx);
+        db_end_session(other, db_session(tx));
     } else if (strcmp(body, "accident: commit") == 0) {
-        PQclear(PQexec(tx, "commit"));
+        (void)db_try(tx, "commit");
     } else if (strcmp(body, "accident: broker") == 0) {
         close_our_connection();
     } else if (strcmp(body, "accident: kill") == 0) {
         (void)kill(getpid(), SIGKILL);
     } else if (strcmp(body, "accident: stop") == 0) {
-        inbox_runner_stop(runner);
+        kind()->stop(runner);
     } else if (strcmp(body, "accident: slow") == 0) {
         (void)nanosleep(&(struct timespec){.tv_sec = 10},
                         NULL); /* this is the slowness, it waits for nothing */
     }
     return INBOX_APPLY_OK;
+}
+
+/* Accidents that a body asks for, before or after the effect; the effect is one row in `applied`. */
+inbox_apply
+runner_fixture_apply(void *context, struct db *tx, const struct inbox_delivery *delivery)
+{
+    (void)context;
+    const char *body = delivery->body;
+    const bool accident = atomic_load(&accidents) > 0;
+    atomic_fetch_add(&runner_fixture_calls, 1);
+    if (!kind()->insert(tx, delivery)) {
+        return INBOX_APPLY_RETRY;
+    }
+    if (strcmp(body, "reject") == 0) {
+        return INBOX_APPLY_REJECT;
+    }
+    if (strcmp(body, "bad sql") == 0) {
+        return db_try(tx, "insert into parent values nonsense") ? INBOX_APPLY_OK
+                                                                : kind()->after_ignored_failure;
+    }
+    if (strcmp(body, "bad at commit") == 0) { /* or at once, where there is no such thing */
+        return db_try(tx, "insert into child values ('nobody')") ? INBOX_APPLY_OK
+                                                                 : INBOX_APPLY_RETRY;
+    }
+    if (strncmp(body, "sql: ", 5) == 0) {
+        return kind()->execute(tx, body + 5) ? INBOX_APPLY_OK : INBOX_APPLY_RETRY;
+    }
+    if (strncmp(body, "accident", 8) != 0 || !accident) {
+        return INBOX_APPLY_OK;
+    }
+    atomic_fetch_sub(&accidents, 1);
+    return meet_accident(tx, body);
 }
 
 static struct {
@@ -207,41 +250,44 @@ report(void *context, inbox_report_level level, const char *event, const char *t
     (void)fprintf(stderr, "%s\n", runner_fixture_report);
 }
 
-struct inbox_runner_options
+struct runner_fixture_options
 runner_fixture_options(void)
 {
-    struct inbox_runner_options options = INBOX_RUNNER_OPTIONS_INIT;
-    options.broker_uri = queue_fixture_uri();
-    options.queue = queue_fixture_name();
-    options.consumer = consumer;
-    options.dsn = pg_fixture_dsn();
-    options.apply = runner_fixture_apply;
-    options.report = report;
-    options.batch_wait_ms = 200;
-    options.attempts_max = 3;
-    options.retry_initial_ms = 10;
-    options.retry_max_ms = 100;
-    return options;
+    return (struct runner_fixture_options){
+        .broker_uri = queue_fixture_uri(),
+        .queue = queue_fixture_name(),
+        .consumer = consumer,
+        .dsn = db_dsn(),
+        .apply = runner_fixture_apply,
+        .report = report,
+        .batch_max = 100,
+        .batch_wait_ms = 200,
+        .attempts_max = 3,
+        .retry_initial_ms = 10,
+        .retry_max_ms = 100,
+        .heartbeat_s = 30,
+        .stop_timeout_ms = 20000,
+    };
 }
 
 static void *
 run(void *unused)
 {
-    struct inbox_error error;
     (void)unused;
-    cr_assert_eq(inbox_runner_run(runner, &error), INBOX_OK);
+    cr_assert_eq(kind()->run(runner), INBOX_OK);
     return NULL;
 }
 
 static void
-make_runner(const struct inbox_runner_options *options)
+make_runner(const struct runner_fixture_options *options)
 {
-    struct inbox_error error;
-    cr_assert_eq(inbox_runner_new(options, &runner, &error), INBOX_OK, "%s", error.message);
+    runner_fixture_made = *options;
+    runner = kind()->make(&runner_fixture_made);
+    cr_assert_not_null(runner);
 }
 
 void
-runner_fixture_start(const struct inbox_runner_options *options)
+runner_fixture_start(const struct runner_fixture_options *options)
 {
     make_runner(options);
     cr_assert_eq(pthread_create(&thread, NULL, run, NULL), 0);
@@ -251,7 +297,7 @@ struct inbox_runner_counters
 runner_fixture_counters(void)
 {
     struct inbox_runner_counters result;
-    inbox_runner_count(runner, &result, sizeof(result));
+    kind()->count(runner, &result);
     result.delivered -= warm_up;
     result.applied -= warm_up;
     result.transactions -= warm_up;
@@ -267,8 +313,8 @@ runner_fixture_warm_up(void)
     }
     runner_fixture_wait(MESSAGES);
     warm_up = MESSAGES;
-    pg_exec(runner_fixture_conn, "delete from applied where body = 'warm';"
-                                 "delete from inbox where message_id in ('first', 'second')");
+    db_exec(runner_fixture_db, "delete from applied where body = 'warm'");
+    db_exec(runner_fixture_db, "delete from inbox where message_id in ('first', 'second')");
     atomic_store(&runner_fixture_calls, 0);
 }
 
@@ -290,7 +336,7 @@ runner_fixture_wait(uint64_t count)
 struct inbox_runner_counters
 runner_fixture_stop(void)
 {
-    inbox_runner_stop(runner);
+    kind()->stop(runner);
     return runner_fixture_join();
 }
 
@@ -299,7 +345,7 @@ runner_fixture_join(void)
 {
     cr_assert_eq(pthread_join(thread, NULL), 0);
     const struct inbox_runner_counters result = runner_fixture_counters();
-    inbox_runner_free(runner);
+    kind()->free(runner);
     runner = NULL;
     warm_up = 0;
     return result;
@@ -325,9 +371,7 @@ runner_fixture_publish_many(int count)
 const char *
 runner_fixture_applied(void)
 {
-    return pg_query_text(
-        runner_fixture_conn,
-        "select coalesce(string_agg(message_id, ' ' order by no), '') from applied");
+    return db_text(runner_fixture_db, runner_fixture_sql(SQL_APPLIED));
 }
 
 /* The queue gives this many messages to another consumer before one that is published now. */
@@ -335,7 +379,7 @@ void
 runner_fixture_expect_left(uint64_t count)
 {
     runner_fixture_publish("end", NULL, "x");
-    const struct inbox_runner_options options = runner_fixture_options();
+    const struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(count + 1);
     cr_expect_eq(runner_fixture_stop().delivered, count + 1,
@@ -346,11 +390,11 @@ static void
 on_terminate(int number)
 {
     (void)number;
-    inbox_runner_stop(runner);
+    kind()->stop(runner);
 }
 
 pid_t
-runner_fixture_spawn(const struct inbox_runner_options *options)
+runner_fixture_spawn(const struct runner_fixture_options *options)
 {
     const pid_t child = fork();
     if (child == 0) {
@@ -380,7 +424,7 @@ runner_fixture_reap(pid_t child)
 }
 
 void
-runner_fixture_run_killed(const struct inbox_runner_options *options)
+runner_fixture_run_killed(const struct runner_fixture_options *options)
 {
     const pid_t child = fork();
     if (child == 0) {
@@ -397,7 +441,7 @@ void
 runner_fixture_accidents(int count)
 {
     if (other == NULL) {
-        other = pg_fixture_connect();
+        other = db_connect();
     }
     atomic_store(&accidents, count);
 }

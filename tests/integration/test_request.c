@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tests/integration/broker_fixture.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture_pg.h"
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/runner_fixture.h"
 
@@ -18,7 +18,7 @@ static void
 set_up(void)
 {
     runner_fixture_setup();
-    pg_fixture_load_outbox(runner_fixture_conn);
+    db_load_outbox(runner_fixture_db);
     broker = broker_open(NULL);
     replies = broker_name("replies");
     broker_declare_queue(broker, replies);
@@ -38,7 +38,7 @@ TestSuite(request, .init = set_up, .fini = tear_down, .timeout = 240);
 
 /* To whom it asks for an answer, where it does. */
 static inbox_apply
-answer(void *context, PGconn *tx, const struct inbox_delivery *request)
+answer(void *context, struct db *tx, const struct inbox_delivery *request)
 {
     const struct outbox_header header = {"amqp-correlation-id", request->correlation_id};
     struct outbox_message reply = OUTBOX_MESSAGE_INIT;
@@ -56,7 +56,7 @@ answer(void *context, PGconn *tx, const struct inbox_delivery *request)
         cr_expect_str_eq(request->correlation_id, "");
         cr_expect_str_eq(request->expiration, "");
         cr_expect_eq(request->priority, -1);
-    } else if (outbox_pg_write(tx, &reply, NULL, &error) != OUTBOX_OK) {
+    } else if (outbox_pg_write(db_pg(tx), &reply, NULL, &error) != OUTBOX_OK) {
         (void)fprintf(stderr, "%s\n", error.message);
         return INBOX_APPLY_RETRY;
     }
@@ -71,7 +71,7 @@ ask(const char *payload, const char *headers)
                    "insert into outbox (exchange, routing_key, key, payload_text, headers) values "
                    "('', '%s', 'k', '%s', '%s')",
                    queue_fixture_name(), payload, headers); /* fits */
-    pg_exec(runner_fixture_conn, sql);
+    db_exec(runner_fixture_db, sql);
 }
 
 static void
@@ -89,7 +89,7 @@ expect_reply(struct consumer *consumer, const char *correlation_id, const char *
 
 Test(request, the_reply_goes_where_the_request_says)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     struct consumer *const consumer = consumer_open(NULL, replies);
     char headers[300];
     options.apply = answer;

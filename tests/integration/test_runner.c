@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/queue_fixture.h"
 #include "tests/integration/runner_fixture.h"
 
@@ -12,7 +12,7 @@ TestSuite(runner, .init = runner_fixture_setup, .fini = runner_fixture_teardown,
 
 Test(runner, a_batch_is_one_transaction_and_is_acknowledged)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.batch_max = 20;
     options.batch_wait_ms = 10000;
     runner_fixture_start(&options);
@@ -22,14 +22,13 @@ Test(runner, a_batch_is_one_transaction_and_is_acknowledged)
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.applied, 20);
     cr_expect_eq(result.transactions, 1);
-    cr_expect_eq(
-        pg_query_int(runner_fixture_conn, "select count(distinct xmin::text) from applied"), 1);
-    cr_expect_eq(pg_query_int(runner_fixture_conn, "select count(*) from inbox"), 20);
+    cr_expect_eq(db_int(runner_fixture_db, runner_fixture_sql(SQL_TRANSACTIONS)), 1);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from inbox"), 20);
     runner_fixture_expect_left(0);
 }
 
 static inbox_apply
-look(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+look(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
     const char *value;
     size_t length;
@@ -57,7 +56,7 @@ look(void *context, PGconn *tx, const struct inbox_delivery *delivery)
 Test(runner, the_application_sees_the_whole_message)
 {
     queue_fixture_publish("m1", "the key", "a\0b", 3);
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.apply = look;
     runner_fixture_start(&options);
     runner_fixture_wait(1);
@@ -70,7 +69,7 @@ Test(runner, a_message_that_comes_twice_is_applied_once)
     runner_fixture_publish("m1", "a", "x");
     runner_fixture_publish("m1", "a", "x");
     runner_fixture_publish("m2", "a", "x");
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(3);
     runner_fixture_publish("m1", "a", "x");
@@ -83,7 +82,7 @@ Test(runner, a_message_that_comes_twice_is_applied_once)
 Test(runner, a_failing_message_leaves_its_batch_and_the_others_go_on)
 {
     runner_fixture_accidents(2); /* once in the batch, once alone */
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.batch_max = 4;
     options.batch_wait_ms = 10000;
     runner_fixture_start(&options);
@@ -106,25 +105,25 @@ Test(runner, what_never_works_is_dead_lettered_and_its_key_goes_on)
     runner_fixture_publish("m2", "a", "x");
     runner_fixture_publish("m3", "b", "bad at commit");
     runner_fixture_publish("m4", "b", "x");
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(4);
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.rejected, 2);
     cr_expect_eq(result.retried, 4, "%lu", result.retried);
-    cr_expect_eq(pg_query_int(runner_fixture_conn,
-                              "select count(*) from applied where message_id in ('m2', 'm4')"),
-                 2);
-    cr_expect_eq(pg_query_int(runner_fixture_conn, "select count(*) from applied"), 2);
+    cr_expect_eq(
+        db_int(runner_fixture_db, "select count(*) from applied where message_id in ('m2', 'm4')"),
+        2);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from applied"), 2);
     char first[64];
     (void)snprintf(first, sizeof(first), "%s", queue_fixture_take_dead());
     const char *second = queue_fixture_take_dead();
     cr_expect((strcmp(first, "m1") == 0 && strcmp(second, "m3") == 0) ||
                   (strcmp(first, "m3") == 0 && strcmp(second, "m1") == 0),
               "%s %s", first, second);
-    cr_expect_eq(pg_query_int(runner_fixture_conn,
-                              "select count(*) from inbox where message_id in ('m1', 'm3')"),
-                 0, "a dead message can be sent again");
+    cr_expect_eq(
+        db_int(runner_fixture_db, "select count(*) from inbox where message_id in ('m1', 'm3')"), 0,
+        "a dead message can be sent again");
 }
 
 Test(runner, what_the_application_rejects_is_dead_lettered_at_once)
@@ -132,7 +131,7 @@ Test(runner, what_the_application_rejects_is_dead_lettered_at_once)
     runner_fixture_publish("m1", "a", "x");
     runner_fixture_publish("m2", "a", "reject");
     runner_fixture_publish("m3", "a", "x");
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(3);
     const struct inbox_runner_counters result = runner_fixture_stop();
@@ -144,7 +143,7 @@ Test(runner, what_the_application_rejects_is_dead_lettered_at_once)
 Test(runner, a_message_without_id_is_dead_lettered_and_said)
 {
     runner_fixture_publish(NULL, "a", "x");
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(1);
     cr_expect_str_eq(queue_fixture_take_dead(), "");

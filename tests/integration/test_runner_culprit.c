@@ -1,15 +1,15 @@
 /* The runner and an apply function that does what it must not: fails in ways that look like an outage of everybody's, ends the
  * transaction, leaves the session changed, lets the runner wait when it is to stop. Nothing is lost, and others go on. */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/queue_fixture.h"
 #include "tests/integration/runner_fixture.h"
+#include "tests/integration/servers_fixture.h"
 
 TestSuite(runner_culprit, .init = runner_fixture_setup, .fini = runner_fixture_teardown,
           .timeout = 120);
@@ -29,12 +29,12 @@ applied(const char *id)
 {
     char sql[200];
     (void)snprintf(sql, sizeof(sql), "select count(*) from applied where message_id like '%s'", id);
-    return pg_query_int(runner_fixture_conn, sql);
+    return db_int(runner_fixture_db, sql);
 }
 
 /* The first message is at fault, the others are not, and those of its key wait for it. */
 static void
-expect_rejected(const struct inbox_runner_options *options, const char *id, const char *body)
+expect_rejected(const struct runner_fixture_options *options, const char *id, const char *body)
 {
     runner_fixture_publish(id, "key", body);
     runner_fixture_publish("later", "key", "x");
@@ -50,45 +50,46 @@ expect_rejected(const struct inbox_runner_options *options, const char *id, cons
 }
 
 static void
-expect_sql_rejected(const char *body)
+expect_sql_rejected(const char *sql)
 {
-    const struct inbox_runner_options options = runner_fixture_options();
+    char body[200];
+    const struct runner_fixture_options options = runner_fixture_options();
+    (void)snprintf(body, sizeof(body), "sql: %s", sql); /* fits */
     expect_rejected(&options, "bad", body);
 }
 
 Test(runner_culprit, a_right_that_only_one_message_lacks)
 {
-    expect_sql_rejected(
-        "sql: do $$ begin raise exception 'not this tenant' using errcode = '42501'; end $$");
+    expect_sql_rejected(runner_fixture_sql(SQL_LACKS_A_RIGHT));
 }
 
 Test(runner_culprit, a_table_that_only_one_message_misses)
 {
-    expect_sql_rejected("sql: insert into events_2031_01 values (1)");
+    expect_sql_rejected("insert into events_2031_01 values (1)");
 }
 
 Test(runner_culprit, a_limit_that_only_one_message_meets)
 {
-    expect_sql_rejected(
-        "sql: do $$ begin raise exception 'too much' using errcode = '53400'; end $$");
+    expect_sql_rejected(runner_fixture_sql(SQL_MEETS_A_LIMIT));
 }
 
 Test(runner_culprit, a_file_that_only_one_message_wants)
 {
-    expect_sql_rejected("sql: select pg_read_file('nosuch')");
+    expect_sql_rejected(runner_fixture_sql(SQL_WANTS_A_FILE));
 }
 
 Test(runner_culprit, a_message_that_ends_its_session_each_time)
 {
-    expect_sql_rejected("sql: select pg_terminate_backend(pg_backend_pid())");
+    expect_sql_rejected(runner_fixture_sql(SQL_ENDS_ITS_SESSION));
 }
 
 /* It costs itself no attempt, so it waits for ever; but it is the first of a new channel, and the others must not wait with it. */
 Test(runner_culprit, a_message_that_always_meets_a_lock)
 {
-    const struct inbox_runner_options options = runner_fixture_options();
-    runner_fixture_publish(
-        "bad", "key", "sql: do $$ begin raise exception 'locked' using errcode = '55P03'; end $$");
+    char body[200];
+    const struct runner_fixture_options options = runner_fixture_options();
+    (void)snprintf(body, sizeof(body), "sql: %s", runner_fixture_sql(SQL_MEETS_A_LOCK)); /* fits */
+    runner_fixture_publish("bad", "key", body);
     publish_good(1, 4);
     runner_fixture_start(&options);
     runner_fixture_wait(4);
@@ -98,50 +99,35 @@ Test(runner_culprit, a_message_that_always_meets_a_lock)
 }
 
 static inbox_apply
-dawdle(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+dawdle(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
     if (strcmp(delivery->body, "dawdle") == 0) {
-        struct pollfd end = {.fd = PQsocket(tx), .events = POLLIN};
-        PQclear(PQexec(tx, "set local idle_in_transaction_session_timeout = 1"));
-        cr_assert_eq(poll(&end, 1, 30000), 1, "the server does not end the session");
+        runner_fixture_dawdle(tx);
     }
     return runner_fixture_apply(context, tx, delivery);
 }
 
 Test(runner_culprit, a_message_that_is_idle_in_its_transaction_for_too_long)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.apply = dawdle;
     expect_rejected(&options, "bad", "dawdle");
 }
 
 Test(runner_culprit, an_id_that_the_databases_encoding_lacks)
 {
-    char dsn[600], sql[200];
-    pg_exec(runner_fixture_conn, "select 1"); /* connected: its name is known */
-    (void)snprintf(sql, sizeof(sql),
-                   "create database %s_latin1 encoding LATIN1 locale 'C' template template0",
-                   PQdb(runner_fixture_conn));
-    pg_exec(runner_fixture_conn, sql);
-    (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s_latin1", pg_fixture_dsn(),
-                   PQdb(runner_fixture_conn));
-    PGconn *conn = PQconnectdb(dsn);
-    pg_fixture_load(conn, "consumers/postgres/schema.sql");
-    pg_exec(conn, "create table applied (no bigserial primary key, message_id text not null, key "
-                  "text, body text)");
-    struct inbox_runner_options options = runner_fixture_options();
-    options.dsn = dsn;
+    struct db *narrow;
+    struct runner_fixture_options options = runner_fixture_options();
+    const int lacks = runner_fixture_create_narrow(&narrow, &options.dsn) ? 1 : 0;
     runner_fixture_publish("price-\u20ac", "key", "x");
     publish_good(1, 4);
     runner_fixture_start(&options);
     runner_fixture_wait(5);
-    cr_expect_eq(runner_fixture_stop().rejected, 1);
-    cr_expect_str_eq(queue_fixture_take_dead(), "price-\u20ac");
-    cr_expect_eq(pg_query_int(conn, "select count(*) from applied"), 4);
-    PQfinish(conn);
-    (void)snprintf(sql, sizeof(sql), "drop database %s_latin1 with (force)",
-                   PQdb(runner_fixture_conn));
-    pg_exec(runner_fixture_conn, sql);
+    cr_expect_eq(runner_fixture_stop().rejected, lacks);
+    cr_expect(lacks == 0 || strcmp(queue_fixture_take_dead(), "price-\u20ac") == 0);
+    cr_expect_eq(db_int(narrow, "select count(*) from applied"), 5 - lacks);
+    cr_expect_eq(db_int(narrow, "select count(*) from inbox"), 5 - lacks);
+    runner_fixture_drop_narrow(narrow);
 }
 
 /* ---- the transaction ------------------------------------------------------------------------------------------------- */
@@ -159,7 +145,7 @@ name_good(int index, char ret_id[32], char ret_key[32])
 static void
 expect_all_applied(const char *body)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.batch_max = CLAIMED;
     options.batch_wait_ms = 10000;
     runner_fixture_accidents(1);
@@ -171,12 +157,11 @@ expect_all_applied(const char *body)
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(runner_fixture_reports("transaction_ended"), 1);
     cr_expect_eq(result.rejected, 0);
-    cr_expect_eq(pg_query_int(runner_fixture_conn, "select count(*) from inbox"), CLAIMED);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from inbox"), CLAIMED);
     cr_expect_eq(applied("culprit"), 1);
-    cr_expect_eq(
-        pg_query_int(runner_fixture_conn, "select count(distinct message_id) from applied"),
-        CLAIMED);
-    cr_expect_eq(pg_query_int(runner_fixture_conn, "select count(*) from applied"), CLAIMED);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(distinct message_id) from applied"),
+                 CLAIMED);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from applied"), CLAIMED);
     runner_fixture_expect_left(0);
 }
 
@@ -215,63 +200,67 @@ Test(runner_culprit, apply_may_roll_back_to_a_savepoint_of_its_own)
     runner_fixture_publish("m1", "a",
                            "sql: savepoint s; insert into parent values ('x'); rollback to s");
     runner_fixture_publish("m2", "a", "x");
-    const struct inbox_runner_options options = runner_fixture_options();
+    const struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(2);
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.applied, 2);
     cr_expect_eq(runner_fixture_reports("transaction_ended"), 0);
-    cr_expect_eq(pg_query_int(runner_fixture_conn, "select count(*) from parent"), 0);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from parent"), 0);
 }
 
 /* ---- the session ----------------------------------------------------------------------------------------------------- */
 
 static void
-expect_new_session(const char *body)
+expect_new_session(const char *sql)
 {
+    char body[200];
+    (void)snprintf(body, sizeof(body), "sql: %s", sql); /* fits */
     runner_fixture_publish("changes", "a", body);
     publish_good(1, 5);
-    const struct inbox_runner_options options = runner_fixture_options();
+    const struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(6);
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.applied, 6);
     cr_expect_eq(result.database_outages, 0);
     cr_expect_eq(runner_fixture_reports("session_changed"), 1);
-    cr_expect_eq(pg_query_int(runner_fixture_conn, "select count(*) from inbox"), 6);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from inbox"), 6);
 }
 
-Test(runner_culprit, another_search_path)
+Test(runner_culprit, names_that_mean_other_tables)
 {
-    expect_new_session("sql: set search_path = pg_catalog");
+    expect_new_session(runner_fixture_sql(SQL_CHANGES_NAMES));
 }
 
 Test(runner_culprit, another_role)
 {
-    expect_new_session("sql: set role pg_monitor");
+    expect_new_session(runner_fixture_sql(SQL_CHANGES_RIGHTS));
 }
 
 Test(runner_culprit, a_temporary_table_of_the_inboxs_name)
 {
-    expect_new_session("sql: create temporary table inbox (a integer)");
+    expect_new_session(runner_fixture_sql(SQL_SHADOWS_THE_INBOX));
 }
 
 Test(runner_culprit, a_session_that_only_reads)
 {
-    expect_new_session("sql: set default_transaction_read_only = on");
+    expect_new_session(runner_fixture_sql(SQL_ONLY_READS));
 }
 
 Test(runner_culprit, a_time_limit_that_nobody_can_keep)
 {
-    expect_new_session("sql: set statement_timeout = 1");
+    expect_new_session(runner_fixture_sql(SQL_LIMITS_TIME));
 }
 
 /* As behind a pool that gives each transaction another session. */
 Test(runner_culprit, prepared_statements_that_are_gone)
 {
-    runner_fixture_publish("changes", "a", "sql: deallocate all");
+    char body[100];
+    (void)snprintf(body, sizeof(body), "sql: %s", runner_fixture_sql(SQL_FORGETS_STATEMENTS));
+    runner_fixture_publish("changes", "a", body);
     publish_good(1, 5);
-    const struct inbox_runner_options options = runner_fixture_options();
+    const struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(6);
     const struct inbox_runner_counters result = runner_fixture_stop();
@@ -282,20 +271,20 @@ Test(runner_culprit, prepared_statements_that_are_gone)
 
 static atomic_int connections;
 
-static PGconn *
+static struct db *
 connect_read_only_first(void *context)
 {
     (void)context;
-    PGconn *conn = pg_fixture_connect();
+    struct db *db = db_connect();
     if (atomic_fetch_add(&connections, 1) == 0) {
-        pg_exec(conn, "set default_transaction_read_only = on");
+        db_exec(db, runner_fixture_sql(SQL_ONLY_READS));
     }
-    return conn;
+    return db;
 }
 
 Test(runner_culprit, a_server_that_takes_no_writes_is_not_kept)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.dsn = NULL;
     options.connect = connect_read_only_first;
     publish_good(1, 3);
@@ -305,23 +294,30 @@ Test(runner_culprit, a_server_that_takes_no_writes_is_not_kept)
     cr_expect_eq(atomic_load(&connections), 2);
 }
 
-Test(runner_culprit, a_server_that_takes_no_writes_is_waited_for)
+static void
+setup_server(void)
 {
-    char sql[200];
-    (void)snprintf(sql, sizeof(sql), "alter database %s set default_transaction_read_only = on",
-                   PQdb(runner_fixture_conn));
-    pg_exec(runner_fixture_conn, sql);
+    if (runner_fixture_own_server() != NULL) {
+        servers_start(runner_fixture_own_server());
+    }
+    runner_fixture_setup();
+}
+
+TestSuite(runner_culprit_server, .init = setup_server, .fini = runner_fixture_teardown,
+          .timeout = 120);
+
+Test(runner_culprit_server, a_server_that_takes_no_writes_is_waited_for)
+{
+    runner_fixture_refuse_writes(true);
     publish_good(1, 3);
-    const struct inbox_runner_options options = runner_fixture_options();
+    const struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
     while (runner_fixture_counters().database_outages < 3) {
         cr_assert_lt(clock_monotonic_us(), deadline_us);
     }
     cr_expect_eq(runner_fixture_counters().delivered, 0, "nothing is taken that cannot be applied");
-    (void)snprintf(sql, sizeof(sql), "alter database %s reset default_transaction_read_only",
-                   PQdb(runner_fixture_conn));
-    pg_exec(runner_fixture_conn, sql);
+    runner_fixture_refuse_writes(false);
     runner_fixture_wait(3);
     cr_expect_eq(runner_fixture_stop().applied, 3);
 }
@@ -331,18 +327,14 @@ Test(runner_culprit, a_server_that_takes_no_writes_is_waited_for)
 static void
 expect_stop_in_time(const char *body)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.stop_timeout_ms = 200;
     runner_fixture_accidents(1);
     runner_fixture_publish("m1", "a", body);
     runner_fixture_publish("m2", "a", "x");
     runner_fixture_start(&options);
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    while (pg_query_int(
-               runner_fixture_conn,
-               "select count(*) from pg_stat_activity where datname = current_database() and "
-               "application_name = 'inbox-runner' and wait_event_type in ('Lock', 'Timeout')") ==
-           0) {
+    while (!runner_fixture_waits()) {
         cr_assert_lt(clock_monotonic_us(), deadline_us, "the runner waits for the database");
     }
     (void)
@@ -352,7 +344,9 @@ expect_stop_in_time(const char *body)
 
 Test(runner_culprit, a_stop_does_not_wait_for_a_statement)
 {
-    expect_stop_in_time("accident sql: select pg_sleep(3600)");
+    char body[100];
+    (void)snprintf(body, sizeof(body), "accident sql: %s", runner_fixture_sql(SQL_SLEEPS));
+    expect_stop_in_time(body);
     runner_fixture_expect_left(2);
     cr_expect_str_eq(runner_fixture_applied(), "m1 m2 end");
 }
@@ -363,10 +357,10 @@ Test(runner_culprit, a_stop_does_not_wait_for_somebody_elses_lock)
     (void)snprintf(sql, sizeof(sql),
                    "begin; insert into inbox (consumer, message_id) values ('%s', 'm1')",
                    runner_fixture_options().consumer);
-    PGconn *holder = pg_fixture_connect();
-    pg_exec(holder, sql);
+    struct db *holder = db_connect();
+    db_exec(holder, sql);
     expect_stop_in_time("x");
-    PQfinish(holder);
+    db_close(holder);
     runner_fixture_expect_left(2);
     cr_expect_str_eq(runner_fixture_applied(), "m1 m2 end");
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/runner_fixture.h"
 
 static void
@@ -40,7 +40,7 @@ publish(const char *name, int count)
 Test(runner_limit, a_message_that_kills_the_process_is_the_only_one_that_is_dead_lettered)
 {
     enum { BEFORE = 20, AFTER = 250, STARTS = 20 };
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.batch_max = 100;
     options.prefetch = 200;
     publish("before", BEFORE);
@@ -53,8 +53,7 @@ Test(runner_limit, a_message_that_kills_the_process_is_the_only_one_that_is_dead
         const pid_t child = runner_fixture_spawn(&options);
         starts++;
         while (waitpid(child, &status, WNOHANG) == 0) {
-            if (pg_query_int(runner_fixture_conn, "select count(*) from applied") ==
-                    BEFORE + AFTER &&
+            if (db_int(runner_fixture_db, "select count(*) from applied") == BEFORE + AFTER &&
                 queue_fixture_count_dead() == 1) {
                 cr_assert_eq(kill(child, SIGTERM), 0);
                 status = runner_fixture_reap(child);
@@ -64,7 +63,7 @@ Test(runner_limit, a_message_that_kills_the_process_is_the_only_one_that_is_dead
         }
     } while (WIFSIGNALED(status) && starts < STARTS);
     cr_expect_eq(starts, 5, "killed once in company and three times alone: %d", starts);
-    cr_expect_eq(pg_query_int(runner_fixture_conn, "select count(*) from applied"), BEFORE + AFTER);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from applied"), BEFORE + AFTER);
     cr_expect_eq(queue_fixture_count_dead(), 1);
     cr_expect_str_eq(queue_fixture_take_dead(), "poison");
 }
@@ -79,19 +78,22 @@ stop_at_outage(void *context, inbox_report_level level, const char *event, const
 }
 
 static inbox_apply
-note_again(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+note_again(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
     const enum inbox_apply answer = runner_fixture_apply(context, tx, delivery);
     if (delivery->redelivered) {
-        PQclear(PQexec(tx, "update applied set body = 'again' where no = lastval()"));
+        char sql[100];
+        (void)snprintf(sql, sizeof(sql), "update applied set body = 'again' where no = %s",
+                       runner_fixture_sql(SQL_LAST_NUMBER)); /* fits */
+        (void)db_try(tx, sql);
     }
     return answer;
 }
 
 Test(runner_limit, restarts_while_the_database_is_away_cost_nothing)
 {
-    struct inbox_runner_options options = runner_fixture_options();
-    struct inbox_runner_options without = options;
+    struct runner_fixture_options options = runner_fixture_options();
+    struct runner_fixture_options without = options;
     without.dsn = "host=/nonexistent dbname=x";
     without.report = stop_at_outage;
     publish("m", 100);
@@ -103,34 +105,33 @@ Test(runner_limit, restarts_while_the_database_is_away_cost_nothing)
     runner_fixture_start(&options);
     runner_fixture_wait(100);
     (void)runner_fixture_stop();
-    cr_expect_eq(
-        pg_query_int(runner_fixture_conn, "select count(*) from applied where body = 'again'"), 0);
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from applied where body = 'again'"), 0);
     cr_expect_eq(queue_fixture_count_dead(), 0);
 }
 
 static atomic_bool away;
 
-static PGconn *
+static struct db *
 connect_unless_away(void *context)
 {
     (void)context;
-    return atomic_load(&away) ? NULL : pg_fixture_connect();
+    return atomic_load(&away) ? NULL : db_connect();
 }
 
 /* Fails while the database is away, which it is from its first call on. */
 static inbox_apply
-apply_unless_away(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+apply_unless_away(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
     if (strcmp(delivery->message_id, "last") == 0 && !delivery->redelivered) {
         atomic_store(&away, true);
-        PQclear(PQexec(tx, "select pg_terminate_backend(pg_backend_pid())"));
+        (void)db_try(tx, runner_fixture_sql(SQL_ENDS_ITS_SESSION));
     }
     return note_again(context, tx, delivery);
 }
 
 Test(runner_limit, a_database_that_stays_away_gets_nothing_twice)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.dsn = NULL;
     options.connect = connect_unless_away;
     options.apply = apply_unless_away;

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/runner_fixture.h"
 
 enum { KEYS = 5, BACKLOG = 600, STEP = 250 };
@@ -30,7 +30,7 @@ name_one(int index, char ret_id[32], char ret_key[32])
 static int64_t
 applied(void)
 {
-    return pg_query_int(runner_fixture_conn, "select count(*) from applied");
+    return db_int(runner_fixture_db, "select count(*) from applied");
 }
 
 static void
@@ -51,7 +51,7 @@ rounds(int usual)
 }
 
 static inbox_apply
-apply_slowly(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+apply_slowly(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
     (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); /* the work */
     return runner_fixture_apply(context, tx, delivery);
@@ -70,20 +70,19 @@ wait_for(int64_t count)
 static void
 expect_order(void)
 {
-    const int64_t late = pg_query_int(runner_fixture_conn,
-                                      "select count(*) from (select message_id, max(message_id) "
-                                      "over (partition by key order by no)"
-                                      " as latest from applied) as seen where message_id < latest");
+    const int64_t late =
+        db_int(runner_fixture_db, "select count(*) from (select message_id, max(message_id) "
+                                  "over (partition by \"key\" order by no)"
+                                  " as latest from applied) as seen where message_id < latest");
     cr_expect_eq(late, 0, "%ld messages were applied after a later one of their key", late);
-    cr_expect_eq(
-        pg_query_int(runner_fixture_conn, "select count(distinct message_id) from applied"),
-        applied());
+    cr_expect_eq(db_int(runner_fixture_db, "select count(distinct message_id) from applied"),
+                 applied());
 }
 
-static struct inbox_runner_options
+static struct runner_fixture_options
 slow_options(void)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.apply = apply_slowly;
     options.batch_max = 20;
     options.prefetch = 200;
@@ -102,7 +101,7 @@ stop_both(const pid_t runners[2])
 static void
 take_turns(int rounds)
 {
-    const struct inbox_runner_options options = slow_options();
+    const struct runner_fixture_options options = slow_options();
     pid_t runners[2];
     fill(BACKLOG);
     runners[0] = runner_fixture_spawn(&options);
@@ -155,19 +154,11 @@ close_connections(void)
     cr_assert_eq(system(command), 0);
 }
 
-static void
-end_sessions(void)
-{
-    (void)pg_query_int(runner_fixture_conn,
-                       "select count(pg_terminate_backend(pid)) from pg_stat_activity where "
-                       "datname = current_database() and application_name = 'inbox-runner'");
-}
-
 /* What comes again does so one by one; the next accident comes when that is over. */
 static void
 meet_accidents(void (*accident)(void))
 {
-    const struct inbox_runner_options options = slow_options();
+    const struct runner_fixture_options options = slow_options();
     pid_t runners[2];
     for (int i = 0; i < 2; i++) {
         runners[i] = runner_fixture_spawn(&options);
@@ -197,5 +188,5 @@ Test(runner_order, sessions_of_the_database_end)
 {
     runner_fixture_setup_kind(
         &(struct queue_fixture_kind){.type = "quorum", .delivery_limit = 1, .single_active = true});
-    meet_accidents(end_sessions);
+    meet_accidents(runner_fixture_end_sessions);
 }

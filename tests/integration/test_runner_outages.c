@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/queue_fixture.h"
 #include "tests/integration/runner_fixture.h"
+#include "tests/integration/servers_fixture.h"
 
 TestSuite(runner_outages, .init = runner_fixture_setup, .fini = runner_fixture_teardown,
           .timeout = 120);
@@ -22,7 +23,7 @@ outages(const char *body, int count)
     runner_fixture_publish("m2", "a", body);
     runner_fixture_publish("m3", "a", "x");
     runner_fixture_accidents(count);
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.attempts_max = 1;
     runner_fixture_start(&options);
     runner_fixture_wait(3);
@@ -56,7 +57,7 @@ Test(runner_outages, a_transaction_ended_by_the_application_is_not_applied_twice
 {
     runner_fixture_publish("m1", "a", "accident: commit");
     runner_fixture_accidents(1);
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(1);
     cr_expect_eq(runner_fixture_stop().duplicates, 1);
@@ -64,14 +65,10 @@ Test(runner_outages, a_transaction_ended_by_the_application_is_not_applied_twice
 }
 
 static inbox_apply
-look_at_session(void *context, PGconn *tx, const struct inbox_delivery *delivery)
+look_at_session(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
-    cr_expect_str_eq(pg_query_text(tx,
-                                   "select concat_ws(' ', current_setting('tcp_keepalives_idle'),"
-                                   " current_setting('tcp_keepalives_interval'),"
-                                   " current_setting('tcp_keepalives_count'),"
-                                   " current_setting('tcp_user_timeout'))"),
-                     "30 10 3 60000");
+    cr_expect_str_eq(db_text(tx, runner_fixture_sql(SQL_SILENCE)),
+                     runner_fixture_sql(SQL_SILENCE_ANSWER));
     return runner_fixture_apply(context, tx, delivery);
 }
 
@@ -79,7 +76,7 @@ look_at_session(void *context, PGconn *tx, const struct inbox_delivery *delivery
 Test(runner_outages, the_server_looks_whether_the_consumer_still_lives)
 {
     runner_fixture_publish("m1", "a", "x");
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.apply = look_at_session;
     runner_fixture_start(&options);
     runner_fixture_wait(1);
@@ -89,18 +86,18 @@ Test(runner_outages, the_server_looks_whether_the_consumer_still_lives)
 
 static atomic_int refusals;
 
-static PGconn *
+static struct db *
 connect_late(void *context)
 {
     (void)context;
-    return atomic_fetch_sub(&refusals, 1) > 0 ? NULL : pg_fixture_connect();
+    return atomic_fetch_sub(&refusals, 1) > 0 ? NULL : db_connect();
 }
 
 Test(runner_outages, a_connection_of_the_applications_making_is_waited_for)
 {
     runner_fixture_publish("m1", "a", "x");
     atomic_store(&refusals, 5);
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.dsn = NULL;
     options.connect = connect_late;
     options.attempts_max = 1;
@@ -116,7 +113,7 @@ Test(runner_outages, a_closed_broker_connection_is_opened_again_and_nothing_is_a
     runner_fixture_publish("m1", "a", "x");
     runner_fixture_publish("m2", "a", "accident: broker");
     runner_fixture_publish("m3", "a", "x");
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_accidents(1);
     runner_fixture_start(&options);
     runner_fixture_wait(4);
@@ -145,8 +142,8 @@ see_nothing(void *hint, const char *const *ids, size_t count, bool *ret_seen)
 Test(runner_outages, killed_between_commit_and_ack)
 {
     runner_fixture_publish_many(3);
-    struct inbox_runner_options options = runner_fixture_options();
-    struct inbox_runner_options deadly = options;
+    struct runner_fixture_options options = runner_fixture_options();
+    struct runner_fixture_options deadly = options;
     deadly.hint = (struct inbox_runner_hint){NULL, see_nothing, kill_self};
     runner_fixture_run_killed(&deadly); /* with one in hand */
     runner_fixture_start(&options);
@@ -159,7 +156,7 @@ Test(runner_outages, killed_before_the_commit)
 {
     runner_fixture_publish("m1", "a", "x");
     runner_fixture_publish("m2", "a", "accident: kill");
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_accidents(1);
     runner_fixture_run_killed(&options);
     runner_fixture_accidents(0);
@@ -171,7 +168,7 @@ Test(runner_outages, killed_before_the_commit)
 
 Test(runner_outages, stopping_finishes_what_is_in_hand_and_takes_no_more)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.batch_max = 2;
     options.prefetch = 4;
     options.batch_wait_ms = 10000;
@@ -202,7 +199,7 @@ Test(runner_outages, slow_work_does_not_lose_the_connection)
     queue_fixture_publish("m4", "a", large, LARGE);
     free(large);
     runner_fixture_accidents(1);
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.batch_max = 1;
     options.prefetch = 4;
     options.heartbeat_s = 2;
@@ -235,7 +232,7 @@ note_ids(void *hint, const char *const *ids, size_t count)
 Test(runner_outages, a_hint_saves_the_transaction_and_learns_after_the_commit)
 {
     char remembered[100] = "";
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.hint = (struct inbox_runner_hint){remembered, see_even, note_ids};
     options.batch_max = 4;
     options.batch_wait_ms = 10000;
@@ -256,7 +253,7 @@ Test(runner_outages, a_hint_saves_the_transaction_and_learns_after_the_commit)
 
 Test(runner_outages, a_missing_queue_is_waited_for)
 {
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     options.queue = "no-such-queue";
     runner_fixture_start(&options);
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
@@ -295,7 +292,7 @@ await_broker_lost(int count)
 Test(runner_outages, a_broker_with_internal_errors)
 {
     char expected[200] = "";
-    struct inbox_runner_options options = runner_fixture_options();
+    struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     for (int i = 0; i < 3; i++) {
         char id[8];
@@ -312,5 +309,51 @@ Test(runner_outages, a_broker_with_internal_errors)
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.rejected, 0);
     cr_expect_str_eq(runner_fixture_applied(), expected);
+    runner_fixture_expect_left(0);
+}
+
+/* ---- a server of the test's own ------------------------------------------------------------------------------------- */
+
+static void
+setup_server(void)
+{
+    servers_start(db_server());
+    runner_fixture_setup();
+}
+
+TestSuite(runner_outages_server, .init = setup_server, .fini = runner_fixture_teardown,
+          .timeout = 240);
+
+static void
+do_with_server(const char *command)
+{
+    char line[100];
+    (void)snprintf(line, sizeof(line), "%s %s", command, db_server()); /* fits */
+    servers_do(line);
+}
+
+Test(runner_outages_server, the_databases_server_crashes_and_comes_back)
+{
+    struct runner_fixture_options options = runner_fixture_options();
+    options.attempts_max = 1;
+    runner_fixture_start(&options);
+    runner_fixture_warm_up();
+    runner_fixture_publish_many(3);
+    runner_fixture_wait(3);
+    do_with_server("kill");
+    runner_fixture_publish("m4", "key", "x");
+    runner_fixture_publish("m5", "key", "x");
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (runner_fixture_counters().database_outages < 2) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us);
+    }
+    do_with_server("start");
+    runner_fixture_wait(5);
+    const struct inbox_runner_counters result = runner_fixture_stop();
+    cr_expect_eq(result.rejected, 0);
+    db_close(runner_fixture_db);
+    runner_fixture_db = db_connect();
+    cr_expect_str_eq(runner_fixture_applied(), "m1 m2 m3 m4 m5");
+    cr_expect_eq(db_int(runner_fixture_db, "select count(*) from inbox"), 5);
     runner_fixture_expect_left(0);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/integration/cli_fixture.h"
+#include "tests/integration/db_fixture_pg.h"
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/runner_fixture.h"
@@ -21,7 +22,7 @@ set_up(void)
     char sql[200];
     cli_enter();
     runner_fixture_setup();
-    db = runner_fixture_conn;
+    db = db_pg(runner_fixture_db);
     pg_exec(db, "drop table inbox, inbox_schema");
     pg_fixture_load(db, "tests/integration/shadow.sql");
     (void)snprintf(sql, sizeof(sql),
@@ -292,7 +293,7 @@ Test(shadow, emitted_relayed_and_applied)
     relay_await_tailing(relay);
     exec_for_queue("select outbox_emit('emitted', '%s', key => 'k', headers => '{\"a\": 1}')");
     write_by_library("written");
-    const struct inbox_runner_options options = runner_fixture_options();
+    const struct runner_fixture_options options = runner_fixture_options();
     runner_fixture_start(&options);
     runner_fixture_wait(2);
     const struct inbox_runner_counters counters = runner_fixture_stop();
