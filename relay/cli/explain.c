@@ -413,6 +413,10 @@ say_writers(struct story *story)
         cli_json_put(object, "since", cli_json_time(writer->since_us));
         cli_json_append(array, object);
     }
+    if (findings->writers_unknown != NULL) {
+        say(story, "Which transactions may have it is not to be seen: %s.",
+            findings->writers_unknown);
+    }
     cli_json_put(story->document, "writers", array);
 }
 

@@ -35,3 +35,9 @@ my_lock_name(const char *database, char ret_name[MY_LOCK_BYTES])
     (void)snprintf(ret_name, MY_LOCK_BYTES, PREFIX "%.*s_%016" PRIx64, (int)kept, database,
                    hash(database)); /* fits */
 }
+
+void
+my_mark_name(const char *database, char ret_name[MY_MARK_BYTES])
+{
+    (void)snprintf(ret_name, MY_MARK_BYTES, PREFIX "%016" PRIx64 "_", hash(database)); /* fits */
+}

@@ -20,8 +20,10 @@ struct my_session {
     const struct source_config *config;
     bool is_mariadb;
     bool in_transaction;
-    char lock[MY_LOCK_BYTES]; /* the name of the ownership; set up by the source */
-    struct buffer text;       /* of the statement that is sent */
+    char lock
+        [MY_LOCK_BYTES]; /* the name of the ownership; this and the next are set up by the source */
+    char mark[MY_MARK_BYTES];
+    struct buffer text; /* of the statement that is sent */
     /* Of the last that failed: */
     bool broken; /* the connection is gone */
     unsigned code;

@@ -8,6 +8,7 @@
 
 #include "mysql_contract_sql.h"
 #include "mysql_isolation_sql.h"
+#include "mysql_mark_sql.h"
 #include "mysql_own_before_sql.h"
 #include "mysql_own_sql.h"
 #include "mysql_session_sql.h"
@@ -103,16 +104,26 @@ check_contract(struct my_session *session)
               : my_session_fail(session, ERROR_CONFIG, "the dsn names no database: give dbname");
     if (good) {
         my_lock_name(row[0], session->lock);
+        my_mark_name(row[0], session->mark);
     }
     mysql_free_result(rows);
     return good;
 }
 
 static bool
+show_relay(struct my_session *session)
+{
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "mark", session->mark);
+    return my_session_run(session, sql_mark, &parameters, NULL);
+}
+
+static bool
 setup_run(struct my_session *session, struct my_job *job)
 {
     (void)job; /* what it learns is the session's */
-    return check_server(session) && set_variables(session) && check_contract(session);
+    return check_server(session) && set_variables(session) && check_contract(session) &&
+           show_relay(session);
 }
 
 static bool

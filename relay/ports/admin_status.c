@@ -28,9 +28,7 @@ admin_status_owner(const struct admin_status *status)
 bool
 admin_status_is_owners(const struct admin_status *status)
 {
-    const struct admin_session *const owner = admin_status_owner(status);
-    return owner != NULL && status->relay.known &&
-           (owner->since_us == ADMIN_NO_TIME || status->relay.updated_us >= owner->since_us);
+    return admin_status_owner(status) != NULL && status->relay.known && status->relay.by_owner;
 }
 
 bool

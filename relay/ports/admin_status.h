@@ -24,6 +24,7 @@ struct admin_relay {
     const char *reads;        /* "tail", "poll"; NULL: an older relay, which did not say */
     const char *reads_reason; /* why it polls although it should tail; NULL: as it was told */
     uint64_t swept;           /* rows that the log did not deliver */
+    bool by_owner;            /* the session that owns the outbox now wrote it, not one before it */
     int64_t owned_since_us;
     int64_t updated_us;
     struct admin_rows rows;
@@ -72,7 +73,7 @@ void admin_status_free(struct admin_status *status);
 /* NULL: no relay works it. */
 const struct admin_session *admin_status_owner(const struct admin_status *status);
 
-/* The session that owns the outbox now wrote the row, not one before it. */
+/* There is an owner, and what is known of a relay is his. */
 bool admin_status_is_owners(const struct admin_status *status);
 
 /* And it is fresh. */

@@ -11,6 +11,15 @@
 #include "status_sessions_sql.h"
 #include "status_slot_sql.h"
 
+/* A row that is older than the owner's session is not his. */
+static bool
+is_by_owner(const struct admin_status *status)
+{
+    const struct admin_session *const owner = admin_status_owner(status);
+    return owner != NULL &&
+           (owner->since_us == ADMIN_NO_TIME || status->relay.updated_us >= owner->since_us);
+}
+
 static bool
 get_relay(struct admin *admin, struct admin_relay *ret_relay, struct error *reterr)
 {
@@ -130,6 +139,7 @@ admin_postgres_status_get(struct admin *admin, struct admin_status *ret_status,
         admin_status_free(&status);
         return false;
     }
+    status.relay.by_owner = is_by_owner(&status);
     *ret_status = status;
     return true;
 }

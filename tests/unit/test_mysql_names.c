@@ -34,6 +34,19 @@ Test(mysql_names, names_that_a_lock_may_not_tell_apart_have_a_hash)
     cr_assert_eq(strncmp(names[2], "outbox_relay_s_", strlen("outbox_relay_s_")), 0);
 }
 
+/* Beside the ownership, and one for each session. */
+Test(mysql_names, a_session_has_a_name_of_its_own)
+{
+    char mark[MY_MARK_BYTES];
+    char other[MY_MARK_BYTES];
+    my_mark_name("shop", mark);
+    my_mark_name("Shop", other);
+    cr_assert_str_neq(mark, other);
+    cr_assert_eq(strlen(mark), MY_MARK_BYTES - 1);
+    cr_assert_eq(mark[strlen(mark) - 1], '_');
+    cr_assert_leq(strlen(mark) + strlen("18446744073709551615"), MY_LOCK_BYTES - 1);
+}
+
 Test(mysql_names, a_long_name_fits)
 {
     char text[300];

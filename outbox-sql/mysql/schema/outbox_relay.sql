@@ -5,6 +5,8 @@ create table outbox_relay (
     source varchar(1024) not null,
     host varchar(1024) not null,
     pid int not null,
+    session bigint not null
+        comment 'The connection_id() that wrote this: is it the owner now?',
     version varchar(255) not null,
     started_at datetime(6) not null,
     owned_since datetime(6) not null,

@@ -1,0 +1,30 @@
+-- Held messages in the order of their ids: with @named those with the ids @ids, else all; @state in this state, @of_key of this
+-- key, @type of this type, @reason whose last error has these words in it, @older_us held for longer than so many microseconds,
+-- @after those after this id, each NULL: any; @limit_rows at most so many; with @whole their headers and payload as well. Times in
+-- microseconds since 1970; NULL stands for one that never comes. The hash is that of outbox_held.sql.
+select id, lower(insert(insert(insert(insert(hex(message_id), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')) as message_id,
+    state, skipped, attempts, `key`, type, exchange, routing_key, content_type, last_error, octet_length(payload) as payload_bytes,
+    timestampdiff(microsecond, '1970-01-01', next_attempt_at) as next_attempt_at,
+    timestampdiff(microsecond, '1970-01-01', held_at) as held_at,
+    timestampdiff(microsecond, '1970-01-01', created_at) as created_at,
+    timestampdiff(microsecond, '1970-01-01', deliver_after) as deliver_after,
+    case
+        when not @whole then null
+        when octet_length(headers) > 524288
+            then convert(json_object('larger than can ever be sent, bytes as stored', octet_length(headers)) using utf8mb4) collate utf8mb4_bin
+        when json_valid(headers)
+            then convert(/*M! json_detailed(headers) */ /*!80000 json_pretty(headers) */ using utf8mb4) collate utf8mb4_bin
+        else headers collate utf8mb4_bin
+    end as headers,
+    case when @whole then payload end as payload,
+    timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) as now
+from outbox_held
+where (not @named or id in (@ids))
+    and (@state is null or state = @state)
+    and (@of_key is null or (key_hash = cast(conv(left(sha2(@of_key, 256), 15), 16, 10) as signed) and `key` = @of_key))
+    and (@type is null or type = @type)
+    and (@reason is null or locate(@reason, last_error) > 0)
+    and (@older_us is null or held_at < utc_timestamp(6) - interval @older_us microsecond)
+    and (@after is null or id > @after)
+order by id
+limit @limit_rows

@@ -1,0 +1,68 @@
+/* relay/mysql/admin.h - the operator's commands for MariaDB and MySQL, and what their parts share (admin*.c only). */
+#ifndef RELAY_MYSQL_ADMIN_H
+#define RELAY_MYSQL_ADMIN_H
+
+#include "relay/mysql/foreground.h"
+#include "relay/ports/admin_ops.h"
+
+/* As admin_open of struct database_kind says it. */
+struct admin *my_admin_open(const struct source_config *source, struct error *reterr);
+
+/* The session of any of our admins. */
+struct my_session *my_admin_session(struct admin *admin);
+
+/* my_session_ask, with the error where the callers of an admin want it. */
+bool my_admin_ask(struct admin *admin, const char *sql, const struct my_parameters *parameters,
+                  MYSQL_RES **ret_rows, struct error *reterr) MUST_CHECK;
+
+/* The error of the last that failed; false. */
+bool my_admin_fail(struct admin *admin, struct error *reterr);
+
+/* A value of a row; `absent` for NULL. */
+int64_t my_admin_int(const char *value, int64_t absent);
+
+/* The rows are freed with what is made of them. */
+struct admin_rows my_admin_own(MYSQL_RES *rows);
+
+/* Parameters id and message_id, one of them NULL. */
+void my_admin_name(struct my_parameters *parameters, const struct admin_name *name);
+
+/* A list of ids, as admin_held_count gives it: "{1,2}". A new array for memory_free, NULL if there are none. */
+int64_t *my_admin_ids(const char *text, size_t *ret_count);
+
+/* The other way round. A new string for memory_free. */
+char *my_admin_ids_text(const int64_t *ids, size_t count);
+
+/* Counts one message of this state. */
+void my_admin_count(struct admin_counts *counts, const char *state);
+
+/* Parameters state, of_key, type, reason, older_us. */
+void my_admin_filter(struct my_parameters *parameters, const struct admin_filter *filter);
+
+/* Fills in the writers of the findings, which are to be freed also if it fails. admin_writers.c. */
+bool my_admin_find_writers(struct admin *admin, struct admin_findings *findings,
+                           struct error *reterr) MUST_CHECK;
+
+/* What admin_ops says of each. */
+bool my_admin_status_get(struct admin *admin, struct admin_status *ret_status,
+                         struct error *reterr);
+bool my_admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
+                        bool whole, struct admin_messages *ret_messages, struct error *reterr);
+bool my_admin_held_count(struct admin *admin, const struct admin_filter *filter,
+                         struct admin_counts *ret_counts, char **ret_ids, struct error *reterr);
+bool my_admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
+                        char **ret_ids, struct error *reterr);
+bool my_admin_held_place(struct admin *admin, const char *key, int64_t id,
+                         struct admin_place *ret_place, struct error *reterr);
+bool my_admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
+                            struct error *reterr);
+bool my_admin_held_retry(struct admin *admin, const struct admin_filter *filter, const char *who,
+                         struct admin_done *ret_done, struct error *reterr);
+bool my_admin_held_discard(struct admin *admin, const struct admin_filter *filter, const char *who,
+                           struct admin_done *ret_done, struct error *reterr);
+bool my_admin_held_acts(struct admin *admin, const struct admin_name *name,
+                        struct admin_acts *ret_acts, struct error *reterr);
+bool my_admin_explain(struct admin *admin, const struct admin_name *name,
+                      struct admin_findings *ret_findings, struct error *reterr);
+
+#endif

@@ -1,0 +1,262 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/mysql/admin.h"
+
+#include "mysql_held_acts_sql.h"
+#include "mysql_held_count_sql.h"
+#include "mysql_held_find_sql.h"
+#include "mysql_held_head_sql.h"
+#include "mysql_held_list_sql.h"
+#include "mysql_held_waiting_sql.h"
+
+/* As held_list.sql gives them. */
+enum column {
+    COLUMN_ID,
+    COLUMN_MESSAGE_ID,
+    COLUMN_STATE,
+    COLUMN_SKIPPED,
+    COLUMN_ATTEMPTS,
+    COLUMN_KEY,
+    COLUMN_TYPE,
+    COLUMN_EXCHANGE,
+    COLUMN_ROUTING_KEY,
+    COLUMN_CONTENT_TYPE,
+    COLUMN_LAST_ERROR,
+    COLUMN_PAYLOAD_BYTES,
+    COLUMN_NEXT_ATTEMPT,
+    COLUMN_HELD,
+    COLUMN_CREATED,
+    COLUMN_DELIVER_AFTER,
+    COLUMN_HEADERS,
+    COLUMN_PAYLOAD,
+    COLUMN_NOW,
+};
+
+/* The filter with its ids, as held_list.sql and held_count.sql have it: *ret_ids is for memory_free when the statement is made. */
+static void
+filter_by_ids(struct my_parameters *parameters, const struct admin_filter *filter,
+              int64_t **ret_ids)
+{
+    size_t count = 0;
+    *ret_ids = filter->ids == NULL ? NULL : my_admin_ids(filter->ids, &count);
+    my_admin_filter(parameters, filter);
+    my_parameters_int(parameters, "named", filter->ids == NULL ? 0 : 1);
+    my_parameters_ints(parameters, "ids", *ret_ids, count);
+}
+
+static void
+read_message(const MYSQL_ROW row, struct admin_message *ret_message)
+{
+    *ret_message = (struct admin_message){
+        .id = my_value_int(row[COLUMN_ID]),
+        .message_id = row[COLUMN_MESSAGE_ID],
+        .state = row[COLUMN_STATE],
+        .skipped = my_value_bool(row[COLUMN_SKIPPED]),
+        .attempts = (uint32_t)my_value_int(row[COLUMN_ATTEMPTS]),
+        .key = row[COLUMN_KEY],
+        .type = row[COLUMN_TYPE],
+        .exchange = row[COLUMN_EXCHANGE],
+        .routing_key = row[COLUMN_ROUTING_KEY],
+        .content_type = row[COLUMN_CONTENT_TYPE],
+        .last_error = row[COLUMN_LAST_ERROR],
+        .payload_bytes = (uint64_t)my_value_int(row[COLUMN_PAYLOAD_BYTES]),
+        .next_attempt_us = my_admin_int(row[COLUMN_NEXT_ATTEMPT], ADMIN_NO_TIME),
+        .held_us = my_admin_int(row[COLUMN_HELD], ADMIN_NO_TIME),
+        .created_us = my_admin_int(row[COLUMN_CREATED], ADMIN_NO_TIME),
+        .deliver_after_us = my_admin_int(row[COLUMN_DELIVER_AFTER], ADMIN_NO_TIME),
+        .headers = row[COLUMN_HEADERS],
+        .now_us = my_value_int(row[COLUMN_NOW]),
+    };
+}
+
+static bool
+read_payload(const MYSQL_ROW row, const unsigned long *lengths, struct admin_message *message)
+{
+    if (row[COLUMN_PAYLOAD] == NULL) {
+        return true;
+    }
+    const size_t size = lengths[COLUMN_PAYLOAD];
+    message->payload = malloc(size + 1); /* an empty one is one too */
+    if (message->payload != NULL) {
+        memcpy(message->payload, row[COLUMN_PAYLOAD], size);
+    }
+    return message->payload != NULL;
+}
+
+/* `rows` are its own. */
+static bool
+read_messages(MYSQL_RES *rows, struct admin_messages *ret_messages, struct error *reterr)
+{
+    const size_t count = mysql_num_rows(rows);
+    *ret_messages = (struct admin_messages){
+        .messages = memory_array(count, sizeof(*ret_messages->messages)),
+        .count = count,
+        .rows = my_admin_own(rows),
+    };
+    for (size_t i = 0; i < count; i++) {
+        const MYSQL_ROW row = mysql_fetch_row(rows);
+        read_message(row, &ret_messages->messages[i]);
+        if (!read_payload(row, mysql_fetch_lengths(rows), &ret_messages->messages[i])) {
+            admin_messages_free(ret_messages);
+            return error_set(reterr, ERROR_TRANSIENT, "out of memory");
+        }
+    }
+    return true;
+}
+
+bool
+my_admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
+                   bool whole, struct admin_messages *ret_messages, struct error *reterr)
+{
+    MYSQL_RES *rows;
+    int64_t *ids;
+    struct my_parameters parameters = {.count = 0};
+    filter_by_ids(&parameters, filter, &ids);
+    my_parameters_int(&parameters, "whole", whole ? 1 : 0);
+    my_parameters_int(&parameters, "limit_rows", limit == 0 ? INT64_MAX : (int64_t)limit);
+    if (filter->after == NULL) {
+        my_parameters_null(&parameters, "after");
+    } else {
+        my_parameters_int(&parameters, "after", *filter->after);
+    }
+    const bool good = my_admin_ask(admin, sql_held_list, &parameters, &rows, reterr);
+    memory_free(ids);
+    return good && read_messages(rows, ret_messages, reterr);
+}
+
+bool
+my_admin_held_count(struct admin *admin, const struct admin_filter *filter,
+                    struct admin_counts *ret_counts, char **ret_ids, struct error *reterr)
+{
+    MYSQL_RES *rows;
+    int64_t *named;
+    struct my_parameters parameters = {.count = 0};
+    filter_by_ids(&parameters, filter, &named);
+    const bool good = my_admin_ask(admin, sql_held_count, &parameters, &rows, reterr);
+    memory_free(named);
+    if (!good) {
+        return false;
+    }
+    const size_t count = mysql_num_rows(rows);
+    int64_t *const ids = memory_array(count, sizeof(*ids));
+    *ret_counts = (struct admin_counts){0};
+    for (size_t i = 0; i < count; i++) {
+        const MYSQL_ROW row = mysql_fetch_row(rows);
+        ids[i] = my_value_int(row[0]);
+        my_admin_count(ret_counts, row[1]);
+    }
+    *ret_ids = my_admin_ids_text(ids, count);
+    memory_free(ids);
+    mysql_free_result(rows);
+    return true;
+}
+
+/* The first column of all rows, which are freed. A new array. */
+static int64_t *
+take_ids(MYSQL_RES *rows, size_t *ret_count)
+{
+    *ret_count = mysql_num_rows(rows);
+    int64_t *const ids = memory_array(*ret_count, sizeof(*ids));
+    for (size_t i = 0; i < *ret_count; i++) {
+        ids[i] = my_value_int(mysql_fetch_row(rows)[0]);
+    }
+    mysql_free_result(rows);
+    return ids;
+}
+
+bool
+my_admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
+                   char **ret_ids, struct error *reterr)
+{
+    MYSQL_RES *rows;
+    size_t count;
+    struct my_parameters parameters = {.count = 0};
+    my_admin_name(&parameters, name);
+    if (!my_admin_ask(admin, sql_held_find, &parameters, &rows, reterr)) {
+        return false;
+    }
+    int64_t *const ids = take_ids(rows, &count);
+    *ret_ids = my_admin_ids_text(ids, count);
+    *ret_count = count;
+    memory_free(ids);
+    return true;
+}
+
+/* The message that keeps the key back, as a list of one or none. */
+static bool
+find_head(struct admin *admin, const char *key, struct admin_messages *ret_head,
+          struct error *reterr)
+{
+    MYSQL_RES *rows;
+    size_t count;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "of_key", key);
+    if (!my_admin_ask(admin, sql_held_head, &parameters, &rows, reterr)) {
+        return false;
+    }
+    int64_t *const ids = take_ids(rows, &count);
+    char *const text = my_admin_ids_text(ids, count);
+    const struct admin_filter filter = {.ids = text};
+    const bool good = my_admin_held_list(admin, &filter, 1, false, ret_head, reterr);
+    memory_free(text);
+    memory_free(ids);
+    return good;
+}
+
+bool
+my_admin_held_place(struct admin *admin, const char *key, int64_t id, struct admin_place *ret_place,
+                    struct error *reterr)
+{
+    MYSQL_RES *rows;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "of_key", key);
+    my_parameters_int(&parameters, "id", id);
+    if (!my_admin_ask(admin, sql_held_waiting, &parameters, &rows, reterr)) {
+        return false;
+    }
+    const MYSQL_ROW row = mysql_fetch_row(rows);
+    struct admin_place place = {
+        .waiting = (uint64_t)my_value_int(row[0]),
+        .before = (uint64_t)my_value_int(row[1]),
+    };
+    mysql_free_result(rows);
+    if (!find_head(admin, key, &place.head, reterr)) {
+        return false;
+    }
+    *ret_place = place;
+    return true;
+}
+
+bool
+my_admin_held_acts(struct admin *admin, const struct admin_name *name, struct admin_acts *ret_acts,
+                   struct error *reterr)
+{
+    MYSQL_RES *rows;
+    struct my_parameters parameters = {.count = 0};
+    my_admin_name(&parameters, name);
+    if (!my_admin_ask(admin, sql_held_acts, &parameters, &rows, reterr)) {
+        return false;
+    }
+    const size_t count = mysql_num_rows(rows);
+    *ret_acts = (struct admin_acts){
+        .acts = memory_array(count, sizeof(*ret_acts->acts)),
+        .count = count,
+        .rows = my_admin_own(rows),
+    };
+    for (size_t i = 0; i < count; i++) {
+        const MYSQL_ROW row = mysql_fetch_row(rows);
+        ret_acts->acts[i] = (struct admin_act){
+            .at_us = my_admin_int(row[0], ADMIN_NO_TIME),
+            .who = row[1],
+            .what = row[2],
+            .state = row[3],
+            .held_id = my_value_int(row[4]),
+            .message_id = row[5],
+            .seen = my_value_bool(row[6]),
+        };
+    }
+    return true;
+}
