@@ -332,7 +332,7 @@ is_any_blocked(MYSQL *conn)
                        "where db = database() and id > %lld",
                        (long long)id); /* fits */
         id = mysql_fixture_int(conn, sql);
-    } while (id != 0 && !is_blocked(conn, (unsigned long)id));
+    } while (id != 0 && !mysql_fixture_is_blocked(conn, (unsigned long)id));
     return id != 0;
 }
 
