@@ -78,7 +78,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     queue_init(&pipeline->queue, 3 * options->batch_rows + PROBES_MAX);
     settling_init(pipeline);
     fetching_init(pipeline);
-    pipeline->highest_published = CURSOR_START;
+    publishing_init(pipeline);
     return pipeline;
 }
 
@@ -309,7 +309,7 @@ pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_
         .in_flight_for_us = now_us - oldest_published_us(pipeline, now_us),
         .read_up_to = pipeline_is_live(pipeline) ? fetching_highest_admitted(pipeline)
                                                  : pipeline->cursor.high,
-        .published_up_to = pipeline->highest_published,
+        .published_up_to = publishing_highest_id(pipeline),
         .confirmed = pipeline->counts.confirmed,
         .paused_reason = paused_reason(pipeline),
         .tailing = pipeline_is_live(pipeline),

@@ -73,7 +73,7 @@ pipeline_lane_cut(struct pipeline *pipeline, uint32_t index, const char *reason,
         pipeline_lane_lost(pipeline, index, now_us);
         return;
     }
-    pipeline->queue.at = 0; /* what ends may let something of the queue go */
+    queue_rewind(&pipeline->queue); /* what ends may let something of the queue go */
     if (lane->limit > lane->limit_start) {
         lane->limit = lane->limit_start;
     }

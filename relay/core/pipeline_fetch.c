@@ -480,7 +480,7 @@ void
 pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
     const struct fetching *fetching = &pipeline->fetching;
-    pipeline->queue.at = 0;
+    queue_rewind(&pipeline->queue);
     if (!fetching_came(pipeline, fetching->kind)) {
         rows_stale(pipeline, batch);
     } else if (fetching->sweeps) {

@@ -34,6 +34,7 @@
 #include "relay/core/pipeline_heads.h"
 #include "relay/core/pipeline_hold.h"
 #include "relay/core/pipeline_probe.h"
+#include "relay/core/pipeline_publish.h"
 #include "relay/core/pipeline_release.h"
 #include "relay/core/pipeline_settle.h"
 #include "relay/core/pipeline_wake.h"
@@ -104,8 +105,6 @@ struct lane {
     int64_t cut_id;
     bool blocked;   /* connection.blocked */
     bool congested; /* the socket does not keep up */
-    bool
-        passed_over; /* in this pass over the queue a row for it had to stay: those behind it stay too */
     uint64_t ready_since_us;
     /* The last confirm, or when the window became non-empty; later, as long as what was put out by then arrives: of out_bytes
      * (pipeline_lane_arrived) due_bytes, which are what is told next while they are not known. */
@@ -239,7 +238,6 @@ struct pipeline {
     struct route route;
     struct tail tail;
     struct safe safe;
-    int64_t highest_published;
 
     bool owned;
     bool draining;
@@ -247,7 +245,6 @@ struct pipeline {
     uint64_t lease_until_us;
 
     struct queue queue; /* rows in memory */
-    bool pass_full;     /* as many messages are held as may be: only probes leave the queue */
 
     struct fetching fetching;
     struct watermark watermark;
@@ -260,11 +257,7 @@ struct pipeline {
     struct waking waking;
     uint64_t probe_wanted_us; /* when something was held last */
 
-    /* The PIPELINE_PUBLISH that waits for its answer. */
-    const struct row *publishing;
-    struct lane *publishing_lane;
-    bool publishing_probe;
-    uint64_t publishing_us;
+    struct publishing publishing;
 
     struct reports reports;
 
@@ -328,12 +321,6 @@ bool pipeline_next_safe(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 uint64_t pipeline_safe_deadline_us(const struct pipeline *pipeline);
 
-/* pipeline_publish.c: what leaves the queue. */
-bool pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us,
-                        struct pipeline_action *ret_action);
-bool pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
-                           struct pipeline_action *ret_action);
-
 /* pipeline_route.c */
 bool route_is_bad(const struct pipeline *pipeline);
 /* True if nothing was taken since many different messages were refused for the same reason. */
@@ -360,6 +347,8 @@ void lane_search(struct lane *lane);
 /* What has this tag did it. */
 void lane_refuse(struct pipeline *pipeline, struct lane *lane, uint64_t tag,
                  const struct refusal *refusal, uint64_t now_us);
+/* For a message that may go to either: it is ready, or has less in flight. */
+bool lane_is_better(const struct lane *lane, const struct lane *other);
 bool lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_t bytes);
 
 #endif

@@ -6,7 +6,7 @@ static struct lane *
 lane_of(struct pipeline *pipeline, uint32_t index)
 {
     assert(index <= pipeline->options.lane_count);
-    pipeline->queue.at = 0; /* what it reports may let something of the queue go */
+    queue_rewind(&pipeline->queue); /* what it reports may let something of the queue go */
     return &pipeline->lanes[index];
 }
 
@@ -36,6 +36,13 @@ pipeline_any_lane_ready(const struct pipeline *pipeline)
         }
     }
     return false;
+}
+
+bool
+lane_is_better(const struct lane *lane, const struct lane *other)
+{
+    const bool better_state = lane->state == LANE_READY && other->state != LANE_READY;
+    return better_state || (lane->state == other->state && lane->window.open < other->window.open);
 }
 
 bool

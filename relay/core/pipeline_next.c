@@ -104,7 +104,7 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         pipeline_drop_queue(pipeline, now_us);
     }
     if (pipeline_next_tail(pipeline, now_us, ret_action) ||
-        pipeline_next_drop(pipeline, now_us, ret_action)) {
+        publishing_next_drop(pipeline, now_us, ret_action)) {
         return true;
     }
     holding_drop_stuck(pipeline);
@@ -123,11 +123,10 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
 bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    static const step steps[] = {next_report,        next_lane,         next_drained,
-                                 settling_next,      holding_next,      releasing_next,
-                                 heads_next,         waking_next,       pipeline_next_tail,
-                                 pipeline_next_drop, fetching_next,     pipeline_next_publish,
-                                 watermark_next,     pipeline_next_safe};
+    static const step steps[] = {
+        next_report,    next_lane,       next_drained,   settling_next,      holding_next,
+        releasing_next, heads_next,      waking_next,    pipeline_next_tail, publishing_next_drop,
+        fetching_next,  publishing_next, watermark_next, pipeline_next_safe};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
             return true;

@@ -1,24 +1,44 @@
+#include "relay/core/pipeline_publish.h"
+
 #include <assert.h>
 
 #include "relay/core/pipeline_internal.h"
 
+void
+publishing_init(struct pipeline *pipeline)
+{
+    pipeline->publishing.highest_id = CURSOR_START;
+}
+
+bool
+publishing_is_out(const struct pipeline *pipeline)
+{
+    return pipeline->publishing.row != NULL;
+}
+
+int64_t
+publishing_highest_id(const struct pipeline *pipeline)
+{
+    return pipeline->publishing.highest_id;
+}
+
+/* ---- which row, and where to ----------------------------------------------------------------------- */
+
 /* A key always has the same lane; a message without one takes the lane with the least in flight. */
-static struct lane *
-choose_lane(struct pipeline *pipeline, const struct queued *queued)
+static uint32_t
+choose_lane(const struct pipeline *pipeline, const struct queued *queued)
 {
     const uint32_t lane_count = pipeline->options.lane_count;
     if (queued->probe) {
-        return lane_for_probes(pipeline);
+        return lane_count;
     }
     if (queued->row->ordered) {
-        return &pipeline->lanes[(uint64_t)queued->row->key_hash % lane_count];
+        return (uint32_t)((uint64_t)queued->row->key_hash % lane_count);
     }
-    struct lane *best = &pipeline->lanes[0];
+    uint32_t best = 0;
     for (uint32_t i = 1; i < lane_count; i++) {
-        struct lane *lane = &pipeline->lanes[i];
-        const bool better_state = lane->state == LANE_READY && best->state != LANE_READY;
-        if (better_state || (lane->state == best->state && lane->window.open < best->window.open)) {
-            best = lane;
+        if (lane_is_better(&pipeline->lanes[i], &pipeline->lanes[best])) {
+            best = i;
         }
     }
     return best;
@@ -30,28 +50,31 @@ may_publish(const struct pipeline *pipeline, uint64_t now_us)
     return pipeline->owned && now_us < pipeline->lease_until_us && settling_has_room(pipeline);
 }
 
-/* NULL: it has to stay for now. Then those behind it for the same lane stay as well, for they may be of its key. */
-static struct lane *
-lane_for(struct pipeline *pipeline, const struct queued *queued)
+/* False: it has to stay for now. Then those behind it for the same lane stay as well, for they may be of its key. */
+static bool
+may_leave(struct pipeline *pipeline, const struct queued *queued, uint32_t *ret_lane)
 {
+    struct publishing *publishing = &pipeline->publishing;
     if (pipeline->options.strict && queued->row->ordered &&
         busy_has(&pipeline->busy, queued->row->key_hash)) {
-        return NULL;
+        return false;
     }
-    struct lane *lane = choose_lane(pipeline, queued);
-    if (lane->passed_over || (pipeline->pass_full && !queued->probe) ||
-        !lane_has_room(lane, &pipeline->options, (uint32_t)queued->row->payload.size)) {
-        lane->passed_over = true;
-        return NULL;
+    *ret_lane = choose_lane(pipeline, queued);
+    bool *const passed_over = &publishing->passed_over[*ret_lane];
+    if (*passed_over || (publishing->full && !queued->probe) ||
+        !lane_has_room(&pipeline->lanes[*ret_lane], &pipeline->options,
+                       (uint32_t)queued->row->payload.size)) {
+        *passed_over = true;
+        return false;
     }
-    return lane;
+    return true;
 }
 
 static bool
 all_passed_over(const struct pipeline *pipeline)
 {
     for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        if (!pipeline->lanes[i].passed_over && pipeline->lanes[i].state == LANE_READY) {
+        if (!pipeline->publishing.passed_over[i] && pipeline->lanes[i].state == LANE_READY) {
             return false;
         }
     }
@@ -61,38 +84,35 @@ all_passed_over(const struct pipeline *pipeline)
 static void
 begin_pass(struct pipeline *pipeline)
 {
-    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        pipeline->lanes[i].passed_over = false;
+    bool *const passed_over = pipeline->publishing.passed_over;
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        passed_over[i] = false;
     }
-    lane_for_probes(pipeline)->passed_over = pipeline->queue.probes == 0;
+    passed_over[pipeline->options.lane_count] = pipeline->queue.probes == 0;
 }
 
 /* The next row of this pass over the queue that may go, and its lane. Nearly always it is the first. */
 static bool
-find_publishable(struct pipeline *pipeline, uint32_t *ret_index, struct lane **ret_lane)
+find_publishable(struct pipeline *pipeline, uint32_t *ret_index, uint32_t *ret_lane)
 {
     const bool full = pipeline_is_full(pipeline) && !route_is_bad(pipeline);
-    if (full != pipeline->pass_full) {
-        pipeline->pass_full = full;
-        pipeline->queue.at = 0;
+    if (full != pipeline->publishing.full) {
+        pipeline->publishing.full = full;
+        queue_rewind(&pipeline->queue);
     }
-    if (pipeline->queue.at == 0) {
+    if (queue_is_rewound(&pipeline->queue)) {
         begin_pass(pipeline);
     }
-    while (pipeline->queue.at < pipeline->queue.count && !all_passed_over(pipeline)) {
-        const uint32_t index = pipeline->queue.at++;
-        const struct queued *queued = queue_at(&pipeline->queue, index);
-        if (!queue_is_live(queued)) {
-            continue;
-        }
-        *ret_lane = lane_for(pipeline, queued);
-        if (*ret_lane != NULL) {
-            *ret_index = index;
+    while (!all_passed_over(pipeline) && queue_pass(&pipeline->queue, ret_index)) {
+        const struct queued *queued = queue_at(&pipeline->queue, *ret_index);
+        if (queue_is_live(queued) && may_leave(pipeline, queued, ret_lane)) {
             return true;
         }
     }
     return false;
 }
+
+/* ---- publishing ------------------------------------------------------------------------------------ */
 
 static struct window_entry
 entry_of(const struct row *row, bool probe, uint64_t now_us)
@@ -145,7 +165,7 @@ refuse_unsent(struct pipeline *pipeline, struct lane *lane, const struct row *ro
 }
 
 bool
-pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+publishing_next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     (void)now_us; /* has the shape of a step */
     const struct row *row = queue_take_dropped(&pipeline->queue);
@@ -158,11 +178,10 @@ pipeline_next_drop(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
 
 /* The next row that may go, out of the queue; NULL if there is none. */
 static const struct row *
-take_publishable(struct pipeline *pipeline, uint64_t now_us, struct lane **ret_lane,
-                 bool *ret_probe)
+take_publishable(struct pipeline *pipeline, uint64_t now_us, uint32_t *ret_lane, bool *ret_probe)
 {
     uint32_t index;
-    assert(pipeline->publishing == NULL);
+    assert(!publishing_is_out(pipeline));
     if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, ret_lane)) {
         return NULL;
     }
@@ -171,48 +190,45 @@ take_publishable(struct pipeline *pipeline, uint64_t now_us, struct lane **ret_l
 }
 
 static void
-begin_publishing(struct pipeline *pipeline, const struct row *row, struct lane *lane, bool probe,
+begin_publishing(struct pipeline *pipeline, const struct row *row, uint32_t lane, bool probe,
                  uint64_t now_us)
 {
-    pipeline->publishing = row;
-    pipeline->publishing_lane = lane;
-    pipeline->publishing_probe = probe;
-    pipeline->publishing_us = now_us;
+    struct publishing *publishing = &pipeline->publishing;
+    publishing->row = row;
+    publishing->lane = lane;
+    publishing->probe = probe;
+    publishing->at_us = now_us;
 }
 
 bool
-pipeline_next_publish(struct pipeline *pipeline, uint64_t now_us,
-                      struct pipeline_action *ret_action)
+publishing_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    struct lane *lane;
+    uint32_t lane;
     bool probe;
     const struct row *row = take_publishable(pipeline, now_us, &lane, &probe);
     if (row == NULL) {
         return false;
     }
     if (is_suspect(pipeline, row, probe, now_us)) {
-        refuse_unsent(pipeline, lane, row, probe, now_us);
+        refuse_unsent(pipeline, &pipeline->lanes[lane], row, probe, now_us);
         *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
         return true;
     }
     begin_publishing(pipeline, row, lane, probe, now_us);
-    *ret_action = (struct pipeline_action){
-        .type = PIPELINE_PUBLISH, .row = row, .lane = (uint32_t)(lane - pipeline->lanes)};
+    *ret_action = (struct pipeline_action){.type = PIPELINE_PUBLISH, .row = row, .lane = lane};
     return true;
 }
 
 const struct row *
 pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us, uint32_t *ret_lane)
 {
-    struct lane *lane;
     bool probe;
     if (pipeline->suspects.count > 0) {
         return NULL; /* it may have to be refused */
     }
-    const struct row *row = take_publishable(pipeline, now_us, &lane, &probe);
+    const struct row *row = take_publishable(pipeline, now_us, ret_lane, &probe);
     if (row != NULL) {
-        begin_publishing(pipeline, row, lane, probe, now_us);
-        *ret_lane = (uint32_t)(lane - pipeline->lanes);
+        begin_publishing(pipeline, row, *ret_lane, probe, now_us);
     }
     return row;
 }
@@ -220,33 +236,33 @@ pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us, uint32_t *ret_la
 void
 pipeline_published(struct pipeline *pipeline)
 {
-    const struct row *row = pipeline->publishing;
-    assert(row != NULL);
-    struct lane *lane = pipeline->publishing_lane;
+    struct publishing *publishing = &pipeline->publishing;
+    struct lane *lane = &pipeline->lanes[publishing->lane];
+    assert(publishing_is_out(pipeline));
     if (lane->window.open == 0) {
-        lane_progress(lane, pipeline->publishing_us);
+        lane_progress(lane, publishing->at_us);
     }
     const struct window_entry entry =
-        entry_of(row, pipeline->publishing_probe, pipeline->publishing_us);
+        entry_of(publishing->row, publishing->probe, publishing->at_us);
     window_push(&lane->window, &entry);
     if (entry.ordered) {
         busy_add(&pipeline->busy, entry.key_hash);
     }
-    if (entry.id > pipeline->highest_published) {
-        pipeline->highest_published = entry.id;
+    if (entry.id > publishing->highest_id) {
+        publishing->highest_id = entry.id;
     }
     pipeline->counts.published++;
-    pipeline->publishing = NULL;
+    publishing->row = NULL;
 }
 
 void
 pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t now_us)
 {
-    assert(pipeline->publishing != NULL);
-    const struct window_entry entry =
-        entry_of(pipeline->publishing, pipeline->publishing_probe, now_us);
-    pipeline->publishing = NULL;
-    pipeline_refuse(pipeline, pipeline->publishing_lane, &entry,
+    struct publishing *publishing = &pipeline->publishing;
+    assert(publishing_is_out(pipeline));
+    const struct window_entry entry = entry_of(publishing->row, publishing->probe, now_us);
+    publishing->row = NULL;
+    pipeline_refuse(pipeline, &pipeline->lanes[publishing->lane], &entry,
                     &(struct refusal){.kind = REFUSED_UNPUBLISHABLE, .reason = reason}, now_us);
 }
 

@@ -204,7 +204,7 @@ void
 route_judge(struct pipeline *pipeline, uint64_t now_us)
 {
     struct route *route = &pipeline->route;
-    if (route->state != ROUTE_TRYING || !is_quiet(pipeline) || pipeline->publishing != NULL) {
+    if (route->state != ROUTE_TRYING || !is_quiet(pipeline) || publishing_is_out(pipeline)) {
         return;
     }
     if (route->sample_short && !route->sample_heads && pipeline->held.count > 0 &&

@@ -100,7 +100,7 @@ static void
 admit_waiting(struct pipeline *pipeline, const struct source_present *present, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    pipeline->queue.at = 0;
+    queue_rewind(&pipeline->queue);
     pipeline_reserve(&tail->taken, &tail->taken_capacity, present->count);
     for (size_t i = 0; i < present->count; i++) {
         tail->taken[i] = 0;

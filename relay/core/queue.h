@@ -24,7 +24,7 @@ struct queue {
     uint32_t live;    /* rows that are to be published, */
     uint32_t probes;  /* and how many of them are probes */
     uint32_t dropped; /* rows to be given back */
-    uint32_t at;      /* the pass of the publisher has come so far; 0: it begins anew */
+    uint32_t at;      /* the pass over it has come so far */
     uint64_t bytes;   /* payloads of all rows */
     uint64_t pushed;  /* ever */
 };
@@ -37,6 +37,30 @@ struct queued *queue_at(const struct queue *queue, uint32_t index);
 
 /* Whether there is a row there that is to be published. */
 bool queue_is_live(const struct queued *queued);
+
+/* Somebody passes over it, place by place: the next, or false at the end. */
+static inline bool
+queue_pass(struct queue *queue, uint32_t *ret_index)
+{
+    if (queue->at == queue->count) {
+        return false;
+    }
+    *ret_index = queue->at++;
+    return true;
+}
+
+/* The next pass begins. */
+static inline void
+queue_rewind(struct queue *queue)
+{
+    queue->at = 0;
+}
+
+static inline bool
+queue_is_rewound(const struct queue *queue)
+{
+    return queue->at == 0;
+}
 
 /* The number of the first row in it that is to be published and is no probe; queue.pushed if there is none. */
 uint64_t queue_oldest(const struct queue *queue);

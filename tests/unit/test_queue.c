@@ -129,14 +129,22 @@ Test(queue, goes_round)
 /* A pass that has come so far goes on where it was, whatever leaves before it. */
 Test(queue, a_pass_keeps_its_place_when_those_before_it_leave)
 {
+    uint32_t index;
     push(1);
     push(2);
     push(3);
-    cr_assert_eq(queue_take(&queue, 0)->id, 1);
-    queue.at = 2;
-    cr_assert_eq(dropped_id(), -1);
-    cr_assert_eq(queue.at, 1);
-    cr_assert_eq(queue_at(&queue, queue.at)->row->id, 3);
+    cr_assert(queue_pass(&queue, &index) && index == 0);
+    cr_assert(queue_pass(&queue, &index) && index == 1);
+    cr_assert_not(queue_is_rewound(&queue));
+    (void)queue_take(&queue, 0);                /* 1 */
+    cr_assert_null(queue_take_dropped(&queue)); /* its place is free now */
+    cr_assert(queue_pass(&queue, &index));
+    cr_assert_eq(queue_at(&queue, index)->row->id, 3);
+    cr_assert_not(queue_pass(&queue, &index));
+    queue_rewind(&queue);
+    cr_assert(queue_is_rewound(&queue));
+    cr_assert(queue_pass(&queue, &index));
+    cr_assert_eq(queue_at(&queue, index)->row->id, 2);
 }
 
 Test(queue, numbers_what_was_pushed)

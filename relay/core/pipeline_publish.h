@@ -1,0 +1,31 @@
+/* relay/core/pipeline_publish.h - what leaves the queue: rows that are published, each on its lane, and rows that are given
+ * back. */
+#ifndef RELAY_CORE_PIPELINE_PUBLISH_H
+#define RELAY_CORE_PIPELINE_PUBLISH_H
+
+#include "relay/core/pipeline.h"
+
+struct publishing {
+    /* The PIPELINE_PUBLISH that waits for its answer. */
+    const struct row *row; /* NULL: none does */
+    uint32_t lane;
+    bool probe;
+    uint64_t at_us;
+    /* In this pass over the queue. */
+    bool full; /* only probes leave the queue */
+    bool passed_over
+        [PIPELINE_LANES_MAX]; /* a row for this lane had to stay: those behind it stay too */
+    int64_t highest_id;       /* that was ever published */
+};
+
+void publishing_init(struct pipeline *pipeline);
+/* One waits for its answer. */
+bool publishing_is_out(const struct pipeline *pipeline);
+int64_t publishing_highest_id(const struct pipeline *pipeline);
+
+bool publishing_next_drop(struct pipeline *pipeline, uint64_t now_us,
+                          struct pipeline_action *ret_action);
+bool publishing_next(struct pipeline *pipeline, uint64_t now_us,
+                     struct pipeline_action *ret_action);
+
+#endif
