@@ -385,13 +385,13 @@ static int64_t
 owner(void *conn)
 {
     return mysql_fixture_int(conn,
-                             "select coalesce(is_used_lock(concat('outbox:', database())), 0)");
+                             "select coalesce(is_used_lock(concat('outbox_relay_', database())), 0)");
 }
 
 static void
 be_relay(void *conn)
 {
-    mysql_fixture_exec(conn, "select get_lock(concat('outbox:', database()), 0)");
+    mysql_fixture_exec(conn, "select get_lock(concat('outbox_relay_', database()), 0)");
 }
 
 /* Only a connection that is made can say it. */

@@ -8,11 +8,11 @@
 
 #include "tests/integration/broker_fixture.h"
 #include "tests/integration/cli_fixture.h"
-#include "tests/integration/pg_fixture.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/slow_link_fixture.h"
 
-static PGconn *db;
+static struct db *db;
 static struct broker *broker;
 static const char *exchange;
 static const char *queue;
@@ -23,8 +23,8 @@ static void
 set_up(void)
 {
     cli_enter();
-    db = pg_fixture_create();
-    pg_fixture_load_outbox(db);
+    db = db_create();
+    db_load_outbox(db);
     broker = broker_open(NULL);
     exchange = broker_name("exchange");
     queue = broker_name("queue");
@@ -53,7 +53,7 @@ tear_down(void)
         (void)snprintf(command, sizeof(command), "delete_user %s", user); /* fits */
         control(command);
     }
-    pg_fixture_drop(db);
+    db_drop(db);
     cli_leave();
 }
 
@@ -70,10 +70,10 @@ configure(const char *uri, const char *sections)
 #pragma GCC diagnostic pop
     cli_write("relay.conf",
               "broker main { uri = \"%s\" }\n"
-              "source orders { kind = postgres mode = poll broker = main exchange = \"%s\"\n"
+              "source orders { kind = %s mode = poll broker = main exchange = \"%s\"\n"
               "  retry_initial = 100ms dsn = \"%s\" }\n"
               "%s",
-              uri, exchange, pg_fixture_dsn(), text);
+              uri, db_kind(), exchange, db_dsn(), text);
 }
 
 static const char *
@@ -167,7 +167,7 @@ Test(topology, what_is_there_otherwise_stays_and_is_told)
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("topology_declared");
     cli_wait_for_log("source_owned");
-    pg_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
+    db_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
     struct consumer *const consumer = consumer_open(NULL, queue);
     consumer_expect(consumer, "one"); /* the binding was made all the same */
     consumer_close(consumer);
@@ -212,7 +212,7 @@ Test(topology, what_a_relay_makes_takes_what_it_sends)
 {
     struct delivery delivery;
     configure(uri(), ALL);
-    pg_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one'), "
+    db_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one'), "
                 "('order.sent', 'two')");
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("topology_declared");
@@ -232,7 +232,7 @@ Test(topology, what_a_relay_makes_takes_what_it_sends)
     consumer_expect(undertaker, "one");
     consumer_expect(undertaker, "two");
     consumer_close(undertaker);
-    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held"), 0);
+    cr_assert_eq(db_int(db, "select count(*) from outbox_held"), 0);
     cr_assert_eq(kill(relay, SIGTERM), 0);
     cr_assert_eq(cli_wait(relay), 0);
     cr_assert_eq(system("grep -q message_refused log"), 256, "nothing was sent too early");
@@ -276,7 +276,7 @@ Test(topology, without_the_right_it_goes_on_and_says_which)
     broker_bind(broker, dead, exchange, "order.#");
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("topology_failed");
-    pg_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
+    db_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
     struct consumer *const consumer = consumer_open(NULL, dead);
     consumer_expect(consumer, "one");
     consumer_close(consumer);
@@ -302,7 +302,7 @@ Test(topology, a_broker_that_is_away_stops_nobody)
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("topology_waits");
     cli_wait_for_log("topology_declared"); /* of the other one */
-    pg_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
+    db_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
     struct consumer *const consumer = consumer_open(NULL, queue);
     consumer_expect(consumer, "one");
     consumer_close(consumer);
