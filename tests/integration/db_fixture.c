@@ -234,6 +234,18 @@ db_rewrite(struct db *db, const char *table)
 }
 
 void
+db_make_anew(struct db *db)
+{
+    kind()->make_anew(db->conn);
+}
+
+void
+db_copy_outbox(struct db *db)
+{
+    kind()->copy_outbox(db->conn);
+}
+
+void
 db_take_large(struct db *db)
 {
     kind()->take_large(db->conn);

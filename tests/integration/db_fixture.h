@@ -69,6 +69,10 @@ void db_load_rows(struct db *db, const char *table_and_columns, const char *line
 void db_drop_index(struct db *db, const char *table, const char *index);
 void db_rewrite(struct db *db, const char *table); /* all of it is written anew */
 
+/* Another table in place of the outbox, whose ids begin anew; or a copy with what it holds and the ids that come next. */
+void db_make_anew(struct db *db);
+void db_copy_outbox(struct db *db);
+
 /* Connections that are made from now on may send and be sent rows of hundreds of megabytes. On a server of the test's own. */
 void db_take_large(struct db *db);
 

@@ -236,6 +236,30 @@ rewrite(void *conn, const char *table)
 }
 
 static void
+make_anew(void *conn)
+{
+    mysql_fixture_exec(conn, "create table outbox_fresh like outbox; "
+                             "rename table outbox to outbox_old, outbox_fresh to outbox; "
+                             "drop table outbox_old");
+}
+
+/* Writers wait for the lock; what comes next has ids behind those of the copy. */
+static void
+copy_outbox(void *conn)
+{
+    const int64_t next =
+        mysql_fixture_int(conn, "select auto_increment + 1000 from information_schema.tables "
+                                "where table_schema = database() and table_name = 'outbox'");
+    exec_format(conn,
+                "create table outbox_fresh like outbox; alter table outbox_fresh add column "
+                "noted int, auto_increment = %lld; lock tables outbox write, outbox_fresh write; "
+                "insert into outbox_fresh select *, null from outbox; "
+                "rename table outbox to outbox_old, outbox_fresh to outbox; unlock tables; "
+                "alter table outbox drop column noted; drop table outbox_old",
+                (long long)next);
+}
+
+static void
 take_large(void *conn)
 {
     mysql_fixture_exec(conn, "set global max_allowed_packet = 1073741824");
@@ -384,8 +408,8 @@ end_session(void *conn, int64_t id)
 static int64_t
 owner(void *conn)
 {
-    return mysql_fixture_int(conn,
-                             "select coalesce(is_used_lock(concat('outbox_relay_', database())), 0)");
+    return mysql_fixture_int(
+        conn, "select coalesce(is_used_lock(concat('outbox_relay_', database())), 0)");
 }
 
 static void
@@ -428,6 +452,8 @@ const struct db_kind db_mysql = {
     .load_rows = load_rows,
     .drop_index = drop_index,
     .rewrite = rewrite,
+    .make_anew = make_anew,
+    .copy_outbox = copy_outbox,
     .take_large = take_large,
     .write_fast = write_fast,
     .lock_outbox = lock_outbox,

@@ -196,6 +196,32 @@ rewrite(void *conn, const char *table)
 }
 
 static void
+replace_outbox(PGconn *conn, const char *fill)
+{
+    exec_format(conn,
+                "begin; lock table outbox in access exclusive mode; "
+                "alter table outbox rename to outbox_old; "
+                "create table outbox (like outbox_old including all); %s; "
+                "drop table outbox_old cascade; "
+                "alter publication outbox_relay_public add table outbox; commit",
+                fill);
+}
+
+static void
+make_anew(void *conn)
+{
+    replace_outbox(conn, "");
+}
+
+static void
+copy_outbox(void *conn)
+{
+    replace_outbox(conn, "insert into outbox overriding system value select * from outbox_old; "
+                         "select setval(pg_get_serial_sequence('outbox', 'id'), "
+                         "nextval(pg_get_serial_sequence('outbox_old', 'id')))");
+}
+
+static void
 take_large(void *conn)
 {
     (void)conn; /* they always may */
@@ -417,6 +443,8 @@ const struct db_kind db_postgres = {
     .load_rows = load_rows,
     .drop_index = drop_index,
     .rewrite = rewrite,
+    .make_anew = make_anew,
+    .copy_outbox = copy_outbox,
     .take_large = take_large,
     .write_fast = write_fast,
     .lock_outbox = lock_outbox,

@@ -32,6 +32,8 @@ struct db_kind {
     void (*load_rows)(void *conn, const char *table_and_columns, const char *lines);
     void (*drop_index)(void *conn, const char *table, const char *index);
     void (*rewrite)(void *conn, const char *table);
+    void (*make_anew)(void *conn);
+    void (*copy_outbox)(void *conn);
     void (*take_large)(void *conn);
     void (*write_fast)(void *conn);
     void (*lock_outbox)(void *conn);

@@ -2,7 +2,6 @@
  * what is wrong and what to do, goes on by polling at once, and reads the log again as soon as it can. Applications write all
  * the time. */
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,32 +128,6 @@ Test(relay_tail_recovery, a_slot_that_a_stranger_reads_is_left_to_him)
     finish();
 }
 
-#define SHORT_LEASE NO_SWEEP "takeover = \"2s\"\n"
-
-/* Promise: an owner that was stopped leaves its slot to its successor, whose first message does not wait for it. */
-Test(relay_tail_recovery, the_slot_of_an_owner_that_was_stopped_is_taken_over)
-{
-    start(SHORT_LEASE);
-    struct relay *standby = relay_start(&(struct relay_options){.source = SHORT_LEASE});
-    (void)relay_await_log(standby, "event=source_standby", NULL); /* the line says no more */
-    for (unsigned i = 0; i < 2; i++) {
-        struct relay *stopped = scene.relay;
-        relay_signal(stopped, SIGSTOP);
-        (void)relay_await_log(standby, "event=source_owned", NULL); /* likewise */
-        scene.relay = standby;
-        expect_no_pause();
-        await_tailing();
-        relay_signal(stopped, SIGCONT);
-        (void)relay_await_log(stopped, "event=source_standby", NULL); /* likewise */
-        standby = stopped;
-    }
-    traffic_end(traffic);
-    (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
-    scene_drain_relay();
-    relay_drain(standby);
-    relay_free(standby);
-}
-
 /* ---- the publication ------------------------------------------------------------------------------- */
 
 /* What the log does not bring meanwhile, the table does; no log is trusted that was read while it was narrowed. */
@@ -208,25 +181,4 @@ Test(relay_tail_recovery, a_publication_without_inserts)
     narrow_and_mend("alter " PUBLICATION " set (publish = 'delete')",
                     "alter publication outbox_relay_public set (publish = 'insert')",
                     "alter " PUBLICATION " set (publish = 'insert')");
-}
-
-/* ---- the table ------------------------------------------------------------------------------------- */
-
-/* Promise: a table under the same name, whose ids begin anew, is another one for the relay, too. */
-Test(relay_tail_recovery, a_table_that_is_made_anew)
-{
-    start(NO_SWEEP);
-    traffic_end(traffic);
-    await_empty_outbox(scene.db);
-    db_exec(scene.db, "begin; alter table outbox rename to outbox_old; "
-                      "create table outbox (like outbox_old including all); "
-                      "drop table outbox_old cascade; "
-                      "alter " PUBLICATION " add table outbox; commit");
-    traffic_burst(scene.db, scene.queue, 20, 10);
-    expect_event("event=source_lost", "is another"); /* the session finds it, or the log */
-    await_tailing();
-    traffic_burst(scene.db, scene.queue, 20, 10);
-    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
-    check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
-    scene_drain_relay();
 }
