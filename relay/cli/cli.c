@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "relay/cli/text.h"
 #include "relay/kinds/kinds.h"
+#include "relay/rabbit/kind.h"
 
 /* Sorted by name. */
 static const struct cli_command *const commands[] = {
@@ -337,7 +338,8 @@ cli_config(const struct cli_command *command, const char *path, enum cli_exit *r
         *ret_exit = cli_misused(command, "which configuration? Name it by -c FILE");
         return NULL;
     }
-    struct config *const config = config_load(path, database_kinds, print_problem, NULL);
+    struct config *const config =
+        config_load(path, database_kinds, &broker_rabbit, print_problem, NULL);
     *ret_exit = config == NULL ? CLI_CONFIG : CLI_DONE;
     return config;
 }

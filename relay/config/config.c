@@ -132,13 +132,15 @@ take_entry(void *context, const struct config_key *key, const char *title, unsig
 
 /* The struct of a section that has the name `title`; in `config` there is room for it. */
 static void *
-make_target(struct config *config, enum config_scope scope, const char *title)
+make_target(struct config *config, const struct broker_kind *broker, enum config_scope scope,
+            const char *title)
 {
     char **name = NULL;
     void *target = config;
     switch (scope) {
     case CONFIG_BROKER:
         target = &config->brokers[config->broker_count];
+        config->brokers[config->broker_count].kind = broker;
         name = &config->brokers[config->broker_count++].name;
         break;
     case CONFIG_SOURCE:
@@ -180,7 +182,8 @@ make_targets(struct config_load *load)
     load->context.warnings = &config->warnings;
     load->targets = memory_array(scan->count, sizeof(*load->targets));
     for (size_t i = 0; i < scan->count; i++) {
-        load->targets[i] = make_target(config, scan->sections[i].scope, scan->sections[i].title);
+        load->targets[i] = make_target(config, load->context.broker, scan->sections[i].scope,
+                                       scan->sections[i].title);
     }
 }
 
@@ -302,9 +305,11 @@ load_done(struct config_load *load)
 
 struct config *
 config_load(const char *path, const struct database_kind *const *kinds,
-            void (*report)(void *context, const char *problem), void *context)
+            const struct broker_kind *broker, void (*report)(void *context, const char *problem),
+            void *context)
 {
-    struct config_load load = {.context = {.kinds = kinds, .directory = directory_of(path)}};
+    struct config_load load = {
+        .context = {.kinds = kinds, .broker = broker, .directory = directory_of(path)}};
     config_problems_init(&load.problems, path);
     char *const text = read_text(&load, path);
     if (text != NULL) {
@@ -327,7 +332,7 @@ broker_done(struct broker_config *broker)
 {
     memory_free(broker->name);
     memory_free(broker->password_file);
-    amqp_endpoint_done(&broker->endpoint);
+    broker->kind->endpoint_free(broker->endpoint);
 }
 
 static void

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "amqp/uri.h"
 #include "base/error.h"
+#include "relay/ports/broker.h"
 #include "relay/ports/database.h"
 
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
@@ -22,8 +22,9 @@ enum queue_type { QUEUE_QUORUM, QUEUE_CLASSIC };
 
 struct broker_config {
     char *name;
-    struct amqp_endpoint endpoint; /* of `uri` */
-    char *password_file;           /* read at each connection; NULL: the endpoint's password */
+    const struct broker_kind *kind;
+    struct broker_endpoint *endpoint; /* of `uri` */
+    char *password_file;              /* read at each connection; NULL: the endpoint's password */
     uint16_t heartbeat_s;
     uint64_t confirm_timeout_us;
     uint64_t reconnect_initial_us;
@@ -113,10 +114,11 @@ struct config {
     struct config_warnings advice;
 };
 
-/* Reads and checks the whole file. `kinds`: the databases that a source may have, ends with NULL. NULL if anything is wrong: then every problem was given to
+/* Reads and checks the whole file. `kinds`: of database, that a source may have, ends with NULL; `broker`: of all brokers. NULL if anything is wrong: then every problem was given to
  * `report`, one call each, in the order of the lines: "relay.conf:12: source "orders": batch_rows =
  * 0: expected 1 to 10000". Main thread only: the parser library keeps its state in globals. */
 struct config *config_load(const char *path, const struct database_kind *const *kinds,
+                           const struct broker_kind *broker,
                            void (*report)(void *context, const char *problem), void *context);
 void config_free(struct config *config);
 

@@ -26,7 +26,7 @@ enum config_type {
     CONFIG_SIZE,          /* uint64_t, bytes */
     CONFIG_CHOICE,        /* an enum: the position in `choices` */
     CONFIG_BOOL,          /* bool; `choices`: the words for false and true */
-    CONFIG_URI,           /* struct amqp_endpoint */
+    CONFIG_URI,           /* struct broker_endpoint * */
     CONFIG_KIND,          /* const struct database_kind *; set before the rest of its section */
     CONFIG_DSN,           /* char *, as its kind of database takes it */
     CONFIG_PASSWORD_FILE, /* char *: what stands in the file */

@@ -1,8 +1,6 @@
 #include "relay/config/tls.h"
 
 #include "base/file.h"
-#include "base/net/local.h"
-#include "relay/config/secret.h"
 #include "relay/config/value.h"
 
 /* What stands in the file itself: a value from the environment is nobody else's to read there. */
@@ -22,34 +20,12 @@ void
 config_tls_check_broker(struct config_load *load, size_t section)
 {
     const struct broker_config *const broker = load->targets[section];
-    const struct amqp_endpoint *const endpoint = &broker->endpoint;
     struct config *const config = load->config;
-    char host[LOCAL_HOST_BYTES];
-    for (unsigned i = 0; i < endpoint->host_count && !endpoint->tls; i++) {
-        if (local_find_remote(endpoint->hosts[i].name, host)) {
-            config_warn(&config->advice,
-                        "broker \"%s\": no TLS to %s, which is not this machine: who is on the way "
-                        "can read and change all, the password included; use amqps://",
-                        broker->name, host);
-            break;
-        }
+    if (broker->endpoint == NULL) {
+        return; /* reported */
     }
-    if (endpoint->tls && !endpoint->tls_verify) {
-        config_warn(&config->warnings,
-                    "broker \"%s\": verify=verify_none: anybody on the way can pretend to be the "
-                    "broker",
-                    broker->name);
-    }
-    if (endpoint->external && endpoint->user_named) {
-        config_warn(&config->advice,
-                    "broker \"%s\": with auth_mechanism=external the broker takes the user from "
-                    "the certificate; \"%s\" of the uri counts for nothing",
-                    broker->name, endpoint->user);
-    }
-    if (endpoint->key_file != NULL) {
-        config_secret_warn(endpoint->key_file, "the key file", &config->warnings);
-    }
-    if (endpoint->password != NULL) {
+    broker->kind->advise(broker, &config->warnings, &config->advice);
+    if (broker->kind->has_password(broker->endpoint)) {
         check_inline(load, section, "uri", broker->name);
     }
 }

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "base/net/tls.h"
 #include "base/text.h"
 #include "relay/config/lexer.h" /* the marks */
 #include "relay/config/problem.h"
@@ -254,34 +253,16 @@ set_string(const char *text, void *member)
     return true;
 }
 
-/* The file of an endpoint, as seen from the configuration. */
-static void
-anchor(char **file, const char *directory)
-{
-    if (*file != NULL) {
-        char *const full = config_path(*file, directory);
-        memory_free(*file);
-        *file = full;
-    }
-}
-
 static bool
-set_uri(const char *text, const char *directory, void *member, struct error *reterr)
+set_uri(const struct config_context *context, const char *text, void *member, struct error *reterr)
 {
-    struct amqp_endpoint endpoint;
-    if (!amqp_uri_parse(text, &endpoint, reterr)) {
+    struct broker_endpoint **const endpoint = member;
+    struct broker_endpoint *taken;
+    if (!context->broker->endpoint_new(text, context->directory, &taken, reterr)) {
         return false;
     }
-    anchor(&endpoint.ca_file, directory);
-    anchor(&endpoint.cert_file, directory);
-    anchor(&endpoint.key_file, directory);
-    const struct tls_files files = amqp_endpoint_tls_files(&endpoint);
-    if (endpoint.tls && !tls_files_check(&files, reterr)) {
-        amqp_endpoint_done(&endpoint);
-        return false;
-    }
-    amqp_endpoint_done(member);
-    *(struct amqp_endpoint *)member = endpoint;
+    context->broker->endpoint_free(*endpoint);
+    *endpoint = taken;
     return true;
 }
 
@@ -369,7 +350,7 @@ config_value_set(const struct config_context *context, const struct config_key *
     case CONFIG_NAME:
         return set_string(text, member);
     case CONFIG_URI:
-        return set_uri(text, context->directory, member, reterr);
+        return set_uri(context, text, member, reterr);
     case CONFIG_KIND:
         return set_kind(context, key, text, member, reterr);
     case CONFIG_DSN:

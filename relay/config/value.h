@@ -17,6 +17,7 @@ char *config_expand(const char *text, struct error *reterr) MUST_CHECK;
 /* What a value may depend on beside its key. */
 struct config_context {
     const struct database_kind *const *kinds; /* that there are; ends with NULL */
+    const struct broker_kind *broker;
     char *directory; /* where relative file names start: that of the file */
     struct config_warnings *warnings;
 };

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "relay/daemon/worker_private.h"
+#include "relay/rabbit/endpoint.h"
 
 /* What was queued under a lease that is over must not go out beside a successor's messages: this
  * process may have been stopped for long. */
@@ -183,7 +184,7 @@ make_lanes(struct worker *worker, struct error *reterr)
     char name[128];
     (void)snprintf(name, sizeof(name), "outbox-relay %s", worker->config->name);
     const struct session_options options = {
-        .endpoint = &broker->endpoint,
+        .endpoint = &broker->endpoint->amqp,
         .connection_name = name,
         .heartbeat_s = broker->heartbeat_s,
     };

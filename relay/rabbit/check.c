@@ -3,6 +3,7 @@
 
 #include "amqp/session.h"
 #include "relay/rabbit/check.h"
+#include "relay/rabbit/endpoint.h"
 #include "relay/rabbit/inquiry.h"
 #include "relay/rabbit/topology.h"
 
@@ -12,7 +13,7 @@ tell_over(struct report *report, const struct broker_config *broker, const struc
     const struct error *const error = &inquiry->error;
     if (inquiry->session == NULL) {
         report_problem(report, "broker \"%s\": %s", broker->name, error->text);
-    } else if (error->class != ERROR_CONFIG && broker->endpoint.host_count > 1) {
+    } else if (error->class != ERROR_CONFIG && broker->endpoint->amqp.host_count > 1) {
         report_advice(report, "broker \"%s\": %s; see that it runs and listens there", broker->name,
                       error->text);
     } else if (error->class != ERROR_CONFIG) {
@@ -25,7 +26,7 @@ tell_over(struct report *report, const struct broker_config *broker, const struc
         report_problem(report,
                        "broker \"%s\": %s; see that user and password are right, that the virtual "
                        "host \"%s\" exists and that the user may enter it",
-                       broker->name, error->text, broker->endpoint.vhost);
+                       broker->name, error->text, broker->endpoint->amqp.vhost);
     }
 }
 
@@ -140,9 +141,9 @@ enter(struct report *report, struct inquiry *inquiry, const struct broker_config
     if (!inquiry_open(inquiry, of_host, "outbox-relay check", -1)) {
         return false;
     }
-    describe_tls(inquiry->session, &of_host->endpoint, tls, sizeof(tls));
+    describe_tls(inquiry->session, &of_host->endpoint->amqp, tls, sizeof(tls));
     report_ok(report, "broker \"%s\": connected to %s, virtual host \"%s\", %s", of_host->name,
-              session_peer(inquiry->session), of_host->endpoint.vhost, tls);
+              session_peer(inquiry->session), of_host->endpoint->amqp.vhost, tls);
     return true;
 }
 
@@ -151,11 +152,13 @@ void
 check_broker(struct report *report, const struct config *config, const struct broker_config *broker)
 {
     bool entered = false;
-    for (unsigned i = 0; i < broker->endpoint.host_count; i++) {
+    for (unsigned i = 0; i < broker->endpoint->amqp.host_count; i++) {
         struct inquiry inquiry;
-        struct broker_config of_host = *broker; /* what it points to is borrowed */
-        of_host.endpoint.hosts[0] = broker->endpoint.hosts[i];
-        of_host.endpoint.host_count = 1;
+        struct broker_endpoint endpoint = *broker->endpoint; /* what these point to is borrowed */
+        struct broker_config of_host = *broker;
+        endpoint.amqp.hosts[0] = broker->endpoint->amqp.hosts[i];
+        endpoint.amqp.host_count = 1;
+        of_host.endpoint = &endpoint;
         const bool good = enter(report, &inquiry, &of_host);
         if (!good || (!entered && !look_around(report, &inquiry, config, broker))) {
             tell_over(report, broker, &inquiry);
@@ -163,7 +166,7 @@ check_broker(struct report *report, const struct config *config, const struct br
         entered |= good;
         inquiry_close(&inquiry);
     }
-    if (!entered && broker->endpoint.host_count > 1) {
+    if (!entered && broker->endpoint->amqp.host_count > 1) {
         report_problem(report, "broker \"%s\": no host of its uri lets the relay in", broker->name);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "relay/config/secret.h"
+#include "relay/rabbit/endpoint.h"
 
 /* For all hosts of the URI and what is asked then. */
 #define DEADLINE_US (60 * CLOCK_S_US)
@@ -78,7 +79,7 @@ inquiry_open(struct inquiry *self, const struct broker_config *broker, const cha
         return fail(self, &error);
     }
     const struct session_options options = {
-        .endpoint = &broker->endpoint,
+        .endpoint = &broker->endpoint->amqp,
         .password = password,
         .connection_name = name,
         .heartbeat_s = broker->heartbeat_s,

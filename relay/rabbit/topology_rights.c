@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "relay/config/problem.h" /* config_format */
+#include "relay/rabbit/endpoint.h"
 #include "relay/rabbit/topology.h"
 
 /* `text` and then `more`; a new string for an old one. */
@@ -111,8 +112,9 @@ topology_rights(const struct config *config, const struct broker_config *broker)
     }
     add_queues(config, broker, &configure, &write, &read);
     add_bindings(config, broker, &write, &read);
-    char *const words[] = {quoted(broker->endpoint.vhost), quoted(broker->endpoint.user),
-                           pattern_of(&configure), pattern_of(&write), pattern_of(&read)};
+    char *const words[] = {quoted(broker->endpoint->amqp.vhost),
+                           quoted(broker->endpoint->amqp.user), pattern_of(&configure),
+                           pattern_of(&write), pattern_of(&read)};
     char *const command = config_format("rabbitmqctl set_permissions -p %s %s %s %s %s", words[0],
                                         words[1], words[2], words[3], words[4]);
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -9,6 +9,8 @@
 #include "relay/config/config.h"
 #include "relay/config/secret.h"
 #include "relay/kinds/kinds.h"
+#include "relay/rabbit/endpoint.h"
+#include "relay/rabbit/kind.h"
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 #define SOURCE "source \"orders\" { kind = postgres dsn = \"dbname=shop\" broker = main }\n"
@@ -58,7 +60,7 @@ load(const char *text)
 {
     write_file("relay.conf", text, 0600);
     problems[0] = '\0';
-    return config_load("relay.conf", database_kinds, collect, problems);
+    return config_load("relay.conf", database_kinds, &broker_rabbit, collect, problems);
 }
 
 static struct config *
@@ -99,7 +101,7 @@ Test(config, defaults)
     cr_assert_eq(config->broker_count, 1);
     const struct broker_config *const broker = &config->brokers[0];
     cr_assert_str_eq(broker->name, "main");
-    cr_assert_str_eq(broker->endpoint.hosts[0].name, "rabbit");
+    cr_assert_str_eq(broker->endpoint->amqp.hosts[0].name, "rabbit");
     cr_assert_null(broker->password_file);
     cr_assert_eq(broker->heartbeat_s, 30);
     cr_assert_eq(broker->confirm_timeout_us, 30000000);
@@ -161,7 +163,7 @@ Test(config, everything_given)
     cr_assert_eq(config->log_level, LOG_DEBUG);
     cr_assert_eq(config->shutdown_timeout_us, 0);
     const struct broker_config *const broker = &config->brokers[0];
-    cr_assert_eq(broker->endpoint.host_count, 2);
+    cr_assert_eq(broker->endpoint->amqp.host_count, 2);
     expect_secret(broker->password_file, "pass of the broker");
     cr_assert_eq(broker->heartbeat_s, 10);
     cr_assert_eq(broker->reconnect_max_us, 100000);
@@ -519,7 +521,7 @@ Test(config, secrets_that_others_can_read)
     cr_assert_eq(config->warnings.count, 0);
     config_free(config);
     write_file("relay.conf", text, 0644);
-    config = config_load("relay.conf", database_kinds, collect, problems);
+    config = config_load("relay.conf", database_kinds, &broker_rabbit, collect, problems);
     cr_assert_eq(config->warnings.count, 1, "the environment's password is not in the file");
     cr_assert_str_eq(
         config->warnings.texts[0],
@@ -547,8 +549,8 @@ Test(config, byte_order_mark_is_no_word)
 Test(config, files_that_are_none)
 {
     problems[0] = '\0';
-    cr_assert_null(config_load("missing.conf", database_kinds, collect, problems));
-    cr_assert_null(config_load("/", database_kinds, collect, problems));
+    cr_assert_null(config_load("missing.conf", database_kinds, &broker_rabbit, collect, problems));
+    cr_assert_null(config_load("/", database_kinds, &broker_rabbit, collect, problems));
     cr_assert_str_eq(problems, "missing.conf: cannot be opened: No such file or directory\n"
                                "/: cannot be read: Is a directory\n");
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "relay/config/config.h"
 #include "relay/ports/database.h"
+#include "relay/rabbit/kind.h"
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 
@@ -112,7 +113,7 @@ load(const char *text, char ret_problems[1000])
     cr_assert_geq(fd, 0);
     cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     ret_problems[0] = '\0';
-    struct config *const config = config_load(path, kinds, collect, ret_problems);
+    struct config *const config = config_load(path, kinds, &broker_rabbit, collect, ret_problems);
     cr_assert_eq(close(fd) + unlink(path), 0);
     return config;
 }

@@ -1,12 +1,16 @@
 #include <criterion/criterion.h>
 
 #include "base/memory.h"
+#include "relay/rabbit/endpoint.h"
 #include "relay/rabbit/topology.h"
 
+static struct broker_endpoint endpoints[] = {
+    {.amqp = {.user = (char[]){"relay"}, .vhost = (char[]){"/"}}},
+    {.amqp = {.user = (char[]){"it's me"}, .vhost = (char[]){"a b"}}},
+};
 static struct broker_config brokers[] = {
-    {.name = (char[]){"main"}, .endpoint = {.user = (char[]){"relay"}, .vhost = (char[]){"/"}}},
-    {.name = (char[]){"other"},
-     .endpoint = {.user = (char[]){"it's me"}, .vhost = (char[]){"a b"}}},
+    {.name = (char[]){"main"}, .endpoint = &endpoints[0]},
+    {.name = (char[]){"other"}, .endpoint = &endpoints[1]},
 };
 static struct source_config sources[] = {
     {.broker = &brokers[0], .exchange = (char[]){"orders"}},

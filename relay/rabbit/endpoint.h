@@ -1,0 +1,11 @@
+/* relay/rabbit/endpoint.h - what the URI of a broker's section says. */
+#ifndef RELAY_RABBIT_ENDPOINT_H
+#define RELAY_RABBIT_ENDPOINT_H
+
+#include "amqp/uri.h"
+
+struct broker_endpoint {
+    struct amqp_endpoint amqp;
+};
+
+#endif

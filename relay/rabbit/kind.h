@@ -1,0 +1,9 @@
+/* relay/rabbit/kind.h - RabbitMQ, as the configuration asks about it. */
+#ifndef RELAY_RABBIT_KIND_H
+#define RELAY_RABBIT_KIND_H
+
+#include "relay/ports/broker.h"
+
+extern const struct broker_kind broker_rabbit;
+
+#endif
