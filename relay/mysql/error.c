@@ -129,15 +129,22 @@ my_error_from_mysql(MYSQL *mysql, struct error *reterr)
 }
 
 bool
+my_error_is_announced(unsigned code)
+{
+    static const unsigned codes[] = {ER_SERVER_SHUTDOWN, ER_NORMAL_SHUTDOWN,
+                                     MARIADB_CONNECTION_KILLED, MY_SESSION_WAS_KILLED,
+                                     MY_CLIENT_WAS_IDLE};
+    return is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
+}
+
+bool
 my_error_is_of_connection(unsigned code)
 {
     static const unsigned codes[] = {
-        ER_SERVER_SHUTDOWN,         ER_NORMAL_SHUTDOWN,       MARIADB_CONNECTION_KILLED,
-        MY_SESSION_WAS_KILLED,      MY_CLIENT_WAS_IDLE,       ER_ABORTING_CONNECTION,
-        ER_NEW_ABORTING_CONNECTION, ER_NET_READ_ERROR,        ER_NET_READ_INTERRUPTED,
-        ER_NET_ERROR_ON_WRITE,      ER_NET_WRITE_INTERRUPTED,
+        ER_ABORTING_CONNECTION,  ER_NEW_ABORTING_CONNECTION, ER_NET_READ_ERROR,
+        ER_NET_READ_INTERRUPTED, ER_NET_ERROR_ON_WRITE,      ER_NET_WRITE_INTERRUPTED,
     };
-    return mysql_client_is_own_error(code) ||
+    return mysql_client_is_own_error(code) || my_error_is_announced(code) ||
            is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
 }
 

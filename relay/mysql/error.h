@@ -14,6 +14,8 @@ void my_error_set(unsigned code, const char *text, struct error *reterr);
 
 /* Whether the session is gone with it. */
 bool my_error_is_of_connection(unsigned code) MUST_CHECK;
+/* Whether the server has said that it ends the session: nobody's statement is to blame. */
+bool my_error_is_announced(unsigned code) MUST_CHECK;
 /* Whether the server has undone something for the sake of another transaction: the same may go well the next time. */
 bool my_error_is_of_other_transaction(unsigned code) MUST_CHECK;
 /* Whether the content of a row can be the cause. `moves`: of a statement that moves or deletes it, and so runs what others have

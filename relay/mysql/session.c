@@ -32,8 +32,8 @@ my_session_fail_pooled(struct my_session *session)
     return false;
 }
 
-static bool
-fail_from(struct my_session *session)
+bool
+my_session_fail_by_mysql(struct my_session *session)
 {
     session->code = mysql_errno(session->mysql);
     session->broken = my_error_is_of_connection(session->code);
@@ -65,7 +65,7 @@ send(struct my_session *session, MYSQL_RES **ret_rows)
                                        (unsigned long)buffer_size(&session->text)) == 0;
     *ret_rows = good ? mysql_store_result(mysql) : NULL;
     learn_answer(session, sent_us);
-    return (good && mysql_errno(mysql) == 0) || fail_from(session);
+    return (good && mysql_errno(mysql) == 0) || my_session_fail_by_mysql(session);
 }
 
 static bool

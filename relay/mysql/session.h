@@ -61,6 +61,8 @@ bool my_session_transaction(struct my_session *session,
 /* For who finds that something is wrong by himself; false. */
 bool my_session_fail(struct my_session *session, enum error_class class, const char *format, ...)
     PRINTF_LIKE(3, 4);
+/* The same, of the last call of the library. */
+bool my_session_fail_by_mysql(struct my_session *session);
 /* The same, by my_error_set_pooled. */
 bool my_session_fail_pooled(struct my_session *session);
 

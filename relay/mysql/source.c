@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -33,6 +35,18 @@ my_event_push(struct source_mysql *self, enum source_event_type type)
 {
     self->lease_told_us = self->lease_until_us;
     return source_events_push(&self->events, type, self->lease_until_us);
+}
+
+void
+my_notice(struct source_mysql *self, enum error_class class, const char *format, ...)
+{
+    struct source_notice *notice = &my_event_push(self, SOURCE_NOTICE)->notice;
+    va_list arguments;
+    va_start(arguments, format);
+    notice->error.class = class;
+    (void)vsnprintf(notice->error.text, sizeof(notice->error.text), format,
+                    arguments); /* cut is fine */
+    va_end(arguments);
 }
 
 static bool
@@ -171,7 +185,7 @@ take_jobs(struct source_mysql *self, uint64_t now_us)
     while (self->link != NULL && (job = my_link_take(self->link)) != NULL) {
         renew_lease(self);
         if (!job->ok && job->broken) {
-            my_source_lost(self, &job->error, now_us);
+            my_source_ended(self, job->code, &job->error, now_us);
         } else {
             job->done(self, job, now_us);
         }
@@ -199,14 +213,58 @@ process(struct source *source, const struct pollfd *ready, uint64_t now_us)
     }
 }
 
+/* ---- what is asked -------------------------------------------------------------------------------------- */
+
+/* Calls between a loss and the caller's taking its event find no connection: the event is their
+ * answer. */
+static void
+fetch(struct source *source, const struct fetch *what, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    if (self->state == MY_OWNED) {
+        my_fetch_ask(self, what, now_us);
+    }
+}
+
+static void
+settle(struct source *source, const int64_t *ids, size_t count, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    if (self->state == MY_OWNED) {
+        my_settle_ask(self, ids, count, now_us);
+    }
+}
+
+static void
+watermark(struct source *source, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    if (self->state == MY_OWNED) {
+        my_watermark_ask(self, now_us);
+    }
+}
+
+static void
+status(struct source *source, const struct source_status *what, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    if (self->state == MY_OWNED) {
+        my_status_ask(self, what, now_us);
+    }
+}
+
 /* ---- the rest ------------------------------------------------------------------------------------------- */
 
 static void
 free_source(struct source *source)
 {
     struct source_mysql *self = self_of(source);
+    const struct error none = {.class = ERROR_CONFIG};
     my_link_stop(self->link, GOODBYE_US);
     my_held_lost(self);
+    my_fetch_lost(self, &none, true, 0);
+    my_settle_lost(self);
+    my_watermark_lost(self);
     source_events_done(&self->events);
     memory_free(self);
 }
@@ -254,6 +312,10 @@ static const struct source_ops mysql_ops = {
     .release = release,
     .heads = heads,
     .wake = wake,
+    .fetch = fetch,
+    .settle = settle,
+    .watermark = watermark,
+    .status = status,
 };
 
 bool
@@ -269,6 +331,8 @@ source_mysql_new(const struct source_config *config, struct source **ret_source,
     backoff_init(&self->backoff, RECONNECT_INITIAL_US, RECONNECT_MAX_US);
     backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
     self->created_us = clock_monotonic_us();
+    fetch_plan_init(&self->fetch.plan, config->takeover_us);
+    watermark_init(&self->watermark.mark);
     *ret_source = &self->source;
     return true;
 }

@@ -2,6 +2,11 @@
  *
  *   source.c          the state machine and its events
  *   source_session.c  the session: set up, owning, lost
+ *   source_fetch.c    fetch, by the plan of relay/ports/fetch_plan.h
+ *   source_rows.c     a result as rows
+ *   source_settle.c   settle, and what cannot be deleted; forgetting what was sent long ago
+ *   source_status.c   status
+ *   source_watermark.c  which ids are final
  *   source_held.c     hold, release, heads and wake (source_held.h)
  *
  * Each thing that is asked is a job (link.h): its struct begins with a struct my_job, of which `run` is called on the link's
@@ -20,7 +25,10 @@
 #include "relay/mysql/session.h"
 #include "relay/mysql/source.h"
 #include "relay/mysql/source_held.h"
+#include "relay/mysql/source_watermark.h"
 #include "relay/ports/events.h"
+#include "relay/ports/fetch_plan.h"
+#include "relay/ports/halving.h"
 
 #define MY_SCHEMA_VERSION 1       /* the outbox, which writers use too */
 #define MY_RELAY_SCHEMA_VERSION 1 /* the tables that only the relay uses */
@@ -36,6 +44,7 @@ enum my_state {
 /* Sets up the session, and looks which tables there are. */
 struct my_setup {
     struct my_job job;
+    bool is_mariadb;
 };
 
 /* Asks for the ownership. */
@@ -46,6 +55,66 @@ struct my_own {
     int64_t now_us; /* the server's clock, since 1970 */
 };
 
+#define MY_REASON_BYTES 400
+/* Of each of the unread: its id, and in hexadecimal digits why. */
+#define MY_UNREAD_BYTES (FETCH_PLAN_UNREAD_MAX * (40 + 2 * FETCH_PLAN_REASON_BYTES) + 2)
+/* One statement forgets so many: about 10 ms. */
+#define MY_FORGET_ROWS 2000
+
+/* FETCH_NEXT and FETCH_HEADS: what the statement that is out asks for, by the plan. */
+struct my_fetch {
+    struct my_job job;
+    struct fetch_plan plan; /* the pipeline's */
+    enum fetch_kind kind;
+    bool exact;
+    bool bare;
+    bool patient;
+    int64_t after_id;
+    int64_t end_id;
+    uint32_t rows; /* that are given */
+    int64_t limit; /* that are asked for */
+    int64_t bytes;
+    int64_t *ids; /* a copy */
+    size_t id_count;
+    char why[FETCH_PLAN_REASON_BYTES];
+    char unread[MY_UNREAD_BYTES];
+    struct batch *batch; /* what came */
+};
+
+struct my_present {
+    struct my_job job;
+    bool dense; /* all of the range is read */
+    int64_t *asked;
+    size_t asked_count;
+    int64_t *ids; /* that are there */
+    size_t count;
+    size_t room;
+};
+
+struct my_settle {
+    struct my_job job;
+    const int64_t *ids; /* the caller's */
+    size_t count;
+    struct source_failures failures;
+};
+
+struct my_forget {
+    struct my_job job;
+    bool out;
+    uint64_t count; /* that were forgotten */
+};
+
+struct my_status {
+    struct my_job job;
+    bool out;
+    struct source_status what; /* its texts are copied: */
+    char paused_reason[MY_REASON_BYTES];
+    char reads_reason[MY_REASON_BYTES];
+    char host[256];
+    int64_t started_at_us;
+    int64_t owned_since_us;
+};
+
 struct source_mysql {
     struct source source;
     const struct source_config *config;
@@ -54,6 +123,7 @@ struct source_mysql {
     struct backoff backoff_config; /* those that need an operator */
     struct my_link *link;          /* NULL: there is none */
     enum my_state state;
+    bool is_mariadb;
     bool standby_told;
     bool owned_told;
     uint64_t retry_us;       /* DOWN: connect; STANDBY: ask again */
@@ -70,12 +140,21 @@ struct source_mysql {
     struct my_job ping;
     bool ping_out;
     struct my_held held;
+    struct my_fetch fetch;
+    struct my_present present;
+    struct my_settle settle;
+    struct my_forget forget;
+    struct my_status status;
+    struct my_watermark watermark;
     struct source_events events;
 };
 
 /* source.c */
 /* The event, to be filled in; it has its type and the lease. */
 struct source_event *my_event_push(struct source_mysql *self, enum source_event_type type);
+/* Tells SOURCE_NOTICE. */
+void my_notice(struct source_mysql *self, enum error_class class, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* Puts a job to the others. */
 void my_ask(struct source_mysql *self, struct my_job *job, uint64_t now_us);
 
@@ -85,8 +164,38 @@ void my_source_own(struct source_mysql *self, uint64_t now_us);
 void my_source_ping(struct source_mysql *self, uint64_t now_us);
 /* Closes the connection, tells SOURCE_LOST, and sets the time of the next try. */
 void my_source_lost(struct source_mysql *self, const struct error *error, uint64_t now_us);
+/* The same; the server has said with this number why it ends the session. */
+void my_source_ended(struct source_mysql *self, unsigned code, const struct error *error,
+                     uint64_t now_us);
+/* On the link's thread: as session.sql says. */
+bool my_source_set_variables(struct my_session *session) MUST_CHECK;
 /* Whether this session is the owner's, and as it was set up; false with the reason in the session, also when it was not found
  * out. On the link's thread, about once a second. */
 bool my_source_still_owns(struct my_session *session) MUST_CHECK;
+
+/* source_fetch.c */
+void my_fetch_ask(struct source_mysql *self, const struct fetch *fetch, uint64_t now_us);
+/* `announced`: by the server. */
+void my_fetch_lost(struct source_mysql *self, const struct error *error, bool announced,
+                   uint64_t now_us);
+void my_present_clear(struct my_present *present);
+
+/* source_rows.c */
+/* Takes the result: a batch of its rows up to the first that was cut, at most rows_max. complete: neither limit was met. NULL,
+ * and the result freed, if a column is not what was asked for. Any thread. */
+struct batch *my_rows_decode_take(MYSQL_RES *result, uint32_t rows_max, struct error *reterr);
+
+/* source_settle.c */
+void my_settle_ask(struct source_mysql *self, const int64_t *ids, size_t count, uint64_t now_us);
+/* What was sent longer than keep_sent ago; does nothing while one is out. */
+void my_settle_forget(struct source_mysql *self, uint64_t now_us);
+void my_settle_lost(struct source_mysql *self);
+
+/* source_status.c */
+void my_status_ask(struct source_mysql *self, const struct source_status *status, uint64_t now_us);
+
+/* source_watermark.c: the first answer is told as SOURCE_OWNED. */
+void my_watermark_ask(struct source_mysql *self, uint64_t now_us);
+void my_watermark_lost(struct source_mysql *self);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "relay/mysql/error.h"
+#include "relay/mysql/privileges.h"
 #include "relay/mysql/source_private.h"
 
 #include "mysql_contract_sql.h"
@@ -54,8 +55,8 @@ check_server(struct my_session *session)
                mysql_get_server_info(session->mysql));
 }
 
-static bool
-set_variables(struct my_session *session)
+bool
+my_source_set_variables(struct my_session *session)
 {
     const uint64_t statement_us = session->config->takeover_us * 3 / 4;
     struct my_parameters parameters = {.count = 0};
@@ -119,11 +120,26 @@ show_relay(struct my_session *session)
 }
 
 static bool
+check_privileges(struct my_session *session)
+{
+    char grants[350];
+    unsigned number;
+    if (!my_privileges_missing(session->mysql, session->config->keep_sent_us > 0, grants,
+                               sizeof(grants), &number)) {
+        return my_session_fail_by_mysql(session);
+    }
+    return grants[0] == '\0' ||
+           my_session_fail(session, ERROR_CONFIG, "the relay's account lacks a privilege: %s",
+                           grants);
+}
+
+static bool
 setup_run(struct my_session *session, struct my_job *job)
 {
-    (void)job; /* what it learns is the session's */
-    return check_server(session) && set_variables(session) && check_contract(session) &&
-           show_relay(session);
+    struct my_setup *setup = (struct my_setup *)job;
+    setup->is_mariadb = session->is_mariadb;
+    return check_server(session) && my_source_set_variables(session) && check_contract(session) &&
+           check_privileges(session) && show_relay(session);
 }
 
 static bool
@@ -206,9 +222,8 @@ own_the_outbox(struct source_mysql *self, uint64_t now_us)
     self->lease_until_us = my_link_answered_us(self->link) + self->config->takeover_us;
     self->owned_since_us = self->own.now_us;
     self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
-    self->owned_told = true;
     my_held_owned(self);
-    my_event_push(self, SOURCE_OWNED);
+    my_watermark_ask(self, now_us); /* its answer is told as SOURCE_OWNED */
 }
 
 static void
@@ -254,6 +269,7 @@ static void
 setup_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
     if (job->ok) {
+        self->is_mariadb = self->setup.is_mariadb;
         my_source_own(self, now_us);
     } else {
         my_source_lost(self, &job->error, now_us);
@@ -282,11 +298,10 @@ my_source_connect(struct source_mysql *self, uint64_t now_us)
     }
 }
 
-void
-my_source_lost(struct source_mysql *self, const struct error *error, uint64_t now_us)
+static void
+lose(struct source_mysql *self, const struct error *error, bool announced, uint64_t now_us)
 {
-    const struct error why = *error; /* it may be a job's */
-    struct backoff *backoff = why.class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
+    struct backoff *backoff = error->class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
     if (now_us - self->began_us >= GOOD_US &&
         (self->state == MY_OWNED || self->state == MY_STANDBY)) {
         backoff_reset(&self->backoff);
@@ -300,6 +315,25 @@ my_source_lost(struct source_mysql *self, const struct error *error, uint64_t no
     self->lease_until_us = 0;
     self->heard_us = 0;
     self->ping_out = false;
+    self->status.out = false;
+    my_fetch_lost(self, error, announced, now_us);
+    my_settle_lost(self);
+    my_watermark_lost(self);
     self->retry_us = now_us + backoff_next_us(backoff, &self->random);
-    my_event_push(self, SOURCE_LOST)->lost = why;
+    my_event_push(self, SOURCE_LOST)->lost = *error;
+}
+
+void
+my_source_lost(struct source_mysql *self, const struct error *error, uint64_t now_us)
+{
+    const struct error why = *error; /* it may be a job's */
+    lose(self, &why, false, now_us);
+}
+
+void
+my_source_ended(struct source_mysql *self, unsigned code, const struct error *error,
+                uint64_t now_us)
+{
+    const struct error why = *error;
+    lose(self, &why, my_error_is_announced(code), now_us);
 }

@@ -9,7 +9,7 @@
 
 #define INT_BYTES_MAX 21 /* -9223372036854775808 and a comma */
 
-static const char no_rows[] = "select 1 from dual where false";
+static const char no_id[] = "18446744073709551615"; /* 2^64 - 1: no bigint */
 
 static struct my_parameter *
 add(struct my_parameters *parameters, const char *name, enum my_parameter_kind kind)
@@ -113,7 +113,7 @@ static bool
 put_list(struct buffer *buffer, const struct my_parameter *list)
 {
     return list->count > 0 ? put_ints(buffer, list->numbers, list->count)
-                           : buffer_append(buffer, no_rows, sizeof(no_rows) - 1);
+                           : buffer_append(buffer, no_id, sizeof(no_id) - 1);
 }
 
 static bool

@@ -2,7 +2,7 @@
  *
  * The files run by hand after a `set @after_id = 0, …`. Here each @name is replaced by its value: a number by its digits, a text by
  * its bytes in hex, the same in every character set and sql_mode, a list by its elements with commas between (an empty one by
- * a query without rows, as `in ()` is no SQL). A part of a statement that is only known when it is made takes the place of a
+ * a number that no id has, as `in ()` is no SQL). A part of a statement that is only known when it is made takes the place of a
  * comment, "/" "*@name*" "/". The comment at the top of a file is left out; no other names a parameter. Text and not prepared
  * statements: they would win little (consumers/mysql_statement.h), and lists can be of any length. */
 #ifndef RELAY_MYSQL_SQL_H
@@ -39,7 +39,7 @@ void my_parameters_double(struct my_parameters *parameters, const char *name, do
 void my_parameters_text(struct my_parameters *parameters, const char *name, const char *text);
 /* A text of printable ASCII without quotes ' and backslashes, as it is. */
 void my_parameters_plain(struct my_parameters *parameters, const char *name, const char *text);
-/* For `in (@name)`; of rows that are to be locked never, as hold_lock.sql says why. */
+/* For `in (@name)`; of rows that are to be locked only as settle.sql has it: hold_lock.sql says why. */
 void my_parameters_ints(struct my_parameters *parameters, const char *name, const int64_t *numbers,
                         size_t count);
 /* A JSON list, for json_table. */

@@ -17,6 +17,10 @@
 #include "relay/ports/log_position.h"
 #include "relay/ports/row.h"
 
+/* Payload and headers of a larger message do not fit into what a lane can have to write
+ * (amqp/connection.c), so they are not even read. */
+#define SOURCE_MESSAGE_BYTES_MAX (INT64_C(192) << 20)
+
 /* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
  * into is the owner's. Whoever takes it from an event frees it. */
 struct batch {

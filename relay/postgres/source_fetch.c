@@ -64,7 +64,7 @@ add_parameters(struct source_postgres *self, struct pg_parameters *parameters, u
             return;
         }
     }
-    pg_parameters_int8(parameters, PG_MESSAGE_BYTES_MAX);
+    pg_parameters_int8(parameters, SOURCE_MESSAGE_BYTES_MAX);
     pg_parameters_text(parameters, plan->bare ? plan->trouble : NULL);
     if (!next) {
         add_unread(self, parameters, now_us);

@@ -41,9 +41,6 @@
 #define PG_SCHEMA_VERSION 1        /* the outbox, which writers use too */
 #define PG_RELAY_SCHEMA_VERSION 3  /* the tables that only the relay uses, */
 #define PG_RELAY_SCHEMA_REVISION 2 /* and what was added to them since */
-/* Payload and headers of a larger message do not fit into what a lane can have to write
- * (amqp/connection.c), so they are not even read. */
-#define PG_MESSAGE_BYTES_MAX (INT64_C(192) << 20)
 
 enum pg_statement {
     PG_OWN,

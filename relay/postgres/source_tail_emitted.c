@@ -6,9 +6,9 @@
 
 #include "relay/postgres/source_private.h"
 
-/* Payload and headers of PG_MESSAGE_BYTES_MAX in hex. What is larger is cut, so that the server takes it as one value; then
+/* Payload and headers of SOURCE_MESSAGE_BYTES_MAX in hex. What is larger is cut, so that the server takes it as one value; then
  * it is no message any more. */
-#define CONTENT_BYTES_MAX ((size_t)2 * PG_MESSAGE_BYTES_MAX)
+#define CONTENT_BYTES_MAX ((size_t)2 * SOURCE_MESSAGE_BYTES_MAX)
 
 #define COLUMN_PROBLEM 1 /* of emitted.sql */
 

@@ -396,7 +396,7 @@ pg_stream_begin(struct source_postgres *self, uint64_t now_us)
         .status_interval_us = tail->stream.status_interval_us,
     };
     tail->heartbeat_us = now_us + self->config->heartbeat_interval_us;
-    pgoutput_init(&tail->stream.decoder, self->outbox_oid, PG_MESSAGE_BYTES_MAX);
+    pgoutput_init(&tail->stream.decoder, self->outbox_oid, SOURCE_MESSAGE_BYTES_MAX);
     pg_event_push(self, SOURCE_TAILING)->tailing = tail->position;
     send_status(self, true, now_us); /* an idle server says by its answer that there is nothing */
 }

@@ -406,6 +406,7 @@ Test(source_mysql_held, what_is_left_behind_a_head_that_went_is_found)
     (void)source_fixture_expect(source, SOURCE_LOST);
     cr_assert_eq(count("select count(*) from outbox_held"), 19);
     cr_assert_eq(count("select count(*) from outbox"), 0);
+    mysql_fixture_grant(admin, "insert", "outbox");
     (void)source_fixture_await_owned(source);
     const struct source_heads heads = source_fixture_heads(source);
     bool found = false;

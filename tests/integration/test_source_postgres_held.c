@@ -9,7 +9,7 @@
 #include "tests/integration/source_fixture.h"
 
 #define HOUR_US (3600 * CLOCK_S_US)
-/* 192 MiB and a byte: see PG_MESSAGE_BYTES_MAX. */
+/* 192 MiB and a byte: see SOURCE_MESSAGE_BYTES_MAX. */
 #define TOO_LARGE "convert_to(repeat('x', (192 << 20) + 1), 'UTF8')"
 
 static PGconn *admin;

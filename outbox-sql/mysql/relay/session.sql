@@ -1,7 +1,8 @@
 -- Once per session. @lease_s: so long the server waits for a session that is silent, within a message or between two, and for
 -- one that takes nothing; then it ends it, and the ownership with it. @lock_s: so long a statement waits for a row or table that
 -- others have locked; @statement_s: so long it may take (MySQL: reads alone; @statement_ms). What the server or somebody's
--- init_connect has set else must not matter. An id of 0 is an id.
+-- init_connect has set else must not matter. An id of 0 is an id. Numbers of the dictionary must be the newest (MySQL), and a list of
+-- ids must not become a table of its own (MariaDB), for which a delete would read all of the outbox.
 set session
     wait_timeout = @lease_s,
     net_read_timeout = @lease_s,
@@ -11,6 +12,7 @@ set session
     /*M! max_statement_time = @statement_s, */
     /*!80000 max_execution_time = @statement_ms, */
     /*!80000 information_schema_stats_expiry = 0, */
+    /*M! in_predicate_conversion_threshold = 0, */
     autocommit = 1,
     time_zone = '+00:00',
     sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',

@@ -1,0 +1,23 @@
+-- The next rows by id: after @after_id and up to @end_id, except @ids, at most @rows. A row with
+-- more bytes of payload and headers than @bytes, or that is not whole, comes "cut", without these: there the reader stops and goes
+-- on with fetch_next_exact.sql. What is "scheduled" comes without them, and is not cut: it was written for a later time, which
+-- may have come. So whether it takes a new place does not depend on when a relay looks. What was due already when it was written is
+-- a message like any other, and so is what has got its new place (wake.sql).
+-- "+ 0": else MySQL makes a range of each gap between the ids that are left out, and looks into the index for each.
+-- One select, as a derived table would be written down, payloads and all. The index is named, whatever the statistics of a table that
+-- fills and drains all day say.
+select id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us,
+    if(`key` is null, 0, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed)) as key_hash,
+    `key` is not null as ordered,
+    coalesce(deliver_after > created_at, 0) as scheduled,
+    null as withheld,
+    coalesce(deliver_after > created_at, 0) = 0
+        and (coalesce(octet_length(payload) + coalesce(octet_length(headers), 0) > @bytes, 1) or octet_length(message_id) <> 16)
+        as cut,
+    exchange, routing_key, `key`, type, content_type,
+    if(deliver_after > created_at or octet_length(payload) + octet_length(headers) > @bytes, null, headers) as headers,
+    if(deliver_after > created_at or octet_length(payload) + coalesce(octet_length(headers), 0) > @bytes, null, payload) as payload
+from outbox force index (primary)
+where id > @after_id and id <= @end_id and id + 0 not in (@ids)
+order by id
+limit @rows

@@ -1,0 +1,44 @@
+-- As fetch_next.sql, but @bytes bounds the bytes of all rows together: a row is whole if those before it have fewer bytes
+-- than @bytes, so the first always is. One row more comes cut; it says that there is more. @message_bytes is the most that a
+-- message can have; @why says why the rows cannot be read, NULL: they can. What is larger than anything that can be sent, is not
+-- whole, or is @why, comes "withheld", which says why: without its texts and its payload, and not cut.
+-- First the ids, with the bytes of each and of those before it; then, in the same snapshot, the rows. The server reads a payload to
+-- know its length, so the relay asks for few rows where they are large.
+select outbox.id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us,
+    if(`key` is null, 0, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed)) as key_hash,
+    `key` is not null as ordered, scheduled, withheld, bytes_before >= @bytes as cut,
+    if(wanted and bytes_before < @bytes, exchange, null) as exchange,
+    if(wanted and bytes_before < @bytes, routing_key, null) as routing_key,
+    if(wanted and bytes_before < @bytes, `key`, null) as `key`,
+    if(wanted and bytes_before < @bytes, type, null) as type,
+    if(wanted and bytes_before < @bytes, content_type, null) as content_type,
+    if(wanted and bytes_before < @bytes, headers, null) as headers,
+    if(wanted and bytes_before < @bytes, payload, null) as payload
+from (
+    select *,
+        coalesce(sum(if(wanted, bytes, 0)) over (order by id rows between unbounded preceding and 1 preceding), 0) as bytes_before,
+        coalesce(sum(if(wanted, bytes, 0)) over (order by id rows between unbounded preceding and 2 preceding), 0) as bytes_before_last
+    from (
+        select id, scheduled, withheld, bytes, scheduled = 0 and withheld is null as wanted
+        from (
+            select id, scheduled, bytes,
+                case
+                    when scheduled then null
+                    when @why is not null then @why
+                    when bytes is null or message_id_bytes <> 16 then 'payload is NULL, or message_id has not 16 bytes'
+                    when bytes > @message_bytes then 'the message is larger than can ever be sent: discard it'
+                end as withheld
+            from (
+                select id, coalesce(deliver_after > created_at, 0) as scheduled, octet_length(message_id) as message_id_bytes,
+                    octet_length(payload) + coalesce(octet_length(headers), 0) as bytes
+                from outbox force index (primary)
+                where id > @after_id and id <= @end_id and id + 0 not in (@ids)
+                order by id
+                limit @rows
+            ) as next
+        ) as looked_at
+    ) as judged
+) as counted
+straight_join outbox force index (primary) on outbox.id = counted.id
+where bytes_before_last < @bytes
+order by counted.id

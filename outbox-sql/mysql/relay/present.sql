@@ -1,0 +1,5 @@
+-- Which of the rows with the ids @ids, a JSON list, are in the outbox. By the primary key, as settle.sql says why.
+select outbox.id
+from json_table(@ids, '$[*]' columns (id bigint path '$')) as asked
+straight_join outbox force index (primary) on outbox.id = asked.id
+order by outbox.id

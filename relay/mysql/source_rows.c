@@ -1,0 +1,148 @@
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/mysql/source_private.h"
+
+#define BINARY_CHARSET 63 /* of a column that is bytes */
+
+enum column {
+    COLUMN_ID,
+    COLUMN_MESSAGE_ID,
+    COLUMN_CREATED_AT,
+    COLUMN_KEY_HASH,
+    COLUMN_ORDERED,
+    COLUMN_SCHEDULED,
+    COLUMN_WITHHELD,
+    COLUMN_CUT,
+    COLUMN_EXCHANGE,
+    COLUMN_ROUTING_KEY,
+    COLUMN_KEY,
+    COLUMN_TYPE,
+    COLUMN_CONTENT_TYPE,
+    COLUMN_HEADERS,
+    COLUMN_PAYLOAD,
+    COLUMNS,
+};
+
+/* One row of the answer. */
+struct values {
+    MYSQL_ROW texts;
+    const unsigned long *lengths;
+};
+
+/* NULL is empty. */
+static struct span
+text_at(const struct values *values, int column)
+{
+    const char *const text = values->texts[column];
+    return (struct span){text != NULL ? text : "", values->lengths[column]};
+}
+
+static void
+decode_row(const struct values *values, struct row *ret_row)
+{
+    *ret_row = (struct row){
+        .id = my_value_int(values->texts[COLUMN_ID]),
+        .created_at_us = my_value_int(values->texts[COLUMN_CREATED_AT]),
+        .has_key = values->texts[COLUMN_KEY] != NULL,
+        .ordered = my_value_bool(values->texts[COLUMN_ORDERED]),
+        .withheld = values->texts[COLUMN_WITHHELD],
+        .scheduled = my_value_bool(values->texts[COLUMN_SCHEDULED]),
+        .exchange_is_null = values->texts[COLUMN_EXCHANGE] == NULL,
+        .exchange = text_at(values, COLUMN_EXCHANGE),
+        .routing_key = text_at(values, COLUMN_ROUTING_KEY),
+        .key = text_at(values, COLUMN_KEY),
+        .type = text_at(values, COLUMN_TYPE),
+        .content_type = text_at(values, COLUMN_CONTENT_TYPE),
+        .headers = text_at(values, COLUMN_HEADERS),
+        .payload = text_at(values, COLUMN_PAYLOAD),
+    };
+    if (values->lengths[COLUMN_MESSAGE_ID] == UUID_BYTES) {
+        memcpy(ret_row->message_id, values->texts[COLUMN_MESSAGE_ID], UUID_BYTES);
+    }
+    ret_row->key_hash = ret_row->ordered ? my_value_int(values->texts[COLUMN_KEY_HASH]) : 0;
+}
+
+/* The table may have been altered: bytes that had become text would be converted on their way. */
+static bool
+check_columns(MYSQL_RES *result, struct error *reterr)
+{
+    static const int bytes[] = {COLUMN_MESSAGE_ID, COLUMN_PAYLOAD};
+    if (mysql_num_fields(result) != COLUMNS) {
+        return error_set(reterr, ERROR_CONFIG, "the outbox gave %u columns instead of %d",
+                         mysql_num_fields(result), COLUMNS);
+    }
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+        const MYSQL_FIELD *const field = mysql_fetch_field_direct(result, (unsigned)bytes[i]);
+        if (field->charsetnr != BINARY_CHARSET) {
+            return error_set(
+                reterr, ERROR_CONFIG,
+                "column \"%s\" of table outbox has another type than `outbox-relay init` gives it",
+                field->name);
+        }
+    }
+    return true;
+}
+
+/* The statements withhold such a row; one that is not must be whole. */
+static bool
+check_values(const struct values *values, struct error *reterr)
+{
+    const bool whole =
+        values->lengths[COLUMN_MESSAGE_ID] == UUID_BYTES && values->texts[COLUMN_PAYLOAD] != NULL;
+    if (values->texts[COLUMN_ID] == NULL || (!whole && values->texts[COLUMN_WITHHELD] == NULL &&
+                                             !my_value_bool(values->texts[COLUMN_SCHEDULED]))) {
+        return error_set(reterr, ERROR_CONFIG,
+                         "the outbox has a row with a NULL or in a form that is not known");
+    }
+    return true;
+}
+
+/* How many rows are to be delivered, or -1. */
+static int64_t
+decode_rows(MYSQL_RES *result, uint32_t rows_max, struct row *rows, struct error *reterr)
+{
+    struct values values;
+    int64_t count = 0;
+    while (count < rows_max && (values.texts = mysql_fetch_row(result)) != NULL) {
+        values.lengths = mysql_fetch_lengths(result);
+        if (my_value_bool(values.texts[COLUMN_CUT])) {
+            break;
+        }
+        if (!check_values(&values, reterr)) {
+            return -1;
+        }
+        decode_row(&values, &rows[count]);
+        count++;
+    }
+    return count;
+}
+
+static void
+free_result(void *result)
+{
+    mysql_free_result(result);
+}
+
+struct batch *
+my_rows_decode_take(MYSQL_RES *result, uint32_t rows_max, struct error *reterr)
+{
+    const uint64_t all = mysql_num_rows(result);
+    struct row *rows = memory_array(all, sizeof(*rows));
+    const int64_t count =
+        check_columns(result, reterr) ? decode_rows(result, rows_max, rows, reterr) : -1;
+    if (count < 0) {
+        memory_free(rows);
+        mysql_free_result(result);
+        return NULL;
+    }
+    struct batch *batch = memory_array(1, sizeof(*batch));
+    *batch = (struct batch){
+        .rows = rows,
+        .count = (size_t)count,
+        .complete = (uint64_t)count == all,
+        .owner = result,
+        .free_owner = free_result,
+    };
+    return batch;
+}

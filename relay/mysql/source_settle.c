@@ -1,0 +1,191 @@
+/* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it), or is still there
+ * afterwards, is told; the others go. Of what cannot be deleted it is asked whether nothing can: then it is no row's fault. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/mysql/error.h"
+#include "relay/mysql/source_private.h"
+
+#include "mysql_forget_sent_sql.h"
+#include "mysql_present_sql.h"
+#include "mysql_settle_keep_sql.h"
+#include "mysql_settle_sql.h"
+
+/* In one statement: 105 KB of text, and what a transaction writes down at a time. */
+#define IDS_MAX 5000
+
+/* ---- on the link's thread ------------------------------------------------------------------------------- */
+
+/* Ids that are deleted together. */
+struct part {
+    const int64_t *ids;
+    size_t count;
+    uint64_t deleted;
+};
+
+static bool
+delete_rows(struct my_session *session, struct part *part)
+{
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_ints(&parameters, "ids", part->ids, part->count);
+    return my_session_run(session, sql_settle, &parameters, &part->deleted);
+}
+
+static bool
+keep_and_delete(struct my_session *session, void *context)
+{
+    struct part *part = context;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_ids(&parameters, "ids", part->ids, part->count);
+    return my_session_run(session, sql_settle_keep, &parameters, NULL) &&
+           delete_rows(session, part);
+}
+
+static bool
+delete_part(struct my_session *session, struct part *part)
+{
+    return session->config->keep_sent_us > 0
+               ? my_session_transaction(session, keep_and_delete, part)
+               : delete_rows(session, part);
+}
+
+/* If it cannot delete nothing either, it is not about a row. */
+static bool
+is_of_row(struct my_session *session, int64_t id, struct source_failures *failures)
+{
+    struct part nothing = {.ids = &id, .count = 0};
+    const struct error why = session->error;
+    if (!delete_part(session, &nothing)) {
+        return false;
+    }
+    source_failures_add(failures, id, 0, why.text);
+    return true;
+}
+
+/* Somebody else may have deleted some of them; or something keeps them. */
+static bool
+look_what_is_left(struct my_session *session, const struct part *part,
+                  struct source_failures *failures)
+{
+    MYSQL_RES *rows;
+    MYSQL_ROW row;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_ids(&parameters, "ids", part->ids, part->count);
+    if (!my_session_ask(session, sql_present, &parameters, &rows)) {
+        return false;
+    }
+    while ((row = mysql_fetch_row(rows)) != NULL) {
+        source_failures_add(
+            failures, my_value_int(row[0]), 0,
+            "its row is still there after it was deleted: look what keeps it, such as "
+            "a trigger that writes it again");
+    }
+    mysql_free_result(rows);
+    return true;
+}
+
+static bool
+settle_ids(struct my_session *session, const int64_t *ids, size_t count,
+           struct source_failures *failures)
+{
+    struct halving parts;
+    bool more = count > 0;
+    halving_begin(&parts, count);
+    while (more) {
+        struct part part = {.ids = ids + parts.at, .count = parts.size};
+        if (delete_part(session, &part)) {
+            if (part.deleted < part.count && !look_what_is_left(session, &part, failures)) {
+                return false;
+            }
+            more = halving_taken(&parts);
+        } else if (!my_error_may_be_of_row(session->code, true)) {
+            return false;
+        } else if (!halving_refused(&parts)) {
+            if (!is_of_row(session, part.ids[0], failures)) {
+                return false;
+            }
+            more = halving_taken(&parts);
+        }
+    }
+    return true;
+}
+
+static bool
+settle_run(struct my_session *session, struct my_job *job)
+{
+    struct my_settle *settle = (struct my_settle *)job;
+    bool good = true;
+    for (size_t at = 0; at < settle->count && good; at += IDS_MAX) {
+        const size_t left = settle->count - at;
+        good = settle_ids(session, settle->ids + at, left < IDS_MAX ? left : IDS_MAX,
+                          &settle->failures);
+    }
+    return good;
+}
+
+static bool
+forget_run(struct my_session *session, struct my_job *job)
+{
+    struct my_forget *forget = (struct my_forget *)job;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_int(&parameters, "rows", MY_FORGET_ROWS);
+    my_parameters_int(&parameters, "age_us", (int64_t)session->config->keep_sent_us);
+    return my_session_run(session, sql_forget_sent, &parameters, &forget->count);
+}
+
+/* ---- on the pipeline's ---------------------------------------------------------------------------------- */
+
+static void
+settle_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    struct my_settle *settle = (struct my_settle *)job;
+    if (!job->ok) {
+        my_source_lost(self, &job->error, now_us);
+        return;
+    }
+    my_event_push(self, SOURCE_SETTLED)->settled.failures = source_failures_take(&settle->failures);
+}
+
+void
+my_settle_ask(struct source_mysql *self, const int64_t *ids, size_t count, uint64_t now_us)
+{
+    struct my_settle *settle = &self->settle;
+    source_failures_clear(&settle->failures);
+    settle->job =
+        (struct my_job){.run = settle_run, .done = settle_done, .words = "to delete rows"};
+    settle->ids = ids;
+    settle->count = count;
+    my_ask(self, &settle->job, now_us);
+}
+
+void
+my_settle_lost(struct source_mysql *self)
+{
+    source_failures_clear(&self->settle.failures);
+    self->forget.out = false;
+}
+
+static void
+forget_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    struct my_forget *forget = (struct my_forget *)job;
+    forget->out = false;
+    if (!job->ok) {
+        my_source_lost(self, &job->error, now_us);
+    } else if (forget->count >= MY_FORGET_ROWS) {
+        my_settle_forget(self, now_us); /* a full one is followed by the next */
+    }
+}
+
+void
+my_settle_forget(struct source_mysql *self, uint64_t now_us)
+{
+    struct my_forget *forget = &self->forget;
+    if (!forget->out) {
+        forget->out = true;
+        forget->job = (struct my_job){
+            .run = forget_run, .done = forget_done, .words = "to forget what was sent"};
+        my_ask(self, &forget->job, now_us);
+    }
+}

@@ -1,0 +1,221 @@
+#include <mysqld_error.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "relay/mysql/error.h"
+#include "relay/mysql/source_private.h"
+
+#include "mysql_auto_increment_sql.h"
+#include "mysql_log_end_new_sql.h"
+#include "mysql_log_end_sql.h"
+#include "mysql_prepared_sql.h"
+#include "mysql_writers_schema_sql.h"
+#include "mysql_writers_sql.h"
+
+#define MYSQL_NEW_WORDS 80200 /* SHOW BINARY LOG STATUS; 8.4 has lost the old ones */
+
+static const struct my_parameters none = {.count = 0};
+
+/* ---- on the link's thread ------------------------------------------------------------------------------- */
+
+/* Without the privilege, or a log that is none of files, there is no position. */
+static bool
+ask_log_end(struct my_session *session, struct my_watermark *watermark)
+{
+    MYSQL_RES *rows;
+    const bool has_new_words =
+        !session->is_mariadb && mysql_get_server_version(session->mysql) >= MYSQL_NEW_WORDS;
+    watermark->log_end = 0;
+    if (!my_session_ask(session, has_new_words ? sql_log_end_new : sql_log_end, &none, &rows)) {
+        return session->code == ER_SPECIFIC_ACCESS_DENIED_ERROR;
+    }
+    const MYSQL_ROW row = mysql_fetch_row(rows);
+    if (row != NULL && row[0] != NULL) {
+        const struct span name = {row[0], strlen(row[0])};
+        if (!my_position_of(name, (uint64_t)my_value_int(row[1]), &watermark->log,
+                            &watermark->log_end)) {
+            watermark->log_end = 0;
+        }
+    }
+    mysql_free_result(rows);
+    return true;
+}
+
+static bool
+ask_last_id(struct my_session *session, struct my_watermark *watermark)
+{
+    int64_t next_id = 0;
+    if (!my_session_int(session, sql_auto_increment, &none, 1, &next_id)) {
+        return false;
+    }
+    watermark->last_id = next_id - 1;
+    return true;
+}
+
+static void
+add_writer(struct my_watermark *watermark, uint64_t session, bool orphan)
+{
+    if (watermark->count == watermark->capacity) {
+        const size_t capacity = watermark->capacity > 0 ? 2 * watermark->capacity : 64;
+        struct watermark_writer *const writers = memory_array(capacity, sizeof(*writers));
+        if (watermark->count > 0) {
+            memcpy(writers, watermark->writers, watermark->count * sizeof(*writers));
+        }
+        memory_free(watermark->writers);
+        watermark->writers = writers;
+        watermark->capacity = capacity;
+    }
+    watermark->writers[watermark->count++] =
+        (struct watermark_writer){.session = session, .orphan = orphan};
+}
+
+/* The list is there, and has our own lock. */
+static void
+take_writers(struct my_watermark *watermark, MYSQL_RES *rows)
+{
+    MYSQL_ROW row;
+    watermark->has_list = false;
+    watermark->count = 0;
+    while ((row = mysql_fetch_row(rows)) != NULL) {
+        const bool own = my_value_bool(row[2]);
+        watermark->has_list |= own;
+        if (my_value_bool(row[1]) && !own) {
+            add_writer(watermark, (uint64_t)my_value_int(row[0]), false);
+        }
+    }
+}
+
+/* Lists that are not there, or that may not be read. */
+static bool
+is_no_list(unsigned code)
+{
+    return code == ER_UNKNOWN_TABLE || code == ER_NO_SUCH_TABLE ||
+           code == ER_TABLEACCESS_DENIED_ERROR || code == ER_DBACCESS_DENIED_ERROR ||
+           code == ER_BAD_FIELD_ERROR;
+}
+
+static bool
+ask_list(struct my_session *session, const char *sql, struct my_watermark *watermark)
+{
+    MYSQL_RES *rows;
+    watermark->has_list = false;
+    if (!my_session_ask(session, sql, &none, &rows)) {
+        return is_no_list(session->code);
+    }
+    take_writers(watermark, rows);
+    mysql_free_result(rows);
+    return true;
+}
+
+static bool
+ask_writers(struct my_session *session, struct my_watermark *watermark)
+{
+    if (session->is_mariadb && !ask_list(session, sql_writers, watermark)) {
+        return false;
+    }
+    return (session->is_mariadb && watermark->has_list) ||
+           ask_list(session, sql_writers_schema, watermark);
+}
+
+/* FNV-1a of all that a row says. */
+static uint64_t
+hash_row(const MYSQL_ROW row, const unsigned long *lengths, unsigned count)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned long j = 0; j < lengths[i]; j++) {
+            hash = (hash ^ (uint8_t)row[i][j]) * UINT64_C(1099511628211);
+        }
+        hash = (hash ^ 0xff) * UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
+static bool
+ask_prepared(struct my_session *session, struct my_watermark *watermark)
+{
+    MYSQL_RES *rows;
+    MYSQL_ROW row;
+    if (!session->is_mariadb) {
+        return true; /* they are on the list of locks */
+    }
+    if (!my_session_ask(session, sql_prepared, &none, &rows)) {
+        return false;
+    }
+    while ((row = mysql_fetch_row(rows)) != NULL) {
+        add_writer(watermark, hash_row(row, mysql_fetch_lengths(rows), mysql_num_fields(rows)),
+                   true);
+    }
+    mysql_free_result(rows);
+    return true;
+}
+
+/* In this order: see relay/ports/watermark.h, and source_watermark.h for the last. */
+static bool
+watermark_run(struct my_session *session, struct my_job *job)
+{
+    struct my_watermark *watermark = (struct my_watermark *)job;
+    return ask_log_end(session, watermark) && ask_last_id(session, watermark) &&
+           ask_writers(session, watermark) && ask_prepared(session, watermark);
+}
+
+/* ---- on the pipeline's ---------------------------------------------------------------------------------- */
+
+static void
+tell_missing(struct source_mysql *self)
+{
+    if (!self->watermark.told) {
+        self->watermark.told = true;
+        my_notice(self, ERROR_TRANSIENT,
+                  "the server does not say who writes the outbox, so each look at it begins at its "
+                  "first row, which is slow while much that was deleted is not purged: %s",
+                  self->is_mariadb
+                      ? "run `install soname 'metadata_lock_info'` there, which needs no restart"
+                      : "grant select on performance_schema.* to the relay's account, with "
+                        "performance_schema and its instrument wait/lock/metadata/sql/mdl on");
+    }
+}
+
+static void
+watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    struct my_watermark *watermark = (struct my_watermark *)job;
+    if (!job->ok) {
+        my_source_lost(self, &job->error, now_us);
+        return;
+    }
+    if (watermark->has_list) {
+        watermark_observe(&watermark->mark, watermark->log_end, watermark->last_id,
+                          watermark->writers, watermark->count);
+    } else {
+        tell_missing(self);
+    }
+    if (!self->owned_told) {
+        self->owned_told = true;
+        my_event_push(self, SOURCE_OWNED);
+        return;
+    }
+    my_event_push(self, SOURCE_FINAL)->final = (struct source_final){
+        .id = watermark->mark.final_id,
+        .position = watermark->mark.final_position,
+        .log_end = watermark->log_end,
+    };
+}
+
+void
+my_watermark_ask(struct source_mysql *self, uint64_t now_us)
+{
+    self->watermark.job =
+        (struct my_job){.run = watermark_run, .done = watermark_done_job, .words = "who writes"};
+    my_ask(self, &self->watermark.job, now_us);
+}
+
+/* What was found out of the server is forgotten with the session, but not that something was told. */
+void
+my_watermark_lost(struct source_mysql *self)
+{
+    struct my_watermark *watermark = &self->watermark;
+    watermark_done(&watermark->mark);
+    memory_free(watermark->writers);
+    *watermark = (struct my_watermark){.told = watermark->told};
+}
