@@ -35,26 +35,6 @@ pipeline_defaults(void)
     };
 }
 
-static void
-init_lane(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
-{
-    const struct pipeline_options *options = &pipeline->options;
-    struct lane *lane = &pipeline->lanes[index];
-    const bool probes = index == options->lane_count;
-    const uint32_t start = probes ? PROBE_LIMIT_START : WINDOW_LIMIT_START;
-    lane->limit_max = options->window_messages;
-    if (probes && lane->limit_max > PROBE_WINDOW) {
-        lane->limit_max = PROBE_WINDOW;
-    }
-    lane->limit_start = start < lane->limit_max ? start : lane->limit_max;
-    lane->limit = lane->limit_start;
-    lane->search_id = CURSOR_START;
-    lane->cut_id = CURSOR_START;
-    lane->retry_at_us = now_us;
-    window_init(&lane->window, lane->limit_max);
-    backoff_init(&lane->backoff, options->reconnect_initial_us, options->reconnect_max_us);
-}
-
 struct pipeline *
 pipeline_new(const struct pipeline_options *options, uint64_t now_us)
 {
@@ -66,9 +46,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     cursor_init(&pipeline->cursor);
     held_init(&pipeline->held);
     busy_init(&pipeline->busy);
-    for (uint32_t i = 0; i <= options->lane_count; i++) {
-        init_lane(pipeline, i, now_us);
-    }
+    lanes_init(pipeline, now_us);
     backoff_init(&pipeline->route.backoff,
                  clock_earlier_us(options->retry_initial_us, ROUTE_TRY_MAX_US),
                  clock_earlier_us(options->retry_max_us, ROUTE_TRY_MAX_US));
@@ -88,9 +66,7 @@ pipeline_free(struct pipeline *pipeline)
     if (pipeline == NULL) {
         return;
     }
-    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        window_done(&pipeline->lanes[i].window);
-    }
+    lanes_done(pipeline);
     held_clear(&pipeline->held);
     busy_done(&pipeline->busy);
     holding_done(pipeline);
@@ -116,16 +92,6 @@ pipeline_reserve(int64_t **array, size_t *capacity, size_t needed)
     memory_free(*array);
     *array = larger;
     *capacity = needed * 2;
-}
-
-uint32_t
-pipeline_open_total(const struct pipeline *pipeline)
-{
-    uint32_t open = 0;
-    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        open += pipeline->lanes[i].window.open;
-    }
-    return open;
 }
 
 bool
@@ -208,9 +174,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->lease_until_us = 0;
     pipeline_drop_queue(pipeline, now_us);
     pipeline_tail_lost(pipeline, now_us);
-    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        window_abandon(&pipeline->lanes[i].window);
-    }
+    lanes_lost(pipeline);
     held_clear(&pipeline->held);
     holding_lost(pipeline);
     releasing_lost(pipeline);
@@ -246,13 +210,11 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
     ret_counts->owned = pipeline->owned;
     ret_counts->tailing = pipeline_is_live(pipeline);
     ret_counts->queued = pipeline->queue.live;
-    ret_counts->in_flight = pipeline_open_total(pipeline);
+    ret_counts->in_flight = lanes_in_flight(pipeline);
     ret_counts->unsettled = settling_count(pipeline);
     ret_counts->held = pipeline->held.count;
-    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
-        ret_counts->lanes_ready += pipeline->lanes[i].state == LANE_READY;
-        ret_counts->blocked |= pipeline->lanes[i].blocked;
-    }
+    ret_counts->lanes_ready = lanes_ready(pipeline);
+    ret_counts->blocked = lanes_any_blocked(pipeline);
 }
 
 static const char *
@@ -277,19 +239,6 @@ paused_reason(const struct pipeline *pipeline)
                : NULL;
 }
 
-static uint64_t
-oldest_published_us(const struct pipeline *pipeline, uint64_t now_us)
-{
-    uint64_t oldest_us = now_us;
-    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        const struct window *window = &pipeline->lanes[i].window;
-        if (window->open > 0 && window_at(window, window->low)->published_us < oldest_us) {
-            oldest_us = window_at(window, window->low)->published_us;
-        }
-    }
-    return oldest_us;
-}
-
 static const char *
 not_tailing_reason(const struct pipeline *pipeline)
 {
@@ -305,8 +254,8 @@ void
 pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_status *ret_status)
 {
     *ret_status = (struct source_status){
-        .in_flight = pipeline_open_total(pipeline),
-        .in_flight_for_us = now_us - oldest_published_us(pipeline, now_us),
+        .in_flight = lanes_in_flight(pipeline),
+        .in_flight_for_us = now_us - lanes_oldest_us(pipeline, now_us),
         .read_up_to = pipeline_is_live(pipeline) ? fetching_highest_admitted(pipeline)
                                                  : pipeline->cursor.high,
         .published_up_to = publishing_highest_id(pipeline),

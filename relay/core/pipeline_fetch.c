@@ -51,8 +51,7 @@ bool
 fetching_is_allowed(const struct pipeline *pipeline)
 {
     return pipeline->owned && heads_are_known(pipeline) && !pipeline->draining &&
-           fetching_is_idle(pipeline) && pipeline_any_lane_ready(pipeline) &&
-           !pipeline_any_lane_blocked(pipeline);
+           fetching_is_idle(pipeline) && lanes_any_ready(pipeline) && !lanes_any_blocked(pipeline);
 }
 
 void
@@ -134,15 +133,7 @@ fetching_each_in_memory(const struct pipeline *pipeline, void (*visit)(void *con
             visit(context, queued->row->id);
         }
     }
-    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
-        const struct window *window = &pipeline->lanes[i].window;
-        for (uint64_t tag = window->low; tag < window->next; tag++) {
-            const struct window_entry *entry = window_at(window, tag);
-            if (entry->pending && !entry->returned && !entry->abandoned) {
-                visit(context, entry->id);
-            }
-        }
-    }
+    lanes_each_in_flight(pipeline, visit, context);
     settling_each(pipeline, visit, context);
     holding_each_untold(pipeline, visit, context);
     holding_each_out(pipeline, visit, context);
@@ -167,7 +158,7 @@ exclude_ids(struct pipeline *pipeline, struct fetch *fetch)
 {
     struct fetching *fetching = &pipeline->fetching;
     pipeline_reserve(&fetching->exclude_ids, &fetching->exclude_capacity,
-                     pipeline->queue.count + pipeline_open_total(pipeline) +
+                     pipeline->queue.count + lanes_in_flight(pipeline) +
                          settling_in_outbox(pipeline) + holding_count(pipeline));
     struct exclusion exclusion = {.ids = fetching->exclude_ids, .fetch = fetch};
     fetching_each_in_memory(pipeline, exclude, &exclusion);
@@ -248,9 +239,8 @@ fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
 static uint64_t
 held_deadline_us(const struct pipeline *pipeline)
 {
-    const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
-    if (!fetching_is_allowed(pipeline) || route_is_bad(pipeline) || lane->state != LANE_READY ||
-        lane->blocked || lane->congested || pipeline->queue.probes > 0 ||
+    if (!fetching_is_allowed(pipeline) || route_is_bad(pipeline) ||
+        !lane_is_free(pipeline, lane_for_probes(pipeline)) || pipeline->queue.probes > 0 ||
         queue_rows(&pipeline->queue) > 2 * pipeline->options.batch_rows) {
         return CLOCK_NEVER_US;
     }
@@ -294,9 +284,8 @@ fetch_sample(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         route_try(pipeline);
         return fetch_rows(pipeline, route->sample_rows, now_us, ret_action);
     }
-    const struct lane *lane = &pipeline->lanes[pipeline->options.lane_count];
     if (route->state == ROUTE_TRYING && route->sample_short && pipeline->held.count > 0 &&
-        !route->sample_heads && lane->state == LANE_READY) {
+        !route->sample_heads && lane_is_ready(pipeline, lane_for_probes(pipeline))) {
         route->sample_heads = true;
         return fetch_heads(pipeline, at_most(route->sample_rows, PROBES_MAX), now_us, ret_action);
     }

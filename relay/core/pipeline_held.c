@@ -178,7 +178,7 @@ is_blameless(const struct pipeline *pipeline, const struct window_entry *refused
 }
 
 void
-pipeline_refuse(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
+pipeline_refuse(struct pipeline *pipeline, uint32_t lane, const struct window_entry *refused,
                 const struct refusal *refusal, uint64_t now_us)
 {
     const bool many = route_refused(pipeline, lane, refused, refusal);

@@ -1,7 +1,8 @@
 /* relay/core/pipeline_internal.h - the core's state, shared by its files:
  *
  *   pipeline.c          life, source, rows
- *   pipeline_lane.c     what lanes report
+ *   pipeline_lane.c     channels, what is unconfirmed on them, and how much may be
+ *   pipeline_confirm.c  what the broker says of a message
  *   pipeline_cut.c      a lane's connection ends without a word
  *   pipeline_held.c     a message is refused, or not due: it is set aside
  *   pipeline_hold.c     what is told to the held table
@@ -33,6 +34,7 @@
 #include "relay/core/pipeline_fetch.h"
 #include "relay/core/pipeline_heads.h"
 #include "relay/core/pipeline_hold.h"
+#include "relay/core/pipeline_lane.h"
 #include "relay/core/pipeline_probe.h"
 #include "relay/core/pipeline_publish.h"
 #include "relay/core/pipeline_release.h"
@@ -45,11 +47,6 @@
 #include "relay/core/window.h"
 
 /* Every limit of the core has a name here. */
-#define WINDOW_LIMIT_START \
-    256 /* a lane starts with this many unconfirmed, and doubles while that is what holds it back \
-         */
-#define PROBE_LIMIT_START 16 /* the same of the probe lane, */
-#define PROBE_WINDOW 256     /* which never has more */
 #define STUCK_AGAIN_US \
     (60 * CLOCK_S_US) /* what could not be moved or deleted is tried again after this */
 #define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
@@ -59,8 +56,6 @@
     190 /* of a name: a broker that blames an exchange cuts its words after 255 bytes, some of them its own */
 #define ROUTE_TRY_MAX_US \
     (10 * CLOCK_S_US) /* a degraded route is tried again after this at the latest */
-#define PROBE_LANE_IDLE_US \
-    (60 * CLOCK_S_US) /* the probe lane is let go when nothing was held for so long */
 
 #define TAIL_BEGIN_MIN_US \
     CLOCK_S_US /* the log is tried again after this, then after twice as long, … */
@@ -73,14 +68,6 @@
 #define TAIL_FINAL_US CLOCK_S_US
 #define TAIL_WRITERS_US (10 * CLOCK_S_US)
 
-enum lane_state {
-    LANE_DOWN, /* no connection; connect at retry_at_us */
-    LANE_CONNECTING,
-    LANE_CONNECTED, /* no channel; open one at retry_at_us */
-    LANE_OPENING,
-    LANE_READY,
-};
-
 /* A refusal that is to be weighed once everything up to its tag has an outcome. */
 struct lane_refusal {
     uint64_t tag;
@@ -88,35 +75,9 @@ struct lane_refusal {
     uint64_t cause;
 };
 
-struct lane {
-    enum lane_state state;
-    struct window window;
-    uint32_t limit_start;
-    uint32_t limit_max;
-    uint32_t limit;  /* how many may be unconfirmed now: halved when a channel closes, doubled as it
-                        proves good */
-    uint32_t proved; /* confirmed since the limit changed */
-    bool limited;    /* the limit was reached since it changed */
-    int64_t
-        search_id; /* a message that closed the channel is looked for: the limit does not grow before
-                          one with this id or a higher one is through; CURSOR_START: none is */
-    /* The highest id in flight when the connection ended without a word, until this or a higher one is through;
-     * CURSOR_START: none. */
-    int64_t cut_id;
-    bool blocked;   /* connection.blocked */
-    bool congested; /* the socket does not keep up */
-    uint64_t ready_since_us;
-    /* The last confirm, or when the window became non-empty; later, as long as what was put out by then arrives: of out_bytes
-     * (pipeline_lane_arrived) due_bytes, which are what is told next while they are not known. */
-    uint64_t progress_us;
-    bool due_known;
-    uint64_t due_bytes;
-    uint64_t taken_bytes; /* as told last */
-    uint64_t retry_at_us;
-    struct backoff backoff;
-    struct lane_refusal refused[OUTCOMES_KEPT];
-    uint32_t refused_count;
-    uint32_t resets; /* how often its window was forgotten */
+struct lane_refusals {
+    struct lane_refusal items[OUTCOMES_KEPT];
+    uint32_t count;
 };
 
 enum route_state {
@@ -150,6 +111,7 @@ struct route {
     uint32_t sample_taken;
     uint32_t sample_same;
     uint32_t sample_other;
+    struct lane_refusals unweighed[PIPELINE_LANES_MAX];
     uint64_t taken_us; /* when the latest message that was taken had been published */
     uint64_t since_us; /* when the first of since_taken had been published */
     struct route_reason reasons[ROUTE_REASONS];
@@ -220,8 +182,7 @@ struct safe {
     uint64_t marked;    /* safe next */
     uint64_t forgotten; /* cursor.forgotten, then */
     uint64_t queued;    /* queue.pushed, then */
-    uint64_t tags[PIPELINE_LANES_MAX];
-    uint32_t resets[PIPELINE_LANES_MAX];
+    struct lanes_mark lanes;
     uint64_t settles;
     uint64_t holds;
 };
@@ -255,7 +216,6 @@ struct pipeline {
     struct heads heads;
     struct probing probing;
     struct waking waking;
-    uint64_t probe_wanted_us; /* when something was held last */
 
     struct publishing publishing;
 
@@ -268,7 +228,6 @@ struct pipeline {
 void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                      uint64_t now_us);
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
-uint32_t pipeline_open_total(const struct pipeline *pipeline);
 bool pipeline_is_full(const struct pipeline *pipeline);
 /* A message of the key is in memory, or on its way. */
 bool pipeline_has_company(const struct pipeline *pipeline, int64_t key_hash);
@@ -282,9 +241,8 @@ struct refusal {
     bool blameless;       /* it costs no attempt */
     uint64_t tag;         /* what was published up to it went before; 0: nothing is known of that */
 };
-void pipeline_refuse(struct pipeline *pipeline, struct lane *lane,
-                     const struct window_entry *refused, const struct refusal *refusal,
-                     uint64_t now_us);
+void pipeline_refuse(struct pipeline *pipeline, uint32_t lane, const struct window_entry *refused,
+                     const struct refusal *refusal, uint64_t now_us);
 /* A row of the outbox came. True if it is not to be published now. */
 bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
                         uint64_t now_us) MUST_CHECK;
@@ -297,10 +255,6 @@ void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
 /* A message of the key has to be sent again, and nothing behind it may be held. */
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
-
-/* pipeline_lane.c */
-bool pipeline_any_lane_ready(const struct pipeline *pipeline);
-bool pipeline_any_lane_blocked(const struct pipeline *pipeline);
 
 /* pipeline_tail.c: what the log brings. */
 bool pipeline_is_live(const struct pipeline *pipeline);
@@ -324,31 +278,17 @@ uint64_t pipeline_safe_deadline_us(const struct pipeline *pipeline);
 /* pipeline_route.c */
 bool route_is_bad(const struct pipeline *pipeline);
 /* True if nothing was taken since many different messages were refused for the same reason. */
-bool route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
+bool route_refused(struct pipeline *pipeline, uint32_t lane, const struct window_entry *refused,
                    const struct refusal *refusal) MUST_CHECK;
 /* After anything of the lane got its outcome. */
-void route_weigh(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
+void route_weigh(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
+/* All that the lane had in flight was forgotten. */
+void route_window_forgotten(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void route_taken(struct pipeline *pipeline, const struct window_entry *taken);
 bool route_may_try(const struct pipeline *pipeline, uint64_t now_us);
 void route_try(struct pipeline *pipeline);
 void route_rest(struct pipeline *pipeline, uint64_t now_us);
 void route_heal(struct pipeline *pipeline);
 void route_judge(struct pipeline *pipeline, uint64_t now_us);
-
-/* pipeline_lane.c */
-struct lane *lane_for_probes(struct pipeline *pipeline);
-void lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
-/* A confirm has come, or one becomes due: the time for the next begins, once what is put out by now has arrived. */
-void lane_progress(struct lane *lane, uint64_t now_us);
-/* The same as lane_down, and the search for a culprit outlives the connection. */
-void lane_down_searching(struct pipeline *pipeline, struct lane *lane, uint64_t now_us);
-/* Half as many at a time from here on, and no more until all that may have done it are through. */
-void lane_search(struct lane *lane);
-/* What has this tag did it. */
-void lane_refuse(struct pipeline *pipeline, struct lane *lane, uint64_t tag,
-                 const struct refusal *refusal, uint64_t now_us);
-/* For a message that may go to either: it is ready, or has less in flight. */
-bool lane_is_better(const struct lane *lane, const struct lane *other);
-bool lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_t bytes);
 
 #endif

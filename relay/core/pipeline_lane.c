@@ -1,34 +1,72 @@
+#include "relay/core/pipeline_lane.h"
+
 #include <assert.h>
 
 #include "relay/core/pipeline_internal.h"
 
-static struct lane *
-lane_of(struct pipeline *pipeline, uint32_t index)
-{
-    assert(index <= pipeline->options.lane_count);
-    queue_rewind(&pipeline->queue); /* what it reports may let something of the queue go */
-    return &pipeline->lanes[index];
-}
+#define LIMIT_START 256      /* a lane starts with this many unconfirmed, */
+#define PROBE_LIMIT_START 16 /* and the one for probes with so many */
+/* The lane for probes is let go of when nothing was held for so long. */
+#define PROBES_IDLE_US (60 * CLOCK_S_US)
 
-struct lane *
-lane_for_probes(struct pipeline *pipeline)
-{
-    return &pipeline->lanes[pipeline->options.lane_count];
-}
+/* ---- all of them ----------------------------------------------------------------------------------- */
 
-bool
-pipeline_any_lane_blocked(const struct pipeline *pipeline)
+static void
+init_lane(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
-    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
-        if (pipeline->lanes[i].blocked) {
-            return true;
-        }
+    const struct pipeline_options *options = &pipeline->options;
+    struct lane *lane = &pipeline->lanes[index];
+    const bool probes = index == lane_for_probes(pipeline);
+    const uint32_t start = probes ? PROBE_LIMIT_START : LIMIT_START;
+    lane->limit_max = options->window_messages;
+    if (probes && lane->limit_max > PROBE_WINDOW) {
+        lane->limit_max = PROBE_WINDOW;
     }
-    return false;
+    lane->limit_start = start < lane->limit_max ? start : lane->limit_max;
+    lane->limit = lane->limit_start;
+    lane->search_id = CURSOR_START;
+    lane->cut_id = CURSOR_START;
+    lane->retry_at_us = now_us;
+    window_init(&lane->window, lane->limit_max);
+    backoff_init(&lane->backoff, options->reconnect_initial_us, options->reconnect_max_us);
+}
+
+void
+lanes_init(struct pipeline *pipeline, uint64_t now_us)
+{
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        init_lane(pipeline, i, now_us);
+    }
+}
+
+void
+lanes_done(struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        window_done(&pipeline->lanes[i].window);
+    }
+}
+
+void
+lanes_lost(struct pipeline *pipeline)
+{
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        window_abandon(&pipeline->lanes[i].window);
+    }
+}
+
+uint32_t
+lanes_ready(const struct pipeline *pipeline)
+{
+    uint32_t ready = 0;
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        ready += pipeline->lanes[i].state == LANE_READY;
+    }
+    return ready;
 }
 
 bool
-pipeline_any_lane_ready(const struct pipeline *pipeline)
+lanes_any_ready(const struct pipeline *pipeline)
 {
     for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
         if (pipeline->lanes[i].state == LANE_READY) {
@@ -39,15 +77,103 @@ pipeline_any_lane_ready(const struct pipeline *pipeline)
 }
 
 bool
-lane_is_better(const struct lane *lane, const struct lane *other)
+lanes_any_blocked(const struct pipeline *pipeline)
 {
-    const bool better_state = lane->state == LANE_READY && other->state != LANE_READY;
-    return better_state || (lane->state == other->state && lane->window.open < other->window.open);
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        if (pipeline->lanes[i].blocked) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t
+lanes_in_flight(const struct pipeline *pipeline)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        open += pipeline->lanes[i].window.open;
+    }
+    return open;
+}
+
+uint64_t
+lanes_oldest_us(const struct pipeline *pipeline, uint64_t now_us)
+{
+    uint64_t oldest_us = now_us;
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        const struct window *window = &pipeline->lanes[i].window;
+        if (window->open > 0) {
+            oldest_us = clock_earlier_us(oldest_us, window_at(window, window->low)->published_us);
+        }
+    }
+    return oldest_us;
+}
+
+void
+lanes_each_in_flight(const struct pipeline *pipeline, void (*visit)(void *context, int64_t id),
+                     void *context)
+{
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        window_each(&pipeline->lanes[i].window, visit, context);
+    }
+}
+
+void
+lanes_mark(const struct pipeline *pipeline, struct lanes_mark *ret_mark)
+{
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        ret_mark->tags[i] = pipeline->lanes[i].window.next;
+        ret_mark->resets[i] = pipeline->lanes[i].resets;
+    }
 }
 
 bool
-lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_t bytes)
+lanes_have_passed(struct pipeline *pipeline, const struct lanes_mark *mark)
 {
+    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
+        struct lane *lane = &pipeline->lanes[i];
+        if (lane->resets == mark->resets[i] && window_oldest(&lane->window) < mark->tags[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- one of them ----------------------------------------------------------------------------------- */
+
+uint32_t
+lane_for_probes(const struct pipeline *pipeline)
+{
+    return pipeline->options.lane_count;
+}
+
+bool
+lane_is_ready(const struct pipeline *pipeline, uint32_t index)
+{
+    return pipeline->lanes[index].state == LANE_READY;
+}
+
+bool
+lane_is_free(const struct pipeline *pipeline, uint32_t index)
+{
+    const struct lane *lane = &pipeline->lanes[index];
+    return lane->state == LANE_READY && !lane->blocked && !lane->congested;
+}
+
+bool
+lane_is_better(const struct pipeline *pipeline, uint32_t index, uint32_t other)
+{
+    const struct lane *lane = &pipeline->lanes[index];
+    const struct lane *than = &pipeline->lanes[other];
+    const bool better_state = lane->state == LANE_READY && than->state != LANE_READY;
+    return better_state || (lane->state == than->state && lane->window.open < than->window.open);
+}
+
+bool
+lane_has_room(struct pipeline *pipeline, uint32_t index, uint32_t bytes)
+{
+    struct lane *lane = &pipeline->lanes[index];
     if (lane->state != LANE_READY || lane->blocked || lane->congested ||
         window_is_full(&lane->window)) {
         return false;
@@ -56,19 +182,39 @@ lane_has_room(struct lane *lane, const struct pipeline_options *options, uint32_
         lane->limited = true;
         return false;
     }
-    return lane->window.open == 0 || lane->window.bytes + bytes <= options->window_bytes;
+    return lane->window.open == 0 || lane->window.bytes + bytes <= pipeline->options.window_bytes;
+}
+
+struct window *
+lane_window(struct pipeline *pipeline, uint32_t index)
+{
+    return &pipeline->lanes[index].window;
+}
+
+static void
+progress(struct lane *lane, uint64_t now_us)
+{
+    lane->progress_us = now_us;
+    lane->due_known = false;
 }
 
 void
-lane_search(struct lane *lane)
+lane_progress(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
-    struct window *window = &lane->window;
-    lane->limit = window->open / 2;
-    for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
-        const struct window_entry *entry = window_at(window, tag);
-        if (entry->pending && entry->id > lane->search_id) {
-            lane->search_id = entry->id;
-        }
+    progress(&pipeline->lanes[index], now_us);
+}
+
+void
+lane_published(struct pipeline *pipeline, uint32_t index, const struct window_entry *entry,
+               uint64_t now_us)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    if (lane->window.open == 0) {
+        progress(lane, now_us);
+    }
+    window_push(&lane->window, entry);
+    if (entry->ordered) {
+        busy_add(&pipeline->busy, entry->key_hash);
     }
 }
 
@@ -84,15 +230,53 @@ take(struct pipeline *pipeline, struct lane *lane, uint64_t tag, struct window_e
     return true;
 }
 
+bool
+lane_take(struct pipeline *pipeline, uint32_t index, uint64_t tag, struct window_entry *ret_entry)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    if (!take(pipeline, lane, tag, ret_entry)) {
+        return false;
+    }
+    if (ret_entry->id >= lane->search_id) {
+        lane->search_id = CURSOR_START;
+    }
+    if (ret_entry->id >= lane->cut_id) {
+        lane->cut_id = CURSOR_START;
+    }
+    return true;
+}
+
+/* The limit doubles when it was what held the lane back and as many messages have been confirmed
+ * since. */
+void
+lane_prove(struct pipeline *pipeline, uint32_t index, uint32_t confirmed)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    backoff_reset(&lane->backoff);
+    lane->proved += confirmed;
+    if (lane->proved < lane->limit || lane->search_id != CURSOR_START) {
+        return;
+    }
+    if (lane->limited && lane->limit < lane->limit_max) {
+        lane->limit *= 2;
+        if (lane->limit > lane->limit_max) {
+            lane->limit = lane->limit_max;
+        }
+    }
+    lane->proved = 0;
+    lane->limited = false;
+}
+
+/* ---- what is lost ---------------------------------------------------------------------------------- */
+
 /* What the lane has in flight has an unknown fate: all of it is read and sent again, with the same
- * message ids. */
-static void
-forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
+ * message ids. True if there was anything of the stream. */
+static bool
+empty_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
 {
     struct window *window = &lane->window;
     struct window_entry entry;
     bool forgot = false;
-    lane->resets++;
     for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
         if (!take(pipeline, lane, tag, &entry) || entry.returned || entry.abandoned) {
             continue; /* a returned message is held already, an abandoned one is nobody's */
@@ -105,10 +289,15 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
         }
     }
     window_clear(window);
-    for (uint32_t i = 0; i < lane->refused_count; i++) {
-        lane->refused[i].tag = 0; /* nothing before it is open any more */
-    }
-    route_weigh(pipeline, lane, now_us);
+    lane->resets++;
+    return forgot;
+}
+
+static void
+forget_window(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
+{
+    const bool forgot = empty_window(pipeline, &pipeline->lanes[index], now_us);
+    route_window_forgotten(pipeline, index, now_us);
     if (forgot) {
         /* What is queued comes after what was in flight, so it must not go first. (Nothing stands
          * behind a probe: it is alone of its key.) */
@@ -119,9 +308,10 @@ forget_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
 }
 
 void
-lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
+lane_down(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
-    forget_window(pipeline, lane, now_us);
+    struct lane *lane = &pipeline->lanes[index];
+    forget_window(pipeline, index, now_us);
     if (lane->state == LANE_READY &&
         now_us - lane->ready_since_us >= pipeline->options.reconnect_max_us) {
         backoff_reset(&lane->backoff); /* it was good for long enough: this is a new trouble */
@@ -137,13 +327,84 @@ lane_down(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
 }
 
 void
-lane_down_searching(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
+lane_down_searching(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
+    struct lane *lane = &pipeline->lanes[index];
     const uint32_t limit = lane->limit;
     const int64_t search_id = lane->search_id;
-    lane_down(pipeline, lane, now_us);
+    lane_down(pipeline, index, now_us);
     lane->limit = limit;
     lane->search_id = search_id;
+}
+
+/* ---- the search for a culprit ---------------------------------------------------------------------- */
+
+/* Half as many at a time from here on, and no more until all that may have done it are through. */
+static void
+search(struct lane *lane)
+{
+    lane->limit = lane->window.open / 2;
+    lane->search_id = window_highest_id(&lane->window, lane->search_id);
+}
+
+void
+lane_shrink(struct pipeline *pipeline, uint32_t index)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    if (lane->limit > lane->limit_start) {
+        lane->limit = lane->limit_start;
+    }
+}
+
+void
+lane_search_if_cut_again(struct pipeline *pipeline, uint32_t index)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    if (lane->cut_id != CURSOR_START) {
+        search(lane);
+    }
+    lane->cut_id = window_highest_id(&lane->window, lane->cut_id);
+}
+
+void
+lane_stay_alone(struct pipeline *pipeline, uint32_t index, int64_t id)
+{
+    pipeline->lanes[index].limit = 1;
+    pipeline->lanes[index].search_id = id;
+}
+
+void
+lane_refuse(struct pipeline *pipeline, uint32_t index, uint64_t tag, const struct refusal *refusal,
+            uint64_t now_us)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    struct window_entry culprit;
+    const bool taken = take(pipeline, lane, tag, &culprit);
+    assert(taken);
+    (void)taken; /* only asserted */
+    lane->search_id = CURSOR_START;
+    if (!culprit.returned && !culprit.abandoned) {
+        pipeline_refuse(pipeline, index, &culprit, refusal, now_us);
+    }
+}
+
+/* The tag of the message for which the channel was closed, or window.next if it cannot be told. The
+ * broker works through a channel in order, so it is the first to the exchange that it names. */
+static uint64_t
+find_culprit(struct window *window, uint32_t exchange)
+{
+    const uint64_t named = exchange == 0 ? window->next : window_find_exchange(window, exchange);
+    return named == window->next && window->open == 1 ? window_oldest(window) : named;
+}
+
+/* ---- events ---------------------------------------------------------------------------------------- */
+
+static struct lane *
+lane_of(struct pipeline *pipeline, uint32_t index)
+{
+    assert(index <= pipeline->options.lane_count);
+    queue_rewind(&pipeline->queue); /* what it reports may let something of the queue go */
+    return &pipeline->lanes[index];
 }
 
 void
@@ -156,13 +417,6 @@ pipeline_lane_connected(struct pipeline *pipeline, uint32_t index, uint64_t now_
 }
 
 void
-lane_progress(struct lane *lane, uint64_t now_us)
-{
-    lane->progress_us = now_us;
-    lane->due_known = false;
-}
-
-void
 pipeline_lane_ready(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
     struct lane *lane = lane_of(pipeline, index);
@@ -170,15 +424,14 @@ pipeline_lane_ready(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
     window_clear(&lane->window);
     lane->state = LANE_READY;
     lane->ready_since_us = now_us;
-    lane_progress(lane, now_us);
+    progress(lane, now_us);
 }
 
 void
 pipeline_lane_lost(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 {
-    struct lane *lane = lane_of(pipeline, index);
-    if (lane->state != LANE_DOWN) {
-        lane_down(pipeline, lane, now_us);
+    if (lane_of(pipeline, index)->state != LANE_DOWN) {
+        lane_down(pipeline, index, now_us);
     }
 }
 
@@ -208,32 +461,7 @@ pipeline_lane_blocked(struct pipeline *pipeline, uint32_t index, bool blocked, u
 {
     struct lane *lane = lane_of(pipeline, index);
     lane->blocked = blocked;
-    lane_progress(lane, now_us); /* while blocked nothing is confirmed, and nothing can be */
-}
-
-/* The tag of the message for which the channel was closed, or window.next if it cannot be told. The
- * broker works through a channel in order, so it is the first to the exchange that it names. */
-static uint64_t
-find_culprit(struct lane *lane, uint32_t exchange)
-{
-    const uint64_t named =
-        exchange == 0 ? lane->window.next : window_find_exchange(&lane->window, exchange);
-    return named == lane->window.next && lane->window.open == 1 ? window_oldest(&lane->window)
-                                                                : named;
-}
-
-void
-lane_refuse(struct pipeline *pipeline, struct lane *lane, uint64_t tag,
-            const struct refusal *refusal, uint64_t now_us)
-{
-    struct window_entry culprit;
-    const bool taken = take(pipeline, lane, tag, &culprit);
-    assert(taken);
-    (void)taken; /* only asserted */
-    lane->search_id = CURSOR_START;
-    if (!culprit.returned && !culprit.abandoned) {
-        pipeline_refuse(pipeline, lane, &culprit, refusal, now_us);
-    }
+    progress(lane, now_us); /* while blocked nothing is confirmed, and nothing can be */
 }
 
 /* The broker closes a channel for one message of the window and does not say for which; but often it names an exchange.
@@ -248,7 +476,7 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
         return;
     }
     const uint32_t open = lane->window.open;
-    const uint64_t culprit = find_culprit(lane, exchange);
+    const uint64_t culprit = find_culprit(&lane->window, exchange);
     lane->state = LANE_CONNECTED;
     lane->retry_at_us = now_us;
     lane->proved = 0;
@@ -260,12 +488,12 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
             suspects_add(&pipeline->suspects, exchange, reason, &pipeline->route.backoff,
                          &pipeline->random, now_us);
         }
-        lane_refuse(pipeline, lane, culprit,
+        lane_refuse(pipeline, index, culprit,
                     &(struct refusal){.kind = REFUSED_CLOSED, .reason = reason}, now_us);
     } else {
-        lane_search(lane);
+        search(lane);
     }
-    forget_window(pipeline, lane, now_us);
+    forget_window(pipeline, index, now_us);
 }
 
 void
@@ -275,155 +503,110 @@ pipeline_lane_closed(struct pipeline *pipeline, uint32_t index, const char *reas
     if (lane->state == LANE_READY && lane->window.open > 0) {
         pipeline_channel_closed(pipeline, index, reason, 0, now_us);
         backoff_reset(&lane->backoff); /* each close brings the search nearer to its end */
-        lane_down_searching(pipeline, lane, now_us);
+        lane_down_searching(pipeline, index, now_us);
     } else {
         pipeline_lane_lost(pipeline, index, now_us);
     }
 }
 
-/* Whether a queue has it is not known, and nothing of its key may go before it. */
-static void
-send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
+/* ---- what to do next ------------------------------------------------------------------------------- */
+
+static uint64_t
+confirm_deadline_us(const struct pipeline *pipeline, const struct lane *lane)
 {
-    if (entry->probe) {
-        probing_failed(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
-        return;
+    if (lane->state != LANE_READY || lane->window.open == 0 || lane->blocked) {
+        return CLOCK_NEVER_US;
     }
-    pipeline_forget(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
-    pipeline_drop_queue(pipeline, now_us);
-    fetching_look_at_once(pipeline);
-    pipeline->route.sample_short = false;
+    return lane->progress_us + pipeline->options.confirm_timeout_us;
 }
 
-static void
-confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
-{
-    if (entry->returned || entry->abandoned) {
-        return; /* returned: confirmed that it reached no queue; it was refused when it came back */
-    }
-    cuts_clear(&pipeline->cuts, entry->id);
-    if (entry->doubtful) {
-        send_again(pipeline, entry, now_us);
-        return;
-    }
-    pipeline->counts.confirmed++;
-    route_taken(pipeline, entry);
-    if (entry->probe) {
-        probing_confirmed(pipeline, entry);
-    } else {
-        settling_add(pipeline, entry->id, now_us);
-    }
-}
-
-/* The limit doubles when it was what held the lane back and as many messages have been confirmed
- * since. */
-static void
-prove(struct lane *lane, uint32_t confirmed)
-{
-    lane->proved += confirmed;
-    if (lane->proved < lane->limit || lane->search_id != CURSOR_START) {
-        return;
-    }
-    if (lane->limited && lane->limit < lane->limit_max) {
-        lane->limit *= 2;
-        if (lane->limit > lane->limit_max) {
-            lane->limit = lane->limit_max;
-        }
-    }
-    lane->proved = 0;
-    lane->limited = false;
-}
-
-static void
-nack(struct pipeline *pipeline, struct lane *lane, uint64_t tag, const struct window_entry *entry,
-     uint64_t now_us)
-{
-    const struct refusal refusal = {
-        .kind = REFUSED_NACKED,
-        .reason = "the broker refused it (basic.nack): a queue is full or failing",
-        .tag = tag,
-    };
-    if (!entry->returned && !entry->abandoned) {
-        pipeline_refuse(pipeline, lane, entry, &refusal, now_us);
-    }
-}
-
-/* Applies `confirm` or a refusal to one tag or to all up to it. False if the tag was never given
- * out. */
+/* The lane for probes is there only while something is held. */
 static bool
-each_tag(struct pipeline *pipeline, struct lane *lane, uint64_t tag, bool multiple, bool nacked,
-         uint64_t now_us)
+is_wanted(const struct pipeline *pipeline, uint32_t index)
 {
-    struct window *window = &lane->window;
-    if (tag >= window->next || (tag == 0 && !multiple)) {
-        return false;
+    return index != lane_for_probes(pipeline) || pipeline->held.count > 0;
+}
+
+static uint64_t
+idle_deadline_us(const struct pipeline *pipeline, uint32_t index)
+{
+    const struct lane *lane = &pipeline->lanes[index];
+    if (is_wanted(pipeline, index) || lane->state != LANE_READY || lane->window.open > 0) {
+        return CLOCK_NEVER_US;
     }
-    /* Tag 0 with `multiple` means all that are outstanding (AMQP 0-9-1, basic.ack). */
-    const uint64_t last = tag == 0 ? window->next - 1 : tag;
-    const uint64_t first = multiple ? window_oldest(window) : last;
-    struct window_entry entry;
-    uint32_t taken = 0;
-    for (uint64_t each = first; each <= last; each++) {
-        if (!take(pipeline, lane, each, &entry)) {
-            continue;
-        }
-        taken++;
-        if (entry.id >= lane->search_id) {
-            lane->search_id = CURSOR_START;
-        }
-        if (entry.id >= lane->cut_id) {
-            lane->cut_id = CURSOR_START;
-        }
-        if (nacked) {
-            nack(pipeline, lane, each, &entry, now_us);
-        } else {
-            confirm(pipeline, &entry, now_us);
-        }
-        route_weigh(pipeline, lane, now_us); /* in the order of the tags */
-    }
-    lane_progress(lane, now_us);
-    if (!nacked && taken > 0) {
-        backoff_reset(&lane->backoff);
-        prove(lane, taken);
-    }
+    return lane->wanted_us + PROBES_IDLE_US;
+}
+
+static bool
+disconnect(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
+           struct pipeline_action *ret_action)
+{
+    lane_down(pipeline, index, now_us);
+    *ret_action = (struct pipeline_action){.type = PIPELINE_DISCONNECT, .lane = index};
     return true;
 }
 
-bool
-pipeline_confirmed(struct pipeline *pipeline, uint32_t index, uint64_t tag, bool multiple,
-                   uint64_t now_us)
+static bool
+next_of(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
+        struct pipeline_action *ret_action)
 {
-    struct lane *lane = lane_of(pipeline, index);
-    return lane->state == LANE_READY && each_tag(pipeline, lane, tag, multiple, false, now_us);
-}
-
-bool
-pipeline_nacked(struct pipeline *pipeline, uint32_t index, uint64_t tag, bool multiple,
-                uint64_t now_us)
-{
-    struct lane *lane = lane_of(pipeline, index);
-    return lane->state == LANE_READY && each_tag(pipeline, lane, tag, multiple, true, now_us);
-}
-
-/* Comes before the confirm of the same message (rabbit_channel.erl: "basic.returns must be sent
- * before confirms"), and does not say for which copy it is. Copies of earlier ownerships may be out
- * still: then it may have been for one of them or for ours. */
-bool
-pipeline_returned(struct pipeline *pipeline, uint32_t index, int64_t id, const char *reason,
-                  uint64_t now_us)
-{
-    struct lane *lane = lane_of(pipeline, index);
-    struct window_entry *entry = window_find_unreturned(&lane->window, id);
-    if (entry == NULL) {
-        return false;
-    }
-    entry->returned = true;
-    if (!entry->abandoned) {
-        const struct refusal refusal = {
-            .kind = REFUSED_RETURNED, .reason = reason, .tag = window_tag(&lane->window, entry)};
-        pipeline_refuse(pipeline, lane, entry, &refusal, now_us);
+    struct lane *lane = &pipeline->lanes[index];
+    if (lane->state == LANE_DOWN && now_us >= lane->retry_at_us && is_wanted(pipeline, index)) {
+        lane->state = LANE_CONNECTING;
+        *ret_action = (struct pipeline_action){.type = PIPELINE_CONNECT, .lane = index};
         return true;
     }
-    window_doubt(&lane->window, id);
-    return true;
+    if (lane->state == LANE_CONNECTED && now_us >= lane->retry_at_us) {
+        lane->state = LANE_OPENING;
+        *ret_action = (struct pipeline_action){.type = PIPELINE_OPEN_CHANNEL, .lane = index};
+        return true;
+    }
+    if (now_us >= confirm_deadline_us(pipeline, lane)) {
+        reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_TIMEOUT,
+                                                                  .lane = index,
+                                                                  .count = lane->window.open});
+        return disconnect(pipeline, index, now_us, ret_action);
+    }
+    return now_us >= idle_deadline_us(pipeline, index) &&
+           disconnect(pipeline, index, now_us, ret_action);
+}
+
+bool
+lanes_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    if (pipeline->drained) {
+        return false;
+    }
+    if (pipeline->held.count > 0) {
+        pipeline->lanes[lane_for_probes(pipeline)].wanted_us = now_us;
+    }
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        if (next_of(pipeline, i, now_us, ret_action)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t
+deadline_of(const struct pipeline *pipeline, uint32_t index)
+{
+    const struct lane *lane = &pipeline->lanes[index];
+    if (lane->state == LANE_DOWN && !is_wanted(pipeline, index)) {
+        return CLOCK_NEVER_US;
+    }
+    if (lane->state == LANE_DOWN || lane->state == LANE_CONNECTED) {
+        return lane->retry_at_us;
+    }
+    return clock_earlier_us(confirm_deadline_us(pipeline, lane), idle_deadline_us(pipeline, index));
+}
+
+uint64_t
+lanes_deadline_us(const struct pipeline *pipeline)
+{
+    uint64_t deadline_us = CLOCK_NEVER_US;
+    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
+        deadline_us = clock_earlier_us(deadline_us, deadline_of(pipeline, i));
+    }
+    return deadline_us;
 }

@@ -20,80 +20,6 @@ next_report(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *
     return true;
 }
 
-static uint64_t
-confirm_deadline_us(const struct pipeline *pipeline, const struct lane *lane)
-{
-    if (lane->state != LANE_READY || lane->window.open == 0 || lane->blocked) {
-        return CLOCK_NEVER_US;
-    }
-    return lane->progress_us + pipeline->options.confirm_timeout_us;
-}
-
-/* The probe lane is there only while something is held. */
-static bool
-is_wanted(const struct pipeline *pipeline, uint32_t index)
-{
-    return index < pipeline->options.lane_count || pipeline->held.count > 0;
-}
-
-static uint64_t
-idle_deadline_us(const struct pipeline *pipeline, uint32_t index)
-{
-    const struct lane *lane = &pipeline->lanes[index];
-    if (is_wanted(pipeline, index) || lane->state != LANE_READY || lane->window.open > 0) {
-        return CLOCK_NEVER_US;
-    }
-    return pipeline->probe_wanted_us + PROBE_LANE_IDLE_US;
-}
-
-static bool
-lane_action(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
-            struct pipeline_action *ret_action)
-{
-    struct lane *lane = &pipeline->lanes[index];
-    if (lane->state == LANE_DOWN && now_us >= lane->retry_at_us && is_wanted(pipeline, index)) {
-        lane->state = LANE_CONNECTING;
-        *ret_action = (struct pipeline_action){.type = PIPELINE_CONNECT, .lane = index};
-        return true;
-    }
-    if (lane->state == LANE_CONNECTED && now_us >= lane->retry_at_us) {
-        lane->state = LANE_OPENING;
-        *ret_action = (struct pipeline_action){.type = PIPELINE_OPEN_CHANNEL, .lane = index};
-        return true;
-    }
-    if (now_us >= confirm_deadline_us(pipeline, lane)) {
-        reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_TIMEOUT,
-                                                                  .lane = index,
-                                                                  .count = lane->window.open});
-        lane_down(pipeline, lane, now_us);
-        *ret_action = (struct pipeline_action){.type = PIPELINE_DISCONNECT, .lane = index};
-        return true;
-    }
-    if (now_us >= idle_deadline_us(pipeline, index)) {
-        lane_down(pipeline, lane, now_us);
-        *ret_action = (struct pipeline_action){.type = PIPELINE_DISCONNECT, .lane = index};
-        return true;
-    }
-    return false;
-}
-
-static bool
-next_lane(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
-{
-    if (pipeline->drained) {
-        return false;
-    }
-    if (pipeline->held.count > 0) {
-        pipeline->probe_wanted_us = now_us;
-    }
-    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        if (lane_action(pipeline, i, now_us, ret_action)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool
 next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
@@ -108,7 +34,7 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         return true;
     }
     holding_drop_stuck(pipeline);
-    if (pipeline_open_total(pipeline) > 0 || settling_count(pipeline) > 0 ||
+    if (lanes_in_flight(pipeline) > 0 || settling_count(pipeline) > 0 ||
         !fetching_is_idle(pipeline) || !holding_is_idle(pipeline) || releasing_is_owed(pipeline)) {
         return false;
     }
@@ -124,7 +50,7 @@ bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     static const step steps[] = {
-        next_report,    next_lane,       next_drained,   settling_next,      holding_next,
+        next_report,    lanes_next,      next_drained,   settling_next,      holding_next,
         releasing_next, heads_next,      waking_next,    pipeline_next_tail, publishing_next_drop,
         fetching_next,  publishing_next, watermark_next, pipeline_next_safe};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -134,19 +60,6 @@ pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
     }
     /* What a later step had to say, or what it left undone. */
     return next_report(pipeline, now_us, ret_action) || next_drained(pipeline, now_us, ret_action);
-}
-
-static uint64_t
-lane_deadline_us(const struct pipeline *pipeline, uint32_t index)
-{
-    const struct lane *lane = &pipeline->lanes[index];
-    if (lane->state == LANE_DOWN && !is_wanted(pipeline, index)) {
-        return CLOCK_NEVER_US;
-    }
-    if (lane->state == LANE_DOWN || lane->state == LANE_CONNECTED) {
-        return lane->retry_at_us;
-    }
-    return clock_earlier_us(confirm_deadline_us(pipeline, lane), idle_deadline_us(pipeline, index));
 }
 
 static uint64_t
@@ -166,10 +79,7 @@ source_deadline_us(const struct pipeline *pipeline)
 uint64_t
 pipeline_deadline_us(const struct pipeline *pipeline, uint64_t now_us)
 {
-    uint64_t deadline_us = CLOCK_NEVER_US;
-    for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        deadline_us = clock_earlier_us(deadline_us, lane_deadline_us(pipeline, i));
-    }
+    uint64_t deadline_us = lanes_deadline_us(pipeline);
     if (pipeline->owned) {
         deadline_us = clock_earlier_us(deadline_us, source_deadline_us(pipeline));
     }

@@ -30,14 +30,14 @@ choose_lane(const struct pipeline *pipeline, const struct queued *queued)
 {
     const uint32_t lane_count = pipeline->options.lane_count;
     if (queued->probe) {
-        return lane_count;
+        return lane_for_probes(pipeline);
     }
     if (queued->row->ordered) {
         return (uint32_t)((uint64_t)queued->row->key_hash % lane_count);
     }
     uint32_t best = 0;
     for (uint32_t i = 1; i < lane_count; i++) {
-        if (lane_is_better(&pipeline->lanes[i], &pipeline->lanes[best])) {
+        if (lane_is_better(pipeline, i, best)) {
             best = i;
         }
     }
@@ -62,8 +62,7 @@ may_leave(struct pipeline *pipeline, const struct queued *queued, uint32_t *ret_
     *ret_lane = choose_lane(pipeline, queued);
     bool *const passed_over = &publishing->passed_over[*ret_lane];
     if (*passed_over || (publishing->full && !queued->probe) ||
-        !lane_has_room(&pipeline->lanes[*ret_lane], &pipeline->options,
-                       (uint32_t)queued->row->payload.size)) {
+        !lane_has_room(pipeline, *ret_lane, (uint32_t)queued->row->payload.size)) {
         *passed_over = true;
         return false;
     }
@@ -74,7 +73,7 @@ static bool
 all_passed_over(const struct pipeline *pipeline)
 {
     for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        if (!pipeline->publishing.passed_over[i] && pipeline->lanes[i].state == LANE_READY) {
+        if (!pipeline->publishing.passed_over[i] && lane_is_ready(pipeline, i)) {
             return false;
         }
     }
@@ -103,10 +102,13 @@ find_publishable(struct pipeline *pipeline, uint32_t *ret_index, uint32_t *ret_l
     if (queue_is_rewound(&pipeline->queue)) {
         begin_pass(pipeline);
     }
-    while (!all_passed_over(pipeline) && queue_pass(&pipeline->queue, ret_index)) {
+    while (queue_pass(&pipeline->queue, ret_index)) {
         const struct queued *queued = queue_at(&pipeline->queue, *ret_index);
         if (queue_is_live(queued) && may_leave(pipeline, queued, ret_lane)) {
             return true;
+        }
+        if (all_passed_over(pipeline)) {
+            break;
         }
     }
     return false;
@@ -148,7 +150,7 @@ is_suspect(struct pipeline *pipeline, const struct row *row, bool probe, uint64_
 }
 
 static void
-refuse_unsent(struct pipeline *pipeline, struct lane *lane, const struct row *row, bool probe,
+refuse_unsent(struct pipeline *pipeline, uint32_t lane, const struct row *row, bool probe,
               uint64_t now_us)
 {
     const struct window_entry entry = entry_of(row, probe, now_us);
@@ -159,7 +161,7 @@ refuse_unsent(struct pipeline *pipeline, struct lane *lane, const struct row *ro
                                     .reason = suspect->reason,
                                     .retry_at_us = try_at_us + spread_us,
                                     .blameless = true,
-                                    .tag = lane->window.next - 1};
+                                    .tag = lane_window(pipeline, lane)->next - 1};
     pipeline_refuse(pipeline, lane, &entry, &refusal, now_us);
     route_weigh(pipeline, lane, now_us);
 }
@@ -210,7 +212,7 @@ publishing_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_acti
         return false;
     }
     if (is_suspect(pipeline, row, probe, now_us)) {
-        refuse_unsent(pipeline, &pipeline->lanes[lane], row, probe, now_us);
+        refuse_unsent(pipeline, lane, row, probe, now_us);
         *ret_action = (struct pipeline_action){.type = PIPELINE_DROP, .row = row};
         return true;
     }
@@ -237,17 +239,10 @@ void
 pipeline_published(struct pipeline *pipeline)
 {
     struct publishing *publishing = &pipeline->publishing;
-    struct lane *lane = &pipeline->lanes[publishing->lane];
     assert(publishing_is_out(pipeline));
-    if (lane->window.open == 0) {
-        lane_progress(lane, publishing->at_us);
-    }
     const struct window_entry entry =
         entry_of(publishing->row, publishing->probe, publishing->at_us);
-    window_push(&lane->window, &entry);
-    if (entry.ordered) {
-        busy_add(&pipeline->busy, entry.key_hash);
-    }
+    lane_published(pipeline, publishing->lane, &entry, publishing->at_us);
     if (entry.id > publishing->highest_id) {
         publishing->highest_id = entry.id;
     }
@@ -262,7 +257,7 @@ pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t n
     assert(publishing_is_out(pipeline));
     const struct window_entry entry = entry_of(publishing->row, publishing->probe, now_us);
     publishing->row = NULL;
-    pipeline_refuse(pipeline, &pipeline->lanes[publishing->lane], &entry,
+    pipeline_refuse(pipeline, publishing->lane, &entry,
                     &(struct refusal){.kind = REFUSED_UNPUBLISHABLE, .reason = reason}, now_us);
 }
 

@@ -72,17 +72,18 @@ count_in_sample(struct route *route, uint64_t cause)
 /* A refusal is known at once, a confirm only when the message is on disk. So a refusal is weighed when what was published
  * before it has its outcome too. */
 static void
-note(struct lane *lane, const struct window_entry *refused, uint64_t tag, uint64_t cause)
+note(struct lane_refusals *unweighed, const struct window_entry *refused, uint64_t tag,
+     uint64_t cause)
 {
-    if (lane->refused_count == OUTCOMES_KEPT) {
+    if (unweighed->count == OUTCOMES_KEPT) {
         return; /* more would push out one another */
     }
-    lane->refused[lane->refused_count++] =
+    unweighed->items[unweighed->count++] =
         (struct lane_refusal){.tag = tag, .id = refused->id, .cause = cause};
 }
 
 bool
-route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_entry *refused,
+route_refused(struct pipeline *pipeline, uint32_t lane, const struct window_entry *refused,
               const struct refusal *refusal)
 {
     struct route *route = &pipeline->route;
@@ -93,7 +94,7 @@ route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_
     }
     keep_reason(route, cause, refusal->reason);
     if (!refused->probe) {
-        note(lane, refused, refusal->tag, cause);
+        note(&route->unweighed[lane], refused, refusal->tag, cause);
     }
     if (route->since_taken.count == 0) {
         route->since_us = refused->published_us;
@@ -102,23 +103,35 @@ route_refused(struct pipeline *pipeline, struct lane *lane, const struct window_
 }
 
 void
-route_weigh(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
+route_weigh(struct pipeline *pipeline, uint32_t lane, uint64_t now_us)
 {
     struct route *route = &pipeline->route;
-    if (lane->refused_count == 0) {
+    struct lane_refusals *unweighed = &route->unweighed[lane];
+    if (unweighed->count == 0) {
         return;
     }
-    const uint64_t through = window_oldest(&lane->window);
+    const uint64_t through = window_oldest(lane_window(pipeline, lane));
     uint32_t weighed = 0;
-    while (weighed < lane->refused_count && lane->refused[weighed].tag < through) {
-        const struct lane_refusal *refusal = &lane->refused[weighed++];
+    while (weighed < unweighed->count && unweighed->items[weighed].tag < through) {
+        const struct lane_refusal *refusal = &unweighed->items[weighed++];
         if (outcomes_refused(&route->outcomes, refusal->id, refusal->cause) &&
             route->state == ROUTE_GOOD) {
             degrade(pipeline, refusal->cause, now_us);
         }
     }
-    lane->refused_count -= weighed;
-    memmove(lane->refused, lane->refused + weighed, lane->refused_count * sizeof(*lane->refused));
+    unweighed->count -= weighed;
+    memmove(unweighed->items, unweighed->items + weighed,
+            unweighed->count * sizeof(unweighed->items[0]));
+}
+
+void
+route_window_forgotten(struct pipeline *pipeline, uint32_t lane, uint64_t now_us)
+{
+    struct lane_refusals *unweighed = &pipeline->route.unweighed[lane];
+    for (uint32_t i = 0; i < unweighed->count; i++) {
+        unweighed->items[i].tag = 0; /* nothing before it is open any more */
+    }
+    route_weigh(pipeline, lane, now_us);
 }
 
 void
@@ -142,7 +155,7 @@ static bool
 is_quiet(const struct pipeline *pipeline)
 {
     return pipeline->queue.live == 0 && fetching_is_idle(pipeline) &&
-           pipeline_open_total(pipeline) == 0;
+           lanes_in_flight(pipeline) == 0;
 }
 
 bool
@@ -208,7 +221,7 @@ route_judge(struct pipeline *pipeline, uint64_t now_us)
         return;
     }
     if (route->sample_short && !route->sample_heads && pipeline->held.count > 0 &&
-        lane_for_probes(pipeline)->state == LANE_READY && !pipeline->draining) {
+        lane_is_ready(pipeline, lane_for_probes(pipeline)) && !pipeline->draining) {
         return; /* they are tried next */
     }
     const uint32_t total = route->sample_taken + route->sample_same + route->sample_other;

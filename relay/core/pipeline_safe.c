@@ -38,30 +38,6 @@ mark(struct pipeline *pipeline)
 }
 
 static void
-note_windows(struct pipeline *pipeline)
-{
-    struct safe *safe = &pipeline->safe;
-    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
-        safe->tags[i] = pipeline->lanes[i].window.next;
-        safe->resets[i] = pipeline->lanes[i].resets;
-    }
-    safe->stage = SAFE_IN_FLIGHT;
-}
-
-static bool
-windows_passed(struct pipeline *pipeline)
-{
-    const struct safe *safe = &pipeline->safe;
-    for (uint32_t i = 0; i < pipeline->options.lane_count; i++) {
-        struct lane *lane = &pipeline->lanes[i];
-        if (lane->resets == safe->resets[i] && window_oldest(&lane->window) < safe->tags[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void
 note_statements(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
@@ -96,9 +72,10 @@ advance(struct pipeline *pipeline)
         mark(pipeline);
     }
     if (safe->stage == SAFE_QUEUED && queue_oldest(&pipeline->queue) >= safe->queued) {
-        note_windows(pipeline);
+        lanes_mark(pipeline, &safe->lanes);
+        safe->stage = SAFE_IN_FLIGHT;
     }
-    if (safe->stage == SAFE_IN_FLIGHT && windows_passed(pipeline)) {
+    if (safe->stage == SAFE_IN_FLIGHT && lanes_have_passed(pipeline, &safe->lanes)) {
         note_statements(pipeline);
     }
     if (safe->stage != SAFE_TOLD || !statements_passed(pipeline)) {

@@ -53,8 +53,7 @@ settling_add(struct pipeline *pipeline, int64_t id, uint64_t now_us)
 bool
 settling_has_room(const struct pipeline *pipeline)
 {
-    return settling_count(pipeline) + pipeline_open_total(pipeline) <
-           pipeline->settling.ready_capacity;
+    return settling_count(pipeline) + lanes_in_flight(pipeline) < pipeline->settling.ready_capacity;
 }
 
 bool

@@ -15,9 +15,8 @@ pipeline_is_live(const struct pipeline *pipeline)
 static bool
 is_open(const struct pipeline *pipeline)
 {
-    return pipeline->owned && heads_are_known(pipeline) && pipeline_any_lane_ready(pipeline) &&
-           !pipeline_any_lane_blocked(pipeline) && !route_is_bad(pipeline) &&
-           !pipeline_is_full(pipeline);
+    return pipeline->owned && heads_are_known(pipeline) && lanes_any_ready(pipeline) &&
+           !lanes_any_blocked(pipeline) && !route_is_bad(pipeline) && !pipeline_is_full(pipeline);
 }
 
 /* An answer of the table is judged by what was in memory when it was asked. */

@@ -41,7 +41,7 @@ is_wanted(const struct pipeline *pipeline)
     const struct cursor *cursor = &pipeline->cursor;
     const bool late = cursor->high > cursor->final_known || cursor->final_known == CURSOR_START;
     return pipeline->owned && !pipeline->draining && !pipeline->watermark.out &&
-           pipeline_any_lane_ready(pipeline) && !pipeline_any_lane_blocked(pipeline) &&
+           lanes_any_ready(pipeline) && !lanes_any_blocked(pipeline) &&
            ((late && !pipeline_is_live(pipeline)) || pipeline_tail_wants_watermark(pipeline));
 }
 

@@ -91,6 +91,30 @@ window_at(const struct window *window, uint64_t tag)
     return entry_at(window, tag);
 }
 
+void
+window_each(const struct window *window, void (*visit)(void *context, int64_t id), void *context)
+{
+    for (uint64_t tag = window->low; tag < window->next; tag++) {
+        const struct window_entry *entry = entry_at(window, tag);
+        if (entry->pending && !entry->returned && !entry->abandoned) {
+            visit(context, entry->id);
+        }
+    }
+}
+
+int64_t
+window_highest_id(const struct window *window, int64_t least)
+{
+    int64_t highest = least;
+    for (uint64_t tag = window->low; tag < window->next; tag++) {
+        const struct window_entry *entry = entry_at(window, tag);
+        if (entry->pending && entry->id > highest) {
+            highest = entry->id;
+        }
+    }
+    return highest;
+}
+
 uint64_t
 window_oldest(struct window *window)
 {

@@ -53,6 +53,13 @@ bool window_take(struct window *window, uint64_t tag, struct window_entry *ret_e
 /* The entry of a tag from window.low to window.next - 1. */
 const struct window_entry *window_at(const struct window *window, uint64_t tag);
 
+/* The ids of those pending that were not returned, and are not of an earlier ownership. */
+void window_each(const struct window *window, void (*visit)(void *context, int64_t id),
+                 void *context);
+
+/* The highest id that is pending, or `least` if that is higher. */
+int64_t window_highest_id(const struct window *window, int64_t least);
+
 /* The oldest tag that is pending, or window.next if nothing is. */
 uint64_t window_oldest(struct window *window);
 

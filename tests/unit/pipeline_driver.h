@@ -90,6 +90,8 @@ void start(void);
 void start_live(void);
 /* Likewise, and held message 1 of key 1 is in flight once more, with no answer yet. */
 void start_with_1_tried(void);
+/* Likewise, and messages 1 to `last` are in flight, of two keys in turns. */
+void start_with(int64_t last);
 /* Message 1 of key 1 was refused, and moved aside. */
 void start_with_1_held(void);
 
@@ -125,6 +127,7 @@ const struct note *only(enum pipeline_action_type type);
 size_t reported(enum pipeline_report_type type);
 const struct pipeline_report *report_of(enum pipeline_report_type type); /* the first */
 bool was_published(int64_t id);
+bool leaves_out(const struct note *fetch, int64_t id);
 /* What was published of the key, all of it in this order. */
 void check_published(int64_t key, const int64_t *ids, size_t count);
 #define CHECK_PUBLISHED(key, ...)                          \

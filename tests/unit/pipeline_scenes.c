@@ -62,6 +62,23 @@ start_with_1_held(void)
     cr_assert_eq(message_of(1)->place, IN_HELD);
 }
 
+void
+start_with(int64_t last)
+{
+    for (int64_t id = 1; id <= last; id++) {
+        put(id, id % 2 == 1 ? 1 : 2);
+    }
+    start();
+    answer_fetch();
+}
+
+bool
+leaves_out(const struct note *fetch, int64_t id)
+{
+    return id <= fetch->action.fetch.after_id ||
+           has_id(fetch->action.fetch.ids, fetch->action.fetch.id_count, id);
+}
+
 bool
 was_published(int64_t id)
 {

@@ -7,24 +7,6 @@
 
 TestSuite(pipeline, .init = driver_init, .fini = driver_done);
 
-/* With the first and the last of two keys, one after the other, in flight. */
-static void
-start_with(int64_t last)
-{
-    for (int64_t id = 1; id <= last; id++) {
-        put(id, id % 2 == 1 ? 1 : 2);
-    }
-    start();
-    answer_fetch();
-}
-
-static bool
-leaves_out(const struct note *fetch, int64_t id)
-{
-    return id <= fetch->action.fetch.after_id ||
-           has_id(fetch->action.fetch.ids, fetch->action.fetch.id_count, id);
-}
-
 Test(pipeline, reads_nothing_before_the_heads_are_known)
 {
     put_each(1, 1);

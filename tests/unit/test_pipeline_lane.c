@@ -6,38 +6,6 @@
 
 TestSuite(pipeline_lane, .init = driver_init, .fini = driver_done);
 
-/* With the first and the last of two keys, one after the other, in flight. */
-static void
-start_with(int64_t last)
-{
-    for (int64_t id = 1; id <= last; id++) {
-        put(id, id % 2 == 1 ? 1 : 2);
-    }
-    start();
-    answer_fetch();
-}
-
-static bool
-leaves_out(const struct note *fetch, int64_t id)
-{
-    return id <= fetch->action.fetch.after_id ||
-           has_id(fetch->action.fetch.ids, fetch->action.fetch.id_count, id);
-}
-
-Test(pipeline_lane, refuses_a_confirm_for_what_was_never_sent)
-{
-    start_with(2);
-    cr_assert_not(pipeline_confirmed(driver.pipeline, 0, 3, false, driver.now_us));
-    cr_assert_not(pipeline_confirmed(driver.pipeline, 0, 0, false, driver.now_us));
-    cr_assert_not(pipeline_nacked(driver.pipeline, 0, 3, false, driver.now_us));
-    cr_assert_not(pipeline_returned(driver.pipeline, 0, 3, "unroutable", driver.now_us));
-    message_of(1)->taken = message_of(2)->taken = 1;
-    cr_assert(pipeline_confirmed(driver.pipeline, 0, 0, true, driver.now_us),
-              "tag 0 with multiple means all");
-    later(driver.options.settle_delay_us);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 2);
-}
-
 Test(pipeline_lane, a_window_grows_as_its_messages_prove_good)
 {
     put_each(1, 900);
@@ -139,25 +107,6 @@ Test(pipeline_lane, connects_anew_when_no_confirm_comes)
     cr_assert_eq(report_of(REPORT_TIMEOUT)->count, 2);
     later(driver.options.reconnect_max_us);
     cr_assert_eq(only(PIPELINE_CONNECT)->action.lane, 0);
-}
-
-/* A copy that was sent under an earlier ownership is out still when ours is: the return may be for
- * either, so the confirm of ours does not tell that a queue has it. */
-Test(pipeline_lane, a_confirm_that_may_be_another_copys_proves_nothing)
-{
-    start_with(1);
-    lose_source();
-    own_source();
-    cr_assert_eq(await(PIPELINE_PUBLISH)->id, 1);
-    cr_assert_eq(counts().in_flight, 2);
-    give_back(1);
-    message_of(1)->refused = false; /* nobody knows which of them was */
-    take(1);
-    cr_assert_eq(counts().confirmed, 0);
-    driver.broker = takes_all;
-    run(CLOCK_S_US);
-    CHECK_PUBLISHED(1, 1);
-    cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
 /* ---- the lane of held messages -------------------------------------------------------------------- */

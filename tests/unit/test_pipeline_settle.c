@@ -6,17 +6,6 @@
 
 TestSuite(pipeline_settle, .init = driver_init, .fini = driver_done);
 
-/* With the first and the last of two keys, one after the other, in flight. */
-static void
-start_with(int64_t last)
-{
-    for (int64_t id = 1; id <= last; id++) {
-        put(id, id % 2 == 1 ? 1 : 2);
-    }
-    start();
-    answer_fetch();
-}
-
 Test(pipeline_settle, settles_what_is_confirmed_and_only_that)
 {
     start_with(4);
@@ -31,19 +20,6 @@ Test(pipeline_settle, settles_what_is_confirmed_and_only_that)
     cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 2);
     cr_assert_eq(only(PIPELINE_SETTLE)->action.ids[0], 1);
     cr_assert_eq(only(PIPELINE_SETTLE)->action.ids[1], 2);
-}
-
-Test(pipeline_settle, what_was_returned_is_not_settled_when_its_confirm_comes)
-{
-    start_with(2);
-    cr_assert(pipeline_returned(driver.pipeline, 0, 1, "unroutable", driver.now_us));
-    cr_assert(pipeline_confirmed(driver.pipeline, 0, 2, true, driver.now_us));
-    message_of(2)->taken = 1;
-    later(driver.options.settle_delay_us);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 1);
-    cr_assert_eq(only(PIPELINE_SETTLE)->action.ids[0], 2);
-    cr_assert_eq(counts().confirmed, 1);
-    cr_assert_eq(counts().refused, 1);
 }
 
 Test(pipeline_settle, settles_nothing_of_an_earlier_ownership)

@@ -180,3 +180,33 @@ Test(window, finds_nothing_of_what_is_through)
     cr_assert_null(window_find_unreturned(&window, 7));
     cr_assert_eq(window_find_unreturned(&window, 8)->id, 8);
 }
+
+static void
+add_up(void *context, int64_t id)
+{
+    *(int64_t *)context += id;
+}
+
+Test(window, visits_what_may_still_be_confirmed)
+{
+    struct window_entry entry;
+    int64_t sum = 0;
+    push_ids(1, 3);
+    window_abandon(&window);
+    push_ids(10, 12);
+    cr_assert(window_take(&window, 4, &entry)); /* 10 */
+    window_find_unreturned(&window, 11)->returned = true;
+    window_each(&window, add_up, &sum);
+    cr_assert_eq(sum, 12);
+}
+
+Test(window, knows_the_highest_id_that_is_pending)
+{
+    struct window_entry entry;
+    cr_assert_eq(window_highest_id(&window, INT64_MIN), INT64_MIN);
+    push_ids(-3, -1);
+    cr_assert_eq(window_highest_id(&window, INT64_MIN), -1);
+    cr_assert(window_take(&window, 3, &entry));
+    cr_assert_eq(window_highest_id(&window, INT64_MIN), -2);
+    cr_assert_eq(window_highest_id(&window, 7), 7);
+}
