@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "relay/daemon/worker_private.h"
-#include "relay/rabbit/endpoint.h"
 
 /* What was queued under a lease that is over must not go out beside a successor's messages: this
  * process may have been stopped for long. */
@@ -21,7 +20,7 @@ drop_stale_output(struct worker *worker, uint64_t now_us)
 {
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         if (worker->lane_unsent[i] && now_us >= worker->lease_until_us) {
-            session_abort(worker->lanes[i]);
+            broker_lane_abort(worker->lanes[i]);
             worker_lane_lost(worker, i, LOG_WARNING,
                              "the ownership ended while messages were waiting to be written",
                              now_us);
@@ -37,11 +36,11 @@ flush_lanes(struct worker *worker)
     bool eased = false;
     drop_stale_output(worker, now_us);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        const size_t before = session_queued_bytes(worker->lanes[i]);
+        const size_t before = broker_lane_queued_bytes(worker->lanes[i]);
         if (before > 0) {
-            session_flush(worker->lanes[i], now_us);
+            broker_lane_flush(worker->lanes[i], now_us);
         }
-        const size_t after = session_queued_bytes(worker->lanes[i]);
+        const size_t after = broker_lane_queued_bytes(worker->lanes[i]);
         worker->lane_unsent[i] = worker->lane_unsent[i] && after > 0;
         eased |= before > CONGESTED_BYTES && after <= CONGESTED_BYTES;
     }
@@ -55,7 +54,7 @@ next_deadline_us(const struct worker *worker, uint64_t now_us)
     deadline_us = clock_earlier_us(deadline_us, worker->source->ops->deadline_us(worker->source));
     deadline_us = clock_earlier_us(deadline_us, worker_status_deadline_us(worker));
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        deadline_us = clock_earlier_us(deadline_us, session_deadline_us(worker->lanes[i]));
+        deadline_us = clock_earlier_us(deadline_us, broker_lane_deadline_us(worker->lanes[i]));
     }
     return deadline_us;
 }
@@ -78,8 +77,9 @@ wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
         (struct pollfd){.fd = worker->draining ? -1 : worker->wake_fd, .events = POLLIN};
     worker->source->ops->polls(worker->source, &polls[POLL_SOURCE]);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        polls[POLL_LANES + i] = (struct pollfd){.fd = session_fd(worker->lanes[i]),
-                                                .events = session_poll_events(worker->lanes[i])};
+        polls[POLL_LANES + i] =
+            (struct pollfd){.fd = broker_lane_fd(worker->lanes[i]),
+                            .events = broker_lane_poll_events(worker->lanes[i])};
     }
     const uint64_t now_us = clock_monotonic_us();
     const int timeout_ms =
@@ -143,7 +143,7 @@ thread_main(void *argument)
     worker->source->ops->free(worker->source);
     worker->source = NULL;
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        worker_lane_close(worker->lanes[i]);
+        broker_lane_close(worker->lanes[i]);
     }
     log_info("source_drained", LOG_WORDS("nothing is in flight"));
     atomic_store(&worker->finished, true);
@@ -180,17 +180,10 @@ options_of(const struct source_config *config, const struct source *source)
 static bool
 make_lanes(struct worker *worker, struct error *reterr)
 {
-    const struct broker_config *broker = worker->config->broker;
-    char name[128];
-    (void)snprintf(name, sizeof(name), "outbox-relay %s", worker->config->name);
-    const struct session_options options = {
-        .endpoint = &broker->endpoint->amqp,
-        .connection_name = name,
-        .heartbeat_s = broker->heartbeat_s,
-    };
     /* And the probe lane (pipeline.h). */
     for (; worker->lane_count < worker->config->publishers + 1; worker->lane_count++) {
-        worker->lanes[worker->lane_count] = session_new(&options, reterr);
+        worker->lanes[worker->lane_count] =
+            broker_lane_new(worker->config->broker, worker->config->name, reterr);
         if (worker->lanes[worker->lane_count] == NULL) {
             return false;
         }
@@ -203,13 +196,12 @@ static void
 worker_free(struct worker *worker)
 {
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        session_free(worker->lanes[i]);
+        broker_lane_free(worker->lanes[i]);
     }
     if (worker->source != NULL) {
         worker->source->ops->free(worker->source);
     }
     pipeline_free(worker->pipeline);
-    publisher_done(&worker->publisher);
     if (worker->wake_fd >= 0) {
         (void)close(worker->wake_fd); /* nothing was written to it that could fail late */
     }
@@ -232,7 +224,6 @@ prepare(struct worker *worker, struct error *reterr)
     }
     const struct pipeline_options options = options_of(worker->config, worker->source);
     worker->pipeline = pipeline_new(&options, clock_monotonic_us());
-    publisher_init(&worker->publisher, worker->config->name);
     outage_init(&worker->source_outage);
     outage_init(&worker->tail_outage);
     return make_lanes(worker, reterr);

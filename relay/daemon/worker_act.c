@@ -21,10 +21,9 @@ worker_drop_row(const struct row *row)
 static bool
 publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t now_us)
 {
-    struct session *session = worker->lanes[lane];
+    struct broker_lane *const connection = worker->lanes[lane];
     struct error error;
-    const bool good =
-        publisher_publish(&worker->publisher, session_rabbit(session), CHANNEL, row, &error);
+    const bool good = broker_lane_publish(connection, row, &error);
     if (good) {
         pipeline_published(worker->pipeline);
         worker->lane_unsent[lane] = true;
@@ -33,7 +32,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
         pipeline_unpublishable(worker->pipeline, error.text, now_us);
     }
     worker_drop_row(row);
-    if (session_queued_bytes(session) > CONGESTED_BYTES) {
+    if (broker_lane_queued_bytes(connection) > CONGESTED_BYTES) {
         pipeline_lane_congested(worker->pipeline, lane, true);
         return false;
     }
@@ -151,10 +150,10 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
         worker_lane_connect(worker, action->lane, now_us);
         break;
     case PIPELINE_OPEN_CHANNEL:
-        rabbit_channel_open(session_rabbit(worker->lanes[action->lane]), CHANNEL, true);
+        broker_lane_open(worker->lanes[action->lane]);
         break;
     case PIPELINE_DISCONNECT:
-        session_abort(worker->lanes[action->lane]);
+        broker_lane_abort(worker->lanes[action->lane]);
         break;
     case PIPELINE_FETCH:
         source->ops->fetch(source, &action->fetch, now_us);

@@ -7,15 +7,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "amqp/session.h"
 #include "relay/core/pipeline.h"
 #include "relay/daemon/log.h"
 #include "relay/daemon/outage.h"
 #include "relay/daemon/pace.h"
 #include "relay/daemon/worker.h"
-#include "relay/rabbit/publisher.h"
+#include "relay/rabbit/lane.h"
 
-#define CHANNEL 1
 /* More than this not yet taken by the socket, and the lane is left alone: the broker does not keep up. */
 #define CONGESTED_BYTES ((size_t)512 * 1024)
 
@@ -41,11 +39,10 @@ struct worker {
     /* The thread's own. */
     struct pipeline *pipeline;
     struct source *source;
-    struct session *lanes[PIPELINE_LANES_MAX];
+    struct broker_lane *lanes[PIPELINE_LANES_MAX];
     bool lane_unsent[PIPELINE_LANES_MAX];      /* messages stand in the lane's output */
     uint64_t lane_look_us[PIPELINE_LANES_MAX]; /* when it was last looked what has arrived */
     uint32_t lane_count;
-    struct publisher publisher;
     uint64_t lease_until_us;
     bool source_there; /* the last that was heard of it: it is worked, or another relay does */
     struct pace pace;
@@ -72,9 +69,6 @@ void worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level
                       uint64_t now_us);
 void worker_lane_log(const struct worker *worker, uint32_t lane, enum log_level level,
                      const char *event, const char *words, const char *error);
-
-/* Tells the broker goodbye, so that it does not log a connection that vanished. Waits up to a second. */
-void worker_lane_close(struct session *session);
 
 /* worker_act.c: does what the pipeline wants, some hundred actions at the most. True if nothing is left to do now. */
 bool worker_act(struct worker *worker, uint64_t now_us);

@@ -1,0 +1,287 @@
+#include "relay/rabbit/lane.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+#include "amqp/session.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "relay/config/secret.h"
+#include "relay/rabbit/endpoint.h"
+#include "relay/rabbit/publisher.h"
+
+#define CHANNEL 1
+#define CLOSE_WAIT_US CLOCK_S_US
+#define NAME_MAX_BYTES 255 /* of AMQP's short strings */
+
+struct broker_lane {
+    const struct broker_config *broker;
+    struct session *session;
+    struct publisher publisher;
+    struct rabbit_event event; /* the last, into which what was told of it points */
+    char text[600];            /* two names, and words around them */
+};
+
+struct broker_lane *
+broker_lane_new(const struct broker_config *broker, const char *source, struct error *reterr)
+{
+    char name[128];
+    (void)snprintf(name, sizeof(name), "outbox-relay %s", source); /* cut is fine */
+    const struct session_options options = {
+        .endpoint = &broker->endpoint->amqp,
+        .connection_name = name,
+        .heartbeat_s = broker->heartbeat_s,
+    };
+    struct session *const session = session_new(&options, reterr);
+    if (session == NULL) {
+        return NULL;
+    }
+    struct broker_lane *const lane = memory_array(1, sizeof(*lane));
+    lane->broker = broker;
+    lane->session = session;
+    publisher_init(&lane->publisher, source);
+    return lane;
+}
+
+void
+broker_lane_free(struct broker_lane *lane)
+{
+    if (lane != NULL) {
+        session_free(lane->session);
+        publisher_done(&lane->publisher);
+        memory_free(lane);
+    }
+}
+
+bool
+broker_lane_connect(struct broker_lane *lane, uint64_t now_us, struct error *reterr)
+{
+    char *password = NULL;
+    const bool good = config_secret_read_any(lane->broker->password_file, &password, reterr) &&
+                      session_set_password(lane->session, password, reterr);
+    if (good) {
+        session_open(lane->session, now_us);
+    }
+    config_secret_free(password);
+    return good;
+}
+
+void
+broker_lane_open(struct broker_lane *lane)
+{
+    rabbit_channel_open(session_rabbit(lane->session), CHANNEL, true);
+}
+
+void
+broker_lane_abort(struct broker_lane *lane)
+{
+    session_abort(lane->session);
+}
+
+static bool
+is_closed(struct session *session)
+{
+    struct rabbit_event event;
+    while (session_next(session, &event)) {
+        if (event.type == RABBIT_CLOSED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+broker_lane_close(struct broker_lane *lane)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + CLOSE_WAIT_US;
+    struct session *const session = lane->session;
+    struct rabbit *const rabbit = session_rabbit(session);
+    bool closed = rabbit == NULL || !rabbit_is_open(rabbit);
+    if (!closed) {
+        rabbit_close(rabbit);
+    }
+    for (uint64_t now_us = clock_monotonic_us(); !closed && now_us < deadline_us;
+         now_us = clock_monotonic_us()) {
+        session_flush(session, now_us);
+        struct pollfd fd = {.fd = session_fd(session), .events = session_poll_events(session)};
+        (void)poll(&fd, 1, clock_poll_timeout_ms(now_us, deadline_us)); /* the deadline bounds it */
+        session_process(session, fd.revents, clock_monotonic_us());
+        closed = is_closed(session);
+    }
+}
+
+int
+broker_lane_fd(const struct broker_lane *lane)
+{
+    return session_fd(lane->session);
+}
+
+short
+broker_lane_poll_events(const struct broker_lane *lane)
+{
+    return session_poll_events(lane->session);
+}
+
+uint64_t
+broker_lane_deadline_us(const struct broker_lane *lane)
+{
+    return session_deadline_us(lane->session);
+}
+
+void
+broker_lane_process(struct broker_lane *lane, short revents, uint64_t now_us)
+{
+    session_process(lane->session, revents, now_us);
+}
+
+void
+broker_lane_flush(struct broker_lane *lane, uint64_t now_us)
+{
+    session_flush(lane->session, now_us);
+}
+
+size_t
+broker_lane_queued_bytes(const struct broker_lane *lane)
+{
+    return session_queued_bytes(lane->session);
+}
+
+uint64_t
+broker_lane_out_bytes(const struct broker_lane *lane)
+{
+    return session_out_bytes(lane->session);
+}
+
+uint64_t
+broker_lane_taken_bytes(const struct broker_lane *lane)
+{
+    return session_taken_bytes(lane->session);
+}
+
+const char *
+broker_lane_peer(const struct broker_lane *lane)
+{
+    return session_peer(lane->session);
+}
+
+bool
+broker_lane_publish(struct broker_lane *lane, const struct row *row, struct error *reterr)
+{
+    return publisher_publish(&lane->publisher, session_rabbit(lane->session), CHANNEL, row, reterr);
+}
+
+/* ---- what the broker says --------------------------------------------------------------------------------- */
+
+static int
+length_of(struct span span)
+{
+    return (int)(span.size < NAME_MAX_BYTES ? span.size : NAME_MAX_BYTES);
+}
+
+static const char *
+bytes_of(struct span span)
+{
+    return span.size > 0 ? (const char *)span.data : "";
+}
+
+static void
+take_text(struct broker_lane *lane, struct broker_lane_event *event)
+{
+    const struct span text = lane->event.text;
+    (void)snprintf(lane->text, sizeof(lane->text), "%.*s", length_of(text),
+                   bytes_of(text)); /* fits */
+    event->text = lane->text;
+}
+
+/* One without its id cannot be told from the others, and its confirm, which is still to come, must not count. */
+static void
+take_returned(struct broker_lane *lane, struct broker_lane_event *event)
+{
+    const struct rabbit_message *const message = &lane->event.message;
+    if (!publisher_returned_id(message, &event->id)) {
+        event->type = BROKER_LANE_STRANGE;
+        event->text = "the broker returned a message without its id";
+        return;
+    }
+    (void)snprintf(lane->text, sizeof(lane->text),
+                   "unroutable: exchange \"%.*s\" has no queue for routing key \"%.*s\"",
+                   length_of(message->exchange), bytes_of(message->exchange),
+                   length_of(message->routing_key), bytes_of(message->routing_key)); /* fits */
+    event->type = BROKER_LANE_RETURNED;
+    event->text = lane->text;
+}
+
+static void
+take_refused(struct broker_lane *lane, struct broker_lane_event *event)
+{
+    event->type = BROKER_LANE_REFUSED;
+    take_text(lane, event); /* whole: it may name an exchange at its end */
+    if (!publisher_blamed_exchange(event->text, &event->exchange)) {
+        event->exchange = (struct span){0};
+    }
+}
+
+static enum broker_lane_event_type
+end_of(const struct rabbit_event *event)
+{
+    return rabbit_is_mistake(event->code) ? BROKER_LANE_MISTAKEN
+           : event->code == 0             ? BROKER_LANE_CUT
+                                          : BROKER_LANE_LOST;
+}
+
+/* False if it is nothing that a lane asks for. */
+static bool
+translate(struct broker_lane *lane, struct broker_lane_event *event)
+{
+    const struct rabbit_event *const said = &lane->event;
+    *event = (struct broker_lane_event){.tag = said->tag, .multiple = said->multiple};
+    switch (said->type) {
+    case RABBIT_OPENED:
+        event->type = BROKER_LANE_CONNECTED;
+        event->text = session_passed_over(lane->session);
+        return true;
+    case RABBIT_CHANNEL_OPENED:
+        event->type = BROKER_LANE_READY;
+        return true;
+    case RABBIT_CONFIRMED:
+        event->type = BROKER_LANE_CONFIRMED;
+        return true;
+    case RABBIT_NACKED:
+        event->type = BROKER_LANE_NACKED;
+        return true;
+    case RABBIT_RETURNED:
+        take_returned(lane, event);
+        return true;
+    case RABBIT_CHANNEL_CLOSED:
+        take_refused(lane, event);
+        return true;
+    case RABBIT_BLOCKED:
+        event->type = BROKER_LANE_BLOCKED;
+        take_text(lane, event);
+        return true;
+    case RABBIT_UNBLOCKED:
+        event->type = BROKER_LANE_UNBLOCKED;
+        return true;
+    case RABBIT_CLOSED:
+        event->type = end_of(said);
+        event->error = &said->error;
+        return true;
+    case RABBIT_DELIVERED:
+    case RABBIT_CONSUMING:
+    case RABBIT_CANCELLED:
+    case RABBIT_DONE:
+        break;
+    }
+    return false;
+}
+
+bool
+broker_lane_next(struct broker_lane *lane, struct broker_lane_event *ret_event)
+{
+    while (session_next(lane->session, &lane->event)) {
+        if (translate(lane, ret_event)) {
+            return true;
+        }
+    }
+    return false;
+}
