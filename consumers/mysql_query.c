@@ -1,15 +1,10 @@
 #include "consumers/mysql_query.h"
 
-#include <errmsg.h>
-#include <mysqld_error.h>
 #include <stdio.h>
 
 #include "base/mysql/client.h"
+#include "base/mysql/errors.h"
 #include "consumers/inbox_private.h"
-
-/* Numbers that MariaDB's header lacks. */
-#define SESSION_WAS_KILLED 3169 /* MySQL's ER_SESSION_WAS_KILLED */
-#define CLIENT_WAS_IDLE 4031    /* MySQL's ER_CLIENT_INTERACTION_TIMEOUT */
 
 /* What follows the words of client or server. */
 #define ROLLED_BACK_ALL                                                                          \
@@ -37,8 +32,8 @@ static const struct meaning meanings[] = {
     {ER_SERVER_SHUTDOWN, INBOX_CONNECTION, ROLLED_BACK_LOST},
     {ER_NORMAL_SHUTDOWN, INBOX_CONNECTION, ROLLED_BACK_LOST},
     {ER_CONNECTION_KILLED, INBOX_CONNECTION, ROLLED_BACK_LOST},
-    {SESSION_WAS_KILLED, INBOX_CONNECTION, ROLLED_BACK_LOST},
-    {CLIENT_WAS_IDLE, INBOX_CONNECTION, ROLLED_BACK_LOST},
+    {ER_SESSION_WAS_KILLED, INBOX_CONNECTION, ROLLED_BACK_LOST},
+    {ER_CLIENT_INTERACTION_TIMEOUT, INBOX_CONNECTION, ROLLED_BACK_LOST},
     {ER_NO_SUCH_TABLE, INBOX_SCHEMA, "load consumers/mysql/schema.sql there"},
     {ER_UNKNOWN_TABLE, INBOX_SCHEMA, "load consumers/mysql/schema.sql there"},
     {ER_BAD_FIELD_ERROR, INBOX_SCHEMA, "load consumers/mysql/schema.sql there"},
@@ -98,6 +93,12 @@ mysql_query_run(MYSQL *conn, const char *text, size_t length, MYSQL_RES **ret_ro
 {
     if (conn == NULL) {
         return inbox_fail(reterr, INBOX_CONNECTION, "the connection to the database is not open");
+    }
+    if (!mysql_client_made(conn)) {
+        return inbox_fail(reterr, INBOX_INVALID,
+                          "the connection is not one of %s, for which this library was built: link "
+                          "that client library and no other",
+                          mysql_client_name);
     }
     if (mysql_client_is_busy(conn)) {
         return inbox_fail(reterr, INBOX_INVALID,

@@ -1,8 +1,6 @@
 #include "consumers/runner_mysql.h"
 
-#include <errmsg.h>
 #include <fcntl.h>
-#include <mysqld_error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -15,6 +13,7 @@
 #include "base/dsn.h"
 #include "base/mysql/client.h"
 #include "base/mysql/connect.h"
+#include "base/mysql/errors.h"
 #include "consumers/mysql/present_sql.h"
 #include "consumers/mysql/rolled_back_sql.h"
 #include "consumers/mysql/session_own_sql.h"
@@ -45,16 +44,8 @@ of(struct runner_session *session)
     return (struct runner_mysql *)session;
 }
 
-/* Errors that one of the client libraries has no name for, or only one of the servers. */
-enum {
-    MARIADB_KILLED = 1927,    /* ER_CONNECTION_KILLED */
-    MYSQL_KILLED = 3169,      /* ER_SESSION_WAS_KILLED */
-    MYSQL_ROLLED_BACK = 3101, /* ER_TRANSACTION_ROLLBACK_DURING_COMMIT: group replication */
-    MYSQL_LOCK_NOWAIT = 3572, /* ER_LOCK_NOWAIT */
-    MYSQL_IDLE = 4031,        /* ER_CLIENT_INTERACTION_TIMEOUT */
-    FIRST_MISUSE = CR_NO_PREPARE_STMT, /* to CR_UNSUPPORTED_PARAM_TYPE: of a prepared statement */
-    LAST_MISUSE = 2036,
-};
+/* What the client library says about a prepared statement that was used in the wrong way. */
+enum { FIRST_MISUSE = CR_NO_PREPARE_STMT, LAST_MISUSE = CR_UNSUPPORTED_PARAM_TYPE };
 
 static bool
 is_among(unsigned number, const unsigned *numbers, size_t count)
@@ -78,16 +69,21 @@ is_lost(unsigned number)
 enum runner_fault
 runner_mysql_fault(unsigned number)
 {
-    static const unsigned contentions[] = {
-        ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CHECKREAD,      ER_XA_RBDEADLOCK,
-        ER_XA_RBTIMEOUT,  ER_TABLE_DEF_CHANGED, MYSQL_ROLLED_BACK, MYSQL_LOCK_NOWAIT};
+    static const unsigned contentions[] = {ER_LOCK_DEADLOCK,
+                                           ER_LOCK_WAIT_TIMEOUT,
+                                           ER_CHECKREAD,
+                                           ER_XA_RBDEADLOCK,
+                                           ER_XA_RBTIMEOUT,
+                                           ER_TABLE_DEF_CHANGED,
+                                           ER_TRANSACTION_ROLLBACK_DURING_COMMIT,
+                                           ER_LOCK_NOWAIT};
     /* A right or a table that every message may need and that an operator has to give is among them, as is a primary that became a
      * replica: they must not cost a whole queue its attempts. */
     static const unsigned outages[] = {ER_SERVER_SHUTDOWN,
                                        ER_NORMAL_SHUTDOWN,
-                                       MARIADB_KILLED,
-                                       MYSQL_KILLED,
-                                       MYSQL_IDLE,
+                                       ER_CONNECTION_KILLED,
+                                       ER_SESSION_WAS_KILLED,
+                                       ER_CLIENT_INTERACTION_TIMEOUT,
                                        ER_CON_COUNT_ERROR,
                                        ER_TOO_MANY_USER_CONNECTIONS,
                                        ER_USER_LIMIT_REACHED,
@@ -232,9 +228,16 @@ connect_by_application(const struct runner_mysql *mysql, struct error *reterr)
     MYSQL *conn = mysql->connect(mysql->options->context);
     if (conn == NULL) {
         error_set(reterr, ERROR_CONNECTION, "the application has no connection");
-    } else {
-        mysql_client_stay_lost(conn);
+        return NULL;
     }
+    if (!mysql_client_made(conn)) { /* nor can it be closed */
+        error_set(reterr, ERROR_CONFIG,
+                  "the application's connection is not one of %s, for which this library was "
+                  "built: link that client library and no other",
+                  mysql_client_name);
+        return NULL;
+    }
+    mysql_client_stay_lost(conn);
     return conn;
 }
 

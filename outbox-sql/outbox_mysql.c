@@ -1,10 +1,10 @@
-#include <errmsg.h>
-#include <mysqld_error.h>
 #include <outbox/outbox_mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mysql/client.h"
+#include "base/mysql/errors.h"
 #include "outbox-sql/mysql/look_sql.h"
 #include "outbox-sql/mysql/still_sql.h"
 #include "outbox-sql/mysql/write_sql.h"
@@ -15,15 +15,6 @@
  * only MariaDB executes arrays. Measured on MariaDB 10.11 over loopback, messages of 200 bytes: 100 in a call take 1.4 ms as
  * text, 6.7 ms prepared, 1.4 ms as an array; one takes 1.5 ms, 1.9 ms and 1.9 ms. One of 1 MB takes 14.9 ms as text and 9.7 ms
  * prepared, for its bytes are doubled. */
-
-/* Errors of later servers, which Connector/C's headers do not name. */
-enum {
-    ERROR_KILLED_MARIADB = 1927,     /* ER_CONNECTION_KILLED */
-    ERROR_KILLED_MYSQL = 3169,       /* ER_SESSION_WAS_KILLED */
-    ERROR_CHECK_MYSQL = 3819,        /* ER_CHECK_CONSTRAINT_VIOLATED */
-    ERROR_CHECK_MARIADB = 4025,      /* ER_CONSTRAINT_FAILED */
-    ERROR_IDLE_TIMEOUT_MYSQL = 4031, /* ER_CLIENT_INTERACTION_TIMEOUT */
-};
 
 #define LOST "the server rolls back the transaction: connect, and run all of it again"
 
@@ -47,9 +38,9 @@ static const struct kind {
     {CR_ERR_NET_WRITE, OUTBOX_CONNECTION, LOST},
     {ER_SERVER_SHUTDOWN, OUTBOX_CONNECTION, LOST},
     {ER_NORMAL_SHUTDOWN, OUTBOX_CONNECTION, LOST},
-    {ERROR_KILLED_MARIADB, OUTBOX_CONNECTION, LOST},
-    {ERROR_KILLED_MYSQL, OUTBOX_CONNECTION, LOST},
-    {ERROR_IDLE_TIMEOUT_MYSQL, OUTBOX_CONNECTION, LOST},
+    {ER_CONNECTION_KILLED, OUTBOX_CONNECTION, LOST},
+    {ER_SESSION_WAS_KILLED, OUTBOX_CONNECTION, LOST},
+    {ER_CLIENT_INTERACTION_TIMEOUT, OUTBOX_CONNECTION, LOST},
     {ER_NET_PACKET_TOO_LARGE, OUTBOX_CONNECTION,
      "the server has ended the connection: write fewer or smaller messages in a call, or raise "
      "max_allowed_packet"},
@@ -60,15 +51,9 @@ static const struct kind {
     {ER_BAD_FIELD_ERROR, OUTBOX_SCHEMA, NULL},
     {ER_NO_SUCH_USER, OUTBOX_SCHEMA,
      "the trigger works with the rights of who made it: make it again"},
-    {ERROR_CHECK_MARIADB, OUTBOX_INVALID, NULL}, /* headers_json is no JSON */
-    {ERROR_CHECK_MYSQL, OUTBOX_INVALID, NULL},
+    {ER_CONSTRAINT_FAILED, OUTBOX_INVALID, NULL}, /* headers_json is no JSON */
+    {ER_CHECK_CONSTRAINT_VIOLATED, OUTBOX_INVALID, NULL},
 };
-
-static bool
-is_client_error(unsigned number)
-{
-    return IS_MYSQL_ERROR(number) || IS_MARIADB_ERROR(number);
-}
 
 static const struct kind *
 find_kind(unsigned number)
@@ -80,7 +65,7 @@ find_kind(unsigned number)
             return &kinds[i];
         }
     }
-    return is_client_error(number) ? &of_client : &of_server;
+    return mysql_client_is_own_error(number) ? &of_client : &of_server;
 }
 
 /* A statement failed: in the server, on the way, or for want of memory. */
@@ -91,7 +76,7 @@ fail_from(MYSQL *tx, struct outbox_error *reterr)
     const struct kind *kind = find_kind(number);
     (void)outbox_fail(reterr, kind->result, "%s (%u)%s%s", mysql_error(tx), number,
                       kind->advice != NULL ? ": " : "", kind->advice != NULL ? kind->advice : "");
-    if (reterr != NULL && !is_client_error(number)) {
+    if (reterr != NULL && !mysql_client_is_own_error(number)) {
         (void)snprintf(reterr->sqlstate, sizeof(reterr->sqlstate), "%s", mysql_sqlstate(tx));
     }
     return kind->result;
@@ -108,12 +93,18 @@ is_in_transaction(const MYSQL *tx)
 /* Whether it makes sense to ask: a transaction, as far as the client knows. A query on a busy connection is refused by the
  * client library too, but only after it has thrown away the caller's result. */
 static outbox_result
-check_transaction(const MYSQL *tx, struct outbox_error *reterr)
+check_transaction(MYSQL *tx, struct outbox_error *reterr)
 {
-    if (tx == NULL || tx->net.pvio == NULL) {
+    if (tx != NULL && !mysql_client_made(tx)) {
+        return outbox_fail(reterr, OUTBOX_INVALID,
+                           "the connection is not one of %s, for which this library was built: "
+                           "link that client library and no other",
+                           mysql_client_name);
+    }
+    if (tx == NULL || mysql_client_socket(tx) < 0) {
         return outbox_fail(reterr, OUTBOX_CONNECTION, "the connection to the database is not open");
     }
-    if (tx->status != MYSQL_STATUS_READY || (tx->server_status & SERVER_MORE_RESULTS_EXIST) != 0) {
+    if (mysql_client_is_busy(tx)) {
         return outbox_fail(reterr, OUTBOX_INVALID,
                            "the connection is busy: a command has results to be read first");
     }

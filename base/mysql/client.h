@@ -1,10 +1,16 @@
 /* base/mysql/client.h - where the client libraries differ: MariaDB Connector/C (client_mariadb.c), and Oracle's
- * libmysqlclient (client_mysql.c). One of the two files is built; nothing else depends on which one it is. */
+ * libmysqlclient (client_mysql.c). One of the two files is built (-Dmysql_client); nothing else depends on which one it is. */
 #ifndef BASE_MYSQL_CLIENT_H
 #define BASE_MYSQL_CLIENT_H
 
 #include <mysql.h>
 #include <stdbool.h>
+
+extern const char mysql_client_name[]; /* for people */
+
+/* Whether the connection is of that library. Another's MYSQL is another struct, of which this one reads the wrong bytes: it can be
+ * refused, and nothing else may be done with it. */
+bool mysql_client_made(const MYSQL *mysql);
 
 /* What is asked of TLS, by libpq's words for sslmode. */
 enum mysql_client_tls {

@@ -3,6 +3,8 @@
 
 #include "base/mysql/client.h"
 
+const char mysql_client_name[] = "MariaDB Connector/C";
+
 /* The library (3.3) has two switches. "Enforce" is only a wish: a server without TLS is talked to in clear text, so
  * base/mysql/connect.c looks at the connection that there is. Verifying is all or nothing: with a name that is another than the certificate's
  * "verify-ca" is refused here, where libpq would connect. */

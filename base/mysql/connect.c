@@ -1,12 +1,11 @@
 #include "base/mysql/connect.h"
 
-#include <errmsg.h>
-#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mysql/client.h"
+#include "base/mysql/errors.h"
 
 #define CONNECT_TIMEOUT_S 10 /* for one host, if the dsn says nothing else */
 #define PORT 3306

@@ -277,7 +277,7 @@ my_admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads 
     struct parts *const parts = memory_array(1, sizeof(*parts));
     parts->rows = memory_array(count / PART + 1, sizeof(MYSQL_RES *));
     struct admin_heads heads = {
-        .heads = memory_array(0, sizeof(*heads.heads)),
+        .heads = memory_array(1, sizeof(*heads.heads)),
         .rows = {.owner = parts, .free_owner = free_parts},
     };
     const bool good = find_heads(admin, numbers, count, parts, &heads, reterr);

@@ -1,11 +1,10 @@
 #include "relay/mysql/error.h"
 
-#include <errmsg.h>
-#include <mysqld_error.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mysql/client.h"
+#include "base/mysql/errors.h"
 
 /* Numbers that one of the two headers lacks. */
 #define MY_QUERY_TIMEOUT 3024          /* MySQL: max_execution_time */

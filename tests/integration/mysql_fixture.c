@@ -195,7 +195,7 @@ read_answers(MYSQL *conn)
             break;
         }
         mysql_free_result(rows);
-        more = mysql_next_result(conn);
+        more = mysql_more_results(conn) ? mysql_next_result(conn) : -1;
     } while (more == 0);
     return mysql_errno(conn);
 }

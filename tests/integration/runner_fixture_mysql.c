@@ -131,15 +131,15 @@ count(const void *runner, struct inbox_runner_counters *ret_counters)
     inbox_runner_mysql_count(runner, ret_counters, sizeof(*ret_counters));
 }
 
-/* NULL is null. */
+/* In hex, which means the same in every sql_mode. NULL is null. */
 static char *
-put_text(MYSQL *conn, char *at, const char *text)
+put_text(char *at, const char *text)
 {
     if (text == NULL) {
         return stpcpy(at, "null");
     }
-    *at++ = '\'';
-    at += mysql_real_escape_string(conn, at, text, (unsigned long)strlen(text));
+    at = stpcpy(at, "_utf8mb4 x'");
+    at += mysql_hex_string(at, text, (unsigned long)strlen(text));
     return stpcpy(at, "'");
 }
 
@@ -168,11 +168,11 @@ insert(struct db *tx, const struct inbox_delivery *delivery)
                                "insert into applied (commits, message_id, `key`, body) values "
                                "(%lu, ",
                                commits_of(conn)); /* fits */
-    end = put_text(conn, end, delivery->message_id);
+    end = put_text(end, delivery->message_id);
     end = stpcpy(end, ", ");
-    end = put_text(conn, end, delivery->key);
+    end = put_text(end, delivery->key);
     end = stpcpy(end, ", ");
-    end = put_text(conn, end, delivery->body);
+    end = put_text(end, delivery->body);
     end = stpcpy(end, ")");
     const bool done = mysql_real_query(conn, sql, (unsigned long)(end - sql)) == 0;
     free(sql);

@@ -546,7 +546,7 @@ Test(inbox_mysql, connection_lost)
 /* The client connects anew by itself, to a session with autocommit. The claim must not be committed there. */
 Test(inbox_mysql, a_client_that_reconnects_claims_nothing_outside)
 {
-    const my_bool reconnect = 1;
+    const bool reconnect = true;
     mysql_fixture_exec(tx, "set autocommit = 0");
     cr_assert_eq(mysql_options(tx, MYSQL_OPT_RECONNECT, &reconnect), 0);
     mysql_fixture_kill(other, mysql_thread_id(tx));

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/mysql/client.h"
 #include "tests/integration/fail_alloc.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/outbox_mysql_fixture.h"
@@ -481,14 +482,14 @@ Test(outbox_mysql, connection_lost)
     cr_assert_eq(row_count(), 0);
     /* And where the server could not say anything. */
     run("begin");
-    cr_assert_eq(shutdown(mysql_get_socket(tx), SHUT_RDWR), 0);
+    cr_assert_eq(shutdown(mysql_client_socket(tx), SHUT_RDWR), 0);
     expect(write_one("x"), OUTBOX_CONNECTION, "", "the server rolls back the transaction");
 }
 
 static void
 allow_reconnect(void)
 {
-    const my_bool on = 1;
+    const bool on = true;
     cr_assert_eq(mysql_options(tx, MYSQL_OPT_RECONNECT, &on), 0);
 }
 
@@ -510,7 +511,7 @@ expect_no_other_connection(void)
 {
     allow_reconnect();
     run("set autocommit = 0");
-    cr_assert_eq(shutdown(mysql_get_socket(tx), SHUT_RDWR), 0);
+    cr_assert_eq(shutdown(mysql_client_socket(tx), SHUT_RDWR), 0);
     expect(write_one("x"), OUTBOX_CONNECTION, "", "made anew");
     run("commit");
     cr_assert_eq(row_count(), 0);
@@ -535,7 +536,8 @@ Test(outbox_mysql, refuses_a_connection_that_is_busy)
     expect_written("x");
     /* And what several statements have in store. */
     cr_assert_eq(mysql_set_server_option(tx, MYSQL_OPTION_MULTI_STATEMENTS_ON), 0);
-    run("select 1; select 2");
+    cr_assert_eq(mysql_query(tx, "select 1; select 2"), 0);
+    mysql_free_result(mysql_store_result(tx));
     expect(write_one("x"), OUTBOX_INVALID, "", "busy");
     cr_assert_eq(mysql_next_result(tx), 0);
     mysql_free_result(mysql_store_result(tx));

@@ -336,7 +336,8 @@ run_by_hand(const char *file)
         "do \\)mariadb \\(.*\\) shop <$file.sql; done$/\\1client \\2 %s <$file.sql || exit 1; "
         "done/p' %s.sql) && test -n \"$command\" && client() { "
         "MYSQL_PWD=$OUTBOX_TEST_MYSQL_PASSWORD "
-        "mariadb --no-defaults --host=$OUTBOX_TEST_MYSQL_HOST --port=$OUTBOX_TEST_MYSQL_PORT "
+        "$(command -v mariadb || command -v mysql) --no-defaults --host=$OUTBOX_TEST_MYSQL_HOST "
+        "--port=$OUTBOX_TEST_MYSQL_PORT "
         "--user=$OUTBOX_TEST_MYSQL_USER \"$@\"; } && eval \"$command\"",
         mysql_fixture_database(), file); /* fits */
     cr_assert_eq(system(command), 0);    /* NOLINT: nobody else's words are in it */

@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
 #include <inbox/inbox_mysql.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* What needs a server is in tests/integration. */
 Test(inbox_mysql, no_connection)
@@ -22,4 +24,17 @@ Test(inbox_mysql, no_connection)
     cr_assert_eq(verdict, INBOX_BUSY, "touched the result");
     mysql_close(conn);
     inbox_mysql_free(NULL);
+}
+
+/* As that of another client library looks to this one. */
+Test(inbox_mysql, a_connection_of_another_client_library)
+{
+    struct inbox_error error;
+    inbox_mysql *inbox = NULL;
+    MYSQL *conn = calloc(1, sizeof(*conn));
+    memset(&conn->methods, 0x5a, sizeof(conn->methods));
+    cr_assert_eq(inbox_mysql_new(conn, &inbox, &error), INBOX_INVALID);
+    cr_assert_not_null(strstr(error.message, "link that client library and no other"), "%s",
+                       error.message);
+    free(conn);
 }

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <outbox/outbox_mysql.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What needs a server is in tests/integration. */
@@ -18,4 +19,17 @@ Test(outbox_mysql, no_connection)
     cr_assert_eq(outbox_mysql_write(conn, &message, &id, NULL), OUTBOX_CONNECTION);
     cr_assert_eq(id.bytes[0], 0xaa);
     mysql_close(conn);
+}
+
+/* As that of another client library looks to this one. */
+Test(outbox_mysql, a_connection_of_another_client_library)
+{
+    struct outbox_error error;
+    const struct outbox_message message = OUTBOX_MESSAGE_INIT;
+    MYSQL *conn = calloc(1, sizeof(*conn));
+    memset(&conn->methods, 0x5a, sizeof(conn->methods));
+    cr_assert_eq(outbox_mysql_write(conn, &message, NULL, &error), OUTBOX_INVALID);
+    cr_assert_not_null(strstr(error.message, "link that client library and no other"), "%s",
+                       error.message);
+    free(conn);
 }

@@ -2,6 +2,7 @@
 #include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,6 +59,27 @@ Test(runner_mysql, a_database_that_is_not_there_is_an_outage)
     session->kind->cut(session);
     session->kind->close(session);
     session->kind->free(session);
+}
+
+static MYSQL *
+give_foreign(void *context)
+{
+    return context;
+}
+
+/* As that of another client library looks to this one. It cannot be used, nor be closed. */
+Test(runner_mysql, a_connection_of_another_client_library)
+{
+    MYSQL *conn = calloc(1, sizeof(*conn));
+    memset(&conn->methods, 0x5a, sizeof(conn->methods));
+    const struct runner_options options = {.context = conn};
+    struct runner_session *session = runner_mysql_new(&options, give_foreign, NULL);
+    struct error error = {0};
+    cr_expect_eq(session->kind->open(session, &error), RUNNER_FAULT_OUTAGE);
+    cr_expect_not_null(strstr(error.text, "link that client library and no other"), "%s",
+                       error.text);
+    session->kind->free(session);
+    free(conn);
 }
 
 /* The client library would wait for the writer of a pipe. */

@@ -1,5 +1,5 @@
-/* inbox/inbox_mysql.h - the inbox in a MariaDB (10.11 or newer) or MySQL (8.0.22 or newer) database, with MariaDB Connector/C.
- * Read inbox.h first.
+/* inbox/inbox_mysql.h - the inbox in a MariaDB (10.11 or newer) or MySQL (8.0.22 or newer) database, with MariaDB Connector/C,
+ * or with Oracle's libmysqlclient. Read inbox.h first.
  *
  * The claim and the effect commit together, so a message is applied once whatever fails, and when. Tables are those of the
  * connection's default database. The user needs SELECT and INSERT on inbox, SELECT on inbox_schema, and DELETE on inbox to
@@ -22,9 +22,16 @@
 
 #include <inbox/inbox.h>
 
-/* A MYSQL of Oracle's libmysqlclient is another struct, of which this library would read the wrong bytes. Link libmariadb
- * instead: the calls have the same names, and it talks to MySQL. */
-#ifndef MARIADB_PACKAGE_VERSION_ID
+/* The library is built for one of the two (meson's option mysql_client; Debian's packages: Connector/C). A MYSQL of the other is
+ * another struct, of which this library would read the wrong bytes: a program that includes its mysql.h is refused here, and its
+ * connection by the calls (INBOX_INVALID). Link the right one instead: their calls have the same names, and each talks to both
+ * servers. */
+#ifdef OUTBOX_LIBMYSQLCLIENT /* by pkg-config, if it was built so */
+#ifdef MARIADB_PACKAGE_VERSION_ID
+#error \
+    "this mysql.h is that of MariaDB Connector/C, and libinbox-mysql was built for libmysqlclient: compile with `pkg-config --cflags --libs inbox-mysql`"
+#endif
+#elif !defined(MARIADB_PACKAGE_VERSION_ID)
 #error \
     "this mysql.h is not that of MariaDB Connector/C, for which libinbox-mysql was built: compile with `pkg-config --cflags --libs inbox-mysql`"
 #endif

@@ -1,14 +1,20 @@
 /* outbox/outbox_mysql.h - writing to the outbox of a MariaDB (10.11 or newer) or MySQL (8.0.22 or newer) database with MariaDB
- * Connector/C, which talks to both servers. Read outbox.h first.
+ * Connector/C or with Oracle's libmysqlclient, each of which talks to both servers. Read outbox.h first.
  *
- * A MYSQL of Oracle's libmysqlclient is another struct, of which this library would read the wrong bytes: a program that
- * includes its mysql.h is refused here. Link libmariadb instead; the calls have the same names. */
+ * The library is built for one of the two (meson's option mysql_client; Debian's packages: Connector/C). A MYSQL of the other is
+ * another struct, of which this library would read the wrong bytes: a program that includes its mysql.h is refused here, and its
+ * connection by the calls (OUTBOX_INVALID). Link the right one instead; their calls have the same names. */
 #ifndef OUTBOX_OUTBOX_MYSQL_H
 #define OUTBOX_OUTBOX_MYSQL_H
 
 #include <mysql.h>
 
-#ifndef MARIADB_PACKAGE_VERSION_ID
+#ifdef OUTBOX_LIBMYSQLCLIENT /* by pkg-config, if it was built so */
+#ifdef MARIADB_PACKAGE_VERSION_ID
+#error \
+    "this mysql.h is that of MariaDB Connector/C, and liboutbox-mysql was built for libmysqlclient: compile with `pkg-config --cflags --libs outbox-mysql`"
+#endif
+#elif !defined(MARIADB_PACKAGE_VERSION_ID)
 #error \
     "this mysql.h is not that of MariaDB Connector/C, for which liboutbox-mysql was built: compile with `pkg-config --cflags --libs outbox-mysql`"
 #endif
