@@ -47,9 +47,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     held_init(&pipeline->held);
     busy_init(&pipeline->busy);
     lanes_init(pipeline, now_us);
-    backoff_init(&pipeline->route.backoff,
-                 clock_earlier_us(options->retry_initial_us, ROUTE_TRY_MAX_US),
-                 clock_earlier_us(options->retry_max_us, ROUTE_TRY_MAX_US));
+    route_init(pipeline);
     pipeline->tail.writers_at_us = CLOCK_NEVER_US;
     backoff_init(&pipeline->tail.backoff, TAIL_BEGIN_MIN_US, TAIL_BEGIN_MAX_US);
     /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
@@ -184,9 +182,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     waking_lost(pipeline);
     settling_lost(pipeline);
     cuts_clear_all(&pipeline->cuts);
-    if (route_is_bad(pipeline)) {
-        route_rest(pipeline, now_us);
-    }
+    route_lost(pipeline, now_us);
 }
 
 void
@@ -229,7 +225,7 @@ paused_reason(const struct pipeline *pipeline)
         return "the broker takes no messages (connection.blocked)";
     }
     if (route_is_bad(pipeline)) {
-        return pipeline->route.reason;
+        return route_reason(pipeline);
     }
     if (settling_is_stuck(pipeline)) {
         return "as many messages that went out cannot be deleted as may be (held_max)";

@@ -14,7 +14,7 @@ send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t
     pipeline_forget(pipeline, entry->id, entry->key_hash, entry->ordered, now_us);
     pipeline_drop_queue(pipeline, now_us);
     fetching_look_at_once(pipeline);
-    pipeline->route.sample_short = false;
+    route_sample_cut(pipeline);
 }
 
 static void

@@ -279,17 +279,13 @@ report_full(struct pipeline *pipeline)
 static bool
 fetch_sample(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
-    struct route *route = &pipeline->route;
-    if (route_may_try(pipeline, now_us)) {
+    const uint32_t rows = route_sample_rows(pipeline);
+    if (now_us >= route_try_deadline_us(pipeline)) {
         route_try(pipeline);
-        return fetch_rows(pipeline, route->sample_rows, now_us, ret_action);
+        return fetch_rows(pipeline, rows, now_us, ret_action);
     }
-    if (route->state == ROUTE_TRYING && route->sample_short && pipeline->held.count > 0 &&
-        !route->sample_heads && lane_is_ready(pipeline, lane_for_probes(pipeline))) {
-        route->sample_heads = true;
-        return fetch_heads(pipeline, at_most(route->sample_rows, PROBES_MAX), now_us, ret_action);
-    }
-    return false;
+    return route_tries_heads(pipeline) &&
+           fetch_heads(pipeline, at_most(rows, PROBES_MAX), now_us, ret_action);
 }
 
 bool
@@ -314,22 +310,14 @@ fetching_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
            fetch_sweep(pipeline, now_us, ret_action);
 }
 
-/* Of what is tried on a bad route. */
-static uint64_t
-sample_deadline_us(const struct pipeline *pipeline)
-{
-    return pipeline->route.state == ROUTE_RESTING && fetching_is_allowed(pipeline) &&
-                   route_may_try(pipeline, CLOCK_NEVER_US)
-               ? pipeline->route.try_at_us
-               : CLOCK_NEVER_US;
-}
-
 uint64_t
 fetching_deadline_us(const struct pipeline *pipeline)
 {
     const uint64_t table_us =
         clock_earlier_us(held_deadline_us(pipeline), rows_deadline_us(pipeline));
-    return clock_earlier_us(table_us, sample_deadline_us(pipeline));
+    const uint64_t sample_us =
+        fetching_is_allowed(pipeline) ? route_try_deadline_us(pipeline) : CLOCK_NEVER_US;
+    return clock_earlier_us(table_us, sample_us);
 }
 
 /* ---- what came ------------------------------------------------------------------------------------- */
@@ -408,7 +396,7 @@ rows_next(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
         pipeline->cursor.sent_without_sweep == CURSOR_NONE) {
         fetching_sweep_ends(pipeline, now_us);
     }
-    pipeline->route.sample_short = batch->complete;
+    route_sample_read(pipeline, batch->complete);
 }
 
 /* Those from this one on are given back. */

@@ -174,7 +174,7 @@ is_blameless(const struct pipeline *pipeline, const struct window_entry *refused
 {
     const struct held_entry *entry =
         held_find(&pipeline->held, held_subject(refused->id, refused->key_hash, refused->ordered));
-    return refused->probe && entry != NULL && pipeline->route.taken_us <= entry->refused_us;
+    return refused->probe && entry != NULL && route_taken_us(pipeline) <= entry->refused_us;
 }
 
 void
@@ -185,7 +185,7 @@ pipeline_refuse(struct pipeline *pipeline, uint32_t lane, const struct window_en
     struct refusal fair = *refusal;
     fair.blameless |= refusal->kind == REFUSED_NACKED || (many && is_blameless(pipeline, refused));
     pipeline->counts.refused++;
-    if (pipeline->route.state == ROUTE_RESTING) {
+    if (route_is_resting(pipeline)) {
         leave(pipeline, refused, now_us);
     } else {
         hold_refused(pipeline, refused, &fair, now_us);

@@ -259,10 +259,10 @@ is_due(const struct pipeline *pipeline, uint64_t now_us)
 {
     const struct holding *holding = &pipeline->holding;
     if (!pipeline->owned || holding->untold.count == 0 || holding->asked ||
-        pipeline->route.state == ROUTE_TRYING) {
+        route_is_trying(pipeline)) {
         return false;
     }
-    return pipeline->route.state == ROUTE_RESTING || pipeline->draining ||
+    return route_is_resting(pipeline) || pipeline->draining ||
            (holding->untold.count >= HOLDS_MAX && !holding->tried) || now_us >= holding->at_us;
 }
 
@@ -271,7 +271,7 @@ holding_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
 {
     struct holding *holding = &pipeline->holding;
     route_judge(pipeline, now_us);
-    if (pipeline->route.state == ROUTE_RESTING) {
+    if (route_is_resting(pipeline)) {
         pipeline_take_back(pipeline, now_us);
     }
     if (!is_due(pipeline, now_us)) {
@@ -291,7 +291,7 @@ uint64_t
 holding_deadline_us(const struct pipeline *pipeline)
 {
     const struct holding *holding = &pipeline->holding;
-    if (holding->untold.count == 0 || holding->asked || pipeline->route.state == ROUTE_TRYING) {
+    if (holding->untold.count == 0 || holding->asked || route_is_trying(pipeline)) {
         return CLOCK_NEVER_US;
     }
     return holding->at_us;

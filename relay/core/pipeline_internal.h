@@ -38,6 +38,7 @@
 #include "relay/core/pipeline_probe.h"
 #include "relay/core/pipeline_publish.h"
 #include "relay/core/pipeline_release.h"
+#include "relay/core/pipeline_route.h"
 #include "relay/core/pipeline_settle.h"
 #include "relay/core/pipeline_wake.h"
 #include "relay/core/pipeline_watermark.h"
@@ -50,12 +51,8 @@
 #define STUCK_AGAIN_US \
     (60 * CLOCK_S_US) /* what could not be moved or deleted is tried again after this */
 #define HOLD_AGAIN_US (5 * CLOCK_MS_US) /* what could not be sent is looked at again after this */
-#define SAMPLE_START \
-    16 /* messages published to see whether a degraded route has healed; then twice as many, … */
 #define EXCHANGE_BYTES_KNOWN \
     190 /* of a name: a broker that blames an exchange cuts its words after 255 bytes, some of them its own */
-#define ROUTE_TRY_MAX_US \
-    (10 * CLOCK_S_US) /* a degraded route is tried again after this at the latest */
 
 #define TAIL_BEGIN_MIN_US \
     CLOCK_S_US /* the log is tried again after this, then after twice as long, … */
@@ -67,57 +64,6 @@
      CLOCK_MS_US) /* a commit that is in the log is visible after this, or the table is polled */
 #define TAIL_FINAL_US CLOCK_S_US
 #define TAIL_WRITERS_US (10 * CLOCK_S_US)
-
-/* A refusal that is to be weighed once everything up to its tag has an outcome. */
-struct lane_refusal {
-    uint64_t tag;
-    int64_t id;
-    uint64_t cause;
-};
-
-struct lane_refusals {
-    struct lane_refusal items[OUTCOMES_KEPT];
-    uint32_t count;
-};
-
-enum route_state {
-    ROUTE_GOOD,
-    ROUTE_RESTING, /* degraded: nothing goes out until try_at_us */
-    ROUTE_TRYING,  /* degraded: a sample of messages is on its way */
-};
-
-/* Words of so many causes are kept, those that came up last: of all that are remembered or still to be weighed, so the
- * one that prevails is among them. */
-#define ROUTE_REASONS (OUTCOMES_KEPT * (1 + PIPELINE_LANES_MAX))
-
-struct route_reason {
-    uint64_t cause;
-    uint64_t used; /* when it came up last, in refusals; 0: free */
-    char text[240];
-};
-
-struct route {
-    enum route_state state;
-    struct outcomes outcomes; /* of the stream */
-    struct outcomes
-        since_taken; /* refusals since anything was taken, held messages tried again among them */
-    struct backoff backoff;
-    uint64_t try_at_us;
-    uint64_t cause;
-    uint32_t sample_rows;
-    bool sample_short;   /* the outbox has no more: held messages are tried too */
-    bool sample_heads;   /* and were asked for */
-    bool sample_suspect; /* one for an exchange that is suspected was let through */
-    uint32_t sample_taken;
-    uint32_t sample_same;
-    uint32_t sample_other;
-    struct lane_refusals unweighed[PIPELINE_LANES_MAX];
-    uint64_t taken_us; /* when the latest message that was taken had been published */
-    uint64_t since_us; /* when the first of since_taken had been published */
-    struct route_reason reasons[ROUTE_REASONS];
-    uint64_t reasons_used;
-    char reason[256]; /* why it is bad */
-};
 
 enum tail_state {
     TAIL_OFF,       /* the log is not read: the table is polled, */
@@ -274,21 +220,5 @@ void safe_forget(struct safe *safe);
 bool pipeline_next_safe(struct pipeline *pipeline, uint64_t now_us,
                         struct pipeline_action *ret_action);
 uint64_t pipeline_safe_deadline_us(const struct pipeline *pipeline);
-
-/* pipeline_route.c */
-bool route_is_bad(const struct pipeline *pipeline);
-/* True if nothing was taken since many different messages were refused for the same reason. */
-bool route_refused(struct pipeline *pipeline, uint32_t lane, const struct window_entry *refused,
-                   const struct refusal *refusal) MUST_CHECK;
-/* After anything of the lane got its outcome. */
-void route_weigh(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
-/* All that the lane had in flight was forgotten. */
-void route_window_forgotten(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
-void route_taken(struct pipeline *pipeline, const struct window_entry *taken);
-bool route_may_try(const struct pipeline *pipeline, uint64_t now_us);
-void route_try(struct pipeline *pipeline);
-void route_rest(struct pipeline *pipeline, uint64_t now_us);
-void route_heal(struct pipeline *pipeline);
-void route_judge(struct pipeline *pipeline, uint64_t now_us);
 
 #endif

@@ -303,7 +303,7 @@ forget_window(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
          * behind a probe: it is alone of its key.) */
         pipeline_drop_queue(pipeline, now_us);
         fetching_look_at_once(pipeline);
-        pipeline->route.sample_short = false; /* not all of it was tried */
+        route_sample_cut(pipeline);
     }
 }
 
@@ -485,8 +485,7 @@ pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *r
         lane->retry_at_us = now_us + backoff_next_us(&lane->backoff, &pipeline->random);
     } else if (culprit < lane->window.next) {
         if (exchange != 0) {
-            suspects_add(&pipeline->suspects, exchange, reason, &pipeline->route.backoff,
-                         &pipeline->random, now_us);
+            route_suspect(pipeline, exchange, reason, now_us);
         }
         lane_refuse(pipeline, index, culprit,
                     &(struct refusal){.kind = REFUSED_CLOSED, .reason = reason}, now_us);

@@ -142,8 +142,7 @@ is_suspect(struct pipeline *pipeline, const struct row *row, bool probe, uint64_
     if (suspects_find(&pipeline->suspects, exchange) == NULL) {
         return false;
     }
-    if (pipeline->route.state == ROUTE_TRYING && !pipeline->route.sample_suspect) {
-        pipeline->route.sample_suspect = true; /* one of each sample goes */
+    if (route_lets_suspect(pipeline)) {
         return false;
     }
     return !probe || !suspects_try(&pipeline->suspects, exchange, &pipeline->random, now_us);

@@ -1,7 +1,38 @@
+#include "relay/core/pipeline_route.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "relay/core/pipeline_internal.h"
+
+/* Messages that are published to see whether a degraded route has healed; then twice as many, and so on. */
+#define SAMPLE_START 16
+/* A degraded route is tried again after this at the latest. */
+#define TRY_MAX_US (10 * CLOCK_S_US)
+
+static void
+rest(struct pipeline *pipeline, uint64_t now_us)
+{
+    struct route *route = &pipeline->route;
+    route->state = ROUTE_RESTING;
+    route->try_at_us = now_us + backoff_next_us(&route->backoff, &pipeline->random);
+}
+
+void
+route_init(struct pipeline *pipeline)
+{
+    const struct pipeline_options *options = &pipeline->options;
+    backoff_init(&pipeline->route.backoff, clock_earlier_us(options->retry_initial_us, TRY_MAX_US),
+                 clock_earlier_us(options->retry_max_us, TRY_MAX_US));
+}
+
+void
+route_lost(struct pipeline *pipeline, uint64_t now_us)
+{
+    if (route_is_bad(pipeline)) {
+        rest(pipeline, now_us);
+    }
+}
 
 bool
 route_is_bad(const struct pipeline *pipeline)
@@ -9,13 +40,38 @@ route_is_bad(const struct pipeline *pipeline)
     return pipeline->route.state != ROUTE_GOOD;
 }
 
-void
-route_rest(struct pipeline *pipeline, uint64_t now_us)
+bool
+route_is_resting(const struct pipeline *pipeline)
 {
-    struct route *route = &pipeline->route;
-    route->state = ROUTE_RESTING;
-    route->try_at_us = now_us + backoff_next_us(&route->backoff, &pipeline->random);
+    return pipeline->route.state == ROUTE_RESTING;
 }
+
+bool
+route_is_trying(const struct pipeline *pipeline)
+{
+    return pipeline->route.state == ROUTE_TRYING;
+}
+
+const char *
+route_reason(const struct pipeline *pipeline)
+{
+    return pipeline->route.reason;
+}
+
+uint64_t
+route_taken_us(const struct pipeline *pipeline)
+{
+    return pipeline->route.taken_us;
+}
+
+void
+route_suspect(struct pipeline *pipeline, uint32_t exchange, const char *reason, uint64_t now_us)
+{
+    suspects_add(&pipeline->suspects, exchange, reason, &pipeline->route.backoff, &pipeline->random,
+                 now_us);
+}
+
+/* ---- outcomes -------------------------------------------------------------------------------------- */
 
 /* Its words, or else the room of those that have not come up for the longest time. */
 static struct route_reason *
@@ -57,7 +113,7 @@ degrade(struct pipeline *pipeline, uint64_t cause, uint64_t now_us)
     route->cause = cause;
     route->sample_rows = SAMPLE_START;
     backoff_reset(&route->backoff);
-    route_rest(pipeline, now_us);
+    rest(pipeline, now_us);
     pipeline_drop_queue(pipeline, now_us);
     reports_put(&pipeline->reports, &report);
 }
@@ -72,14 +128,14 @@ count_in_sample(struct route *route, uint64_t cause)
 /* A refusal is known at once, a confirm only when the message is on disk. So a refusal is weighed when what was published
  * before it has its outcome too. */
 static void
-note(struct lane_refusals *unweighed, const struct window_entry *refused, uint64_t tag,
+note(struct route_refusals *unweighed, const struct window_entry *refused, uint64_t tag,
      uint64_t cause)
 {
     if (unweighed->count == OUTCOMES_KEPT) {
         return; /* more would push out one another */
     }
     unweighed->items[unweighed->count++] =
-        (struct lane_refusal){.tag = tag, .id = refused->id, .cause = cause};
+        (struct route_refusal){.tag = tag, .id = refused->id, .cause = cause};
 }
 
 bool
@@ -106,14 +162,14 @@ void
 route_weigh(struct pipeline *pipeline, uint32_t lane, uint64_t now_us)
 {
     struct route *route = &pipeline->route;
-    struct lane_refusals *unweighed = &route->unweighed[lane];
+    struct route_refusals *unweighed = &route->unweighed[lane];
     if (unweighed->count == 0) {
         return;
     }
     const uint64_t through = window_oldest(lane_window(pipeline, lane));
     uint32_t weighed = 0;
     while (weighed < unweighed->count && unweighed->items[weighed].tag < through) {
-        const struct lane_refusal *refusal = &unweighed->items[weighed++];
+        const struct route_refusal *refusal = &unweighed->items[weighed++];
         if (outcomes_refused(&route->outcomes, refusal->id, refusal->cause) &&
             route->state == ROUTE_GOOD) {
             degrade(pipeline, refusal->cause, now_us);
@@ -127,7 +183,7 @@ route_weigh(struct pipeline *pipeline, uint32_t lane, uint64_t now_us)
 void
 route_window_forgotten(struct pipeline *pipeline, uint32_t lane, uint64_t now_us)
 {
-    struct lane_refusals *unweighed = &pipeline->route.unweighed[lane];
+    struct route_refusals *unweighed = &pipeline->route.unweighed[lane];
     for (uint32_t i = 0; i < unweighed->count; i++) {
         unweighed->items[i].tag = 0; /* nothing before it is open any more */
     }
@@ -151,6 +207,8 @@ route_taken(struct pipeline *pipeline, const struct window_entry *taken)
     }
 }
 
+/* ---- the sample ------------------------------------------------------------------------------------ */
+
 static bool
 is_quiet(const struct pipeline *pipeline)
 {
@@ -158,11 +216,59 @@ is_quiet(const struct pipeline *pipeline)
            lanes_in_flight(pipeline) == 0;
 }
 
-bool
-route_may_try(const struct pipeline *pipeline, uint64_t now_us)
+uint64_t
+route_try_deadline_us(const struct pipeline *pipeline)
 {
-    return pipeline->route.state == ROUTE_RESTING && now_us >= pipeline->route.try_at_us &&
-           is_quiet(pipeline);
+    return route_is_resting(pipeline) && is_quiet(pipeline) ? pipeline->route.try_at_us
+                                                            : CLOCK_NEVER_US;
+}
+
+uint32_t
+route_sample_rows(const struct pipeline *pipeline)
+{
+    return pipeline->route.sample_rows;
+}
+
+void
+route_sample_read(struct pipeline *pipeline, bool complete)
+{
+    pipeline->route.sample_short = complete;
+}
+
+void
+route_sample_cut(struct pipeline *pipeline)
+{
+    pipeline->route.sample_short = false;
+}
+
+bool
+route_lets_suspect(struct pipeline *pipeline)
+{
+    struct route *route = &pipeline->route;
+    if (!route_is_trying(pipeline) || route->sample_suspect) {
+        return false;
+    }
+    route->sample_suspect = true;
+    return true;
+}
+
+/* There is nothing else to be tried, and they were not asked for. */
+static bool
+heads_are_left(const struct pipeline *pipeline)
+{
+    const struct route *route = &pipeline->route;
+    return route_is_trying(pipeline) && route->sample_short && !route->sample_heads &&
+           pipeline->held.count > 0 && lane_is_ready(pipeline, lane_for_probes(pipeline));
+}
+
+bool
+route_tries_heads(struct pipeline *pipeline)
+{
+    if (!heads_are_left(pipeline)) {
+        return false;
+    }
+    pipeline->route.sample_heads = true;
+    return true;
 }
 
 void
@@ -178,8 +284,8 @@ route_try(struct pipeline *pipeline)
     route->sample_other = 0;
 }
 
-void
-route_heal(struct pipeline *pipeline)
+static void
+heal(struct pipeline *pipeline)
 {
     pipeline->route.state = ROUTE_GOOD;
     outcomes_clear(&pipeline->route.outcomes);
@@ -220,15 +326,14 @@ route_judge(struct pipeline *pipeline, uint64_t now_us)
     if (route->state != ROUTE_TRYING || !is_quiet(pipeline) || publishing_is_out(pipeline)) {
         return;
     }
-    if (route->sample_short && !route->sample_heads && pipeline->held.count > 0 &&
-        lane_is_ready(pipeline, lane_for_probes(pipeline)) && !pipeline->draining) {
+    if (heads_are_left(pipeline) && !pipeline->draining) {
         return; /* they are tried next */
     }
     const uint32_t total = route->sample_taken + route->sample_same + route->sample_other;
     const bool few = are_few(pipeline, total);
     if ((few && (total > 0 || pipeline->held.count == 0)) ||
         (total > 0 && route->sample_same * 4 < total * 3)) {
-        route_heal(pipeline);
+        heal(pipeline);
         return;
     }
     if (total > 0) {
@@ -237,5 +342,5 @@ route_judge(struct pipeline *pipeline, uint64_t now_us)
     if (route->sample_rows > pipeline->options.batch_rows) {
         route->sample_rows = pipeline->options.batch_rows;
     }
-    route_rest(pipeline, now_us);
+    rest(pipeline, now_us);
 }
