@@ -10,6 +10,7 @@
 
 #include "base/mysql/client.h"
 #include "tests/integration/mysql_fixture.h"
+#include "tests/integration/servers_fixture.h"
 
 static MYSQL *admin;
 
@@ -122,4 +123,133 @@ Test(mysql_connect, the_servers_errors_are_not_the_librarys)
 {
     cr_expect_eq(mysql_fixture_try(admin, "select nonsense"), ER_BAD_FIELD_ERROR);
     cr_expect_not(mysql_client_is_own_error(mysql_errno(admin)));
+}
+
+/* ---- TLS ------------------------------------------------------------------------------------------------------------------ */
+
+/* "sslrootcert=FILE", and what is behind it, with a file of the server's directory of certificates. */
+static const char *
+with_file(const char *name, const char *file, const char *more)
+{
+    static char text[600];
+    const char *ca = getenv("OUTBOX_TEST_MYSQL_CA");
+    (void)snprintf(text, sizeof(text), "%s=%.*s%s %s", name, (int)(strrchr(ca, '/') + 1 - ca), ca,
+                   file, more); /* fits */
+    return text;
+}
+
+static void
+expect_tls(const char *more, bool wanted)
+{
+    struct error error;
+    MYSQL *mysql = connect_with(more, NULL, &error);
+    cr_assert_not_null(mysql, "%s: %s", more, error.text);
+    cr_expect_eq(mysql_get_ssl_cipher(mysql) != NULL, wanted, "%s", more);
+    mysql_close(mysql);
+}
+
+Test(mysql_connect, tls_is_used_as_sslmode_says)
+{
+    expect_tls("sslmode=disable", false);
+    expect_tls("", true);
+    expect_tls("sslmode=prefer", true);
+    expect_tls("sslmode=require", true);
+    expect_tls(with_file("sslrootcert", "ca.pem", "sslmode=verify-ca"), true);
+    expect_tls(with_file("sslrootcert", "ca.pem", "sslmode=verify-full"), true);
+    expect_tls(with_file("sslrootcert", "ca.pem", "sslmode=verify-full host=localhost"), true);
+}
+
+/* An authority that has not signed it; and "127.1", which is the same host by a name that the certificate does not have. */
+Test(mysql_connect, certificates_are_verified_as_sslmode_says)
+{
+    expect_refused(with_file("sslrootcert", "client.pem", "sslmode=verify-ca"), 0, ERROR_CONFIG,
+                   "connecting to the database at");
+    expect_refused(with_file("sslrootcert", "client.pem", "sslmode=verify-full"), 0, ERROR_CONFIG,
+                   "connecting to the database at");
+    expect_refused(with_file("sslrootcert", "ca.pem", "sslmode=verify-full host=127.1"), 0,
+                   ERROR_CONFIG, "connecting to the database at");
+    expect_tls("sslmode=require host=127.1", true);
+}
+
+/* A new account, whose password the server does not remember: caching_sha2_password, where that is the default, then wants all of
+ * it, over TLS or under the server's key. */
+Test(mysql_connect, an_account_that_was_never_there)
+{
+    static const char *const modes[] = {"sslmode=disable", "sslmode=require"};
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        char sql[300];
+        char more[300];
+        (void)snprintf(sql, sizeof(sql), "create user '%s_%zu'@'%%' identified by 'fresh'",
+                       mysql_fixture_database(), i); /* fits */
+        mysql_fixture_exec(admin, sql);
+        (void)snprintf(more, sizeof(more), "user=%s_%zu password=fresh dbname='' %s",
+                       mysql_fixture_database(), i, modes[i]); /* fits */
+        expect_tls(more, i == 1);
+        (void)snprintf(sql, sizeof(sql), "drop user '%s_%zu'@'%%'", mysql_fixture_database(), i);
+        mysql_fixture_exec(admin, sql);
+    }
+}
+
+Test(mysql_connect, a_certificate_of_the_clients)
+{
+    char sql[300];
+    char more[900];
+    (void)snprintf(sql, sizeof(sql),
+                   "create user '%s_x509'@'%%' identified by 'fresh' require x509",
+                   mysql_fixture_database()); /* fits */
+    mysql_fixture_exec(admin, sql);
+    (void)snprintf(more, sizeof(more), "user=%s_x509 password=fresh dbname='' sslmode=require",
+                   mysql_fixture_database()); /* fits */
+    expect_refused(more, ER_ACCESS_DENIED_ERROR, ERROR_CONFIG, "Access denied");
+    (void)strncat(more, " ", sizeof(more) - strlen(more) - 1); /* fits */
+    (void)strncat(more, with_file("sslcert", "client.pem", ""), sizeof(more) - strlen(more) - 1);
+    (void)strncat(more, with_file("sslkey", "client.key", ""), sizeof(more) - strlen(more) - 1);
+    expect_tls(more, true);
+    (void)snprintf(sql, sizeof(sql), "drop user '%s_x509'@'%%'", mysql_fixture_database());
+    mysql_fixture_exec(admin, sql);
+}
+
+/* ---- a server of the test's own --------------------------------------------------------------------------------------------- */
+
+static char shared_port[16];
+
+static void
+setup_server(void)
+{
+    (void)snprintf(shared_port, sizeof(shared_port), "%s", getenv("OUTBOX_TEST_MYSQL_PORT"));
+    servers_start("mariadb");
+    setup();
+}
+
+TestSuite(mysql_connect_server, .init = setup_server, .fini = teardown, .timeout = 120);
+
+/* The libraries of MariaDB, 3.3, would go on in clear text. */
+Test(mysql_connect_server, a_server_without_tls)
+{
+    const char *off = mysql_fixture_is_mariadb(admin) ? "skip-ssl" : "tls-version=";
+    mysql_close(admin);
+    servers_shell("echo %s >>%s/mariadb/server.cnf", off, servers_directory());
+    servers_do("restart mariadb");
+    admin = mysql_fixture_connect();
+    expect_tls("", false);
+    expect_tls("sslmode=prefer", false);
+    expect_refused("sslmode=require", 0, ERROR_CONFIG, "TLS");
+    expect_refused(with_file("sslrootcert", "ca.pem", "sslmode=verify-ca"), 0, ERROR_CONFIG, "TLS");
+    expect_refused(with_file("sslrootcert", "ca.pem", "sslmode=verify-full"), 0, ERROR_CONFIG,
+                   "TLS");
+}
+
+Test(mysql_connect_server, a_replica_is_passed_over)
+{
+    char more[200];
+    struct error error;
+    mysql_fixture_exec(admin, "set global read_only = on");
+    expect_refused("", ER_OPTION_PREVENTS_STATEMENT, ERROR_CONNECTION, "it takes no changes");
+    (void)snprintf(more, sizeof(more), "host=127.0.0.1,127.0.0.1 port=%s,%s dbname=mysql",
+                   getenv("OUTBOX_TEST_MYSQL_PORT"), shared_port); /* fits */
+    MYSQL *mysql = connect_with(more, NULL, &error);
+    cr_assert_not_null(mysql, "%s", error.text);
+    cr_expect_str_eq(mysql_fixture_text(mysql, "select @@port"), shared_port);
+    mysql_close(mysql);
+    mysql_fixture_exec(admin, "set global read_only = off");
 }
