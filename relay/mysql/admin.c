@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "relay/mysql/versions.h"
 
 #include "mysql_tables_sql.h"
 #include "mysql_version_sql.h"
 
-#define RELAY_SCHEMA_VERSION 1
 #define ID_BYTES 22 /* a comma, -9223372036854775808 and the zero byte */
 
 static const struct my_parameters none = {.count = 0};
@@ -132,12 +132,12 @@ check_version(struct admin *admin, struct error *reterr)
     if (!my_session_int(my_admin_session(admin), sql_version, &none, 0, &version)) {
         return my_admin_fail(admin, reterr);
     }
-    return version == RELAY_SCHEMA_VERSION ||
+    return version == MY_RELAY_SCHEMA_VERSION ||
            error_set(reterr, ERROR_CONFIG,
                      "the relay's tables have version %d, this command needs version %d: %s",
-                     (int)version, RELAY_SCHEMA_VERSION,
-                     version > RELAY_SCHEMA_VERSION ? "use the outbox-relay that fits the tables"
-                                                    : "run `outbox-relay init`");
+                     (int)version, MY_RELAY_SCHEMA_VERSION,
+                     version > MY_RELAY_SCHEMA_VERSION ? "use the outbox-relay that fits the tables"
+                                                       : "run `outbox-relay init`");
 }
 
 static bool

@@ -26,12 +26,10 @@
 #include "relay/mysql/source.h"
 #include "relay/mysql/source_held.h"
 #include "relay/mysql/source_watermark.h"
+#include "relay/mysql/versions.h"
 #include "relay/ports/events.h"
 #include "relay/ports/fetch_plan.h"
 #include "relay/ports/halving.h"
-
-#define MY_SCHEMA_VERSION 1       /* the outbox, which writers use too */
-#define MY_RELAY_SCHEMA_VERSION 1 /* the tables that only the relay uses */
 
 enum my_state {
     MY_DOWN, /* no connection; the next try is at retry_us */

@@ -11,7 +11,7 @@
 
 #include "fetch_heads_sql.h"
 #include "fetch_next_exact_sql.h"
-#include "outbox_sql.h"
+#include "mysql_schema_outbox_sql.h"
 #include "schema_functions_sql.h"
 #include "schema_writing_sql.h"
 

@@ -1,0 +1,2 @@
+-- The version of the outbox tables.
+select version from outbox_schema

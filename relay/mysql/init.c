@@ -1,0 +1,329 @@
+#include "relay/mysql/init.h"
+
+#include <mysqld_error.h>
+#include <string.h>
+
+#include "relay/mysql/foreground.h"
+#include "relay/mysql/schema.h"
+#include "relay/mysql/versions.h"
+
+#include "mysql_init_lock_sql.h"
+
+#define GRANTS                                                                                   \
+    "if the relay's account is another, grant it: select, insert, delete on outbox; select, "    \
+    "insert, update, delete on outbox_held; select, update on outbox_held_act; select, insert, " \
+    "delete on outbox_relay; select, insert, delete on outbox_sent; select on outbox_schema; "   \
+    "select on outbox_relay_schema%s; and to the application's: insert on outbox; or, for "      \
+    "INSERT with RETURNING, as ORMs do, insert, select on outbox_new, which shows nobody's "     \
+    "messages"
+#define GRANTS_MYSQL "; select on performance_schema.*"
+
+#define PRIVILEGE_FOR_CODE                                                                    \
+    "the server has a binary log, with which this takes the privilege SUPER, or `set global " \
+    "log_bin_trust_function_creators = 1` (on managed servers a parameter): run init again then"
+
+/* Who writes waits behind one who waits for a table, so that is waited for only briefly. */
+#define PATIENCE_SQL "set session lock_wait_timeout = 2"
+
+enum outcome {
+    OUTCOME_CREATED,
+    OUTCOME_MIGRATED, /* the outbox was there; the tables that only relays use were added */
+    OUTCOME_REPAIRED, /* all were there, but not all that stands on them */
+    OUTCOME_ALREADY_THERE,
+};
+
+struct making {
+    struct report *report;
+    const struct source_config *source;
+    struct my_session *session;
+};
+
+static const struct my_parameters none = {.count = 0};
+
+static bool
+tell_problem(const struct making *self)
+{
+    report_problem(self->report, "source \"%s\": %s", self->source->name,
+                   self->session->error.text);
+    return false;
+}
+
+/* ---- one thing ------------------------------------------------------------------------------------------ */
+
+static bool
+run(struct my_session *session, const char *sql)
+{
+    return my_session_run(session, sql, &none, NULL);
+}
+
+/* The first statement is run between the others, and the table is let go of whatever becomes of it. */
+static bool
+run_locked(struct my_session *session, const char *drop, const char *create)
+{
+    if (!run(session, "lock tables outbox write")) {
+        return false;
+    }
+    const bool good = run(session, drop) && run(session, create);
+    const struct error error = session->error;
+    const unsigned code = session->code;
+    const bool unlocked = run(session, "unlock tables");
+    if (!good) {
+        session->error = error;
+        session->code = code;
+    }
+    return good && unlocked;
+}
+
+/* Nobody writes while there is no trigger. */
+static bool
+put_trigger(struct my_session *session, const struct my_lack *lack)
+{
+    return strcmp(lack->state, "missing") == 0
+               ? run(session, lack->part->sql)
+               : run_locked(session, "drop trigger outbox_payload", lack->part->sql);
+}
+
+static bool
+put_part(struct my_session *session, const struct my_lack *lack)
+{
+    const bool missing = strcmp(lack->state, "missing") == 0;
+    switch (lack->part->kind) {
+    case MY_PART_TABLE:
+        break; /* is never altered as a whole */
+    case MY_PART_TRIGGER:
+        return put_trigger(session, lack);
+    case MY_PART_VIEW:
+        return (missing || run(session, "drop view outbox_new")) && run(session, lack->part->sql);
+    case MY_PART_PROCEDURE:
+        return (missing || run(session, "drop procedure outbox_cancel")) &&
+               run(session, lack->part->sql);
+    }
+    return run(session, lack->part->sql);
+}
+
+/* A constraint that is not enforced, or an index of other columns, gives way to ours. */
+static bool
+put_line(struct my_session *session, const struct my_lack *lack)
+{
+    char sql[800];
+    size_t name_size;
+    const char *const name = my_lack_name(lack, &name_size);
+    const char *const what = my_lack_is_index(lack) ? "index" : "constraint";
+    const bool missing = strcmp(lack->state, "missing") == 0;
+    const int dropped = missing ? 0
+                                : snprintf(sql, sizeof(sql), "drop %s %.*s, ", what, (int)name_size,
+                                           name); /* fits */
+    char drop[200];
+    (void)snprintf(drop, sizeof(drop), "%.*s", dropped, sql); /* fits */
+    (void)snprintf(sql, sizeof(sql), "alter table %s %sadd %.*s", lack->part->name, drop,
+                   (int)lack->line_size, lack->line); /* fits */
+    return run(session, sql);
+}
+
+/* Each of the tries that a session makes waits for a lock anew: those who write go on in between. */
+static bool
+put(struct my_session *session, const struct my_lack *lack)
+{
+    return lack->line != NULL ? put_line(session, lack) : put_part(session, lack);
+}
+
+/* ---- all that is lacking -------------------------------------------------------------------------------- */
+
+static void
+tell_unmade(const struct making *self, const struct my_lack *lack)
+{
+    char words[120];
+    my_lack_words(lack, words, sizeof(words));
+    if (self->session->code == ER_LOCK_WAIT_TIMEOUT) {
+        report_problem(self->report,
+                       "source \"%s\": a transaction that is open keeps a table locked, so %s "
+                       "cannot be made: run init again when that has ended",
+                       self->source->name, words);
+    } else {
+        report_problem(self->report,
+                       "source \"%s\": cannot make %s (run init as an account that may, or give "
+                       "the output of `outbox-relay init --print --kind mysql` to somebody who "
+                       "may): %s",
+                       self->source->name, words, self->session->error.text);
+    }
+}
+
+/* A server may forbid this to nearly everybody, and all else works without. */
+static bool
+is_dispensable(const struct making *self, const struct my_lack *lack)
+{
+    return lack->part->kind == MY_PART_TRIGGER &&
+           self->session->code == ER_BINLOG_CREATE_ROUTINE_NEED_SUPER;
+}
+
+static bool
+make_one(const struct making *self, const struct my_lack *lack, bool tells)
+{
+    char words[120];
+    my_lack_words(lack, words, sizeof(words));
+    if (put(self->session, lack)) {
+        if (tells) {
+            report_ok(self->report, "source \"%s\": %s was %s, and is there again",
+                      self->source->name, words, lack->state);
+        }
+        return true;
+    }
+    if (is_dispensable(self, lack)) {
+        report_advice(self->report,
+                      "source \"%s\": %s is not there, so bodies can be given as `payload` alone, "
+                      "and ids as 16 bytes: " PRIVILEGE_FOR_CODE,
+                      self->source->name, words);
+        return true;
+    }
+    tell_unmade(self, lack);
+    return false;
+}
+
+/* The versions come last: from then on relay and writers take the tables for whole. */
+static bool
+make_all(const struct making *self, const struct my_lacks *lacks, enum outcome outcome)
+{
+    for (size_t i = 0; i < lacks->count; i++) {
+        if (!make_one(self, &lacks->items[i], outcome == OUTCOME_REPAIRED)) {
+            return false;
+        }
+    }
+    return my_versions_put(self->session) || tell_problem(self);
+}
+
+/* ---- what there is -------------------------------------------------------------------------------------- */
+
+static bool
+lacks_table(const struct my_lacks *lacks, const char *name)
+{
+    for (size_t i = 0; i < lacks->count; i++) {
+        if (lacks->items[i].line == NULL && strcmp(lacks->items[i].part->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum outcome
+outcome_of(const struct my_lacks *lacks, const struct my_versions *versions)
+{
+    return lacks_table(lacks, "outbox") || versions->outbox == 0 ? OUTCOME_CREATED
+           : versions->relay == 0                                ? OUTCOME_MIGRATED
+           : lacks->count > 0                                    ? OUTCOME_REPAIRED
+                                                                 : OUTCOME_ALREADY_THERE;
+}
+
+static bool
+refuse(const struct making *self, int version, int known)
+{
+    report_problem(self->report,
+                   "source \"%s\": the tables there have version %d, this relay makes version %d: "
+                   "nothing was changed; use the relay that fits the tables",
+                   self->source->name, version, known);
+    return false;
+}
+
+static bool
+check_versions(const struct making *self, const struct my_versions *versions)
+{
+    if (versions->foreign) {
+        report_problem(self->report,
+                       "source \"%s\": there is a table \"outbox\" or \"outbox_schema\" that init "
+                       "has not made: rename it, or give the relay a database of its own",
+                       self->source->name);
+        return false;
+    }
+    if (versions->outbox > 0 && versions->outbox != MY_SCHEMA_VERSION) {
+        return refuse(self, versions->outbox, MY_SCHEMA_VERSION);
+    }
+    return versions->relay == 0 || versions->relay == MY_RELAY_SCHEMA_VERSION ||
+           refuse(self, versions->relay, MY_RELAY_SCHEMA_VERSION);
+}
+
+static void
+tell(const struct making *self, enum outcome outcome)
+{
+    const char *const of_server = self->session->is_mariadb ? "" : GRANTS_MYSQL;
+    switch (outcome) {
+    case OUTCOME_CREATED:
+        report_ok(self->report, "source \"%s\": tables created; " GRANTS, self->source->name,
+                  of_server);
+        break;
+    case OUTCOME_MIGRATED:
+        report_ok(self->report,
+                  "source \"%s\": migrated: the tables for held messages are there now, the outbox "
+                  "stays as it is; writers need nothing new; " GRANTS,
+                  self->source->name, of_server);
+        break;
+    case OUTCOME_REPAIRED:
+        report_ok(self->report,
+                  "source \"%s\": the tables were there already, and are now as they were made",
+                  self->source->name);
+        break;
+    case OUTCOME_ALREADY_THERE:
+        report_ok(self->report, "source \"%s\": the tables are there already, nothing to do",
+                  self->source->name);
+        break;
+    }
+}
+
+static void
+make(const struct making *self)
+{
+    struct my_versions versions;
+    struct my_lacks lacks;
+    int64_t alone = 0;
+    if (!my_session_int(self->session, sql_init_lock, &none, 0, &alone) ||
+        !run(self->session, PATIENCE_SQL) || !my_versions_look(self->session, &versions) ||
+        !my_schema_look(self->session, true, &lacks)) {
+        (void)tell_problem(self); /* always false */
+        return;
+    }
+    if (alone == 0) {
+        report_problem(self->report, "source \"%s\": another init is at work there: run it again",
+                       self->source->name);
+        return;
+    }
+    const enum outcome outcome = outcome_of(&lacks, &versions);
+    if (check_versions(self, &versions) && make_all(self, &lacks, outcome)) {
+        tell(self, outcome);
+    }
+}
+
+void
+init_mysql(struct report *report, const struct source_config *source)
+{
+    struct error error;
+    struct making self = {.report = report, .source = source};
+    self.session = my_foreground_open(source, true, &error);
+    if (self.session == NULL) {
+        report_problem(report, "source \"%s\": %s", source->name, error.text);
+        return;
+    }
+    make(&self);
+    my_foreground_close(self.session);
+}
+
+static void
+print_one(FILE *out, const char *sql)
+{
+    (void)fprintf(out, "%s//\n", sql); /* the caller looks at the stream */
+}
+
+void
+init_mysql_print(FILE *out, const char *schema)
+{
+    (void)schema; /* there are none */
+    (void)fputs("-- In the database of the outbox, as an account that stays.\ndelimiter //\n", out);
+    for (const struct my_part *part = my_parts; part->name != NULL; part++) {
+        if (strcmp(part->name, "outbox_held") == 0) {
+            print_one(out, my_version_sql);
+            (void)fputs("-- What only relays use, and outbox_cancel. Where the outbox is there "
+                        "already, run only what follows,\n-- after `delimiter //`.\n",
+                        out);
+        }
+        print_one(out, part->sql);
+    }
+    print_one(out, my_relay_version_sql);
+    (void)fputs("delimiter ;\n", out);
+}

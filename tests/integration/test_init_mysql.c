@@ -1,0 +1,298 @@
+/* What `init` makes in a database of MariaDB or MySQL: what test_init.c asks of PostgreSQL's. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "relay/mysql/init.h"
+#include "tests/integration/mysql_fixture.h"
+#include "tests/integration/outbox_mysql_fixture.h"
+#include "tests/integration/report_fixture.h"
+#include "tests/integration/source_mysql_fixture.h"
+
+static MYSQL *db;
+static struct source_config config;
+
+static void
+set_up(void)
+{
+    db = mysql_fixture_create();
+    config = source_mysql_fixture_config(10 * CLOCK_S_US);
+    config.mode = SOURCE_MODE_POLL;
+}
+
+static void
+tear_down(void)
+{
+    free(config.dsn);
+    mysql_fixture_drop(db);
+}
+
+TestSuite(init_mysql, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static void
+run(const char *sql)
+{
+    mysql_fixture_exec(db, sql);
+}
+
+static int64_t
+count(const char *sql)
+{
+    return mysql_fixture_int(db, sql);
+}
+
+/* The problems that it told of. */
+static size_t
+init(void)
+{
+    struct report report = report_fixture_begin();
+    init_mysql(&report, &config);
+    return report.problems;
+}
+
+static void
+expect(size_t problems, const char *word, const char *words)
+{
+    cr_assert_eq(init(), problems, "%s", report_fixture_lines());
+    report_fixture_expect(word, words);
+}
+
+static void
+expect_whole(void)
+{
+    expect(0, "ok", "source \"orders\": the tables are there already, nothing to do\n");
+    report_fixture_expect_none("there again");
+    run("insert into outbox (payload_text) values ('whole')");
+    run("delete from outbox where payload = 'whole'");
+    run("insert into outbox_new (payload_text, deliver_after) values ('later', utc_timestamp(6) + "
+        "interval 1 day)");
+    run("call outbox_cancel((select message_id from outbox where payload = 'later'), @cancelled)");
+    cr_assert_eq(count("select @cancelled"), 1);
+}
+
+Test(init_mysql, creates_once)
+{
+    expect(0, "ok", "source \"orders\": tables created; if the relay's account is another, grant");
+    report_fixture_expect_none("there again");
+    run("insert into outbox (payload_text) values ('x')");
+    expect_whole();
+    cr_assert_eq(count("select count(*) from outbox"), 1, "what was there stays");
+    cr_assert_eq(count("select version from outbox_schema"), 1);
+    cr_assert_eq(count("select version from outbox_relay_schema"), 1);
+}
+
+/* As the files by hand. */
+Test(init_mysql, an_outbox_without_a_relay_gets_its_tables_while_writers_go_on)
+{
+    MYSQL *writer = mysql_fixture_connect();
+    outbox_mysql_fixture_load(db);
+    mysql_fixture_exec(writer, "start transaction");
+    mysql_fixture_exec(writer, "insert into outbox (payload) values ('x')");
+    expect(0, "ok", "source \"orders\": migrated: the tables for held messages are there now");
+    mysql_fixture_exec(writer, "insert into outbox (payload_text) values ('y')");
+    mysql_fixture_exec(writer, "commit");
+    cr_assert_eq(count("select count(*) from outbox"), 2);
+    expect_whole();
+    mysql_close(writer);
+}
+
+/* A server commits each thing that is made: an init that was killed on the way is gone on with. */
+Test(init_mysql, goes_on_where_one_before_it_ended)
+{
+    static const char *const undone[] = {
+        "drop table outbox_relay_schema", "delete from outbox_relay_schema",
+        "drop table outbox_schema",       "delete from outbox_schema",
+        "drop table outbox_held",         "drop procedure outbox_cancel",
+        "drop view outbox_new",           "drop trigger outbox_payload",
+    };
+    cr_assert_eq(init(), 0);
+    for (size_t i = 0; i < sizeof(undone) / sizeof(undone[0]); i++) {
+        run(undone[i]);
+        cr_assert_eq(init(), 0, "%s", report_fixture_lines());
+        report_fixture_expect_none("problem");
+        expect_whole();
+    }
+}
+
+/* One thing at a time, and what it is called. */
+static void
+expect_put_back(const char *sql, const char *what, const char *state)
+{
+    char words[300];
+    run(sql);
+    (void)snprintf(words, sizeof(words), "source \"orders\": %s was %s, and is there again\n", what,
+                   state); /* fits */
+    expect(0, "ok", words);
+    report_fixture_expect("ok", "the tables were there already, and are now as they were made");
+    expect_whole();
+}
+
+Test(init_mysql, puts_back_what_was_dropped)
+{
+    cr_assert_eq(init(), 0);
+    expect_put_back("drop trigger outbox_payload", "the trigger outbox_payload", "missing");
+    expect_put_back("drop view outbox_new", "the view outbox_new", "missing");
+    expect_put_back("drop procedure outbox_cancel", "the procedure outbox_cancel", "missing");
+    expect_put_back("alter table outbox drop constraint outbox_key_1024_bytes",
+                    "the constraint outbox_key_1024_bytes of outbox", "missing");
+    expect_put_back("alter table outbox_held drop constraint outbox_held_state",
+                    "the constraint outbox_held_state of outbox_held", "missing");
+    expect_put_back("drop index outbox_held_due on outbox_held",
+                    "the index outbox_held_due of outbox_held", "missing");
+    expect_put_back("drop table outbox_sent", "the table outbox_sent", "missing");
+    cr_assert_neq(mysql_fixture_try(db, "insert into outbox (payload, `key`) values ('', "
+                                        "repeat('x', 1025))"),
+                  0);
+}
+
+Test(init_mysql, puts_back_what_was_altered)
+{
+    cr_assert_eq(init(), 0);
+    run("drop trigger outbox_payload");
+    expect_put_back("create trigger outbox_payload before insert on outbox for each row begin end",
+                    "the trigger outbox_payload", "altered");
+    run("drop view outbox_new");
+    expect_put_back("create view outbox_new as select id, payload_text from outbox where id > 5",
+                    "the view outbox_new", "altered");
+    run("drop procedure outbox_cancel");
+    expect_put_back("create procedure outbox_cancel(message varbinary(37), out cancelled boolean) "
+                    "begin set cancelled = true; end",
+                    "the procedure outbox_cancel", "altered");
+    run("drop index outbox_held_due on outbox_held");
+    expect_put_back("create index outbox_held_due on outbox_held (state, id)",
+                    "the index outbox_held_due of outbox_held", "altered");
+    if (!mysql_fixture_is_mariadb(db)) { /* which enforces all */
+        expect_put_back("alter table outbox alter check outbox_key_1024_bytes not enforced",
+                        "the constraint outbox_key_1024_bytes of outbox", "disabled");
+    }
+}
+
+/* Writers wait behind it only briefly, and then go on. */
+Test(init_mysql, somebody_who_keeps_the_outbox_locked_is_not_waited_for_long)
+{
+    MYSQL *other = mysql_fixture_connect();
+    MYSQL *writer = mysql_fixture_connect();
+    cr_assert_eq(init(), 0);
+    run("alter table outbox drop constraint outbox_key_1024_bytes");
+    mysql_fixture_exec(other, "start transaction");
+    mysql_fixture_exec(other, "insert into outbox (payload) values ('open')");
+    const uint64_t before_us = clock_monotonic_us();
+    expect(1, "problem",
+           "source \"orders\": a transaction that is open keeps a table locked, so the constraint "
+           "outbox_key_1024_bytes of outbox cannot be made: run init again when that has ended\n");
+    cr_assert_lt(clock_monotonic_us() - before_us, 45 * CLOCK_S_US, "not as long as for others");
+    mysql_fixture_exec(writer, "insert into outbox (payload) values ('x')");
+    mysql_fixture_exec(other, "commit");
+    expect(0, "ok", "outbox_key_1024_bytes of outbox was missing, and is there again");
+    mysql_close(writer);
+    mysql_close(other);
+}
+
+Test(init_mysql, refuses_another_version)
+{
+    cr_assert_eq(init(), 0);
+    run("drop trigger outbox_payload");
+    run("update outbox_relay_schema set version = 4");
+    expect(1, "problem",
+           "source \"orders\": the tables there have version 4, this relay makes version 1: "
+           "nothing was changed; use the relay that fits the tables\n");
+    run("update outbox_schema set version = 7");
+    expect(1, "problem", "the tables there have version 7, this relay makes version 1");
+    cr_assert_eq(count("select count(*) from information_schema.triggers where trigger_schema = "
+                       "database()"),
+                 0, "nothing was changed");
+}
+
+Test(init_mysql, refuses_a_table_that_is_somebody_elses)
+{
+    run("create table outbox (id int)");
+    expect(1, "problem",
+           "there is a table \"outbox\" or \"outbox_schema\" that init has not made: rename it, or "
+           "give the relay a database of its own\n");
+    cr_assert_eq(count("select count(*) from information_schema.tables where table_schema = "
+                       "database()"),
+                 1);
+    run("drop table outbox");
+    run("create table outbox_schema (id int)");
+    expect(1, "problem", "there is a table \"outbox\" or \"outbox_schema\" that init has not made");
+}
+
+static void
+be_user(const char *rights)
+{
+    mysql_fixture_grant(db, rights, "*");
+    free(config.dsn);
+    config = source_mysql_fixture_config_as_user(10 * CLOCK_S_US);
+    config.mode = SOURCE_MODE_POLL;
+}
+
+Test(init_mysql, says_who_must_run_it)
+{
+    be_user("select, insert, update, delete");
+    expect(1, "problem",
+           "source \"orders\": cannot make the table outbox (run init as an account that may, or "
+           "give the output of `outbox-relay init --print --kind mysql` to somebody who may): ");
+    report_fixture_expect("problem", "CREATE command denied");
+}
+
+/* As on managed servers: the owner of a database has no privilege of the server. Whether he may make the trigger is a setting of
+ * the server's, which other tests share. */
+Test(init_mysql, an_owner_without_super_makes_all_that_he_may)
+{
+    const bool trusted = count("select @@log_bin_trust_function_creators") == 1;
+    const char *const advice = "the trigger outbox_payload is not there, so bodies can be given as "
+                               "`payload` alone, and ids as 16 bytes: the server has a binary log";
+    be_user("all");
+    expect(0, "ok", "tables created");
+    run("insert into outbox (payload) values ('x')");
+    if (trusted) {
+        report_fixture_expect_none("advice");
+        expect_whole();
+    } else {
+        report_fixture_expect("advice", advice);
+        expect(0, "ok", "the tables were there already");
+        report_fixture_expect("advice", "log_bin_trust_function_creators = 1");
+    }
+}
+
+/* With the client that Debian has, which leaves out comments. */
+Test(init_mysql, printed_sql_does_the_same)
+{
+    char path[] = "/tmp/init-mysql-XXXXXX";
+    char command[600];
+    const int file = mkstemp(path);
+    FILE *const out = fdopen(file, "w");
+    cr_assert_not_null(out);
+    init_mysql_print(out, NULL);
+    cr_assert_eq(fclose(out), 0);
+    (void)snprintf(command, sizeof(command),
+                   "MYSQL_PWD=$OUTBOX_TEST_MYSQL_PASSWORD mariadb --no-defaults "
+                   "--host=$OUTBOX_TEST_MYSQL_HOST --port=$OUTBOX_TEST_MYSQL_PORT "
+                   "--user=$OUTBOX_TEST_MYSQL_USER %s <%s",
+                   mysql_fixture_database(), path); /* fits */
+    cr_assert_eq(system(command), 0);               /* NOLINT: nobody else's words are in it */
+    (void)unlink(path);
+    expect_whole();
+}
+
+Test(init_mysql, many_at_a_time_create_one)
+{
+    enum { COUNT = 6 };
+    pid_t processes[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        processes[i] = fork();
+        if (processes[i] == 0) {
+            _exit(init() == 0 ? 0 : 1);
+        }
+    }
+    for (int i = 0; i < COUNT; i++) {
+        int status;
+        cr_assert_eq(waitpid(processes[i], &status, 0), processes[i]);
+        cr_assert_eq(status, 0);
+    }
+    expect_whole();
+}
