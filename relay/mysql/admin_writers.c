@@ -7,10 +7,10 @@
 #include "base/memory.h"
 #include "relay/mysql/admin.h"
 
+#include "mysql_explain_writers_info_sql.h"
+#include "mysql_explain_writers_schema_sql.h"
 #include "mysql_locks_seen_sql.h"
 #include "mysql_transactions_sql.h"
-#include "mysql_writers_info_sql.h"
-#include "mysql_writers_schema_sql.h"
 
 #define INFO_UNKNOWN "`install soname 'metadata_lock_info'` on the server would show them"
 #define SCHEMA_UNKNOWN \
@@ -74,12 +74,12 @@ ask_sessions(struct admin *admin, MYSQL_RES **ret_rows, struct error *reterr)
 {
     bool seen;
     if (my_admin_session(admin)->is_mariadb &&
-        !try_to_ask(admin, sql_writers_info, ret_rows, reterr)) {
+        !try_to_ask(admin, sql_explain_writers_info, ret_rows, reterr)) {
         return false;
     }
     return *ret_rows != NULL ||
            (are_locks_seen(admin, &seen, reterr) &&
-            (!seen || try_to_ask(admin, sql_writers_schema, ret_rows, reterr)));
+            (!seen || try_to_ask(admin, sql_explain_writers_schema, ret_rows, reterr)));
 }
 
 /* The time of the transaction of session `id`, if that is known. */

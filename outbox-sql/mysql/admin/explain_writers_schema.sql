@@ -1,4 +1,4 @@
--- As writers_info.sql, by the performance schema: on MySQL, and on MariaDB where it is on. A prepared transaction whose session
+-- As explain_writers_info.sql, by the performance schema: on MySQL, and on MariaDB where it is on. A prepared transaction whose session
 -- has gone has no id.
 select distinct threads.processlist_id as id, attribute.attr_value as application, threads.processlist_user as user
 from performance_schema.metadata_locks as locks
