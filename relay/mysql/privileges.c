@@ -24,9 +24,9 @@ static const struct probe {
     {"outbox_held_act", "select", "select id from outbox_held_act where false", false},
     {"outbox_held_act", "update", "update outbox_held_act set seen_at = null where false", false},
     {"outbox_relay", "insert",
-     "insert into outbox_relay (source, host, pid, version, started_at, owned_since, in_flight, "
-     "confirmed, rate) select '', '', 1, '', utc_timestamp(6), utc_timestamp(6), 1, 1, 1 from dual "
-     "where false",
+     "insert into outbox_relay (source, host, pid, session, version, started_at, owned_since, "
+     "in_flight, confirmed, rate) select '', '', 1, 1, '', utc_timestamp(6), utc_timestamp(6), 1, "
+     "1, 1 from dual where false",
      false},
     {"outbox_relay", "delete", "delete from outbox_relay where false", false},
     {"outbox_relay", "select", "select pid from outbox_relay where false", false},
