@@ -165,7 +165,9 @@ void my_source_lost(struct source_mysql *self, const struct error *error, uint64
 /* The same; the server has said with this number why it ends the session. */
 void my_source_ended(struct source_mysql *self, unsigned code, const struct error *error,
                      uint64_t now_us);
-/* On the link's thread: as session.sql says. */
+/* On the link's thread, as all three: whether the server is one that is new enough. */
+bool my_source_check_server(struct my_session *session) MUST_CHECK;
+/* As session.sql says. */
 bool my_source_set_variables(struct my_session *session) MUST_CHECK;
 /* Whether this session is the owner's, and as it was set up; false with the reason in the session, also when it was not found
  * out. On the link's thread, about once a second. */

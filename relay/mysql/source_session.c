@@ -43,8 +43,8 @@ lease_s(const struct my_session *session)
     return seconds_of(session->config->takeover_us);
 }
 
-static bool
-check_server(struct my_session *session)
+bool
+my_source_check_server(struct my_session *session)
 {
     const unsigned long version = mysql_get_server_version(session->mysql);
     const unsigned long least = session->is_mariadb ? MARIADB_VERSION_MIN : MYSQL_VERSION_MIN;
@@ -138,8 +138,8 @@ setup_run(struct my_session *session, struct my_job *job)
 {
     struct my_setup *setup = (struct my_setup *)job;
     setup->is_mariadb = session->is_mariadb;
-    return check_server(session) && my_source_set_variables(session) && check_contract(session) &&
-           check_privileges(session) && show_relay(session);
+    return my_source_check_server(session) && my_source_set_variables(session) &&
+           check_contract(session) && check_privileges(session) && show_relay(session);
 }
 
 static bool

@@ -151,12 +151,17 @@ ask_prepared(struct my_session *session, struct my_watermark *watermark)
 }
 
 /* In this order: see relay/ports/watermark.h, and source_watermark.h for the last. */
+bool
+my_watermark_look(struct my_session *session, struct my_watermark *watermark)
+{
+    return ask_log_end(session, watermark) && ask_last_id(session, watermark) &&
+           ask_writers(session, watermark) && ask_prepared(session, watermark);
+}
+
 static bool
 watermark_run(struct my_session *session, struct my_job *job)
 {
-    struct my_watermark *watermark = (struct my_watermark *)job;
-    return ask_log_end(session, watermark) && ask_last_id(session, watermark) &&
-           ask_writers(session, watermark) && ask_prepared(session, watermark);
+    return my_watermark_look(session, (struct my_watermark *)job);
 }
 
 /* ---- on the pipeline's ---------------------------------------------------------------------------------- */

@@ -49,4 +49,8 @@ struct my_watermark {
     size_t capacity;
 };
 
+/* One look at the server, on a thread that may wait. What it finds is the watermark's: free(writers) by memory_free. False: see
+ * the session. */
+bool my_watermark_look(struct my_session *session, struct my_watermark *watermark) MUST_CHECK;
+
 #endif

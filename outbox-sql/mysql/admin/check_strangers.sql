@@ -1,0 +1,7 @@
+-- Triggers on the relay's tables that are not the product's, as far as this account may see them.
+select event_object_table, trigger_name, lower(concat(action_timing, ' ', event_manipulation))
+from information_schema.triggers
+where event_object_schema = database()
+    and event_object_table in ('outbox', 'outbox_held', 'outbox_held_act', 'outbox_sent', 'outbox_relay')
+    and trigger_name <> 'outbox_payload'
+order by event_object_table, trigger_name
