@@ -214,7 +214,7 @@ Test(config, all_at_once_in_the_order_of_the_lines)
         "relay.conf:8: broker \"main\": unknown key \"exchange\"; it belongs in a source "
         "section\n"
         "relay.conf:10: source \"orders\": dsn is missing\n"
-        "relay.conf:11: source \"orders\": kind = oracle: expected \"postgres\"\n"
+        "relay.conf:11: source \"orders\": kind = oracle: expected \"postgres\" or \"mysql\"\n"
         "relay.conf:12: source \"orders\": there is no broker \"man\"; did you mean "
         "\"main\"?\n"
         "relay.conf:13: source \"orders\": unknown key \"exchage\"; did you mean "
