@@ -13,8 +13,8 @@
 
 /* `commits`: how many the session had done before, which tells transactions apart. */
 static const char *const tables[] = {
-    "create table applied (no bigint auto_increment primary key, message_id varchar(255) not null, "
-    "\"key\" varchar(255), body longtext, commits bigint)",
+    ("create table applied (no bigint auto_increment primary key, message_id varchar(255) not "
+     "null, \"key\" varchar(255), body longtext, commits bigint)"),
     "create table parent (id varchar(100) primary key)",
     "create table child (id varchar(100), foreign key (id) references parent (id))",
     "create table locks (id int primary key, taken int not null)",

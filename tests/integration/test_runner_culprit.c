@@ -118,7 +118,7 @@ Test(runner_culprit, an_id_that_the_databases_encoding_lacks)
 {
     struct db *narrow;
     struct runner_fixture_options options = runner_fixture_options();
-    const int lacks = runner_fixture_create_narrow(&narrow, &options.dsn) ? 1 : 0;
+    const unsigned lacks = runner_fixture_create_narrow(&narrow, &options.dsn) ? 1 : 0;
     runner_fixture_publish("price-\u20ac", "key", "x");
     publish_good(1, 4);
     runner_fixture_start(&options);

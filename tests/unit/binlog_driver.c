@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "tests/fuzz/binlog_file.h"
 
 #define CORPUS SOURCE_ROOT "/tests/fuzz/corpus/binlog/"
@@ -93,8 +94,7 @@ binlog_feed_next(void)
     return binlog_feed(next.data, next.size);
 }
 
-static void
-note(const char *format, ...)
+static void PRINTF_LIKE(1, 2) note(const char *format, ...)
 {
     const size_t used = strlen(binlog_trace);
     va_list arguments;
