@@ -275,7 +275,7 @@ check_privileges(struct inquiry *self)
     }
 }
 
-/* ---- late rows, and the log ----------------------------------------------------------------------------- */
+/* ---- late rows ------------------------------------------------------------------------------------------ */
 
 static void
 tell_no_list(struct inquiry *self)
@@ -294,52 +294,15 @@ tell_no_list(struct inquiry *self)
 }
 
 static void
-check_log(struct inquiry *self, const struct my_watermark *watermark)
-{
-    void (*const tell)(struct report *, const char *, ...) =
-        self->source->mode == SOURCE_MODE_TAIL ? report_problem : report_advice;
-    const char *const name = self->source->name;
-    if (!is_on(self, "log_bin")) {
-        tell(self->report,
-             "source \"%s\": the server writes no binary log, so the table is polled: start it "
-             "with log_bin and server_id",
-             name);
-    } else if (watermark->log_end == 0) {
-        tell(self->report,
-             "source \"%s\": this account may not ask where the binary log ends, so the table is "
-             "polled: grant %s on *.* to it",
-             name, self->session->is_mariadb ? "binlog monitor" : "replication client");
-    }
-    if (strcasecmp(setting(self, "binlog_format"), "ROW") != 0 && is_on(self, "log_bin")) {
-        tell(self->report,
-             "source \"%s\": binlog_format is %s, so the log may have statements and not rows: set "
-             "global binlog_format = ROW, and restart what writes",
-             name, setting(self, "binlog_format"));
-    }
-    if (strcasecmp(setting(self, "binlog_row_image"), "FULL") != 0 && is_on(self, "log_bin")) {
-        tell(self->report,
-             "source \"%s\": binlog_row_image is %s, so rows of the log may lack columns: set "
-             "global "
-             "binlog_row_image = FULL",
-             name, setting(self, "binlog_row_image"));
-    }
-}
-
-static void
 check_watermark(struct inquiry *self)
 {
     struct my_watermark watermark = {.has_list = false};
     if (!my_watermark_look(self->session, &watermark)) {
         PROBLEM(self, "who writes the outbox cannot be looked at: %s", self->session->error.text);
+    } else if (watermark.has_list) {
+        OK(self, "%s", "the server says who writes the outbox, so late rows are found at once");
     } else {
-        if (watermark.has_list) {
-            OK(self, "%s", "the server says who writes the outbox, so late rows are found at once");
-        } else {
-            tell_no_list(self);
-        }
-        if (self->source->mode != SOURCE_MODE_POLL) {
-            check_log(self, &watermark);
-        }
+        tell_no_list(self);
     }
     memory_free(watermark.writers);
 }
