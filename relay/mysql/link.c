@@ -7,7 +7,9 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -241,6 +243,8 @@ free_link(struct my_link *link)
     memory_free(link);
 }
 
+static atomic_uint abandoned_threads;
+
 static void
 end_session(struct my_link *link)
 {
@@ -255,6 +259,7 @@ end_session(struct my_link *link)
     pthread_mutex_unlock(&link->mutex);
     if (abandoned) {
         free_link(link);
+        atomic_fetch_sub(&abandoned_threads, 1);
     }
 }
 
@@ -436,6 +441,37 @@ wait_for_end(struct my_link *link, uint64_t patience_us)
     }
 }
 
+/* A thread that still connects while OpenSSL cleans up after itself at the end of the process crashes in it (seen). So with such
+ * a thread nothing is cleaned up. Handlers run in the reverse order, and the library has made OpenSSL's when it was prepared. */
+static void
+leave(int status, void *unused)
+{
+    (void)unused;
+    if (atomic_load(&abandoned_threads) > 0) {
+        (void)fflush(NULL); /* nobody is left who could be told */
+        _exit(status);
+    }
+}
+
+static void
+prepare_to_leave(void)
+{
+    (void)on_exit(leave, NULL); /* without memory it may crash there: all work is done by then */
+}
+
+/* With the mutex. True if the thread is left to itself: it is connecting, which nothing can end. */
+static bool
+abandon(struct my_link *link)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    link->abandoned = link->socket < 0 && !link->ended;
+    if (link->abandoned) {
+        atomic_fetch_add(&abandoned_threads, 1);
+        (void)pthread_once(&once, prepare_to_leave);
+    }
+    return link->abandoned;
+}
+
 void
 my_link_stop(struct my_link *link, uint64_t patience_us)
 {
@@ -445,15 +481,14 @@ my_link_stop(struct my_link *link, uint64_t patience_us)
     pthread_mutex_lock(&link->mutex);
     link->stopping = true;
     pthread_cond_signal(&link->work);
-    if (link->socket >= 0 && patience_us > 0) {
+    if (patience_us > 0) {
         wait_for_end(link, patience_us);
     }
-    link->abandoned = link->socket < 0 && !link->ended;
+    const bool abandoned = abandon(link);
     if (link->socket >= 0) {
         (void)shutdown(link->socket, SHUT_RDWR); /* it may be gone already */
     }
     const pthread_t thread = link->thread;
-    const bool abandoned = link->abandoned;
     pthread_mutex_unlock(&link->mutex);
     if (abandoned) {
         (void)pthread_detach(thread); /* from now on the link may be gone */
