@@ -46,6 +46,9 @@ struct my_link {
     bool stopping;
     bool abandoned; /* nobody waits for the thread: it frees the link */
     bool ended;
+    /* The owner's: */
+    size_t outstanding; /* jobs that are not back */
+    uint64_t put_us;    /* the last of them was put in */
     /* The thread's: */
     struct my_session session;
     struct my_job connect;
@@ -338,6 +341,8 @@ my_link_start(const struct source_config *config, int only_host,
     link->only_host = only_host;
     link->connect = (struct my_job){.run = connect_run, .done = connected, .words = "to connect"};
     link->words = link->connect.words;
+    link->outstanding = 1;
+    link->put_us = clock_monotonic_us();
     link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const bool good =
         link->wake_fd >= 0 || error_set(reterr, ERROR_TRANSIENT, "eventfd: %s", strerror(errno));
@@ -364,6 +369,8 @@ void
 my_link_put(struct my_link *link, struct my_job *job)
 {
     job->broken = false;
+    link->outstanding++;
+    link->put_us = clock_monotonic_us();
     pthread_mutex_lock(&link->mutex);
     queue_put(&link->jobs, job);
     pthread_cond_signal(&link->work);
@@ -381,6 +388,7 @@ my_link_take(struct my_link *link)
         (void)taken; /* nothing to be read is fine */
     }
     pthread_mutex_unlock(&link->mutex);
+    link->outstanding -= job != NULL ? 1 : 0;
     return job;
 }
 
@@ -391,9 +399,10 @@ my_link_answered_us(const struct my_link *link)
 }
 
 uint64_t
-my_link_sent_us(const struct my_link *link)
+my_link_waits_since_us(const struct my_link *link)
 {
-    return atomic_load(&link->session.sent_us);
+    const uint64_t sent_us = atomic_load(&link->session.sent_us);
+    return link->outstanding == 0 ? 0 : sent_us > 0 ? sent_us : link->put_us;
 }
 
 const char *

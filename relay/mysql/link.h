@@ -60,8 +60,9 @@ struct my_job *my_link_take(struct my_link *link);
  * was. */
 uint64_t my_link_answered_us(const struct my_link *link);
 
-/* When the statement was sent (or the attempt to connect was begun) that is waited for; 0: none is. */
-uint64_t my_link_sent_us(const struct my_link *link);
+/* Since when something is waited for: a statement that was sent, an attempt to connect, or a job that has not been begun; 0:
+ * nothing is. */
+uint64_t my_link_waits_since_us(const struct my_link *link);
 
 /* What it is that is waited for: the words of a job. */
 const char *my_link_words(struct my_link *link);

@@ -79,13 +79,13 @@ polls(const struct source *source, struct pollfd *ret_polls)
 static uint64_t
 answer_deadline_us(const struct source_mysql *self)
 {
-    const uint64_t sent_us = self->link != NULL ? my_link_sent_us(self->link) : 0;
-    if (sent_us == 0) {
+    const uint64_t since_us = self->link != NULL ? my_link_waits_since_us(self->link) : 0;
+    if (since_us == 0) {
         return CLOCK_NEVER_US;
     }
-    return self->state == MY_CONNECTING
-               ? sent_us + CONNECT_US
-               : (sent_us > self->heard_us ? sent_us : self->heard_us) + self->config->takeover_us;
+    return self->state == MY_CONNECTING ? since_us + CONNECT_US
+                                        : (since_us > self->heard_us ? since_us : self->heard_us) +
+                                              self->config->takeover_us;
 }
 
 /* A ping goes out when nothing was asked for a quarter of the lease. While something is under way it would only wait behind it. */
@@ -125,21 +125,34 @@ is_silent(struct source_mysql *self, uint64_t now_us)
     return now_us >= answer_deadline_us(self);
 }
 
+/* What TCP knows of the answers; nothing of a socket that is none of its own. */
+static void
+describe_traffic(const struct source_mysql *self, uint64_t now_us, char *ret_text, size_t size)
+{
+    ret_text[0] = '\0';
+    if (self->heard_us > 0) {
+        (void)snprintf(ret_text, size, "; the last bytes of this connection came %.1f s ago",
+                       (double)(now_us - self->heard_us) / 1e6); /* fits */
+    }
+}
+
 static void
 lost_by_time(struct source_mysql *self, uint64_t now_us)
 {
     struct error error;
-    const uint64_t sent_us = my_link_sent_us(self->link);
+    char traffic[80];
+    const uint64_t sent_us = my_link_waits_since_us(self->link);
     const double waited_s = sent_us > 0 ? (double)(now_us - sent_us) / 1e6 : 0;
+    describe_traffic(self, now_us, traffic, sizeof(traffic));
     if (self->state == MY_CONNECTING) {
         error_set(&error, ERROR_CONNECTION,
                   "connecting to the database took longer than %" PRIu64 " s",
                   CONNECT_US / CLOCK_S_US);
     } else {
-        error_set(
-            &error, ERROR_TRANSIENT,
-            "the database gave no answer for longer than takeover: it was asked %s %.1f s ago",
-            my_link_words(self->link), waited_s);
+        error_set(&error, ERROR_TRANSIENT,
+                  "the database gave no answer for longer than takeover: it was asked %s %.1f s "
+                  "ago%s",
+                  my_link_words(self->link), waited_s, traffic);
     }
     my_source_lost(self, &error, now_us);
 }

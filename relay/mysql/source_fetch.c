@@ -8,7 +8,9 @@
 #include "relay/mysql/error.h"
 #include "relay/mysql/source_private.h"
 
+#include "mysql_fetch_heads_bare_sql.h"
 #include "mysql_fetch_heads_sql.h"
+#include "mysql_fetch_next_bare_sql.h"
 #include "mysql_fetch_next_exact_sql.h"
 #include "mysql_fetch_next_sql.h"
 #include "mysql_patience_sql.h"
@@ -19,6 +21,9 @@
  * given, but not fewer than this. */
 #define READ_TIMES 4
 #define READ_ROWS_MIN 16
+/* Where less is asked for than was wanted, it may take so many leases: a statement that the server ends while it sends rows ends the
+ * session, too. (Pings cannot go meanwhile; so not from the first on.) */
+#define PATIENCE 4
 /* A look at so many ids at a time: 210 KB of text, well below the least max_allowed_packet. */
 #define PRESENT_IDS_MAX 10000
 
@@ -28,7 +33,10 @@ static const char *
 statement_of(const struct my_fetch *fetch)
 {
     if (fetch->kind == FETCH_HEADS) {
-        return sql_fetch_heads;
+        return fetch->bare ? sql_fetch_heads_bare : sql_fetch_heads;
+    }
+    if (fetch->bare) {
+        return sql_fetch_next_bare;
     }
     return fetch->exact ? sql_fetch_next_exact : sql_fetch_next;
 }
@@ -40,12 +48,34 @@ ask_for_rows(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret
     my_parameters_int(&parameters, "rows", fetch->limit);
     my_parameters_int(&parameters, "after_id", fetch->after_id);
     my_parameters_int(&parameters, "end_id", fetch->end_id);
-    my_parameters_ints(&parameters, "ids", fetch->ids, fetch->id_count);
+    my_parameters_ints(&parameters, "ids", fetch->ids, fetch->id_count + fetch->unread_count);
     my_parameters_int(&parameters, "bytes", fetch->bytes);
     my_parameters_int(&parameters, "message_bytes", SOURCE_MESSAGE_BYTES_MAX);
-    my_parameters_text(&parameters, "why", fetch->bare ? fetch->why : NULL);
-    my_parameters_text(&parameters, "unread", fetch->unread[0] != '\0' ? fetch->unread : NULL);
+    my_parameters_text(&parameters, "why", fetch->why);
+    my_parameters_null(&parameters, "unread");
+    my_parameters_ints(&parameters, "unread_ids", NULL, 0);
     return my_session_ask(session, statement_of(fetch), &parameters, ret_rows);
+}
+
+/* Of the held messages those that are known as not to be read; NULL in *ret_rows: there are none. */
+static bool
+ask_for_unread(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows)
+{
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_int(&parameters, "rows", fetch->limit);
+    my_parameters_ints(&parameters, "ids", fetch->ids, fetch->id_count);
+    my_parameters_null(&parameters, "why");
+    my_parameters_text(&parameters, "unread", fetch->unread);
+    my_parameters_ints(&parameters, "unread_ids", fetch->ids + fetch->id_count,
+                       fetch->unread_count);
+    if (!my_session_ask(session, sql_fetch_heads_bare, &parameters, ret_rows)) {
+        return false;
+    }
+    if (mysql_num_rows(*ret_rows) == 0) {
+        mysql_free_result(*ret_rows);
+        *ret_rows = NULL;
+    }
+    return true;
 }
 
 static bool
@@ -61,7 +91,7 @@ set_patience(struct my_session *session, uint64_t leases)
 static bool
 ask_patiently(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows)
 {
-    if (!set_patience(session, FETCH_PLAN_PATIENCE)) {
+    if (!set_patience(session, fetch->patience)) {
         return false;
     }
     const bool good = ask_for_rows(session, fetch, ret_rows);
@@ -76,12 +106,24 @@ ask_patiently(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **re
 }
 
 static bool
+ask(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows)
+{
+    if (fetch->unread_count > 0 && !ask_for_unread(session, fetch, ret_rows)) {
+        return false;
+    }
+    if (*ret_rows != NULL) {
+        return true; /* the others are asked for next */
+    }
+    return fetch->patience > 0 ? ask_patiently(session, fetch, ret_rows)
+                               : ask_for_rows(session, fetch, ret_rows);
+}
+
+static bool
 fetch_run(struct my_session *session, struct my_job *job)
 {
     struct my_fetch *fetch = (struct my_fetch *)job;
     MYSQL_RES *rows = NULL;
-    if (!(fetch->patient ? ask_patiently(session, fetch, &rows)
-                         : ask_for_rows(session, fetch, &rows))) {
+    if (!ask(session, fetch, &rows)) {
         mysql_free_result(rows);
         return false;
     }
@@ -130,27 +172,35 @@ present_run(struct my_session *session, struct my_job *job)
 
 /* ---- on the pipeline's ---------------------------------------------------------------------------------- */
 
-/* A JSON object: ids, and in hexadecimal digits why. */
+/* Behind the ids that are left out: those of held messages that cannot be read, with why as a JSON object. */
 static void
-write_unread(const struct fetch_plan *plan, char ret_text[MY_UNREAD_BYTES], uint64_t now_us)
+add_unread(struct my_fetch *fetch, uint64_t now_us)
 {
-    char *at = ret_text;
-    for (size_t i = 0; i < FETCH_PLAN_UNREAD_MAX; i++) {
-        const struct fetch_unread *const unread = &plan->unread[i];
+    char *at = fetch->unread;
+    fetch->unread_count = 0;
+    for (size_t i = 0; i < FETCH_PLAN_UNREAD_MAX && fetch->kind == FETCH_HEADS; i++) {
+        const struct fetch_unread *const unread = &fetch->plan.unread[i];
         if (!fetch_plan_is_unread(unread, now_us)) {
             continue;
         }
-        at += snprintf(at, 40, "%s\"%" PRId64 "\":\"", at == ret_text ? "{" : ",",
+        at += snprintf(at, 40, "%s\"%" PRId64 "\":\"", at == fetch->unread ? "{" : ",",
                        unread->id); /* fits */
         for (const char *byte = unread->reason; *byte != '\0'; byte++) {
             at += snprintf(at, 3, "%02x", (unsigned)(uint8_t)*byte);
         }
         *at++ = '"';
+        fetch->ids[fetch->id_count + fetch->unread_count++] = unread->id;
     }
-    if (at > ret_text) {
-        *at++ = '}';
+    (void)snprintf(at, 2, "%s", at > fetch->unread ? "}" : "");
+}
+
+static uint64_t
+patience_of(const struct fetch_plan *plan)
+{
+    if (plan->bare || !fetch_plan_is_halved(plan)) {
+        return 0;
     }
-    *at = '\0';
+    return fetch_plan_is_alone(plan) ? FETCH_PLAN_PATIENCE : PATIENCE;
 }
 
 static void fetch_done(struct source_mysql *self, struct my_job *job, uint64_t now_us);
@@ -165,7 +215,7 @@ send_fetch(struct source_mysql *self, uint64_t now_us)
     fetch->kind = plan->kind;
     fetch->exact = plan->exact;
     fetch->bare = plan->bare;
-    fetch->patient = fetch_plan_is_alone(plan) && !plan->bare;
+    fetch->patience = patience_of(plan);
     fetch->after_id = plan->after_id;
     fetch->end_id = plan->stretch_end;
     fetch->rows = fetch_plan_rows(plan);
@@ -173,10 +223,7 @@ send_fetch(struct source_mysql *self, uint64_t now_us)
     fetch->bytes = fetch_plan_bytes(plan);
     fetch->batch = NULL;
     memcpy(fetch->why, plan->trouble, sizeof(fetch->why));
-    fetch->unread[0] = '\0';
-    if (plan->kind == FETCH_HEADS) {
-        write_unread(plan, fetch->unread, now_us);
-    }
+    add_unread(fetch, now_us);
     my_ask(self, &fetch->job, now_us);
 }
 
@@ -233,10 +280,11 @@ fetch_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     }
 }
 
+/* With room for some more. */
 static int64_t *
-copy_ids(const int64_t *ids, size_t count)
+copy_ids(const int64_t *ids, size_t count, size_t more)
 {
-    int64_t *const copy = memory_array(count, sizeof(*copy));
+    int64_t *const copy = memory_array(count + more, sizeof(*copy));
     if (count > 0) {
         memcpy(copy, ids, count * sizeof(*copy));
     }
@@ -280,7 +328,7 @@ ask_present(struct source_mysql *self, const struct fetch *fetch, uint64_t now_u
     *present = (struct my_present){
         .job = {.run = present_run, .done = present_done, .words = "which rows are there"},
         .dense = dense,
-        .asked = copy_ids(fetch->ids, fetch->id_count),
+        .asked = copy_ids(fetch->ids, fetch->id_count, 0),
         .asked_count = fetch->id_count,
         .room = (dense ? 2 : 1) * fetch->id_count,
     };
@@ -298,7 +346,7 @@ my_fetch_ask(struct source_mysql *self, const struct fetch *fetch, uint64_t now_
     }
     fetch_plan_begin(&mine->plan, fetch);
     memory_free(mine->ids);
-    mine->ids = copy_ids(fetch->ids, fetch->id_count);
+    mine->ids = copy_ids(fetch->ids, fetch->id_count, FETCH_PLAN_UNREAD_MAX);
     mine->id_count = fetch->id_count;
     send_fetch(self, now_us);
 }

@@ -66,14 +66,15 @@ struct my_fetch {
     enum fetch_kind kind;
     bool exact;
     bool bare;
-    bool patient;
+    uint64_t patience; /* leases that it may take; 0: as usual */
     int64_t after_id;
     int64_t end_id;
     uint32_t rows; /* that are given */
     int64_t limit; /* that are asked for */
     int64_t bytes;
-    int64_t *ids; /* a copy */
-    size_t id_count;
+    int64_t *ids;        /* a copy of those that are left out, */
+    size_t id_count;     /* so many, */
+    size_t unread_count; /* and then those that cannot be read */
     char why[FETCH_PLAN_REASON_BYTES];
     char unread[MY_UNREAD_BYTES];
     struct batch *batch; /* what came */

@@ -158,6 +158,19 @@ ask_for_lock(struct my_session *session, struct my_own *own)
     return true;
 }
 
+bool
+my_source_still_owns(struct my_session *session)
+{
+    int64_t owned = 0;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "lock_name", session->lock);
+    my_parameters_int(&parameters, "lease_s", lease_s(session));
+    if (!my_session_int(session, sql_still_owned, &parameters, 0, &owned)) {
+        return false;
+    }
+    return owned != 0 || my_session_fail_pooled(session);
+}
+
 static bool
 own_run(struct my_session *session, struct my_job *job)
 {
@@ -171,20 +184,7 @@ own_run(struct my_session *session, struct my_job *job)
     if (shared != 0) {
         return my_session_fail_pooled(session);
     }
-    return ask_for_lock(session, own);
-}
-
-bool
-my_source_still_owns(struct my_session *session)
-{
-    int64_t owned = 0;
-    struct my_parameters parameters = {.count = 0};
-    my_parameters_text(&parameters, "lock_name", session->lock);
-    my_parameters_int(&parameters, "lease_s", lease_s(session));
-    if (!my_session_int(session, sql_still_owned, &parameters, 0, &owned)) {
-        return false;
-    }
-    return owned != 0 || my_session_fail_pooled(session);
+    return ask_for_lock(session, own) && (!own->owned || my_source_still_owns(session));
 }
 
 /* The answer is that there is one. */

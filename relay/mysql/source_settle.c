@@ -1,5 +1,6 @@
-/* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it), or is still there
- * afterwards, is told; the others go. Of what cannot be deleted it is asked whether nothing can: then it is no row's fault. */
+/* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it) is told; the others
+ * go. Of what cannot be deleted it is asked whether nothing can: then it is no row's fault. (Here no trigger can keep a row
+ * without an error.) */
 #include <assert.h>
 #include <string.h>
 
@@ -8,7 +9,6 @@
 #include "relay/mysql/source_private.h"
 
 #include "mysql_forget_sent_sql.h"
-#include "mysql_present_sql.h"
 #include "mysql_settle_keep_sql.h"
 #include "mysql_settle_sql.h"
 
@@ -21,21 +21,20 @@
 struct part {
     const int64_t *ids;
     size_t count;
-    uint64_t deleted;
 };
 
 static bool
-delete_rows(struct my_session *session, struct part *part)
+delete_rows(struct my_session *session, const struct part *part)
 {
     struct my_parameters parameters = {.count = 0};
     my_parameters_ints(&parameters, "ids", part->ids, part->count);
-    return my_session_run(session, sql_settle, &parameters, &part->deleted);
+    return my_session_run(session, sql_settle, &parameters, NULL);
 }
 
 static bool
 keep_and_delete(struct my_session *session, void *context)
 {
-    struct part *part = context;
+    const struct part *part = context;
     struct my_parameters parameters = {.count = 0};
     my_parameters_ids(&parameters, "ids", part->ids, part->count);
     return my_session_run(session, sql_settle_keep, &parameters, NULL) &&
@@ -63,28 +62,6 @@ is_of_row(struct my_session *session, int64_t id, struct source_failures *failur
     return true;
 }
 
-/* Somebody else may have deleted some of them; or something keeps them. */
-static bool
-look_what_is_left(struct my_session *session, const struct part *part,
-                  struct source_failures *failures)
-{
-    MYSQL_RES *rows;
-    MYSQL_ROW row;
-    struct my_parameters parameters = {.count = 0};
-    my_parameters_ids(&parameters, "ids", part->ids, part->count);
-    if (!my_session_ask(session, sql_present, &parameters, &rows)) {
-        return false;
-    }
-    while ((row = mysql_fetch_row(rows)) != NULL) {
-        source_failures_add(
-            failures, my_value_int(row[0]), 0,
-            "its row is still there after it was deleted: look what keeps it, such as "
-            "a trigger that writes it again");
-    }
-    mysql_free_result(rows);
-    return true;
-}
-
 static bool
 settle_ids(struct my_session *session, const int64_t *ids, size_t count,
            struct source_failures *failures)
@@ -95,9 +72,6 @@ settle_ids(struct my_session *session, const int64_t *ids, size_t count,
     while (more) {
         struct part part = {.ids = ids + parts.at, .count = parts.size};
         if (delete_part(session, &part)) {
-            if (part.deleted < part.count && !look_what_is_left(session, &part, failures)) {
-                return false;
-            }
             more = halving_taken(&parts);
         } else if (!my_error_may_be_of_row(session->code, true)) {
             return false;

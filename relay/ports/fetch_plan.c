@@ -47,6 +47,12 @@ fetch_plan_rows(const struct fetch_plan *plan)
 }
 
 bool
+fetch_plan_is_halved(const struct fetch_plan *plan)
+{
+    return plan->halvings[kind_of(plan)] > 0;
+}
+
+bool
 fetch_plan_is_alone(const struct fetch_plan *plan)
 {
     const uint32_t halvings = plan->halvings[kind_of(plan)];
@@ -230,17 +236,20 @@ note_slow(struct fetch_plan *plan, const struct batch *batch, uint64_t took_us, 
     return news;
 }
 
-/* Batches are to take a small part of the lease, so that all else that is asked behind them is answered in time. */
+/* Batches are to take a small part of the lease, so that all else that is asked behind them is answered in time. That the
+ * cheap statement met a large row first is soon said, and says nothing. */
 static bool
 adapt_size(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
 {
     const uint64_t took_us = now_us - plan->sent_us;
+    const bool told = batch->count > 0 || batch->complete;
     uint32_t *halvings = &plan->halvings[kind_of(plan)];
     if (took_us > plan->takeover_us / SLOW && batch->count > 1) {
         halve(plan);
         return note_slow(plan, batch, took_us, now_us);
     }
-    if (took_us<plan->takeover_us / FAST && * halvings> 0) {
+    const bool fast = told && took_us < plan->takeover_us / FAST;
+    if (fast && fetch_plan_is_halved(plan)) {
         --*halvings;
         if (*halvings == 0) {
             plan->slow[0] = '\0';

@@ -71,6 +71,9 @@ int64_t fetch_plan_bytes(const struct fetch_plan *plan);
 /* One row, and not even the next is looked at: if this fails, it is this row. It may take FETCH_PLAN_PATIENCE leases. */
 bool fetch_plan_is_alone(const struct fetch_plan *plan);
 
+/* Less is asked for than was wanted: rows are hard to read, or the link is slow. */
+bool fetch_plan_is_halved(const struct fetch_plan *plan);
+
 /* What the statement gave. False if there is nothing to deliver yet: the next is to be sent instead. *ret_news: that the table is
  * read slowly is to be told (plan->slow). */
 bool fetch_plan_answered(struct fetch_plan *plan, struct batch *batch, uint64_t now_us,

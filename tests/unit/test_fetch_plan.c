@@ -87,6 +87,20 @@ Test(fetch_plan, counts_bytes_where_large_rows_are)
     cr_assert(plan.exact);
 }
 
+/* That it was cut at the first row came soon, however slow the link is. */
+Test(fetch_plan, a_large_row_that_is_met_first_does_not_make_it_ask_for_more)
+{
+    begin(FETCH_NEXT, 0);
+    cr_assert(fetch_plan_refused(&plan, "no"));
+    cr_assert_eq(fetch_plan_rows(&plan), 50);
+    cr_assert_not(answer_soon(0, false));
+    fetch_plan_send(&plan, 0, 0);
+    cr_assert_eq(fetch_plan_rows(&plan), 50);
+    cr_assert(answer_soon(50, false));
+    begin(FETCH_NEXT, 0);
+    cr_assert_eq(fetch_plan_rows(&plan), 100);
+}
+
 Test(fetch_plan, walks_over_what_is_final_in_stretches)
 {
     const struct fetch fetch = {.after_id = -5, .rows_max = 100, .bytes_max = 1000};
@@ -110,12 +124,13 @@ Test(fetch_plan, walks_over_what_is_final_in_stretches)
 Test(fetch_plan, halves_down_to_the_row_that_is_to_blame)
 {
     begin(FETCH_NEXT, 0);
+    cr_assert_not(fetch_plan_is_halved(&plan));
     for (uint32_t rows = 100; rows > 1; rows /= 2) {
         cr_assert_eq(fetch_plan_rows(&plan), rows);
         cr_assert_not(fetch_plan_is_alone(&plan));
         cr_assert(fetch_plan_refused(&plan, "no"));
     }
-    cr_assert(fetch_plan_is_alone(&plan));
+    cr_assert(fetch_plan_is_alone(&plan) && fetch_plan_is_halved(&plan));
     cr_assert_eq(fetch_plan_limit(&plan), 1);
     cr_assert(fetch_plan_refused(&plan, "no"));
     cr_assert(plan.bare);

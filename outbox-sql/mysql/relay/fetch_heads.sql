@@ -1,10 +1,8 @@
--- Held messages that are to be tried again now: except @ids, at most @rows, @bytes of all together as in
--- fetch_next_exact.sql, @message_bytes the most that a message can have, @why why they cannot be read, NULL: they can, and @unread
--- those of which it is known that they cannot: a JSON object of ids and why, in hexadecimal digits; NULL: none. One that was
--- skipped goes as if it had no key.
+-- Held messages that are to be tried again now: except @ids, at most @rows, @bytes of all together as in fetch_next_exact.sql,
+-- @message_bytes the most that a message can have. One that was skipped goes as if it had no key.
 -- One that somebody is changing is left for later: the relay would have to wait for it to tell what became of the try. (`for
--- share` is not known to MariaDB, and the older words for it do not skip.) What was locked is read as it is, not as it was when the statement
--- began.
+-- share` is not known to MariaDB, and the older words for it do not skip.) What was locked is read as it is, not as it was when the
+-- statement began.
 select held.id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us, key_hash,
     `key` is not null and skipped = 0 as ordered, 0 as scheduled, withheld, bytes_before >= @bytes as cut,
     if(wanted and bytes_before < @bytes, exchange, null) as exchange,
@@ -23,9 +21,6 @@ from (
         from (
             select id, bytes, next_attempt_at,
                 case
-                    when @why is not null then @why
-                    when json_contains_path(@unread, 'one', concat('$."', id, '"'))
-                        then convert(unhex(json_unquote(json_extract(@unread, concat('$."', id, '"')))) using utf8mb4)
                     when bytes is null or message_id_bytes <> 16 then 'payload is NULL, or message_id has not 16 bytes'
                     when bytes > @message_bytes then 'the message is larger than can ever be sent: discard it'
                 end as withheld

@@ -1,7 +1,7 @@
 -- As fetch_next.sql, but @bytes bounds the bytes of all rows together: a row is whole if those before it have fewer bytes
 -- than @bytes, so the first always is. One row more comes cut; it says that there is more. @message_bytes is the most that a
--- message can have; @why says why the rows cannot be read, NULL: they can. What is larger than anything that can be sent, is not
--- whole, or is @why, comes "withheld", which says why: without its texts and its payload, and not cut.
+-- message can have. What is larger than anything that can be sent, or is not whole, comes "withheld", which says why: without its texts
+-- and its payload, and not cut.
 -- First the ids, with the bytes of each and of those before it; then, in the same snapshot, the rows. The server reads a payload to
 -- know its length, so the relay asks for few rows where they are large.
 select outbox.id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us,
@@ -24,7 +24,6 @@ from (
             select id, scheduled, bytes,
                 case
                     when scheduled then null
-                    when @why is not null then @why
                     when bytes is null or message_id_bytes <> 16 then 'payload is NULL, or message_id has not 16 bytes'
                     when bytes > @message_bytes then 'the message is larger than can ever be sent: discard it'
                 end as withheld
