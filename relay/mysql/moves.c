@@ -26,7 +26,9 @@ bool
 my_moves_settle_held(struct my_session *session, const int64_t *ids, size_t count)
 {
     struct my_ids sorted = my_ids_with_room(count);
-    memcpy(sorted.items, ids, count * sizeof(*ids));
+    if (count > 0) {
+        memcpy(sorted.items, ids, count * sizeof(*ids));
+    }
     sorted.count = count;
     my_ids_sort(&sorted);
     const bool good = my_session_transaction(session, settle_held, &sorted);

@@ -222,15 +222,19 @@ my_moves_hold(struct my_session *session, const struct hold *holds, size_t count
               int64_t *ret_missing, size_t *ret_missing_count)
 {
     struct holding holding = {.holds = memory_array(count + 1, sizeof(*holds)), .count = count};
-    memcpy(holding.holds, holds, count * sizeof(*holds));
+    if (count > 0) {
+        memcpy(holding.holds, holds, count * sizeof(*holds));
+    }
     qsort(holding.holds, count, sizeof(*holds), compare_holds);
     holding.moving = my_ids_with_room(count);
     holding.missing = my_ids_with_room(count);
     buffer_init(&holding.asked, TEXT_KEEP, TEXT_MAX);
     buffer_init(&holding.extra, TEXT_KEEP, TEXT_MAX);
     const bool good = my_session_transaction(session, hold, &holding);
-    if (good) {
+    if (good && holding.missing.count > 0) {
         memcpy(ret_missing, holding.missing.items, holding.missing.count * sizeof(*ret_missing));
+    }
+    if (good) {
         *ret_missing_count = holding.missing.count;
     }
     buffer_done(&holding.extra);
