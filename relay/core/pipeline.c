@@ -48,8 +48,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     busy_init(&pipeline->busy);
     lanes_init(pipeline, now_us);
     route_init(pipeline);
-    pipeline->tail.writers_at_us = CLOCK_NEVER_US;
-    backoff_init(&pipeline->tail.backoff, TAIL_BEGIN_MIN_US, TAIL_BEGIN_MAX_US);
+    tail_init(pipeline);
     /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
     queue_init(&pipeline->queue, 3 * options->batch_rows + PROBES_MAX);
     settling_init(pipeline);
@@ -72,8 +71,7 @@ pipeline_free(struct pipeline *pipeline)
     settling_done(pipeline);
     releasing_done(pipeline);
     fetching_done(pipeline);
-    memory_free(pipeline->tail.lookup_ids);
-    memory_free(pipeline->tail.taken);
+    tail_done(pipeline);
     memory_free(pipeline);
 }
 
@@ -171,7 +169,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     pipeline->owned = false;
     pipeline->lease_until_us = 0;
     pipeline_drop_queue(pipeline, now_us);
-    pipeline_tail_lost(pipeline, now_us);
+    tail_lost(pipeline, now_us);
     lanes_lost(pipeline);
     held_clear(&pipeline->held);
     holding_lost(pipeline);
@@ -204,7 +202,7 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
 {
     *ret_counts = pipeline->counts;
     ret_counts->owned = pipeline->owned;
-    ret_counts->tailing = pipeline_is_live(pipeline);
+    ret_counts->tailing = tail_is_live(pipeline);
     ret_counts->queued = pipeline->queue.live;
     ret_counts->in_flight = lanes_in_flight(pipeline);
     ret_counts->unsettled = settling_count(pipeline);
@@ -235,30 +233,19 @@ paused_reason(const struct pipeline *pipeline)
                : NULL;
 }
 
-static const char *
-not_tailing_reason(const struct pipeline *pipeline)
-{
-    const struct tail *tail = &pipeline->tail;
-    if (!pipeline->options.tail || tail->state == TAIL_LIVE) {
-        return NULL;
-    }
-    return tail->reason[0] != '\0' ? tail->reason
-                                   : "the log has not come to where the table is read";
-}
-
 void
 pipeline_status(const struct pipeline *pipeline, uint64_t now_us, struct source_status *ret_status)
 {
     *ret_status = (struct source_status){
         .in_flight = lanes_in_flight(pipeline),
         .in_flight_for_us = now_us - lanes_oldest_us(pipeline, now_us),
-        .read_up_to = pipeline_is_live(pipeline) ? fetching_highest_admitted(pipeline)
-                                                 : pipeline->cursor.high,
+        .read_up_to =
+            tail_is_live(pipeline) ? fetching_highest_admitted(pipeline) : pipeline->cursor.high,
         .published_up_to = publishing_highest_id(pipeline),
         .confirmed = pipeline->counts.confirmed,
         .paused_reason = paused_reason(pipeline),
-        .tailing = pipeline_is_live(pipeline),
-        .not_tailing_reason = not_tailing_reason(pipeline),
+        .tailing = tail_is_live(pipeline),
+        .not_tailing_reason = tail_reason(pipeline),
         .swept = pipeline->counts.swept,
     };
 }

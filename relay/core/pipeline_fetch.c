@@ -208,7 +208,7 @@ static bool
 fetch_sweep(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     struct fetch fetch = {.kind = FETCH_NEXT,
-                          .after_id = pipeline->tail.sweep_after,
+                          .after_id = tail_sweep_after(pipeline),
                           .rows_max = pipeline->options.batch_rows};
     exclude_ids(pipeline, &fetch);
     const bool sent = fetching_send(pipeline, &fetch, now_us, ret_action);
@@ -221,7 +221,7 @@ fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
            struct pipeline_action *ret_action)
 {
     struct fetching *fetching = &pipeline->fetching;
-    if (now_us >= fetching->sweep_at_us && !pipeline_is_live(pipeline)) {
+    if (now_us >= fetching->sweep_at_us && !tail_is_live(pipeline)) {
         cursor_sweep(&pipeline->cursor);
         fetching_sweep_begins(pipeline, now_us);
         fetching->sweep_at_us = CLOCK_NEVER_US; /* set when this one is over */
@@ -259,7 +259,7 @@ static uint64_t
 rows_deadline_us(const struct pipeline *pipeline)
 {
     if (!fetching_is_allowed(pipeline) || route_is_bad(pipeline) || !has_place_for_rows(pipeline) ||
-        pipeline_is_live(pipeline)) {
+        tail_is_live(pipeline)) {
         return CLOCK_NEVER_US;
     }
     return pipeline->fetching.poll_at_us;
@@ -306,7 +306,7 @@ fetching_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
     if (rows) {
         return fetch_rows(pipeline, pipeline->options.batch_rows, now_us, ret_action);
     }
-    return has_place_for_rows(pipeline) && pipeline_tail_sweeps(pipeline) &&
+    return has_place_for_rows(pipeline) && tail_sweeps(pipeline) &&
            fetch_sweep(pipeline, now_us, ret_action);
 }
 
@@ -390,7 +390,7 @@ rows_next(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
     }
     cursor_received(&pipeline->cursor, count, count > 0 ? batch->rows[count - 1].id : 0,
                     batch->complete);
-    pipeline->tail.caught_up = batch->complete && !cursor_has_gap(&pipeline->cursor);
+    tail_table_read(pipeline, batch->complete);
     plan_poll(pipeline, batch, now_us);
     if (pipeline->fetching.sweep_at_us == CLOCK_NEVER_US &&
         pipeline->cursor.sent_without_sweep == CURSOR_NONE) {
@@ -411,8 +411,8 @@ drop_rows(struct pipeline *pipeline, const struct batch *batch, size_t first)
 static void
 rows_swept(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
-    pipeline->tail.distrusted = count_swept(pipeline, batch, pipeline->tail.sweep_id);
-    const size_t swept = pipeline_tail_swept(pipeline, batch, now_us);
+    const bool missed = count_swept(pipeline, batch, tail_sweep_id(pipeline));
+    const size_t swept = tail_swept(pipeline, batch, missed, now_us);
     for (size_t i = 0; i < swept; i++) {
         fetching_admit(pipeline, &batch->rows[i], now_us);
     }

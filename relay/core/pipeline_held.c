@@ -216,7 +216,7 @@ pipeline_set_aside(struct pipeline *pipeline, const struct row *row, uint64_t no
         entry->floor_id = row->id;
     }
     if (entry->floor_id != CURSOR_NONE) {
-        safe_forget(&pipeline->safe);
+        safe_forget(pipeline);
     }
     return true;
 }

@@ -311,7 +311,7 @@ leave_in_outbox(struct pipeline *pipeline, struct held_entry *entry, const struc
     if (hold->id < entry->floor_id) {
         entry->floor_id = hold->id;
     }
-    safe_forget(&pipeline->safe);
+    safe_forget(pipeline);
     return true;
 }
 

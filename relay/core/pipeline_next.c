@@ -29,7 +29,7 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
     if (pipeline->queue.live > 0) {
         pipeline_drop_queue(pipeline, now_us);
     }
-    if (pipeline_next_tail(pipeline, now_us, ret_action) ||
+    if (tail_next(pipeline, now_us, ret_action) ||
         publishing_next_drop(pipeline, now_us, ret_action)) {
         return true;
     }
@@ -38,7 +38,7 @@ next_drained(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action 
         !fetching_is_idle(pipeline) || !holding_is_idle(pipeline) || releasing_is_owed(pipeline)) {
         return false;
     }
-    if (pipeline_next_safe(pipeline, now_us, ret_action)) {
+    if (safe_next(pipeline, now_us, ret_action)) {
         return true;
     }
     pipeline->drained = true;
@@ -50,9 +50,9 @@ bool
 pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     static const step steps[] = {
-        next_report,    lanes_next,      next_drained,   settling_next,      holding_next,
-        releasing_next, heads_next,      waking_next,    pipeline_next_tail, publishing_next_drop,
-        fetching_next,  publishing_next, watermark_next, pipeline_next_safe};
+        next_report,    lanes_next,      next_drained,   settling_next, holding_next,
+        releasing_next, heads_next,      waking_next,    tail_next,     publishing_next_drop,
+        fetching_next,  publishing_next, watermark_next, safe_next};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
             return true;
@@ -71,8 +71,8 @@ source_deadline_us(const struct pipeline *pipeline)
     deadline_us = clock_earlier_us(deadline_us, heads_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, releasing_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, fetching_deadline_us(pipeline));
-    deadline_us = clock_earlier_us(deadline_us, pipeline_tail_deadline_us(pipeline));
-    deadline_us = clock_earlier_us(deadline_us, pipeline_safe_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, tail_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, safe_deadline_us(pipeline));
     return clock_earlier_us(deadline_us, watermark_deadline_us(pipeline));
 }
 

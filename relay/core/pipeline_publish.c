@@ -4,6 +4,10 @@
 
 #include "relay/core/pipeline_internal.h"
 
+/* Bytes of an exchange's name that count: a broker that blames an exchange cuts its words after 255 bytes, some of them its
+ * own. */
+#define EXCHANGE_BYTES_KNOWN 190
+
 void
 publishing_init(struct pipeline *pipeline)
 {

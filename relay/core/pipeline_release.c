@@ -185,7 +185,7 @@ releasing_apply(struct pipeline *pipeline)
     releasing->state = RELEASE_IDLE;
     if (releasing->count > 0) {
         cursor_forget(&pipeline->cursor, releasing->first_id);
-        pipeline->tail.caught_up = false;
+        tail_table_grew(pipeline);
         fetching_look_at_once(pipeline);
     }
     for (size_t i = 0; i < releasing->subject_count; i++) {
@@ -201,7 +201,7 @@ static bool
 was_read(const struct pipeline *pipeline, int64_t id)
 {
     return !cursor_has_gap(&pipeline->cursor) &&
-           (pipeline_is_live(pipeline) || pipeline->cursor.high >= id || pipeline->tail.caught_up);
+           (tail_is_live(pipeline) || pipeline->cursor.high >= id || tail_has_caught_up(pipeline));
 }
 
 /* It becomes the head of its key, which is due: it goes from where it is, and those behind it follow. But those that moved

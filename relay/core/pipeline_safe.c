@@ -1,13 +1,19 @@
-/* Up to which position of the log all is safe: confirmed and deleted, or held. A mark is set at a position before which
- * everything has been let into memory, and what is in memory at that moment is followed on its way out: out of the queue, then
- * confirmed or refused, then deleted or told to the held table. When the last of it is through, and nothing was dropped
- * meanwhile, the position is safe. One mark at a time, and nothing to be kept for each message. */
+#include "relay/core/pipeline_safe.h"
+
 #include "relay/core/pipeline_internal.h"
 
+#define LOOK_US (50 * CLOCK_MS_US) /* between two looks at the mark */
+
 void
-safe_forget(struct safe *safe)
+safe_lost(struct pipeline *pipeline)
 {
-    safe->stage = SAFE_UNMARKED;
+    pipeline->safe = (struct safe){0};
+}
+
+void
+safe_forget(struct pipeline *pipeline)
+{
+    pipeline->safe.stage = SAFE_UNMARKED;
 }
 
 static bool
@@ -20,14 +26,14 @@ anything_is_left(const struct pipeline *pipeline)
         }
     }
     return cursor_has_gap(&pipeline->cursor) ||
-           (!pipeline_is_live(pipeline) && !pipeline->tail.caught_up);
+           (!tail_is_live(pipeline) && !tail_has_caught_up(pipeline));
 }
 
 static void
 mark(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
-    const uint64_t read = pipeline->tail.covered;
+    const log_position read = tail_covered(pipeline);
     if (read <= safe->position || anything_is_left(pipeline)) {
         return;
     }
@@ -54,19 +60,12 @@ statements_passed(const struct pipeline *pipeline)
            holding_has_passed(pipeline, safe->holds);
 }
 
-/* Nothing else can be told of a log that is not read. */
-static bool
-is_followed(const struct pipeline *pipeline)
-{
-    return pipeline->tail.state == TAIL_BEHIND || pipeline->tail.state == TAIL_LIVE;
-}
-
 static bool
 advance(struct pipeline *pipeline)
 {
     struct safe *safe = &pipeline->safe;
     if (safe->stage != SAFE_UNMARKED && safe->forgotten != pipeline->cursor.forgotten) {
-        safe_forget(safe);
+        safe_forget(pipeline);
     }
     if (safe->stage == SAFE_UNMARKED) {
         mark(pipeline);
@@ -81,19 +80,19 @@ advance(struct pipeline *pipeline)
     if (safe->stage != SAFE_TOLD || !statements_passed(pipeline)) {
         return false;
     }
-    safe_forget(safe);
+    safe_forget(pipeline);
     safe->position = safe->marked;
     return true;
 }
 
 bool
-pipeline_next_safe(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+safe_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     struct safe *safe = &pipeline->safe;
-    if (!is_followed(pipeline) || (now_us < safe->look_at_us && !pipeline->draining)) {
+    if (!tail_is_followed(pipeline) || (now_us < safe->look_at_us && !pipeline->draining)) {
         return false;
     }
-    safe->look_at_us = now_us + SAFE_LOOK_US;
+    safe->look_at_us = now_us + LOOK_US;
     if (!advance(pipeline)) {
         return false;
     }
@@ -102,9 +101,9 @@ pipeline_next_safe(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
 }
 
 uint64_t
-pipeline_safe_deadline_us(const struct pipeline *pipeline)
+safe_deadline_us(const struct pipeline *pipeline)
 {
     const struct safe *safe = &pipeline->safe;
-    const bool news = safe->stage != SAFE_UNMARKED || pipeline->tail.covered > safe->position;
-    return is_followed(pipeline) && news ? safe->look_at_us : CLOCK_NEVER_US;
+    const bool news = safe->stage != SAFE_UNMARKED || tail_covered(pipeline) > safe->position;
+    return tail_is_followed(pipeline) && news ? safe->look_at_us : CLOCK_NEVER_US;
 }

@@ -1,14 +1,84 @@
+#include "relay/core/pipeline_tail.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "relay/core/pipeline_internal.h"
 
+/* The log is tried again after this, then after twice as long, and so on. */
+#define BEGIN_MIN_US CLOCK_S_US
+#define BEGIN_MAX_US (30 * CLOCK_S_US)
+/* A log that was live for so long has a new trouble. */
+#define GOOD_US (60 * CLOCK_S_US)
+/* A commit that is in the log is visible after this, or the table is polled. */
+#define UNSEEN_MAX_US (500 * CLOCK_MS_US)
+/* Between two looks from where on the table would have to be read. */
+#define FINAL_US CLOCK_S_US
+/* Transactions that keep the log from being begun for so long are worth a line. */
+#define WRITERS_US (10 * CLOCK_S_US)
+
+void
+tail_init(struct pipeline *pipeline)
+{
+    pipeline->tail.writers_at_us = CLOCK_NEVER_US;
+    backoff_init(&pipeline->tail.backoff, BEGIN_MIN_US, BEGIN_MAX_US);
+}
+
+void
+tail_done(struct pipeline *pipeline)
+{
+    memory_free(pipeline->tail.lookup_ids);
+    memory_free(pipeline->tail.taken);
+}
+
 bool
-pipeline_is_live(const struct pipeline *pipeline)
+tail_is_live(const struct pipeline *pipeline)
 {
     return pipeline->tail.state == TAIL_LIVE;
+}
+
+bool
+tail_is_followed(const struct pipeline *pipeline)
+{
+    return pipeline->tail.state == TAIL_BEHIND || tail_is_live(pipeline);
+}
+
+log_position
+tail_covered(const struct pipeline *pipeline)
+{
+    return pipeline->tail.covered;
+}
+
+const char *
+tail_reason(const struct pipeline *pipeline)
+{
+    const struct tail *tail = &pipeline->tail;
+    if (!pipeline->options.tail || tail_is_live(pipeline)) {
+        return NULL;
+    }
+    return tail->reason[0] != '\0' ? tail->reason
+                                   : "the log has not come to where the table is read";
+}
+
+void
+tail_table_read(struct pipeline *pipeline, bool whole)
+{
+    pipeline->tail.caught_up = whole && !cursor_has_gap(&pipeline->cursor);
+}
+
+void
+tail_table_grew(struct pipeline *pipeline)
+{
+    pipeline->tail.caught_up = false;
+}
+
+bool
+tail_has_caught_up(const struct pipeline *pipeline)
+{
+    return pipeline->tail.caught_up;
 }
 
 /* Whether what the log brings could go out. */
@@ -31,8 +101,7 @@ static bool
 may_ask(const struct pipeline *pipeline)
 {
     const struct tail *tail = &pipeline->tail;
-    return (tail->state == TAIL_BEHIND || tail->state == TAIL_LIVE) && !tail->more_out &&
-           !tail->waiting && is_open(pipeline) &&
+    return tail_is_followed(pipeline) && !tail->more_out && !tail->waiting && is_open(pipeline) &&
            queue_rows(&pipeline->queue) <= pipeline->options.batch_rows &&
            pipeline->queue.bytes <= pipeline->options.batch_bytes;
 }
@@ -49,7 +118,7 @@ waits_to_see(const struct pipeline *pipeline)
 static bool
 is_doubtful(const struct pipeline *pipeline)
 {
-    const uint64_t past = pipeline->tail.begin_past;
+    const log_position past = pipeline->tail.begin_past;
     return past > 0 && past >= pipeline->cursor.position_known;
 }
 
@@ -277,7 +346,7 @@ static void
 catch_up(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
-    const uint64_t covered = pipeline->cursor.covered;
+    const log_position covered = pipeline->cursor.covered;
     tail->covered = covered > tail->covered ? covered : tail->covered;
     if (tail->reached < tail->covered) {
         drop_waiting(pipeline);
@@ -311,7 +380,7 @@ leave(struct pipeline *pipeline, uint64_t now_us)
     if (tail->state == TAIL_LIVE) {
         leave_live(pipeline, now_us);
     }
-    if (tail->live_since_us > 0 && now_us - tail->live_since_us >= TAIL_GOOD_US) {
+    if (tail->live_since_us > 0 && now_us - tail->live_since_us >= GOOD_US) {
         backoff_reset(&tail->backoff);
     }
     tail->live_since_us = 0;
@@ -320,11 +389,11 @@ leave(struct pipeline *pipeline, uint64_t now_us)
     tail->more_out = false;
     tail->caught_up = false;
     tail->distrusted = false;
-    safe_forget(&pipeline->safe);
+    safe_forget(pipeline);
 }
 
 void
-pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us)
+tail_lost(struct pipeline *pipeline, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     leave(pipeline, now_us);
@@ -332,7 +401,7 @@ pipeline_tail_lost(struct pipeline *pipeline, uint64_t now_us)
     tail->covered = 0;
     tail->begin_past = 0;
     tail->reason[0] = '\0';
-    pipeline->safe = (struct safe){0};
+    safe_lost(pipeline);
 }
 
 void
@@ -356,7 +425,7 @@ pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
     }
     leave(pipeline, now_us);
     tail->begin_at_us =
-        now_us + (seldom ? TAIL_BEGIN_MAX_US : backoff_next_us(&tail->backoff, &pipeline->random));
+        now_us + (seldom ? BEGIN_MAX_US : backoff_next_us(&tail->backoff, &pipeline->random));
     (void)snprintf(tail->reason, sizeof(tail->reason), "%s", reason); /* cut is fine */
 }
 
@@ -380,7 +449,7 @@ begin(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_ac
     if (now_us < begin_deadline_us(pipeline)) {
         return false;
     }
-    const uint64_t covered = pipeline->cursor.covered;
+    const log_position covered = pipeline->cursor.covered;
     tail->covered = covered > tail->covered ? covered : tail->covered;
     tail->state = TAIL_BEGINNING;
     tail->open_us = now_us;
@@ -404,7 +473,7 @@ static uint64_t
 unseen_deadline_us(const struct pipeline *pipeline)
 {
     const uint64_t since_us = pipeline->tail.unseen_since_us;
-    return since_us == 0 ? CLOCK_NEVER_US : since_us + TAIL_UNSEEN_MAX_US;
+    return since_us == 0 ? CLOCK_NEVER_US : since_us + UNSEEN_MAX_US;
 }
 
 /* Why the log is to be let go of; NULL: it is not. While nobody takes what a server wants to send it cannot shut down. */
@@ -476,15 +545,27 @@ plan_sweep(struct pipeline *pipeline, uint64_t now_us)
     if (now_us >= final_deadline_us(pipeline)) {
         tail->sweep = TAIL_SWEEP_ID;
         tail->sweep_reads = now_us >= fetching_sweep_deadline_us(pipeline);
-        tail->final_at_us = now_us + TAIL_FINAL_US;
+        tail->final_at_us = now_us + FINAL_US;
         fetching_sweep_begins(pipeline, now_us);
     }
 }
 
 bool
-pipeline_tail_sweeps(const struct pipeline *pipeline)
+tail_sweeps(const struct pipeline *pipeline)
 {
     return pipeline->tail.sweep == TAIL_SWEEP_READING && may_admit(pipeline);
+}
+
+int64_t
+tail_sweep_after(const struct pipeline *pipeline)
+{
+    return pipeline->tail.sweep_after;
+}
+
+int64_t
+tail_sweep_id(const struct pipeline *pipeline)
+{
+    return pipeline->tail.sweep_id;
 }
 
 /* Transactions that have written the outbox since before the first look keep the log from being begun: one that was prepared,
@@ -499,7 +580,7 @@ report_writers(struct pipeline *pipeline, uint64_t now_us)
         return;
     }
     if (tail->writers_at_us == CLOCK_NEVER_US) {
-        tail->writers_at_us = now_us + TAIL_WRITERS_US;
+        tail->writers_at_us = now_us + WRITERS_US;
     } else if (now_us >= tail->writers_at_us && tail->reason[0] == '\0') {
         (void)snprintf(
             tail->reason, sizeof(tail->reason), "%s",
@@ -510,7 +591,7 @@ report_writers(struct pipeline *pipeline, uint64_t now_us)
 }
 
 void
-pipeline_tail_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us)
+tail_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
     tail->absent = final->log_end == 0;
@@ -525,7 +606,7 @@ pipeline_tail_final(struct pipeline *pipeline, const struct source_final *final,
 }
 
 bool
-pipeline_tail_wants_watermark(const struct pipeline *pipeline)
+tail_wants_watermark(const struct pipeline *pipeline)
 {
     const struct tail *tail = &pipeline->tail;
     if (tail->state == TAIL_LIVE) {
@@ -541,9 +622,10 @@ pipeline_tail_wants_watermark(const struct pipeline *pipeline)
 
 /* The rows up to sweep_id; those behind it may be on their way in the log. */
 size_t
-pipeline_tail_swept(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
+tail_swept(struct pipeline *pipeline, const struct batch *batch, bool missed, uint64_t now_us)
 {
     struct tail *tail = &pipeline->tail;
+    tail->distrusted = missed;
     size_t swept = 0;
     while (swept < batch->count && batch->rows[swept].id <= tail->sweep_id) {
         swept++;
@@ -560,7 +642,7 @@ pipeline_tail_swept(struct pipeline *pipeline, const struct batch *batch, uint64
 /* ---- steps ----------------------------------------------------------------------------------------- */
 
 bool
-pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
+tail_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     struct tail *tail = &pipeline->tail;
     if (pipeline->draining) {
@@ -601,7 +683,7 @@ pipeline_next_tail(struct pipeline *pipeline, uint64_t now_us, struct pipeline_a
 }
 
 uint64_t
-pipeline_tail_deadline_us(const struct pipeline *pipeline)
+tail_deadline_us(const struct pipeline *pipeline)
 {
     const struct tail *tail = &pipeline->tail;
     if (pipeline->draining) {

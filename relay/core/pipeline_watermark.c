@@ -29,9 +29,9 @@ pipeline_final(struct pipeline *pipeline, const struct source_final *final, uint
     pipeline->watermark.out = false;
     pipeline->watermark.at_us =
         now_us +
-        (pipeline_is_live(pipeline) ? LIVE_INTERVAL_US : pipeline->options.watermark_interval_us);
+        (tail_is_live(pipeline) ? LIVE_INTERVAL_US : pipeline->options.watermark_interval_us);
     cursor_final(&pipeline->cursor, final->id, final->position);
-    pipeline_tail_final(pipeline, final, now_us);
+    tail_final(pipeline, final, now_us);
 }
 
 /* Only while there are ids that may still come late; an idle table is left alone. */
@@ -42,7 +42,7 @@ is_wanted(const struct pipeline *pipeline)
     const bool late = cursor->high > cursor->final_known || cursor->final_known == CURSOR_START;
     return pipeline->owned && !pipeline->draining && !pipeline->watermark.out &&
            lanes_any_ready(pipeline) && !lanes_any_blocked(pipeline) &&
-           ((late && !pipeline_is_live(pipeline)) || pipeline_tail_wants_watermark(pipeline));
+           ((late && !tail_is_live(pipeline)) || tail_wants_watermark(pipeline));
 }
 
 uint64_t
