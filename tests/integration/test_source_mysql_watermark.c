@@ -1,0 +1,359 @@
+/* Up to which id, and which place of the log, the outbox is final: relay/mysql/source_watermark.h has the argument. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "relay/mysql/position.h"
+#include "tests/integration/mysql_fixture.h"
+#include "tests/integration/source_mysql_fixture.h"
+
+#define WRITERS 8
+#define LOOKS 400
+
+static MYSQL *admin;
+static struct source_config config;
+static struct source *source;
+
+static void
+create(void)
+{
+    admin = source_mysql_fixture_create();
+    config = source_mysql_fixture_config(10 * CLOCK_S_US);
+    source = source_fixture_own(&config);
+}
+
+static void
+drop(void)
+{
+    source_fixture_close(source, &config);
+    mysql_fixture_drop(admin);
+}
+
+TestSuite(source_mysql_watermark, .init = create, .fini = drop, .timeout = 120);
+
+static void
+write_row(MYSQL *conn)
+{
+    mysql_fixture_exec(conn, "insert into outbox (payload) values ('x')");
+}
+
+static struct source_final
+ask(void)
+{
+    source->ops->watermark(source, clock_monotonic_us());
+    return source_fixture_expect(source, SOURCE_FINAL).final;
+}
+
+static int64_t
+final_id(void)
+{
+    return ask().id;
+}
+
+/* A transaction that was prepared elsewhere on the server, by another test, holds ids back for a while, too. */
+static struct source_final
+await_final(int64_t id)
+{
+    const uint64_t until_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    for (;;) {
+        const struct source_final final = ask();
+        if (final.id == id) {
+            return final;
+        }
+        cr_assert_lt(final.id, id);
+        cr_assert_lt(clock_monotonic_us(), until_us, "it stays at %" PRId64, final.id);
+        (void)usleep(5000); /* shorter is fine */
+    }
+}
+
+static struct batch *
+fetch_after(int64_t id)
+{
+    return source_fixture_fetch(
+        source, (struct fetch){.after_id = id, .rows_max = 100, .bytes_max = 4 << 20});
+}
+
+Test(source_mysql_watermark, final_ids_wait_for_those_who_write)
+{
+    MYSQL *late = mysql_fixture_connect();
+    MYSQL *early = mysql_fixture_connect();
+    cr_assert_eq(final_id(), 0, "no id was given out");
+    write_row(early);
+    (void)await_final(1);
+    mysql_fixture_exec(late, "begin");
+    write_row(late);
+    write_row(early);
+    cr_assert_eq(final_id(), 1, "2 may still come");
+    mysql_fixture_exec(early, "begin");
+    write_row(early);
+    cr_assert_eq(final_id(), 1);
+    struct batch *batch = fetch_after(0);
+    cr_assert(batch->count == 2 && batch->rows[0].id == 1 && batch->rows[1].id == 3);
+    batch_free(batch);
+    mysql_fixture_exec(late, "commit");
+    (void)await_final(3); /* the one who came later does not matter */
+    batch = fetch_after(1);
+    cr_assert(batch->count == 2 && batch->rows[0].id == 2 && batch->rows[1].id == 3,
+              "the late row comes first");
+    batch_free(batch);
+    mysql_fixture_exec(early, "rollback");
+    (void)await_final(4);
+    mysql_close(early);
+    mysql_close(late);
+}
+
+/* One that has read the table is no writer; nor is one that writes another. */
+Test(source_mysql_watermark, final_ids_do_not_wait_for_anything_else)
+{
+    MYSQL *other = mysql_fixture_connect();
+    mysql_fixture_exec(other, "create table elsewhere (n int)");
+    mysql_fixture_exec(other, "begin");
+    mysql_fixture_exec(other, "insert into elsewhere values (1)");
+    mysql_fixture_exec(other, "select * from outbox");
+    write_row(admin);
+    (void)await_final(1);
+    const int64_t id = 1;
+    source->ops->settle(source, &id, 1, clock_monotonic_us());
+    source->ops->watermark(source, clock_monotonic_us());
+    (void)source_fixture_expect(source, SOURCE_SETTLED);
+    cr_assert_eq(source_fixture_expect(source, SOURCE_FINAL).final.id, 1,
+                 "its own deletes do not matter");
+    mysql_close(other);
+}
+
+/* Who has locked all of the table holds another lock. */
+Test(source_mysql_watermark, final_ids_wait_for_who_has_locked_the_table)
+{
+    MYSQL *other = mysql_fixture_connect();
+    write_row(admin);
+    (void)await_final(1);
+    mysql_fixture_exec(other, "set autocommit = 0");
+    mysql_fixture_exec(other, "lock tables outbox write");
+    write_row(other);
+    source->ops->watermark(source,
+                           clock_monotonic_us()); /* which waits for the lock of the table itself */
+    mysql_fixture_exec(other, "commit");
+    mysql_fixture_exec(other, "unlock tables");
+    cr_assert_leq(source_fixture_expect(source, SOURCE_FINAL).final.id, 2);
+    (void)await_final(2);
+    mysql_close(other);
+}
+
+/* ---- prepared transactions ------------------------------------------------------------------------------ */
+
+static void
+xa(MYSQL *conn, const char *what)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "xa %s '%s'", what, mysql_fixture_database());
+    mysql_fixture_exec(conn, sql);
+}
+
+static MYSQL *
+prepare_late(void)
+{
+    MYSQL *late = mysql_fixture_connect();
+    xa(late, "start");
+    write_row(late);
+    write_row(admin);
+    return late;
+}
+
+Test(source_mysql_watermark, final_ids_wait_for_prepared_transactions)
+{
+    MYSQL *late = prepare_late();
+    cr_assert_eq(final_id(), 0, "1 may still come");
+    xa(late, "end");
+    xa(late, "prepare");
+    cr_assert_eq(final_id(), 0, "prepared is not over");
+    mysql_fixture_kill(admin, mysql_thread_id(late));
+    mysql_close(late);
+    cr_assert_eq(final_id(), 0, "nor is it when its session is gone");
+    write_row(admin);
+    cr_assert_eq(final_id(), 0);
+    xa(admin, "commit");
+    (void)await_final(3);
+}
+
+/* Prepared before the first look, and left by its session. */
+Test(source_mysql_watermark, final_ids_wait_for_what_was_prepared_before)
+{
+    MYSQL *late = prepare_late();
+    xa(late, "end");
+    xa(late, "prepare");
+    mysql_fixture_kill(admin, mysql_thread_id(late));
+    mysql_close(late);
+    cr_assert_eq(final_id(), 0);
+    xa(admin, "rollback");
+    (void)await_final(2);
+}
+
+/* ---- positions ------------------------------------------------------------------------------------------ */
+
+static log_position
+log_end(void)
+{
+    struct my_log log;
+    uint64_t position = 0;
+    char name[MY_LOG_NAME_BYTES];
+    const bool has_new_words =
+        !mysql_fixture_is_mariadb(admin) && mysql_get_server_version(admin) >= 80200;
+    cr_assert_eq(
+        mysql_query(admin, has_new_words ? "show binary log status" : "show master status"), 0);
+    MYSQL_RES *rows = mysql_store_result(admin);
+    MYSQL_ROW row = mysql_fetch_row(rows);
+    cr_assert_not_null(row, "the server has no log");
+    (void)snprintf(name, sizeof(name), "%s", row[0]);
+    cr_assert(my_position_of((struct span){name, strlen(name)}, strtoull(row[1], NULL, 10), &log,
+                             &position));
+    mysql_free_result(rows);
+    return position;
+}
+
+Test(source_mysql_watermark, final_positions_wait_for_those_who_write)
+{
+    MYSQL *late = mysql_fixture_connect();
+    write_row(admin);
+    const log_position first = log_end();
+    struct source_final final = await_final(1);
+    cr_assert_geq(final.position, first, "nobody writes");
+    cr_assert_leq(final.position, final.log_end);
+    mysql_fixture_exec(late, "begin");
+    write_row(late);
+    const log_position begun = log_end();
+    write_row(admin);
+    const log_position committed = log_end();
+    cr_assert_gt(committed, begun);
+    final = ask();
+    cr_assert_lt(final.position, committed, "2 may still come");
+    cr_assert_geq(final.log_end, committed);
+    mysql_fixture_exec(late, "commit");
+    final = await_final(3);
+    cr_assert_geq(final.position, committed);
+    mysql_close(late);
+}
+
+/* What was committed before the ownership began needs no second look. */
+Test(source_mysql_watermark, the_first_final_position_is_behind_what_was_committed_before)
+{
+    write_row(admin);
+    const log_position end = log_end();
+    source->ops->free(source);
+    source = source_fixture_own(&config);
+    const struct source_final final = await_final(1);
+    cr_assert_geq(final.position, end);
+    cr_assert_leq(final.position, final.log_end);
+}
+
+/* ---- stretches ------------------------------------------------------------------------------------------ */
+
+/* The lease of 2 s makes stretches of 200,000 ids. */
+static void
+begin_with_short_stretches(void)
+{
+    source_fixture_close(source, &config);
+    config = source_mysql_fixture_config(2 * CLOCK_S_US);
+    source = source_fixture_own(&config);
+}
+
+Test(source_mysql_watermark, walks_over_ids_without_rows_in_stretches)
+{
+    begin_with_short_stretches();
+    write_row(admin);
+    mysql_fixture_exec(admin, "alter table outbox auto_increment = 500000");
+    write_row(admin);
+    write_row(admin);
+    (void)await_final(500001);
+    struct batch *batch = fetch_after(INT64_MIN);
+    cr_assert(batch->count == 1 && batch->rows[0].id == 1);
+    cr_assert_not(batch->complete, "it has seen a stretch only");
+    batch_free(batch);
+    batch = fetch_after(1);
+    cr_assert(batch->count == 2 && batch->rows[0].id == 500000 && batch->complete);
+    batch_free(batch);
+    batch = fetch_after(500001);
+    cr_assert(batch->count == 0 && batch->complete);
+    batch_free(batch);
+}
+
+/* Ten thousand million ids, of which only the last has a row: 50,000 stretches, unless they grow. */
+Test(source_mysql_watermark, stretches_grow_where_there_is_nothing)
+{
+    begin_with_short_stretches();
+    mysql_fixture_exec(admin, "alter table outbox auto_increment = 10000000000");
+    write_row(admin);
+    (void)await_final(10000000000);
+    const uint64_t before_us = clock_monotonic_us();
+    struct batch *batch = fetch_after(INT64_MIN);
+    cr_assert(batch->count == 1 && batch->rows[0].id == 10000000000);
+    batch_free(batch);
+    cr_assert_lt(clock_monotonic_us() - before_us, 20 * CLOCK_S_US, "a stretch takes 1 ms or more");
+}
+
+/* ---- many writers --------------------------------------------------------------------------------------- */
+
+static atomic_bool stop;
+
+/* Transactions of one to three rows, with pauses within and between; a third of them is undone. */
+static void *
+write_at_random(void *argument)
+{
+    struct random random;
+    MYSQL *conn = mysql_fixture_connect();
+    random_seed(&random, (uint64_t)(uintptr_t)argument + clock_monotonic_us());
+    while (!atomic_load(&stop)) {
+        mysql_fixture_exec(conn, "begin");
+        for (uint64_t rows = random_between(&random, 1, 3); rows > 0; rows--) {
+            write_row(conn);
+            (void)usleep((useconds_t)random_between(&random, 0, 4000));
+        }
+        mysql_fixture_exec(conn, random_between(&random, 1, 3) == 1 ? "rollback" : "commit");
+        (void)usleep((useconds_t)random_between(&random, 0, 2000));
+    }
+    mysql_close(conn);
+    mysql_thread_end();
+    return NULL;
+}
+
+static int64_t
+count_up_to(int64_t id)
+{
+    char sql[100];
+    (void)snprintf(sql, sizeof(sql), "select count(*) from outbox where id <= %" PRId64, id);
+    return mysql_fixture_int(admin, sql);
+}
+
+/* Nothing comes below what was said to be final. */
+Test(source_mysql_watermark, no_row_comes_below_what_is_final)
+{
+    static int64_t final[LOOKS];
+    static int64_t seen[LOOKS];
+    pthread_t writers[WRITERS];
+    mysql_fixture_exec(admin, "set session transaction isolation level read committed");
+    for (size_t i = 0; i < WRITERS; i++) {
+        cr_assert_eq(pthread_create(&writers[i], NULL, write_at_random, (void *)(uintptr_t)i), 0);
+    }
+    for (size_t i = 0; i < LOOKS; i++) {
+        final[i] = final_id();
+        seen[i] = count_up_to(final[i]);
+        cr_assert(i == 0 || final[i] >= final[i - 1]);
+    }
+    const uint64_t until_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    while (final_id() <= 50) {
+        cr_assert_lt(clock_monotonic_us(), until_us, "steady writing holds it back");
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < WRITERS; i++) {
+        cr_assert_eq(pthread_join(writers[i], NULL), 0);
+    }
+    for (size_t i = 0; i < LOOKS; i++) {
+        cr_assert_eq(count_up_to(final[i]), seen[i], "rows have come up to %" PRId64, final[i]);
+    }
+}

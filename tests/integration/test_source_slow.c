@@ -1,0 +1,180 @@
+/* A link to the database that is slower than batches are large, that is silent, or that ends in the middle of a statement. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "relay/kinds/kinds.h"
+#include "tests/integration/db_fixture.h"
+#include "tests/integration/slow_link_fixture.h"
+#include "tests/integration/source_fixture.h"
+
+/* With these a lease is 600 KB, and a batch of 4 MiB would take 7 of them. */
+#define TAKEOVER_US (3 * CLOCK_S_US)
+#define BYTES_PER_S 200000
+
+static struct db *admin;
+static struct slow_link *slow;
+static struct source_config config;
+static struct source *source;
+
+static const struct database_kind *
+kind(void)
+{
+    const struct database_kind *const *at = database_kinds;
+    while (*at != NULL && strcmp((*at)->name, db_kind()) != 0) {
+        at++;
+    }
+    cr_assert_not_null(*at);
+    return *at;
+}
+
+/* `more` stands at the end of the dsn. */
+static struct source_config
+config_with(const char *more)
+{
+    char dsn[2000];
+    (void)snprintf(dsn, sizeof(dsn), "%s %s", db_dsn(), more); /* fits */
+    struct source_config made = source_fixture_config(dsn, TAKEOVER_US);
+    made.kind = kind();
+    return made;
+}
+
+static void
+create(void)
+{
+    char more[100];
+    admin = db_create();
+    db_load_outbox(admin);
+    slow = slow_link_open(db_port(), UINT64_MAX);
+    (void)snprintf(more, sizeof(more), "host=127.0.0.1 port=%d sslmode=disable",
+                   slow_link_port(slow)); /* fits */
+    config = config_with(more);
+}
+
+static void
+drop(void)
+{
+    slow_link_close(slow);
+    db_drop(admin);
+}
+
+TestSuite(source_slow, .init = create, .fini = drop, .timeout = 120);
+
+static unsigned told; /* that it is slow */
+
+static struct source_event
+next_but_alive(void)
+{
+    struct source_event event;
+    for (;;) {
+        event = source_fixture_next(source);
+        if (event.type != SOURCE_ALIVE && event.type != SOURCE_NOTICE) {
+            return event;
+        }
+        if (event.type == SOURCE_NOTICE) {
+            cr_assert_not_null(strstr(event.notice.error.text, "the table is read slowly: "), "%s",
+                               event.notice.error.text);
+            told++;
+        }
+    }
+}
+
+/* Reads so many rows; how often the session was lost meanwhile. */
+static int
+read_rows(size_t rows)
+{
+    struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 1000, .bytes_max = 4 << 20};
+    int losses = 0;
+    while (rows > 0) {
+        source->ops->fetch(source, &fetch, clock_monotonic_us());
+        struct source_event event = next_but_alive();
+        if (event.type == SOURCE_LOST) {
+            losses++;
+            do {
+                event = next_but_alive();
+            } while (event.type != SOURCE_OWNED);
+            continue;
+        }
+        cr_assert_eq(event.type, SOURCE_ROWS);
+        cr_assert(event.rows->count > 0 && event.rows->count <= rows);
+        rows -= event.rows->count;
+        fetch.after_id = event.rows->rows[event.rows->count - 1].id;
+        cr_assert_null(event.rows->rows[0].withheld, "%s", event.rows->rows[0].withheld);
+        batch_free(event.rows);
+    }
+    return losses;
+}
+
+Test(source_slow, a_batch_that_the_link_has_no_time_for)
+{
+    db_exec(admin, "insert into outbox (payload_text) select repeat('x', 4096) from " DB_SERIES(
+                       "1", "300"));
+    source = source_fixture_own(&config);
+    slow_link_rate(slow, BYTES_PER_S);
+    cr_assert_leq(read_rows(300), 1);
+    cr_assert_eq(told, 1, "%u times", told);
+    source_fixture_close(source, &config);
+}
+
+/* More than three leases long. */
+Test(source_slow, one_row_that_takes_longer_than_the_lease)
+{
+    db_exec(admin, "insert into outbox (payload_text) values (repeat('x', 2000000)), ('x')");
+    source = source_fixture_own(&config);
+    slow_link_rate(slow, BYTES_PER_S);
+    cr_assert_leq(read_rows(2), 2);
+    source_fixture_close(source, &config);
+}
+
+/* A link that is silent is lost in time. */
+Test(source_slow, a_link_that_is_silent)
+{
+    source = source_fixture_own(&config);
+    slow_link_rate(slow, 0);
+    const uint64_t before_us = clock_monotonic_us();
+    const struct error lost = source_fixture_expect(source, SOURCE_LOST).lost;
+    cr_assert_lt(clock_monotonic_us() - before_us, 10 * TAKEOVER_US);
+    cr_assert_eq(lost.class, ERROR_TRANSIENT, "it is there: %s", lost.text);
+    cr_assert_not_null(strstr(lost.text, "it was asked"), "%s", lost.text);
+    cr_assert_not_null(strstr(lost.text, " bytes of this connection came "), "%s", lost.text);
+    source_fixture_close(source, &config);
+}
+
+/* An owner that stops in the middle of a statement: the server has a part of it and waits for the rest. */
+Test(source_slow, an_owner_that_stopped_in_the_middle_of_a_statement_is_ended)
+{
+    static int64_t ids[5000];
+    struct source_config other = config_with("");
+    for (int64_t i = 0; i < 5000; i++) {
+        ids[i] = INT64_MAX - i;
+    }
+    source = source_fixture_own(&config);
+    struct source *second = source_fixture_open(&other);
+    (void)source_fixture_expect(second, SOURCE_STANDBY);
+    const uint64_t before = slow_link_bytes(slow, 0);
+    slow_link_rate(slow, 10000);
+    source->ops->settle(source, ids, 5000, clock_monotonic_us());
+    while (slow_link_bytes(slow, 0) < before + 5000) {
+        (void)usleep(1000);
+    }
+    slow_link_rate(slow, 0);
+    (void)source_fixture_expect(second, SOURCE_OWNED);
+    source_fixture_close(source, &config);
+    source_fixture_close(second, &other);
+}
+
+/* Whoever frees a source does not wait for its server. */
+Test(source_slow, is_freed_at_once_however_long_an_answer_takes)
+{
+    const struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 1000, .bytes_max = 4 << 20};
+    db_exec(admin, "insert into outbox (payload_text) values ('x')");
+    source = source_fixture_own(&config);
+    slow_link_rate(slow, 0);
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    const uint64_t before_us = clock_monotonic_us();
+    source_fixture_close(source, &config);
+    cr_assert_lt(clock_monotonic_us() - before_us, TAKEOVER_US / 2, "it has waited");
+}
