@@ -14,6 +14,7 @@ struct bench {
     const char *relay_path;
     int64_t messages;
     int rounds;
+    int64_t depth; /* rows behind */
 };
 
 static double
@@ -97,10 +98,10 @@ print(const char *mode, struct series *series, const struct series *limit, int r
         limits[i] = limit->rate[i];
     }
     (void)printf(
-        "bench: mode=%s rate=%.0f limit=%.0f ratio=%.2f cpu_us_per_msg=%.2f rss_mib=%.1f\n", mode,
-        bench_median(series->rate, rounds), bench_median(limits, rounds),
-        bench_median(ratio, rounds), bench_median(series->cpu_us, rounds),
-        bench_median(series->rss_mib, rounds));
+        "bench: mode=%s%s rate=%.0f limit=%.0f ratio=%.2f cpu_us_per_msg=%.2f rss_mib=%.1f\n",
+        bench_database()->prefix, mode, bench_median(series->rate, rounds),
+        bench_median(limits, rounds), bench_median(ratio, rounds),
+        bench_median(series->cpu_us, rounds), bench_median(series->rss_mib, rounds));
     (void)fflush(stdout);
 }
 
@@ -138,7 +139,7 @@ print_poison(struct poison_series *series, int rounds)
 
 /* Limit, relay and hand-made loop in turns. */
 static void
-bench_poll(const struct bench *bench)
+run_poll(const struct bench *bench)
 {
     struct series relay;
     struct series limit;
@@ -157,7 +158,7 @@ bench_poll(const struct bench *bench)
 }
 
 static void
-bench_tailing(const struct bench *bench)
+run_tail(const struct bench *bench)
 {
     static const char *const modes[] = {
         [BENCH_ONE_TRANSACTION] = "tail", [BENCH_TRANSACTION_PER_ROW] = "tail-small"};
@@ -174,46 +175,89 @@ bench_tailing(const struct bench *bench)
     print(modes[1], &relay[1], &limit[1], bench->rounds);
 }
 
+static void
+run_sink(const struct bench *bench)
+{
+    bench_sink(bench->relay_path, bench->messages, bench->rounds, BENCH_BOTH);
+}
+
+static void
+run_mysql_poll(const struct bench *bench)
+{
+    struct series relay;
+    struct series limit;
+    for (int i = 0; i < bench->rounds; i++) {
+        run(&limit, i, bench, "limit", run_limit);
+        run(&relay, i, bench, "relay", run_relay);
+    }
+    print("poll", &relay, &limit, bench->rounds);
+    bench_sink(bench->relay_path, bench->messages, bench->rounds, BENCH_POLL);
+}
+
+static void
+run_latency(const struct bench *bench)
+{
+    bench_latency(bench->relay_path, "poll", 500, SECONDS);
+    bench_latency(bench->relay_path, "tail", 1000, SECONDS);
+}
+
+static void
+run_depth(const struct bench *bench)
+{
+    bench_depth(bench->relay_path, bench->depth, bench->rounds, bench->messages);
+}
+
 /* Not to measure anything: that the bench comes to its end. It is a test. */
 static void
 run_small(const struct bench *bench)
 {
-    bench_sink(bench->relay_path, 2000, 1);
+    bench_sink(bench->relay_path, 2000, 1, BENCH_BOTH);
     bench_depth(bench->relay_path, 1000, 2, 2000);
+}
+
+static void
+run_small_mysql(const struct bench *bench)
+{
+    bench_sink(bench->relay_path, 2000, 1, BENCH_POLL);
+}
+
+static const struct part {
+    const char *name;
+    const struct bench_database *database;
+    void (*run)(const struct bench *bench);
+} parts[] = {
+    {"latency", &bench_postgres, run_latency}, {"sink", &bench_postgres, run_sink},
+    {"poll", &bench_postgres, run_poll},       {"tail", &bench_postgres, run_tail},
+    {"depth", &bench_postgres, run_depth},     {"mysql-poll", &bench_mysql, run_mysql_poll},
+    {"small", &bench_postgres, run_small},     {"small", &bench_mysql, run_small_mysql},
+};
+
+static bool
+is_small(const char *name)
+{
+    return strcmp(name, "small") == 0;
 }
 
 /* All of it, or the part that the name says. */
 static void
-run_parts(const struct bench *bench, const char *part, int64_t depth)
+run_parts(const struct bench *bench, const char *name)
 {
-    const bool all = strcmp(part, "all") == 0;
-    if (strcmp(part, "small") == 0) {
-        run_small(bench);
-    }
-    if (all || strcmp(part, "latency") == 0) {
-        bench_latency(bench->relay_path, "poll", 500, SECONDS);
-        bench_latency(bench->relay_path, "tail", 1000, SECONDS);
-    }
-    if (all || strcmp(part, "sink") == 0) {
-        bench_sink(bench->relay_path, bench->messages, bench->rounds);
-    }
-    if (all || strcmp(part, "poll") == 0) {
-        bench_poll(bench);
-    }
-    if (all || strcmp(part, "tail") == 0) {
-        bench_tailing(bench);
-    }
-    if (all || strcmp(part, "depth") == 0) {
-        bench_depth(bench->relay_path, depth, bench->rounds, bench->messages);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const struct part *part = &parts[i];
+        if (strcmp(name, part->name) == 0 || (strcmp(name, "all") == 0 && !is_small(part->name))) {
+            bench_use_database(part->database);
+            part->database->create();
+            part->run(bench);
+            part->database->drop();
+        }
     }
 }
 
 static bool
 is_part(const char *name)
 {
-    static const char *const parts[] = {"poll", "tail", "latency", "sink", "depth", "small"};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (strcmp(name, parts[i]) == 0) {
+        if (strcmp(name, parts[i].name) == 0) {
             return true;
         }
     }
@@ -234,26 +278,23 @@ main(int argc, char **argv)
     const bool depth = strcmp(part, "depth") == 0; /* its rows come before the rest */
     const int at = named ? (depth ? 4 : 3) : 2;
     if (argc < 2 || argc > at + 2) {
-        (void)fprintf(stderr,
-                      "usage: bench RELAY-BINARY [poll|tail|latency|sink] [MESSAGES [ROUNDS]]\n"
-                      "       bench RELAY-BINARY depth [ROWS [MESSAGES [ROUNDS]]]\n"
-                      "       bench RELAY-BINARY small\n");
+        (void)fprintf(stderr, "usage: bench RELAY-BINARY [poll|tail|latency|sink|mysql-poll] "
+                              "[MESSAGES [ROUNDS]]\n"
+                              "       bench RELAY-BINARY depth [ROWS [MESSAGES [ROUNDS]]]\n"
+                              "       bench RELAY-BINARY small\n");
         return 64;
     }
-    const int64_t rows = depth ? number_or(argc, argv, 3, DEPTH_ROWS) : DEPTH_ROWS;
     const struct bench bench = {
         .relay_path = argv[1],
         .messages = number_or(argc, argv, at, 200000),
         .rounds = (int)number_or(argc, argv, at + 1, 3),
+        .depth = depth ? number_or(argc, argv, 3, DEPTH_ROWS) : DEPTH_ROWS,
     };
-    if (bench.messages < 1000 || bench.messages % 1000 != 0 || rows < 1000 || bench.rounds < 1 ||
-        bench.rounds > BENCH_ROUNDS_MAX) {
+    if (bench.messages < 1000 || bench.messages % 1000 != 0 || bench.depth < 1000 ||
+        bench.rounds < 1 || bench.rounds > BENCH_ROUNDS_MAX) {
         bench_fail("messages: a multiple of 1000; rows: at least 1000; rounds: 1 to %d",
                    BENCH_ROUNDS_MAX);
     }
-    bench_use_database(&bench_postgres);
-    bench_database()->create();
-    run_parts(&bench, part, rows);
-    bench_database()->drop();
+    run_parts(&bench, part);
     return 0;
 }

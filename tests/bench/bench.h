@@ -39,6 +39,9 @@ struct bench_cost {
 /* How the rows get into the log. */
 enum bench_transactions { BENCH_ONE_TRANSACTION, BENCH_TRANSACTION_PER_ROW };
 
+/* How the relay reads. */
+enum bench_reading { BENCH_POLL = 1, BENCH_TAIL = 2, BENCH_BOTH = BENCH_POLL | BENCH_TAIL };
+
 /* A number that must change, in whatever direction; begins as zeros. */
 struct bench_progress {
     int64_t number;
@@ -71,7 +74,7 @@ struct bench_database {
     void (*bare_poll)(int64_t messages);
     void (*bare_tail)(int64_t messages);
 };
-extern const struct bench_database bench_postgres;
+extern const struct bench_database bench_postgres, bench_mysql;
 
 /* The one that all is about from now on. */
 void bench_use_database(const struct bench_database *database);
@@ -128,7 +131,7 @@ void bench_read_and_delete(int64_t rows); /* the same rows, read and deleted by 
 void bench_handmade(int64_t messages);    /* the loop that most teams write */
 void bench_bare_poll(int64_t messages);   /* all that must be done and nothing else, one thread */
 void bench_bare_tail(int64_t messages);   /* the same by the log */
-void bench_sink(const char *relay_path, int64_t messages, int rounds);
+void bench_sink(const char *relay_path, int64_t messages, int rounds, enum bench_reading reading);
 struct bench_result bench_relay(int64_t messages, const char *relay_path);
 struct bench_result bench_tail_limit(int64_t messages, enum bench_transactions transactions);
 struct bench_result bench_tail(int64_t messages, const char *relay_path,

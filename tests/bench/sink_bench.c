@@ -187,16 +187,27 @@ print(const char *mode, struct figures figures[][CONTESTANTS], int rounds, enum 
 {
     const struct figures limit = median(figures, rounds, bare);
     const struct figures own = median(figures, rounds, relay);
-    (void)printf("bench: mode=%s rate=%.0f limit=%.0f ratio=%.2f of_poll=%.2f cpu_us_per_msg=%.2f "
-                 "limit_cpu_us=%.2f postgres_cpu_us=%.2f limit_postgres_cpu_us=%.2f rss_mib=%.1f\n",
-                 mode, own.rate, limit.rate, ratio(figures, rounds, relay, bare),
-                 ratio(figures, rounds, relay, RELAY_POLL), own.cpu_us, limit.cpu_us,
-                 own.server_cpu_us, limit.server_cpu_us, own.rss_mib);
+    const char *server = bench_database()->kind;
+    (void)printf("bench: mode=sink-%s%s rate=%.0f limit=%.0f ratio=%.2f of_poll=%.2f "
+                 "cpu_us_per_msg=%.2f limit_cpu_us=%.2f %s_cpu_us=%.2f limit_%s_cpu_us=%.2f "
+                 "rss_mib=%.1f\n",
+                 bench_database()->prefix, mode, own.rate, limit.rate,
+                 ratio(figures, rounds, relay, bare), ratio(figures, rounds, relay, RELAY_POLL),
+                 own.cpu_us, limit.cpu_us, server, own.server_cpu_us, server, limit.server_cpu_us,
+                 own.rss_mib);
     (void)fflush(stdout);
 }
 
+/* The relay polling is always there, to be compared with. */
+static bool
+is_wanted(enum contestant contestant, enum bench_reading reading)
+{
+    const enum bench_reading its = contestant <= RELAY_POLL ? BENCH_POLL : BENCH_TAIL;
+    return contestant == RELAY_POLL || (reading & its) != 0;
+}
+
 void
-bench_sink(const char *relay_path, int64_t messages, int rounds)
+bench_sink(const char *relay_path, int64_t messages, int rounds, enum bench_reading reading)
 {
     static const char *const names[CONTESTANTS] = {"bare poll", "sink-poll",  "bare tail",
                                                    "sink-tail", "bare small", "sink-small"};
@@ -204,11 +215,17 @@ bench_sink(const char *relay_path, int64_t messages, int rounds)
     struct contest contest = {.relay_path = relay_path, .messages = messages};
     for (int i = 0; i < rounds; i++) {
         for (enum contestant one = BARE_POLL; one < CONTESTANTS; one++) {
-            figures[i][one] = run_one(&contest, one);
-            bench_say(names[one], figures[i][one].rate);
+            if (is_wanted(one, reading)) {
+                figures[i][one] = run_one(&contest, one);
+                bench_say(names[one], figures[i][one].rate);
+            }
         }
     }
-    print("sink-poll", figures, rounds, BARE_POLL, RELAY_POLL);
-    print("sink-tail", figures, rounds, BARE_TAIL, RELAY_TAIL);
-    print("sink-tail-small", figures, rounds, BARE_TAIL_SMALL, RELAY_TAIL_SMALL);
+    if ((reading & BENCH_POLL) != 0) {
+        print("poll", figures, rounds, BARE_POLL, RELAY_POLL);
+    }
+    if ((reading & BENCH_TAIL) != 0) {
+        print("tail", figures, rounds, BARE_TAIL, RELAY_TAIL);
+        print("tail-small", figures, rounds, BARE_TAIL_SMALL, RELAY_TAIL_SMALL);
+    }
 }

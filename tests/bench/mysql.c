@@ -1,0 +1,190 @@
+/* The bench's database in MariaDB or MySQL. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/mysql_bare.h"
+#include "tests/integration/mysql_fixture.h"
+#include "tests/integration/outbox_mysql_fixture.h"
+
+#define ROWS_A_STATEMENT 1000
+#define ROW_BYTES_MAX 128
+
+static MYSQL *own;
+
+/* What the private servers have small, so that tests meet its ends, is here as servers have it: the rows find room in memory,
+ * and the log is one file. */
+static struct setting {
+    const char *name;
+    int64_t value;
+    bool on_mariadb;
+    bool on_mysql;
+    int64_t before;
+} settings[] = {
+    {"innodb_buffer_pool_size", 512 << 20, true, true, 0},
+    {"innodb_log_file_size", 512 << 20, true, false, 0},
+    {"innodb_redo_log_capacity", 512 << 20, false, true, 0},
+    {"max_binlog_size", 1 << 30, true, true, 0},
+};
+
+static void __attribute__((format(printf, 1, 2))) run(const char *format, ...)
+{
+    char sql[500];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sql, sizeof(sql), format, arguments);
+    va_end(arguments);
+    mysql_fixture_exec(own, sql);
+}
+
+static int64_t
+global(const char *name)
+{
+    char sql[100];
+    (void)snprintf(sql, sizeof(sql), "select @@global.%s", name);
+    return mysql_fixture_int(own, sql);
+}
+
+static void
+set_global(const char *name, int64_t value)
+{
+    run("set global %s = %lld", name, (long long)value);
+}
+
+static bool
+has(const struct setting *setting)
+{
+    return mysql_fixture_is_mariadb(own) ? setting->on_mariadb : setting->on_mysql;
+}
+
+static void
+create(void)
+{
+    own = mysql_fixture_create();
+    outbox_mysql_fixture_load(own);
+    outbox_mysql_fixture_load_relay(own);
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        if (has(&settings[i])) {
+            settings[i].before = global(settings[i].name);
+            set_global(settings[i].name, settings[i].value);
+        }
+    }
+}
+
+static void
+drop(void)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        if (has(&settings[i])) {
+            set_global(settings[i].name, settings[i].before);
+        }
+    }
+    mysql_fixture_drop(own);
+}
+
+static const char *
+make_dsn(void)
+{
+    static char dsn[500];
+    (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s", bench_env("OUTBOX_TEST_MYSQL_DSN"),
+                   mysql_fixture_database());
+    return dsn;
+}
+
+static void
+empty(void)
+{
+    run("truncate outbox");
+    run("truncate outbox_held");
+    run("truncate outbox_held_act");
+}
+
+/* Rows `first` and up, in one statement, by which they get these numbers as ids. */
+static void
+insert(int64_t first, int64_t rows)
+{
+    static char sql[200 + ROWS_A_STATEMENT * ROW_BYTES_MAX];
+    const char *const end = sql + sizeof(sql); /* there is room: see ROW_BYTES_MAX */
+    char *at = sql;
+    at += snprintf(at, (size_t)(end - at),
+                   "insert into outbox (routing_key, `key`, payload) values ");
+    for (int64_t i = first; i < first + rows; i++) {
+        at += snprintf(at, (size_t)(end - at),
+                       "%s('" BENCH_QUEUE "', '%lld', concat(x'%016llx', repeat(x'%x', %d)))",
+                       i > first ? "," : "", (long long)(i % BENCH_KEYS), (unsigned long long)i,
+                       BENCH_FILLER, BENCH_PAYLOAD_BYTES - 8);
+    }
+    mysql_fixture_exec(own, sql);
+}
+
+static void
+insert_in_one_transaction(int64_t rows)
+{
+    run("start transaction");
+    for (int64_t i = 0; i < rows; i += ROWS_A_STATEMENT) {
+        insert(i + 1, ROWS_A_STATEMENT); /* the bench has thousands only */
+    }
+    run("commit");
+}
+
+/* At rest: pages written, and the plans by what the table has now. None of it goes to the log. */
+static void
+settle(void)
+{
+    run("flush local tables outbox for export");
+    run("unlock tables");
+    run("do (select count(*) from outbox)");
+}
+
+static void
+fill(int64_t rows)
+{
+    empty();
+    insert_in_one_transaction(rows);
+    settle();
+}
+
+static bool
+is_empty(void)
+{
+    return mysql_fixture_int(own, "select exists(select 1 from outbox)") == 0;
+}
+
+/* Of the server, as its file says; 0: it does not. */
+static pid_t
+server_process(const char *path)
+{
+    char line[40] = "";
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        line[fread(line, 1, sizeof(line) - 1, file)] = '\0';
+        (void)fclose(file); /* was only read */
+    }
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+static double
+server_cpu_us(void)
+{
+    const char *path = mysql_fixture_text(own, "select @@pid_file");
+    const pid_t process = server_process(path);
+    if (process <= 0) {
+        bench_fail("%s does not tell the server's process", path);
+    }
+    return bench_family_cpu_us(process);
+}
+
+const struct bench_database bench_mysql = {
+    .kind = "mysql",
+    .prefix = "mysql-",
+    .dsn = make_dsn,
+    .create = create,
+    .drop = drop,
+    .empty = empty,
+    .fill = fill,
+    .is_empty = is_empty,
+    .server_cpu_us = server_cpu_us,
+    .read_and_delete = bench_mysql_read_and_delete,
+    .bare_poll = bench_mysql_bare_poll,
+};

@@ -1,0 +1,10 @@
+/* tests/bench/mysql_bare.h - the bare loops over MariaDB's client library, see bench.h. */
+#ifndef MYSQL_BARE_H
+#define MYSQL_BARE_H
+
+#include <stdint.h>
+
+void bench_mysql_read_and_delete(int64_t rows);
+void bench_mysql_bare_poll(int64_t messages);
+
+#endif
