@@ -105,14 +105,16 @@ ask_patiently(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **re
     return good;
 }
 
+/* *ret_only_unread: the others are to be asked for next. */
 static bool
-ask(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows)
+ask(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows, bool *ret_only_unread)
 {
     if (fetch->unread_count > 0 && !ask_for_unread(session, fetch, ret_rows)) {
         return false;
     }
-    if (*ret_rows != NULL) {
-        return true; /* the others are asked for next */
+    *ret_only_unread = *ret_rows != NULL;
+    if (*ret_only_unread) {
+        return true;
     }
     return fetch->patience > 0 ? ask_patiently(session, fetch, ret_rows)
                                : ask_for_rows(session, fetch, ret_rows);
@@ -123,12 +125,16 @@ fetch_run(struct my_session *session, struct my_job *job)
 {
     struct my_fetch *fetch = (struct my_fetch *)job;
     MYSQL_RES *rows = NULL;
-    if (!ask(session, fetch, &rows)) {
+    bool only_unread = false;
+    if (!ask(session, fetch, &rows, &only_unread)) {
         mysql_free_result(rows);
         return false;
     }
     session->code = 0;
     fetch->batch = my_rows_decode_take(rows, fetch->rows, &session->error);
+    if (fetch->batch != NULL && only_unread) {
+        fetch->batch->complete = false;
+    }
     return fetch->batch != NULL;
 }
 
