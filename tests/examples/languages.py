@@ -20,6 +20,10 @@ def python(_directory):
     return [["/usr/bin/python3", EXAMPLES / "python" / f"{part}.py"] for part in ("producer", "consumer")]
 
 
+def python_mysql(_directory):
+    return [["/usr/bin/python3", EXAMPLES / "python" / f"{part}_mysql.py"] for part in ("producer", "consumer")]
+
+
 def ruby(_directory):
     return [["/usr/bin/ruby", EXAMPLES / "ruby" / f"{part}.rb"] for part in ("producer", "consumer")]
 
@@ -77,6 +81,10 @@ def cached(folder):
 
 def c(_directory):
     return [[os.environ["OUTBOX_TEST_EXAMPLE_" + part]] for part in ("PRODUCER", "CONSUMER")]
+
+
+def c_mysql(_directory):
+    return [[os.environ["OUTBOX_TEST_EXAMPLE_MYSQL_" + part]] for part in ("PRODUCER", "CONSUMER")]
 
 
 # ---- with the manifests and the languages' own package managers

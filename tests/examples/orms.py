@@ -11,6 +11,10 @@ def sqlalchemy(_directory):
     return ["/usr/bin/python3", ORMS / "sqlalchemy_orm.py"]
 
 
+def sqlalchemy_mysql(directory):
+    return sqlalchemy(directory)
+
+
 def django(_directory):
     return ["/usr/bin/python3", ORMS / "django_orm.py"]
 

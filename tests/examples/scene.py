@@ -20,10 +20,6 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = SOURCE / "examples"
 DEADLINE_S = 90
 
-# The rights that docs/PRODUCING.md gives the application's role: to insert, or to insert with RETURNING as ORMs do.
-RIGHTS = {"outbox": "grant insert on outbox to {role}", "outbox_new": "grant insert, select on outbox_new to {role}"}
-SHOP_RIGHTS = "grant select, insert, update on stock, orders to {role}; grant select on sequence orders_id_seq to {role}"
-
 
 def setting(name):
     return os.environ["OUTBOX_TEST_" + name]
@@ -112,6 +108,19 @@ class Supervised:
 class Scene(contextlib.ExitStack):
     """A shop and a shipping department that nobody else sees."""
 
+    kind = "postgres"
+    # The rights that docs/PRODUCING.md gives the application's role: to insert, or to insert with RETURNING as ORMs do.
+    rights = {"outbox": "grant insert on outbox to {role}", "outbox_new": "grant insert, select on outbox_new to {role}"}
+    shop_rights = "grant select, insert, update on stock, orders to {role}; grant select on sequence orders_id_seq to {role}"
+    shop_files = [EXAMPLES / "shop.sql"]
+    shipping_files = [SOURCE / "consumers/postgres/schema.sql", EXAMPLES / "shipping.sql"]
+    slowly = (
+        "create function slowly() returns trigger language plpgsql as $$ begin"
+        " perform pg_sleep((select seconds from pace where from_order <= new.order_id order by from_order desc limit 1));"
+        " return new; end $$",
+        "create trigger slowly before insert on shipment for each row execute function slowly()",
+    )
+
     def __init__(self):
         super().__init__()
         self.name = "example_" + uuid.uuid4().hex[:12]
@@ -123,8 +132,8 @@ class Scene(contextlib.ExitStack):
         self.broker = self.enter_context(contextlib.closing(pika.BlockingConnection(parameters)))
         self.channel = self.broker.channel()
         self.channel.confirm_delivery()
-        self._make_database("shop", [EXAMPLES / "shop.sql"])
-        self._make_database("shipping", [SOURCE / "consumers/postgres/schema.sql", EXAMPLES / "shipping.sql"])
+        self._make_database("shop", self.shop_files)
+        self._make_database("shipping", self.shipping_files)
         self._make_queues()
         self.wire = self.enter_context(contextlib.closing(Wire(setting("AMQP_HOST"), int(setting("AMQP_PORT")))))
 
@@ -139,10 +148,26 @@ class Scene(contextlib.ExitStack):
             dbname=self.database(which) if which else "postgres", autocommit=True,
         )
 
+    def dsn(self):
+        """Where the relay finds the outbox."""
+        where = {"host": setting("PG_HOST"), "port": setting("PG_PORT"), "user": "postgres", "password": setting("PG_PASSWORD")}
+        return " ".join(f"{name}={value}" for name, value in {**where, "dbname": self.database("shop")}.items())
+
     def query(self, which, sql, *values):
         with self.connect(which) as conn:
             cursor = conn.execute(sql, values or None)
             return cursor.fetchall() if cursor.description else None
+
+    def end_sessions(self, which):
+        self.query(None, "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", self.database(which))
+
+    def slow_down(self, paces):
+        """What is shipped from an order on takes so many seconds each."""
+        self.query("shipping", "create table pace (from_order bigint, seconds float)")
+        for from_order, seconds in paces:
+            self.query("shipping", "insert into pace values (%s, %s)", from_order, seconds)
+        for statement in self.slowly:
+            self.query("shipping", statement)
 
     def _make_database(self, which, files):
         self.query(None, f"create database {self.database(which)}")
@@ -155,7 +180,7 @@ class Scene(contextlib.ExitStack):
         self.query(None, f"create role {self.role} login password 'app'")
         self.callback(self.query, None, f"drop role {self.role}")
         self.callback(self.query, "shop", f"drop owned by {self.role}")
-        for grant in (rights, SHOP_RIGHTS):
+        for grant in (rights, self.shop_rights):
             self.query("shop", grant.format(role=self.role))
 
     def environment(self, which):
@@ -228,17 +253,14 @@ class Scene(contextlib.ExitStack):
     def start_relay(self, writes_to):
         """Of a shop whose application has the rights to write to the outbox, or to outbox_new, and no other."""
         relay, config = setting("RELAY"), self.directory / "outbox-relay.conf"
-        database = {"host": setting("PG_HOST"), "port": setting("PG_PORT"), "user": "postgres",
-                    "password": setting("PG_PASSWORD"), "dbname": self.database("shop")}
-        dsn = " ".join(f"{name}={value}" for name, value in database.items())
         config.write_text(
             f'broker "main" {{ uri = "{setting("AMQP_URI")}" }}\n'
-            f'source "shop" {{\n kind = "postgres"\n dsn = "{dsn}"\n broker = "main"\n'
+            f'source "shop" {{\n kind = "{self.kind}"\n dsn = "{self.dsn()}"\n broker = "main"\n'
             f' exchange = "{self.name}"\n mode = "poll"\n}}\n'
         )
         config.chmod(0o600)
         subprocess.run([relay, "init", "-c", config], check=True, stdout=subprocess.DEVNULL)
-        self._make_application(RIGHTS[writes_to])
+        self._make_application(self.rights[writes_to])
         process = subprocess.Popen([relay, "run", "-c", config], stderr=subprocess.DEVNULL)
         self.callback(self.end, process)
 

@@ -11,10 +11,12 @@ import uuid
 
 import languages
 from scene import Scene, order_body, until
+from scene_mysql import MysqlScene
 
 LANGUAGE = sys.argv.pop()
 NOTE = "a \\ backslash, a \" quote, an ' apostrophe, ü, 🎉"
 BACKLOG = 240
+IS_RUNNER = LANGUAGE in ("c", "c_mysql")  # which finishes all that it has in hand, where others finish what they work on
 
 
 class Language(unittest.TestCase):
@@ -25,7 +27,7 @@ class Language(unittest.TestCase):
         cls.producer, cls.consumer = getattr(languages, LANGUAGE)(pathlib.Path(cls.directory.name))
 
     def setUp(self):
-        self.scene = Scene()
+        self.scene = MysqlScene() if LANGUAGE.endswith("_mysql") else Scene()
         self.addCleanup(self.scene.close)
 
     def produce(self, item, note):
@@ -64,14 +66,7 @@ class Language(unittest.TestCase):
         """Killed, its database session ended, its broker connection cut, stopped: in the middle of a backlog each time."""
         scene = self.scene
         # Slowly at last, so that there is time to stop it in the middle.
-        scene.query("shipping", f"""
-            create table pace (from_order bigint, seconds float);
-            insert into pace values (1, 0.01), ({BACKLOG * 2 // 3 + 1}, 0.25);
-            create function slowly() returns trigger language plpgsql as $$ begin
-                perform pg_sleep((select seconds from pace where from_order <= new.order_id order by from_order desc limit 1));
-                return new;
-            end $$;
-            create trigger slowly before insert on shipment for each row execute function slowly()""")
+        scene.slow_down([(1, 0.01), (BACKLOG * 2 // 3 + 1, 0.02 if IS_RUNNER else 0.25)])
         for order in range(1, BACKLOG + 1):
             message_id = str(uuid.uuid4())
             for _ in range(1 + (order % 10 == 0)):  # every tenth comes twice
@@ -82,13 +77,13 @@ class Language(unittest.TestCase):
         scene.await_no_consumer("shipping")
         process = self.consume()
         self.await_shipments(BACKLOG // 3)
-        scene.query(None, "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", scene.database("shipping"))
+        scene.end_sessions("shipping")
         self.await_shipments(BACKLOG // 2)
         scene.wire.cut()
         self.await_shipments(BACKLOG * 2 // 3)
         self.stop(process)
         stopped_at = scene.query("shipping", "select count(*) from shipment")[0][0]
-        if LANGUAGE != "c":  # the runner finishes all that it has in hand, the others only what they work on
+        if not IS_RUNNER:
             self.assertLess(stopped_at, BACKLOG, "it was to be stopped in the middle")
         scene.await_no_consumer("shipping")
         scene.query("shipping", "update pace set seconds = 0")

@@ -9,6 +9,7 @@ import unittest
 
 import orms
 from scene import Scene
+from scene_mysql import MysqlScene
 
 NAME = sys.argv.pop()
 PAYLOAD = r'{"path": "C:\\temp\\007", "said": "\"héllo\" \u00fc", "also": "ü 🎉", "quote": "it'"'"'s"}'
@@ -16,7 +17,7 @@ PAYLOAD = r'{"path": "C:\\temp\\007", "said": "\"héllo\" \u00fc", "also": "ü �
 
 class Orm(unittest.TestCase):
     def setUp(self):
-        self.scene = Scene()
+        self.scene = MysqlScene() if NAME.endswith("_mysql") else Scene()
         self.addCleanup(self.scene.close)
         self.scene.start_relay("outbox_new")
         self.scene.query("shop", "insert into stock values ('chair', 9)")

@@ -1,4 +1,6 @@
-"""SQLAlchemy: an order and its message in one session. sqlalchemy_orm.py PAYLOAD commit|rollback"""
+"""SQLAlchemy: an order and its message in one session, in PostgreSQL, or in MariaDB or MySQL by SHOP_URL.
+sqlalchemy_orm.py PAYLOAD commit|rollback"""
+import os
 import sys
 
 from sqlalchemy import BigInteger, Column, Text, create_engine
@@ -24,7 +26,8 @@ class Outbox(Base):
 
 
 payload, outcome = sys.argv[1:]
-with Session(create_engine("postgresql+psycopg2://")) as session:  # the PG* variables say where
+url = os.environ.get("SHOP_URL", "postgresql+psycopg2://")  # the PG* variables say where
+with Session(create_engine(url)) as session:
     order = Order(item="chair", note=outcome)
     session.add(order)
     session.flush()
