@@ -16,7 +16,9 @@
     "select on outbox_relay_schema%s; and to the application's: insert on outbox; or, for "      \
     "INSERT with RETURNING, as ORMs do, insert, select on outbox_new, which shows nobody's "     \
     "messages"
-#define GRANTS_MYSQL "; select on performance_schema.*"
+/* By which the relay sees who writes. */
+#define LISTS_MYSQL "; select on performance_schema.*"
+#define LISTS_MARIADB ", and let an administrator run `install soname 'metadata_lock_info'`"
 
 #define PRIVILEGE_FOR_CODE                                                                    \
     "the server has a binary log, with which this takes the privilege SUPER, or `set global " \
@@ -243,7 +245,7 @@ check_versions(const struct making *self, const struct my_versions *versions)
 static void
 tell(const struct making *self, enum outcome outcome)
 {
-    const char *const of_server = self->session->is_mariadb ? "" : GRANTS_MYSQL;
+    const char *const of_server = self->session->is_mariadb ? LISTS_MARIADB : LISTS_MYSQL;
     switch (outcome) {
     case OUTCOME_CREATED:
         report_ok(self->report, "source \"%s\": tables created; " GRANTS, self->source->name,
