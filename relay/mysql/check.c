@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dsn.h"
 #include "base/memory.h"
+#include "relay/mysql/check_settings.h"
+#include "relay/mysql/error.h"
 #include "relay/mysql/foreground.h"
 #include "relay/mysql/privileges.h"
 #include "relay/mysql/schema.h"
@@ -11,13 +14,14 @@
 #include "relay/mysql/versions.h"
 
 #include "mysql_check_account_sql.h"
+#include "mysql_check_columns_sql.h"
 #include "mysql_check_engines_sql.h"
 #include "mysql_check_settings_sql.h"
 #include "mysql_check_strangers_sql.h"
+#include "mysql_locks_seen_sql.h"
 
-/* A statement with a message of the largest size that a server may be asked for: outbox_pg.h and outbox_mysql.h say what
- * applications may send; below it is the usual default of 16 MiB. */
-#define PACKET_BYTES_MIN (16L << 20)
+/* How often it is asked which session this is. */
+#define PROXY_ASKS 5
 
 struct inquiry {
     struct report *report;
@@ -37,25 +41,23 @@ static const struct my_parameters none = {.count = 0};
 
 /* ---- the server ----------------------------------------------------------------------------------------- */
 
-/* "" if the server has it not. */
+/* By the dsn: the client library looks at the certificate as that says, or does not connect. */
 static const char *
-setting(const struct inquiry *self, const char *name)
+certificate_words(const struct source_config *source)
 {
-    MYSQL_ROW row;
-    mysql_data_seek(self->settings, 0);
-    while ((row = mysql_fetch_row(self->settings)) != NULL) {
-        if (strcmp(row[0], name) == 0) {
-            return row[1] != NULL ? row[1] : "";
-        }
+    struct dsn dsn;
+    const char *words = ", the certificate verified by nobody";
+    if (!dsn_mysql_parse(source->dsn, &dsn, NULL)) {
+        return words; /* it connected by it, so it is good */
     }
-    return "";
-}
-
-static bool
-is_on(const struct inquiry *self, const char *name)
-{
-    const char *const value = setting(self, name);
-    return strcasecmp(value, "ON") == 0 || strcmp(value, "1") == 0;
+    const char *const mode = dsn_value(&dsn, "sslmode");
+    if (mode != NULL && strcmp(mode, "verify-full") == 0) {
+        words = ", the certificate verified, and for this host";
+    } else if (mode != NULL && strcmp(mode, "verify-ca") == 0) {
+        words = ", the certificate verified, whatever its name";
+    }
+    dsn_done(&dsn);
+    return words;
 }
 
 /* What this connection is protected by. */
@@ -63,9 +65,39 @@ static void
 tell_server(const struct inquiry *self, const MYSQL_ROW row)
 {
     const char *const cipher = mysql_get_ssl_cipher(self->session->mysql);
-    OK(self, "connected to database \"%s\" as \"%s\", %s %s, %s%s", row[0], row[1],
+    OK(self, "connected to database \"%s\" as \"%s\", %s %s, %s%s%s", row[0], row[1],
        self->session->is_mariadb ? "MariaDB" : "MySQL", mysql_get_server_info(self->session->mysql),
-       cipher != NULL ? "TLS with " : "without TLS", cipher != NULL ? cipher : "");
+       cipher != NULL ? "TLS with " : "without TLS", cipher != NULL ? cipher : "",
+       cipher != NULL ? certificate_words(self->source) : "");
+}
+
+/* A proxy tells its clients numbers of its own; and one that shares sessions between them gives now this one, now that. So it is
+ * asked some times. */
+static void
+check_proxy(struct inquiry *self)
+{
+    int64_t first = 0;
+    for (int i = 0; i < PROXY_ASKS; i++) {
+        int64_t id;
+        if (!my_session_int(self->session, "select connection_id()", &none, 0, &id)) {
+            PROBLEM(self, "it cannot be asked which session this is: %s",
+                    self->session->error.text);
+            return;
+        }
+        if (first != 0 && id != first) {
+            struct error error;
+            my_error_set_pooled(&error);
+            PROBLEM(self, "%s", error.text);
+            return;
+        }
+        first = id;
+    }
+    if ((unsigned long)first != mysql_thread_id(self->session->mysql)) {
+        ADVICE(self, "%s",
+               "a proxy stands before the server: it must give each connection of the relay a "
+               "session of its own for as long as it lasts, without multiplexing and without "
+               "splitting reads from writes");
+    }
 }
 
 /* True if there is a database to look at. */
@@ -83,71 +115,12 @@ check_server(struct inquiry *self)
         PROBLEM(self, "%s", "the dsn names no database: give dbname");
     } else if (my_source_check_server(self->session)) {
         tell_server(self, row);
+        check_proxy(self);
     } else {
         PROBLEM(self, "%s", self->session->error.text);
     }
     mysql_free_result(rows);
     return named;
-}
-
-static void
-check_read_only(struct inquiry *self)
-{
-    if (is_on(self, "read_only")) {
-        PROBLEM(
-            self, "%s",
-            "the server is read-only, as replicas are, and a relay deletes what it has sent: name "
-            "the server that takes writes in the dsn, or all of them");
-    }
-}
-
-/* What may be lost by a crash of the server, although it was committed and sent. */
-static void
-check_durability(struct inquiry *self)
-{
-    const char *const flush = setting(self, "innodb_flush_log_at_trx_commit");
-    if (strcmp(flush, "1") != 0) {
-        ADVICE(self,
-               "innodb_flush_log_at_trx_commit is %s: a crash of the server forgets what was "
-               "committed last, also what was sent already; set global "
-               "innodb_flush_log_at_trx_commit = 1",
-               flush);
-    }
-    if (is_on(self, "log_bin") && strcmp(setting(self, "sync_binlog"), "1") != 0) {
-        ADVICE(self,
-               "sync_binlog is %s: after a crash of the server its replicas may lack what was "
-               "committed, and sent; set global sync_binlog = 1",
-               setting(self, "sync_binlog"));
-    }
-}
-
-static void
-check_writers_of_cluster(struct inquiry *self)
-{
-    if (is_on(self, "wsrep_on")) {
-        ADVICE(self, "%s",
-               "the server is a node of a Galera cluster: let applications and relay use the same "
-               "node, for ids of several nodes say nothing about the order of their commits, and "
-               "the ownership of the outbox is known to its own node alone");
-    } else if (strcmp(setting(self, "auto_increment_increment"), "1") != 0) {
-        ADVICE(self,
-               "auto_increment_increment is %s, as where several servers take writes: ids of "
-               "several servers say nothing about the order of their commits, so let all who use "
-               "a key write to the same one",
-               setting(self, "auto_increment_increment"));
-    }
-}
-
-static void
-check_packets(struct inquiry *self)
-{
-    const long bytes = strtol(setting(self, "max_allowed_packet"), NULL, 10);
-    if (bytes < PACKET_BYTES_MIN) {
-        ADVICE(self,
-               "max_allowed_packet is %ld bytes: a message with more cannot be read, and is set "
-               "aside; set global max_allowed_packet = %ld",
-               bytes, PACKET_BYTES_MIN);
-    }
 }
 
 /* ---- the tables ----------------------------------------------------------------------------------------- */
@@ -224,6 +197,29 @@ check_schema(struct inquiry *self)
 }
 
 static void
+check_columns(struct inquiry *self)
+{
+    MYSQL_RES *rows;
+    MYSQL_ROW row;
+    if (!my_session_ask(self->session, sql_check_columns, &none, &rows)) {
+        PROBLEM(self, "the columns of the tables cannot be looked at: %s",
+                self->session->error.text);
+        return;
+    }
+    if (mysql_num_rows(rows) == 0) {
+        OK(self, "%s", "the columns of the tables are as they were made");
+    }
+    while ((row = mysql_fetch_row(rows)) != NULL) {
+        if (strcmp(row[0], "problem") == 0) {
+            PROBLEM(self, "%s", row[1]);
+        } else {
+            ADVICE(self, "%s", row[1]);
+        }
+    }
+    mysql_free_result(rows);
+}
+
+static void
 check_engines(struct inquiry *self)
 {
     MYSQL_RES *rows;
@@ -277,20 +273,35 @@ check_privileges(struct inquiry *self)
 
 /* ---- late rows ------------------------------------------------------------------------------------------ */
 
+/* What an administrator has to run. */
+static const char *
+remedy(const struct inquiry *self)
+{
+    int64_t count;
+    if (self->session->is_mariadb) {
+        return "an administrator can run `install soname 'metadata_lock_info'`, which needs no "
+               "restart";
+    }
+    if (!my_check_is_on(self->settings, "performance_schema")) {
+        return "start the server with performance_schema = ON";
+    }
+    if (!my_session_int(self->session, sql_locks_seen, &none, 0, &count)) {
+        return "grant select on performance_schema.* to this account";
+    }
+    return count == 0 ? "an administrator can run `update performance_schema.setup_instruments set "
+                        "enabled = 'YES' where name = 'wait/lock/metadata/sql/mdl'`"
+                      : "its performance schema has lost sight of locks or threads: raise "
+                        "performance_schema_max_metadata_locks and "
+                        "performance_schema_max_thread_instances";
+}
+
 static void
 tell_no_list(struct inquiry *self)
 {
-    if (self->session->is_mariadb) {
-        ADVICE(self, "%s",
-               "the server does not say who writes the outbox, so each look at it begins at its "
-               "first row, which is slow where much was deleted: an administrator can run `install "
-               "soname 'metadata_lock_info'`, which needs no restart");
-    } else {
-        ADVICE(self, "%s",
-               "this account may not see who writes the outbox, so each look at it begins at its "
-               "first row, which is slow where much was deleted: grant select on "
-               "performance_schema.* to it");
-    }
+    ADVICE(self,
+           "the server does not say who writes the outbox, so each look at it begins at its first "
+           "row, which is slow where much was deleted: %s",
+           remedy(self));
 }
 
 static void
@@ -311,6 +322,7 @@ static void
 check_tables(struct inquiry *self)
 {
     check_schema(self);
+    check_columns(self);
     check_engines(self);
     check_strangers(self);
     check_privileges(self);
@@ -328,10 +340,7 @@ inquire(struct inquiry *self)
                 self->session->error.text);
         return;
     }
-    check_read_only(self);
-    check_durability(self);
-    check_writers_of_cluster(self);
-    check_packets(self);
+    my_check_settings(self->report, self->source, self->settings);
     if (check_versions(self)) {
         check_tables(self);
     }
@@ -345,8 +354,10 @@ check_mysql(struct report *report, const struct source_config *source)
     struct inquiry self = {.report = report, .source = source};
     self.session = my_foreground_open(source, false, &error);
     if (self.session == NULL) {
-        PROBLEM(&self, "%s; see that the server runs, listens there and lets this user in",
-                error.text);
+        PROBLEM(&self, "%s; %s", error.text,
+                strncmp(error.text, "TLS", strlen("TLS")) == 0
+                    ? "docs/TLS.md says what each word means"
+                    : "see that the server runs, listens there and lets this user in");
         return;
     }
     inquire(&self);
