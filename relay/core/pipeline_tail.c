@@ -423,6 +423,7 @@ pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
     if (tail->state == TAIL_OFF) {
         return;
     }
+    tail->refused = tail->state == TAIL_BEGINNING;
     leave(pipeline, now_us);
     tail->begin_at_us =
         now_us + (seldom ? BEGIN_MAX_US : backoff_next_us(&tail->backoff, &pipeline->random));
@@ -595,6 +596,7 @@ tail_final(struct pipeline *pipeline, const struct source_final *final, uint64_t
 {
     struct tail *tail = &pipeline->tail;
     tail->absent = final->log_end == 0;
+    tail->refused = false;
     report_writers(pipeline, now_us);
     if (tail->sweep == TAIL_SWEEP_ID) {
         tail->sweep_id = final->id;
@@ -615,7 +617,7 @@ tail_wants_watermark(const struct pipeline *pipeline)
     }
     if (tail->state == TAIL_OFF) {
         return pipeline->options.tail && !tail->absent && tail->caught_up &&
-               (pipeline->cursor.position_known == 0 || is_doubtful(pipeline));
+               (pipeline->cursor.position_known == 0 || is_doubtful(pipeline) || tail->refused);
     }
     return tail->state == TAIL_BEHIND && pipeline->cursor.covered < tail->from;
 }

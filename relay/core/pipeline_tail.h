@@ -32,6 +32,8 @@ struct tail {
     bool caught_up;         /* all that the table had was read since the log was left */
     bool distrusted;        /* it missed rows */
     bool absent;            /* the source has none */
+    /* Perhaps as nothing so old is kept: a later position is asked for, though nothing new is in the table. */
+    bool refused;
     uint64_t writers_at_us; /* when to say that open transactions keep it from being begun */
     char reason[240];       /* why it is not read; empty: it is, or there is nothing against it */
 

@@ -167,6 +167,20 @@ Test(pipeline_tail, a_log_that_cannot_be_read_is_tried_ever_more_seldom)
     cr_assert_null(status().not_tailing_reason);
 }
 
+/* Where others fill the log it is thrown away up to behind the last message of an outbox that nobody writes. */
+Test(pipeline_tail, a_log_that_is_not_kept_so_far_back_is_asked_for_from_later_on)
+{
+    driver.options.tail = true;
+    driver.log_refusal = "it was thrown away";
+    driver.broker = takes_all;
+    put(1, 1);
+    start();
+    const uint64_t first = await(PIPELINE_TAIL_BEGIN)->action.position;
+    driver.log_end += 100;
+    run(5 * CLOCK_S_US);
+    cr_assert_gt(await(PIPELINE_TAIL_BEGIN)->action.position, first);
+}
+
 /* ---- it is live ----------------------------------------------------------------------------------- */
 
 Test(pipeline_tail, rows_come_from_the_log_and_not_from_the_table)
