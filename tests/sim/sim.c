@@ -276,6 +276,9 @@ choose_options(void)
 static void
 choose_world(void)
 {
+    world.dialect =
+        &world_dialects[chance(50) ? 0 : random_between(&world.random, 1, DIALECTS - 1)];
+    world_note(&world, "the database is %s", world.dialect->name);
     world.rules.strict = chance(30);
     world.rules.skip_dead = chance(30);
     world.rules.max_attempts =
@@ -302,7 +305,7 @@ choose_world(void)
     world.locked_percent = chance(30) ? 10 : 0;
     world.late_rows = chance(7);
     world.punctual = chance(60);
-    world.tailing = chance(65);
+    world.tailing = !world.dialect->listless && chance(65);
     world.log_percent = chance(30) ? 5 : chance(50) ? 30 : 90;
     world.cut_percent = chance(60) ? 0 : 1;
     world.missed_percent = chance(15) ? 5 : 0;
@@ -337,6 +340,9 @@ chaos(void)
     for (uint64_t i = 0; i < steps; i++) {
         if (chance(begin_percent)) {
             world_begin(&world);
+        }
+        if (chance(10)) {
+            world_go_on(&world);
         }
         if (chance(45)) {
             world_end_some(&world);
@@ -575,6 +581,8 @@ print_tally(uint64_t (*tallies)[EVENTS], uint64_t jobs)
         [EVENT_SAFE] = "times that it was called safe",
         [EVENT_SLOT_LOST] = "slots lost",
         [EVENT_SWEPT] = "times that the sweep found something",
+        [EVENT_PREPARED] = "transactions prepared",
+        [EVENT_FINAL] = "times that more was final",
     };
     for (size_t event = 0; event < EVENTS; event++) {
         uint64_t sum = 0;

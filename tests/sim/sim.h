@@ -61,7 +61,7 @@ struct request {
     int64_t *keys; /* of a release */
     size_t count;
     struct loan *loan;
-    bool begun; /* a watermark: its first part was carried out */
+    struct look look;
     struct source_final final;
     struct source_present present;
     struct source_settled settled;
@@ -86,8 +86,9 @@ struct relay {
     int index;
     struct pipeline *pipeline;
     struct pipeline_options options;
-    bool session;    /* connected to the database */
-    bool owned_told; /* the core knows that it owns */
+    bool session;               /* connected to the database */
+    struct watermark watermark; /* what is known of it by this session */
+    bool owned_told;            /* the core knows that it owns */
     bool frozen;
     bool unaware;       /* the server ended the session and no word of it got through yet */
     bool degraded;      /* by its own report */

@@ -62,6 +62,7 @@ void
 relay_cut_session(struct relay *relay)
 {
     relay->session = false;
+    watermark_done(&relay->watermark);
     requests_drop(relay);
     if (world.owner == relay->index) {
         world.owner = NOBODY;

@@ -256,8 +256,25 @@ execute_release(struct request *request)
     }
 }
 
+/* What the source does with what the server says. */
 static void
-execute(struct request *request)
+execute_watermark(struct relay *relay, struct request *request)
+{
+    const struct look *look = &request->look;
+    if (!world.dialect->listless) {
+        watermark_observe(&relay->watermark, look->log_end, look->last_id, look->writers,
+                          look->writer_count);
+    }
+    request->final = (struct source_final){
+        .id = relay->watermark.final_id,
+        .position = relay->watermark.final_position,
+        .log_end = look->log_end,
+    };
+    world_final_is_told(&world, &request->final);
+}
+
+static void
+execute(struct relay *relay, struct request *request)
 {
     switch (request->type) {
     case REQUEST_FETCH:
@@ -267,7 +284,7 @@ execute(struct request *request)
         execute_settle(request);
         break;
     case REQUEST_WATERMARK:
-        request->final = world_final(&world, request->final.log_end);
+        execute_watermark(relay, request);
         break;
     case REQUEST_HOLD:
         execute_hold(request);
@@ -302,16 +319,24 @@ repeat(struct relay *relay, size_t index)
     world_note(&world, "relay %d has its fetch carried out again", relay->index);
 }
 
-/* It looks where the log ends, and some time later at those who write. */
+/* True if there is more of it to come, later. */
 static bool
-begin_watermark(struct request *request)
+goes_on_looking(struct request *request)
 {
-    if (request->begun) {
-        return false;
+    while (!world_look(&world, &request->look)) {
+        if (world_chance(&world, 30)) {
+            return true;
+        }
     }
-    request->begun = true;
-    request->final.log_end = world.log.end;
-    return world_chance(&world, 30);
+    return false;
+}
+
+/* The session ends between the two transactions of a release. */
+static bool
+is_cut_within(const struct request *request)
+{
+    return request->type == REQUEST_RELEASE && world.dialect->moves_apart && !world.mended &&
+           world_chance(&world, 2);
 }
 
 void
@@ -325,12 +350,17 @@ request_execute(struct relay *relay)
         return;
     }
     struct request *request = &relay->requests[index];
-    if (request->type == REQUEST_WATERMARK && begin_watermark(request)) {
+    if (request->type == REQUEST_WATERMARK && goes_on_looking(request)) {
+        return;
+    }
+    if (is_cut_within(request)) {
+        world_delete_heads(&world, &request->release);
+        relay_cut_session(relay);
         return;
     }
     request->executed = true;
     relay->heard_us = world.now_us;
-    execute(request);
+    execute(relay, request);
     if (request->type == REQUEST_FETCH && request->fetch.kind == FETCH_NEXT &&
         world_chance(&world, 10)) {
         repeat(relay, index);

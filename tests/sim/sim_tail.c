@@ -115,7 +115,8 @@ is_taken(const struct relay *relay)
     return false;
 }
 
-/* A new slot begins where the log ends; an old one does not go back behind what was called safe. */
+/* A new slot begins where the log ends; an old one does not go back behind what was called safe. Where a log is not kept for
+ * its reader, there is nothing behind the place that it was thrown away up to, and who asks for that is refused. */
 static void
 open_log(struct relay *relay)
 {
@@ -128,6 +129,10 @@ open_log(struct relay *relay)
     if (!slot->there) {
         *slot =
             (struct log_slot){.there = true, .position = world.log.end, .persisted = world.log.end};
+    }
+    if (slot->position > link->next && !world.dialect->keeps_log) {
+        lose(relay, "it was thrown away");
+        return;
     }
     const uint64_t from = slot->position > link->next ? slot->position : link->next;
     world_note(&world, "relay %d reads the log from %" PRIu64, relay->index, from);
@@ -237,7 +242,7 @@ tail_steps(struct relay *relay)
         return;
     }
     if (!world.log.slot.there && link->state == TAIL_LINK_OPEN) {
-        lose(relay, "the slot is lost");
+        lose(relay, "it is not kept any more");
     }
     if (!world.mended && link->state != TAIL_LINK_CLOSED && chance(world.cut_percent)) {
         trouble(relay);

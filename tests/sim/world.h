@@ -16,6 +16,7 @@
 
 #include "base/random.h"
 #include "relay/ports/source.h"
+#include "relay/ports/watermark.h"
 
 #define IDS_MAX 1200
 #define MESSAGES_MAX 1200
@@ -25,7 +26,12 @@
 #define CHANGES_MAX 4096
 #define LOG_COMMITS_MAX 2048
 #define LOG_ROWS_MAX 4096
-#define LOG_STEP 10 /* of positions, from one commit to the next */
+#define LOG_STEP 10   /* of positions, from one commit to the next */
+#define LOG_FILE 1000 /* of positions, where a log that consists of files begins the next one */
+/* Of applications, each with one transaction after another; more come when they are not enough. */
+#define SESSIONS 6
+#define TRANSACTION_IDS_MAX 6
+#define LOOK_WRITERS_MAX OPEN_MAX
 #define EXCHANGES_GOOD 3
 #define EXCHANGES_MAX 5 /* the last ones are missing until somebody declares them */
 #define PIPES_MAX 256
@@ -115,11 +121,43 @@ struct change {
 };
 
 struct transaction {
-    int64_t first_id;
-    int64_t count;
+    uint64_t session;
+    uint64_t name; /* no other has it */
+    bool prepared; /* it belongs to nobody, and outlives a crash */
+    int64_t ids[TRANSACTION_IDS_MAX];
+    size_t count;
     int64_t key;
-    uint64_t number;
+    uint64_t number;   /* of its commit */
     uint64_t position; /* in the log; 0: it is not committed. Else it is, and not visible yet */
+};
+
+/* What one kind of database does in its own way. */
+struct dialect {
+    const char *name;
+    /* Who writes is named by the session, which goes on to the next transaction. */
+    bool by_session;
+    /* Who has prepared is not among them any more, but on a second list. */
+    bool has_orphans;
+    /* Nobody may know who writes. */
+    bool listless;
+    /* Heads are deleted in a transaction of their own, before their followers move. */
+    bool moves_apart;
+    /* The log is kept for its reader, until that calls it safe; else for a while, whoever reads. */
+    bool keeps_log;
+    /* Positions that a crash took back come again. */
+    bool reuses_positions;
+};
+
+#define DIALECTS 4
+extern const struct dialect world_dialects[DIALECTS];
+
+/* A relay looks at those who write: one question after another, and they go on meanwhile. */
+struct look {
+    unsigned asked;
+    log_position log_end;
+    int64_t last_id;
+    struct watermark_writer writers[LOOK_WRITERS_MAX];
+    size_t writer_count;
 };
 
 /* The log of what was put into the outbox. A commit is in it, and may be read, before statements see
@@ -261,6 +299,8 @@ enum event {
     EVENT_SAFE,
     EVENT_SLOT_LOST,
     EVENT_SWEPT,
+    EVENT_PREPARED,
+    EVENT_FINAL,
     EVENTS,
 };
 
@@ -268,6 +308,7 @@ struct world {
     struct random random;
     uint64_t now_us;
     struct rules rules;
+    const struct dialect *dialect;
     uint64_t *tally; /* EVENTS of them */
 
     struct message messages[MESSAGES_MAX]; /* the first is none */
@@ -279,7 +320,7 @@ struct world {
     uint32_t stamps[IDS_MAX], stamp; /* marks the ids of a list */
     int64_t next_id;
     int64_t final_told;
-    uint64_t final_position_told;
+    uint64_t names; /* of transactions, given out */
     uint64_t transactions;
     uint64_t writing; /* the transaction whose changes are being written down */
     uint64_t visible; /* transactions that became so */
@@ -347,6 +388,8 @@ int64_t world_key_hash(int64_t key);
 
 /* Applications: world_writers.c. */
 void world_begin(struct world *world); /* a transaction takes ids and a key's lock */
+/* One of the open ones takes another id, or prepares to commit. */
+void world_go_on(struct world *world);
 /* One of the open ones commits or rolls back, in any order. */
 void world_end_some(struct world *world);
 void world_end_all(struct world *world);
@@ -364,16 +407,21 @@ struct row world_row(const struct world *world, int64_t id, uint32_t message);
 void world_fetch(struct world *world, const struct fetch *fetch, struct row *ret_rows,
                  size_t *ret_count, bool *ret_complete);
 void world_settle(struct world *world, const int64_t *ids, size_t count);
-struct source_final world_final(struct world *world, log_position log_end);
 /* Which of the ids are in the outbox. */
 struct source_present world_present(struct world *world, const int64_t *ids, size_t count);
 struct source_held world_hold(struct world *world, const struct hold *holds, size_t count);
 /* The lowest that waits behind one of these keys; false: none does. */
 bool world_lowest_waiting(const struct world *world, const struct release *release, int64_t *ret_id,
                           int64_t *ret_key_hash);
+/* The heads that have gone; release, in a transaction of its own or not: what waited behind them. */
+void world_delete_heads(struct world *world, const struct release *release);
 struct source_released world_release(struct world *world, const struct release *release);
 struct source_heads world_heads(struct world *world);
 struct source_woken world_wake(struct world *world, size_t rows_max);
+
+/* Who writes: world_look.c. The next question of a look; true: it was the last one. */
+bool world_look(const struct world *world, struct look *look);
+void world_final_is_told(struct world *world, const struct source_final *final);
 
 /* The log: world_log.c. */
 void world_log_commit(struct world *world);          /* of the transaction that is being written */

@@ -73,11 +73,14 @@ void
 world_log_lose(struct world *world, uint64_t last)
 {
     struct log *log = &world->log;
-    const bool again = world_chance(world, 50);
+    const bool again = world->dialect->reuses_positions && world_chance(world, 50);
     while (log->commit_count > 0 && log->commits[log->commit_count - 1].transaction > last) {
         const struct log_commit *commit = &log->commits[--log->commit_count];
         log->row_count = commit->first_row;
         log->end = again ? commit->position : log->end;
+    }
+    if (!world->dialect->keeps_log) {
+        log->end += LOG_FILE - log->end % LOG_FILE;
     }
     struct log_slot *slot = &log->slot;
     slot->persisted = slot->persisted < log->end ? slot->persisted : log->end;
@@ -120,6 +123,9 @@ void
 world_log_safe(struct world *world, uint64_t position)
 {
     struct log_slot *slot = &world->log.slot;
+    if (!world->dialect->keeps_log) {
+        return;
+    }
     if (position > slot->position) {
         slot->position = position;
     }
@@ -132,7 +138,7 @@ void
 world_log_lose_slot(struct world *world)
 {
     if (world->log.slot.there) {
-        world_note(world, "the slot is lost");
+        world_note(world, "what there is of the log is not kept");
         world_count(world, EVENT_SLOT_LOST);
         world->log.slot.there = false;
     }

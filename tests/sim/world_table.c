@@ -185,44 +185,6 @@ world_present(struct world *world, const int64_t *ids, size_t count)
     return present;
 }
 
-static struct source_final
-look_at_writers(const struct world *world, log_position log_end)
-{
-    struct source_final final = {.id = world->next_id - 1, .position = log_end, .log_end = log_end};
-    for (size_t i = 0; i < world->open_count; i++) {
-        const struct transaction *writer = &world->open[i];
-        if (writer->first_id <= final.id && !world->late_rows) {
-            final.id = writer->first_id - 1;
-        }
-        if (writer->position > 0 && writer->position < final.position) {
-            final.position = writer->position;
-        }
-    }
-    return final;
-}
-
-/* What is told may have been so for a while. */
-struct source_final
-world_final(struct world *world, log_position log_end)
-{
-    struct source_final final = look_at_writers(world, log_end);
-    if (!world->mended && world_chance(world, 20)) {
-        final.id = world->final_told;
-        final.position = world->final_position_told;
-    }
-    if (final.id > world->final_told) {
-        world->final_told = final.id;
-    }
-    if (final.position > world->final_position_told) {
-        world->final_position_told = final.position;
-    }
-    if (!world->tailing) {
-        final.position = 0;
-        final.log_end = 0;
-    }
-    return final;
-}
-
 static bool
 is_head(const struct slot *slot)
 {
@@ -466,9 +428,10 @@ world_hold(struct world *world, const struct hold *holds, size_t count)
     return held;
 }
 
-static void
-delete_heads(struct world *world, const struct release *release)
+void
+world_delete_heads(struct world *world, const struct release *release)
 {
+    (void)world_transaction(world);
     for (size_t i = 0; i < release->id_count; i++) {
         const int64_t id = release->ids[i];
         const enum place place = world->slots[id].place;
@@ -513,8 +476,10 @@ world_lowest_waiting(const struct world *world, const struct release *release, i
 struct source_released
 world_release(struct world *world, const struct release *release)
 {
-    (void)world_transaction(world);
-    delete_heads(world, release);
+    world_delete_heads(world, release);
+    if (world->dialect->moves_apart) {
+        (void)world_transaction(world);
+    }
     struct source_released released = {0};
     for (int64_t id = 1; id < world->next_id && released.count < release->rows_max; id++) {
         const struct slot *slot = &world->slots[id];

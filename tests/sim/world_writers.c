@@ -45,12 +45,45 @@ insert(struct world *world, int64_t key)
     world->key_messages[key][world->key_count[key]++] = index;
 }
 
+static bool
+is_in_use(const struct world *world, uint64_t session)
+{
+    for (size_t i = 0; i < world->open_count; i++) {
+        if (world->open[i].session == session) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One that is free goes on; else there is a new one. */
+static uint64_t
+choose_session(struct world *world)
+{
+    const uint64_t session = random_between(&world->random, 1, SESSIONS);
+    return is_in_use(world, session) ? SESSIONS + world->names : session;
+}
+
+static void
+take_id(struct world *world, struct transaction *transaction)
+{
+    transaction->ids[transaction->count++] = world->next_id;
+    insert(world, transaction->key);
+}
+
+static bool
+has_room(const struct world *world)
+{
+    return world->next_id + TRANSACTION_IDS_MAX < APPLICATION_MAX &&
+           world->message_count + TRANSACTION_IDS_MAX < APPLICATION_MAX;
+}
+
 /* Ids are taken now; other transactions take theirs before this one ends. Writers of a key are
  * serialised, as by the lock on the row whose change the message tells. */
 void
 world_begin(struct world *world)
 {
-    if (world->open_count == OPEN_MAX) {
+    if (world->open_count == OPEN_MAX || !has_room(world)) {
         return;
     }
     int64_t key = (int64_t)random_between(&world->random, 0, KEYS_MAX - 1);
@@ -58,19 +91,34 @@ world_begin(struct world *world)
         key = 0;
     }
     struct transaction *transaction = &world->open[world->open_count];
-    *transaction = (struct transaction){
-        .first_id = world->next_id,
-        .key = key,
-        .count = (int64_t)random_between(&world->random, 1, 4),
-    };
-    if (world->next_id + transaction->count > APPLICATION_MAX ||
-        world->message_count + transaction->count > APPLICATION_MAX) {
-        return;
-    }
+    *transaction = (struct transaction){.name = ++world->names, .key = key};
+    transaction->session = choose_session(world);
     world->open_count++;
     world->key_locked[key] = key != 0;
-    for (int64_t i = 0; i < transaction->count; i++) {
-        insert(world, key);
+    for (uint64_t ids = random_between(&world->random, 1, 4); ids > 0; ids--) {
+        take_id(world, transaction);
+    }
+}
+
+/* Of an id that was taken in advance there is not always a row. */
+void
+world_go_on(struct world *world)
+{
+    if (world->open_count == 0) {
+        return;
+    }
+    struct transaction *transaction =
+        &world->open[random_between(&world->random, 0, world->open_count - 1)];
+    if (transaction->position > 0 || transaction->prepared || !has_room(world)) {
+        return;
+    }
+    if (world_chance(world, 5)) {
+        transaction->prepared = true;
+        world_count(world, EVENT_PREPARED);
+        world_note(world, "transaction %lu is prepared", (unsigned long)transaction->name);
+    } else if (transaction->count < TRANSACTION_IDS_MAX) {
+        world->next_id += world_chance(world, 20);
+        take_id(world, transaction);
     }
 }
 
@@ -80,8 +128,8 @@ commit(struct world *world, struct transaction *transaction)
 {
     transaction->number = world_transaction(world);
     world_log_commit(world);
-    for (int64_t i = 0; i < transaction->count; i++) {
-        const int64_t id = transaction->first_id + i;
+    for (size_t i = 0; i < transaction->count; i++) {
+        const int64_t id = transaction->ids[i];
         world_log_row(world, id);
         transaction->position = world->slots[id].position;
         world_message_at(world, id)->stored.position = transaction->position;
@@ -93,8 +141,8 @@ become_visible(struct world *world, const struct transaction *transaction)
 {
     world->writing = transaction->number;
     world->visible++;
-    for (int64_t i = 0; i < transaction->count; i++) {
-        const int64_t id = transaction->first_id + i;
+    for (size_t i = 0; i < transaction->count; i++) {
+        const int64_t id = transaction->ids[i];
         world_change(world, id)->place = PLACE_OUTBOX;
         struct message *message = world_message_at(world, id);
         message->stored.fate = FATE_LIVE;
@@ -114,14 +162,14 @@ become_visible(struct world *world, const struct transaction *transaction)
 static void
 roll_back(struct world *world, const struct transaction *transaction)
 {
-    for (int64_t i = 0; i < transaction->count; i++) {
-        const int64_t id = transaction->first_id + i;
+    for (size_t i = 0; i < transaction->count; i++) {
+        const int64_t id = transaction->ids[i];
         world_message_at(world, id)->stored.fate =
             transaction->position > 0 ? FATE_FORGOTTEN : FATE_ROLLED_BACK;
         world->slots[id] = (struct slot){.place = PLACE_NONE};
     }
-    world_note(world, "rows %ld to %ld rolled back", (long)transaction->first_id,
-               (long)(transaction->first_id + transaction->count - 1));
+    world_note(world, "rows from %ld on of transaction %lu rolled back", (long)transaction->ids[0],
+               (unsigned long)transaction->name);
 }
 
 static void
@@ -150,6 +198,9 @@ world_end_some(struct world *world)
     if (world->open_count > 0) {
         const size_t index = (size_t)random_between(&world->random, 0, world->open_count - 1);
         const bool committed = world->open[index].position > 0;
+        if (world->open[index].prepared && world_chance(world, 80)) {
+            return; /* who decides of it takes his time */
+        }
         end_transaction(world, index, committed || !world_chance(world, 20));
     }
 }
@@ -303,6 +354,21 @@ undo_after(struct world *world, uint64_t last)
     memmove(world->changes, world->changes + kept, world->change_count * sizeof(world->changes[0]));
 }
 
+/* What was committed and not visible yet becomes so, if it is not lost; what was prepared stays so. */
+static void
+end_in_crash(struct world *world, uint64_t last)
+{
+    size_t index = 0;
+    while (index < world->open_count) {
+        const struct transaction *transaction = &world->open[index];
+        if (transaction->prepared && transaction->position == 0) {
+            index++;
+        } else {
+            end_transaction(world, index, transaction->position > 0 && transaction->number <= last);
+        }
+    }
+}
+
 /* The sequence never falls behind an id that survived. */
 static void
 rewind_sequence(struct world *world)
@@ -321,15 +387,11 @@ world_database_crash(struct world *world)
     world_count(world, EVENT_CRASH);
     const uint64_t lost = random_between(&world->random, 0, 12);
     const uint64_t last = world->transactions > lost ? world->transactions - lost : 0;
-    while (world->open_count > 0) {
-        const struct transaction *transaction = &world->open[0];
-        end_transaction(world, 0, transaction->position > 0 && transaction->number <= last);
-    }
+    end_in_crash(world, last);
     undo_after(world, last);
     world_log_lose(world, last);
     if (world_chance(world, 50)) {
         rewind_sequence(world);
     }
     world->final_told = 0;
-    world->final_position_told = 0;
 }
