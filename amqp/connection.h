@@ -23,9 +23,9 @@ struct rabbit_options {
     const char *user;     /* for PLAIN */
     const char *password; /* for PLAIN; copied, wiped after the handshake */
     bool external;        /* SASL EXTERNAL (client certificate) instead of PLAIN */
-    uint16_t heartbeat_s; /* asked for; the lower of ours and the broker's non-zero value is used; 0
-                             = off */
-    uint32_t frame_max;   /* asked for; 0 = 131072 */
+    /* Asked for; the lower of ours and the broker's non-zero value is used; 0 = off. */
+    uint16_t heartbeat_s;
+    uint32_t frame_max;          /* asked for; 0 = 131072 */
     const char *connection_name; /* shown in RabbitMQ's management; may be NULL */
     size_t output_max;           /* ceiling of the output buffer in bytes; 0 = 192 MiB */
 };
@@ -35,20 +35,20 @@ enum rabbit_event_type {
     RABBIT_CHANNEL_OPENED, /* channel: ready, and in confirm mode if that was asked for */
     RABBIT_CONFIRMED,      /* channel, tag, multiple: basic.ack for a publish */
     RABBIT_NACKED,         /* channel, tag, multiple: basic.nack for a publish */
-    RABBIT_RETURNED, /* channel, code, text, message: unroutable; comes before the confirm of the
-                        same message */
-    RABBIT_CHANNEL_CLOSED, /* channel, code, text: closed by the broker; what is unconfirmed on it
-                              has an unknown fate */
-    RABBIT_BLOCKED,        /* text: the broker takes no publishes (connection.blocked) */
+    /* channel, code, text, message: unroutable; comes before the confirm of the same message. */
+    RABBIT_RETURNED,
+    /* channel, code, text: closed by the broker; what is unconfirmed on it has an unknown fate. */
+    RABBIT_CHANNEL_CLOSED,
+    RABBIT_BLOCKED, /* text: the broker takes no publishes (connection.blocked) */
     RABBIT_UNBLOCKED,
     RABBIT_DELIVERED, /* channel, tag, redelivered, message, consumer_tag */
     RABBIT_CONSUMING, /* channel, consumer_tag: basic.consume-ok */
     RABBIT_CANCELLED, /* channel, consumer_tag: the broker or our own cancel ended the consumer */
-    RABBIT_DONE,      /* channel: answer to a declare, bind, delete, purge or qos; see
-                         rabbit_declared_count */
-    RABBIT_CLOSED, /* error, code (of the broker's connection.close, 0: it sent none): the connection is over (refused, closed by the broker, heartbeat
-                         missed, bytes that make no sense, or our own rabbit_close answered:
-                         error.text is then "closed"). Last event. */
+    /* channel: answer to a declare, bind, delete, purge or qos; see rabbit_declared_count. */
+    RABBIT_DONE,
+    /* error, code (of the broker's connection.close, 0: it sent none): the connection is over (refused, closed by the broker,
+     * heartbeat missed, bytes that make no sense, or our own rabbit_close answered: error.text is then "closed"). Last event. */
+    RABBIT_CLOSED,
 };
 
 /* What a publish sends and what a return or a delivery brings. Spans are the owner's for a publish
@@ -64,9 +64,9 @@ struct rabbit_message {
     struct span correlation_id;
     struct span reply_to;
     struct span expiration; /* milliseconds, as digits */
-    struct span headers;  /* an encoded AMQP field table without its length (amqp/table.h writes and
-                             reads it) */
-    uint64_t timestamp_s; /* seconds since 1970; 0 = absent */
+    /* An encoded AMQP field table without its length (amqp/table.h writes and reads it). */
+    struct span headers;
+    uint64_t timestamp_s;  /* seconds since 1970; 0 = absent */
     uint8_t delivery_mode; /* 2 = persistent; 0 = absent */
     bool has_priority;
     uint8_t priority; /* if has_priority */

@@ -23,8 +23,9 @@ struct session_options {
     const char *connection_name;          /* may be NULL; copied */
     uint16_t heartbeat_s;                 /* used when the URI names none */
     uint64_t connect_timeout_us;          /* per host, until the handshake is done; 0 = 10 s */
-    size_t unread_max; /* with more bytes not taken as events, the socket is not read, heartbeats
-                          included; 0 = 1 MiB; SIZE_MAX where a prefetch bounds it already */
+    /* With more bytes not taken as events, the socket is not read, heartbeats included; 0 = 1 MiB; SIZE_MAX where a prefetch
+     * bounds it already. */
+    size_t unread_max;
 };
 
 struct session *session_new(const struct session_options *options, struct error *reterr);

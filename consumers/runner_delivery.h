@@ -12,8 +12,8 @@ struct runner_delivery {
      * of another version: so it is in front of what grows, and stays what it is. */
     struct span headers;
     struct inbox_delivery shown;
-    bool
-        counted; /* returned before, to a queue that counts it: x-delivery-count, x-acquired-count */
+    /* Returned before, to a queue that counts it: x-delivery-count, x-acquired-count. */
+    bool counted;
     uint64_t key_hash; /* of source and key; 0: no key */
     char *memory;
     size_t capacity;

@@ -47,8 +47,8 @@ struct runner_broker {
     enum broker_state state;
     bool wide;  /* `prefetch` messages in hand, not one */
     bool widen; /* when what is in hand is applied */
-    bool
-        waiting; /* nothing has come since the wide consumer was registered: it may be another one's turn */
+    /* Nothing has come since the wide consumer was registered: it may be another one's turn. */
+    bool waiting;
     bool told;        /* that it consumes */
     uint64_t wide_us; /* when it was registered */
     uint64_t new_us;  /* when the last message came that had not been returned; 0: never */

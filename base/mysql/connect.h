@@ -11,12 +11,12 @@
 struct mysql_connect_options {
     const struct dsn *dsn; /* read by dsn_mysql_parse */
     const char *password;  /* instead of the dsn's; NULL: the dsn's */
-    const char
-        *program_name; /* what the server is told to call the session (a connection attribute) */
-    unsigned
-        silence_s; /* a call fails when nothing comes from the server for so long; 0: it waits */
-    bool writes;   /* a server that takes no changes (read_only) will not do */
-    int only_host; /* of the dsn's hosts, counted from 0; -1: all in turn */
+    /* What the server is told to call the session (a connection attribute). */
+    const char *program_name;
+    /* A call fails when nothing comes from the server for so long; 0: it waits. */
+    unsigned silence_s;
+    bool writes;                    /* a server that takes no changes (read_only) will not do */
+    int only_host;                  /* of the dsn's hosts, counted from 0; -1: all in turn */
     bool (*goes_on)(void *context); /* before each host; false: it is given up; NULL: it is not */
     void *context;
 };

@@ -58,8 +58,8 @@ struct source_config {
     enum source_ordering ordering;
     uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
     enum source_on_dead on_dead;
-    uint32_t
-        held_max; /* refused messages set aside, at most; those waiting behind them do not count */
+    /* Refused messages set aside, at most; those waiting behind them do not count. */
+    uint32_t held_max;
     uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
 };
 

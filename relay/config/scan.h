@@ -23,8 +23,8 @@ struct config_section {
 struct config_scan {
     struct config_section *sections; /* [0] is the global scope */
     size_t count;
-    bool broken; /* the structure could not be followed to the end: what is missing may only not
-                    have been seen */
+    /* The structure could not be followed to the end: what is missing may only not have been seen. */
+    bool broken;
 };
 
 /* `text` is changed in place and may grow by one byte: there must be room for that. */

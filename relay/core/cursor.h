@@ -23,21 +23,21 @@
 struct cursor {
     int64_t high;
     int64_t final;
-    int64_t floor;       /* CURSOR_NONE: nothing was dropped */
-    int64_t final_known; /* learned from the source; holds for `final` once a fetch that was sent
-                            after it has come back */
+    int64_t floor; /* CURSOR_NONE: nothing was dropped */
+    /* Learned from the source; holds for `final` once a fetch that was sent after it has come back. */
+    int64_t final_known;
     /* the fetch that is out */
     int64_t sent_floor;
     int64_t sent_final;
-    uint64_t
-        covered; /* everything that was committed before this position of the log was read; 0: not known */
-    uint64_t
-        position_known; /* everything that was committed before it is visible: as final_known */
+    /* Everything that was committed before this position of the log was read; 0: not known. */
+    uint64_t covered;
+    /* Everything that was committed before it is visible: as final_known. */
+    uint64_t position_known;
     uint64_t sent_position;
     int64_t live_final; /* what `final` is when the log is left: nothing up to here is unseen */
     uint64_t forgotten; /* how often something was dropped */
-    int64_t sent_without_sweep; /* where it would have started without the sweep; CURSOR_NONE: it is
-                                   no sweep */
+    /* Where it would have started without the sweep; CURSOR_NONE: it is no sweep. */
+    int64_t sent_without_sweep;
 };
 
 /* Everything is unseen. */

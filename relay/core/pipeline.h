@@ -47,24 +47,25 @@ struct pipeline_options {
     uint64_t sweep_interval_us;
     uint64_t wake_interval_us; /* between two looks for scheduled messages that are due, at least */
     uint64_t look_interval_us; /* what operators did to held messages is noticed within this */
-    uint64_t hold_delay_us;    /* how long a refused message may wait for company before it moves
-                                  aside: long enough to see whether the route refuses everything */
-    uint64_t
-        settle_delay_us; /* how long a confirmed row may wait for company before it is settled */
+    /* How long a refused message may wait for company before it moves aside: long enough to see whether the route refuses
+     * everything. */
+    uint64_t hold_delay_us;
+    /* How long a confirmed row may wait for company before it is settled. */
+    uint64_t settle_delay_us;
     uint64_t confirm_timeout_us;
     uint64_t reconnect_initial_us;
     uint64_t reconnect_max_us;
-    uint64_t retry_initial_us; /* a refused message is tried again after this, then after twice as
-                                  long, … */
+    /* A refused message is tried again after this, then after twice as long, … */
+    uint64_t retry_initial_us;
     uint64_t retry_max_us;
     uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
     bool skip_dead;        /* a dead message lets its key go on */
     uint32_t held_max;     /* more refused messages than this stop the stream until some go out */
     bool tail;             /* the source may have a log: it is read where it can be */
-    uint64_t
-        tail_patience_us; /* the log is let go of when nothing of it could go out for so long */
-    bool strict;          /* at most one unconfirmed message of a key */
-    uint64_t seed;        /* for jitter */
+    /* The log is let go of when nothing of it could go out for so long. */
+    uint64_t tail_patience_us;
+    bool strict;   /* at most one unconfirmed message of a key */
+    uint64_t seed; /* for jitter */
 };
 
 /* A value for every field that serves most; the worker overwrites what the configuration names. */
@@ -142,11 +143,11 @@ bool pipeline_returned(struct pipeline *pipeline, uint32_t lane, int64_t id, con
 void pipeline_drain(struct pipeline *pipeline);
 
 enum pipeline_action_type {
-    PIPELINE_CONNECT,      /* lane: connect; answer: lane_connected or lane_lost */
-    PIPELINE_OPEN_CHANNEL, /* lane: open the channel in confirm mode; answer: lane_ready,
-                              channel_closed or lane_lost */
-    PIPELINE_DISCONNECT, /* lane: no confirm came for too long; drop the connection. The core counts
-                            it as lost. */
+    PIPELINE_CONNECT, /* lane: connect; answer: lane_connected or lane_lost */
+    /* lane: open the channel in confirm mode; answer: lane_ready, channel_closed or lane_lost. */
+    PIPELINE_OPEN_CHANNEL,
+    /* lane: no confirm came for too long; drop the connection. The core counts it as lost. */
+    PIPELINE_DISCONNECT,
     PIPELINE_FETCH,      /* fetch; answer: rows or source_lost */
     PIPELINE_SETTLE,     /* ids, count; answer: settled or source_lost */
     PIPELINE_WATERMARK,  /* answer: final or source_lost */
@@ -158,10 +159,10 @@ enum pipeline_action_type {
     PIPELINE_TAIL_END,
     PIPELINE_TAIL_MORE, /* count: rows at most, bytes; answer: log, not_tailing or source_lost */
     PIPELINE_TAIL_SAFE, /* position */
-    PIPELINE_PUBLISH, /* row, lane; answer at once, before the next call: published or unpublishable
-                       */
-    PIPELINE_DROP,    /* row: it is not needed (any more); it will be fetched again if it still
-                         exists */
+    /* row, lane; answer at once, before the next call: published or unpublishable. */
+    PIPELINE_PUBLISH,
+    /* row: it is not needed (any more); it will be fetched again if it still exists. */
+    PIPELINE_DROP,
     PIPELINE_REPORT,  /* report: worth a log line; nothing to do */
     PIPELINE_DRAINED, /* after pipeline_drain: all is settled. The last action. */
 };

@@ -38,8 +38,8 @@ struct tail {
     char reason[240];       /* why it is not read; empty: it is, or there is nothing against it */
 
     log_position from; /* the log brings what was committed from here on */
-    log_position
-        covered; /* what was committed before was let into memory, from the log or the table */
+    /* What was committed before was let into memory, from the log or the table. */
+    log_position covered;
     log_position reached; /* the log has come so far */
     bool more_out;
 
@@ -51,9 +51,9 @@ struct tail {
     int64_t *lookup_ids; /* of rows that are looked up in the table, ascending */
     size_t lookup_count;
     size_t lookup_capacity;
-    log_position
-        lookup_visible; /* what was committed before was visible when they were looked up */
-    int64_t *taken;     /* of what was found in the table: 1: it was let in */
+    /* What was committed before was visible when they were looked up. */
+    log_position lookup_visible;
+    int64_t *taken; /* of what was found in the table: 1: it was let in */
     size_t taken_capacity;
 
     log_position unseen_position; /* one from here was not found, and may be not visible yet */

@@ -17,8 +17,8 @@ struct window_entry {
     bool probe;        /* a held message, published to see whether it goes now */
     bool returned;     /* basic.return came; its confirm is still to come */
     bool pending;      /* not yet confirmed */
-    bool
-        doubtful; /* a return came that may have been for an earlier copy: its confirm proves nothing */
+    /* A return came that may have been for an earlier copy: its confirm proves nothing. */
+    bool doubtful;
     bool abandoned; /* of an earlier ownership: its confirm means nothing any more */
 };
 

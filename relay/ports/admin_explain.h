@@ -38,8 +38,8 @@ struct admin_findings {
     char sent_message_id[UUID_TEXT_BYTES];
     struct admin_writer *writers;
     size_t writer_count;
-    const char
-        *writers_unknown; /* why they are not to be seen, and what to do about it; NULL: they are */
+    /* Why they are not to be seen, and what to do about it; NULL: they are. */
+    const char *writers_unknown;
     struct admin_rows writer_rows;
 };
 bool admin_explain(struct admin *admin, const struct admin_name *name,

@@ -71,8 +71,8 @@ struct database_kind {
 
     /* The SQL that init runs where there is nothing yet; it says which part migrates. `schema`: of the tables. */
     void (*init_print)(FILE *out, const char *schema);
-    const char *
-        schema; /* where a database has them unless told otherwise; NULL: it has no schemas, and none is named */
+    /* Where a database has them unless told otherwise; NULL: it has no schemas, and none is named. */
+    const char *schema;
 };
 
 /* The one of this name; NULL: there is none. `kinds` ends with NULL. */

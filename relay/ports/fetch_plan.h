@@ -38,8 +38,8 @@ struct fetch_plan {
     int64_t stretch_end; /* the statement that was sent looks no further */
     uint64_t sent_us;
     uint32_t rows_max;
-    uint32_t
-        rows_cap; /* the source's own limit: more would cost it too much. UINT32_MAX: it has none */
+    /* The source's own limit: more would cost it too much. UINT32_MAX: it has none. */
+    uint32_t rows_cap;
     uint64_t bytes_max;
     /* How often what is asked for is halved, of each kind: a row of it could not be read, or the link is slow. Kept
      * from session to session. */

@@ -17,16 +17,15 @@ struct row {
     int64_t id;
     uint8_t message_id[UUID_BYTES];
     int64_t created_at_us; /* since 1970 */
-    int64_t key_hash; /* of the key, made by the database, so that a statement can leave keys out by
-                         it */
+    /* Of the key, made by the database, so that a statement can leave keys out by it. */
+    int64_t key_hash;
     bool has_key;
     bool ordered; /* has a key whose order it keeps: not one that was skipped, and is tried again */
     bool exchange_is_null; /* goes to the source's default exchange */
-    const char
-        *withheld; /* why nothing of what follows was read: it can never be sent; NULL: it was */
-    bool
-        scheduled; /* was written for a later time, and has not got its place yet: headers and payload
-                       were not read */
+    /* Why nothing of what follows was read: it can never be sent; NULL: it was. */
+    const char *withheld;
+    /* Was written for a later time, and has not got its place yet: headers and payload were not read. */
+    bool scheduled;
     log_position position; /* where its transaction was committed; 0: it was read from the table */
     struct span exchange;
     struct span routing_key;

@@ -24,8 +24,8 @@
 /* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
  * into is the owner's. Whoever takes it from an event frees it. */
 struct batch {
-    struct row *rows; /* ascending by id (FETCH_HEADS: by time, then id; of the log: as they were
-                         committed) */
+    /* Ascending by id (FETCH_HEADS: by time, then id; of the log: as they were committed). */
+    struct row *rows;
     size_t count;
     size_t in_use; /* rows not yet released; the worker's */
     bool complete; /* there was no more to be had under the same conditions; if not, count > 0 */
@@ -37,8 +37,9 @@ struct batch {
 void batch_free(struct batch *batch);
 
 enum fetch_kind {
-    FETCH_NEXT, /* rows of the outbox with id > after_id, except `ids`; those that are scheduled among
-                   them, whether their time has come or not */
+    /* rows of the outbox with id > after_id, except `ids`; those that are scheduled among them, whether their time has come or
+     * not. */
+    FETCH_NEXT,
     FETCH_HEADS,   /* held messages in state retrying whose next attempt is due, except `ids` */
     FETCH_PRESENT, /* which of `ids`, ascending, are in the outbox; the answer is SOURCE_PRESENT */
 };
@@ -49,8 +50,8 @@ struct fetch {
     const int64_t *ids;
     size_t id_count;
     uint32_t rows_max;
-    uint64_t bytes_max; /* of payloads and headers; passed by the last row at most, for one is read
-                           in any case */
+    /* Of payloads and headers; passed by the last row at most, for one is read in any case. */
+    uint64_t bytes_max;
 };
 
 /* The states of held messages; outbox-sql/postgres/schema_relay.sql says what each means. */
@@ -176,11 +177,11 @@ struct source_held {
 };
 
 struct source_released {
-    size_t count; /* rows that moved to the outbox, */
-    int64_t
-        first_id; /* and the lowest and the highest id of them: nothing of the keys up to last_id */
-    int64_t last_id; /* is left waiting */
-    bool complete;   /* nothing of the keys is left waiting at all */
+    size_t count; /* rows that moved to the outbox */
+    /* The lowest and the highest id of them. Up to last_id no message of these keys is left waiting. */
+    int64_t first_id;
+    int64_t last_id;
+    bool complete; /* no message of these keys is left waiting at all */
     /* At most one: the lowest that waits, and cannot go back. */
     struct source_failures failures;
 };
@@ -192,9 +193,9 @@ struct source_heads {
 
 struct source_woken {
     size_t count; /* rows that moved to the outbox */
-    uint64_t
-        next_in_us; /* until the next scheduled message is due; CLOCK_NEVER_US: none is known */
-    bool acts;      /* operators did something to held messages: the heads are to be asked for */
+    /* Until the next scheduled message is due; CLOCK_NEVER_US: none is known. */
+    uint64_t next_in_us;
+    bool acts; /* operators did something to held messages: the heads are to be asked for */
 };
 
 struct source_log {

@@ -218,12 +218,12 @@ struct source_postgres {
     char wake_trouble[500];
     struct source_woken woken; /* of the two answers to wake, what the first says */
     bool wake_in_full;         /* the one that is out looks at all that is scheduled */
-    int64_t wake_from_us;      /* nothing due before is left (by the server's clock); INT64_MIN:
-                                  not known */
-    uint64_t wake_full_us;     /* when to look at all again, for what others have changed */
-    uint64_t created_us;       /* monotonic */
-    int64_t started_at_us;     /* since 1970, by the server's clock: when this relay was started, */
-    int64_t owned_since_us;    /* and when it came to own the outbox */
+    /* Nothing due before is left (by the server's clock); INT64_MIN: not known. */
+    int64_t wake_from_us;
+    uint64_t wake_full_us;  /* when to look at all again, for what others have changed */
+    uint64_t created_us;    /* monotonic */
+    int64_t started_at_us;  /* since 1970, by the server's clock: when this relay was started, */
+    int64_t owned_since_us; /* and when it came to own the outbox */
     bool status_outstanding;
     bool forget_outstanding;
     struct watermark watermark;

@@ -13,9 +13,8 @@
 #define ACTIONS_MAX 10000 /* nothing takes more at a time */
 #define QUIET_US (3 * CLOCK_S_US)
 #define QUIET_REQUESTS_MAX 40 /* of a kind in that time, beside those of sweeps */
-#define CLOSES_MAX \
-    20                  /* to find one culprit: a window of 64 is halved six times, and may double
-                         again after each */
+/* To find one culprit: a window of 64 is halved six times, and may double again after each. */
+#define CLOSES_MAX 20
 #define MANY_RETRYING 9 /* eight messages say something of a route; and two keys are one for it */
 
 enum request_type {
@@ -75,10 +74,10 @@ struct link {
     struct pipe *pipe;
     bool connecting;
     bool channel_wanted;
-    bool blocked;               /* the core was told */
-    struct sent sent[TAGS_MAX]; /* by tag; id 0: nothing more to come, negative: of an earlier
-                                    ownership */
-    bool doubtful[TAGS_MAX];    /* by tag; a return may have been for it or for an earlier copy */
+    bool blocked; /* the core was told */
+    /* By tag; id 0: nothing more to come, negative: of an earlier ownership. */
+    struct sent sent[TAGS_MAX];
+    bool doubtful[TAGS_MAX]; /* by tag; a return may have been for it or for an earlier copy */
     uint64_t sent_count;
 };
 

@@ -105,11 +105,11 @@ struct slot {
     enum held_state state; /* PLACE_HELD, as the rest */
     bool skipped;
     uint32_t attempts;
-    uint64_t position; /* PLACE_OUTBOX: in the log, where it came to be there; PLACE_OPEN: where
-                          it will have; 0: it is not committed */
-    bool missed;       /* the log does not have that, or it came too late for the table */
-    bool retried;      /* an operator said so, and no relay took note yet */
-    uint64_t next_us;  /* RETRYING: the next attempt; SCHEDULED: when its time has come */
+    /* PLACE_OUTBOX: in the log, where it came to be there; PLACE_OPEN: where it will have; 0: it is not committed. */
+    uint64_t position;
+    bool missed;      /* the log does not have that, or it came too late for the table */
+    bool retried;     /* an operator said so, and no relay took note yet */
+    uint64_t next_us; /* RETRYING: the next attempt; SCHEDULED: when its time has come */
 };
 
 /* What stood there before. */

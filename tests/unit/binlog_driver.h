@@ -10,8 +10,8 @@
 #define BINLOG_COLUMNS 12
 #define BINLOG_SERVERS 3
 #define BINLOG_FILE (UINT64_C(1) << 32) /* where the first file begins */
-#define BINLOG_CREATED_AT_US \
-    INT64_C(1714979289123456) /* 2024-05-06 07:08:09.123456, as the scenes have it */
+/* 2024-05-06 07:08:09.123456, as the scenes have it. */
+#define BINLOG_CREATED_AT_US INT64_C(1714979289123456)
 
 extern const char *const binlog_servers[BINLOG_SERVERS];
 extern const char *const binlog_columns[BINLOG_COLUMNS]; /* of the outbox, as init makes it */

@@ -10,8 +10,8 @@
 #define CORPUS SOURCE_ROOT "/tests/fuzz/corpus/pgoutput/"
 #define FILE_BYTES_MAX 8192
 #define MESSAGE_BYTES_MAX 1000
-#define CREATED_AT_US \
-    INT64_C(1714979289123456) /* 2024-05-06 07:08:09.123456, as tests/fuzz/capture has it */
+/* 2024-05-06 07:08:09.123456, as tests/fuzz/capture has it. */
+#define CREATED_AT_US INT64_C(1714979289123456)
 
 /* What a real server sent: taken by tests/fuzz/capture. */
 static const char *const captured[] = {

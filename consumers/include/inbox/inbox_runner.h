@@ -73,11 +73,11 @@ struct inbox_runner_options {
     const char *broker_uri;      /* amqp[s]://user:password@host[:port][,host…]/vhost; required */
     const char *broker_password; /* instead of the URI's; NULL: the URI's */
     const char *queue;           /* required */
-    const char *
-        consumer; /* the name under which ids are kept in the inbox: one for each effect; required */
-    const char *
-        dsn; /* libpq connection string; this or `connect`. Of several hosts one that takes writes is used
-                        (target_session_attrs=read-write), unless it says otherwise */
+    /* The name under which ids are kept in the inbox: one for each effect; required. */
+    const char *consumer;
+    /* libpq connection string; this or `connect`. Of several hosts one that takes writes is used (target_session_attrs=read-
+     * write), unless it says otherwise. */
+    const char *dsn;
     inbox_connect_fn connect;
     inbox_apply_fn apply;          /* required */
     inbox_report_fn report;        /* NULL: nobody listens */
@@ -85,12 +85,12 @@ struct inbox_runner_options {
     struct inbox_runner_hint hint; /* functions NULL: none */
     uint32_t batch_max;            /* messages in one transaction; 1 to 10000 */
     uint32_t batch_wait_ms; /* how long the first message of a batch waits for more; 0 to 10000 */
-    uint32_t
-        prefetch; /* messages in hand; batch_max to 65535. Their bodies are in memory. 0: twice batch_max */
+    /* Messages in hand; batch_max to 65535. Their bodies are in memory. 0: twice batch_max. */
+    uint32_t prefetch;
     uint32_t attempts_max;     /* 1 to 1000000 */
     uint32_t retry_initial_ms; /* first pause, also of an outage; 1 to retry_max_ms */
-    uint32_t
-        retry_max_ms; /* longest pause; keep attempts_max of them below RabbitMQ's consumer_timeout */
+    /* Longest pause; keep attempts_max of them below RabbitMQ's consumer_timeout. */
+    uint32_t retry_max_ms;
     uint32_t heartbeat_s;     /* between the two sides, if the URI names none; 1 to 3600 */
     uint32_t stop_timeout_ms; /* how long a stop may take to finish what is in hand; 1 to 3600000 */
 };
