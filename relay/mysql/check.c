@@ -5,6 +5,7 @@
 
 #include "base/dsn.h"
 #include "base/memory.h"
+#include "relay/mysql/check_link.h"
 #include "relay/mysql/check_settings.h"
 #include "relay/mysql/error.h"
 #include "relay/mysql/foreground.h"
@@ -343,6 +344,7 @@ inquire(struct inquiry *self)
     my_check_settings(self->report, self->source, self->settings);
     if (check_versions(self)) {
         check_tables(self);
+        my_check_link(self->report, self->source, self->session); /* the last: see there */
     }
     mysql_free_result(self->settings);
 }
