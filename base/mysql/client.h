@@ -5,6 +5,10 @@
 
 #include <mysql.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
 
 extern const char mysql_client_name[]; /* for people */
 
@@ -37,5 +41,22 @@ bool mysql_client_is_busy(MYSQL *mysql);
 
 /* Whether an error number is the library's own: nothing came from the server, or nothing that could be read. */
 bool mysql_client_is_own_error(unsigned number);
+
+/* The server's binary log, as a replica is sent it. */
+struct mysql_client_log {
+    const char *file;
+    uint32_t offset;
+    uint32_t server_id;     /* no other replica's */
+    size_t event_bytes_max; /* a larger event ends it */
+    void *library;          /* its own */
+};
+
+/* Asks for it; *log must stay. From then on the connection is of no other use. False: mysql_errno says why. */
+bool mysql_client_log_begin(MYSQL *mysql, struct mysql_client_log *log);
+/* When the connection has ended; also of one that was never begun. */
+void mysql_client_log_done(struct mysql_client_log *log);
+
+/* Waits for the next event, which is good until the next call. False: mysql_errno says why, 0: the server has come to an end. */
+bool mysql_client_log_next(MYSQL *mysql, struct mysql_client_log *log, struct span *ret_event);
 
 #endif

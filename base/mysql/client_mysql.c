@@ -1,5 +1,7 @@
 #include <errmsg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/mysql/client.h"
 
@@ -45,4 +47,45 @@ bool
 mysql_client_is_own_error(unsigned number)
 {
     return number >= CR_MIN_ERROR && number <= CR_MAX_ERROR;
+}
+
+static MYSQL_RPL *
+rpl_of(const struct mysql_client_log *log)
+{
+    return log->library;
+}
+
+bool
+mysql_client_log_begin(MYSQL *mysql, struct mysql_client_log *log)
+{
+    MYSQL_RPL *const rpl = calloc(1, sizeof(*rpl));
+    log->library = rpl;
+    if (rpl == NULL) {
+        return false;
+    }
+    mysql->net.max_packet_size = log->event_bytes_max;
+    rpl->file_name = log->file;
+    rpl->file_name_length = strlen(log->file);
+    rpl->start_position = log->offset;
+    rpl->server_id = log->server_id;
+    return mysql_binlog_open(mysql, rpl) == 0;
+}
+
+void
+mysql_client_log_done(struct mysql_client_log *log)
+{
+    free(log->library); /* what else there is ends with the connection */
+    log->library = NULL;
+}
+
+/* A packet is a mark and, unless it is the last one, an event. */
+bool
+mysql_client_log_next(MYSQL *mysql, struct mysql_client_log *log, struct span *ret_event)
+{
+    MYSQL_RPL *const rpl = rpl_of(log);
+    if (mysql_binlog_fetch(mysql, rpl) != 0 || rpl->size == 0) {
+        return false;
+    }
+    *ret_event = (struct span){rpl->buffer + 1, rpl->size - 1};
+    return true;
 }
