@@ -8,9 +8,9 @@
  * holds the lock of the log, under which groups are written whole).
  *
  * What it does not know ends it, as the table has everything that the log has: an event of an unknown type, unless it says
- * that it may be ignored; one that says that others are missing (INCIDENT); a statement that changes rows (binlog_format is
- * not ROW), since it may write the outbox by a trigger or a function without naming it; rows without all their columns. And
- * what changes the table's definition, by its name: from there on rows mean something else.
+ * that it may be ignored; one that says that others are missing (INCIDENT); a statement that changes rows of the outbox's
+ * schema (binlog_format is not ROW), since it may write the outbox by a trigger or a function without naming it; rows without
+ * all their columns. And what changes the table's definition, by its name: from there on rows mean something else.
  *
  * Transactions of two phases (XA) stand in it twice: with their rows when they are prepared, without when they are
  * committed or rolled back. Rows of a prepared one are marked; they are nothing yet.

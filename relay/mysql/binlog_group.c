@@ -131,9 +131,14 @@ finish_xa(struct my_binlog *binlog, enum my_binlog_type type, struct span xid, s
 
 /* ---- statements ---- */
 
+struct query {
+    struct span schema; /* the default one */
+    struct span text;
+};
+
 /* Thread, time, length of the schema's name, error, length of what else is told; that; the name, a zero; the statement. */
 static bool
-read_query(struct my_binlog *binlog, const struct my_event *event, struct span *ret_text,
+read_query(struct my_binlog *binlog, const struct my_event *event, struct query *ret_query,
            struct error *reterr)
 {
     struct reader reader = reader_of(event->body);
@@ -142,13 +147,14 @@ read_query(struct my_binlog *binlog, const struct my_event *event, struct span *
     (void)read_little(&reader, 2);
     const uint64_t told_size = read_little(&reader, 2);
     (void)read_bytes(&reader, told_size);
-    (void)read_bytes(&reader, (size_t)schema_size + 1);
+    ret_query->schema = read_bytes(&reader, schema_size);
+    (void)read_u8(&reader);
     if (reader.bad) {
         return my_binlog_no_such_form(binlog, reterr);
     }
-    *ret_text = (struct span){reader.at, (size_t)(reader.end - reader.at)};
+    ret_query->text = (struct span){reader.at, (size_t)(reader.end - reader.at)};
     return event->type != MY_EVENT_QUERY_COMPRESSED ||
-           my_inflate_record(binlog->inflate, *ret_text, ret_text, reterr);
+           my_inflate_record(binlog->inflate, ret_query->text, &ret_query->text, reterr);
 }
 
 static bool
@@ -165,10 +171,18 @@ open_transaction(struct my_binlog *binlog, uint64_t start, bool is_xa, struct er
     return true;
 }
 
+/* Tables of the outbox's schema: others must be named with theirs. */
 static bool
-define(struct my_binlog *binlog, struct span text, struct error *reterr)
+may_be_about_schema(const struct my_binlog *binlog, const struct query *query)
 {
-    if (my_query_names(text, binlog->table.name)) {
+    return my_query_names(query->schema, binlog->table.schema) ||
+           my_query_names(query->text, binlog->table.schema);
+}
+
+static bool
+define(struct my_binlog *binlog, const struct query *query, struct error *reterr)
+{
+    if (my_query_names(query->text, binlog->table.name) && may_be_about_schema(binlog, query)) {
         return error_set(reterr, ERROR_TRANSIENT,
                          "the log has a statement about the definition of table %s, and is begun "
                          "anew behind it",
@@ -180,11 +194,14 @@ define(struct my_binlog *binlog, struct span text, struct error *reterr)
     return true;
 }
 
-/* The statement is not quoted: what it writes is not for a log of ours. */
+/* Whatever table it names, a trigger or a function may write the outbox. (One of another schema's may, too, without a word of
+ * ours. It is not waited for: such rows are found by the sweep.) The statement is not quoted: what it writes is not for a log
+ * of ours. */
 static bool
-refuse_statement(struct error *reterr)
+pass_statement(const struct my_binlog *binlog, const struct query *query, struct error *reterr)
 {
-    return error_set(reterr, ERROR_CONFIG,
+    return !may_be_about_schema(binlog, query) ||
+           error_set(reterr, ERROR_CONFIG,
                      "the log has a statement instead of the rows that it changes, and it may "
                      "write the outbox: let all sessions have binlog_format = ROW");
 }
@@ -193,12 +210,12 @@ bool
 my_group_query(struct my_binlog *binlog, const struct my_event *event, uint64_t start,
                struct error *reterr)
 {
-    struct span text;
+    struct query query;
     struct span rest;
-    if (!read_query(binlog, event, &text, reterr)) {
+    if (!read_query(binlog, event, &query, reterr)) {
         return false;
     }
-    switch (my_query_kind_of(text, &rest)) {
+    switch (my_query_kind_of(query.text, &rest)) {
     case MY_QUERY_BEGIN:
         return open_transaction(binlog, start, false, reterr);
     case MY_QUERY_XA_START:
@@ -214,9 +231,9 @@ my_group_query(struct my_binlog *binlog, const struct my_event *event, uint64_t 
     case MY_QUERY_XA_END:
         return my_group_require(binlog, reterr);
     case MY_QUERY_DEFINITION:
-        return define(binlog, text, reterr);
+        return define(binlog, &query, reterr);
     case MY_QUERY_ROWS:
-        return refuse_statement(reterr);
+        return pass_statement(binlog, &query, reterr);
     }
     return my_binlog_no_such_form(binlog, reterr);
 }

@@ -238,11 +238,20 @@ binlog_make_rotate(unsigned flags, uint64_t offset, const char *name)
 }
 
 void
+binlog_make_query_in(const char *schema, uint32_t end, const char *text)
+{
+    const size_t schema_size = strlen(schema);
+    uint8_t body[512] = {[8] = (uint8_t)schema_size}; /* nothing else told */
+    cr_assert_lt(14 + schema_size + strlen(text), sizeof(body));
+    memcpy(body + 13, schema, schema_size);
+    memcpy(body + 14 + schema_size, text, strlen(text));
+    binlog_make(MY_EVENT_QUERY, 0, end, body, 14 + schema_size + strlen(text));
+}
+
+void
 binlog_make_query(uint32_t end, const char *text)
 {
-    uint8_t body[512] = {0}; /* no schema, and nothing else told: a zero behind 13 bytes */
-    memcpy(body + 14, text, strlen(text));
-    binlog_make(MY_EVENT_QUERY, 0, end, body, 14 + strlen(text));
+    binlog_make_query_in("", end, text);
 }
 
 void

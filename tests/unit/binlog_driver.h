@@ -49,6 +49,7 @@ const struct row *binlog_next_row(void);
 void binlog_make(unsigned type, unsigned flags, uint32_t end, const void *body, size_t size);
 void binlog_make_rotate(unsigned flags, uint64_t offset, const char *name);
 void binlog_make_query(uint32_t end, const char *text);
+void binlog_make_query_in(const char *schema, uint32_t end, const char *text);
 extern struct binlog_made {
     uint8_t bytes[4096];
     size_t size;
