@@ -70,7 +70,7 @@ polls(const struct source *source, struct pollfd *ret_polls)
     const struct source_mysql *self = const_self_of(source);
     ret_polls[POLL_SESSION] =
         (struct pollfd){.fd = self->link != NULL ? my_link_fd(self->link) : -1, .events = POLLIN};
-    ret_polls[POLL_TAIL] = (struct pollfd){.fd = -1};
+    my_tail_poll(self, &ret_polls[POLL_TAIL]);
 }
 
 /* ---- time ----------------------------------------------------------------------------------------------- */
@@ -108,7 +108,8 @@ deadline_us(const struct source *source)
     case MY_STANDBY:
         return clock_earlier_us(answer_deadline_us(self), self->retry_us);
     case MY_OWNED:
-        return clock_earlier_us(answer_deadline_us(self), ping_deadline_us(self));
+        return clock_earlier_us(clock_earlier_us(answer_deadline_us(self), ping_deadline_us(self)),
+                                my_tail_deadline_us(self));
     }
     assert(false);
     return 0;
@@ -224,6 +225,9 @@ process(struct source *source, const struct pollfd *ready, uint64_t now_us)
     if (self->link != NULL) {
         keep_time(self, now_us);
     }
+    if (self->state == MY_OWNED) {
+        my_tail_process(self, now_us);
+    }
 }
 
 /* ---- what is asked -------------------------------------------------------------------------------------- */
@@ -273,11 +277,13 @@ free_source(struct source *source)
 {
     struct source_mysql *self = self_of(source);
     const struct error none = {.class = ERROR_CONFIG};
+    my_tail_end(self); /* first: it ends before the ownership does */
     my_link_stop(self->link, GOODBYE_US);
     my_held_lost(self);
     my_fetch_lost(self, &none, true, 0);
     my_settle_lost(self);
     my_watermark_lost(self);
+    my_tail_stop(self);
     source_events_done(&self->events);
     memory_free(self);
 }
@@ -314,6 +320,41 @@ wake(struct source *source, uint32_t rows_max, uint64_t now_us)
     }
 }
 
+static void
+tail_begin(struct source *source, log_position position, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    if (self->state == MY_OWNED) {
+        my_tail_begin(self, position, now_us);
+    }
+}
+
+static void
+tail_end(struct source *source, uint64_t now_us)
+{
+    (void)now_us; /* nothing is told to the server */
+    my_tail_end(self_of(source));
+}
+
+static void
+tail_more(struct source *source, uint32_t rows_max, uint64_t bytes_max, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    (void)now_us; /* read by another thread */
+    if (self->state == MY_OWNED) {
+        my_tail_more(self, rows_max, bytes_max);
+    }
+}
+
+/* The server keeps its log by rules of its own. */
+static void
+tail_safe(struct source *source, log_position position, uint64_t now_us)
+{
+    (void)source;
+    (void)position;
+    (void)now_us;
+}
+
 static const struct source_ops mysql_ops = {
     .name = "mysql",
     .free = free_source,
@@ -321,6 +362,10 @@ static const struct source_ops mysql_ops = {
     .deadline_us = deadline_us,
     .process = process,
     .next = next,
+    .tail_begin = tail_begin,
+    .tail_end = tail_end,
+    .tail_more = tail_more,
+    .tail_safe = tail_safe,
     .hold = hold,
     .release = release,
     .heads = heads,

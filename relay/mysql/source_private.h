@@ -7,6 +7,7 @@
  *   source_settle.c   settle, and what cannot be deleted; forgetting what was sent long ago
  *   source_status.c   status
  *   source_watermark.c  which ids are final
+ *   source_tail*.c    the second session, which reads the log (source_tail.h)
  *   source_held.c     hold, release, heads and wake (source_held.h)
  *
  * Each thing that is asked is a job (link.h): its struct begins with a struct my_job, of which `run` is called on the link's
@@ -25,6 +26,7 @@
 #include "relay/mysql/session.h"
 #include "relay/mysql/source.h"
 #include "relay/mysql/source_held.h"
+#include "relay/mysql/source_tail.h"
 #include "relay/mysql/source_watermark.h"
 #include "relay/mysql/versions.h"
 #include "relay/ports/events.h"
@@ -145,6 +147,7 @@ struct source_mysql {
     struct my_forget forget;
     struct my_status status;
     struct my_watermark watermark;
+    struct my_tail tail;
     struct source_events events;
 };
 

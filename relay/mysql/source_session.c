@@ -308,6 +308,7 @@ lose(struct source_mysql *self, const struct error *error, bool announced, uint6
     }
     my_link_stop(self->link, 0);
     self->link = NULL;
+    my_tail_stop(self);
     my_held_lost(self);
     self->state = MY_DOWN;
     self->standby_told = false;

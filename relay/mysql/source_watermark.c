@@ -3,43 +3,17 @@
 
 #include "base/memory.h"
 #include "relay/mysql/error.h"
+#include "relay/mysql/log_end.h"
 #include "relay/mysql/source_private.h"
 
 #include "mysql_auto_increment_sql.h"
-#include "mysql_log_end_new_sql.h"
-#include "mysql_log_end_sql.h"
 #include "mysql_prepared_sql.h"
 #include "mysql_writers_schema_sql.h"
 #include "mysql_writers_sql.h"
 
-#define MYSQL_NEW_WORDS 80200 /* SHOW BINARY LOG STATUS; 8.4 has lost the old ones */
-
 static const struct my_parameters none = {.count = 0};
 
 /* ---- on the link's thread ------------------------------------------------------------------------------- */
-
-/* Without the privilege, or a log that is none of files, there is no position. */
-static bool
-ask_log_end(struct my_session *session, struct my_watermark *watermark)
-{
-    MYSQL_RES *rows;
-    const bool has_new_words =
-        !session->is_mariadb && mysql_get_server_version(session->mysql) >= MYSQL_NEW_WORDS;
-    watermark->log_end = 0;
-    if (!my_session_ask(session, has_new_words ? sql_log_end_new : sql_log_end, &none, &rows)) {
-        return session->code == ER_SPECIFIC_ACCESS_DENIED_ERROR;
-    }
-    const MYSQL_ROW row = mysql_fetch_row(rows);
-    if (row != NULL && row[0] != NULL) {
-        const struct span name = {row[0], strlen(row[0])};
-        if (!my_position_of(name, (uint64_t)my_value_int(row[1]), &watermark->log,
-                            &watermark->log_end)) {
-            watermark->log_end = 0;
-        }
-    }
-    mysql_free_result(rows);
-    return true;
-}
 
 static bool
 ask_last_id(struct my_session *session, struct my_watermark *watermark)
@@ -154,8 +128,13 @@ ask_prepared(struct my_session *session, struct my_watermark *watermark)
 bool
 my_watermark_look(struct my_session *session, struct my_watermark *watermark)
 {
-    return ask_log_end(session, watermark) && ask_last_id(session, watermark) &&
-           ask_writers(session, watermark) && ask_prepared(session, watermark);
+    struct my_log_end end;
+    if (!my_log_end_ask(session, NULL, &end)) {
+        return false;
+    }
+    watermark->log_end = end.position;
+    return ask_last_id(session, watermark) && ask_writers(session, watermark) &&
+           ask_prepared(session, watermark);
 }
 
 static bool
@@ -181,12 +160,26 @@ tell_missing(struct source_mysql *self)
     }
 }
 
+/* Positions ascend as long as an ownership lasts; these are of another log. */
+static bool
+went_back(struct my_watermark *watermark)
+{
+    const log_position position = watermark->log_end;
+    const bool back = position != 0 && position < watermark->reached;
+    watermark->reached = position > watermark->reached ? position : watermark->reached;
+    return back;
+}
+
 static void
 watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
     struct my_watermark *watermark = (struct my_watermark *)job;
     if (!job->ok) {
         my_source_lost(self, &job->error, now_us);
+        return;
+    }
+    if (went_back(watermark)) {
+        my_tail_begun_anew(self, now_us);
         return;
     }
     if (watermark->has_list) {

@@ -31,7 +31,6 @@
 #define RELAY_MYSQL_SOURCE_WATERMARK_H
 
 #include "relay/mysql/link.h"
-#include "relay/mysql/position.h"
 #include "relay/ports/watermark.h"
 
 /* One look. */
@@ -39,9 +38,9 @@ struct my_watermark {
     struct my_job job;
     struct watermark mark; /* the pipeline's */
     bool told;             /* that there is no list */
+    log_position reached;  /* the highest end of the log that was seen; the pipeline's */
     /* What the look has found: */
     log_position log_end; /* 0: there is no log, or it may not be asked */
-    struct my_log log;
     bool has_list;
     int64_t last_id;
     struct watermark_writer *writers;

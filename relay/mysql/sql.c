@@ -203,12 +203,12 @@ find(const struct my_parameters *parameters, const char *name, size_t size)
     return NULL;
 }
 
-/* The next @ that begins a name, or the end of the text. */
+/* The next @ that begins a name, or the end of the text: @@name is the server's, @`name` the session's. */
 static const char *
 next_name(const char *sql)
 {
     const char *at = strchrnul(sql, '@');
-    while (at[0] == '@' && at[1] == '@') {
+    while (at[0] == '@' && (at[1] == '@' || at[1] == '`')) {
         at = strchrnul(at + 2, '@');
     }
     return at;

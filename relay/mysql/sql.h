@@ -49,7 +49,7 @@ void my_parameters_ids(struct my_parameters *parameters, const char *name, const
 void my_parameters_sql(struct my_parameters *parameters, const char *name, const char *sql);
 
 /* Replaces the content of `buffer` by the statement. False if it does not take so much. Every @name of the file must be among the
- * parameters; @@names are the server's. */
+ * parameters; @@names are the server's, @`names` the session's. */
 bool my_sql_put(struct buffer *buffer, const char *sql,
                 const struct my_parameters *parameters) MUST_CHECK;
 
