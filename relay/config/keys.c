@@ -67,8 +67,9 @@ const struct config_key config_keys[] = {
     {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("auto"),
      MEANS(
          "How new rows are found. `poll` asks the table. `tail` reads the server's log "
-         "(write-ahead log, logical replication), so that a message leaves as soon as it is "
-         "committed. `auto` tails where the server and the privileges of the role allow it, else "
+         "(PostgreSQL: write-ahead log, logical replication; MariaDB and MySQL: binary log), so "
+         "that a message leaves as soon as it is committed. `auto` tails where the server and the "
+         "privileges of the role allow it, else "
          "it polls, and `outbox-relay status` says which and why. In any mode the table is the "
          "truth: with the log lost the relay polls until it can tail again. Rows must not be "
          "updated after their insert: the log has them as they were inserted. `tail` differs from "

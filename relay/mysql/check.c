@@ -6,6 +6,7 @@
 #include "base/dsn.h"
 #include "base/memory.h"
 #include "relay/mysql/check_link.h"
+#include "relay/mysql/check_private.h"
 #include "relay/mysql/check_settings.h"
 #include "relay/mysql/error.h"
 #include "relay/mysql/foreground.h"
@@ -299,10 +300,15 @@ remedy(const struct inquiry *self)
 static void
 tell_no_list(struct inquiry *self)
 {
-    ADVICE(self,
-           "the server does not say who writes the outbox, so each look at it begins at its first "
-           "row, which is slow where much was deleted: %s",
-           remedy(self));
+    void (*const tell)(struct report *, const char *, ...) =
+        self->source->mode == SOURCE_MODE_TAIL ? report_problem : report_advice;
+    tell(self->report,
+         "source \"%s\": the server does not say who writes the outbox, so each look at it begins "
+         "at "
+         "its first row, which is slow where much was deleted%s: %s",
+         self->source->name,
+         self->source->mode == SOURCE_MODE_POLL ? "" : ", and the binary log is not read",
+         remedy(self));
 }
 
 static void
@@ -328,6 +334,7 @@ check_tables(struct inquiry *self)
     check_strangers(self);
     check_privileges(self);
     check_watermark(self);
+    check_mysql_tail(self->report, self->source);
 }
 
 static void

@@ -159,15 +159,3 @@ my_dsn_has_password(const char *text)
 }
 
 const struct database_key my_keys[] = {{NULL, NULL}};
-
-bool
-my_keys_check(const struct source_config *source, const char **ret_key, struct error *reterr)
-{
-    if (source->mode == SOURCE_MODE_TAIL) {
-        *ret_key = "mode";
-        return error_set(reterr, ERROR_CONFIG,
-                         "mode = \"tail\": the binary log of MariaDB and MySQL is not read yet: "
-                         "use \"auto\" or \"poll\", which poll the table");
-    }
-    return true;
-}

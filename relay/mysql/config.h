@@ -15,7 +15,5 @@ void my_dsn_advise(const struct source_config *source, struct config_warnings *w
 bool my_dsn_has_password(const char *dsn);
 
 extern const struct database_key my_keys[];
-bool my_keys_check(const struct source_config *source, const char **ret_key,
-                   struct error *reterr) MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "relay/mysql/foreground.h"
+#include "relay/mysql/init_private.h"
 #include "relay/mysql/schema.h"
 #include "relay/mysql/versions.h"
 
@@ -289,6 +290,7 @@ make(const struct making *self)
     const enum outcome outcome = outcome_of(&lacks, &versions);
     if (check_versions(self, &versions) && make_all(self, &lacks, outcome)) {
         tell(self, outcome);
+        init_mysql_tail(self->report, self->source, self->session);
     }
 }
 

@@ -16,7 +16,6 @@ const struct database_kind database_mysql = {
     .dsn_advise = my_dsn_advise,
     .dsn_has_password = my_dsn_has_password,
     .keys = my_keys,
-    .keys_check = my_keys_check,
     .source_new = source_mysql_new,
     .admin_open = my_admin_open,
     .check = check_mysql,

@@ -201,5 +201,7 @@ void my_status_ask(struct source_mysql *self, const struct source_status *status
 /* source_watermark.c: the first answer is told as SOURCE_OWNED. */
 void my_watermark_ask(struct source_mysql *self, uint64_t now_us);
 void my_watermark_lost(struct source_mysql *self);
+/* What gives the list of who writes, for an administrator. */
+const char *my_watermark_remedy(const struct source_mysql *self);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "relay/mysql/replica.h"
 #include "relay/mysql/source_private.h"
 
 #include "mysql_tail_token_sql.h"
@@ -18,7 +19,6 @@
 #define STEP_TIMEOUT_US (15 * CLOCK_S_US)
 /* A message is withheld that is larger (as relay/postgres/source_private.h has it); the other columns of its row are small. */
 #define MESSAGE_BYTES_MAX (UINT64_C(192) << 20)
-#define EVENT_BYTES_MAX ((size_t)256 << 20)
 #define PREPARED_BYTES_MAX (UINT64_C(16) << 20)
 
 static void
@@ -150,7 +150,7 @@ make_decoder(const struct my_tail *tail)
         .position = tail->position,
         .checksums = tail->open.checksums,
         .message_bytes_max = MESSAGE_BYTES_MAX,
-        .event_bytes_max = EVENT_BYTES_MAX,
+        .event_bytes_max = MY_REPLICA_EVENT_BYTES_MAX,
     });
     memory_free(names);
     return binlog;
@@ -162,12 +162,11 @@ start(struct source_mysql *self, uint64_t now_us)
     struct my_tail *tail = &self->tail;
     struct my_tail_stream *stream = &tail->stream;
     *stream = (struct my_tail_stream){
-        .log = {.event_bytes_max = EVENT_BYTES_MAX},
         .binlog = make_decoder(tail),
         .prepared = my_prepared_new(PREPARED_BYTES_MAX),
         .position = tail->position,
     };
-    my_position_place(&tail->open.end.log, tail->position, stream->file, &stream->log.offset);
+    my_position_place(&tail->open.end.log, tail->position, stream->file, &stream->offset);
     tail->start = (struct my_tail_start){
         .job = {.run = my_tail_start_run, .done = start_done, .words = "for the log"},
         .stream = stream,
@@ -298,12 +297,26 @@ mark_server(struct source_mysql *self, uint64_t now_us)
     my_ask(self, &mark->job, now_us);
 }
 
+/* Nothing says up to where the table is complete, and so where the log could begin. */
+static void
+refuse_without_list(struct source_mysql *self)
+{
+    struct error error;
+    error_set(&error, ERROR_CONFIG, "the server does not say who writes the outbox: %s",
+              my_watermark_remedy(self));
+    failed(self, &error);
+}
+
 void
 my_tail_begin(struct source_mysql *self, log_position position, uint64_t now_us)
 {
     struct my_tail *tail = &self->tail;
     if (self->config->mode == SOURCE_MODE_POLL) {
         fail(self, ERROR_CONFIG, "mode is poll");
+        return;
+    }
+    if (!self->watermark.has_list) {
+        refuse_without_list(self);
         return;
     }
     close_link(tail); /* of an earlier beginning */

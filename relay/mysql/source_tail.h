@@ -26,12 +26,12 @@
 #include "base/error.h"
 #include "base/mysql/client.h"
 #include "relay/mysql/binlog.h"
-#include "relay/mysql/binlog_table.h"
 #include "relay/mysql/link.h"
 #include "relay/mysql/log_end.h"
 #include "relay/mysql/position.h"
 #include "relay/mysql/prepared.h"
 #include "relay/mysql/row_copies.h"
+#include "relay/mysql/tail_columns.h"
 #include "relay/ports/log_position.h"
 
 #define MY_TOKEN_BYTES 64 /* as the name of any lock, with the zero */
@@ -53,15 +53,6 @@ struct my_tail_mark {
     bool done; /* the session has it */
 };
 
-/* Of the outbox, as information_schema calls all of it. */
-struct my_tail_columns {
-    char schema[MY_TABLE_NAME_BYTES];
-    char table[MY_TABLE_NAME_BYTES];
-    char *names; /* each with its zero */
-    size_t size;
-    size_t count;
-};
-
 struct my_tail_open {
     struct my_job job;
     char token[MY_TOKEN_BYTES];
@@ -74,7 +65,8 @@ struct my_tail_open {
 /* The second session's, once it is a replica. */
 struct my_tail_stream {
     struct mysql_client_log log;
-    char file[MY_LOG_NAME_BYTES];
+    char file[MY_LOG_NAME_BYTES]; /* from there it is asked for */
+    uint32_t offset;
     struct my_binlog *binlog;
     struct my_prepared *prepared;
     struct my_row_copies committed; /* of a prepared transaction: they go next, */
@@ -130,9 +122,7 @@ uint64_t my_tail_deadline_us(const struct source_mysql *self);
 void my_tail_process(struct source_mysql *self, uint64_t now_us);
 
 /* Among these files: jobs for the second session. */
-bool my_tail_columns_equal(const struct my_tail_columns *a, const struct my_tail_columns *b);
 bool my_tail_open_run(struct my_session *session, struct my_job *job);
-void my_tail_columns_done(struct my_tail_columns *columns);
 bool my_tail_start_run(struct my_session *session, struct my_job *job);
 bool my_tail_read_run(struct my_session *session, struct my_job *job);
 void my_tail_stream_done(struct my_tail_stream *stream);

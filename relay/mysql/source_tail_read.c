@@ -1,54 +1,24 @@
 /* On the second session's thread. What is asked for is read until there is none to be had at once. An idle server says
  * every quarter of a second where it is (tail_session.sql), so nothing is waited for that does not come, and a position
  * without rows is told at the latest then. */
-#include <mysqld_error.h>
 #include <poll.h>
 
 #include "base/clock.h"
-#include "relay/mysql/error.h"
+#include "relay/mysql/replica.h"
 #include "relay/mysql/source_private.h"
 
 /* A position that belongs to none of our rows is told so often. */
 #define IDLE_TELL_US (250 * CLOCK_MS_US)
-/* Of a replica; real ones have small numbers, and the number of a session is nobody else's on this server. */
-#define SERVER_ID_HIGH (UINT32_C(1) << 31)
-#define OLD_LOG_GONE \
-    1236 /* ER_MASTER_FATAL_ERROR_READING_BINLOG, which MySQL calls by another name */
 
 /* ---- events ---- */
-
-static bool
-came_to_an_end(struct my_session *session)
-{
-    const unsigned code = mysql_errno(session->mysql);
-    session->code = code;
-    session->broken = true;
-    if (code == 0) {
-        return error_set(&session->error, ERROR_CONNECTION,
-                         "the server does not send its log any more");
-    }
-    if (code == OLD_LOG_GONE) {
-        return error_set(&session->error, ERROR_TRANSIENT,
-                         "the server does not send its log from where it was to be read (%u: %s)",
-                         code, mysql_error(session->mysql));
-    }
-    if (code == ER_SPECIFIC_ACCESS_DENIED_ERROR) {
-        return error_set(&session->error, ERROR_CONFIG,
-                         "the account may not read the log: grant replication slave on *.* to it");
-    }
-    my_error_from_mysql(session->mysql, &session->error);
-    return false;
-}
 
 /* Waits for the next event. */
 static bool
 feed(struct my_session *session, struct my_tail_stream *stream)
 {
     struct span event;
-    if (!mysql_client_log_next(session->mysql, &stream->log, &event)) {
-        return came_to_an_end(session);
-    }
-    return my_binlog_feed(stream->binlog, event, &session->error);
+    return my_replica_next(session, &stream->log, &event) &&
+           my_binlog_feed(stream->binlog, event, &session->error);
 }
 
 /* Whether a part of the next event is there, as far as the socket tells: the library may hold more. */
@@ -63,10 +33,8 @@ bool
 my_tail_start_run(struct my_session *session, struct my_job *job)
 {
     struct my_tail_stream *stream = ((struct my_tail_start *)job)->stream;
-    stream->log.file = stream->file;
-    stream->log.server_id = SERVER_ID_HIGH | (uint32_t)mysql_thread_id(session->mysql);
-    if (!mysql_client_log_begin(session->mysql, &stream->log)) {
-        return came_to_an_end(session);
+    if (!my_replica_begin(session, &stream->log, stream->file, stream->offset)) {
+        return false;
     }
     return feed(session, stream); /* which file it is: or that it is not there */
 }

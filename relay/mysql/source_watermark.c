@@ -145,6 +145,15 @@ watermark_run(struct my_session *session, struct my_job *job)
 
 /* ---- on the pipeline's ---------------------------------------------------------------------------------- */
 
+const char *
+my_watermark_remedy(const struct source_mysql *self)
+{
+    return self->is_mariadb
+               ? "run `install soname 'metadata_lock_info'` there, which needs no restart"
+               : "grant select on performance_schema.* to the relay's account, with "
+                 "performance_schema and its instrument wait/lock/metadata/sql/mdl on";
+}
+
 static void
 tell_missing(struct source_mysql *self)
 {
@@ -153,10 +162,7 @@ tell_missing(struct source_mysql *self)
         my_notice(self, ERROR_TRANSIENT,
                   "the server does not say who writes the outbox, so each look at it begins at its "
                   "first row, which is slow while much that was deleted is not purged: %s",
-                  self->is_mariadb
-                      ? "run `install soname 'metadata_lock_info'` there, which needs no restart"
-                      : "grant select on performance_schema.* to the relay's account, with "
-                        "performance_schema and its instrument wait/lock/metadata/sql/mdl on");
+                  my_watermark_remedy(self));
     }
 }
 
@@ -196,7 +202,7 @@ watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_u
     my_event_push(self, SOURCE_FINAL)->final = (struct source_final){
         .id = watermark->mark.final_id,
         .position = watermark->mark.final_position,
-        .log_end = watermark->log_end,
+        .log_end = watermark->has_list ? watermark->log_end : 0, /* else it is never begun */
     };
 }
 

@@ -347,3 +347,54 @@ Test(check_mysql, an_account_that_may_not_see_who_writes)
     free(config.dsn);
     config = whole;
 }
+
+/* ---- the log -------------------------------------------------------------------------------------------- */
+
+/* Promise: a log that can be read is said to be so, by one who has read it. */
+Test(check_mysql, a_log_that_can_be_read)
+{
+    config.mode = SOURCE_MODE_TAIL;
+    expect(0, "ok", "the binary log can be read");
+    config.mode = SOURCE_MODE_POLL;
+    expect(0, "ok", "the server says who writes");
+    report_fixture_expect_none("binary log");
+}
+
+static void
+grant_on_server(const char *privilege)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "grant %s on *.* to '%s'@'%%'", privilege,
+                   mysql_fixture_database());
+    run(sql);
+}
+
+/* Promise: each privilege that is missing is named as it is to be granted; to one that may poll it is advice. */
+Test(check_mysql, an_account_that_may_not_read_the_log)
+{
+    const bool is_mariadb = mysql_fixture_is_mariadb(db);
+    const char *const monitor = is_mariadb ? "binlog monitor" : "replication client";
+    struct source_config whole = config;
+    mysql_fixture_grant(db, "all", "*");
+    grant_on_server("select");
+    config = source_mysql_fixture_config_as_user(10 * CLOCK_S_US);
+    config.mode = SOURCE_MODE_TAIL;
+    expect(1, "problem", "the account may not ask where the log ends: grant");
+    report_fixture_expect("problem", monitor);
+    grant_on_server(monitor);
+    expect(1, "problem", "the account may not read the log: grant replication slave on *.* to it");
+    config.mode = SOURCE_MODE_AUTO;
+    expect(0, "advice", "the account may not read the log: grant replication slave on *.* to it");
+    report_fixture_expect("ok", "until then it polls the table");
+    grant_on_server("replication slave");
+    expect(0, "ok", "the binary log can be read");
+    free(config.dsn);
+    config = whole;
+}
+
+Test(check_mysql, a_column_of_which_the_log_has_no_utf_8)
+{
+    config.mode = SOURCE_MODE_AUTO;
+    run("alter table outbox modify type varchar(256) character set latin1");
+    expect(0, "advice", "column \"type\" of table outbox is not in utf8mb4");
+}

@@ -298,3 +298,22 @@ Test(init_mysql, many_at_a_time_create_one)
     }
     expect_whole();
 }
+
+/* Promise: where the log is to be read it says by which grants; who polls is told nothing of it. */
+Test(init_mysql, the_log)
+{
+    const char *const grants = mysql_fixture_is_mariadb(db)
+                                   ? "grant replication slave, binlog monitor on *.*"
+                                   : "grant replication slave, replication client on *.*";
+    config.mode = SOURCE_MODE_TAIL;
+    expect(0, "ok", grants);
+    config.mode = SOURCE_MODE_POLL;
+    expect(0, "ok", "nothing to do");
+    report_fixture_expect_none("replication slave");
+    run("alter table outbox modify type varchar(256) character set latin1");
+    config.mode = SOURCE_MODE_TAIL;
+    expect(1, "problem", "column \"type\" of table outbox is not in utf8mb4");
+    config.mode = SOURCE_MODE_AUTO;
+    expect(0, "advice", "column \"type\" of table outbox is not in utf8mb4");
+    report_fixture_expect("ok", "until then it polls the table");
+}

@@ -133,18 +133,3 @@ Test(mysql_config, a_key_that_others_may_read)
     expect_advice(text, "the key file", NULL);
     cr_assert_eq(close(fd) + unlink(key), 0);
 }
-
-/* What cannot be done is refused before anything runs, and not polled instead without a word. */
-Test(mysql_config, the_binary_log_is_not_read)
-{
-    struct error error;
-    const char *key = NULL;
-    struct source_config source = {.mode = SOURCE_MODE_TAIL};
-    cr_assert_not(my_keys_check(&source, &key, &error));
-    cr_assert_str_eq(key, "mode");
-    cr_assert(strstr(error.text, "use \"auto\" or \"poll\"") != NULL, "%s", error.text);
-    source.mode = SOURCE_MODE_AUTO;
-    cr_assert(my_keys_check(&source, &key, &error));
-    source.mode = SOURCE_MODE_POLL;
-    cr_assert(my_keys_check(&source, &key, &error));
-}
