@@ -228,8 +228,10 @@ expect_behind(const char *source)
     consumer_expect(consumer, "start");
     await_empty_outbox(scene.db);
     relay_kill(scene.relay);
-    insert_at("'k'", "scheduled 2", "1");
-    insert_at("'k'", "scheduled 1", "0.9");
+    /* One statement: the same now. */
+    scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) values "
+               "('%s', 'k', 'scheduled 2', from_now(1)), ('%s', 'k', 'scheduled 1', from_now(0.9))",
+               scene.queue, scene.queue);
     insert_now("'k'", "before");
     scene_await("their time has come",
                 "select count(*) = 2 from outbox where deliver_after < from_now(0)");
@@ -379,9 +381,9 @@ Test(relay_scheduled, infinity_never_comes)
     scene_exec("insert into outbox (message_id, routing_key, \"key\", payload, deliver_after) "
                "values (as_id('" MESSAGE_ID "'), '%s', 'k', 'never', never())",
                scene.queue);
-    insert_at("'k'", "in time", "1");
     insert_now("'k'", "now");
     consumer_expect(consumer, "now");
+    insert_at("'k'", "in time", "1");
     consumer_expect(consumer, "in time");
     await_scheduled(1);
     await_empty_outbox(scene.db);
