@@ -12,29 +12,6 @@
 #include "mysql_held_list_sql.h"
 #include "mysql_held_waiting_sql.h"
 
-/* As held_list.sql gives them. */
-enum column {
-    COLUMN_ID,
-    COLUMN_MESSAGE_ID,
-    COLUMN_STATE,
-    COLUMN_SKIPPED,
-    COLUMN_ATTEMPTS,
-    COLUMN_KEY,
-    COLUMN_TYPE,
-    COLUMN_EXCHANGE,
-    COLUMN_ROUTING_KEY,
-    COLUMN_CONTENT_TYPE,
-    COLUMN_LAST_ERROR,
-    COLUMN_PAYLOAD_BYTES,
-    COLUMN_NEXT_ATTEMPT,
-    COLUMN_HELD,
-    COLUMN_CREATED,
-    COLUMN_DELIVER_AFTER,
-    COLUMN_HEADERS,
-    COLUMN_PAYLOAD,
-    COLUMN_NOW,
-};
-
 /* The filter with its ids, as held_list.sql and held_count.sql have it: *ret_ids is for memory_free when the statement is made. */
 static void
 filter_by_ids(struct my_parameters *parameters, const struct admin_filter *filter,
@@ -51,37 +28,37 @@ static void
 read_message(const MYSQL_ROW row, struct admin_message *ret_message)
 {
     *ret_message = (struct admin_message){
-        .id = my_value_int(row[COLUMN_ID]),
-        .message_id = row[COLUMN_MESSAGE_ID],
-        .state = row[COLUMN_STATE],
-        .skipped = my_value_bool(row[COLUMN_SKIPPED]),
-        .attempts = (uint32_t)my_value_int(row[COLUMN_ATTEMPTS]),
-        .key = row[COLUMN_KEY],
-        .type = row[COLUMN_TYPE],
-        .exchange = row[COLUMN_EXCHANGE],
-        .routing_key = row[COLUMN_ROUTING_KEY],
-        .content_type = row[COLUMN_CONTENT_TYPE],
-        .last_error = row[COLUMN_LAST_ERROR],
-        .payload_bytes = (uint64_t)my_value_int(row[COLUMN_PAYLOAD_BYTES]),
-        .next_attempt_us = my_admin_int(row[COLUMN_NEXT_ATTEMPT], ADMIN_NO_TIME),
-        .held_us = my_admin_int(row[COLUMN_HELD], ADMIN_NO_TIME),
-        .created_us = my_admin_int(row[COLUMN_CREATED], ADMIN_NO_TIME),
-        .deliver_after_us = my_admin_int(row[COLUMN_DELIVER_AFTER], ADMIN_NO_TIME),
-        .headers = row[COLUMN_HEADERS],
-        .now_us = my_value_int(row[COLUMN_NOW]),
+        .id = my_value_int(row[HELD_COLUMN_ID]),
+        .message_id = row[HELD_COLUMN_MESSAGE_ID],
+        .state = row[HELD_COLUMN_STATE],
+        .skipped = my_value_bool(row[HELD_COLUMN_SKIPPED]),
+        .attempts = (uint32_t)my_value_int(row[HELD_COLUMN_ATTEMPTS]),
+        .key = row[HELD_COLUMN_KEY],
+        .type = row[HELD_COLUMN_TYPE],
+        .exchange = row[HELD_COLUMN_EXCHANGE],
+        .routing_key = row[HELD_COLUMN_ROUTING_KEY],
+        .content_type = row[HELD_COLUMN_CONTENT_TYPE],
+        .last_error = row[HELD_COLUMN_LAST_ERROR],
+        .payload_bytes = (uint64_t)my_value_int(row[HELD_COLUMN_PAYLOAD_BYTES]),
+        .next_attempt_us = my_admin_int(row[HELD_COLUMN_NEXT_ATTEMPT], ADMIN_NO_TIME),
+        .held_us = my_admin_int(row[HELD_COLUMN_HELD], ADMIN_NO_TIME),
+        .created_us = my_admin_int(row[HELD_COLUMN_CREATED], ADMIN_NO_TIME),
+        .deliver_after_us = my_admin_int(row[HELD_COLUMN_DELIVER_AFTER], ADMIN_NO_TIME),
+        .headers = row[HELD_COLUMN_HEADERS],
+        .now_us = my_value_int(row[HELD_COLUMN_NOW]),
     };
 }
 
 static bool
 read_payload(const MYSQL_ROW row, const unsigned long *lengths, struct admin_message *message)
 {
-    if (row[COLUMN_PAYLOAD] == NULL) {
+    if (row[HELD_COLUMN_PAYLOAD] == NULL) {
         return true;
     }
-    const size_t size = lengths[COLUMN_PAYLOAD];
+    const size_t size = lengths[HELD_COLUMN_PAYLOAD];
     message->payload = malloc(size + 1); /* an empty one is one too */
     if (message->payload != NULL) {
-        memcpy(message->payload, row[COLUMN_PAYLOAD], size);
+        memcpy(message->payload, row[HELD_COLUMN_PAYLOAD], size);
     }
     return message->payload != NULL;
 }

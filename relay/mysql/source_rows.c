@@ -5,25 +5,6 @@
 
 #define BINARY_CHARSET 63 /* of a column that is bytes */
 
-enum column {
-    COLUMN_ID,
-    COLUMN_MESSAGE_ID,
-    COLUMN_CREATED_AT,
-    COLUMN_KEY_HASH,
-    COLUMN_ORDERED,
-    COLUMN_SCHEDULED,
-    COLUMN_WITHHELD,
-    COLUMN_CUT,
-    COLUMN_EXCHANGE,
-    COLUMN_ROUTING_KEY,
-    COLUMN_KEY,
-    COLUMN_TYPE,
-    COLUMN_CONTENT_TYPE,
-    COLUMN_HEADERS,
-    COLUMN_PAYLOAD,
-    COLUMNS,
-};
-
 /* One row of the answer. */
 struct values {
     MYSQL_ROW texts;
@@ -42,35 +23,35 @@ static void
 decode_row(const struct values *values, struct row *ret_row)
 {
     *ret_row = (struct row){
-        .id = my_value_int(values->texts[COLUMN_ID]),
-        .created_at_us = my_value_int(values->texts[COLUMN_CREATED_AT]),
-        .has_key = values->texts[COLUMN_KEY] != NULL,
-        .ordered = my_value_bool(values->texts[COLUMN_ORDERED]),
-        .withheld = values->texts[COLUMN_WITHHELD],
-        .scheduled = my_value_bool(values->texts[COLUMN_SCHEDULED]),
-        .exchange_is_null = values->texts[COLUMN_EXCHANGE] == NULL,
-        .exchange = text_at(values, COLUMN_EXCHANGE),
-        .routing_key = text_at(values, COLUMN_ROUTING_KEY),
-        .key = text_at(values, COLUMN_KEY),
-        .type = text_at(values, COLUMN_TYPE),
-        .content_type = text_at(values, COLUMN_CONTENT_TYPE),
-        .headers = text_at(values, COLUMN_HEADERS),
-        .payload = text_at(values, COLUMN_PAYLOAD),
+        .id = my_value_int(values->texts[ROW_COLUMN_ID]),
+        .created_at_us = my_value_int(values->texts[ROW_COLUMN_CREATED_AT]),
+        .has_key = values->texts[ROW_COLUMN_KEY] != NULL,
+        .ordered = my_value_bool(values->texts[ROW_COLUMN_ORDERED]),
+        .withheld = values->texts[ROW_COLUMN_WITHHELD],
+        .scheduled = my_value_bool(values->texts[ROW_COLUMN_SCHEDULED]),
+        .exchange_is_null = values->texts[ROW_COLUMN_EXCHANGE] == NULL,
+        .exchange = text_at(values, ROW_COLUMN_EXCHANGE),
+        .routing_key = text_at(values, ROW_COLUMN_ROUTING_KEY),
+        .key = text_at(values, ROW_COLUMN_KEY),
+        .type = text_at(values, ROW_COLUMN_TYPE),
+        .content_type = text_at(values, ROW_COLUMN_CONTENT_TYPE),
+        .headers = text_at(values, ROW_COLUMN_HEADERS),
+        .payload = text_at(values, ROW_COLUMN_PAYLOAD),
     };
-    if (values->lengths[COLUMN_MESSAGE_ID] == UUID_BYTES) {
-        memcpy(ret_row->message_id, values->texts[COLUMN_MESSAGE_ID], UUID_BYTES);
+    if (values->lengths[ROW_COLUMN_MESSAGE_ID] == UUID_BYTES) {
+        memcpy(ret_row->message_id, values->texts[ROW_COLUMN_MESSAGE_ID], UUID_BYTES);
     }
-    ret_row->key_hash = ret_row->ordered ? my_value_int(values->texts[COLUMN_KEY_HASH]) : 0;
+    ret_row->key_hash = ret_row->ordered ? my_value_int(values->texts[ROW_COLUMN_KEY_HASH]) : 0;
 }
 
 /* The table may have been altered: bytes that had become text would be converted on their way. */
 static bool
 check_columns(MYSQL_RES *result, struct error *reterr)
 {
-    static const int bytes[] = {COLUMN_MESSAGE_ID, COLUMN_PAYLOAD};
-    if (mysql_num_fields(result) != COLUMNS) {
+    static const int bytes[] = {ROW_COLUMN_MESSAGE_ID, ROW_COLUMN_PAYLOAD};
+    if (mysql_num_fields(result) != ROW_COLUMNS) {
         return error_set(reterr, ERROR_CONFIG, "the outbox gave %u columns instead of %d",
-                         mysql_num_fields(result), COLUMNS);
+                         mysql_num_fields(result), ROW_COLUMNS);
     }
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         const MYSQL_FIELD *const field = mysql_fetch_field_direct(result, (unsigned)bytes[i]);
@@ -88,10 +69,11 @@ check_columns(MYSQL_RES *result, struct error *reterr)
 static bool
 check_values(const struct values *values, struct error *reterr)
 {
-    const bool whole =
-        values->lengths[COLUMN_MESSAGE_ID] == UUID_BYTES && values->texts[COLUMN_PAYLOAD] != NULL;
-    if (values->texts[COLUMN_ID] == NULL || (!whole && values->texts[COLUMN_WITHHELD] == NULL &&
-                                             !my_value_bool(values->texts[COLUMN_SCHEDULED]))) {
+    const bool whole = values->lengths[ROW_COLUMN_MESSAGE_ID] == UUID_BYTES &&
+                       values->texts[ROW_COLUMN_PAYLOAD] != NULL;
+    if (values->texts[ROW_COLUMN_ID] == NULL ||
+        (!whole && values->texts[ROW_COLUMN_WITHHELD] == NULL &&
+         !my_value_bool(values->texts[ROW_COLUMN_SCHEDULED]))) {
         return error_set(reterr, ERROR_CONFIG,
                          "the outbox has a row with a NULL or in a form that is not known");
     }
@@ -106,7 +88,7 @@ decode_rows(MYSQL_RES *result, uint32_t rows_max, struct row *rows, struct error
     int64_t count = 0;
     while (count < rows_max && (values.texts = mysql_fetch_row(result)) != NULL) {
         values.lengths = mysql_fetch_lengths(result);
-        if (my_value_bool(values.texts[COLUMN_CUT])) {
+        if (my_value_bool(values.texts[ROW_COLUMN_CUT])) {
             break;
         }
         if (!check_values(&values, reterr)) {

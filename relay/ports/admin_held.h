@@ -39,6 +39,29 @@ struct admin_message {
     bool escaped; /* a text has no UTF-8: all that is not ASCII in them stands there as \ooo */
 };
 
+/* What held_list.sql gives, in this order, whichever the database is. */
+enum held_column {
+    HELD_COLUMN_ID,
+    HELD_COLUMN_MESSAGE_ID,
+    HELD_COLUMN_STATE,
+    HELD_COLUMN_SKIPPED,
+    HELD_COLUMN_ATTEMPTS,
+    HELD_COLUMN_KEY,
+    HELD_COLUMN_TYPE,
+    HELD_COLUMN_EXCHANGE,
+    HELD_COLUMN_ROUTING_KEY,
+    HELD_COLUMN_CONTENT_TYPE,
+    HELD_COLUMN_LAST_ERROR,
+    HELD_COLUMN_PAYLOAD_BYTES,
+    HELD_COLUMN_NEXT_ATTEMPT,
+    HELD_COLUMN_HELD,
+    HELD_COLUMN_CREATED,
+    HELD_COLUMN_DELIVER_AFTER,
+    HELD_COLUMN_HEADERS,
+    HELD_COLUMN_PAYLOAD,
+    HELD_COLUMN_NOW,
+};
+
 struct admin_messages {
     struct admin_message *messages;
     size_t count;

@@ -36,4 +36,24 @@ struct row {
     struct span payload;
 };
 
+/* What the statements that read rows give, in this order, whichever the database is (fetch_next.sql). */
+enum row_column {
+    ROW_COLUMN_ID,
+    ROW_COLUMN_MESSAGE_ID,
+    ROW_COLUMN_CREATED_AT,
+    ROW_COLUMN_KEY_HASH,
+    ROW_COLUMN_ORDERED,
+    ROW_COLUMN_SCHEDULED,
+    ROW_COLUMN_WITHHELD,
+    ROW_COLUMN_CUT,
+    ROW_COLUMN_EXCHANGE,
+    ROW_COLUMN_ROUTING_KEY,
+    ROW_COLUMN_KEY,
+    ROW_COLUMN_TYPE,
+    ROW_COLUMN_CONTENT_TYPE,
+    ROW_COLUMN_HEADERS,
+    ROW_COLUMN_PAYLOAD,
+    ROW_COLUMNS,
+};
+
 #endif

@@ -18,29 +18,6 @@
 
 #define NUMBER_BYTES 24
 
-/* As held_list.sql gives them. */
-enum column {
-    COLUMN_ID,
-    COLUMN_MESSAGE_ID,
-    COLUMN_STATE,
-    COLUMN_SKIPPED,
-    COLUMN_ATTEMPTS,
-    COLUMN_KEY,
-    COLUMN_TYPE,
-    COLUMN_EXCHANGE,
-    COLUMN_ROUTING_KEY,
-    COLUMN_CONTENT_TYPE,
-    COLUMN_LAST_ERROR,
-    COLUMN_PAYLOAD_BYTES,
-    COLUMN_NEXT_ATTEMPT,
-    COLUMN_HELD,
-    COLUMN_CREATED,
-    COLUMN_DELIVER_AFTER,
-    COLUMN_HEADERS,
-    COLUMN_PAYLOAD,
-    COLUMN_NOW,
-};
-
 /* $1 to $6 of the statements with a filter; $7 to $10 of held_list.sql. */
 struct filter_values {
     const char *values[10];
@@ -66,24 +43,25 @@ static void
 read_message(const PGresult *result, int row, struct admin_message *ret_message)
 {
     *ret_message = (struct admin_message){
-        .id = admin_postgres_int(result, row, COLUMN_ID, 0),
-        .message_id = admin_postgres_text(result, row, COLUMN_MESSAGE_ID),
-        .state = admin_postgres_text(result, row, COLUMN_STATE),
-        .skipped = admin_postgres_bool(result, row, COLUMN_SKIPPED),
-        .attempts = (uint32_t)admin_postgres_int(result, row, COLUMN_ATTEMPTS, 0),
-        .key = admin_postgres_text(result, row, COLUMN_KEY),
-        .type = admin_postgres_text(result, row, COLUMN_TYPE),
-        .exchange = admin_postgres_text(result, row, COLUMN_EXCHANGE),
-        .routing_key = admin_postgres_text(result, row, COLUMN_ROUTING_KEY),
-        .content_type = admin_postgres_text(result, row, COLUMN_CONTENT_TYPE),
-        .last_error = admin_postgres_text(result, row, COLUMN_LAST_ERROR),
-        .payload_bytes = (uint64_t)admin_postgres_int(result, row, COLUMN_PAYLOAD_BYTES, 0),
-        .next_attempt_us = admin_postgres_int(result, row, COLUMN_NEXT_ATTEMPT, ADMIN_NO_TIME),
-        .held_us = admin_postgres_int(result, row, COLUMN_HELD, ADMIN_NO_TIME),
-        .created_us = admin_postgres_int(result, row, COLUMN_CREATED, ADMIN_NO_TIME),
-        .deliver_after_us = admin_postgres_int(result, row, COLUMN_DELIVER_AFTER, ADMIN_NO_TIME),
-        .headers = admin_postgres_text(result, row, COLUMN_HEADERS),
-        .now_us = admin_postgres_int(result, row, COLUMN_NOW, 0),
+        .id = admin_postgres_int(result, row, HELD_COLUMN_ID, 0),
+        .message_id = admin_postgres_text(result, row, HELD_COLUMN_MESSAGE_ID),
+        .state = admin_postgres_text(result, row, HELD_COLUMN_STATE),
+        .skipped = admin_postgres_bool(result, row, HELD_COLUMN_SKIPPED),
+        .attempts = (uint32_t)admin_postgres_int(result, row, HELD_COLUMN_ATTEMPTS, 0),
+        .key = admin_postgres_text(result, row, HELD_COLUMN_KEY),
+        .type = admin_postgres_text(result, row, HELD_COLUMN_TYPE),
+        .exchange = admin_postgres_text(result, row, HELD_COLUMN_EXCHANGE),
+        .routing_key = admin_postgres_text(result, row, HELD_COLUMN_ROUTING_KEY),
+        .content_type = admin_postgres_text(result, row, HELD_COLUMN_CONTENT_TYPE),
+        .last_error = admin_postgres_text(result, row, HELD_COLUMN_LAST_ERROR),
+        .payload_bytes = (uint64_t)admin_postgres_int(result, row, HELD_COLUMN_PAYLOAD_BYTES, 0),
+        .next_attempt_us = admin_postgres_int(result, row, HELD_COLUMN_NEXT_ATTEMPT, ADMIN_NO_TIME),
+        .held_us = admin_postgres_int(result, row, HELD_COLUMN_HELD, ADMIN_NO_TIME),
+        .created_us = admin_postgres_int(result, row, HELD_COLUMN_CREATED, ADMIN_NO_TIME),
+        .deliver_after_us =
+            admin_postgres_int(result, row, HELD_COLUMN_DELIVER_AFTER, ADMIN_NO_TIME),
+        .headers = admin_postgres_text(result, row, HELD_COLUMN_HEADERS),
+        .now_us = admin_postgres_int(result, row, HELD_COLUMN_NOW, 0),
     };
 }
 
@@ -91,7 +69,7 @@ read_message(const PGresult *result, int row, struct admin_message *ret_message)
 static bool
 read_payload(const PGresult *result, int row, struct admin_message *message)
 {
-    const char *const text = admin_postgres_text(result, row, COLUMN_PAYLOAD);
+    const char *const text = admin_postgres_text(result, row, HELD_COLUMN_PAYLOAD);
     size_t size;
     message->payload = text == NULL ? NULL : PQunescapeBytea((const unsigned char *)text, &size);
     return text == NULL || message->payload != NULL;

@@ -7,25 +7,6 @@
 /* 2000-01-01, the zero of a binary timestamptz, in microseconds since 1970. */
 #define POSTGRES_EPOCH_US INT64_C(946684800000000)
 
-enum column {
-    COLUMN_ID,
-    COLUMN_MESSAGE_ID,
-    COLUMN_CREATED_AT,
-    COLUMN_KEY_HASH,
-    COLUMN_ORDERED,
-    COLUMN_SCHEDULED,
-    COLUMN_WITHHELD,
-    COLUMN_CUT,
-    COLUMN_EXCHANGE,
-    COLUMN_ROUTING_KEY,
-    COLUMN_KEY,
-    COLUMN_TYPE,
-    COLUMN_CONTENT_TYPE,
-    COLUMN_HEADERS,
-    COLUMN_PAYLOAD,
-    COLUMNS,
-};
-
 int64_t
 pg_rows_int8(const PGresult *result, int row, int column)
 {
@@ -68,29 +49,29 @@ static void
 decode_row(const PGresult *result, int row, struct row *ret_row)
 {
     *ret_row = (struct row){
-        .id = pg_rows_int8(result, row, COLUMN_ID),
-        .created_at_us = PQgetisnull(result, row, COLUMN_CREATED_AT)
+        .id = pg_rows_int8(result, row, ROW_COLUMN_ID),
+        .created_at_us = PQgetisnull(result, row, ROW_COLUMN_CREATED_AT)
                              ? 0
-                             : pg_rows_time_us(pg_rows_int8(result, row, COLUMN_CREATED_AT)),
-        .has_key = !PQgetisnull(result, row, COLUMN_KEY),
-        .ordered = pg_rows_bool(result, row, COLUMN_ORDERED),
-        .withheld = PQgetisnull(result, row, COLUMN_WITHHELD)
+                             : pg_rows_time_us(pg_rows_int8(result, row, ROW_COLUMN_CREATED_AT)),
+        .has_key = !PQgetisnull(result, row, ROW_COLUMN_KEY),
+        .ordered = pg_rows_bool(result, row, ROW_COLUMN_ORDERED),
+        .withheld = PQgetisnull(result, row, ROW_COLUMN_WITHHELD)
                         ? NULL
-                        : PQgetvalue(result, row, COLUMN_WITHHELD),
-        .scheduled = pg_rows_bool(result, row, COLUMN_SCHEDULED),
-        .exchange_is_null = PQgetisnull(result, row, COLUMN_EXCHANGE),
-        .exchange = text_at(result, row, COLUMN_EXCHANGE),
-        .routing_key = text_at(result, row, COLUMN_ROUTING_KEY),
-        .key = text_at(result, row, COLUMN_KEY),
-        .type = text_at(result, row, COLUMN_TYPE),
-        .content_type = text_at(result, row, COLUMN_CONTENT_TYPE),
-        .headers = text_at(result, row, COLUMN_HEADERS),
-        .payload = text_at(result, row, COLUMN_PAYLOAD),
+                        : PQgetvalue(result, row, ROW_COLUMN_WITHHELD),
+        .scheduled = pg_rows_bool(result, row, ROW_COLUMN_SCHEDULED),
+        .exchange_is_null = PQgetisnull(result, row, ROW_COLUMN_EXCHANGE),
+        .exchange = text_at(result, row, ROW_COLUMN_EXCHANGE),
+        .routing_key = text_at(result, row, ROW_COLUMN_ROUTING_KEY),
+        .key = text_at(result, row, ROW_COLUMN_KEY),
+        .type = text_at(result, row, ROW_COLUMN_TYPE),
+        .content_type = text_at(result, row, ROW_COLUMN_CONTENT_TYPE),
+        .headers = text_at(result, row, ROW_COLUMN_HEADERS),
+        .payload = text_at(result, row, ROW_COLUMN_PAYLOAD),
     };
-    if (!PQgetisnull(result, row, COLUMN_MESSAGE_ID)) {
-        memcpy(ret_row->message_id, PQgetvalue(result, row, COLUMN_MESSAGE_ID), UUID_BYTES);
+    if (!PQgetisnull(result, row, ROW_COLUMN_MESSAGE_ID)) {
+        memcpy(ret_row->message_id, PQgetvalue(result, row, ROW_COLUMN_MESSAGE_ID), UUID_BYTES);
     }
-    ret_row->key_hash = ret_row->ordered ? pg_rows_int8(result, row, COLUMN_KEY_HASH) : 0;
+    ret_row->key_hash = ret_row->ordered ? pg_rows_int8(result, row, ROW_COLUMN_KEY_HASH) : 0;
 }
 
 static bool
@@ -104,13 +85,13 @@ has_type(const PGresult *result, int column, Oid type)
 static bool
 check_columns(const PGresult *result, struct error *reterr)
 {
-    static const Oid types[COLUMNS] = {20, 2950, 1184, 20, 16, 16, 25, 16,
-                                       25, 25,   25,   25, 25, 25, 17};
-    if (PQnfields(result) != COLUMNS) {
+    static const Oid types[ROW_COLUMNS] = {20, 2950, 1184, 20, 16, 16, 25, 16,
+                                           25, 25,   25,   25, 25, 25, 17};
+    if (PQnfields(result) != ROW_COLUMNS) {
         return error_set(reterr, ERROR_CONFIG, "the outbox gave %d columns instead of %d",
-                         PQnfields(result), COLUMNS);
+                         PQnfields(result), ROW_COLUMNS);
     }
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < ROW_COLUMNS; i++) {
         if (!has_type(result, i, types[i])) {
             return error_set(
                 reterr, ERROR_CONFIG,
@@ -125,12 +106,12 @@ check_columns(const PGresult *result, struct error *reterr)
 static bool
 check_values(const PGresult *result, int row, struct error *reterr)
 {
-    const bool whole = PQgetlength(result, row, COLUMN_MESSAGE_ID) == UUID_BYTES &&
-                       PQgetlength(result, row, COLUMN_CREATED_AT) == 8 &&
-                       !PQgetisnull(result, row, COLUMN_PAYLOAD);
-    if (PQgetlength(result, row, COLUMN_ID) != 8 ||
-        (!whole && PQgetisnull(result, row, COLUMN_WITHHELD) &&
-         !pg_rows_bool(result, row, COLUMN_SCHEDULED))) {
+    const bool whole = PQgetlength(result, row, ROW_COLUMN_MESSAGE_ID) == UUID_BYTES &&
+                       PQgetlength(result, row, ROW_COLUMN_CREATED_AT) == 8 &&
+                       !PQgetisnull(result, row, ROW_COLUMN_PAYLOAD);
+    if (PQgetlength(result, row, ROW_COLUMN_ID) != 8 ||
+        (!whole && PQgetisnull(result, row, ROW_COLUMN_WITHHELD) &&
+         !pg_rows_bool(result, row, ROW_COLUMN_SCHEDULED))) {
         return error_set(reterr, ERROR_CONFIG,
                          "the outbox has a row with a NULL or in a form that is not known");
     }
@@ -149,7 +130,7 @@ decode_rows(const PGresult *result, uint32_t rows_max, struct row *rows, struct 
 {
     const int tuples = PQntuples(result);
     int row = 0;
-    while (row < tuples && (uint32_t)row < rows_max && !pg_rows_bool(result, row, COLUMN_CUT)) {
+    while (row < tuples && (uint32_t)row < rows_max && !pg_rows_bool(result, row, ROW_COLUMN_CUT)) {
         if (!check_values(result, row, reterr)) {
             return -1;
         }
