@@ -20,9 +20,12 @@ return timestamp '1970-01-01 00:00:00' + interval us microsecond;
 -- The time that the clock shows in UTC.
 create function as_time(words varchar(30)) returns datetime(6) deterministic no sql return words;
 
--- The first and the last time that an outbox takes.
-create function always() returns datetime(6) deterministic no sql return '1970-01-01';
-create function never() returns datetime(6) deterministic no sql return '9999-12-31 23:59:59.999999';
+-- The first and the last time that an outbox takes. (MySQL has ALWAYS and NEVER for words of its own.)
+create function first_time() returns datetime(6) deterministic no sql return '1970-01-01';
+create function last_time() returns datetime(6) deterministic no sql return '9999-12-31 23:59:59.999999';
+
+-- What puts rows in no order, but the same each time. (MySQL 9.7 has no md5() any more.)
+create function digest(words longtext) returns char(64) deterministic no sql return sha2(words, 256);
 
 -- More than anybody should read. All of it is written to the disk, and to two logs.
 create function huge_headers() returns longtext deterministic no sql return concat('{"a": "', repeat('x', 100 << 20), '"}');

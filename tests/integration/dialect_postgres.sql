@@ -21,8 +21,11 @@ create function as_time(words text) returns timestamptz language sql immutable a
 $$ select words::timestamp at time zone 'UTC' $$;
 
 -- The first and the last time that there is.
-create function always() returns timestamptz language sql immutable as $$ select timestamptz '-infinity' $$;
-create function never() returns timestamptz language sql immutable as $$ select timestamptz 'infinity' $$;
+create function first_time() returns timestamptz language sql immutable as $$ select timestamptz '-infinity' $$;
+create function last_time() returns timestamptz language sql immutable as $$ select timestamptz 'infinity' $$;
+
+-- What puts rows in no order, but the same each time.
+create function digest(words text) returns text language sql immutable as $$ select md5(words) $$;
 
 -- More than anybody should read: some kilobytes on the disk, and hundreds of megabytes to who asks for them.
 create function huge_headers() returns jsonb language sql immutable as

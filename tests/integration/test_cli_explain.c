@@ -174,7 +174,7 @@ Test(cli_explain, scheduled)
     write_three();
     db_exec(db, "update outbox set deliver_after = from_now(36000) where id = 3");
     held_put(db, 50, NULL, "scheduled", "next_attempt_at = from_now(259200)");
-    held_put(db, 51, NULL, "scheduled", "next_attempt_at = never()");
+    held_put(db, 51, NULL, "scheduled", "next_attempt_at = last_time()");
     struct db *const owner = relay();
     tell(NULL);
     expect("3", 0, MESSAGE("03", "3") IN_OUTBOX "  It is not to go before TIME (in 10 h).\n");

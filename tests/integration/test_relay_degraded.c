@@ -184,12 +184,13 @@ Test(relay_degraded, a_full_queue_that_is_drained_later)
 static void
 mix(unsigned count, unsigned nth)
 {
-    scene_exec("insert into outbox (routing_key, \"key\", payload) "
-               "select case when mod(i, %u) = 0 then 'nowhere' else '%s' end, concat('k', i), "
-               "bytes(concat('k', i, ' 1')) from " DB_SERIES(
-                   "0", "%u") " order by floor(i / %u), md5(concat(i)); update account set seq = 1 "
-                              "where number < %u",
-               nth, scene.queue, count - 1, nth, count);
+    scene_exec(
+        "insert into outbox (routing_key, \"key\", payload) "
+        "select case when mod(i, %u) = 0 then 'nowhere' else '%s' end, concat('k', i), "
+        "bytes(concat('k', i, ' 1')) from " DB_SERIES(
+            "0", "%u") " order by floor(i / %u), digest(concat(i)); update account set seq = 1 "
+                       "where number < %u",
+        nth, scene.queue, count - 1, nth, count);
 }
 
 static void

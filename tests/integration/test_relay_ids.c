@@ -75,7 +75,7 @@ Test(relay_ids, both_ends_are_held_and_go_back)
 Test(relay_ids, the_sequence_is_at_its_end)
 {
     scene_exec("insert into outbox (\"key\", routing_key, payload, deliver_after) "
-               "values ('k', '%s', 'later', never())",
+               "values ('k', '%s', 'later', last_time())",
                scene.queue);
     insert(HIGHEST, "last", scene.queue);
     db_use_up_ids(scene.db);

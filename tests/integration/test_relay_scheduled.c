@@ -94,7 +94,7 @@ insert_timed(void)
     scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) "
                "select '%s', case when mod(i, 2) = 0 then concat('k', mod(i, 50)) end, "
                "bytes(concat(%lld + i * %d)), at_us(%lld + i * %d) "
-               "from " DB_SERIES("0", "%d") " order by md5(concat(i))",
+               "from " DB_SERIES("0", "%d") " order by digest(concat(i))",
                scene.queue, (long long)first_us, (int)CLOCK_S_US / PER_SECOND, (long long)first_us,
                (int)CLOCK_S_US / PER_SECOND, TIMED - 1);
 }
@@ -284,7 +284,7 @@ Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
 Test(relay_scheduled, a_time_that_is_past_is_none)
 {
     scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) values "
-               "('%s', 'k', 'first', null), ('%s', 'k', 'second', always()), "
+               "('%s', 'k', 'first', null), ('%s', 'k', 'second', first_time()), "
                "('%s', 'k', 'third', current_timestamp(6)), ('%s', 'k', 'fourth', null)",
                scene.queue, scene.queue, scene.queue, scene.queue);
     start(NULL);
@@ -379,7 +379,7 @@ Test(relay_scheduled, infinity_never_comes)
 {
     start(NULL);
     scene_exec("insert into outbox (message_id, routing_key, \"key\", payload, deliver_after) "
-               "values (as_id('" MESSAGE_ID "'), '%s', 'k', 'never', never())",
+               "values (as_id('" MESSAGE_ID "'), '%s', 'k', 'never', last_time())",
                scene.queue);
     insert_now("'k'", "now");
     consumer_expect(consumer, "now");
