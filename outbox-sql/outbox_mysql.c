@@ -139,8 +139,8 @@ judge_tables(MYSQL_ROW row, size_t *ret_max_bytes, struct outbox_error *reterr)
                            "the outbox tables have version %s, this library writes version %d",
                            row[0], OUTBOX_SCHEMA_VERSION);
     }
-    /* A byte before it says that it is a query, and with that it must be less. */
-    *ret_max_bytes = strtoul(row[1], NULL, 10) - 2;
+    /* With what is before it, it must be less. */
+    *ret_max_bytes = strtoul(row[1], NULL, 10) - mysql_client_query_bytes - 1;
     return OUTBOX_OK;
 }
 
@@ -305,7 +305,7 @@ rows_fill(struct rows *rows, const struct outbox_message *messages, size_t messa
                            "%zu messages in a call make a longer statement than the server takes "
                            "(max_allowed_packet, %zu bytes, where each byte of a message counts "
                            "twice): write fewer or smaller ones in a call, or raise it",
-                           message_count, rows->text.bytes.max + 2);
+                           message_count, rows->text.bytes.max + mysql_client_query_bytes + 1);
     }
     return OUTBOX_OK;
 }

@@ -32,6 +32,9 @@ void mysql_client_set_tls(MYSQL *mysql, enum mysql_client_tls tls);
  * own and no transaction. */
 void mysql_client_stay_lost(MYSQL *mysql);
 
+/* What stands before the text of a query in its packet, if no attributes were bound to it: the server counts it too. */
+extern const size_t mysql_client_query_bytes;
+
 /* The descriptor of a connection that is there; -1: it is not. */
 int mysql_client_socket(const MYSQL *mysql);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 const char mysql_client_name[] = "MariaDB Connector/C";
+const size_t mysql_client_query_bytes = 1; /* the command */
 
 /* The library (3.3) has two switches. "Enforce" is only a wish: a server without TLS is talked to in clear text, so
  * base/mysql/connect.c looks at the connection that there is. Verifying is all or nothing: with a name that is another than the certificate's
