@@ -146,12 +146,19 @@ first_byte(const struct client *client)
 
 /* ---- from the client ------------------------------------------------------------------------------------ */
 
+/* What libmysqlclient has before the text of a query: no attributes, in one set of them. */
+static const char *
+skip_attributes(const char *text)
+{
+    return text[0] == 0 ? text + 2 : text;
+}
+
 static bool
 is_read(const struct client *client)
 {
     static const char word[] = "select";
-    const char *const text = (const char *)client->packet + HEADER_BYTES + 1;
-    return first_byte(client) == COMMAND_QUERY && client->size > HEADER_BYTES + sizeof(word) &&
+    const char *const text = skip_attributes((const char *)client->packet + HEADER_BYTES + 1);
+    return first_byte(client) == COMMAND_QUERY && client->size > HEADER_BYTES + 2 + sizeof(word) &&
            strncasecmp(text, word, sizeof(word) - 1) == 0;
 }
 
