@@ -261,7 +261,7 @@ Test(init_mysql, an_owner_without_super_makes_all_that_he_may)
     }
 }
 
-/* With the client that Debian has, which leaves out comments. */
+/* With the client that Debian has, whichever server it has; it leaves out comments. */
 Test(init_mysql, printed_sql_does_the_same)
 {
     char path[] = "/tmp/init-mysql-XXXXXX";
@@ -272,7 +272,8 @@ Test(init_mysql, printed_sql_does_the_same)
     init_mysql_print(out, NULL);
     cr_assert_eq(fclose(out), 0);
     (void)snprintf(command, sizeof(command),
-                   "MYSQL_PWD=$OUTBOX_TEST_MYSQL_PASSWORD mariadb --no-defaults "
+                   "MYSQL_PWD=$OUTBOX_TEST_MYSQL_PASSWORD "
+                   "$(command -v mariadb || command -v mysql) --no-defaults "
                    "--host=$OUTBOX_TEST_MYSQL_HOST --port=$OUTBOX_TEST_MYSQL_PORT "
                    "--user=$OUTBOX_TEST_MYSQL_USER %s <%s",
                    mysql_fixture_database(), path); /* fits */
