@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "relay/mysql/error.h"
+#include "relay/mysql/ids.h"
 #include "relay/mysql/source_private.h"
 
 #include "mysql_fetch_heads_bare_sql.h"
@@ -41,6 +42,20 @@ statement_of(const struct my_fetch *fetch)
     return fetch->exact ? sql_fetch_next_exact : sql_fetch_next;
 }
 
+/* The ids that are left out, for fetch_next.sql. */
+static void
+put_except(struct my_parameters *parameters, struct my_fetch *fetch)
+{
+    struct my_ids ids = {.items = fetch->ids, .count = fetch->id_count};
+    if (fetch->kind == FETCH_HEADS) {
+        ids.count = 0; /* has a list */
+    }
+    my_ids_sort(&ids);
+    my_parameters_int(parameters, "except_last",
+                      ids.count > 0 ? ids.items[ids.count - 1] : INT64_MIN);
+    my_parameters_edges(parameters, "except_edges", ids.items, ids.count);
+}
+
 static bool
 ask_for_rows(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows)
 {
@@ -49,6 +64,7 @@ ask_for_rows(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret
     my_parameters_int(&parameters, "after_id", fetch->after_id);
     my_parameters_int(&parameters, "end_id", fetch->end_id);
     my_parameters_ints(&parameters, "ids", fetch->ids, fetch->id_count + fetch->unread_count);
+    put_except(&parameters, fetch);
     my_parameters_int(&parameters, "bytes", fetch->bytes);
     my_parameters_int(&parameters, "message_bytes", SOURCE_MESSAGE_BYTES_MAX);
     my_parameters_text(&parameters, "why", fetch->why);

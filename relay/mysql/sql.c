@@ -69,6 +69,14 @@ my_parameters_ids(struct my_parameters *parameters, const char *name, const int6
 }
 
 void
+my_parameters_edges(struct my_parameters *parameters, const char *name, const int64_t *numbers,
+                    size_t count)
+{
+    my_parameters_ints(parameters, name, numbers, count);
+    parameters->items[parameters->count - 1].kind = MY_EDGES;
+}
+
+void
 my_parameters_sql(struct my_parameters *parameters, const char *name, const char *sql)
 {
     add(parameters, name, MY_SQL)->text = sql;
@@ -76,19 +84,31 @@ my_parameters_sql(struct my_parameters *parameters, const char *name, const char
 
 /* Digits from the end, for printf takes five times as long: a list may have thousands. */
 static char *
-put_int(char *out, int64_t value)
+put_digits(char *out, uint64_t value)
 {
     char digits[INT_BYTES_MAX];
     char *at = digits + sizeof(digits);
-    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
     do {
-        *--at = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0);
-    if (value < 0) {
-        *--at = '-';
-    }
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
     return mempcpy(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static char *
+put_int(char *out, int64_t value)
+{
+    if (value < 0) {
+        *out++ = '-';
+    }
+    return put_digits(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+/* The number after it, which the largest of all has no place for. */
+static char *
+put_next(char *out, int64_t value)
+{
+    return value < 0 ? put_int(out, value + 1) : put_digits(out, (uint64_t)value + 1);
 }
 
 static bool
@@ -105,6 +125,32 @@ put_ints(struct buffer *buffer, const int64_t *numbers, size_t count)
         }
         out = put_int(out, numbers[i]);
     }
+    buffer_commit(buffer, (size_t)(out - start));
+    return true;
+}
+
+static bool
+put_edges(struct buffer *buffer, const struct my_parameter *list)
+{
+    const int64_t *const numbers = list->numbers;
+    char *const start = (char *)buffer_reserve(buffer, 2 * list->count * INT_BYTES_MAX + 1);
+    if (start == NULL) {
+        return false;
+    }
+    char *out = start;
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0 && (numbers[i] == numbers[i - 1] || numbers[i] - 1 == numbers[i - 1])) {
+            continue; /* the run goes on */
+        }
+        if (i > 0) {
+            *out++ = ',';
+            out = put_next(out, numbers[i - 1]);
+            *out++ = ',';
+        }
+        out = put_int(out, numbers[i]);
+    }
+    *out++ = ',';
+    out = put_next(out, numbers[list->count - 1]);
     buffer_commit(buffer, (size_t)(out - start));
     return true;
 }
@@ -184,6 +230,9 @@ put_value(struct buffer *buffer, const struct my_parameter *parameter)
         return put_list(buffer, parameter);
     case MY_IDS:
         return put_ids(buffer, parameter);
+    case MY_EDGES:
+        return parameter->count > 0 ? put_edges(buffer, parameter)
+                                    : buffer_append(buffer, no_id, sizeof(no_id) - 1);
     case MY_SQL:
         return put_part(buffer, parameter->text, parameter->text + strlen(parameter->text));
     }

@@ -14,7 +14,17 @@
 
 #define MY_PARAMETERS_MAX 24
 
-enum my_parameter_kind { MY_NULL, MY_INT, MY_DOUBLE, MY_TEXT, MY_PLAIN, MY_INTS, MY_IDS, MY_SQL };
+enum my_parameter_kind {
+    MY_NULL,
+    MY_INT,
+    MY_DOUBLE,
+    MY_TEXT,
+    MY_PLAIN,
+    MY_INTS,
+    MY_IDS,
+    MY_EDGES,
+    MY_SQL
+};
 
 struct my_parameter {
     const char *name; /* without the @ */
@@ -22,7 +32,7 @@ struct my_parameter {
     int64_t number;
     double fraction;
     const char *text;
-    const int64_t *numbers; /* MY_INTS, MY_IDS */
+    const int64_t *numbers; /* MY_INTS, MY_IDS, MY_EDGES */
     size_t count;
 };
 
@@ -45,6 +55,10 @@ void my_parameters_ints(struct my_parameters *parameters, const char *name, cons
 /* A JSON list, for json_table. */
 void my_parameters_ids(struct my_parameters *parameters, const char *name, const int64_t *numbers,
                        size_t count);
+/* Of ascending numbers, where each run of them begins and where it is over: `interval(id, @name) % 2` is 0 for an id that is none
+ * of them. Most often they are few, however many the numbers are, and the server searches them by halves. */
+void my_parameters_edges(struct my_parameters *parameters, const char *name, const int64_t *numbers,
+                         size_t count);
 /* A part of the statement. */
 void my_parameters_sql(struct my_parameters *parameters, const char *name, const char *sql);
 

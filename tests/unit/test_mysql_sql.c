@@ -55,6 +55,19 @@ Test(mysql_sql, a_list_has_commas_and_an_empty_one_has_no_id)
            "in (1,-20,9223372036854775807) in (18446744073709551615)");
 }
 
+Test(mysql_sql, edges_are_where_runs_begin_and_where_they_are_over)
+{
+    static const int64_t ids[] = {INT64_MIN, -1, 0, 0, 1, 4, 6, 7, INT64_MAX};
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_edges(&parameters, "all", ids, 9);
+    my_parameters_edges(&parameters, "one", ids + 5, 1);
+    my_parameters_edges(&parameters, "run", ids + 1, 4);
+    my_parameters_edges(&parameters, "none", ids, 0);
+    expect("(@all) (@one) (@run) (@none)", &parameters,
+           "(-9223372036854775808,-9223372036854775807,-1,2,4,5,6,8,"
+           "9223372036854775807,9223372036854775808) (4,5) (-1,2) (18446744073709551615)");
+}
+
 Test(mysql_sql, what_is_not_utf8_becomes_ascii)
 {
     struct my_parameters parameters = {.count = 0};

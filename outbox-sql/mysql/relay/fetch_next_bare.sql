@@ -5,6 +5,6 @@ select id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as c
     `key` is not null as ordered, 0 as scheduled, @why as withheld, 0 as cut,
     null as exchange, null as routing_key, null as `key`, null as type, null as content_type, null as headers, null as payload
 from outbox force index (primary)
-where id > @after_id and id <= @end_id and id + 0 not in (@ids)
+where id > @after_id and id <= @end_id and (id + 0 > @except_last or interval(id, @except_edges) % 2 = 0)
 order by id
 limit @rows

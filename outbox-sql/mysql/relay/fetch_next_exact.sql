@@ -31,7 +31,7 @@ from (
                 select id, coalesce(deliver_after > created_at, 0) as scheduled, octet_length(message_id) as message_id_bytes,
                     octet_length(payload) + coalesce(octet_length(headers), 0) as bytes
                 from outbox force index (primary)
-                where id > @after_id and id <= @end_id and id + 0 not in (@ids)
+                where id > @after_id and id <= @end_id and (id + 0 > @except_last or interval(id, @except_edges) % 2 = 0)
                 order by id
                 limit @rows
             ) as next
