@@ -1,6 +1,6 @@
 #include "relay/mysql/binlog_values.h"
 
-#include "base/clock.h"
+#include "relay/mysql/datetime.h"
 
 /* Before a value: how many bytes it has. */
 static struct span
@@ -147,17 +147,6 @@ my_value_read(struct reader *reader, struct my_column_type column)
 
 /* ---- times ---- */
 
-/* Days since 1970 of a date of the Gregorian calendar, as if it had always been in use. March is the first month, so that the
- * day that a leap year has more is the year's last. */
-static int64_t
-days_since_1970(int64_t year, int64_t month, int64_t day)
-{
-    const int64_t shifted = month > 2 ? month - 3 : month + 9;
-    const int64_t from_march = month > 2 ? year : year - 1;
-    const int64_t leap_days = from_march / 4 - from_march / 100 + from_march / 400;
-    return 365 * from_march + leap_days + (153 * shifted + 2) / 5 + day - 1 - 719468;
-}
-
 static uint64_t
 big_endian(const uint8_t *bytes, size_t size)
 {
@@ -183,16 +172,14 @@ my_value_datetime_us(struct span value, unsigned digits)
 {
     const uint64_t packed = big_endian(value.data, 5);
     const int64_t year_month = (int64_t)(packed >> 22 & 0x1ffff);
-    const int64_t day = (int64_t)(packed >> 17 & 0x1f);
-    const int64_t hour = (int64_t)(packed >> 12 & 0x1f);
-    const int64_t minute = (int64_t)(packed >> 6 & 0x3f);
-    const int64_t second = (int64_t)(packed & 0x3f);
-    const int64_t year = year_month / 13;
-    const int64_t month = year_month % 13;
-    if (packed >> 39 == 0 || year == 0 || month == 0 || day == 0) {
-        return INT64_MIN;
-    }
-    const int64_t seconds =
-        ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    return seconds * (int64_t)CLOCK_S_US + fraction_us(value, digits);
+    const struct my_datetime datetime = {
+        .year = year_month / 13,
+        .month = year_month % 13,
+        .day = (int64_t)(packed >> 17 & 0x1f),
+        .hour = (int64_t)(packed >> 12 & 0x1f),
+        .minute = (int64_t)(packed >> 6 & 0x3f),
+        .second = (int64_t)(packed & 0x3f),
+        .us = fraction_us(value, digits),
+    };
+    return packed >> 39 == 0 ? INT64_MIN : my_datetime_us(&datetime);
 }

@@ -284,6 +284,7 @@ free_source(struct source *source)
     my_settle_lost(self);
     my_watermark_lost(self);
     my_tail_stop(self);
+    my_hash_done(&self->fetch.hash);
     source_events_done(&self->events);
     memory_free(self);
 }
@@ -390,6 +391,7 @@ source_mysql_new(const struct source_config *config, struct source **ret_source,
     backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
     self->created_us = clock_monotonic_us();
     fetch_plan_init(&self->fetch.plan, config->takeover_us);
+    my_hash_init(&self->fetch.hash);
     watermark_init(&self->watermark.mark);
     *ret_source = &self->source;
     return true;

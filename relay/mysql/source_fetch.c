@@ -147,7 +147,7 @@ fetch_run(struct my_session *session, struct my_job *job)
         return false;
     }
     session->code = 0;
-    fetch->batch = my_rows_decode_take(rows, fetch->rows, &session->error);
+    fetch->batch = my_rows_decode_take(rows, fetch->rows, &fetch->hash, &session->error);
     if (fetch->batch != NULL && only_unread) {
         fetch->batch->complete = false;
     }

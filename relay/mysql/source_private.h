@@ -21,6 +21,7 @@
 
 #include "base/backoff.h"
 #include "base/random.h"
+#include "relay/mysql/hash.h"
 #include "relay/mysql/link.h"
 #include "relay/mysql/names.h"
 #include "relay/mysql/session.h"
@@ -79,6 +80,7 @@ struct my_fetch {
     size_t unread_count; /* and then those that cannot be read */
     char why[FETCH_PLAN_REASON_BYTES];
     char unread[MY_UNREAD_BYTES];
+    struct my_hash hash; /* of keys; the link's thread */
     struct batch *batch; /* what came */
 };
 
@@ -186,8 +188,9 @@ void my_present_clear(struct my_present *present);
 
 /* source_rows.c */
 /* Takes the result: a batch of its rows up to the first that was cut, at most rows_max. complete: neither limit was met. NULL,
- * and the result freed, if a column is not what was asked for. Any thread. */
-struct batch *my_rows_decode_take(MYSQL_RES *result, uint32_t rows_max, struct error *reterr);
+ * and the result freed, if a column is not what was asked for. `hash` is for keys that come without theirs. Any thread. */
+struct batch *my_rows_decode_take(MYSQL_RES *result, uint32_t rows_max, struct my_hash *hash,
+                                  struct error *reterr);
 
 /* source_settle.c */
 void my_settle_ask(struct source_mysql *self, const int64_t *ids, size_t count, uint64_t now_us);

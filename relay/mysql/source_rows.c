@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "relay/mysql/datetime.h"
 #include "relay/mysql/source_private.h"
 
 #define BINARY_CHARSET 63 /* of a column that is bytes */
@@ -19,12 +20,20 @@ text_at(const struct values *values, int column)
     return (struct span){text != NULL ? text : "", values->lengths[column]};
 }
 
-static void
-decode_row(const struct values *values, struct row *ret_row)
+static int64_t
+key_hash_of(const struct values *values, struct span key, struct my_hash *hash)
 {
+    const char *const told = values->texts[ROW_COLUMN_KEY_HASH];
+    return told != NULL ? my_value_int(told) : my_hash_text(hash, key.data, key.size);
+}
+
+static void
+decode_row(const struct values *values, struct my_hash *hash, struct row *ret_row)
+{
+    const struct span created_at = text_at(values, ROW_COLUMN_CREATED_AT);
     *ret_row = (struct row){
         .id = my_value_int(values->texts[ROW_COLUMN_ID]),
-        .created_at_us = my_value_int(values->texts[ROW_COLUMN_CREATED_AT]),
+        .created_at_us = my_datetime_text_us(created_at.data, created_at.size),
         .has_key = values->texts[ROW_COLUMN_KEY] != NULL,
         .ordered = my_value_bool(values->texts[ROW_COLUMN_ORDERED]),
         .withheld = values->texts[ROW_COLUMN_WITHHELD],
@@ -41,7 +50,7 @@ decode_row(const struct values *values, struct row *ret_row)
     if (values->lengths[ROW_COLUMN_MESSAGE_ID] == UUID_BYTES) {
         memcpy(ret_row->message_id, values->texts[ROW_COLUMN_MESSAGE_ID], UUID_BYTES);
     }
-    ret_row->key_hash = ret_row->ordered ? my_value_int(values->texts[ROW_COLUMN_KEY_HASH]) : 0;
+    ret_row->key_hash = ret_row->ordered ? key_hash_of(values, ret_row->key, hash) : 0;
 }
 
 /* The table may have been altered: bytes that had become text would be converted on their way. */
@@ -82,7 +91,8 @@ check_values(const struct values *values, struct error *reterr)
 
 /* How many rows are to be delivered, or -1. */
 static int64_t
-decode_rows(MYSQL_RES *result, uint32_t rows_max, struct row *rows, struct error *reterr)
+decode_rows(MYSQL_RES *result, uint32_t rows_max, struct my_hash *hash, struct row *rows,
+            struct error *reterr)
 {
     struct values values;
     int64_t count = 0;
@@ -94,7 +104,7 @@ decode_rows(MYSQL_RES *result, uint32_t rows_max, struct row *rows, struct error
         if (!check_values(&values, reterr)) {
             return -1;
         }
-        decode_row(&values, &rows[count]);
+        decode_row(&values, hash, &rows[count]);
         count++;
     }
     return count;
@@ -107,12 +117,13 @@ free_result(void *result)
 }
 
 struct batch *
-my_rows_decode_take(MYSQL_RES *result, uint32_t rows_max, struct error *reterr)
+my_rows_decode_take(MYSQL_RES *result, uint32_t rows_max, struct my_hash *hash,
+                    struct error *reterr)
 {
     const uint64_t all = mysql_num_rows(result);
     struct row *rows = memory_array(all, sizeof(*rows));
     const int64_t count =
-        check_columns(result, reterr) ? decode_rows(result, rows_max, rows, reterr) : -1;
+        check_columns(result, reterr) ? decode_rows(result, rows_max, hash, rows, reterr) : -1;
     if (count < 0) {
         memory_free(rows);
         mysql_free_result(result);

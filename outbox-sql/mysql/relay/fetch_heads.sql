@@ -3,7 +3,7 @@
 -- One that somebody is changing is left for later: the relay would have to wait for it to tell what became of the try. (`for
 -- share` is not known to MariaDB, and the older words for it do not skip.) What was locked is read as it is, not as it was when the
 -- statement began.
-select held.id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us, key_hash,
+select held.id, message_id, created_at, key_hash,
     `key` is not null and skipped = 0 as ordered, 0 as scheduled, withheld, bytes_before >= @bytes as cut,
     if(wanted and bytes_before < @bytes, exchange, null) as exchange,
     if(wanted and bytes_before < @bytes, routing_key, null) as routing_key,

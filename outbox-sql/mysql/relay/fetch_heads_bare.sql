@@ -1,6 +1,6 @@
 -- As fetch_heads.sql, of messages that cannot be read: all, as @why says; or, if that is NULL, those in @unread, a JSON object of ids and
 -- why, in hexadecimal digits, with their ids in @unread_ids. They come "withheld", without their texts.
-select id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us, key_hash,
+select id, message_id, created_at, key_hash,
     `key` is not null and skipped = 0 as ordered, 0 as scheduled,
     coalesce(@why, convert(unhex(json_unquote(json_extract(@unread, concat('$."', id, '"')))) using utf8mb4)) as withheld,
     0 as cut,

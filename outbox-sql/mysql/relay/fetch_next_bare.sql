@@ -1,6 +1,6 @@
 -- As fetch_next_exact.sql, of rows that cannot be read, as @why says: their payload and headers are not even named, so that the server
 -- does not touch them. They come "withheld".
-select id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us,
+select id, message_id, created_at,
     if(`key` is null, 0, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed)) as key_hash,
     `key` is not null as ordered, 0 as scheduled, @why as withheld, 0 as cut,
     null as exchange, null as routing_key, null as `key`, null as type, null as content_type, null as headers, null as payload

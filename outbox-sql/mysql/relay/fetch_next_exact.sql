@@ -4,7 +4,7 @@
 -- and its payload, and not cut.
 -- First the ids, with the bytes of each and of those before it; then, in the same snapshot, the rows. The server reads a payload to
 -- know its length, so the relay asks for few rows where they are large.
-select outbox.id, message_id, timestampdiff(microsecond, '1970-01-01', created_at) as created_at_us,
+select outbox.id, message_id, created_at,
     if(`key` is null, 0, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed)) as key_hash,
     `key` is not null as ordered, scheduled, withheld, bytes_before >= @bytes as cut,
     if(wanted and bytes_before < @bytes, exchange, null) as exchange,
