@@ -303,9 +303,8 @@ tell_no_list(struct inquiry *self)
     void (*const tell)(struct report *, const char *, ...) =
         self->source->mode == SOURCE_MODE_TAIL ? report_problem : report_advice;
     tell(self->report,
-         "source \"%s\": the server does not say who writes the outbox, so each look at it begins "
-         "at "
-         "its first row, which is slow where much was deleted%s: %s",
+         "source \"%s\": the server does not say who writes the outbox, so each look at it "
+         "begins at its first row, which is slow where much was deleted%s: %s",
          self->source->name,
          self->source->mode == SOURCE_MODE_POLL ? "" : ", and the binary log is not read",
          remedy(self));

@@ -16,8 +16,8 @@ struct my_extra {
     size_t count;
 };
 
-/* Those that there are now, generated ones left out: they come of themselves. In a transaction that has looked at the outbox
- * before there will be no others until its end. False: see the session. */
+/* Those that there are now, without generated ones, which the server makes again. Once a transaction has read the outbox,
+ * nobody can add or drop columns until it ends. False: see the session. */
 bool my_extra_look(struct my_session *session, struct my_extra *ret_extra) MUST_CHECK;
 void my_extra_done(struct my_extra *extra);
 

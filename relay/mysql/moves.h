@@ -44,7 +44,7 @@ struct my_woken {
  * any_due and first_id are told also if it fails. */
 bool my_moves_wake(struct my_session *session, int64_t from_us, size_t rows_max,
                    struct my_woken *ret_woken) MUST_CHECK;
-/* One that cannot. */
+/* One that cannot move is set aside, or sent from where it is, with this reason (wake_stuck.sql). */
 bool my_moves_wake_stuck(struct my_session *session, int64_t id, const char *reason) MUST_CHECK;
 
 /* Takes note of what operators did. */

@@ -37,8 +37,8 @@ struct my_lacks {
     size_t count;
 };
 
-/* What this account cannot see is not lacking. `makes`: but for a procedure, of which nobody is told whether it is there. False: see
- * the session. */
+/* What this account is not allowed to see does not count as lacking. With `makes` a procedure does: a server does not say
+ * whether it is missing or hidden. False: see the session. */
 bool my_schema_look(struct my_session *session, bool makes, struct my_lacks *ret_lacks) MUST_CHECK;
 
 /* For people: "the constraint outbox_key_1024_bytes of outbox". */

@@ -20,7 +20,7 @@ may_be_of_row(const struct my_job *job)
     return my_error_may_be_of_row(job->code, true);
 }
 
-/* A statement that moves nothing: it is about the row, then, that another one could not be carried out. */
+/* Moving nothing went well: so it is a row's fault that more could not be moved. */
 static bool
 is_good_probe(const struct my_job *job)
 {
@@ -93,7 +93,7 @@ learn_hold(struct source_mysql *self, uint64_t now_us)
     }
 }
 
-/* If nothing can be moved either, it is not about a row. */
+/* If moving nothing fails, too, it is not about a row. */
 static void
 refuse_hold(struct source_mysql *self, uint64_t now_us)
 {

@@ -20,9 +20,9 @@ struct my_hold {
     struct source_failures failures;
 };
 
-/* Two jobs, which go on by themselves. In one transaction it would lock first the confirmed heads and then what waits, which may have
- * lower ids, while operators lock in the order of ids. If only the first comes about, those waiting have no head, and the heads
- * tell. */
+/* Two jobs that go on by themselves. One transaction for both would lock the confirmed heads first and then what waits, which
+ * may have lower ids: it could meet an operator, who locks in the order of ids, in a deadlock. If only the first job is done,
+ * what waits has no head any more, and the next look at the heads finds it. */
 struct my_release {
     struct my_job confirmed_job;
     struct my_job job;

@@ -1,6 +1,6 @@
 /* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it) is told; the others
- * go. Of what cannot be deleted it is asked whether nothing can: then it is no row's fault. (Here no trigger can keep a row
- * without an error.) */
+ * go. Where one cannot, deleting nothing is tried, too: if that fails as well, it is no row's fault. (In MariaDB and MySQL no
+ * trigger can keep a row without an error.) */
 #include <assert.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ delete_part(struct my_session *session, struct part *part)
                : delete_rows(session, part);
 }
 
-/* If it cannot delete nothing either, it is not about a row. */
+/* If deleting nothing fails, too, it is not about a row. */
 static bool
 is_of_row(struct my_session *session, int64_t id, struct source_failures *failures)
 {
