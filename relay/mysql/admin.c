@@ -153,8 +153,8 @@ look_at_tables(const MYSQL_ROW row, struct my_session *session, struct error *re
     }
     return my_value_int(row[2]) == 5 ||
            error_set(reterr, ERROR_CONFIG,
-                     "the tables for held messages and status are missing: run `outbox-relay "
-                     "init`");
+                     "the tables for held messages and status are missing, or this account may not "
+                     "see all of them: run `outbox-relay init`, or grant select on them");
 }
 
 /* The dsn names a database: my_dsn_take. */

@@ -1,9 +1,17 @@
 -- Held messages in the order of their ids: with @named those with the ids @ids, else all; @state in this state, @of_key of this
 -- key, @type of this type, @reason whose last error has these words in it, @older_us held for longer than so many microseconds,
 -- @after those after this id, each NULL: any; @limit_rows at most so many; with @whole their headers and payload as well. Times in
--- microseconds since 1970; NULL stands for one that never comes. The hash is that of outbox_held.sql.
+-- microseconds since 1970; NULL stands for one that never comes. Of a text that could never be sent, for which somebody has made the
+-- column wider, only the beginning is shown. The hash is that of outbox_held.sql.
 select id, lower(insert(insert(insert(insert(hex(message_id), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')) as message_id,
-    state, skipped, attempts, `key`, type, exchange, routing_key, content_type, last_error, octet_length(payload) as payload_bytes,
+    state, skipped, attempts,
+    if(octet_length(`key`) > 65536, concat(left(`key`, 200), '... (', octet_length(`key`), ' bytes)'), `key`) as `key`,
+    if(octet_length(type) > 65536, concat(left(type, 200), '... (', octet_length(type), ' bytes)'), type) as type,
+    if(octet_length(exchange) > 65536, concat(left(exchange, 200), '... (', octet_length(exchange), ' bytes)'), exchange) as exchange,
+    if(octet_length(routing_key) > 65536, concat(left(routing_key, 200), '... (', octet_length(routing_key), ' bytes)'), routing_key) as routing_key,
+    if(octet_length(content_type) > 65536, concat(left(content_type, 200), '... (', octet_length(content_type), ' bytes)'), content_type) as content_type,
+    if(octet_length(last_error) > 65536, concat(left(last_error, 200), '... (', octet_length(last_error), ' bytes)'), last_error) as last_error,
+    octet_length(payload) as payload_bytes,
     timestampdiff(microsecond, '1970-01-01', next_attempt_at) as next_attempt_at,
     timestampdiff(microsecond, '1970-01-01', held_at) as held_at,
     timestampdiff(microsecond, '1970-01-01', created_at) as created_at,
