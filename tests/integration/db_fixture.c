@@ -294,9 +294,15 @@ db_words_denied(void)
 }
 
 const char *
-db_words_without_ids(void)
+db_words_no_outbox(void)
 {
-    return kind()->words_without_ids;
+    return kind()->words_no_outbox;
+}
+
+const char *
+db_words_without_ids(struct db *db)
+{
+    return kind()->words_without_ids(db->conn);
 }
 
 void
@@ -336,24 +342,33 @@ db_drop_user(struct db *db, const char *name)
 }
 
 /* Names are the server's: the database's is in it as well. */
-const char *
-db_prepared_name(const char *name)
+static const char *
+full_name(const char *name)
 {
     static char text[128];
     (void)snprintf(text, sizeof(text), "%s %s", kind()->database(), name); /* fits */
     return text;
 }
 
+const char *
+db_prepared_name(const char *name)
+{
+    static char text[140];
+    (void)snprintf(text, sizeof(text), "%s%s%s", kind()->before_prepared, full_name(name),
+                   kind()->after_prepared); /* fits */
+    return text;
+}
+
 void
 db_prepare(struct db *db, const char *name, const char *sql)
 {
-    kind()->prepare(db->conn, db_prepared_name(name), sql);
+    kind()->prepare(db->conn, full_name(name), sql);
 }
 
 void
 db_end_prepared(struct db *db, const char *name, bool commit)
 {
-    kind()->end_prepared(db->conn, db_prepared_name(name), commit);
+    kind()->end_prepared(db->conn, full_name(name), commit);
 }
 
 void
@@ -411,13 +426,49 @@ db_be_relay(struct db *db)
 }
 
 void
-db_be_application(struct db *db, const char *name)
+db_be_shop(struct db *db)
 {
-    kind()->be_application(db->conn, name);
+    kind()->be_shop(db->conn);
+}
+
+const char *
+db_relay_columns(void)
+{
+    return kind()->relay_columns;
+}
+
+const char *
+db_relay_values(void)
+{
+    return kind()->relay_values;
 }
 
 const char *
 db_account(void)
 {
     return kind()->account;
+}
+
+const char *
+db_role(void)
+{
+    return kind()->role;
+}
+
+const char *
+db_words_application(void)
+{
+    return kind()->application;
+}
+
+const char *
+db_words_since(void)
+{
+    return kind()->since;
+}
+
+const char *
+db_words_never(void)
+{
+    return kind()->never;
 }

@@ -87,10 +87,12 @@ void db_unlock_outbox(struct db *db);
 /* Stands behind the columns of an insert that gives the ids itself. No id after that: what the server says then. */
 const char *db_own_ids(void);
 void db_use_up_ids(struct db *db);
-const char *db_words_without_ids(void);
+const char *db_words_without_ids(struct db *db);
 
 /* What the server says of a table that an account may not read. */
 const char *db_words_denied(void);
+/* What the commands say where there is no outbox. */
+const char *db_words_no_outbox(void);
 
 /* Accounts of the server. db_grant_relay: what the relay needs, as docs/OPERATIONS.md says it; db_grant_all: whatever there is. */
 void db_create_user(struct db *db, const char *name, const char *password);
@@ -109,7 +111,7 @@ bool db_holds(struct db *db, const char *sql); /* whether it is true */
  * from any connection. The name is the test's own. */
 void db_prepare(struct db *db, const char *name, const char *sql);
 void db_end_prepared(struct db *db, const char *name, bool commit);
-const char *db_prepared_name(const char *name); /* as the server has it; static */
+const char *db_prepared_name(const char *name); /* as the server shows it; static */
 
 /* Sends a statement; it may run for long. db_await_end returns when it is done, and aborts where it failed. */
 void db_send(struct db *db, const char *sql);
@@ -127,12 +129,22 @@ void db_begin_winner(struct db *db);
 void db_end_session(struct db *db, int64_t session);
 /* The session that owns the outbox; 0 if none does. */
 int64_t db_owner(struct db *db);
+/* What an insert into outbox_relay has beside what all kinds have, as what the owner of the outbox says: columns and values, each
+ * with a comma before it. */
+const char *db_relay_columns(void);
+const char *db_relay_values(void);
 /* From now on this session is as that of a relay of source "orders", which owns the outbox if nobody does, and stands by if not. */
 void db_be_relay(struct db *db);
-/* This session says that it is that of such an application, where sessions can. */
-void db_be_application(struct db *db, const char *name);
-/* What operators' acts call the account of these connections. */
+/* This session says that it is that of the application "shop", where sessions can; and what is shown of it. */
+void db_be_shop(struct db *db);
+const char *db_words_application(void);
+/* What operators' acts call the account of these connections; and its name alone. */
 const char *db_account(void);
+const char *db_role(void);
+/* Since when a session is there, in the words of `status`, where the server tells it: " since TIME (AGE)". */
+const char *db_words_since(void);
+/* How last_time() is told, from its beginning. */
+const char *db_words_never(void);
 
 /* A derived table: the numbers i from `from` to `to`, which are SQL, or a format of it. */
 #define DB_SERIES(from, to)                                                             \

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "relay/mysql/names.h"
 #include "tests/integration/db_fixture_private.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/outbox_mysql_fixture.h"
@@ -47,6 +48,7 @@ create(void)
 static void
 drop(void *conn)
 {
+    mysql_fixture_roll_back_prepared(conn);
     exec_format(conn, "drop database if exists %s_second", mysql_fixture_database());
     mysql_fixture_throw_out(conn);
     mysql_fixture_drop(conn);
@@ -157,6 +159,7 @@ lift_limits(void *conn)
     drop_checks(conn);
     widen(conn, "outbox");
     widen(conn, "outbox_held");
+    mysql_fixture_exec(conn, "alter table outbox_held modify last_error longtext");
 }
 
 static void
@@ -296,6 +299,13 @@ use_up_ids(void *conn)
     (void)conn;
 }
 
+static const char *
+words_without_ids(void *conn)
+{
+    return mysql_fixture_is_mariadb(conn) ? "Out of range value for column"
+                                          : "Failed to read auto-increment value";
+}
+
 static void
 create_user(void *conn, const char *name, const char *password)
 {
@@ -316,7 +326,7 @@ grant_relay(void *conn, const char *name)
                 "grant select on outbox_schema to '%s'@'%%'; "
                 "grant select, insert, update, delete on outbox_held to '%s'@'%%'; "
                 "grant select, update on outbox_held_act to '%s'@'%%'; "
-                "grant select, insert, update on outbox_relay to '%s'@'%%'; "
+                "grant select, insert, delete on outbox_relay to '%s'@'%%'; "
                 "grant select on outbox_relay_schema to '%s'@'%%'",
                 name, name, name, name, name, name);
 }
@@ -415,15 +425,17 @@ owner(void *conn)
 static void
 be_relay(void *conn)
 {
-    mysql_fixture_exec(conn, "select get_lock(concat('outbox_relay_', database()), 0)");
+    char mark[MY_MARK_BYTES];
+    my_mark_name(mysql_fixture_database(), mark);
+    exec_format(conn, "do get_lock(concat('%s', connection_id()), 0)", mark);
+    mysql_fixture_exec(conn, "do get_lock(concat('outbox_relay_', database()), 0)");
 }
 
-/* Only a connection that is made can say it. */
+/* Only a connection that is being made can say it. */
 static void
-be_application(void *conn, const char *name)
+be_shop(void *conn)
 {
     (void)conn;
-    (void)name;
 }
 
 const struct db_kind db_mysql = {
@@ -461,8 +473,9 @@ const struct db_kind db_mysql = {
     .unlock_outbox = unlock_outbox,
     .own_ids = "",
     .use_up_ids = use_up_ids,
-    .words_denied = "command denied to user",
-    .words_without_ids = "Failed to read auto-increment value",
+    .words_no_outbox = "there is no table outbox in the database",
+    .words_denied = "may not see all of them",
+    .words_without_ids = words_without_ids,
     .create_user = create_user,
     .set_password = set_password,
     .grant_relay = grant_relay,
@@ -481,6 +494,14 @@ const struct db_kind db_mysql = {
     .end_session = end_session,
     .owner = owner,
     .be_relay = be_relay,
-    .be_application = be_application,
+    .be_shop = be_shop,
+    .relay_columns = ", session",
+    .relay_values = ", coalesce(is_used_lock(concat('outbox_relay_', database())), 0)",
+    .before_prepared = "'",
+    .after_prepared = "','',1",
     .account = "database account outbox@127.0.0.1",
+    .role = "outbox",
+    .application = "",
+    .since = "",
+    .never = "TIME (in ",
 };

@@ -258,6 +258,13 @@ use_up_ids(void *conn)
     pg_exec(conn, "select setval('outbox_id_seq', 9223372036854775807)");
 }
 
+static const char *
+words_without_ids(void *conn)
+{
+    (void)conn; /* all say the same */
+    return "reached maximum value of sequence";
+}
+
 static void
 create_user(void *conn, const char *name, const char *password)
 {
@@ -412,9 +419,9 @@ be_relay(void *conn)
 }
 
 static void
-be_application(void *conn, const char *name)
+be_shop(void *conn)
 {
-    exec_format(conn, "set application_name = '%s'", name);
+    pg_exec(conn, "set application_name = 'shop'");
 }
 
 const struct db_kind db_postgres = {
@@ -452,8 +459,9 @@ const struct db_kind db_postgres = {
     .unlock_outbox = unlock_outbox,
     .own_ids = "overriding system value",
     .use_up_ids = use_up_ids,
+    .words_no_outbox = "there are no outbox tables",
     .words_denied = "permission denied for table",
-    .words_without_ids = "reached maximum value of sequence",
+    .words_without_ids = words_without_ids,
     .create_user = create_user,
     .set_password = set_password,
     .grant_relay = grant_relay,
@@ -472,6 +480,14 @@ const struct db_kind db_postgres = {
     .end_session = end_session,
     .owner = owner,
     .be_relay = be_relay,
-    .be_application = be_application,
+    .be_shop = be_shop,
+    .relay_columns = "",
+    .relay_values = "",
+    .before_prepared = "",
+    .after_prepared = "",
     .account = "database role postgres",
+    .role = "postgres",
+    .application = "shop",
+    .since = " since TIME (AGE)",
+    .never = "no time that comes.",
 };

@@ -41,8 +41,9 @@ struct db_kind {
     void (*unlock_outbox)(void *conn);
     const char *own_ids;
     void (*use_up_ids)(void *conn);
-    const char *words_without_ids;
+    const char *(*words_without_ids)(void *conn);
     const char *words_denied;
+    const char *words_no_outbox;
     void (*create_user)(void *conn, const char *name, const char *password);
     void (*set_password)(void *conn, const char *name, const char *password);
     void (*grant_relay)(void *conn, const char *name);
@@ -61,8 +62,17 @@ struct db_kind {
     void (*end_session)(void *conn, int64_t session);
     int64_t (*owner)(void *conn);
     void (*be_relay)(void *conn);
-    void (*be_application)(void *conn, const char *name);
+    void (*be_shop)(void *conn);
     const char *account;
+    const char *role;
+    const char *application;
+    const char *since;
+    const char *never;
+    const char *relay_columns;
+    const char *relay_values;
+    const char
+        *before_prepared; /* stands before the name of a prepared transaction where it is shown, */
+    const char *after_prepared; /* and behind it */
 };
 
 /* What is behind a connection. */

@@ -112,6 +112,24 @@ mysql_fixture_drop(MYSQL *conn)
     mysql_close(admin);
 }
 
+/* A row is: format, length of the name, length of its second part, which is empty, and the name. */
+void
+mysql_fixture_roll_back_prepared(MYSQL *conn)
+{
+    char sql[300];
+    if (mysql_query(conn, "xa recover") != 0) {
+        die("xa recover: %s", mysql_error(conn));
+    }
+    MYSQL_RES *rows = mysql_store_result(conn);
+    for (MYSQL_ROW row = mysql_fetch_row(rows); row != NULL; row = mysql_fetch_row(rows)) {
+        if (strncmp(row[3], database, strlen(database)) == 0) {
+            (void)snprintf(sql, sizeof(sql), "xa rollback '%s'", row[3]); /* fits */
+            (void)mysql_fixture_try(conn, sql); /* the one who prepared it may just do so */
+        }
+    }
+    mysql_free_result(rows);
+}
+
 /* Sessions that are in the database, but for this one. */
 void
 mysql_fixture_throw_out(MYSQL *conn)

@@ -16,8 +16,10 @@ MYSQL *mysql_fixture_create(void);
  * connections to it must be closed: one with an open transaction would be waited for. */
 void mysql_fixture_drop(MYSQL *conn);
 
-/* Ends all others. */
+/* Ends all others; and rolls back prepared transactions, whose names begin with that of the database: as long as one is there, its
+ * tables cannot be dropped. */
 void mysql_fixture_throw_out(MYSQL *conn);
+void mysql_fixture_roll_back_prepared(MYSQL *conn);
 
 /* The name of the database, and how the relay reaches it. Static. */
 const char *mysql_fixture_database(void);

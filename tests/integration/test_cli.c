@@ -102,8 +102,9 @@ Test(cli, check_config_connects_to_nothing)
     cli_write("relay.conf",
               "broker b { uri = \"amqps://h.invalid\" password_file = secret }\n"
               "source s { kind = %s broker = b\n"
-              "  dsn = \"host=h.invalid user=shop dbname=shop sslmode=verify-full\" }\n",
-              db_kind());
+              "  dsn = \"host=h.invalid user=shop dbname=shop sslmode=verify-full sslrootcert=%s\" "
+              "}\n",
+              db_kind(), getenv("OUTBOX_TEST_AMQP_CA"));
     expect("run --check-config -c relay.conf", 0,
            "relay.conf: good\n"
            "warning: the password file ./secret may be read by everybody: chmod o-r it\n",

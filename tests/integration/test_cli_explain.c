@@ -5,6 +5,7 @@
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/db_fixture.h"
 #include "tests/integration/held_fixture.h"
+#include "tests/integration/servers_fixture.h"
 
 static struct db *db;
 
@@ -36,11 +37,13 @@ static void
 tell(const char *changes)
 {
     char sql[1000];
-    db_exec(db,
-            "delete from outbox_relay; "
-            "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
-            "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', from_now(0), "
-            "from_now(0), 0, 0, 0)");
+    (void)snprintf(sql, sizeof(sql),
+                   "delete from outbox_relay; "
+                   "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
+                   "in_flight, confirmed, rate%s) values ('orders', 'host-a', 4711, '0.1.0', "
+                   "from_now(0), from_now(0), 0, 0, 0%s)",
+                   db_relay_columns(), db_relay_values()); /* fits */
+    db_exec(db, sql);
     if (changes != NULL) {
         (void)snprintf(sql, sizeof(sql), "update outbox_relay set %s", changes); /* fits */
         db_exec(db, sql);
@@ -174,19 +177,28 @@ Test(cli_explain, scheduled)
     write_three();
     db_exec(db, "update outbox set deliver_after = from_now(36000) where id = 3");
     held_put(db, 50, NULL, "scheduled", "next_attempt_at = from_now(259200)");
-    held_put(db, 51, NULL, "scheduled", "next_attempt_at = last_time()");
     struct db *const owner = relay();
     tell(NULL);
     expect("3", 0, MESSAGE("03", "3") IN_OUTBOX "  It is not to go before TIME (in 10 h).\n");
     expect("50", 0,
            MESSAGE("50", "50") "  It is held since TIME (3 min ago): scheduled.\n"
                                "  It is to go at TIME (in 3 d).\n");
-    expect("51", 0,
-           MESSAGE("51", "51") "  It is held since TIME (3 min ago): scheduled.\n"
-                               "  It is to go at no time that comes.\n");
     expect_where("3", "scheduled");
     expect_where("50", "scheduled");
     db_close(owner);
+}
+
+Test(cli_explain, scheduled_for_no_time_that_comes)
+{
+    char expected[300];
+    held_put(db, 51, NULL, "scheduled", "next_attempt_at = last_time()");
+    (void)snprintf(expected, sizeof(expected),
+                   MESSAGE("51", "51") "  It is held since TIME (3 min ago): scheduled.\n"
+                                       "  It is to go at %s",
+                   db_words_never()); /* fits */
+    cr_assert_eq(cli("explain 51 -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected)), 0, "%s",
+                 cli_stdout());
 }
 
 Test(cli_explain, retrying)
@@ -308,15 +320,14 @@ Test(cli_explain, who_may_have_it)
     struct db *const writer = db_connect();
     struct db *const owner = relay();
     tell(NULL);
-    db_be_application(writer, "shop");
+    db_be_shop(writer);
     db_exec(writer, "begin; insert into outbox (payload) values ('')");
-    db_exec(owner, "begin; delete from outbox");
-    (void)snprintf(
-        expected, sizeof(expected),
-        "message 1:\n" NOT_HERE
-        "  Session %d (\"shop\", role postgres) may have it in its transaction, open since "
-        "TIME (0 s ago).\n",
-        (int)db_session(writer)); /* fits */
+    db_exec(owner, "begin; delete from outbox where id = 0");
+    (void)snprintf(expected, sizeof(expected),
+                   "message 1:\n" NOT_HERE
+                   "  Session %d (\"%s\", role %s) may have it in its transaction, open since "
+                   "TIME (0 s ago).\n",
+                   (int)db_session(writer), db_words_application(), db_role()); /* fits */
     cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
     cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected) - 10), 0, "%s",
                  cli_stdout());
@@ -324,7 +335,7 @@ Test(cli_explain, who_may_have_it)
     const json_t *const writers = json_object_get(told, "writers");
     cr_assert_eq(json_array_size(writers), 1);
     cr_assert_str_eq(json_string_value(json_object_get(json_array_get(writers, 0), "application")),
-                     "shop");
+                     db_words_application());
     json_decref(told);
     db_exec(writer, "commit");
     db_exec(owner, "rollback");
@@ -333,20 +344,35 @@ Test(cli_explain, who_may_have_it)
     db_close(owner);
 }
 
+/* MariaDB and MySQL do not say of which database it is, so it would be told to the other tests as well. */
+static void
+set_up_own(void)
+{
+    servers_start(db_server());
+    set_up();
+}
+
+static void
+tear_down_own(void)
+{
+    tear_down();
+    servers_stop();
+}
+
+TestSuite(cli_explain_prepared, .init = set_up_own, .fini = tear_down_own);
+
 /* Its locks keep the name of the session's transaction; after a restart of the server they have one of their own. */
-Test(cli_explain, a_prepared_transaction_may_have_it)
+Test(cli_explain_prepared, a_prepared_transaction_may_have_it)
 {
     char expected[600];
     struct db *const writer = db_connect();
     db_prepare(writer, "explained", "insert into outbox (payload) values ('')");
     db_close(writer);
     (void)snprintf(expected, sizeof(expected),
-                   "message 1:\n" NOT_HERE "  Prepared transaction \"%s\" of role postgres may "
-                   "have it, open since TIME (0 s ago).\n",
+                   "message 1:\n" NOT_HERE "  Prepared transaction \"%s\" of role ",
                    db_prepared_name("explained")); /* fits */
     cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
-    cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected) - 10), 0, "%s",
-                 cli_stdout());
+    cr_assert_eq(strncmp(cli_stdout(), expected, strlen(expected)), 0, "%s", cli_stdout());
     json_t *const told = story("1", "unknown");
     const json_t *const writers = json_object_get(told, "writers");
     cr_assert_eq(json_array_size(writers), 1);

@@ -6,6 +6,7 @@
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/db_fixture.h"
 #include "tests/integration/held_fixture.h"
+#include "tests/integration/servers_fixture.h"
 
 static struct db *db;
 
@@ -77,8 +78,27 @@ expect_small(const char *arguments, const char *words)
     cr_assert_null(strchr(cli_stdout(), '\033'), "%s: %s", arguments, cli_stdout());
 }
 
+static void
+set_up_large(void)
+{
+    servers_start(db_server());
+    db = held_fixture_create();
+    db_take_large(db);
+    db_close(db);
+    db = db_connect();
+}
+
+static void
+tear_down_large(void)
+{
+    tear_down();
+    servers_stop();
+}
+
+TestSuite(cli_held_large, .init = set_up_large, .fini = tear_down_large, .timeout = 120);
+
 /* As an outbox without today's limits may have handed them on: all is shown, and nothing of it at length. */
-Test(cli_held, hostile_rows_are_shown_in_few_words)
+Test(cli_held_large, hostile_rows_are_shown_in_few_words)
 {
     db_write_fast(db);
     db_lift_limits(db);
@@ -445,33 +465,48 @@ Test(cli_held, helps)
     }
 }
 
+/* It says these words and what to run, and nothing else. */
+static void
+expect_error(const char *command, const char *words)
+{
+    char arguments[200];
+    (void)snprintf(arguments, sizeof(arguments), "%s -c relay.conf", command); /* fits */
+    cr_assert_eq(cli(arguments), 1);
+    cr_assert_str_empty(cli_stdout());
+    cr_assert_eq(strncmp(cli_stderr(), "source \"orders\": ", 17), 0, "%s", cli_stderr());
+    cr_assert_not_null(strstr(cli_stderr(), words), "%s", cli_stderr());
+    cr_assert_not_null(strstr(cli_stderr(), "run `outbox-relay init`"), "%s", cli_stderr());
+}
+
 Test(cli_held, missing_tables)
 {
     static const char *const commands[] = {
         "held list", "held show 1", "held retry 1", "held discard --yes 1", "status", "explain 1"};
     db_exec(db, "drop table outbox_held");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        held_expect(commands[i], 1, "",
-                    "source \"orders\": the tables for held messages and status are missing: run "
-                    "`outbox-relay init`\n");
+        expect_error(commands[i], "the tables for held messages and status are missing");
     }
     db_exec(db, "drop view outbox_new");
     db_exec(db, "drop table outbox");
-    held_expect("held list", 1, "",
-                "source \"orders\": there are no outbox tables: run `outbox-relay init`, or set "
-                "search_path in the dsn to where they are\n");
+    expect_error("held list", db_words_no_outbox());
 }
 
 Test(cli_held, tables_of_another_version)
 {
-    db_exec(db, "update outbox_relay_schema set version = 4");
-    held_expect("status", 1, "",
-                "source \"orders\": the relay's tables have version 4, this command needs version "
-                "3: use the outbox-relay that fits the tables\n");
-    db_exec(db, "update outbox_relay_schema set version = 2");
-    held_expect("status", 1, "",
-                "source \"orders\": the relay's tables have version 2, this command needs version "
-                "3: run `outbox-relay init`\n");
+    char expected[300];
+    const int version = (int)db_int(db, "select version from outbox_relay_schema");
+    db_exec(db, "update outbox_relay_schema set version = version + 1");
+    (void)snprintf(expected, sizeof(expected),
+                   "source \"orders\": the relay's tables have version %d, this command needs "
+                   "version %d: use the outbox-relay that fits the tables\n",
+                   version + 1, version); /* fits */
+    held_expect("status", 1, "", expected);
+    db_exec(db, "update outbox_relay_schema set version = version - 2");
+    (void)snprintf(expected, sizeof(expected),
+                   "source \"orders\": the relay's tables have version %d, this command needs "
+                   "version %d: run `outbox-relay init`\n",
+                   version - 1, version); /* fits */
+    held_expect("status", 1, "", expected);
 }
 
 /* One that cannot be asked does not hide the other. */
@@ -486,8 +521,8 @@ Test(cli_held, several_sources)
               db_kind(), db_kind(), db_dsn());
     cr_assert_eq(cli("held list --state waiting -c relay.conf"), 1);
     cr_assert_eq(strncmp(cli_stdout(), "source \"orders\"\nID", 18), 0, "%s", cli_stdout());
-    cr_assert_eq(strncmp(cli_stderr(), "source \"gone\": cannot connect: ", 31), 0, "%s",
-                 cli_stderr());
+    cr_assert_eq(strncmp(cli_stderr(), "source \"gone\": ", 15), 0, "%s", cli_stderr());
+    cr_assert_not_null(strstr(cli_stderr(), "connect"), "%s", cli_stderr());
     cr_assert_null(strstr(cli_stderr(), "hunter2"), "%s", cli_stderr());
     cr_assert_eq(cli("held list --source orders -c relay.conf"), 0);
     cr_assert_str_empty(cli_stderr());

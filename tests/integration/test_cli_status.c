@@ -37,11 +37,13 @@ static void
 tell(const char *changes)
 {
     char sql[1000];
-    db_exec(db,
-            "delete from outbox_relay; "
-            "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
-            "in_flight, confirmed, rate) values ('orders', 'host-a', 4711, '0.1.0', from_now(0), "
-            "from_now(-10800), 0, 100, 0)");
+    (void)snprintf(sql, sizeof(sql),
+                   "delete from outbox_relay; "
+                   "insert into outbox_relay (source, host, pid, version, started_at, owned_since, "
+                   "in_flight, confirmed, rate%s) values ('orders', 'host-a', 4711, '0.1.0', "
+                   "from_now(0), from_now(-10800), 0, 100, 0%s)",
+                   db_relay_columns(), db_relay_values()); /* fits */
+    db_exec(db, sql);
     if (changes != NULL) {
         (void)snprintf(sql, sizeof(sql), "update outbox_relay set %s", changes); /* fits */
         db_exec(db, sql);
@@ -170,7 +172,9 @@ ageless(const char *text)
     unsigned seconds;
     int length = 0;
     const char *const age = strchr(text, '(');
-    cr_assert_not_null(age, "%s", text);
+    if (age == NULL) {
+        return text;
+    }
     cr_assert_eq(sscanf(age, "(%u s)%n", &seconds, &length), 1, "%s", text);
     cr_assert(length > 0 && seconds < 60, "%s", text);
     (void)snprintf(rest, sizeof(rest), "%.*s(AGE)%s", (int)(age - text), text,
@@ -186,11 +190,11 @@ Test(cli_status, an_owner_that_has_said_nothing_yet)
     struct db *const owner = relay();
     (void)snprintf(expected, sizeof(expected),
                    "source \"orders\"\n"
-                   "  relay      database session %d from 127.0.0.1 since TIME (AGE)\n"
+                   "  relay      database session %d from 127.0.0.1%s\n"
                    "             it has not told its state yet\n"
                    "  pending    0\n"
                    "  held       none\n",
-                   (int)db_session(owner)); /* fits */
+                   (int)db_session(owner), db_words_since()); /* fits */
     cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
     cr_assert_str_eq(ageless(held_timeless(cli_stdout())), expected, "%s", cli_stdout());
     db_close(owner);
@@ -260,8 +264,9 @@ be_a_reader(char role[64])
     db_create_user(db, role, "pw");
     (void)snprintf(sql, sizeof(sql),
                    "grant select on outbox to %s; grant select on outbox_held to %s; "
+                   "grant select on outbox_held_act to %s; grant select on outbox_sent to %s; "
                    "grant select on outbox_relay to %s; grant select on outbox_relay_schema to %s",
-                   role, role, role, role); /* fits */
+                   role, role, role, role, role, role); /* fits */
     db_exec(db, sql);
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
@@ -312,7 +317,6 @@ Test(cli_status, a_role_that_may_not_even_read)
     db_exec(db, sql);
     cr_assert_eq(cli("status -c relay.conf"), 1);
     cr_assert_not_null(strstr(cli_stderr(), db_words_denied()), "%s", cli_stderr());
-    cr_assert_not_null(strstr(cli_stderr(), "outbox_held"), "%s", cli_stderr());
     db_drop_user(db, role);
 }
 
@@ -326,7 +330,7 @@ Test(cli_status, a_server_that_is_not_there)
               db_kind(), db_kind(), db_dsn());
     cr_assert_eq(cli("status -c relay.conf"), 1);
     cr_assert_eq(strncmp(cli_stdout(), "source \"orders\"\n", 16), 0, "%s", cli_stdout());
-    cr_assert_eq(strncmp(cli_stderr(), "source \"gone\": cannot connect: ", 31), 0, "%s",
-                 cli_stderr());
+    cr_assert_eq(strncmp(cli_stderr(), "source \"gone\": ", 15), 0, "%s", cli_stderr());
+    cr_assert_not_null(strstr(cli_stderr(), "connect"), "%s", cli_stderr());
     cr_assert_null(strstr(cli_stderr(), "hunter2"), "%s", cli_stderr());
 }

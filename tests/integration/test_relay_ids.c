@@ -90,8 +90,8 @@ Test(relay_ids, the_sequence_is_at_its_end)
     scene_await("it is told",
                 "select count(*) = 1 from outbox_held where state = 'dead' and last_error like "
                 "'%%%s%%'",
-                db_words_without_ids());
-    (void)relay_await_log(scene.relay, "event=source_notice", db_words_without_ids());
+                db_words_without_ids(scene.db));
+    (void)relay_await_log(scene.relay, "event=source_notice", db_words_without_ids(scene.db));
     consumer_close(consumer);
     relay_drain(scene.relay);
 }

@@ -314,7 +314,9 @@ Test(relay_outage, a_database_that_grants_too_little)
 {
     char dsn[512];
     db_create_user(scene.db, "reader", "reader");
-    scene_exec("grant select on outbox to reader");
+    scene_exec(
+        "grant select on outbox to reader; grant select on outbox_schema to reader; "
+        "grant select on outbox_relay_schema to reader"); /* as everybody has on PostgreSQL */
     (void)snprintf(dsn, sizeof(dsn), "%s user=reader password=reader", db_dsn());
     scene.relay = relay_start(&(struct relay_options){.dsn = dsn});
     insert_one();
