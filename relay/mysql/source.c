@@ -17,6 +17,9 @@
 #define CONNECT_US (30 * CLOCK_S_US)
 /* What is under way at the end, and the goodbye. */
 #define GOODBYE_US (100 * CLOCK_MS_US)
+/* A statement that the server ends while it sends rows ends the session, too. So as long as it is not known how fast the link is, no
+ * more is asked for than one of 64 kbit/s carries within half of the usual lease. */
+#define BYTES_AT_FIRST ((uint64_t)64 << 10)
 
 static struct source_mysql *
 self_of(struct source *source)
@@ -391,6 +394,7 @@ source_mysql_new(const struct source_config *config, struct source **ret_source,
     backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
     self->created_us = clock_monotonic_us();
     fetch_plan_init(&self->fetch.plan, config->takeover_us);
+    self->fetch.plan.bytes_cap = BYTES_AT_FIRST;
     my_hash_init(&self->fetch.hash);
     watermark_init(&self->watermark.mark);
     *ret_source = &self->source;

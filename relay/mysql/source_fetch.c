@@ -219,10 +219,12 @@ add_unread(struct my_fetch *fetch, uint64_t now_us)
 static uint64_t
 patience_of(const struct fetch_plan *plan)
 {
-    if (plan->bare || !fetch_plan_is_halved(plan)) {
+    if (plan->bare) {
         return 0;
     }
-    return fetch_plan_is_alone(plan) ? FETCH_PLAN_PATIENCE : PATIENCE;
+    return fetch_plan_is_alone(plan)    ? FETCH_PLAN_PATIENCE
+           : fetch_plan_is_halved(plan) ? PATIENCE
+                                        : 0;
 }
 
 static void fetch_done(struct source_mysql *self, struct my_job *job, uint64_t now_us);

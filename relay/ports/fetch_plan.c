@@ -14,6 +14,10 @@
 /* Parts of the lease: an answer that takes longer is halved from then on, one within this is doubled again. */
 #define SLOW 4
 #define FAST 16
+/* Where a fast answer was bounded by the source's own limit, that is so many times as much from then on: then an answer takes a
+ * quarter of the lease at most. */
+#define BYTES_GROWTH 4
+#define BYTES_CAP_MIN 4096
 #define SLOW_TOLD_US (60 * CLOCK_S_US)
 /* So many sessions in a row must end over one row, to call it that row's fault. */
 #define LOSSES_MAX 3
@@ -23,7 +27,8 @@
 void
 fetch_plan_init(struct fetch_plan *plan, uint64_t takeover_us)
 {
-    *plan = (struct fetch_plan){.takeover_us = takeover_us, .rows_cap = UINT32_MAX};
+    *plan = (struct fetch_plan){
+        .takeover_us = takeover_us, .rows_cap = UINT32_MAX, .bytes_cap = UINT64_MAX};
 }
 
 static size_t
@@ -42,7 +47,8 @@ halved(uint64_t value, uint32_t halvings)
 uint32_t
 fetch_plan_rows(const struct fetch_plan *plan)
 {
-    const uint32_t rows = (uint32_t)halved(plan->rows_max, plan->halvings[kind_of(plan)]);
+    const uint32_t rows =
+        plan->alone ? 1 : (uint32_t)halved(plan->rows_max, plan->halvings[kind_of(plan)]);
     return rows < plan->rows_cap ? rows : plan->rows_cap;
 }
 
@@ -56,7 +62,7 @@ bool
 fetch_plan_is_alone(const struct fetch_plan *plan)
 {
     const uint32_t halvings = plan->halvings[kind_of(plan)];
-    return halvings > 0 && halved(plan->rows_max, halvings) == 1;
+    return plan->alone || (halvings > 0 && halved(plan->rows_max, halvings) == 1);
 }
 
 int64_t
@@ -70,7 +76,12 @@ fetch_plan_bytes(const struct fetch_plan *plan)
 {
     const bool share = plan->kind == FETCH_NEXT && !plan->exact;
     const uint64_t all = halved(plan->bytes_max, plan->halvings[kind_of(plan)]);
-    const uint64_t bytes = share ? all / fetch_plan_rows(plan) : all;
+    if (fetch_plan_is_alone(plan)) {
+        return INT64_MAX;
+    }
+    const uint64_t bytes = share                   ? all / fetch_plan_rows(plan)
+                           : all < plan->bytes_cap ? all
+                                                   : plan->bytes_cap;
     return bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
 }
 
@@ -117,6 +128,7 @@ fetch_plan_begin(struct fetch_plan *plan, const struct fetch *fetch)
     plan->bytes_max = fetch->bytes_max;
     plan->exact = plan->exact_left > 0;
     plan->bare = plan->losses[kind_of(plan)] >= LOSSES_MAX;
+    plan->alone = plan->bare;
     plan->stretch = stretch_usual(plan);
 }
 
@@ -236,19 +248,40 @@ note_slow(struct fetch_plan *plan, const struct batch *batch, uint64_t took_us, 
     return news;
 }
 
+static bool
+counts_bytes(const struct fetch_plan *plan)
+{
+    return (plan->exact || plan->kind == FETCH_HEADS) && !fetch_plan_is_alone(plan);
+}
+
+static void
+adapt_bytes(struct fetch_plan *plan, bool fast, bool slow)
+{
+    if (plan->bytes_cap == UINT64_MAX || !counts_bytes(plan)) {
+        return;
+    }
+    if (slow && plan->bytes_cap > BYTES_CAP_MIN) {
+        plan->bytes_cap /= 2;
+    } else if (fast && plan->bytes_cap < plan->bytes_max) {
+        plan->bytes_cap *= BYTES_GROWTH;
+    }
+}
+
 /* Batches are to take a small part of the lease, so that all else that is asked behind them is answered in time. That the
- * cheap statement met a large row first is soon said, and says nothing. */
+ * first row was too large is soon said, and says nothing. */
 static bool
 adapt_size(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
 {
     const uint64_t took_us = now_us - plan->sent_us;
     const bool told = batch->count > 0 || batch->complete;
     uint32_t *halvings = &plan->halvings[kind_of(plan)];
-    if (took_us > plan->takeover_us / SLOW && batch->count > 1) {
+    const bool slow = took_us > plan->takeover_us / SLOW && batch->count > 1;
+    const bool fast = told && took_us < plan->takeover_us / FAST;
+    adapt_bytes(plan, fast, slow);
+    if (slow) {
         halve(plan);
         return note_slow(plan, batch, took_us, now_us);
     }
-    const bool fast = told && took_us < plan->takeover_us / FAST;
     if (fast && fetch_plan_is_halved(plan)) {
         --*halvings;
         if (*halvings == 0) {
@@ -290,6 +323,7 @@ must_ask_again(struct fetch_plan *plan, struct batch *batch)
         return false;
     }
     if (cut) {
+        plan->alone = plan->exact || plan->kind == FETCH_HEADS;
         plan->exact = true;
     } else {
         plan->after_id = plan->stretch_end;
@@ -306,7 +340,9 @@ fetch_plan_answered(struct fetch_plan *plan, struct batch *batch, uint64_t now_u
         remember_unread(plan, batch, now_us);
     }
     plan->bare = false;
-    plan->losses[kind_of(plan)] = 0;
+    if (batch->count > 0 || batch->complete) {
+        plan->losses[kind_of(plan)] = 0;
+    }
     *ret_news = adapt_size(plan, batch, now_us);
     if (must_ask_again(plan, batch)) {
         adapt_stretch(plan, now_us);

@@ -6,7 +6,8 @@
  * no row's fault.
  *
  * FETCH_NEXT has two statements. The cheap one bounds the batch by bounding each row to its equal share; where it meets a row
- * above that, the exact one counts bytes. */
+ * above that, the exact one counts bytes. Where even that gives nothing but a row that was cut, which is larger than all may be, that
+ * row is asked for alone. */
 #ifndef RELAY_PORTS_FETCH_PLAN_H
 #define RELAY_PORTS_FETCH_PLAN_H
 
@@ -29,6 +30,7 @@ struct fetch_plan {
     uint64_t takeover_us;
     bool outstanding;
     bool exact;          /* the statement that was sent counts bytes */
+    bool alone;          /* it reads one row, however large */
     bool bare;           /* it reads no texts: `trouble` says why the row cannot be read */
     uint32_t exact_left; /* so many more fetches are sent as exact: large rows are about */
     enum fetch_kind kind;
@@ -41,6 +43,8 @@ struct fetch_plan {
     /* The source's own limit: more would cost it too much. UINT32_MAX: it has none. */
     uint32_t rows_cap;
     uint64_t bytes_max;
+    uint64_t
+        bytes_cap; /* the source's own limit where bytes are counted, until it is known how fast the link is; UINT64_MAX: none */
     /* How often what is asked for is halved, of each kind: a row of it could not be read, or the link is slow. Kept
      * from session to session. */
     uint32_t halvings[FETCH_PLAN_KINDS];
@@ -66,7 +70,7 @@ void fetch_plan_send(struct fetch_plan *plan, int64_t final_id, uint64_t now_us)
 uint32_t fetch_plan_rows(const struct fetch_plan *plan);
 /* How many it asks for: one more, to know that it is not all. */
 int64_t fetch_plan_limit(const struct fetch_plan *plan);
-/* Of each row by the cheap statement, of all by the others. */
+/* Of each row by the cheap statement, of all by the others; no limit for one that is alone. */
 int64_t fetch_plan_bytes(const struct fetch_plan *plan);
 /* One row, and not even the next is looked at: if this fails, it is this row. It may take FETCH_PLAN_PATIENCE leases. */
 bool fetch_plan_is_alone(const struct fetch_plan *plan);

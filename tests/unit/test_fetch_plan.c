@@ -87,6 +87,60 @@ Test(fetch_plan, counts_bytes_where_large_rows_are)
     cr_assert(plan.exact);
 }
 
+/* Nothing but a row that was cut, although bytes were counted: then that row comes alone, however large. */
+Test(fetch_plan, a_row_that_is_larger_than_a_batch_comes_alone)
+{
+    begin(FETCH_NEXT, 0);
+    cr_assert_not(answer_soon(0, false));
+    cr_assert_not(fetch_plan_is_alone(&plan));
+    cr_assert_not(answer_soon(0, false));
+    cr_assert(fetch_plan_is_alone(&plan));
+    cr_assert_eq(fetch_plan_limit(&plan), 1);
+    cr_assert_eq(fetch_plan_bytes(&plan), INT64_MAX);
+    cr_assert(answer_soon(1, true));
+    begin(FETCH_NEXT, 7);
+    cr_assert_eq(fetch_plan_rows(&plan), 100);
+    cr_assert(answer_soon(1, true));
+    begin(FETCH_HEADS, 0);
+    cr_assert_not(answer_soon(0, false));
+    cr_assert(fetch_plan_is_alone(&plan));
+}
+
+/* That nothing but a cut row came, each time before the session ends over it, does not clear it. */
+Test(fetch_plan, a_large_row_over_which_sessions_end_is_read_without_its_texts)
+{
+    for (int i = 0; i < 3; i++) {
+        begin(FETCH_NEXT, 0);
+        cr_assert_not(answer_soon(0, false));
+        cr_assert_not(answer_soon(0, false));
+        cr_assert(fetch_plan_is_alone(&plan) && !plan.bare);
+        fetch_plan_lost(&plan, false, "gone", 1);
+    }
+    begin(FETCH_NEXT, 0);
+    cr_assert(plan.bare);
+    cr_assert_eq(fetch_plan_rows(&plan), 1);
+}
+
+/* As long as answers come fast, more is asked for where bytes are counted, and half of it after one that did not. */
+Test(fetch_plan, a_source_may_ask_for_little_at_first)
+{
+    static const int64_t bytes[] = {50, 200, 800, 1000};
+    bool news;
+    plan.bytes_cap = 50;
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+        begin(FETCH_HEADS, 0);
+        cr_assert_eq(fetch_plan_bytes(&plan), bytes[i]);
+        cr_assert(answer_soon(3, false));
+    }
+    begin(FETCH_NEXT, 0);
+    cr_assert_eq(fetch_plan_bytes(&plan), 10, "each has its share as before");
+    cr_assert(answer_soon(100, false));
+    plan.bytes_cap = 8000;
+    begin(FETCH_HEADS, 0);
+    cr_assert(answer(3, false, TAKEOVER_US / 2, &news));
+    cr_assert_eq(plan.bytes_cap, 4000);
+}
+
 /* That it was cut at the first row came soon, however slow the link is. */
 Test(fetch_plan, a_large_row_that_is_met_first_does_not_make_it_ask_for_more)
 {

@@ -4,18 +4,17 @@
 -- share` is not known to MariaDB, and the older words for it do not skip.) What was locked is read as it is, not as it was when the
 -- statement began.
 select held.id, message_id, created_at, key_hash,
-    `key` is not null and skipped = 0 as ordered, 0 as scheduled, withheld, bytes_before >= @bytes as cut,
-    if(wanted and bytes_before < @bytes, exchange, null) as exchange,
-    if(wanted and bytes_before < @bytes, routing_key, null) as routing_key,
-    if(wanted and bytes_before < @bytes, `key`, null) as `key`,
-    if(wanted and bytes_before < @bytes, type, null) as type,
-    if(wanted and bytes_before < @bytes, content_type, null) as content_type,
-    if(wanted and bytes_before < @bytes, headers, null) as headers,
-    if(wanted and bytes_before < @bytes, payload, null) as payload
+    `key` is not null and skipped = 0 as ordered, 0 as scheduled, withheld, bytes_up_to > @bytes as cut,
+    if(wanted and bytes_up_to <= @bytes, exchange, null) as exchange,
+    if(wanted and bytes_up_to <= @bytes, routing_key, null) as routing_key,
+    if(wanted and bytes_up_to <= @bytes, `key`, null) as `key`,
+    if(wanted and bytes_up_to <= @bytes, type, null) as type,
+    if(wanted and bytes_up_to <= @bytes, content_type, null) as content_type,
+    if(wanted and bytes_up_to <= @bytes, headers, null) as headers,
+    if(wanted and bytes_up_to <= @bytes, payload, null) as payload
 from (
     select *,
-        coalesce(sum(if(wanted, bytes, 0)) over (order by place rows between unbounded preceding and 1 preceding), 0) as bytes_before,
-        coalesce(sum(if(wanted, bytes, 0)) over (order by place rows between unbounded preceding and 2 preceding), 0) as bytes_before_last
+        sum(if(wanted, bytes, 0)) over (order by place rows between unbounded preceding and current row) as bytes_up_to
     from (
         select id, withheld, bytes, withheld is null as wanted, row_number() over (order by next_attempt_at, id) as place
         from (
@@ -23,9 +22,11 @@ from (
                 case
                     when bytes is null or message_id_bytes <> 16 then 'payload is NULL, or message_id has not 16 bytes'
                     when bytes > @message_bytes then 'the message is larger than can ever be sent: discard it'
+                    when header_bytes > 524288 then 'headers are larger than can ever be sent: mend them in outbox_held and retry it, or discard it'
                 end as withheld
             from (
                 select id, next_attempt_at, octet_length(message_id) as message_id_bytes,
+                    octet_length(headers) as header_bytes,
                     octet_length(payload) + coalesce(octet_length(headers), 0) as bytes
                 from outbox_held force index (outbox_held_due)
                 where state = 'retrying' and next_attempt_at <= utc_timestamp(6) and id + 0 not in (@ids)
@@ -37,6 +38,6 @@ from (
     ) as judged
 ) as counted
 straight_join outbox_held as held force index (primary) on held.id = counted.id
-where bytes_before_last < @bytes
+where bytes_up_to - if(wanted, bytes, 0) <= @bytes
 order by counted.place
 for update

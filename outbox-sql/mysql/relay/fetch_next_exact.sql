@@ -1,23 +1,22 @@
--- As fetch_next.sql, but @bytes bounds the bytes of all rows together: a row is whole if those before it have fewer bytes
--- than @bytes, so the first always is. One row more comes cut; it says that there is more. @message_bytes is the most that a
--- message can have. What is larger than anything that can be sent, or is not whole, comes "withheld", which says why: without its texts
--- and its payload, and not cut.
+-- As fetch_next.sql, but @bytes bounds the bytes of all rows together: a row is whole if it and those before it have no more bytes
+-- than @bytes. One row more comes cut; it says that there is more, and if it is the first, that it is larger than all may be.
+-- @message_bytes is the most that a message can have. What is larger than anything that can be sent, or is not whole, comes
+-- "withheld", which says why: without its texts and its payload, and not cut.
 -- First the ids, with the bytes of each and of those before it; then, in the same snapshot, the rows. The server reads a payload to
 -- know its length, so the relay asks for few rows where they are large.
 select outbox.id, message_id, created_at,
     if(`key` is null, 0, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed)) as key_hash,
-    `key` is not null as ordered, scheduled, withheld, bytes_before >= @bytes as cut,
-    if(wanted and bytes_before < @bytes, exchange, null) as exchange,
-    if(wanted and bytes_before < @bytes, routing_key, null) as routing_key,
-    if(wanted and bytes_before < @bytes, `key`, null) as `key`,
-    if(wanted and bytes_before < @bytes, type, null) as type,
-    if(wanted and bytes_before < @bytes, content_type, null) as content_type,
-    if(wanted and bytes_before < @bytes, headers, null) as headers,
-    if(wanted and bytes_before < @bytes, payload, null) as payload
+    `key` is not null as ordered, scheduled, withheld, bytes_up_to > @bytes as cut,
+    if(wanted and bytes_up_to <= @bytes, exchange, null) as exchange,
+    if(wanted and bytes_up_to <= @bytes, routing_key, null) as routing_key,
+    if(wanted and bytes_up_to <= @bytes, `key`, null) as `key`,
+    if(wanted and bytes_up_to <= @bytes, type, null) as type,
+    if(wanted and bytes_up_to <= @bytes, content_type, null) as content_type,
+    if(wanted and bytes_up_to <= @bytes, headers, null) as headers,
+    if(wanted and bytes_up_to <= @bytes, payload, null) as payload
 from (
     select *,
-        coalesce(sum(if(wanted, bytes, 0)) over (order by id rows between unbounded preceding and 1 preceding), 0) as bytes_before,
-        coalesce(sum(if(wanted, bytes, 0)) over (order by id rows between unbounded preceding and 2 preceding), 0) as bytes_before_last
+        sum(if(wanted, bytes, 0)) over (order by id rows between unbounded preceding and current row) as bytes_up_to
     from (
         select id, scheduled, withheld, bytes, scheduled = 0 and withheld is null as wanted
         from (
@@ -26,9 +25,11 @@ from (
                     when scheduled then null
                     when bytes is null or message_id_bytes <> 16 then 'payload is NULL, or message_id has not 16 bytes'
                     when bytes > @message_bytes then 'the message is larger than can ever be sent: discard it'
+                    when header_bytes > 524288 then 'headers are larger than can ever be sent: mend them in outbox_held and retry it, or discard it'
                 end as withheld
             from (
                 select id, coalesce(deliver_after > created_at, 0) as scheduled, octet_length(message_id) as message_id_bytes,
+                    octet_length(headers) as header_bytes,
                     octet_length(payload) + coalesce(octet_length(headers), 0) as bytes
                 from outbox force index (primary)
                 where id > @after_id and id <= @end_id and (id + 0 > @except_last or interval(id, @except_edges) % 2 = 0)
@@ -39,5 +40,5 @@ from (
     ) as judged
 ) as counted
 straight_join outbox force index (primary) on outbox.id = counted.id
-where bytes_before_last < @bytes
+where bytes_up_to - if(wanted, bytes, 0) <= @bytes
 order by counted.id
