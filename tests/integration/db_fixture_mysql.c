@@ -148,7 +148,8 @@ static void
 widen(MYSQL *conn, const char *table)
 {
     exec_format(conn,
-                "alter table %s modify exchange longtext, modify routing_key longtext not null, "
+                "alter table %s modify exchange longtext, modify routing_key longtext not null "
+                "default (''), "
                 "modify \"key\" longtext, modify type longtext, modify content_type longtext",
                 table);
 }
@@ -157,6 +158,7 @@ static void
 lift_limits(void *conn)
 {
     drop_checks(conn);
+    mysql_fixture_exec(conn, "drop trigger if exists outbox_payload");
     widen(conn, "outbox");
     widen(conn, "outbox_held");
     mysql_fixture_exec(conn, "alter table outbox_held modify last_error longtext");

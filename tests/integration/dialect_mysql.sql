@@ -28,5 +28,5 @@ create function last_time() returns datetime(6) deterministic no sql return '999
 create function digest(words longtext) returns char(64) deterministic no sql return sha2(words, 256);
 
 -- More than anybody should read. All of it is written to the disk, and to two logs.
-create function huge_headers() returns longtext deterministic no sql return concat('{"a": "', repeat('x', 100 << 20), '"}');
+create function huge_headers() returns longtext deterministic no sql return concat('{"a": "', repeat('x', 24 << 20), '"}');
 create function huge_text() returns longtext deterministic no sql return repeat('x', 4 << 20);
