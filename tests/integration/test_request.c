@@ -1,14 +1,14 @@
 /* A request and its reply over two outboxes: what the writer of the request names in its headers comes to `apply` as
  * properties, and what that writes in its transaction comes back with them. */
 #include <criterion/criterion.h>
-#include <outbox/outbox_pg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/integration/broker_fixture.h"
-#include "tests/integration/db_fixture_pg.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/runner_fixture.h"
+#include "tests/integration/write_fixture.h"
 
 static struct broker *broker;
 static struct relay *relay;
@@ -56,7 +56,7 @@ answer(void *context, struct db *tx, const struct inbox_delivery *request)
         cr_expect_str_eq(request->correlation_id, "");
         cr_expect_str_eq(request->expiration, "");
         cr_expect_eq(request->priority, -1);
-    } else if (outbox_pg_write(db_pg(tx), &reply, NULL, &error) != OUTBOX_OK) {
+    } else if (write_fixture_message(tx, &reply, &error) != OUTBOX_OK) {
         (void)fprintf(stderr, "%s\n", error.message);
         return INBOX_APPLY_RETRY;
     }
@@ -67,10 +67,11 @@ static void
 ask(const char *payload, const char *headers)
 {
     char sql[1000];
-    (void)snprintf(sql, sizeof(sql),
-                   "insert into outbox (exchange, routing_key, key, payload_text, headers) values "
-                   "('', '%s', 'k', '%s', '%s')",
-                   queue_fixture_name(), payload, headers); /* fits */
+    (void)snprintf(
+        sql, sizeof(sql),
+        "insert into outbox (exchange, routing_key, \"key\", payload_text, headers) values "
+        "('', '%s', 'k', '%s', '%s')",
+        queue_fixture_name(), payload, headers); /* fits */
     db_exec(runner_fixture_db, sql);
 }
 
