@@ -195,6 +195,13 @@ run_mysql_poll(const struct bench *bench)
 }
 
 static void
+run_mysql_tail(const struct bench *bench)
+{
+    run_tail(bench);
+    bench_sink(bench->relay_path, bench->messages, bench->rounds, BENCH_TAIL);
+}
+
+static void
 run_latency(const struct bench *bench)
 {
     bench_latency(bench->relay_path, "poll", 500, SECONDS);
@@ -212,13 +219,9 @@ static void
 run_small(const struct bench *bench)
 {
     bench_sink(bench->relay_path, 2000, 1, BENCH_BOTH);
-    bench_depth(bench->relay_path, 1000, 2, 2000);
-}
-
-static void
-run_small_mysql(const struct bench *bench)
-{
-    bench_sink(bench->relay_path, 2000, 1, BENCH_POLL);
+    if (bench_database() == &bench_postgres) {
+        bench_depth(bench->relay_path, 1000, 2, 2000);
+    }
 }
 
 static const struct part {
@@ -226,10 +229,11 @@ static const struct part {
     const struct bench_database *database;
     void (*run)(const struct bench *bench);
 } parts[] = {
-    {"latency", &bench_postgres, run_latency}, {"sink", &bench_postgres, run_sink},
-    {"poll", &bench_postgres, run_poll},       {"tail", &bench_postgres, run_tail},
-    {"depth", &bench_postgres, run_depth},     {"mysql-poll", &bench_mysql, run_mysql_poll},
-    {"small", &bench_postgres, run_small},     {"small", &bench_mysql, run_small_mysql},
+    {"latency", &bench_postgres, run_latency},    {"sink", &bench_postgres, run_sink},
+    {"poll", &bench_postgres, run_poll},          {"tail", &bench_postgres, run_tail},
+    {"depth", &bench_postgres, run_depth},        {"mysql-poll", &bench_mysql, run_mysql_poll},
+    {"mysql-tail", &bench_mysql, run_mysql_tail}, {"small", &bench_postgres, run_small},
+    {"small", &bench_mysql, run_small},
 };
 
 static bool
@@ -278,10 +282,11 @@ main(int argc, char **argv)
     const bool depth = strcmp(part, "depth") == 0; /* its rows come before the rest */
     const int at = named ? (depth ? 4 : 3) : 2;
     if (argc < 2 || argc > at + 2) {
-        (void)fprintf(stderr, "usage: bench RELAY-BINARY [poll|tail|latency|sink|mysql-poll] "
-                              "[MESSAGES [ROUNDS]]\n"
-                              "       bench RELAY-BINARY depth [ROWS [MESSAGES [ROUNDS]]]\n"
-                              "       bench RELAY-BINARY small\n");
+        (void)fprintf(stderr,
+                      "usage: bench RELAY-BINARY [poll|tail|latency|sink|mysql-poll|mysql-tail] "
+                      "[MESSAGES [ROUNDS]]\n"
+                      "       bench RELAY-BINARY depth [ROWS [MESSAGES [ROUNDS]]]\n"
+                      "       bench RELAY-BINARY small\n");
         return 64;
     }
     const struct bench bench = {

@@ -128,6 +128,20 @@ insert_in_one_transaction(int64_t rows)
     run("commit");
 }
 
+/* At the end all of it is on the disk, by `settle`. */
+static void
+insert_in_many_transactions(int64_t rows)
+{
+    const int64_t flush = global("innodb_flush_log_at_trx_commit"), sync = global("sync_binlog");
+    set_global("innodb_flush_log_at_trx_commit", 0);
+    set_global("sync_binlog", 0);
+    for (int64_t i = 0; i < rows; i++) {
+        insert(i + 1, 1);
+    }
+    set_global("innodb_flush_log_at_trx_commit", flush);
+    set_global("sync_binlog", sync);
+}
+
 /* At rest: pages written, and the plans by what the table has now. None of it goes to the log. */
 static void
 settle(void)
@@ -175,6 +189,33 @@ server_cpu_us(void)
     return bench_family_cpu_us(process);
 }
 
+static void
+mark_log(void)
+{
+    run("flush local binary logs");
+    bench_mysql_mark_log(own);
+}
+
+static void
+write_log(int64_t rows, enum bench_transactions transactions)
+{
+    if (transactions == BENCH_ONE_TRANSACTION) {
+        insert_in_one_transaction(rows);
+    } else {
+        insert_in_many_transactions(rows);
+    }
+    settle();
+    bench_mysql_mark_log_end(own);
+}
+
+/* What sends the log is a thread of the server, which cannot be stopped alone. While its reader is, a few MB of the log fit
+ * into the socket, and no more comes. */
+static pid_t
+log_holder(pid_t relay)
+{
+    return relay;
+}
+
 const struct bench_database bench_mysql = {
     .kind = "mysql",
     .prefix = "mysql-",
@@ -185,6 +226,10 @@ const struct bench_database bench_mysql = {
     .fill = fill,
     .is_empty = is_empty,
     .server_cpu_us = server_cpu_us,
+    .mark_log = mark_log,
+    .write_log = write_log,
+    .log_holder = log_holder,
     .read_and_delete = bench_mysql_read_and_delete,
     .bare_poll = bench_mysql_bare_poll,
+    .bare_tail = bench_mysql_bare_tail,
 };

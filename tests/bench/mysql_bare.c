@@ -4,12 +4,18 @@
 #include "tests/bench/mysql_bare.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "amqp/wire.h"
 #include "base/clock.h"
 #include "base/mysql/client.h"
+#include "base/span.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/lane.h"
 #include "tests/integration/mysql_fixture.h"
@@ -17,12 +23,15 @@
 #define BATCH 1000
 #define WAIT_MS 1000 /* the loops end by the count */
 #define ID_DIGITS 20
+#define EVENT_HEADER_BYTES 19
+#define EVENT_BYTES_MAX (1 << 20) /* rows come in events of 8 KB */
+#define TELL_BYTES 65536          /* of the log at a time */
 #define READ                                                                             \
     "select id, message_id, timestampdiff(second, '1970-01-01', created_at), exchange, " \
     "routing_key, `key`, type, content_type, headers, payload "                          \
     "from outbox where id > %lld order by id limit %d"
 
-enum asked { NOTHING, FOR_DELETE, FOR_ROWS };
+enum asked { NOTHING, FOR_DELETE, FOR_ROWS, FOR_PRESENT };
 
 struct bare {
     MYSQL *conn;
@@ -31,6 +40,7 @@ struct bare {
     int64_t deleted;
     int64_t deleting; /* up to here, when the database has answered */
     bool rows_were_last;
+    int log_more; /* an eventfd: more of the log was read; -1: none is */
 };
 
 static _Noreturn void
@@ -102,13 +112,36 @@ publish_values(struct lane *lane, MYSQL_ROW values, const unsigned long *sizes)
     lane_publish(lane, &row);
 }
 
+/* Of a row that came by the log, nothing was read but that there is one: it is as `insert` of mysql.c writes it. */
 static void
-take_rows(struct bare *bare)
+publish_number(struct lane *lane, MYSQL_ROW values, const unsigned long *sizes)
+{
+    static uint8_t payload[BENCH_PAYLOAD_BYTES];
+    char key[ID_DIGITS];
+    const int64_t id = strtoll(values[0], NULL, 10);
+    (void)sizes;
+    if (payload[BENCH_PAYLOAD_BYTES - 1] == 0) {
+        memset(payload, BENCH_FILLER, sizeof(payload));
+    }
+    (void)put_u64(payload, (uint64_t)id);
+    const struct row row = {
+        .id = id,
+        .created_at_us = (int64_t)clock_wall_us(),
+        .routing_key = {BENCH_QUEUE, sizeof(BENCH_QUEUE) - 1},
+        .key = {key, (size_t)snprintf(key, sizeof(key), "%d", (int)(id % BENCH_KEYS))},
+        .has_key = true,
+        .payload = {payload, sizeof(payload)},
+    };
+    lane_publish(lane, &row);
+}
+
+static void
+take_rows(struct bare *bare, void (*publish)(struct lane *, MYSQL_ROW, const unsigned long *))
 {
     MYSQL_RES *rows = mysql_use_result(bare->conn);
     MYSQL_ROW values;
     while (rows != NULL && (values = mysql_fetch_row(rows)) != NULL) {
-        publish_values(&bare->lane, values, mysql_fetch_lengths(rows));
+        publish(&bare->lane, values, mysql_fetch_lengths(rows));
     }
     if (mysql_errno(bare->conn) != 0) {
         fail(bare->conn);
@@ -123,7 +156,9 @@ take_answer(struct bare *bare)
         fail(bare->conn);
     }
     if (bare->asked == FOR_ROWS) {
-        take_rows(bare);
+        take_rows(bare, publish_values);
+    } else if (bare->asked == FOR_PRESENT) {
+        take_rows(bare, publish_number);
     }
     bare->deleted = bare->deleting;
     bare->asked = NOTHING;
@@ -137,8 +172,14 @@ wait_and_take(struct bare *bare)
     struct pollfd polls[] = {
         {.fd = bare->asked != NOTHING ? mysql_client_socket(bare->conn) : -1, .events = POLLIN},
         {.fd = session_fd(lane->session), .events = session_poll_events(lane->session)},
+        {.fd = bare->asked == NOTHING && lane_has_room(lane) ? bare->log_more : -1,
+         .events = POLLIN},
     };
     (void)poll(polls, sizeof(polls) / sizeof(polls[0]), WAIT_MS);
+    if (polls[2].revents != 0) {
+        eventfd_t count;
+        (void)eventfd_read(bare->log_more, &count);
+    }
     lane_process(lane, polls[1].revents);
     if (polls[0].revents != 0) {
         take_answer(bare);
@@ -148,7 +189,7 @@ wait_and_take(struct bare *bare)
 static void
 open_bare(struct bare *bare, int64_t messages)
 {
-    *bare = (struct bare){.conn = connect_to_server()};
+    *bare = (struct bare){.conn = connect_to_server(), .log_more = -1};
     lane_open(&bare->lane, messages);
 }
 
@@ -183,6 +224,139 @@ bench_mysql_bare_poll(int64_t messages)
     while (bare.deleted < messages) {
         go_on(&bare, bare.lane.published < messages && lane_has_room(&bare.lane), ask_for_rows);
     }
+    close_bare(&bare);
+}
+
+/* ---- the log ---- */
+
+/* What there is to be read of the log. */
+static struct {
+    char file[300];
+    uint64_t from;
+    uint64_t to;
+    _Atomic uint64_t read; /* up to here */
+    int more;              /* an eventfd, see struct bare */
+} the_log;
+
+static uint64_t
+position_of_log(MYSQL *conn, char *ret_file, size_t size)
+{
+    if (mysql_query(conn, "show master status") != 0 && /* until MySQL 8.3 */
+        mysql_query(conn, "show binary log status") != 0) {
+        fail(conn);
+    }
+    MYSQL_RES *result = mysql_store_result(conn);
+    MYSQL_ROW row = result != NULL ? mysql_fetch_row(result) : NULL;
+    if (row == NULL) {
+        bench_fail("the server writes no log");
+    }
+    (void)snprintf(ret_file, size, "%s", row[0]);
+    const uint64_t position = strtoull(row[1], NULL, 10);
+    mysql_free_result(result);
+    return position;
+}
+
+void
+bench_mysql_mark_log(MYSQL *conn)
+{
+    the_log.from = position_of_log(conn, the_log.file, sizeof(the_log.file));
+}
+
+void
+bench_mysql_mark_log_end(MYSQL *conn)
+{
+    char file[sizeof(the_log.file)];
+    the_log.to = position_of_log(conn, file, sizeof(file));
+    if (strcmp(file, the_log.file) != 0) {
+        bench_fail("the log does not fit into one file: fewer messages");
+    }
+}
+
+static MYSQL *
+open_log(struct mysql_client_log *log)
+{
+    MYSQL *conn = mysql_fixture_connect();
+    mysql_fixture_exec(conn, "set @master_binlog_checksum = @@global.binlog_checksum");
+    mysql_fixture_exec(conn, "set @mariadb_slave_capability = 4"); /* events as they are */
+    if (!mysql_client_log_begin(conn, log)) {
+        fail(conn);
+    }
+    return conn;
+}
+
+/* Of each event only where it ends is looked at: its header has that at 13. */
+static void *
+read_log(void *unused)
+{
+    struct mysql_client_log log = {
+        .file = the_log.file,
+        .offset = (uint32_t)the_log.from,
+        .server_id = (uint32_t)getpid(),
+        .event_bytes_max = EVENT_BYTES_MAX,
+    };
+    MYSQL *conn = open_log(&log);
+    struct span event;
+    uint64_t told = 0;
+    (void)unused;
+    while (the_log.read < the_log.to) {
+        if (!mysql_client_log_next(conn, &log, &event) || event.size < EVENT_HEADER_BYTES) {
+            bench_fail("the log ended: %s", mysql_error(conn));
+        }
+        const uint8_t *at = (const uint8_t *)event.data + 13;
+        const uint64_t end =
+            (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24;
+        if (end > the_log.read) {
+            the_log.read = end;
+        }
+        if (end >= told + TELL_BYTES || end >= the_log.to) {
+            (void)eventfd_write(the_log.more, 1);
+            told = end;
+        }
+    }
+    mysql_close(conn);
+    mysql_client_log_done(&log);
+    return NULL;
+}
+
+/* Rows are as good as equally large, so how many were read of them is told by how much was. */
+static int64_t
+rows_read(int64_t messages)
+{
+    const uint64_t read = the_log.read;
+    if (read <= the_log.from) {
+        return 0;
+    }
+    return (int64_t)((double)messages * (double)(read - the_log.from) /
+                     (double)(the_log.to - the_log.from));
+}
+
+static void
+look_up(struct bare *bare)
+{
+    char sql[200];
+    const int64_t read = rows_read(bare->lane.messages), published = bare->lane.published;
+    (void)snprintf(
+        sql, sizeof(sql), "select id from outbox where id between %lld and %lld order by id",
+        (long long)published + 1, (long long)(read < published + BATCH ? read : published + BATCH));
+    ask(bare, FOR_PRESENT, sql);
+}
+
+void
+bench_mysql_bare_tail(int64_t messages)
+{
+    static struct bare bare;
+    pthread_t reader;
+    open_bare(&bare, messages);
+    bare.log_more = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    the_log.more = bare.log_more;
+    if (bare.log_more < 0 || pthread_create(&reader, NULL, read_log, NULL) != 0) {
+        bench_fail("no thread for the log");
+    }
+    while (bare.deleted < messages) {
+        const bool more = lane_has_room(&bare.lane) && rows_read(messages) > bare.lane.published;
+        go_on(&bare, more, look_up);
+    }
+    (void)pthread_join(reader, NULL); /* it has read all */
     close_bare(&bare);
 }
 
