@@ -303,6 +303,13 @@ Test(relay_delivery_large, payloads_of_every_size_arrive_byte_for_byte)
           "the relay had trouble");
 }
 
+/* The log of MariaDB and MySQL is the whole server's: large rows of other tests are in memory once. */
+static uint64_t
+others_kib(void)
+{
+    return db_is_mysql() && relay_tails() ? 20 * 1024 : 0;
+}
+
 /* Promise: memory does not grow with the number of messages. */
 Test(relay_delivery, memory_stays_small)
 {
@@ -314,7 +321,7 @@ Test(relay_delivery, memory_stays_small)
     await_empty_outbox(scene.db);
     const uint64_t peak_kib = relay_peak_kib(scene.relay);
     (void)fprintf(stderr, "peak memory: %llu KiB\n", (unsigned long long)peak_kib);
-    check(peak_kib <= 24 * 1024 * SANITIZED_FACTOR, "peak memory: %llu KiB",
+    check(peak_kib <= (24 * 1024 + others_kib()) * SANITIZED_FACTOR, "peak memory: %llu KiB",
           (unsigned long long)peak_kib);
     relay_drain(scene.relay);
 }

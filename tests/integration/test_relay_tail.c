@@ -29,7 +29,7 @@ open_large(void)
 
 TestSuite(relay_tail, .init = scene_open_tail, .fini = scene_close, .timeout = 280);
 TestSuite(relay_tail_large, .init = open_large, .fini = scene_close_own, .timeout = 280);
-TestSuite(relay_tail_idle, .init = open_own, .fini = scene_close_own, .timeout = 280);
+TestSuite(relay_tail_alone, .init = open_own, .fini = scene_close_own, .timeout = 280);
 
 #define NO_SWEEP "sweep_interval = \"1h\"\n"
 
@@ -66,11 +66,25 @@ finish(void)
 }
 
 static void
-finish_traffic(void)
+expect_once(void)
 {
     const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
+}
+
+static void
+finish_traffic(void)
+{
+    expect_once();
     expect_log_only();
+}
+
+static void
+finish_changed_traffic(void)
+{
+    expect_once();
+    check(relay_logged(scene.relay, "the definition of table outbox") > 0, "the log was read on");
+    scene_drain_relay();
 }
 
 static void
@@ -100,7 +114,7 @@ is_left_alone(void *context)
 }
 
 /* Promise: an idle outbox is not looked at; what is written then goes all the same. */
-Test(relay_tail_idle, an_idle_table_is_left_alone)
+Test(relay_tail_alone, an_idle_table_is_left_alone)
 {
     struct looks looks = {-1, 0};
     db_count_looks(scene.db);
@@ -195,8 +209,9 @@ Test(relay_tail, thousands_of_tiny_transactions)
     finish_traffic();
 }
 
-/* Promise: a transaction of any size goes through a relay that stays small. OUTBOX_TEST_ROWS makes it larger. */
-Test(relay_tail, one_huge_transaction)
+/* Promise: a transaction of any size goes through a relay that stays small. OUTBOX_TEST_ROWS makes it larger. On a server of its
+ * own, since the log of MariaDB and MySQL has large rows of other tests too. */
+Test(relay_tail_alone, one_huge_transaction)
 {
     const char *rows = getenv("OUTBOX_TEST_ROWS");
     const unsigned long per_key = (rows != NULL ? strtoul(rows, NULL, 10) : 200000) / 200;
@@ -309,6 +324,13 @@ Test(relay_tail, what_its_own_transaction_deleted_is_not_sent)
     finish();
 }
 
+/* In MariaDB and MySQL a truncated table begins its ids anew, which docs/OPERATIONS.md warns of. */
+static void
+remove_all(void)
+{
+    db_exec(scene.db, db_is_mysql() ? "delete from outbox" : "truncate outbox");
+}
+
 /* Promise: what is in the log, but not in the table any more, is not sent: here the relay comes to it too late. */
 Test(relay_tail, what_was_truncated_is_not_sent)
 {
@@ -320,7 +342,7 @@ Test(relay_tail, what_was_truncated_is_not_sent)
     scene_exec("insert into outbox (routing_key, \"key\", payload) select '%s', 'k', 'never' "
                "from " DB_SERIES("1", "1000"),
                scene.queue);
-    db_exec(scene.db, "truncate outbox");
+    remove_all();
     insert("'k'", "2");
     relay_signal(scene.relay, SIGCONT);
     expect_numbers(2, 2);
@@ -360,7 +382,11 @@ Test(relay_tail, the_table_may_be_altered_meanwhile)
     db_rewrite(scene.db, "outbox");
     let_go_on();
     traffic_end(traffic);
-    finish_traffic();
+    if (db_is_mysql()) { /* each change ends the reading, which is begun anew behind it */
+        finish_changed_traffic();
+    } else {
+        finish_traffic();
+    }
 }
 
 /* ---- prepared transactions ------------------------------------------------------------------------- */
