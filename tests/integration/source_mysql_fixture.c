@@ -1,8 +1,10 @@
 #include "tests/integration/source_mysql_fixture.h"
 
+#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mysql/connect.h"
 #include "relay/mysql/names.h"
 #include "relay/mysql/source.h"
 #include "relay/ports/database.h"
@@ -18,6 +20,22 @@ source_mysql_fixture_create(void)
     outbox_mysql_fixture_load(conn);
     outbox_mysql_fixture_load_relay(conn);
     return conn;
+}
+
+MYSQL *
+source_mysql_fixture_connect_without_tls(void)
+{
+    char text[600];
+    struct dsn dsn;
+    struct error error;
+    (void)snprintf(text, sizeof(text), "%s sslmode=disable", mysql_fixture_dsn()); /* fits */
+    cr_assert(dsn_mysql_parse(text, &dsn, &error), "%s", error.text);
+    const struct mysql_connect_options options = {
+        .dsn = &dsn, .program_name = "other", .only_host = -1};
+    MYSQL *mysql = mysql_connect_by_dsn(&options, NULL, NULL, &error);
+    cr_assert_not_null(mysql, "%s", error.text);
+    dsn_done(&dsn);
+    return mysql;
 }
 
 void

@@ -10,6 +10,10 @@
 /* Creates the database of mysql_fixture.h, with all tables, and connects to it. */
 MYSQL *source_mysql_fixture_create(void);
 
+/* A session more there, whose socket mysql_proxy_fixture.h can use: what goes over it is not encrypted, whatever the library would
+ * like best. */
+MYSQL *source_mysql_fixture_connect_without_tls(void);
+
 /* Writes so many rows by one statement, with ids that have no gap between them; routing keys k1, k2, … */
 void source_mysql_fixture_insert(MYSQL *conn, int count);
 

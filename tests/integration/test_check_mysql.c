@@ -286,7 +286,7 @@ Test(check_mysql_settings, small_packets)
 Test(check_mysql, a_proxy_before_the_server)
 {
     char more[100];
-    MYSQL *const other = mysql_fixture_connect();
+    MYSQL *const other = source_mysql_fixture_connect_without_tls();
     struct mysql_proxy *const proxy = mysql_proxy_open(
         (int)strtol(getenv("OUTBOX_TEST_MYSQL_PORT"), NULL, 10), mysql_client_socket(other));
     struct source_config whole = config;

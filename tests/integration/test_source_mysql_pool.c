@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/mysql/client.h"
-#include "base/mysql/connect.h"
 #include "relay/mysql/names.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/mysql_proxy_fixture.h"
@@ -19,29 +18,12 @@ static struct mysql_proxy *proxy;
 static struct source_config config;
 static struct source *source;
 
-/* Whichever library it is: what the proxy says on it is not encrypted. */
-static MYSQL *
-connect_without_tls(void)
-{
-    char text[600];
-    struct dsn dsn;
-    struct error error;
-    (void)snprintf(text, sizeof(text), "%s sslmode=disable", mysql_fixture_dsn()); /* fits */
-    cr_assert(dsn_mysql_parse(text, &dsn, &error), "%s", error.text);
-    const struct mysql_connect_options options = {
-        .dsn = &dsn, .program_name = "other", .only_host = -1};
-    MYSQL *mysql = mysql_connect_by_dsn(&options, NULL, NULL, &error);
-    cr_assert_not_null(mysql, "%s", error.text);
-    dsn_done(&dsn);
-    return mysql;
-}
-
 static void
 create(void)
 {
     char more[100];
     admin = source_mysql_fixture_create();
-    other = connect_without_tls();
+    other = source_mysql_fixture_connect_without_tls();
     proxy = mysql_proxy_open((int)strtol(getenv("OUTBOX_TEST_MYSQL_PORT"), NULL, 10),
                              mysql_client_socket(other));
     (void)snprintf(more, sizeof(more), "host=127.0.0.1 port=%d sslmode=disable",
