@@ -58,6 +58,7 @@ struct bench_database {
     const char *prefix; /* of the names of modes */
     const char *(*dsn)(void);
     void (*create)(void);
+    void (*tune)(void); /* the server is the bench's alone: its settings. NULL: they are good */
     void (*drop)(void);
     void (*empty)(void); /* all tables, and nobody reads the log any more; ids begin with 1 again */
     void (*fill)(int64_t rows); /* these and no others, at rest: every contestant finds the same */

@@ -12,6 +12,7 @@
 #define ROW_BYTES_MAX 128
 
 static MYSQL *own;
+static bool tuned; /* the server's settings are the bench's */
 
 /* What the private servers have small, so that tests meet its ends, is here as servers have it: the rows find room in memory,
  * and the log is one file. */
@@ -64,23 +65,30 @@ create(void)
     own = mysql_fixture_create();
     outbox_mysql_fixture_load(own);
     outbox_mysql_fixture_load_relay(own);
+}
+
+static void
+tune(void)
+{
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         if (has(&settings[i])) {
             settings[i].before = global(settings[i].name);
             set_global(settings[i].name, settings[i].value);
         }
     }
+    tuned = true;
 }
 
 static void
 drop(void)
 {
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+    for (size_t i = 0; tuned && i < sizeof(settings) / sizeof(settings[0]); i++) {
         if (has(&settings[i])) {
             set_global(settings[i].name, settings[i].before);
         }
     }
     mysql_fixture_drop(own);
+    tuned = false;
 }
 
 static const char *
@@ -221,6 +229,7 @@ const struct bench_database bench_mysql = {
     .prefix = "mysql-",
     .dsn = make_dsn,
     .create = create,
+    .tune = tune,
     .drop = drop,
     .empty = empty,
     .fill = fill,
