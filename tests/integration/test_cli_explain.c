@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/db_fixture.h"
@@ -314,6 +315,17 @@ Test(cli_explain, not_here)
            "written, or its transaction was rolled back or is not over.\n");
 }
 
+/* Since when a transaction is open, MariaDB and MySQL tell from a list that they make anew when nobody has read it for a tenth of
+ * a second. */
+static void
+explain_until_since_is_known(void)
+{
+    int tries = 0;
+    do {
+        cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
+    } while (strstr(cli_stdout(), "open since ?") != NULL && tries++ < 100 && usleep(300000) == 0);
+}
+
 Test(cli_explain, who_may_have_it)
 {
     char expected[2000];
@@ -328,7 +340,7 @@ Test(cli_explain, who_may_have_it)
                    "  Session %d (\"%s\", role %s) may have it in its transaction, open since "
                    "TIME (0 s ago).\n",
                    (int)db_session(writer), db_words_application(), db_role()); /* fits */
-    cr_assert_eq(cli("explain 1 -c relay.conf"), 1);
+    explain_until_since_is_known();
     cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected) - 10), 0, "%s",
                  cli_stdout());
     json_t *const told = story("1", "unknown");
