@@ -176,6 +176,13 @@ is_as_private_as_asked(struct attempt *attempt, MYSQL *mysql, struct error *rete
                 "the server has no TLS, and sslmode asks for it", reterr);
 }
 
+/* Whatever the server is told to begin sessions with (init_connect, character_set_client_handshake). */
+static bool
+speaks_utf8(struct attempt *attempt, MYSQL *mysql, struct error *reterr)
+{
+    return mysql_set_character_set(mysql, "utf8mb4") == 0 || fail_from(attempt, mysql, reterr);
+}
+
 /* A replica, most often. The variable is a word in later versions of MariaDB. */
 static bool
 takes_changes(struct attempt *attempt, MYSQL *mysql, struct error *reterr)
@@ -203,6 +210,7 @@ try_host(struct attempt *attempt, struct error *reterr)
         return NULL;
     }
     if (connect_to(attempt, mysql, reterr) && is_as_private_as_asked(attempt, mysql, reterr) &&
+        speaks_utf8(attempt, mysql, reterr) &&
         (!attempt->options->writes || takes_changes(attempt, mysql, reterr))) {
         return mysql;
     }

@@ -229,19 +229,25 @@ remember_unread(struct fetch_plan *plan, const struct batch *batch, uint64_t now
 
 /* ---- what came ------------------------------------------------------------------------------------------ */
 
-/* Once while it lasts, and once a minute: the size goes up and down around what fits. */
-static bool
-note_slow(struct fetch_plan *plan, const struct batch *batch, uint64_t took_us, uint64_t now_us)
+static uint64_t
+bytes_of(const struct batch *batch)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < batch->count; i++) {
         bytes += batch->rows[i].payload.size + batch->rows[i].headers.size;
     }
+    return bytes;
+}
+
+/* Once while it lasts, and once a minute: the size goes up and down around what fits. */
+static bool
+note_slow(struct fetch_plan *plan, const struct batch *batch, uint64_t took_us, uint64_t now_us)
+{
     const bool news = plan->slow[0] == '\0' && now_us >= plan->slow_told_us;
     (void)snprintf(plan->slow, sizeof(plan->slow),
                    "slowly: %zu rows, with %" PRIu64 " bytes of payload and headers, took the "
                    "database or the link to it %.1f s; less is asked for at a time",
-                   batch->count, bytes, (double)took_us / 1e6); /* fits */
+                   batch->count, bytes_of(batch), (double)took_us / 1e6); /* fits */
     if (news) {
         plan->slow_told_us = now_us + SLOW_TOLD_US;
     }
@@ -254,10 +260,17 @@ counts_bytes(const struct fetch_plan *plan)
     return (plan->exact || plan->kind == FETCH_HEADS) && !fetch_plan_is_alone(plan);
 }
 
-static void
-adapt_bytes(struct fetch_plan *plan, bool fast, bool slow)
+/* A row that came alone, being larger than all that was asked for: where that was fast, as many bytes of others will be, too. */
+static bool
+was_larger(const struct fetch_plan *plan, const struct batch *batch)
 {
-    if (plan->bytes_cap == UINT64_MAX || !counts_bytes(plan)) {
+    return fetch_plan_is_alone(plan) && bytes_of(batch) > plan->bytes_cap;
+}
+
+static void
+adapt_bytes(struct fetch_plan *plan, const struct batch *batch, bool fast, bool slow)
+{
+    if (plan->bytes_cap == UINT64_MAX || !(counts_bytes(plan) || was_larger(plan, batch))) {
         return;
     }
     if (slow && plan->bytes_cap > BYTES_CAP_MIN) {
@@ -277,7 +290,7 @@ adapt_size(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
     uint32_t *halvings = &plan->halvings[kind_of(plan)];
     const bool slow = took_us > plan->takeover_us / SLOW && batch->count > 1;
     const bool fast = told && took_us < plan->takeover_us / FAST;
-    adapt_bytes(plan, fast, slow);
+    adapt_bytes(plan, batch, fast, slow);
     if (slow) {
         halve(plan);
         return note_slow(plan, batch, took_us, now_us);

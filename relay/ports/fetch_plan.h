@@ -43,8 +43,8 @@ struct fetch_plan {
     /* The source's own limit: more would cost it too much. UINT32_MAX: it has none. */
     uint32_t rows_cap;
     uint64_t bytes_max;
-    uint64_t
-        bytes_cap; /* the source's own limit where bytes are counted, until it is known how fast the link is; UINT64_MAX: none */
+    /* The source's own limit where bytes are counted, until it is known how fast the link is; UINT64_MAX: none. */
+    uint64_t bytes_cap;
     /* How often what is asked for is halved, of each kind: a row of it could not be read, or the link is slow. Kept
      * from session to session. */
     uint32_t halvings[FETCH_PLAN_KINDS];

@@ -205,6 +205,42 @@ Test(source_mysql_outage, settings_that_a_session_inherits)
     cr_assert_eq(mysql_fixture_int(admin, "select count(*) from outbox_held"), 1);
 }
 
+static void
+grant_all(void)
+{
+    static const char *const tables[] = {
+        "outbox",      "outbox_held",   "outbox_held_act",    "outbox_relay",
+        "outbox_sent", "outbox_schema", "outbox_relay_schema"};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        mysql_fixture_grant(admin, "select, insert, update, delete", tables[i]);
+    }
+}
+
+/* What the server does at the beginning of each session of an ordinary account. */
+Test(source_mysql_outage, settings_of_init_connect)
+{
+    static const char key[] = "日本";
+    const struct hold hold = {.id = 1, .state = HELD_RETRYING, .reason = "refused"};
+    mysql_fixture_exec(admin, "update outbox set routing_key = 'créé', `key` = '日本'");
+    mysql_fixture_exec(admin,
+                       "set global init_connect = 'set names latin1; set completion_type = 1'");
+    grant_all();
+    config = source_mysql_fixture_config_as_user(10 * CLOCK_S_US);
+    source = source_fixture_own(&config);
+    struct batch *batch = fetch_after(0);
+    cr_assert_eq(batch->count, 2);
+    cr_assert(batch->rows[0].key.size == strlen(key) &&
+              memcmp(batch->rows[0].key.data, key, strlen(key)) == 0);
+    cr_assert(batch->rows[0].routing_key.size == strlen("créé") &&
+              memcmp(batch->rows[0].routing_key.data, "créé", strlen("créé")) == 0);
+    batch_free(batch);
+    cr_assert_eq(source_fixture_hold(source, &hold, 1).missing_count, 0);
+    source->ops->settle(source, (int64_t[]){2}, 1, clock_monotonic_us());
+    (void)source_fixture_expect(source, SOURCE_SETTLED);
+    cr_assert_eq(mysql_fixture_int(admin, "select count(*) from outbox"), 0,
+                 "what follows a transaction is committed, too");
+}
+
 /* ---- what the server does ------------------------------------------------------------------------------- */
 
 /* Counters of the whole server. */
@@ -235,21 +271,30 @@ pages_read(void)
     return sum_of("show global status like 'Innodb_buffer_pool_read_requests'");
 }
 
+/* How many; *last: the last one's id. */
+static size_t
+fetch_some(int64_t *last)
+{
+    struct batch *batch = fetch_after(*last);
+    const size_t count = batch->count;
+    *last = batch->rows[count - 1].id;
+    batch_free(batch);
+    return count;
+}
+
 /* The server reads a payload to know its length: of a thousand large rows it must not read more than a few for each batch. */
 Test(source_mysql_outage, large_rows_are_not_read_by_the_thousand)
 {
     source_mysql_fixture_insert(admin, 198);
     mysql_fixture_exec(admin, "update outbox set payload = repeat('x', 1 << 20)");
     source = source_fixture_own(&config);
-    struct batch *batch = fetch_after(0);
-    int64_t last = batch->rows[batch->count - 1].id;
-    batch_free(batch);
+    int64_t last = 0;
+    for (int i = 0; i < 10 && fetch_some(&last) < 4; i++) {
+        /* until it knows that this link is fast */
+    }
     const int64_t before = rows_read();
     for (int i = 0; i < 10; i++) {
-        batch = fetch_after(last);
-        cr_assert_geq(batch->count, 4);
-        last = batch->rows[batch->count - 1].id;
-        batch_free(batch);
+        cr_assert_geq(fetch_some(&last), 4);
     }
     const int64_t read = rows_read() - before;
     cr_assert_lt(read, 1000, "%lld rows read for 10 batches", (long long)read);

@@ -26,13 +26,15 @@ begin(enum fetch_kind kind, int64_t after_id)
     fetch_plan_send(&plan, 0, 0);
 }
 
-/* Rows of one byte each, `took_us` after they were asked for. */
+static size_t first_bytes = 1; /* of the first row; nobody reads them */
+
+/* Rows of one byte each but the first, `took_us` after they were asked for. */
 static bool
 answer(size_t count, bool complete, uint64_t took_us, bool *ret_news)
 {
     static struct row rows[101];
     struct batch batch = {.rows = rows, .count = count, .complete = complete};
-    rows[0] = (struct row){.id = 7, .payload = {"x", 1}};
+    rows[0] = (struct row){.id = 7, .payload = {"x", first_bytes}};
     return fetch_plan_answered(&plan, &batch, plan.sent_us + took_us, ret_news);
 }
 
@@ -139,6 +141,28 @@ Test(fetch_plan, a_source_may_ask_for_little_at_first)
     begin(FETCH_HEADS, 0);
     cr_assert(answer(3, false, TAKEOVER_US / 2, &news));
     cr_assert_eq(plan.bytes_cap, 4000);
+}
+
+/* All that comes after it would else come one by one as well. */
+Test(fetch_plan, a_large_row_that_comes_fast_makes_it_ask_for_more)
+{
+    bool news;
+    plan.bytes_cap = 50;
+    first_bytes = 500;
+    begin(FETCH_NEXT, 0);
+    cr_assert_not(answer_soon(0, false));
+    fetch_plan_send(&plan, 0, 0);
+    cr_assert_not(answer_soon(0, false));
+    fetch_plan_send(&plan, 0, 0);
+    cr_assert_eq(fetch_plan_rows(&plan), 1);
+    cr_assert_eq(plan.bytes_cap, 50, "that it was cut at the first row says nothing");
+    cr_assert(answer_soon(1, false));
+    cr_assert_eq(plan.bytes_cap, 200);
+    begin(FETCH_HEADS, 0);
+    cr_assert_not(answer_soon(0, false));
+    fetch_plan_send(&plan, 0, 0);
+    cr_assert(answer(1, false, TAKEOVER_US / 2, &news));
+    cr_assert_eq(plan.bytes_cap, 200, "it took its time");
 }
 
 /* That it was cut at the first row came soon, however slow the link is. */

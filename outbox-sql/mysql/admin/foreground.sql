@@ -1,6 +1,6 @@
 -- Once per session of check, init and the operator's commands. A lock that somebody keeps must not make the operator wait for
 -- ever, but he may think about an answer for as long as he likes. What the server or somebody's init_connect has set else must
--- not matter. An id of 0 is an id.
+-- not matter. An id of 0 is an id. As in relay/session.sql a list of ids must not become a table of its own.
 set session
     wait_timeout = 28800,
     innodb_lock_wait_timeout = 10,
@@ -8,7 +8,9 @@ set session
     /*M! max_statement_time = 0, */
     /*!80000 max_execution_time = 0, */
     /*!80000 information_schema_stats_expiry = 0, */
+    /*M! in_predicate_conversion_threshold = 0, */
     autocommit = 1,
+    completion_type = 0,
     time_zone = '+00:00',
     sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',
     sql_select_limit = 18446744073709551615,

@@ -1,8 +1,9 @@
 -- Once per session. @lease_s: so long the server waits for a session that is silent, within a message or between two, and for
 -- one that takes nothing; then it ends it, and the ownership with it. @lock_s: so long a statement waits for a row or table that
 -- others have locked; @statement_s: so long it may take (MySQL: reads alone; @statement_ms). What the server or somebody's
--- init_connect has set else must not matter. An id of 0 is an id. Numbers of the dictionary must be the newest (MySQL), and a list of
--- ids must not become a table of its own (MariaDB), for which a delete would read all of the outbox.
+-- init_connect has set else must not matter, such as a commit that begins another transaction (completion_type). An id of 0 is an
+-- id. Numbers of the dictionary must be the newest (MySQL), and a list of ids must not become a table of its own (MariaDB), for
+-- which a delete would read all of the outbox.
 set session
     wait_timeout = @lease_s,
     net_read_timeout = @lease_s,
@@ -14,6 +15,7 @@ set session
     /*!80000 information_schema_stats_expiry = 0, */
     /*M! in_predicate_conversion_threshold = 0, */
     autocommit = 1,
+    completion_type = 0,
     time_zone = '+00:00',
     sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',
     sql_select_limit = 18446744073709551615,

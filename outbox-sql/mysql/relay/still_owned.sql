@@ -4,3 +4,4 @@ select coalesce(is_used_lock(@lock_name) = connection_id(), 0)
     and @@session.wait_timeout = @lease_s
     and @@session.autocommit = 1
     and @@session.time_zone = '+00:00'
+    and @@session.character_set_results = 'utf8mb4'
