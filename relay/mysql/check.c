@@ -290,11 +290,13 @@ remedy(const struct inquiry *self)
     if (!my_session_int(self->session, sql_locks_seen, &none, 0, &count)) {
         return "grant select on performance_schema.* to this account";
     }
-    return count == 0 ? "an administrator can run `update performance_schema.setup_instruments set "
-                        "enabled = 'YES' where name = 'wait/lock/metadata/sql/mdl'`"
-                      : "its performance schema has lost sight of locks or threads: raise "
-                        "performance_schema_max_metadata_locks and "
-                        "performance_schema_max_thread_instances";
+    return count == 0
+               ? "an administrator can run `update performance_schema.setup_instruments set "
+                 "enabled = 'YES' where name = 'wait/lock/metadata/sql/mdl'`, with the relay "
+                 "stopped until all transactions of before have ended"
+               : "its performance schema has lost sight of locks or threads: raise "
+                 "performance_schema_max_metadata_locks and "
+                 "performance_schema_max_thread_instances";
 }
 
 static void
