@@ -11,8 +11,8 @@ struct my_log_end {
     log_position position; /* 0: there is no log, or none of numbered files, */
     bool is_refused;       /* or it may not be asked */
     struct my_log log;
-    bool
-        is_left_out; /* the server was told to leave the schema out of it (binlog_do_db, binlog_ignore_db) */
+    /* The server was told to leave the schema out of it (binlog_do_db, binlog_ignore_db). */
+    bool is_left_out;
 };
 
 /* schema: as it is called in information_schema; NULL: whether it is left out is not looked at. False: the session says

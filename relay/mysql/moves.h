@@ -16,8 +16,8 @@ bool my_moves_hold(struct my_session *session, const struct hold *holds, size_t 
 bool my_moves_settle_held(struct my_session *session, const int64_t *ids, size_t count) MUST_CHECK;
 
 struct my_released {
-    size_t
-        count; /* what moved, or was discarded by an operator meanwhile: fewer than were asked for mean that no more wait */
+    /* What moved, or was discarded by an operator meanwhile: fewer than were asked for mean that no more wait. */
+    size_t count;
     int64_t first_id;
     int64_t last_id;
 };

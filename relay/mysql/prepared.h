@@ -17,8 +17,8 @@
 #include "relay/ports/log_position.h"
 
 #define MY_PREPARED_MAX 256
-#define MY_XID_BYTES \
-    300 /* in words: two parts of 64 bytes in hex, a number, and what is between them */
+/* In words: two parts of 64 bytes in hex, a number, and what is between them. */
+#define MY_XID_BYTES 300
 
 struct my_prepared_transaction {
     char xid[MY_XID_BYTES];

@@ -8,8 +8,8 @@
 
 /* Real replicas have small numbers, and the number of a session is nobody else's on this server. */
 #define SERVER_ID_HIGH (UINT32_C(1) << 31)
-#define OLD_LOG_GONE \
-    1236 /* ER_MASTER_FATAL_ERROR_READING_BINLOG, which MySQL calls by another name */
+/* ER_MASTER_FATAL_ERROR_READING_BINLOG, which MySQL calls by another name. */
+#define OLD_LOG_GONE 1236
 
 static bool
 came_to_an_end(struct my_session *session)

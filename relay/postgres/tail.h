@@ -43,12 +43,12 @@ struct postgres_tail {
     unsigned slots_used;
     unsigned senders_max;
     unsigned senders_used;
-    const char *unlimited;  /* the columns for which the table lacks a limit; "" or NULL: none */
-    const char *keep_size;  /* max_slot_wal_keep_size; "-1": no limit */
-    const char *relay_role; /* who but the owner may take messages out, as it stands in SQL; "": not
-                               one alone */
-    bool relay_may_read;    /* that one may read the log */
-    PGresult *owner;        /* of the texts */
+    const char *unlimited; /* the columns for which the table lacks a limit; "" or NULL: none */
+    const char *keep_size; /* max_slot_wal_keep_size; "-1": no limit */
+    /* Who but the owner may take messages out, as it stands in SQL; "": not one alone. */
+    const char *relay_role;
+    bool relay_may_read; /* that one may read the log */
+    PGresult *owner;     /* of the texts */
 };
 
 /* There must be an outbox. False with *reterr if the server did not say. */

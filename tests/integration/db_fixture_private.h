@@ -70,9 +70,9 @@ struct db_kind {
     const char *never;
     const char *relay_columns;
     const char *relay_values;
-    const char
-        *before_prepared; /* stands before the name of a prepared transaction where it is shown, */
-    const char *after_prepared; /* and behind it */
+    /* What stands before and behind the name of a prepared transaction where it is shown. */
+    const char *before_prepared;
+    const char *after_prepared;
 };
 
 /* What is behind a connection. */

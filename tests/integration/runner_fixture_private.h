@@ -22,8 +22,8 @@ struct runner_fixture_kind {
     /* In `apply`. */
     bool (*insert)(struct db *tx, const struct inbox_delivery *delivery);
     bool (*execute)(struct db *tx, const char *sql);
-    inbox_apply
-        after_ignored_failure; /* what `apply` says after a statement that failed: PostgreSQL notices by itself */
+    /* What `apply` says after a statement that failed: PostgreSQL notices by itself. */
+    inbox_apply after_ignored_failure;
     void (*deadlock)(struct db *tx, struct db *other);
     void (*dawdle)(struct db *tx);
 

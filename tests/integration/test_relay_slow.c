@@ -22,9 +22,9 @@ struct bad_link {
     uint64_t bytes_per_s;
     uint64_t delay_us; /* one way */
     unsigned loss_percent;
-    uint64_t
-        carries_per_s; /* bytes, by all of these: a connection has 128 KiB on their way at a time */
-    unsigned per_key;  /* messages, */
+    /* Bytes, by all of these: a connection has 128 KiB on their way at a time. */
+    uint64_t carries_per_s;
+    unsigned per_key;       /* messages, */
     unsigned payload_bytes; /* of this size */
 };
 
