@@ -194,7 +194,8 @@ TestSuite(relay_held_large, .init = open_large_route, .fini = scene_close_own, .
 static void
 stop_at_a_large_one(unsigned mebibytes, const char *words)
 {
-    scene_start_patient_relay(NULL);
+    /* A slow disk may take its time to write so much. */
+    scene_start_patient_relay("takeover = \"60s\"\n");
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     scene_exec("insert into outbox (routing_key, \"key\", payload) "
                "values ('%s', 'k', bytes(repeat('x', %u * 1024 * 1024)))",
