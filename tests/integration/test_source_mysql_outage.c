@@ -225,6 +225,7 @@ Test(source_mysql_outage, settings_of_init_connect)
     mysql_fixture_exec(admin,
                        "set global init_connect = 'set names latin1; set completion_type = 1'");
     grant_all();
+    free(config.dsn);
     config = source_mysql_fixture_config_as_user(10 * CLOCK_S_US);
     source = source_fixture_own(&config);
     struct batch *batch = fetch_after(0);
