@@ -1,8 +1,9 @@
 #include "relay/mysql/tail.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "relay/ports/report.h"
 
 #include "mysql_tail_variables_sql.h"
 
@@ -80,64 +81,47 @@ my_tail_look(struct my_session *session, const char *schema, struct my_tail_fact
 
 /* ---- what is lacking ------------------------------------------------------------------------------------ */
 
-struct teller {
-    void (*tell)(void *context, const char *words);
-    void *context;
-    size_t count;
-};
-
-static void lack(struct teller *teller, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void
-lack(struct teller *teller, const char *format, ...)
-{
-    char words[400];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(words, sizeof(words), format, arguments); /* cut is fine */
-    va_end(arguments);
-    teller->tell(teller->context, words);
-    teller->count++;
-}
-
 /* MySQL is going to have no other format, and no such setting then. */
 static void
-tell_settings(struct teller *teller, const struct my_tail_facts *facts)
+tell_settings(struct lacks *lacks, const struct my_tail_facts *facts)
 {
     if (facts->format[0] != '\0' && !is(facts->format, "ROW")) {
-        lack(teller,
-             "binlog_format is %s, so the log may have statements instead of rows: set global "
-             "binlog_format = 'ROW', also in the server's file, and let applications connect anew",
-             facts->format);
+        report_lack(
+            lacks,
+            "binlog_format is %s, so the log may have statements instead of rows: set global "
+            "binlog_format = 'ROW', also in the server's file, and let applications connect anew",
+            facts->format);
     }
     if (is(facts->image, "MINIMAL") ||
         is(facts->image, "NOBLOB")) { /* others are whole for inserts */
-        lack(teller,
-             "binlog_row_image is %s, so rows in the log are not whole: set global "
-             "binlog_row_image = 'FULL', also in the server's file, and let applications connect "
-             "anew",
-             facts->image);
+        report_lack(
+            lacks,
+            "binlog_row_image is %s, so rows in the log are not whole: set global "
+            "binlog_row_image = 'FULL', also in the server's file, and let applications connect "
+            "anew",
+            facts->image);
     }
     if (facts->lacks_others) {
-        lack(teller,
-             "the server is a node of a Galera cluster, and its log lacks what other nodes write: "
-             "start it with log_slave_updates");
+        report_lack(
+            lacks,
+            "the server is a node of a Galera cluster, and its log lacks what other nodes write: "
+            "start it with log_slave_updates");
     }
 }
 
 static void
-tell_end(struct teller *teller, const struct my_tail_facts *facts, const char *schema)
+tell_end(struct lacks *lacks, const struct my_tail_facts *facts, const char *schema)
 {
     if (facts->end.is_refused) {
-        lack(teller, "the account may not ask where the log ends: grant %s on *.* to it",
-             facts->is_mariadb ? "binlog monitor" : "replication client");
+        report_lack(lacks, "the account may not ask where the log ends: grant %s on *.* to it",
+                    facts->is_mariadb ? "binlog monitor" : "replication client");
     } else if (facts->end.position == 0) {
-        lack(teller, "the server's log is not one of numbered files: use mode = \"poll\"");
+        report_lack(lacks, "the server's log is not one of numbered files: use mode = \"poll\"");
     } else if (facts->end.is_left_out) {
-        lack(teller,
-             "the server leaves database \"%s\" out of its log: mend its binlog_do_db or "
-             "binlog_ignore_db, or use mode = \"poll\"",
-             schema);
+        report_lack(lacks,
+                    "the server leaves database \"%s\" out of its log: mend its binlog_do_db or "
+                    "binlog_ignore_db, or use mode = \"poll\"",
+                    schema);
     }
 }
 
@@ -145,13 +129,14 @@ size_t
 my_tail_lacks(const struct my_tail_facts *facts, const char *schema,
               void (*tell)(void *context, const char *words), void *context)
 {
-    struct teller teller = {.tell = tell, .context = context};
+    struct lacks lacks = {.tell = tell, .context = context};
     if (facts->has_log) {
-        tell_settings(&teller, facts);
-        tell_end(&teller, facts, schema);
+        tell_settings(&lacks, facts);
+        tell_end(&lacks, facts, schema);
     } else {
-        lack(&teller, "the server keeps no binary log: start it with log_bin and server_id, or use "
-                      "mode = \"poll\"");
+        report_lack(&lacks,
+                    "the server keeps no binary log: start it with log_bin and server_id, or use "
+                    "mode = \"poll\"");
     }
-    return teller.count;
+    return lacks.count;
 }

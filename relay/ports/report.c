@@ -45,3 +45,15 @@ report_problem(struct report *report, const char *format, ...)
     va_end(arguments);
     report->problems++;
 }
+
+void
+report_lack(struct lacks *lacks, const char *format, ...)
+{
+    char words[600];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof(words), format, arguments); /* cut is fine */
+    va_end(arguments);
+    lacks->tell(lacks->context, words);
+    lacks->count++;
+}

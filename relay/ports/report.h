@@ -20,4 +20,14 @@ void report_ok(struct report *report, const char *format, ...) PRINTF_LIKE(2, 3)
 void report_advice(struct report *report, const char *format, ...) PRINTF_LIKE(2, 3);
 void report_problem(struct report *report, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* What is lacking for something, told one by one: `check` takes each for advice, a source the first for its reason. */
+struct lacks {
+    void (*tell)(void *context, const char *words);
+    void *context;
+    size_t count;
+};
+
+/* Words of more than 599 bytes are cut. */
+void report_lack(struct lacks *lacks, const char *format, ...) PRINTF_LIKE(2, 3);
+
 #endif

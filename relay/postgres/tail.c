@@ -1,10 +1,9 @@
 #include "relay/postgres/tail.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/ports/report.h"
 #include "relay/postgres/foreground.h"
 #include "relay/postgres/schema.h"
 
@@ -131,28 +130,8 @@ postgres_tail_free(struct postgres_tail *tail)
     *tail = (struct postgres_tail){0};
 }
 
-struct teller {
-    void (*tell)(void *context, const char *words);
-    void *context;
-    size_t count;
-};
-
-static void lack(struct teller *teller, const char *format, ...) PRINTF_LIKE(2, 3);
-
 static void
-lack(struct teller *teller, const char *format, ...)
-{
-    char words[600];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(words, sizeof(words), format, arguments); /* cut is fine */
-    va_end(arguments);
-    teller->tell(teller->context, words);
-    teller->count++;
-}
-
-static void
-tell_level(struct teller *teller, const struct postgres_tail *tail)
+tell_level(struct lacks *lacks, const struct postgres_tail *tail)
 {
     static const char *const remedies[] = {
         [POSTGRES_SERVICE_NONE] =
@@ -165,74 +144,81 @@ tell_level(struct teller *teller, const struct postgres_tail *tail)
              "azure.replication_support = logical) and restart"),
     };
     if (strcmp(tail->wal_level, "logical") != 0) {
-        lack(teller, "the server's wal_level is %s, so its log has no rows to be read: %s",
-             tail->wal_level, remedies[tail->service]);
+        report_lack(lacks, "the server's wal_level is %s, so its log has no rows to be read: %s",
+                    tail->wal_level, remedies[tail->service]);
     }
 }
 
 static void
-tell_role(struct teller *teller, const struct postgres_tail *tail)
+tell_role(struct lacks *lacks, const struct postgres_tail *tail)
 {
     if (tail->may_read) {
         return;
     }
     if (tail->service == POSTGRES_SERVICE_RDS) {
-        lack(teller, "the role may not read the log: grant rds_replication to %s", tail->role);
+        report_lack(lacks, "the role may not read the log: grant rds_replication to %s",
+                    tail->role);
     } else if (tail->service == POSTGRES_SERVICE_CLOUD_SQL) {
-        lack(teller, "the role may not read the log: alter user %s with replication", tail->role);
+        report_lack(lacks, "the role may not read the log: alter user %s with replication",
+                    tail->role);
     } else {
-        lack(teller, "the role may not read the log: alter role %s replication", tail->role);
+        report_lack(lacks, "the role may not read the log: alter role %s replication", tail->role);
     }
 }
 
 static void
-tell_publication(struct teller *teller, const struct postgres_tail *tail)
+tell_publication(struct lacks *lacks, const struct postgres_tail *tail)
 {
     if (!tail->publication_there) {
-        lack(teller,
-             "there is no publication %s: run `outbox-relay init` as the owner of the table, or "
-             "create publication %s for table %s with (publish = 'insert')",
-             tail->publication, tail->publication, tail->outbox);
+        report_lack(
+            lacks,
+            "there is no publication %s: run `outbox-relay init` as the owner of the table, or "
+            "create publication %s for table %s with (publish = 'insert')",
+            tail->publication, tail->publication, tail->outbox);
     } else if (!tail->has_outbox) {
-        lack(teller, "publication %s is not of the outbox: alter publication %s add table %s",
-             tail->publication, tail->publication, tail->outbox);
+        report_lack(lacks, "publication %s is not of the outbox: alter publication %s add table %s",
+                    tail->publication, tail->publication, tail->outbox);
     } else if (tail->in_parts) {
-        lack(teller,
-             "publication %s passes on what is inserted as rows of the partitions: alter "
-             "publication %s set (publish_via_partition_root = true)",
-             tail->publication, tail->publication);
+        report_lack(lacks,
+                    "publication %s passes on what is inserted as rows of the partitions: alter "
+                    "publication %s set (publish_via_partition_root = true)",
+                    tail->publication, tail->publication);
     } else if (tail->narrowed) {
-        lack(teller, "publication %s leaves out rows or columns: alter publication %s set table %s",
-             tail->publication, tail->publication, tail->outbox);
+        report_lack(lacks,
+                    "publication %s leaves out rows or columns: alter publication %s set table %s",
+                    tail->publication, tail->publication, tail->outbox);
     }
     if (tail->publication_there && !tail->inserts) {
-        lack(teller,
-             "publication %s does not publish inserts: alter publication %s set (publish = "
-             "'insert')",
-             tail->publication, tail->publication);
+        report_lack(lacks,
+                    "publication %s does not publish inserts: alter publication %s set (publish = "
+                    "'insert')",
+                    tail->publication, tail->publication);
     }
 }
 
 static void
-tell_slot(struct teller *teller, const struct postgres_tail *tail)
+tell_slot(struct lacks *lacks, const struct postgres_tail *tail)
 {
     if (tail->slot_foreign) {
-        lack(teller,
-             "the slot \"%s\" is another database's or made for something else: name another by "
-             "`slot`",
-             tail->slot);
+        report_lack(
+            lacks,
+            "the slot \"%s\" is another database's or made for something else: name another by "
+            "`slot`",
+            tail->slot);
     }
     if (!tail->slot_there && tail->slots_used >= tail->slots_max) {
-        lack(teller,
-             "all %u replication slots of the server are taken: raise max_replication_slots and "
-             "restart the server, or drop one",
-             tail->slots_max);
+        report_lack(
+            lacks,
+            "all %u replication slots of the server are taken: raise max_replication_slots and "
+            "restart the server, or drop one",
+            tail->slots_max);
     }
     if (!tail->slot_active && tail->senders_used >= tail->senders_max) {
-        lack(teller,
-             "all %u processes of the server that send its log are taken: raise max_wal_senders "
-             "and restart the server",
-             tail->senders_max);
+        report_lack(
+            lacks,
+            "all %u processes of the server that send its log are taken: raise max_wal_senders "
+            "and restart the server",
+            tail->senders_max);
     }
 }
 
@@ -240,23 +226,25 @@ size_t
 postgres_tail_lacks(const struct postgres_tail *tail,
                     void (*tell)(void *context, const char *words), void *context)
 {
-    struct teller teller = {.tell = tell, .context = context};
-    tell_level(&teller, tail);
-    tell_role(&teller, tail);
+    struct lacks lacks = {.tell = tell, .context = context};
+    tell_level(&lacks, tail);
+    tell_role(&lacks, tail);
     /* The relay finds the keys of rows by a hash of their bytes, which the log gives in UTF-8. */
     if (strcmp(tail->encoding, "UTF8") != 0) {
-        lack(&teller,
-             "the database is in %s, and only of one in UTF8 the log can be used: set mode = "
-             "\"poll\"",
-             tail->encoding);
+        report_lack(
+            &lacks,
+            "the database is in %s, and only of one in UTF8 the log can be used: set mode = "
+            "\"poll\"",
+            tail->encoding);
     }
     if (tail->unlimited != NULL && tail->unlimited[0] != '\0') {
-        lack(&teller,
-             "table %s has no limit on %s, so what its log brings may be larger than a relay can "
-             "hold: run `outbox-relay init` as its owner, which puts that back",
-             tail->outbox, tail->unlimited);
+        report_lack(
+            &lacks,
+            "table %s has no limit on %s, so what its log brings may be larger than a relay can "
+            "hold: run `outbox-relay init` as its owner, which puts that back",
+            tail->outbox, tail->unlimited);
     }
-    tell_publication(&teller, tail);
-    tell_slot(&teller, tail);
-    return teller.count;
+    tell_publication(&lacks, tail);
+    tell_slot(&lacks, tail);
+    return lacks.count;
 }
