@@ -89,6 +89,7 @@ struct my_tail_read {
     uint64_t told_us;
     /* What was read: */
     struct my_row_copies rows;
+    uint64_t first_us; /* when the first of them was read */
     bool is_full;
 };
 

@@ -9,6 +9,8 @@
 
 /* A position that belongs to none of our rows is told so often. */
 #define IDLE_TELL_US (250 * CLOCK_MS_US)
+/* Rows wait so long for more, however much of others' log follows. */
+#define COMPANY_US (5 * CLOCK_MS_US)
 
 /* ---- events ---- */
 
@@ -54,6 +56,9 @@ my_tail_stream_done(struct my_tail_stream *stream)
 static void
 add_row(struct my_tail_read *read, const struct row *row)
 {
+    if (read->rows.count == 0) {
+        read->first_us = clock_monotonic_us();
+    }
     my_row_copies_add(&read->rows, row);
     read->is_full =
         read->rows.count >= read->rows_max || read->rows.content_bytes >= read->bytes_max;
@@ -120,11 +125,11 @@ take_committed(struct my_tail_read *read)
 static bool
 is_enough(struct my_session *session, const struct my_tail_read *read)
 {
+    const uint64_t now_us = clock_monotonic_us();
     if (read->rows.count > 0) {
-        return !more_has_come(session);
+        return now_us >= read->first_us + COMPANY_US || !more_has_come(session);
     }
-    return read->stream->position > read->told &&
-           clock_monotonic_us() >= read->told_us + IDLE_TELL_US;
+    return read->stream->position > read->told && now_us >= read->told_us + IDLE_TELL_US;
 }
 
 bool

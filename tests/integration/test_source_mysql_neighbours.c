@@ -1,0 +1,93 @@
+/* What others do on the same server, beside the outbox of a MySQL source. */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "relay/mysql/position.h"
+#include "tests/integration/mysql_fixture.h"
+#include "tests/integration/source_mysql_fixture.h"
+
+#define ROWS_MAX 1000
+/* Longer than any statement of these tests, while which the source does not work. */
+#define TAKEOVER_US (60 * CLOCK_S_US)
+
+static MYSQL *admin;
+static struct source_config config;
+static struct source *source;
+
+static void
+create(void)
+{
+    admin = source_mysql_fixture_create();
+    config = source_mysql_fixture_config(TAKEOVER_US);
+    config.mode = SOURCE_MODE_TAIL;
+    source = source_fixture_own(&config);
+}
+
+static void
+drop(void)
+{
+    source_fixture_close(source, &config);
+    mysql_fixture_drop(admin);
+}
+
+TestSuite(source_mysql_neighbours, .init = create, .fini = drop, .timeout = 120);
+
+static void
+run(const char *sql)
+{
+    mysql_fixture_exec(admin, sql);
+}
+
+/* The id of the first row of the next batch that has any. */
+static int64_t
+next_id(size_t *ret_count)
+{
+    *ret_count = 0;
+    int64_t id = 0;
+    while (*ret_count == 0) {
+        const struct source_log log = source_fixture_log(source, ROWS_MAX);
+        *ret_count = log.batch->count;
+        id = *ret_count > 0 ? log.batch->rows[0].id : 0;
+        batch_free(log.batch);
+    }
+    return id;
+}
+
+/* ---- the log of others comes faster than it is read ---- */
+
+static atomic_bool log_keeps_coming;
+
+/* The linker puts it in the place of poll (--wrap). Each look whether more has come finds it so. */
+int __real_poll(struct pollfd *polls, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *polls, nfds_t count, int timeout_ms);
+
+int
+__wrap_poll(struct pollfd *polls, nfds_t count, int timeout_ms)
+{
+    return atomic_load(&log_keeps_coming) && count == 1 && timeout_ms == 0
+               ? 1
+               : __real_poll(polls, count, timeout_ms);
+}
+
+/* Between the two rows are 64 MiB of others'. */
+Test(source_mysql_neighbours, rows_do_not_wait_for_the_end_of_the_log_of_others)
+{
+    size_t count;
+    const log_position position = source_fixture_tail(source, 0);
+    source->ops->tail_end(source, clock_monotonic_us());
+    run("create table other (bytes longblob)");
+    run("insert into outbox (payload) values ('1')");
+    run("insert into other with recursive n as (select 1 as i union all select i + 1 from n where "
+        "i < 64) select repeat('x', 1 << 20) from n");
+    run("insert into outbox (payload) values ('2')");
+    (void)source_fixture_tail(source, position);
+    log_keeps_coming = true;
+    cr_assert_eq(next_id(&count), 1);
+    cr_assert_eq(count, 1, "the first row has waited for the second");
+    cr_assert_eq(next_id(&count), 2);
+}
