@@ -84,7 +84,8 @@ void db_lock_outbox(struct db *db);
 void db_empty_outbox(struct db *db);
 void db_unlock_outbox(struct db *db);
 
-/* Stands behind the columns of an insert that gives the ids itself. No id after that: what the server says then. */
+/* Stands behind the columns of an insert that gives the ids itself. No id after that: what the server says then; NULL
+ * where the highest one is given again once its row is gone. */
 const char *db_own_ids(void);
 void db_use_up_ids(struct db *db);
 const char *db_words_without_ids(struct db *db);

@@ -301,11 +301,11 @@ use_up_ids(void *conn)
     (void)conn;
 }
 
+/* MySQL gives the highest one again as soon as its row is gone. */
 static const char *
 words_without_ids(void *conn)
 {
-    return mysql_fixture_is_mariadb(conn) ? "Out of range value for column"
-                                          : "Failed to read auto-increment value";
+    return mysql_fixture_is_mariadb(conn) ? "Out of range value for column" : NULL;
 }
 
 static void

@@ -71,6 +71,16 @@ Test(relay_ids, both_ends_are_held_and_go_back)
     relay_drain(scene.relay);
 }
 
+static void
+await_dead(const char *words)
+{
+    scene_await("it is told",
+                "select count(*) = 1 from outbox_held where state = 'dead' and last_error like "
+                "'%%%s%%'",
+                words);
+    (void)relay_await_log(scene.relay, "event=source_notice", words);
+}
+
 /* Who writes is refused by the server; what was written, goes. A scheduled one needs a new id, and says that there is none. */
 Test(relay_ids, the_sequence_is_at_its_end)
 {
@@ -84,14 +94,20 @@ Test(relay_ids, the_sequence_is_at_its_end)
     consumer_expect(consumer, "id " HIGHEST);
     scene_await("the other waits",
                 "select count(*) = 1 from outbox_held where state = 'scheduled'");
+    await_empty_outbox(scene.db);
     scene_exec("update outbox_held set next_attempt_at = from_now(0), deliver_after = from_now(0); "
                "insert into outbox_held_act (who, what, message_id, held_id, \"key\", state) "
                "select 'the test', 'retry', message_id, id, \"key\", state from outbox_held");
-    scene_await("it is told",
-                "select count(*) = 1 from outbox_held where state = 'dead' and last_error like "
-                "'%%%s%%'",
-                db_words_without_ids(scene.db));
-    (void)relay_await_log(scene.relay, "event=source_notice", db_words_without_ids(scene.db));
+    const char *words = db_words_without_ids(scene.db);
+    if (words != NULL) {
+        await_dead(words);
+        relay_drain(scene.relay);
+    } else { /* one that tails takes the id for that of the row which went, until its next sweep */
+        scene_await("it is back", "select count(*) = 0 from outbox_held");
+        relay_drain(scene.relay);
+        relay_start_again(scene.relay);
+        consumer_expect(consumer, "later");
+        relay_drain(scene.relay);
+    }
     consumer_close(consumer);
-    relay_drain(scene.relay);
 }
