@@ -330,6 +330,24 @@ db_grant_all(struct db *db, const char *name)
 }
 
 void
+db_grant(struct db *db, const char *name, const char *rights, const char *table)
+{
+    kind()->grant(db->conn, name, rights, table);
+}
+
+void
+db_revoke(struct db *db, const char *name, const char *rights, const char *table)
+{
+    kind()->revoke(db->conn, name, rights, table);
+}
+
+void
+db_shut_out(struct db *db, const char *name, bool out)
+{
+    kind()->shut_out(db->conn, name, out);
+}
+
+void
 db_end_sessions_of(struct db *db, const char *name)
 {
     kind()->end_sessions_of(db->conn, name);
@@ -360,9 +378,23 @@ db_prepared_name(const char *name)
 }
 
 void
+db_prepare_begin(struct db *db, const char *name)
+{
+    kind()->prepare_begin(db->conn, full_name(name));
+}
+
+void
+db_prepare_end(struct db *db, const char *name)
+{
+    kind()->prepare_end(db->conn, full_name(name));
+}
+
+void
 db_prepare(struct db *db, const char *name, const char *sql)
 {
-    kind()->prepare(db->conn, full_name(name), sql);
+    db_prepare_begin(db, name);
+    db_exec(db, sql);
+    db_prepare_end(db, name);
 }
 
 void

@@ -95,11 +95,16 @@ const char *db_words_denied(void);
 /* What the commands say where there is no outbox. */
 const char *db_words_no_outbox(void);
 
-/* Accounts of the server. db_grant_relay: what the relay needs, as docs/OPERATIONS.md says it; db_grant_all: whatever there is. */
+/* Accounts of the server. db_grant_relay: what the relay needs, as docs/OPERATIONS.md says it; db_grant_all: whatever there is;
+ * db_grant and db_revoke: these rights to a table, such as "select, insert". */
 void db_create_user(struct db *db, const char *name, const char *password);
 void db_set_password(struct db *db, const char *name, const char *password);
 void db_grant_relay(struct db *db, const char *name);
+void db_grant(struct db *db, const char *name, const char *rights, const char *table);
+void db_revoke(struct db *db, const char *name, const char *rights, const char *table);
 void db_grant_all(struct db *db, const char *name);
+/* Lets this account not connect to the database, or again. */
+void db_shut_out(struct db *db, const char *name, bool out);
 void db_end_sessions_of(struct db *db, const char *name);
 void db_drop_user(struct db *db, const char *name);
 
@@ -111,6 +116,9 @@ bool db_holds(struct db *db, const char *sql); /* whether it is true */
 /* Runs a statement in a transaction of two phases and does the first; the connection is to be closed then. The second one is done
  * from any connection. The name is the test's own. */
 void db_prepare(struct db *db, const char *name, const char *sql);
+/* The same in two steps: any statements may stand between. */
+void db_prepare_begin(struct db *db, const char *name);
+void db_prepare_end(struct db *db, const char *name);
 void db_end_prepared(struct db *db, const char *name, bool commit);
 const char *db_prepared_name(const char *name); /* as the server shows it; static */
 

@@ -276,10 +276,11 @@ write_fast(void *conn)
     (void)conn; /* nothing is compressed, and all of it goes to the log */
 }
 
+/* What is written meanwhile is one transaction. */
 static void
 lock_outbox(void *conn)
 {
-    mysql_fixture_exec(conn, "lock tables outbox write");
+    mysql_fixture_exec(conn, "set autocommit = 0; lock tables outbox write");
 }
 
 static void
@@ -291,7 +292,7 @@ empty_outbox(void *conn)
 static void
 unlock_outbox(void *conn)
 {
-    mysql_fixture_exec(conn, "unlock tables");
+    mysql_fixture_exec(conn, "commit; unlock tables; set autocommit = 1");
 }
 
 /* The highest id is there. */
@@ -340,6 +341,24 @@ grant_all(void *conn, const char *name)
 }
 
 static void
+grant_rights(void *conn, const char *name, const char *rights, const char *table)
+{
+    exec_format(conn, "grant %s on %s to '%s'@'%%'", rights, table, name);
+}
+
+static void
+revoke_rights(void *conn, const char *name, const char *rights, const char *table)
+{
+    exec_format(conn, "revoke %s on %s from '%s'@'%%'", rights, table, name);
+}
+
+static void
+shut_out(void *conn, const char *name, bool out)
+{
+    exec_format(conn, "alter user '%s'@'%%' account %s", name, out ? "lock" : "unlock");
+}
+
+static void
 end_sessions_of(void *conn, const char *name)
 {
     char sql[200];
@@ -359,10 +378,14 @@ drop_user(void *conn, const char *name)
 }
 
 static void
-prepare(void *conn, const char *name, const char *sql)
+prepare_begin(void *conn, const char *name)
 {
     exec_format(conn, "xa start '%s'", name);
-    mysql_fixture_exec(conn, sql);
+}
+
+static void
+prepare_end(void *conn, const char *name)
+{
     exec_format(conn, "xa end '%s'; xa prepare '%s'", name, name);
 }
 
@@ -481,10 +504,14 @@ const struct db_kind db_mysql = {
     .create_user = create_user,
     .set_password = set_password,
     .grant_relay = grant_relay,
+    .grant = grant_rights,
+    .revoke = revoke_rights,
     .grant_all = grant_all,
+    .shut_out = shut_out,
     .end_sessions_of = end_sessions_of,
     .drop_user = drop_user,
-    .prepare = prepare,
+    .prepare_begin = prepare_begin,
+    .prepare_end = prepare_end,
     .end_prepared = end_prepared,
     .database = mysql_fixture_database,
     .send = send,

@@ -296,6 +296,24 @@ grant_all(void *conn, const char *name)
 }
 
 static void
+grant_rights(void *conn, const char *name, const char *rights, const char *table)
+{
+    exec_format(conn, "grant %s on %s to %s", rights, table, name);
+}
+
+static void
+revoke_rights(void *conn, const char *name, const char *rights, const char *table)
+{
+    exec_format(conn, "revoke %s on %s from %s", rights, table, name);
+}
+
+static void
+shut_out(void *conn, const char *name, bool out)
+{
+    exec_format(conn, "alter role %s %s", name, out ? "nologin" : "login");
+}
+
+static void
 end_sessions_of(void *conn, const char *name)
 {
     exec_format(conn, "select pg_terminate_backend(pid) from pg_stat_activity where usename = '%s'",
@@ -315,10 +333,15 @@ database(void)
 }
 
 static void
-prepare(void *conn, const char *name, const char *sql)
+prepare_begin(void *conn, const char *name)
 {
+    (void)name; /* it has one when it is prepared */
     pg_exec(conn, "begin");
-    pg_exec(conn, sql);
+}
+
+static void
+prepare_end(void *conn, const char *name)
+{
     exec_format(conn, "prepare transaction '%s'", name);
 }
 
@@ -465,10 +488,14 @@ const struct db_kind db_postgres = {
     .create_user = create_user,
     .set_password = set_password,
     .grant_relay = grant_relay,
+    .grant = grant_rights,
+    .revoke = revoke_rights,
     .grant_all = grant_all,
+    .shut_out = shut_out,
     .end_sessions_of = end_sessions_of,
     .drop_user = drop_user,
-    .prepare = prepare,
+    .prepare_begin = prepare_begin,
+    .prepare_end = prepare_end,
     .end_prepared = end_prepared,
     .database = database,
     .send = send,

@@ -47,10 +47,14 @@ struct db_kind {
     void (*create_user)(void *conn, const char *name, const char *password);
     void (*set_password)(void *conn, const char *name, const char *password);
     void (*grant_relay)(void *conn, const char *name);
+    void (*grant)(void *conn, const char *name, const char *rights, const char *table);
+    void (*revoke)(void *conn, const char *name, const char *rights, const char *table);
     void (*grant_all)(void *conn, const char *name);
+    void (*shut_out)(void *conn, const char *name, bool out);
     void (*end_sessions_of)(void *conn, const char *name);
     void (*drop_user)(void *conn, const char *name);
-    void (*prepare)(void *conn, const char *name, const char *sql);
+    void (*prepare_begin)(void *conn, const char *name);
+    void (*prepare_end)(void *conn, const char *name);
     void (*end_prepared)(void *conn, const char *name, bool commit);
     const char *(*database)(void);
     void (*send)(void *conn, const char *sql);

@@ -7,6 +7,10 @@ create function id_text(id binary(16)) returns char(36) deterministic no sql
 return lower(insert(insert(insert(insert(hex(id), 21, 0, '-'), 17, 0, '-'), 13, 0, '-'), 9, 0, '-'));
 create function new_id() returns binary(16) not deterministic no sql return unhex(replace(uuid(), '-', ''));
 
+-- What the relay knows a key by.
+create function hash_of(words longtext) returns bigint deterministic no sql
+return cast(conv(left(sha2(words, 256), 15), 16, 10) as signed);
+
 -- So many seconds from now, negative ones ago.
 create function from_now(seconds double) returns datetime(6) not deterministic no sql
 return utc_timestamp(6) + interval seconds second;

@@ -6,6 +6,9 @@ create function as_id(words text) returns uuid language sql immutable as $$ sele
 create function id_text(id uuid) returns text language sql immutable as $$ select id::text $$;
 create function new_id() returns uuid language sql volatile as $$ select gen_random_uuid() $$;
 
+-- What the relay knows a key by.
+create function hash_of(words text) returns bigint language sql immutable as $$ select hashtextextended(words, 0) $$;
+
 -- So many seconds from now, negative ones ago.
 create function from_now(seconds float8) returns timestamptz language sql volatile as
 $$ select clock_timestamp() + seconds * interval '1 s' $$;

@@ -2,16 +2,23 @@
 
 #include <criterion/criterion.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/postgres/kind.h"
+#include "tests/integration/source_fixture_private.h"
 
 #define WAIT_US (30 * CLOCK_S_US)
 /* Far above what a call takes; a call that waits for the server would take as long as the server. */
 #define BLOCKED_US (10 * CLOCK_S_US)
 #define LOG_BYTES_MAX (4 << 20)
+
+const struct source_fixture_kind *
+source_fixture_kind(void)
+{
+    return db_is_mysql() ? &source_fixture_mysql : &source_fixture_postgres;
+}
 
 struct source_config
 source_fixture_config(const char *dsn, uint64_t takeover_us)
@@ -20,11 +27,49 @@ source_fixture_config(const char *dsn, uint64_t takeover_us)
     static char exchange[] = "";
     return (struct source_config){
         .name = name,
-        .kind = &database_postgres,
+        .kind = source_fixture_kind()->kind,
         .dsn = strdup(dsn),
         .exchange = exchange,
         .takeover_us = takeover_us,
     };
+}
+
+struct source_config
+source_fixture_here(uint64_t takeover_us)
+{
+    return source_fixture_config(db_dsn(), takeover_us);
+}
+
+struct source_config
+source_fixture_here_with(const char *more, uint64_t takeover_us)
+{
+    char dsn[2000];
+    (void)snprintf(dsn, sizeof(dsn), "%s %s", db_dsn(), more); /* fits */
+    return source_fixture_config(dsn, takeover_us);
+}
+
+struct source_config
+source_fixture_here_as(const char *user, uint64_t takeover_us)
+{
+    char more[200];
+    (void)snprintf(more, sizeof(more), "user=%s password=secret", user); /* fits */
+    return source_fixture_here_with(more, takeover_us);
+}
+
+void
+source_fixture_insert(struct db *db, int count)
+{
+    char *sql = NULL;
+    size_t size = 0;
+    FILE *text = open_memstream(&sql, &size);
+    cr_assert_not_null(text);
+    (void)fprintf(text, "insert into outbox (routing_key, payload) values ");
+    for (int i = 1; i <= count; i++) {
+        (void)fprintf(text, "%s('k%d', 'x')", i > 1 ? ", " : "", i);
+    }
+    (void)fclose(text);
+    db_exec(db, sql);
+    free(sql);
 }
 
 struct source *
@@ -50,6 +95,12 @@ turn(struct source *source, uint64_t until_us)
     source->ops->process(source, polls, before_us);
     cr_assert_lt(clock_monotonic_us() - before_us, BLOCKED_US, "a call blocked");
     return before_us < until_us;
+}
+
+void
+source_fixture_turn(struct source *source)
+{
+    cr_assert(turn(source, clock_monotonic_us() + WAIT_US), "nothing happens");
 }
 
 struct source_event

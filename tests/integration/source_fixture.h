@@ -1,13 +1,47 @@
 /* tests/integration/source_fixture.h - drives a source as the worker does: polls its descriptor,
- * lets it work, takes its events. Each wait has a deadline, after which the test fails. */
+ * lets it work, takes its events. Each wait has a deadline, after which the test fails. The source
+ * is of the kind that OUTBOX_TEST_DATABASE names, as the database of db_fixture.h. */
 #ifndef TESTS_INTEGRATION_SOURCE_FIXTURE_H
 #define TESTS_INTEGRATION_SOURCE_FIXTURE_H
 
 #include "relay/config/config.h"
 #include "relay/ports/source.h"
+#include "tests/integration/db_fixture.h"
 
-/* A source "orders" at this dsn, of PostgreSQL unless its kind is changed. Freed by source_fixture_close. */
+/* What is not alike in both kinds. Words stand in what a source says. */
+struct source_fixture_kind {
+    const struct database_kind *kind;
+    log_position (*log_end)(struct db *db);     /* where the log of the server ends */
+    void (*next_id)(struct db *db, int64_t id); /* the one that the next row gets */
+    int relay_version;                          /* of the tables of the relay */
+    /* The first and the last time that a row may have been made at, in SQL and as it is read; and one that nobody awaits. */
+    const char *first_time;
+    int64_t first_time_us;
+    int64_t last_time_us;
+    const char *far_time;
+    const char *words_session_ended; /* by somebody else */
+    const char *words_silent;        /* ended by the server, for nothing came of it */
+    const char *words_shut_out;
+    const char *words_bad_password;
+    const char *words_no_database;
+    const char *words_nobody_listens;
+    const char *words_no_table;      /* in the middle of an ownership */
+    const char *words_no_privileges; /* where nothing but reading is granted */
+    const char *words_no_keep;       /* where all is, but for outbox_sent */
+};
+
+const struct source_fixture_kind *source_fixture_kind(void);
+
+/* A source "orders" at this dsn. Freed by source_fixture_close. */
 struct source_config source_fixture_config(const char *dsn, uint64_t takeover_us);
+/* The same in the database of db_fixture.h; `more` stands at the end of the dsn. */
+struct source_config source_fixture_here(uint64_t takeover_us);
+struct source_config source_fixture_here_with(const char *more, uint64_t takeover_us);
+/* As an account that db_create_user has made, with the password "secret". */
+struct source_config source_fixture_here_as(const char *user, uint64_t takeover_us);
+
+/* Writes so many rows by one statement, with ids that have no gap between them; routing keys k1, k2, … */
+void source_fixture_insert(struct db *db, int count);
 
 struct source *source_fixture_open(const struct source_config *config);
 /* The same, once it owns the outbox. */
@@ -16,6 +50,8 @@ struct source *source_fixture_own(const struct source_config *config);
 struct source_event source_fixture_await_owned(struct source *source);
 void source_fixture_close(struct source *source, struct source_config *config);
 
+/* Lets it work once, when there is something to do: for who waits for anything else than an event. */
+void source_fixture_turn(struct source *source);
 /* The next event, whatever it is. */
 struct source_event source_fixture_next(struct source *source);
 /* The next event, which must be of this type; SOURCE_ALIVE and SOURCE_NOTICE are passed over. */

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "relay/kinds/kinds.h"
 #include "tests/integration/db_fixture.h"
 #include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/source_fixture.h"
@@ -20,28 +19,6 @@ static struct slow_link *slow;
 static struct source_config config;
 static struct source *source;
 
-static const struct database_kind *
-kind(void)
-{
-    const struct database_kind *const *at = database_kinds;
-    while (*at != NULL && strcmp((*at)->name, db_kind()) != 0) {
-        at++;
-    }
-    cr_assert_not_null(*at);
-    return *at;
-}
-
-/* `more` stands at the end of the dsn. */
-static struct source_config
-config_with(const char *more)
-{
-    char dsn[2000];
-    (void)snprintf(dsn, sizeof(dsn), "%s %s", db_dsn(), more); /* fits */
-    struct source_config made = source_fixture_config(dsn, TAKEOVER_US);
-    made.kind = kind();
-    return made;
-}
-
 static void
 create(void)
 {
@@ -51,7 +28,7 @@ create(void)
     slow = slow_link_open(db_port(), UINT64_MAX);
     (void)snprintf(more, sizeof(more), "host=127.0.0.1 port=%d sslmode=disable",
                    slow_link_port(slow)); /* fits */
-    config = config_with(more);
+    config = source_fixture_here_with(more, TAKEOVER_US);
 }
 
 static void
@@ -147,7 +124,7 @@ Test(source_slow, a_link_that_is_silent)
 Test(source_slow, an_owner_that_stopped_in_the_middle_of_a_statement_is_ended)
 {
     static int64_t ids[5000];
-    struct source_config other = config_with("");
+    struct source_config other = source_fixture_here(TAKEOVER_US);
     for (int64_t i = 0; i < 5000; i++) {
         ids[i] = INT64_MAX - i;
     }

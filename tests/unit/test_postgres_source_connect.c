@@ -1,5 +1,5 @@
 /* With what libpq is asked to connect. That a connection comes about is tested with a server
- * (tests/integration/test_source_postgres.c). */
+ * (tests/integration/test_source.c). */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

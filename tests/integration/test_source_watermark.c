@@ -1,4 +1,4 @@
-/* Up to which id, and which place of the log, the outbox is final: relay/mysql/source_watermark.h has the argument. */
+/* Up to which id, and which place of the log, the outbox is final: relay/ports/watermark.h has the argument. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -10,22 +10,24 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "relay/mysql/position.h"
-#include "tests/integration/mysql_fixture.h"
-#include "tests/integration/source_mysql_fixture.h"
+#include "tests/integration/db_fixture.h"
+#include "tests/integration/slow_link_fixture.h"
+#include "tests/integration/source_fixture.h"
 
 #define WRITERS 8
 #define LOOKS 400
 
-static MYSQL *admin;
+static struct db *admin;
 static struct source_config config;
 static struct source *source;
+static struct slow_link *slow; /* to the server, in some tests: it counts what is asked */
 
 static void
 create(void)
 {
-    admin = source_mysql_fixture_create();
-    config = source_mysql_fixture_config(10 * CLOCK_S_US);
+    admin = db_create();
+    db_load_outbox(admin);
+    config = source_fixture_here(10 * CLOCK_S_US);
     source = source_fixture_own(&config);
 }
 
@@ -33,15 +35,18 @@ static void
 drop(void)
 {
     source_fixture_close(source, &config);
-    mysql_fixture_drop(admin);
+    if (slow != NULL) {
+        slow_link_close(slow);
+    }
+    db_drop(admin);
 }
 
-TestSuite(source_mysql_watermark, .init = create, .fini = drop, .timeout = 120);
+TestSuite(source_watermark, .init = create, .fini = drop, .timeout = 120);
 
 static void
-write_row(MYSQL *conn)
+write_row(struct db *conn)
 {
-    mysql_fixture_exec(conn, "insert into outbox (payload) values ('x')");
+    db_exec(conn, "insert into outbox (payload) values ('x')");
 }
 
 static struct source_final
@@ -73,50 +78,55 @@ await_final(int64_t id)
     }
 }
 
+static struct fetch
+fetch_all_after(int64_t id)
+{
+    return (struct fetch){.after_id = id, .rows_max = 100, .bytes_max = 4 << 20};
+}
+
 static struct batch *
 fetch_after(int64_t id)
 {
-    return source_fixture_fetch(
-        source, (struct fetch){.after_id = id, .rows_max = 100, .bytes_max = 4 << 20});
+    return source_fixture_fetch(source, fetch_all_after(id));
 }
 
-Test(source_mysql_watermark, final_ids_wait_for_those_who_write)
+Test(source_watermark, final_ids_wait_for_those_who_write)
 {
-    MYSQL *late = mysql_fixture_connect();
-    MYSQL *early = mysql_fixture_connect();
+    struct db *late = db_connect();
+    struct db *early = db_connect();
     cr_assert_eq(final_id(), 0, "no id was given out");
     write_row(early);
     (void)await_final(1);
-    mysql_fixture_exec(late, "begin");
+    db_exec(late, "begin");
     write_row(late);
     write_row(early);
     cr_assert_eq(final_id(), 1, "2 may still come");
-    mysql_fixture_exec(early, "begin");
+    db_exec(early, "begin");
     write_row(early);
     cr_assert_eq(final_id(), 1);
     struct batch *batch = fetch_after(0);
     cr_assert(batch->count == 2 && batch->rows[0].id == 1 && batch->rows[1].id == 3);
     batch_free(batch);
-    mysql_fixture_exec(late, "commit");
+    db_exec(late, "commit");
     (void)await_final(3); /* the one who came later does not matter */
     batch = fetch_after(1);
     cr_assert(batch->count == 2 && batch->rows[0].id == 2 && batch->rows[1].id == 3,
               "the late row comes first");
     batch_free(batch);
-    mysql_fixture_exec(early, "rollback");
+    db_exec(early, "rollback");
     (void)await_final(4);
-    mysql_close(early);
-    mysql_close(late);
+    db_close(early);
+    db_close(late);
 }
 
 /* One that has read the table is no writer; nor is one that writes another. */
-Test(source_mysql_watermark, final_ids_do_not_wait_for_anything_else)
+Test(source_watermark, final_ids_do_not_wait_for_anything_else)
 {
-    MYSQL *other = mysql_fixture_connect();
-    mysql_fixture_exec(other, "create table elsewhere (n int)");
-    mysql_fixture_exec(other, "begin");
-    mysql_fixture_exec(other, "insert into elsewhere values (1)");
-    mysql_fixture_exec(other, "select * from outbox");
+    struct db *other = db_connect();
+    db_exec(other, "create table elsewhere (n int)");
+    db_exec(other, "begin");
+    db_exec(other, "insert into elsewhere values (1)");
+    db_exec(other, "select * from outbox");
     write_row(admin);
     (void)await_final(1);
     const int64_t id = 1;
@@ -125,73 +135,61 @@ Test(source_mysql_watermark, final_ids_do_not_wait_for_anything_else)
     (void)source_fixture_expect(source, SOURCE_SETTLED);
     cr_assert_eq(source_fixture_expect(source, SOURCE_FINAL).final.id, 1,
                  "its own deletes do not matter");
-    mysql_close(other);
+    db_close(other);
 }
 
 /* Who has locked all of the table holds another lock. */
-Test(source_mysql_watermark, final_ids_wait_for_who_has_locked_the_table)
+Test(source_watermark, final_ids_wait_for_who_has_locked_the_table)
 {
-    MYSQL *other = mysql_fixture_connect();
+    struct db *other = db_connect();
     write_row(admin);
     (void)await_final(1);
-    mysql_fixture_exec(other, "set autocommit = 0");
-    mysql_fixture_exec(other, "lock tables outbox write");
+    db_lock_outbox(other);
     write_row(other);
-    source->ops->watermark(source,
-                           clock_monotonic_us()); /* which waits for the lock of the table itself */
-    mysql_fixture_exec(other, "commit");
-    mysql_fixture_exec(other, "unlock tables");
+    source->ops->watermark(source, clock_monotonic_us()); /* which may wait for the lock, too */
+    db_unlock_outbox(other);
     cr_assert_leq(source_fixture_expect(source, SOURCE_FINAL).final.id, 2);
     (void)await_final(2);
-    mysql_close(other);
+    db_close(other);
 }
 
 /* ---- prepared transactions ------------------------------------------------------------------------------ */
 
-static void
-xa(MYSQL *conn, const char *what)
+/* As another one writes: 1 is about to be prepared, 2 is there. */
+static struct db *
+begin_late(void)
 {
-    char sql[200];
-    (void)snprintf(sql, sizeof(sql), "xa %s '%s'", what, mysql_fixture_database());
-    mysql_fixture_exec(conn, sql);
-}
-
-static MYSQL *
-prepare_late(void)
-{
-    MYSQL *late = mysql_fixture_connect();
-    xa(late, "start");
+    struct db *late = db_connect();
+    db_prepare_begin(late, "late");
     write_row(late);
     write_row(admin);
     return late;
 }
 
-Test(source_mysql_watermark, final_ids_wait_for_prepared_transactions)
+Test(source_watermark, final_ids_wait_for_prepared_transactions)
 {
-    MYSQL *late = prepare_late();
+    struct db *late = begin_late();
     cr_assert_eq(final_id(), 0, "1 may still come");
-    xa(late, "end");
-    xa(late, "prepare");
+    db_prepare_end(late, "late");
     cr_assert_eq(final_id(), 0, "prepared is not over");
-    mysql_fixture_kill(admin, mysql_thread_id(late));
-    mysql_close(late);
+    db_end_session(admin, db_session(late));
+    db_close(late);
     cr_assert_eq(final_id(), 0, "nor is it when its session is gone");
     write_row(admin);
     cr_assert_eq(final_id(), 0);
-    xa(admin, "commit");
+    db_end_prepared(admin, "late", true);
     (void)await_final(3);
 }
 
 /* Prepared before the first look, and left by its session. */
-Test(source_mysql_watermark, final_ids_wait_for_what_was_prepared_before)
+Test(source_watermark, final_ids_wait_for_what_was_prepared_before)
 {
-    MYSQL *late = prepare_late();
-    xa(late, "end");
-    xa(late, "prepare");
-    mysql_fixture_kill(admin, mysql_thread_id(late));
-    mysql_close(late);
+    struct db *late = begin_late();
+    db_prepare_end(late, "late");
+    db_end_session(admin, db_session(late));
+    db_close(late);
     cr_assert_eq(final_id(), 0);
-    xa(admin, "rollback");
+    db_end_prepared(admin, "late", false);
     (void)await_final(2);
 }
 
@@ -200,32 +198,18 @@ Test(source_mysql_watermark, final_ids_wait_for_what_was_prepared_before)
 static log_position
 log_end(void)
 {
-    struct my_log log;
-    uint64_t position = 0;
-    char name[MY_LOG_NAME_BYTES];
-    const bool has_new_words =
-        !mysql_fixture_is_mariadb(admin) && mysql_get_server_version(admin) >= 80200;
-    cr_assert_eq(
-        mysql_query(admin, has_new_words ? "show binary log status" : "show master status"), 0);
-    MYSQL_RES *rows = mysql_store_result(admin);
-    MYSQL_ROW row = mysql_fetch_row(rows);
-    cr_assert_not_null(row, "the server has no log");
-    (void)snprintf(name, sizeof(name), "%s", row[0]);
-    cr_assert(my_position_of((struct span){name, strlen(name)}, strtoull(row[1], NULL, 10), &log,
-                             &position));
-    mysql_free_result(rows);
-    return position;
+    return source_fixture_kind()->log_end(admin);
 }
 
-Test(source_mysql_watermark, final_positions_wait_for_those_who_write)
+Test(source_watermark, final_positions_wait_for_those_who_write)
 {
-    MYSQL *late = mysql_fixture_connect();
+    struct db *late = db_connect();
     write_row(admin);
     const log_position first = log_end();
     struct source_final final = await_final(1);
     cr_assert_geq(final.position, first, "nobody writes");
     cr_assert_leq(final.position, final.log_end);
-    mysql_fixture_exec(late, "begin");
+    db_exec(late, "begin");
     write_row(late);
     const log_position begun = log_end();
     write_row(admin);
@@ -234,14 +218,14 @@ Test(source_mysql_watermark, final_positions_wait_for_those_who_write)
     final = ask();
     cr_assert_lt(final.position, committed, "2 may still come");
     cr_assert_geq(final.log_end, committed);
-    mysql_fixture_exec(late, "commit");
+    db_exec(late, "commit");
     final = await_final(3);
     cr_assert_geq(final.position, committed);
-    mysql_close(late);
+    db_close(late);
 }
 
 /* What was committed before the ownership began needs no second look. */
-Test(source_mysql_watermark, the_first_final_position_is_behind_what_was_committed_before)
+Test(source_watermark, the_first_final_position_is_behind_what_was_committed_before)
 {
     write_row(admin);
     const log_position end = log_end();
@@ -258,16 +242,20 @@ Test(source_mysql_watermark, the_first_final_position_is_behind_what_was_committ
 static void
 begin_with_short_stretches(void)
 {
+    char more[100];
+    slow = slow_link_open(db_port(), UINT64_MAX);
+    (void)snprintf(more, sizeof(more), "host=127.0.0.1 port=%d sslmode=disable",
+                   slow_link_port(slow)); /* fits */
     source_fixture_close(source, &config);
-    config = source_mysql_fixture_config(2 * CLOCK_S_US);
+    config = source_fixture_here_with(more, 2 * CLOCK_S_US);
     source = source_fixture_own(&config);
 }
 
-Test(source_mysql_watermark, walks_over_ids_without_rows_in_stretches)
+Test(source_watermark, walks_over_ids_without_rows_in_stretches)
 {
     begin_with_short_stretches();
     write_row(admin);
-    mysql_fixture_exec(admin, "alter table outbox auto_increment = 500000");
+    source_fixture_kind()->next_id(admin, 500000);
     write_row(admin);
     write_row(admin);
     (void)await_final(500001);
@@ -283,18 +271,72 @@ Test(source_mysql_watermark, walks_over_ids_without_rows_in_stretches)
     batch_free(batch);
 }
 
-/* Ten thousand million ids, of which only the last has a row: 50,000 stretches, unless they grow. */
-Test(source_mysql_watermark, stretches_grow_where_there_is_nothing)
+#define LAST_ID INT64_C(1000000000)
+
+/* All these ids, of which only the last has a row: 5000 stretches, unless they grow. */
+static void
+leave_ids_out(void)
+{
+    source_fixture_kind()->next_id(admin, LAST_ID);
+    write_row(admin);
+    (void)await_final(LAST_ID);
+}
+
+/* Without a stretch to walk over. */
+static uint64_t
+bytes_of_a_statement(void)
+{
+    const uint64_t before = slow_link_bytes(slow, 0);
+    batch_free(fetch_after(LAST_ID));
+    return slow_link_bytes(slow, 0) - before;
+}
+
+/* How many statements it takes to find that row. */
+static uint64_t
+walk(void)
+{
+    const uint64_t before = slow_link_bytes(slow, 0);
+    struct batch *batch = fetch_after(INT64_MIN);
+    const uint64_t after = slow_link_bytes(slow, 0);
+    cr_assert(batch->count == 1 && batch->rows[0].id == LAST_ID);
+    batch_free(batch);
+    return (after - before) / bytes_of_a_statement();
+}
+
+Test(source_watermark, stretches_grow_where_there_is_nothing)
 {
     begin_with_short_stretches();
-    mysql_fixture_exec(admin, "alter table outbox auto_increment = 10000000000");
-    write_row(admin);
-    (void)await_final(10000000000);
-    const uint64_t before_us = clock_monotonic_us();
-    struct batch *batch = fetch_after(INT64_MIN);
-    cr_assert(batch->count == 1 && batch->rows[0].id == 10000000000);
-    batch_free(batch);
-    cr_assert_lt(clock_monotonic_us() - before_us, 20 * CLOCK_S_US, "a stretch takes 1 ms or more");
+    leave_ids_out();
+    const uint64_t walks = walk();
+    cr_assert(walks > 5 && walks < 300, "%" PRIu64, walks);
+}
+
+/* One that outlasts the lease would do so again and again. */
+Test(source_watermark, a_stretch_that_took_too_long_is_not_tried_again)
+{
+    const struct fetch fetch = fetch_all_after(INT64_MIN);
+    struct db *other = db_connect();
+    begin_with_short_stretches();
+    leave_ids_out();
+    const uint64_t one = bytes_of_a_statement();
+    const uint64_t before = slow_link_bytes(slow, 0);
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    while (slow_link_bytes(slow, 0) < before + 3 * one) {
+        source_fixture_turn(source);
+    }
+    db_lock_outbox(other);
+    struct source_event event;
+    do {
+        event = source_fixture_next(source);
+    } while (event.type == SOURCE_ALIVE);
+    cr_assert_eq(event.type, SOURCE_LOST);
+    db_unlock_outbox(other);
+    (void)source_fixture_await_owned(source);
+    (void)await_final(LAST_ID);
+    /* It was one of the first that took too long, 200,000 ids doubled as often, and half of that is the most now. */
+    const uint64_t walks = walk();
+    cr_assert_gt(walks, 300, "%" PRIu64, walks);
+    db_close(other);
 }
 
 /* ---- many writers --------------------------------------------------------------------------------------- */
@@ -306,19 +348,18 @@ static void *
 write_at_random(void *argument)
 {
     struct random random;
-    MYSQL *conn = mysql_fixture_connect();
+    struct db *conn = db_connect();
     random_seed(&random, (uint64_t)(uintptr_t)argument + clock_monotonic_us());
     while (!atomic_load(&stop)) {
-        mysql_fixture_exec(conn, "begin");
+        db_exec(conn, "begin");
         for (uint64_t rows = random_between(&random, 1, 3); rows > 0; rows--) {
             write_row(conn);
             (void)usleep((useconds_t)random_between(&random, 0, 4000));
         }
-        mysql_fixture_exec(conn, random_between(&random, 1, 3) == 1 ? "rollback" : "commit");
+        db_exec(conn, random_between(&random, 1, 3) == 1 ? "rollback" : "commit");
         (void)usleep((useconds_t)random_between(&random, 0, 2000));
     }
-    mysql_close(conn);
-    mysql_thread_end();
+    db_close(conn);
     return NULL;
 }
 
@@ -327,16 +368,15 @@ count_up_to(int64_t id)
 {
     char sql[100];
     (void)snprintf(sql, sizeof(sql), "select count(*) from outbox where id <= %" PRId64, id);
-    return mysql_fixture_int(admin, sql);
+    return db_int(admin, sql);
 }
 
 /* Nothing comes below what was said to be final. */
-Test(source_mysql_watermark, no_row_comes_below_what_is_final)
+Test(source_watermark, no_row_comes_below_what_is_final)
 {
     static int64_t final[LOOKS];
     static int64_t seen[LOOKS];
     pthread_t writers[WRITERS];
-    mysql_fixture_exec(admin, "set session transaction isolation level read committed");
     for (size_t i = 0; i < WRITERS; i++) {
         cr_assert_eq(pthread_create(&writers[i], NULL, write_at_random, (void *)(uintptr_t)i), 0);
     }

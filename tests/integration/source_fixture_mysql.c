@@ -1,0 +1,62 @@
+/* MariaDB and MySQL behind source_fixture.h. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <mysql.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/mysql/kind.h"
+#include "relay/mysql/position.h"
+#include "tests/integration/db_fixture_private.h"
+#include "tests/integration/mysql_fixture.h"
+#include "tests/integration/source_fixture_private.h"
+
+static log_position
+log_end(struct db *db)
+{
+    struct my_log log;
+    uint64_t position = 0;
+    MYSQL *conn = db_conn(db);
+    const bool has_new_words =
+        !mysql_fixture_is_mariadb(conn) && mysql_get_server_version(conn) >= 80200;
+    cr_assert_eq(mysql_query(conn, has_new_words ? "show binary log status" : "show master status"),
+                 0);
+    MYSQL_RES *rows = mysql_store_result(conn);
+    MYSQL_ROW row = mysql_fetch_row(rows);
+    cr_assert_not_null(row, "the server has no log");
+    cr_assert(my_position_of((struct span){row[0], strlen(row[0])}, strtoull(row[1], NULL, 10),
+                             &log, &position));
+    mysql_free_result(rows);
+    return position;
+}
+
+static void
+next_id(struct db *db, int64_t id)
+{
+    char sql[100];
+    (void)snprintf(sql, sizeof(sql), "alter table outbox auto_increment = %" PRId64, id); /* fits */
+    db_exec(db, sql);
+}
+
+const struct source_fixture_kind source_fixture_mysql = {
+    .kind = &database_mysql,
+    .log_end = log_end,
+    .next_id = next_id,
+    .relay_version = 1,
+    .first_time = "timestamp '1000-01-01 00:00:00'",
+    .first_time_us = INT64_C(-30610224000000000),
+    .last_time_us = INT64_C(253402300799999999),
+    .far_time = "timestamp '9999-12-31 00:00:00'",
+    .words_session_ended = "the connection to the database broke",
+    .words_silent = "the connection to the database broke",
+    .words_shut_out = "locked",
+    .words_bad_password = "1045",
+    .words_no_database = "nowhere",
+    .words_nobody_listens = "127.0.0.1",
+    .words_no_table = "run `outbox-relay init`",
+    .words_no_privileges = "a privilege: grant insert, delete on outbox; grant select, insert, "
+                           "update, delete on outbox_held; grant select, update on "
+                           "outbox_held_act; grant insert, delete, select on outbox_relay",
+    .words_no_keep = "lacks a privilege: grant select, insert, delete on outbox_sent",
+};
