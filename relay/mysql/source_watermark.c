@@ -188,6 +188,7 @@ watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_u
         my_tail_begun_anew(self, now_us);
         return;
     }
+    watermark->has_writers = watermark->has_list;
     if (watermark->has_list) {
         watermark_observe(&watermark->mark, watermark->log_end, watermark->last_id,
                           watermark->writers, watermark->count);

@@ -38,8 +38,9 @@ struct my_watermark {
     struct my_job job;
     struct watermark mark; /* the pipeline's */
     bool told;             /* that there is no list */
+    bool has_writers;      /* the last look that came back had a list of them; the pipeline's */
     log_position reached;  /* the highest end of the log that was seen; the pipeline's */
-    /* What the look has found: */
+    /* What the look has found. While it is out these are the link's. */
     log_position log_end; /* 0: there is no log, or it may not be asked */
     bool has_list;
     int64_t last_id;
