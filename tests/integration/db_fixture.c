@@ -204,6 +204,18 @@ db_holds(struct db *db, const char *sql)
 }
 
 void
+db_forbid(struct db *db, const char *what, const char *table, const char *rows)
+{
+    kind()->forbid(db->conn, what, table, rows);
+}
+
+void
+db_analyze(struct db *db)
+{
+    db_exec(db, kind()->analyze);
+}
+
+void
 db_count_looks(struct db *db)
 {
     kind()->count_looks(db->conn);

@@ -58,6 +58,13 @@ bool db_cancel(struct db *db, const char *message_id);
 void db_exec(struct db *db, const char *sql);
 bool db_try(struct db *db, const char *sql);
 
+/* A trigger that refuses "insert", "update" or "delete" of such rows, with the word "forbidden": "new.id = 3". One for each of
+ * these, and each table. */
+void db_forbid(struct db *db, const char *what, const char *table, const char *rows);
+
+/* Counts again what is in the tables of the outbox, for the plans of statements. */
+void db_analyze(struct db *db);
+
 /* How often sessions other than this one have looked at the outbox since db_count_looks, as far as the server was told of it. On
  * a server of the test's own. */
 void db_count_looks(struct db *db);

@@ -195,6 +195,15 @@ text(void *conn, const char *sql)
     return mysql_fixture_text(conn, sql);
 }
 
+static void
+forbid(void *conn, const char *what, const char *table, const char *rows)
+{
+    exec_format(conn,
+                "create trigger forbid_%s_%s before %s on %s for each row if %s then "
+                "signal sqlstate '45000' set message_text = 'forbidden'; end if",
+                what, table, what, table, rows);
+}
+
 /* A scan without a row counts nowhere, so it is the statements that are. */
 static void
 count_looks(void *conn)
@@ -484,6 +493,8 @@ const struct db_kind db_mysql = {
     .try = try,
     .exec = exec,
     .text = text,
+    .forbid = forbid,
+    .analyze = "analyze table outbox, outbox_held",
     .count_looks = count_looks,
     .looks = looks,
     .load_rows = load_rows,

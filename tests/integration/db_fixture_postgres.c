@@ -168,6 +168,18 @@ text(void *conn, const char *sql)
     return pg_query_text(conn, sql);
 }
 
+static void
+forbid(void *conn, const char *what, const char *table, const char *rows)
+{
+    exec_format(conn,
+                "create function forbid_%s_%s() returns trigger language plpgsql as $$ begin "
+                "if %s then raise exception 'forbidden'; end if; "
+                "if tg_op = 'DELETE' then return old; end if; return new; end $$; "
+                "create trigger forbid_%s before %s on %s for each row execute function "
+                "forbid_%s_%s()",
+                what, table, rows, what, what, table, what, table);
+}
+
 /* It always counts. */
 static void
 count_looks(void *conn)
@@ -468,6 +480,8 @@ const struct db_kind db_postgres = {
     .try = try,
     .exec = exec,
     .text = text,
+    .forbid = forbid,
+    .analyze = "analyze outbox, outbox_held",
     .count_looks = count_looks,
     .looks = looks,
     .load_rows = load_rows,

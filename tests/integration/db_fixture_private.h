@@ -27,6 +27,8 @@ struct db_kind {
     bool (*try)(void *conn, const char *sql);
     void (*exec)(void *conn, const char *sql);
     const char *(*text)(void *conn, const char *sql);
+    void (*forbid)(void *conn, const char *what, const char *table, const char *rows);
+    const char *analyze;
     void (*count_looks)(void *conn);
     int64_t (*looks)(void *conn);
     void (*load_rows)(void *conn, const char *table_and_columns, const char *lines);

@@ -1,4 +1,4 @@
--- What the tests say alike of both kinds of database, for MariaDB and MySQL, which have unhex: in the database of a test, before
+-- What the tests say alike of both kinds of database, for MariaDB and MySQL, which have unhex, hex: in the database of a test, before
 -- its outbox.
 create function bytes(words longtext) returns longblob deterministic no sql return convert(words using utf8mb4);
 create function as_headers(words longtext) returns longtext deterministic no sql return words;

@@ -1,6 +1,7 @@
 -- What the tests say alike of both kinds of database, for PostgreSQL: in the database of a test, before its outbox.
 create function bytes(words text) returns bytea language sql immutable as $$ select convert_to(words, 'UTF8') $$;
 create function unhex(digits text) returns bytea language sql immutable as $$ select decode(digits, 'hex') $$;
+create function hex(value bytea) returns text language sql immutable as $$ select upper(encode(value, 'hex')) $$;
 create function as_headers(words text) returns jsonb language sql immutable as $$ select words::jsonb $$;
 create function as_id(words text) returns uuid language sql immutable as $$ select words::uuid $$;
 create function id_text(id uuid) returns text language sql immutable as $$ select id::text $$;
