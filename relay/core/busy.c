@@ -29,7 +29,7 @@ busy_done(struct busy *busy)
 static size_t
 home_of(const struct busy *busy, int64_t key_hash)
 {
-    /* Fibonacci hashing: keys of a test may be small numbers. */
+    /* Fibonacci hashing, as the key hashes in tests may be small numbers. */
     return (size_t)((uint64_t)key_hash * UINT64_C(0x9e3779b97f4a7c15) >> 20) & busy->mask;
 }
 
@@ -68,7 +68,7 @@ busy_add(struct busy *busy, int64_t key_hash)
     }
 }
 
-/* Those behind a place that becomes free move up, so that none is looked for in vain (Knuth, TAOCP 6.4, algorithm R). */
+/* Entries behind a freed place move up, so that a lookup still finds them (Knuth, TAOCP 6.4, algorithm R). */
 static void
 close_gap(struct busy *busy, size_t gap)
 {

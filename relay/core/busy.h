@@ -1,6 +1,7 @@
-/* relay/core/busy.h - which keys have messages on their way to the broker, and how many. A hash table with open
- * addressing: a step or two for each message. It grows with the keys, for each message looks twice at a random place of
- * it, and what is small stays in the processor's nearest cache. */
+/* relay/core/busy.h - which keys have messages in flight to the broker, and how many. A hash table with open
+ * addressing: one or two steps for each message. It grows with the number of keys in flight rather than being large
+ * from the start, because every message accesses it twice at a random place, and a small table stays in the processor's
+ * cache. */
 #ifndef RELAY_CORE_BUSY_H
 #define RELAY_CORE_BUSY_H
 
@@ -23,7 +24,7 @@ void busy_init(struct busy *busy);
 void busy_done(struct busy *busy);
 
 void busy_add(struct busy *busy, int64_t key_hash);
-void busy_remove(struct busy *busy, int64_t key_hash); /* after an add */
+void busy_remove(struct busy *busy, int64_t key_hash); /* once for each busy_add */
 bool busy_has(const struct busy *busy, int64_t key_hash);
 
 #endif

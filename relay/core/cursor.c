@@ -88,7 +88,7 @@ cursor_leave_live(struct cursor *cursor)
 void
 cursor_sent(struct cursor *cursor)
 {
-    /* What is dropped or learned while this fetch is out belongs to the next one. */
+    /* Rows dropped and ids learned while this fetch is out concern the next fetch. */
     cursor->sent_floor = cursor->floor;
     cursor->sent_final = cursor->final_known;
     cursor->sent_position = cursor->position_known;
@@ -103,8 +103,8 @@ cursor_received(struct cursor *cursor, size_t count, int64_t last_id, bool compl
     }
     cursor->final = higher(cursor->final, cursor->sent_final);
     if (complete) {
-        /* Nothing was left, so nothing up to `final` is unseen, though no row of it was there: an
-         * empty table must not be read from its left edge, past its dead rows, again and again. */
+        /* There were no more rows, so every row up to `final` was seen, even if the highest row read is lower. Without
+         * this an empty table would be read from its left edge, over its dead rows, again and again. */
         cursor->high = higher(cursor->high, cursor->final);
     }
     if (complete && cursor->sent_position > cursor->covered) {
@@ -114,7 +114,7 @@ cursor_received(struct cursor *cursor, size_t count, int64_t last_id, bool compl
         cursor->floor = lower(cursor->floor, last_id);
     } else {
         cursor->sent_without_sweep =
-            CURSOR_NONE; /* a sweep ends where it has caught up with `high` */
+            CURSOR_NONE; /* A sweep ends when it has caught up with `high`. */
     }
     cursor->sent_floor = CURSOR_NONE;
 }

@@ -1,16 +1,17 @@
-/* relay/core/cuts.h - messages that were alone on their way when a connection ended without a word of the broker's, and
- * how often that happened since one of them went through. Once it is chance: networks fail. A few times in a row it may
- * be the message: something between relay and broker that cannot bear it hangs up. Then others must show that they pass. */
+/* relay/core/cuts.h - messages that were alone in flight when a connection ended without a close from the broker, and
+ * how often that happened since the message last went through. Once may be chance: networks fail. A few times in a row
+ * it may be the message: some device between relay and broker may hang up on it. The proof is that other messages pass. */
 #ifndef RELAY_CORE_CUTS_H
 #define RELAY_CORE_CUTS_H
 
 #include <stdint.h>
 
-/* More are not remembered; the one that was noted first is forgotten. */
+/* At most so many are remembered; a new one replaces the oldest. */
 #define CUTS_KEPT 16
-/* After so many the message is set aside, so that others are tried; the network may still be what fails. */
+/* After so many cuts the message is set aside, so that others are tried; the network may still be the cause. */
 #define CUTS_ASIDE 3
-/* From so many on, with others through between any two after the first three, it is the message. */
+/* From so many cuts on the message is at fault: after the first three, a cut counts only if others went through since
+ * the one before. */
 #define CUTS_BLAMED 5
 
 struct cut {
@@ -21,17 +22,17 @@ struct cut {
 
 struct cuts {
     struct cut kept[CUTS_KEPT];
-    uint32_t next; /* to be forgotten */
+    uint32_t next; /* replaced next */
     uint32_t count;
 };
 
-/* It was alone once more. passed: how many messages went through so far; from CUTS_ASIDE on it counts only if some did since
- * the last time. How often it was, then. */
+/* The message was alone in a cut once more; gives its count. passed: how many messages have gone through so far. From
+ * CUTS_ASIDE on the cut counts only if this number has grown since the last one. */
 uint32_t cuts_note(struct cuts *cuts, int64_t id, uint64_t passed);
 
-/* It went through. */
+/* The message went through. */
 void cuts_clear(struct cuts *cuts, int64_t id);
-/* The ids mean other messages from here on. */
+/* From now on the same ids may be other messages. */
 void cuts_clear_all(struct cuts *cuts);
 
 #endif

@@ -41,7 +41,7 @@ outcomes_refused(struct outcomes *outcomes, int64_t id, uint64_t cause)
     }
     if (!known) {
         add(outcomes, (struct outcome){.id = id, .cause = cause});
-        same += 1; /* what fell out at the other end is one in 64 */
+        same += 1; /* the outcome that this one replaced may have been counted: one in 64 */
     }
     return same >= OUTCOMES_MIN && same * 4 >= outcomes->count * 3;
 }

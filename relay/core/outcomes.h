@@ -1,8 +1,8 @@
-/* relay/core/outcomes.h - whether the broker refuses nearly everything for one and the same reason. Then it is the route
- * that is wrong (an exchange that is missing, a binding, a full queue), not the messages, and none of them is to blame.
+/* relay/core/outcomes.h - whether the broker refuses nearly everything for the same reason. Then the route is at fault
+ * (a missing exchange or binding, a full queue), not the messages.
  *
- * Remembers the last outcomes of different messages: taken, or refused and for which cause. A message that is refused again
- * and again is one. */
+ * Remembers the last outcomes of different messages: taken, or refused and for which cause. A message that is refused
+ * repeatedly counts once. */
 #ifndef RELAY_CORE_OUTCOMES_H
 #define RELAY_CORE_OUTCOMES_H
 
@@ -17,11 +17,11 @@ enum refusal_kind {
     REFUSED_RETURNED = 1,
     REFUSED_NACKED,
     REFUSED_CLOSED,
-    REFUSED_CUT,           /* the connection ends on it without a word */
+    REFUSED_CUT,           /* the connection ended without a close */
     REFUSED_UNPUBLISHABLE, /* says nothing about the route */
 };
 
-/* The same for refusals that have the same cause as far as the route goes; 0: none. */
+/* `cause` is equal for refusals with the same cause as far as the route is concerned; 0: taken. */
 struct outcome {
     int64_t id;
     uint64_t cause; /* 0: taken */
@@ -37,7 +37,8 @@ void outcomes_clear(struct outcomes *outcomes);
 uint64_t outcomes_cause(enum refusal_kind kind, uint32_t exchange);
 void outcomes_taken(struct outcomes *outcomes, int64_t id);
 
-/* True if three in four of what is remembered, and at least OUTCOMES_MIN, have this cause. */
+/* Remembers this refusal. True if at least three in four of the remembered outcomes, and at least OUTCOMES_MIN, have
+ * this cause. */
 bool outcomes_refused(struct outcomes *outcomes, int64_t id, uint64_t cause);
 
 #endif

@@ -49,7 +49,8 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     lanes_init(pipeline, now_us);
     route_init(pipeline);
     tail_init(pipeline);
-    /* The table and the log are asked while at most a batch is queued, so three batches fit; held messages come on top. */
+    /* Table and log are asked only while at most one batch is queued, and each may answer with one more: three batches
+     * fit. Held messages come on top. */
     queue_init(&pipeline->queue, 3 * options->batch_rows + PROBES_MAX);
     settling_init(pipeline);
     fetching_init(pipeline);
@@ -113,8 +114,8 @@ pipeline_has_company(const struct pipeline *pipeline, int64_t key_hash)
     return false;
 }
 
-/* A message that was in memory, and through no fault of its own did not go, is left to the table; and a later one of its
- * key that was refused must not move aside before it. */
+/* A message in memory was not sent, through no fault of its own. It is left to the table, and a later refused message
+ * of its key must not move aside before it. */
 void
 pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                 uint64_t now_us)
@@ -125,9 +126,8 @@ pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool or
     }
 }
 
-/* Nothing of the queue will be published: what stands in it is read again later. A fetch that is
- * out was sent when these rows were in memory and leaves them out, so its rows would overtake them:
- * it has become stale. */
+/* No row of the queue will be published; all are read again later. A fetch that is out was sent when these rows were in
+ * memory, so it leaves them out, and its rows would overtake them: the fetch becomes stale. */
 void
 pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -147,7 +147,7 @@ pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
     fetching_spoil(pipeline);
 }
 
-/* What is held is learned before anything is read. */
+/* The heads of held keys are read before any row. */
 void
 pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -160,9 +160,10 @@ pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
     waking_owned(pipeline, now_us);
 }
 
-/* Ownership is gone with the session, and with it all that is known of rows: after a crash or a failover of the database an
- * id may belong to another message than the one that was published under it. So what is in flight or confirmed and not
- * settled is read and sent again: duplicates, where settling by a stale id could lose a message. */
+/* With the session the ownership ends, and with it all knowledge of rows: after a crash or a failover of the database
+ * an id may belong to another message than the one that was published under it. So messages that were in flight, or
+ * confirmed and not settled, are read and sent again. Duplicates are harmless; settling by a stale id could lose a
+ * message. */
 void
 pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
 {

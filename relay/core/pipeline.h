@@ -1,7 +1,7 @@
-/* relay/core/pipeline.h - the core of the relay: from one outbox to one broker, deciding everything and
- * doing nothing. It is told what happened and when, and says what to do next. No clock, no socket,
- * no log, no thread: the worker around it does what it says, and the simulation runs this same code
- * against a world it can break at will.
+/* relay/core/pipeline.h - the core of the relay: it moves messages from one outbox to one broker. It decides everything
+ * and does nothing itself: it receives events with the time, and returns the next action. It has no clock, no socket,
+ * no log and no thread. The worker around it carries the actions out; the simulation runs this same code in a world
+ * that it can break at will.
  *
  *   events in    source owned / lost, rows, settled, final id, lease, held, released, heads, woken;
  *                log read / not read, rows of the log, which rows are present;
@@ -13,15 +13,14 @@
  *
  * What it guarantees:
  * - An id is given to settle only after the broker confirmed that message and did not return it.
- * - Messages of a key are published in the order of their ids, on one lane, and none of them while
- *   an earlier one of the key is known to be refused. With `strict` at most one of a key is
- *   unconfirmed at any time.
- * - A message that is refused for what it is moves aside (outbox_held) and is tried again with
- *   growing pauses; its key's later messages wait behind it, in order; other keys go on.
- * - An outage (lane lost, blocked, no confirms, database gone, a full queue, a route that refuses
- *   everything) costs no message an attempt.
- * - Memory is bounded: what cannot be sent now is left in the table and read again. The table is
- *   the truth; the core keeps ids of what is in flight, never a message. */
+ * - Messages of a key are published in the order of their ids, on one lane. While a message of the key is known to be
+ *   refused, no later one of the key is published. With `strict` at most one of a key is unconfirmed at any time.
+ * - A message that is refused for its content or address moves aside (to outbox_held) and is tried again with growing
+ *   pauses. Later messages of its key wait behind it, in order; other keys go on.
+ * - An outage (lane lost, blocked, no confirms, database gone, a full queue, a route that refuses everything) costs no
+ *   message an attempt.
+ * - Memory is bounded: a message that cannot be sent now stays in the table and is read again. The table is the truth;
+ *   of messages in flight the core keeps ids, never the content. */
 #ifndef RELAY_CORE_PIPELINE_H
 #define RELAY_CORE_PIPELINE_H
 
@@ -31,9 +30,9 @@
 
 #include "relay/ports/source.h"
 
-/* Lanes 0 to lane_count - 1 carry the stream. Lane lane_count is the probe lane: held messages are tried
- * again there, so that one that closes its channel closes nobody else's. It is connected only when
- * there is something to try. */
+/* Lanes 0 to lane_count - 1 carry the stream. Lane lane_count is the probe lane: held messages are tried again there,
+ * so that a held message that closes its channel does not close a channel of the stream. The probe lane is connected
+ * only while there is something to try. */
 #define PIPELINE_LANES_MAX 5
 
 struct pipeline_options {
@@ -45,64 +44,67 @@ struct pipeline_options {
     uint64_t poll_interval_max_us;
     uint64_t watermark_interval_us;
     uint64_t sweep_interval_us;
-    uint64_t wake_interval_us; /* between two looks for scheduled messages that are due, at least */
-    uint64_t look_interval_us; /* what operators did to held messages is noticed within this */
-    /* How long a refused message may wait for company before it moves aside: long enough to see whether the route refuses
-     * everything. */
+    /* At least so long between two checks for scheduled messages that are due. */
+    uint64_t wake_interval_us;
+    uint64_t look_interval_us; /* acts of operators on held messages are noticed within this time */
+    /* A refused message waits this long for others before they are set aside together: long enough to see whether the
+     * route refuses everything. */
     uint64_t hold_delay_us;
-    /* How long a confirmed row may wait for company before it is settled. */
+    /* A confirmed row waits this long for others before they are settled together. */
     uint64_t settle_delay_us;
     uint64_t confirm_timeout_us;
     uint64_t reconnect_initial_us;
     uint64_t reconnect_max_us;
-    /* A refused message is tried again after this, then after twice as long, … */
+    /* The first retry of a refused message comes after this time, the next after twice as long, and so on. */
     uint64_t retry_initial_us;
     uint64_t retry_max_us;
-    uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
-    bool skip_dead;        /* a dead message lets its key go on */
-    uint32_t held_max;     /* more refused messages than this stop the stream until some go out */
-    bool tail;             /* the source may have a log: it is read where it can be */
-    /* The log is let go of when nothing of it could go out for so long. */
+    uint32_t max_attempts; /* a message is dead after so many refusals; 0: never */
+    bool skip_dead;        /* a dead message does not hold back its key */
+    /* At so many refused messages the stream stops until some of them have gone out. */
+    uint32_t held_max;
+    bool tail; /* read the source's log where possible */
+    /* Reading of the log ends after nothing could be published for this long. */
     uint64_t tail_patience_us;
-    bool strict;   /* at most one unconfirmed message of a key */
+    bool strict;   /* at most one message of a key is unconfirmed */
     uint64_t seed; /* for jitter */
 };
 
-/* A value for every field that serves most; the worker overwrites what the configuration names. */
+/* Defaults that suit most users; the worker overwrites the values that the configuration sets. */
 struct pipeline_options pipeline_defaults(void);
 
 struct pipeline;
 
 struct pipeline *pipeline_new(const struct pipeline_options *options, uint64_t now_us);
-void pipeline_free(struct pipeline *pipeline); /* rows not yet released are the caller's */
+/* Rows that were not given back yet belong to the caller. */
+void pipeline_free(struct pipeline *pipeline);
 
-/* The source: what its events say (relay/ports/source.h), which says what each means. Rows given in are the core's until
- * an action gives each back (PIPELINE_PUBLISH, PIPELINE_DROP). Of a row's exchange the name counts: the source's default is
- * filled in. All else is read before the call returns. */
+/* Events of the source; relay/ports/source.h says what each one means. Rows passed in belong to the core until an
+ * action gives each back (PIPELINE_PUBLISH, PIPELINE_DROP). A row's exchange must be filled in: the source's default
+ * where the row has none. Everything else is read before the call returns. */
 void pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us);
 void pipeline_lease(struct pipeline *pipeline, uint64_t until_us);
 void pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us);
 void pipeline_present(struct pipeline *pipeline, const struct source_present *present,
                       uint64_t now_us);
-/* What could not be deleted is not sent again as long as the ownership lasts, and settled again from time to time. */
+/* Rows that could not be deleted are not sent again during this ownership; deleting them is retried from time to time. */
 void pipeline_settled(struct pipeline *pipeline, const struct source_settled *settled,
                       uint64_t now_us);
 void pipeline_final(struct pipeline *pipeline, const struct source_final *final, uint64_t now_us);
-/* What could not be set aside, or get another state, is told again from time to time; meanwhile its key waits, in the
- * outbox. */
+/* Messages that could not be set aside, or could not get their new state, are retried from time to time; meanwhile
+ * their keys wait in the outbox. */
 void pipeline_held(struct pipeline *pipeline, const struct source_held *held, uint64_t now_us);
-/* What could not move back is sent from where it is. */
+/* A message that could not move back is sent from the held table. */
 void pipeline_released(struct pipeline *pipeline, const struct source_released *released,
                        uint64_t now_us);
 void pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint64_t now_us);
 void pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint64_t now_us);
-/* The log is read; it brings what was committed from `from` on. */
+/* Reading of the log has begun; it brings what was committed from `from` on. */
 void pipeline_tailing(struct pipeline *pipeline, log_position from, uint64_t now_us);
-/* It is not read, or not any more. seldom: an operator must act first. */
+/* The log is not read, or no longer. seldom: an operator must act first. */
 void pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
                           uint64_t now_us);
-/* The next of the log, in its order. */
+/* The next rows of the log, in its order. */
 void pipeline_log(struct pipeline *pipeline, const struct source_log *log, uint64_t now_us);
 
 /* The lanes. `reason` is kept by copy. */
@@ -110,43 +112,47 @@ void pipeline_lane_connected(struct pipeline *pipeline, uint32_t lane, uint64_t 
 void pipeline_lane_ready(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_lost(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_congested(struct pipeline *pipeline, uint32_t lane, bool congested);
-/* Of out_bytes that were put out since the lane was made, taken_bytes have arrived at the broker's machine. Over a slow link
- * that goes on for longer than confirm_timeout, which is counted only from when what was put out at the last confirm has
- * arrived. What is put out later does not put it off: a broker that takes messages and heartbeats and confirms none is lost. */
+/* Since the lane was made, out_bytes were handed to the socket, and taken_bytes of them have arrived at the broker's
+ * machine. On a slow link transfer alone can take longer than confirm_timeout. So the timeout starts only when
+ * everything that was handed over by the last confirm has arrived. Bytes handed over later do not postpone it: a broker
+ * that takes messages and heartbeats but confirms nothing counts as lost. */
 void pipeline_lane_arrived(struct pipeline *pipeline, uint32_t lane, uint64_t taken_bytes,
                            uint64_t out_bytes, uint64_t now_us);
 void pipeline_lane_blocked(struct pipeline *pipeline, uint32_t lane, bool blocked, uint64_t now_us);
-/* exchange: the one that the broker's words name (pipeline_exchange_hash), 0 if they name none: then
- * the culprit has to be searched for. */
+/* exchange: hash of the exchange that the broker's text names (pipeline_exchange_hash), or 0 if it names none: then the
+ * message at fault has to be searched for. */
 void pipeline_channel_closed(struct pipeline *pipeline, uint32_t lane, const char *reason,
                              uint32_t exchange, uint64_t now_us);
-/* The whole connection was closed by the broker, which sees a mistake in what was sent: a message of the window did it, and
- * is searched for as there. */
+/* The broker closed the whole connection because of a mistake in what was sent: a message in the window caused it, and
+ * is searched for as for a closed channel. */
 void pipeline_lane_closed(struct pipeline *pipeline, uint32_t lane, const char *reason,
                           uint64_t now_us);
-/* The connection ended without a word of the broker's: as an outage does it, but so does whatever stands between and cannot
- * bear a certain message. One that is alone whenever that happens, again and again while others pass, is set aside. */
+/* The connection ended without a close from the broker. Usually that is an outage, but a middlebox that hangs up on one
+ * particular message looks the same. A message that was alone in flight when that happened several times in a row is
+ * set aside (cuts.h). */
 void pipeline_lane_cut(struct pipeline *pipeline, uint32_t lane, const char *reason,
                        uint64_t now_us);
 uint32_t pipeline_exchange_hash(struct span exchange); /* never 0 */
 
-/* False: a tag that is not outstanding; the lane cannot be trusted any more and must be dropped. */
+/* False: the tag is not outstanding; the lane can no longer be trusted and must be dropped. */
 bool pipeline_confirmed(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool multiple,
                         uint64_t now_us);
 bool pipeline_nacked(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool multiple,
                      uint64_t now_us);
-/* False: nothing with this id is outstanding, and the confirm that follows would be taken for another's: likewise. */
+/* False: no message with this id is outstanding, so the confirm that follows would be taken for another message: drop
+ * the lane too. */
 bool pipeline_returned(struct pipeline *pipeline, uint32_t lane, int64_t id, const char *reason,
                        uint64_t now_us);
 
-/* Stop fetching, let go of what is not sent, wait for the confirms, settle. */
+/* Stop fetching, drop the queue, wait for the confirms, settle. */
 void pipeline_drain(struct pipeline *pipeline);
 
 enum pipeline_action_type {
     PIPELINE_CONNECT, /* lane: connect; answer: lane_connected or lane_lost */
     /* lane: open the channel in confirm mode; answer: lane_ready, channel_closed or lane_lost. */
     PIPELINE_OPEN_CHANNEL,
-    /* lane: no confirm came for too long; drop the connection. The core counts it as lost. */
+    /* lane: drop the connection; the core already counts it as lost. No confirm came for too long, or the probe lane is
+     * not needed any more. */
     PIPELINE_DISCONNECT,
     PIPELINE_FETCH,      /* fetch; answer: rows or source_lost */
     PIPELINE_SETTLE,     /* ids, count; answer: settled or source_lost */
@@ -161,10 +167,10 @@ enum pipeline_action_type {
     PIPELINE_TAIL_SAFE, /* position */
     /* row, lane; answer at once, before the next call: published or unpublishable. */
     PIPELINE_PUBLISH,
-    /* row: it is not needed (any more); it will be fetched again if it still exists. */
+    /* row: not needed now; it is fetched again if it still exists. */
     PIPELINE_DROP,
-    PIPELINE_REPORT,  /* report: worth a log line; nothing to do */
-    PIPELINE_DRAINED, /* after pipeline_drain: all is settled. The last action. */
+    PIPELINE_REPORT,  /* report: write a log line; nothing else to do */
+    PIPELINE_DRAINED, /* after pipeline_drain: everything is settled; the last action */
 };
 
 enum pipeline_report_type {
@@ -180,7 +186,7 @@ enum pipeline_report_type {
     REPORT_UNMOVED, /* id, count, reason: messages cannot be set aside; their keys wait in the outbox */
     REPORT_UNDELETED, /* id, count, reason: messages that went out cannot be deleted */
     REPORT_TAILING,   /* rows come from the log now */
-    REPORT_POLLING,   /* reason: the log was let go of */
+    REPORT_POLLING,   /* reason: the log is not read any more */
 };
 
 struct pipeline_report {
@@ -197,9 +203,9 @@ struct pipeline_action {
     enum pipeline_action_type type;
     uint32_t lane;
     const struct row *row;
-    struct fetch fetch;       /* its arrays are good until the next call, */
-    struct release release;   /* as here */
-    const struct hold *holds; /* good until the answer; likewise their reasons */
+    struct fetch fetch;       /* its arrays are valid until the next call */
+    struct release release;   /* its arrays are valid until the next call */
+    const struct hold *holds; /* valid until the answer, with their reasons */
     const int64_t *ids;
     size_t count;
     uint64_t bytes;
@@ -207,18 +213,17 @@ struct pipeline_action {
     struct pipeline_report report;
 };
 
-/* The next thing to do, or false: nothing before pipeline_deadline_us unless something happens. */
+/* The next action. False: there is none until pipeline_deadline_us, unless an event comes. */
 bool pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action);
 uint64_t pipeline_deadline_us(const struct pipeline *pipeline, uint64_t now_us);
 
-/* Answers to PIPELINE_PUBLISH. bytes: of the payload. Unpublishable: it can never be encoded; the
- * message is refused. */
+/* Answers to PIPELINE_PUBLISH. Unpublishable: the message can never be encoded; it is refused. */
 void pipeline_published(struct pipeline *pipeline);
 void pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint64_t now_us);
 
-/* Messages go in runs: after pipeline_published, with nothing else told since, the next one that goes, as by
- * PIPELINE_PUBLISH, without a look at all that is not about publishing. So pipeline_next is to be asked again after some
- * of them, and when there is none: NULL. */
+/* A shortcut for publishing many messages in a row. After pipeline_published, with no other event since, it gives the
+ * next row to publish, as PIPELINE_PUBLISH would, without checking for any other action. NULL: none. Call pipeline_next
+ * again after some of them, and when there is none. */
 const struct row *pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us,
                                       uint32_t *ret_lane);
 
@@ -231,7 +236,7 @@ struct pipeline_counts {
     uint64_t queued;    /* rows in memory, not yet published */
     uint64_t in_flight; /* published, not yet confirmed */
     uint64_t unsettled; /* confirmed, not yet deleted */
-    uint64_t held;      /* heads: keys, and messages without one, that are held back */
+    uint64_t held;      /* heads: keys that are held back, and held messages without a key */
     uint64_t published; /* since the start, with repetitions */
     uint64_t confirmed;
     uint64_t refused;
@@ -240,7 +245,7 @@ struct pipeline_counts {
 };
 void pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_counts);
 
-/* What the core knows of it; `rate` is the worker's. The reason lives until the next event. */
+/* Fills in all but `rate`, which the worker knows. The reason is valid until the next event. */
 void pipeline_status(const struct pipeline *pipeline, uint64_t now_us,
                      struct source_status *ret_status);
 

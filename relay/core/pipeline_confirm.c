@@ -1,9 +1,9 @@
-/* What the broker says of messages that are in flight: confirmed, refused, returned. */
+/* Answers of the broker about messages in flight: confirmed, refused, returned. */
 #include <assert.h>
 
 #include "relay/core/pipeline_internal.h"
 
-/* Whether a queue has it is not known, and nothing of its key may go before it. */
+/* It is not known whether the message reached a queue, and no later message of its key may go before it. */
 static void
 send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
 {
@@ -21,7 +21,7 @@ static void
 confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
 {
     if (entry->returned || entry->abandoned) {
-        return; /* returned: confirmed that it reached no queue; it was refused when it came back */
+        return; /* returned: it reached no queue, and was refused when the return came */
     }
     cuts_clear(&pipeline->cuts, entry->id);
     if (entry->doubtful) {
@@ -51,8 +51,7 @@ nack(struct pipeline *pipeline, uint32_t lane, uint64_t tag, const struct window
     }
 }
 
-/* Applies `confirm` or a refusal to one tag or to all up to it. False if the tag was never given
- * out. */
+/* Confirms or refuses one tag, or all tags up to it. False if the tag was never given out. */
 static bool
 each_tag(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool multiple, bool nacked,
          uint64_t now_us)
@@ -61,7 +60,7 @@ each_tag(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool multiple, 
     if (tag >= window->next || (tag == 0 && !multiple)) {
         return false;
     }
-    /* Tag 0 with `multiple` means all that are outstanding (AMQP 0-9-1, basic.ack). */
+    /* Tag 0 with `multiple` means all outstanding tags (AMQP 0-9-1, basic.ack). */
     const uint64_t last = tag == 0 ? window->next - 1 : tag;
     const uint64_t first = multiple ? window_oldest(window) : last;
     struct window_entry entry;
@@ -90,7 +89,7 @@ apply(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool multiple, boo
       uint64_t now_us)
 {
     assert(lane <= lane_for_probes(pipeline));
-    queue_rewind(&pipeline->queue); /* there may be room for something of the queue */
+    queue_rewind(&pipeline->queue); /* there may be room for a queued row */
     return lane_is_ready(pipeline, lane) && each_tag(pipeline, lane, tag, multiple, nacked, now_us);
 }
 
@@ -108,9 +107,9 @@ pipeline_nacked(struct pipeline *pipeline, uint32_t lane, uint64_t tag, bool mul
     return apply(pipeline, lane, tag, multiple, true, now_us);
 }
 
-/* Comes before the confirm of the same message (rabbit_channel.erl: "basic.returns must be sent
- * before confirms"), and does not say for which copy it is. Copies of earlier ownerships may be out
- * still: then it may have been for one of them or for ours. */
+/* A return comes before the confirm of the same message (rabbit_channel.erl: "basic.returns must be sent before
+ * confirms"), and does not say which copy it is for. If a copy from an earlier ownership is still in flight, the return
+ * may belong to that copy or to ours. */
 bool
 pipeline_returned(struct pipeline *pipeline, uint32_t lane, int64_t id, const char *reason,
                   uint64_t now_us)

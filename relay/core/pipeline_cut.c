@@ -1,12 +1,13 @@
-/* A connection ends without a word. Nearly always that is the network; but where something between relay and broker hangs up
- * on a certain message, it would be sent for ever, and all that stands beside it. */
+/* A connection ends without a close from the broker. Nearly always the cause is the network. But where some device
+ * between relay and broker hangs up on one particular message, that message, and all in flight with it, would be sent
+ * forever. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "relay/core/pipeline_internal.h"
 
-/* Set aside, it is tried again on a connection of its own. As long as nobody has passed meanwhile that costs it no
- * attempt, so an outage never makes it dead. */
+/* A message set aside is tried again on the probe lane. As long as no other messages pass, this costs it no attempt, so
+ * an outage never makes a message dead. */
 static void
 set_aside(struct pipeline *pipeline, uint32_t lane, uint64_t tag, uint32_t count,
           const char *reason, uint64_t now_us)
@@ -32,7 +33,8 @@ note_alone(struct pipeline *pipeline, uint32_t lane, const char *reason, uint64_
     const uint64_t tag = window_oldest(window);
     const struct window_entry *entry = window_at(window, tag);
     if (entry->returned || entry->abandoned) {
-        return; /* a returned message is held already, an abandoned one is nobody's */
+        /* A returned message is held already; an abandoned one is of an earlier ownership. */
+        return;
     }
     const uint32_t count = cuts_note(&pipeline->cuts, entry->id, pipeline->counts.confirmed);
     if (count < CUTS_ASIDE) {
@@ -50,7 +52,7 @@ pipeline_lane_cut(struct pipeline *pipeline, uint32_t lane, const char *reason, 
         pipeline_lane_lost(pipeline, lane, now_us);
         return;
     }
-    queue_rewind(&pipeline->queue); /* what ends may let something of the queue go */
+    queue_rewind(&pipeline->queue); /* the event may make a queued row publishable */
     lane_shrink(pipeline, lane);
     if (open == 1) {
         note_alone(pipeline, lane, reason, now_us);

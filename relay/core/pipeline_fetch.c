@@ -6,7 +6,7 @@
 #include "relay/core/pipeline_internal.h"
 
 #define POLL_INTERVAL_MIN_US CLOCK_MS_US
-#define SWEEP_REST 10 /* no sweep for so many times as long as the last one took */
+#define SWEEP_REST 10 /* pause after a sweep: so many times its duration */
 
 static uint32_t
 at_most(uint32_t a, uint32_t b)
@@ -110,8 +110,7 @@ fetching_sweep_begins(struct pipeline *pipeline, uint64_t now_us)
     pipeline->fetching.sweep_begun_us = now_us;
 }
 
-/* Nothing new is read while a sweep is under way, so one that takes long is followed by a pause that
- * is longer still. */
+/* No new rows are read during a sweep, so after a long sweep comes an even longer pause. */
 void
 fetching_sweep_ends(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -180,8 +179,8 @@ fetching_send(struct pipeline *pipeline, const struct fetch *fetch, uint64_t now
     return true;
 }
 
-/* Held messages that are due by the clock of the database, but for those in memory and those whose next time was not told
- * yet. */
+/* Held messages that are due by the clock of the database, except those in memory and those whose next attempt the
+ * table does not know yet. */
 static bool
 fetch_heads(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
             struct pipeline_action *ret_action)
@@ -203,7 +202,7 @@ fetch_heads(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
     return fetching_send(pipeline, &fetch, now_us, ret_action);
 }
 
-/* Everything in the outbox that is not in memory, from the start, whatever the cursor says. */
+/* Every row of the outbox that is not in memory, from the start, wherever the cursor is. */
 static bool
 fetch_sweep(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
@@ -224,7 +223,7 @@ fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
     if (now_us >= fetching->sweep_at_us && !tail_is_live(pipeline)) {
         cursor_sweep(&pipeline->cursor);
         fetching_sweep_begins(pipeline, now_us);
-        fetching->sweep_at_us = CLOCK_NEVER_US; /* set when this one is over */
+        fetching->sweep_at_us = CLOCK_NEVER_US; /* set when the sweep ends */
     }
     struct fetch fetch = {
         .kind = FETCH_NEXT, .after_id = cursor_after(&pipeline->cursor), .rows_max = rows_max};
@@ -235,7 +234,7 @@ fetch_rows(struct pipeline *pipeline, uint32_t rows_max, uint64_t now_us,
     return fetching_send(pipeline, &fetch, now_us, ret_action);
 }
 
-/* Of held messages that are due. */
+/* When held messages may be fetched. */
 static uint64_t
 held_deadline_us(const struct pipeline *pipeline)
 {
@@ -275,7 +274,7 @@ report_full(struct pipeline *pipeline)
     }
 }
 
-/* What is tried on a bad route: the next messages of the outbox, or if there is none, held ones. */
+/* The messages that are tried on a bad route: the next ones of the outbox, or held ones if the outbox has none. */
 static bool
 fetch_sample(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
@@ -300,7 +299,7 @@ fetching_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
     }
     const bool heads = now_us >= held_deadline_us(pipeline);
     const bool rows = now_us >= rows_deadline_us(pipeline);
-    if (heads && (!rows || pipeline->fetching.kind == FETCH_NEXT)) { /* in turns */
+    if (heads && (!rows || pipeline->fetching.kind == FETCH_NEXT)) { /* alternating */
         return fetch_heads(pipeline, PROBES_MAX, now_us, ret_action);
     }
     if (rows) {
@@ -332,7 +331,7 @@ fetching_admit(struct pipeline *pipeline, const struct row *row, uint64_t now_us
     queue_push(&pipeline->queue, &(struct queued){.row = row, .dropped = aside});
 }
 
-/* It was read and left in the outbox on purpose, until its key is open. */
+/* True if the row was read before and left in the outbox on purpose, until its key is open. */
 static bool
 was_left(const struct pipeline *pipeline, const struct row *row)
 {
@@ -341,12 +340,12 @@ was_left(const struct pipeline *pipeline, const struct row *row)
     return entry != NULL && row->id >= entry->floor_id;
 }
 
-/* True if there were any up to this id that should have been read before. */
+/* Counts rows up to `seen` that should have been read before. True if there are any. */
 static bool
 count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
 {
     if (releasing_is_under_way(pipeline)) {
-        return false; /* they may have moved back since it was sent */
+        return false; /* the rows may have moved back since the fetch was sent */
     }
     struct pipeline_report report = {.type = REPORT_SWEPT};
     for (size_t i = 0; i < batch->count && batch->rows[i].id <= seen; i++) {
@@ -361,7 +360,7 @@ count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
     return report.count > 0;
 }
 
-/* With work there, look again at once; with none, ever more seldom. */
+/* If rows came, look again soon; if none, at doubled intervals. */
 static void
 plan_poll(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
 {
@@ -383,7 +382,7 @@ rows_next(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
     const size_t count = batch->count;
     const int64_t seen = pipeline->cursor.sent_without_sweep;
     if (seen != CURSOR_NONE) {
-        (void)count_swept(pipeline, batch, seen); /* it reports them */
+        (void)count_swept(pipeline, batch, seen); /* it reports the rows */
     }
     for (size_t i = 0; i < count; i++) {
         fetching_admit(pipeline, &batch->rows[i], now_us);
@@ -399,7 +398,7 @@ rows_next(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
     route_sample_read(pipeline, batch->complete);
 }
 
-/* Those from this one on are given back. */
+/* Gives back the rows from index `first` on. */
 static void
 drop_rows(struct pipeline *pipeline, const struct batch *batch, size_t first)
 {

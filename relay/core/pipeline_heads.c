@@ -46,7 +46,7 @@ heads_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *r
     heads->due_us = now_us + pipeline->options.sweep_interval_us;
     heads->out = true;
     heads->sent_change = pipeline->held.changes;
-    holding_mark_untold(pipeline); /* the answer will not know of it */
+    holding_mark_untold(pipeline); /* the answer will not include those changes */
     *ret_action = (struct pipeline_action){.type = PIPELINE_HEADS};
     return true;
 }
@@ -91,7 +91,7 @@ take_head(struct pipeline *pipeline, struct held_entry *entry, const struct head
     }
 }
 
-/* Two heads of a key: the second waits behind the first. */
+/* The table has two heads of a key: the second one is to wait behind the first. */
 static void
 take_second_head(struct pipeline *pipeline, const struct held_entry *entry, const struct head *head,
                  uint64_t now_us)
@@ -101,14 +101,14 @@ take_second_head(struct pipeline *pipeline, const struct held_entry *entry, cons
     holding_add_head(pipeline, &hold, &note, now_us);
 }
 
-/* It changed since the heads were asked for, or is still to be told. */
+/* The entry changed after the heads were asked for, or a change of it is not sent yet. */
 static bool
 is_newer(const struct pipeline *pipeline, const struct held_entry *entry)
 {
     return entry->change > pipeline->heads.sent_change;
 }
 
-/* What the answer says of a key cannot be used. */
+/* The answer cannot be used for some key. */
 static void
 ask_again(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -116,7 +116,8 @@ ask_again(struct pipeline *pipeline, uint64_t now_us)
         clock_earlier_us(pipeline->heads.due_us, now_us + pipeline->options.look_interval_us);
 }
 
-/* What is read already and still to be told stands before those that wait in the table: the limit does not rise. */
+/* Messages that were read and not written to the held table yet come before those that wait in it: so the limit must
+ * not rise. */
 static void
 learn_known_head(struct pipeline *pipeline, struct held_entry *entry, const struct head *head,
                  uint64_t now_us)
@@ -152,7 +153,7 @@ learn_head(struct pipeline *pipeline, const struct head *head, uint64_t now_us)
     entry->load = pipeline->heads.load;
 }
 
-/* The table is the truth, but for what was decided since it was asked. */
+/* The table is the truth, except for entries that changed after it was asked. */
 void
 pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint64_t now_us)
 {

@@ -13,7 +13,7 @@ hold_waiting(struct pipeline *pipeline, struct held_subject subject, int64_t id,
     holding_add(pipeline, &hold, &note, now_us);
 }
 
-/* What was left in the outbox behind a key that was being released is read again. */
+/* Rows that were left in the outbox because of this entry are read again. */
 void
 pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry)
 {
@@ -39,7 +39,7 @@ drop_followers(struct pipeline *pipeline, const struct held_entry *entry, uint64
     }
 }
 
-/* An earlier message of the key leads now; the one that did waits behind it. */
+/* An earlier message of the key becomes its head; the former head waits behind it. */
 static void
 demote(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
 {
@@ -58,8 +58,8 @@ demote(struct pipeline *pipeline, struct held_entry *entry, uint64_t now_us)
     holding_add_head(pipeline, &hold, &note, now_us);
 }
 
-/* Doubling from retry_initial, up to retry_max, with a quarter of jitter so that many keys that
- * failed together do not all come back at once. */
+/* The wait doubles from retry_initial up to retry_max, less up to a quarter of jitter, so that many keys that failed
+ * together do not all come back at once. */
 static uint64_t
 retry_wait_us(struct pipeline *pipeline, uint32_t tries)
 {
@@ -81,7 +81,7 @@ pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *
                pipeline->options.skip_dead ? HELD_STAGE_RELEASING : HELD_STAGE_DEAD);
 }
 
-/* The head was refused once more: it waits for its next try, or is dead. */
+/* The head was refused: it waits for its next attempt, or is dead. */
 static void
 set_head_aside(struct pipeline *pipeline, struct held_entry *entry, const struct refusal *refusal,
                const struct hold_note *note, uint64_t now_us)
@@ -145,7 +145,7 @@ hold_refused(struct pipeline *pipeline, const struct window_entry *refused,
     } else if (probing_is_head(entry, refused)) {
         refuse_again(pipeline, entry, refusal, now_us);
     } else if (refused->probe) {
-        /* An earlier message has taken its place: it is waiting already. */
+        /* An earlier message became the head meanwhile; this one waits already. */
     } else if (refused->id < entry->limit_id) {
         demote(pipeline, entry, now_us);
         lead_with(pipeline, entry, refused, refusal, now_us);
@@ -156,7 +156,7 @@ hold_refused(struct pipeline *pipeline, const struct window_entry *refused,
     }
 }
 
-/* It was on its way when the route turned out to be bad. */
+/* The message was in flight when the route was found to be bad. */
 static void
 leave(struct pipeline *pipeline, const struct window_entry *refused, uint64_t now_us)
 {
@@ -167,8 +167,8 @@ leave(struct pipeline *pipeline, const struct window_entry *refused, uint64_t no
     }
 }
 
-/* When nothing was taken that was published since it was refused last, and many others were refused for the same reason, a held message is not
- * to blame. */
+/* A held message is not to blame if many others were refused for the same reason, and the broker took no message that
+ * was published after this one's last refusal. */
 static bool
 is_blameless(const struct pipeline *pipeline, const struct window_entry *refused)
 {
@@ -192,8 +192,8 @@ pipeline_refuse(struct pipeline *pipeline, uint32_t lane, const struct window_en
     }
 }
 
-/* A row of the outbox that is not to be published: it is scheduled, or its key is held back. One whose time has
- * come goes the same way, for only so does it get its place behind what was written before that time. */
+/* A row that is not to be published: it is scheduled, or its key is held back. A scheduled row whose time has already
+ * come goes the same way: only so does it get its place behind the messages written before that time. */
 bool
 pipeline_set_aside(struct pipeline *pipeline, const struct row *row, uint64_t now_us)
 {
@@ -211,8 +211,8 @@ pipeline_set_aside(struct pipeline *pipeline, const struct row *row, uint64_t no
     if (entry->stage != HELD_STAGE_RELEASING && !entry->fresh) {
         hold_waiting(pipeline, subject, row->id, now_us);
     } else if (row->id <= entry->floor_id) {
-        /* To move it now would put it behind a release that is under way, or before its head: it stays in the
-         * outbox until the key is open, or the head is told. */
+        /* Moving it now would put it behind a release that is under way, or into the held table before its head. It
+         * stays in the outbox until the key is open, or the head is in the held table. */
         entry->floor_id = row->id;
     }
     if (entry->floor_id != CURSOR_NONE) {

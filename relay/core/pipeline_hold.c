@@ -152,9 +152,9 @@ holding_count(const struct pipeline *pipeline)
 
 /* ---- telling --------------------------------------------------------------------------------------- */
 
-/* A message moves aside only when those of its key that went before it are confirmed and deleted: then the
- * table never has a held message with an earlier one of its key in the outbox, whatever crashes when, and whoever works
- * the outbox next may try it at once. */
+/* A message moves aside only when the earlier messages of its key are confirmed and deleted. So whatever crashes and
+ * when, the held table never has a message with an earlier one of its key in the outbox, and the next owner may try it
+ * at once. */
 static bool
 is_ready(struct pipeline *pipeline, const struct hold_note *note, uint64_t now_us)
 {
@@ -209,7 +209,7 @@ report_hold(struct pipeline *pipeline, const struct hold *hold, uint64_t now_us)
     reports_put(&pipeline->reports, &report);
 }
 
-/* It is about to be in the held table. */
+/* The statement that writes it to the held table is being sent. */
 static void
 is_sent(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note)
 {
@@ -226,7 +226,7 @@ is_sent(struct pipeline *pipeline, const struct hold *hold, const struct hold_no
     }
 }
 
-/* When to look again at what could not be told. */
+/* When to try again to send the remaining changes. */
 static uint64_t
 again_us(const struct holds *untold, uint64_t now_us)
 {
@@ -239,7 +239,7 @@ again_us(const struct holds *untold, uint64_t now_us)
     return at_us;
 }
 
-/* All that may go now. */
+/* Puts all changes that may be sent now into the statement. */
 static void
 send(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -299,7 +299,7 @@ holding_deadline_us(const struct pipeline *pipeline)
 
 /* ---- the answer ------------------------------------------------------------------------------------ */
 
-/* One behind a head stays in the outbox, where it waits as well as in the held table, and is read again when its key
+/* A message that waits behind a head can stay in the outbox: it waits there as well, and is read again when its key
  * opens. */
 static bool
 leave_in_outbox(struct pipeline *pipeline, struct held_entry *entry, const struct hold *hold,
@@ -315,7 +315,7 @@ leave_in_outbox(struct pipeline *pipeline, struct held_entry *entry, const struc
     return true;
 }
 
-/* What was decided of it while the statement was out counts. */
+/* True if a newer change of the message was added while the statement was out: that one counts. */
 static bool
 is_untold(const struct holds *untold, int64_t id)
 {
@@ -327,7 +327,7 @@ is_untold(const struct holds *untold, int64_t id)
     return false;
 }
 
-/* It is told again later; until then its key, if it leads one, waits. */
+/* The change is sent again later; until then the key waits, if the message is its head. */
 static void
 tell_later(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
            uint64_t now_us)
@@ -397,7 +397,8 @@ is_missing(struct pipeline *pipeline, int64_t id)
             continue;
         }
         if (out->items[i].state == HELD_SCHEDULED) {
-            cursor_forget(&pipeline->cursor, id); /* somebody may be cancelling it, and not do it */
+            /* Someone may be cancelling the message, and may roll back. */
+            cursor_forget(&pipeline->cursor, id);
         }
         struct held_entry *entry = held_find(&pipeline->held, out->notes[i].subject);
         if (entry != NULL && entry->head_id == id && held_leads(entry)) {
@@ -406,7 +407,7 @@ is_missing(struct pipeline *pipeline, int64_t id)
     }
 }
 
-/* The table counts the time to the next try from when it was told, which is later than when it was decided. */
+/* The table counts the time to the next attempt from when the statement ran, which is later than the decision. */
 static void
 is_held(struct pipeline *pipeline, const struct hold *hold, const struct hold_note *note,
         uint64_t now_us)

@@ -1,28 +1,28 @@
-/* relay/core/pipeline_internal.h - the core's state. It consists of parts; each belongs to one file, which alone touches its
- * fields, and has a header that says what the others may ask of it (tests/lint/parts looks after that):
+/* relay/core/pipeline_internal.h - the core's state. It consists of parts. Each part belongs to one file: only that
+ * file touches its fields, and its header declares what other files may call (tests/lint/parts checks this):
  *
- *   pipeline_fetch      what is read next, and what came
- *   pipeline_watermark  up to where all is visible
+ *   pipeline_fetch which rows are read next, and what becomes of them
+ *   pipeline_watermark up to which id all rows are visible
  *   pipeline_tail       the log
- *   pipeline_safe       up to which position of the log all is safe
- *   pipeline_publish    what leaves the queue
- *   pipeline_lane       channels, what is unconfirmed on them, and how much may be
+ *   pipeline_safe up to which position the log is not needed any more
+ *   pipeline_publish rows that leave the queue
+ *   pipeline_lane channels, their unconfirmed messages and limits
  *   pipeline_route      when nearly everything is refused
- *   pipeline_settle     what is confirmed is deleted
- *   pipeline_hold       what is told to the held table
- *   pipeline_heads      what the held table knows of heads
+ *   pipeline_settle confirmed messages are deleted
+ *   pipeline_hold changes that are sent to the held table
+ *   pipeline_heads heads of keys, read from the held table
  *   pipeline_probe      held messages are tried again
- *   pipeline_release    those behind them come back
+ *   pipeline_release messages behind them move back
  *   pipeline_wake       scheduled messages move to the outbox
  *
  * Files without a part, which only decide:
  *
- *   pipeline.c            its life and its ownerships; what it says of itself
+ *   pipeline.c creation, ownerships, status
  *   pipeline_next.c       which action comes first
- *   pipeline_confirm.c    what the broker says of a message
- *   pipeline_cut.c        a connection ends without a word
+ *   pipeline_confirm.c the broker confirms, refuses or returns a message
+ *   pipeline_cut.c a connection ends without a close
  *   pipeline_held.c       a message is refused, or not due: it is set aside
- *   pipeline_take_back.c  or stays in the outbox after all */
+ *   pipeline_take_back.c a refusal is undone before the table knows of it */
 #ifndef RELAY_CORE_PIPELINE_INTERNAL_H
 #define RELAY_CORE_PIPELINE_INTERNAL_H
 
@@ -53,22 +53,22 @@
 #include "relay/core/suspects.h"
 #include "relay/core/window.h"
 
-/* What could not be moved or deleted is tried again after this. */
+/* A message that could not be moved or deleted is tried again after this time. */
 #define STUCK_AGAIN_US (60 * CLOCK_S_US)
-/* What could not be sent is looked at again after this. */
+/* A statement that could not be sent yet is tried again after this time. */
 #define HOLD_AGAIN_US (5 * CLOCK_MS_US)
 
 struct pipeline {
     struct pipeline_options options;
     struct random random;
 
-    /* Written by pipeline.c (drained: pipeline_next.c), read by all. */
+    /* Written by pipeline.c (`drained` by pipeline_next.c), read by all. */
     bool owned;
     bool draining;
     bool drained;
     uint64_t lease_until_us;
 
-    /* What is known of rows, keys, exchanges: modules of their own, for all. */
+    /* Knowledge about rows, keys and exchanges: separate modules, used by all parts. */
     struct queue queue; /* rows in memory */
     struct cursor cursor;
     struct busy busy;
@@ -99,30 +99,30 @@ void pipeline_forget(struct pipeline *pipeline, int64_t id, int64_t key_hash, bo
                      uint64_t now_us);
 void pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us);
 bool pipeline_is_full(const struct pipeline *pipeline);
-/* A message of the key is in memory, or on its way. */
+/* True if a message of the key is in memory or in flight. */
 bool pipeline_has_company(const struct pipeline *pipeline, int64_t key_hash);
 void pipeline_reserve(int64_t **array, size_t *capacity, size_t needed);
 
-/* pipeline_held.c: what is refused or not due is set aside. */
+/* pipeline_held.c: messages that are refused or not due are set aside. */
 struct refusal {
     enum refusal_kind kind;
     const char *reason;
-    uint64_t retry_at_us; /* 0: by the number of tries */
+    uint64_t retry_at_us; /* 0: computed from the number of tries */
     bool blameless;       /* it costs no attempt */
-    uint64_t tag;         /* what was published up to it went before; 0: nothing is known of that */
+    uint64_t tag;         /* messages up to this tag were published earlier; 0: not known */
 };
 void pipeline_refuse(struct pipeline *pipeline, uint32_t lane, const struct window_entry *refused,
                      const struct refusal *refusal, uint64_t now_us);
-/* A row of the outbox came. True if it is not to be published now. */
+/* Handles a row of the outbox that must not be published now. False: publish it. */
 bool pipeline_set_aside(struct pipeline *pipeline, const struct row *row,
                         uint64_t now_us) MUST_CHECK;
 void pipeline_bury(struct pipeline *pipeline, struct held_entry *entry, struct hold *hold);
-/* What was left in the outbox behind a key that was being released is read again. */
+/* Rows that were read and left in the outbox because of this entry are read again. */
 void pipeline_give_back_floor(struct pipeline *pipeline, struct held_entry *entry);
 
-/* pipeline_take_back.c: what was refused and not told yet stays in the outbox. */
+/* pipeline_take_back.c: messages that were refused stay in the outbox if the held table was not told of them yet. */
 void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
-/* A message of the key has to be sent again, and nothing behind it may be held. */
+/* A message of the key has to be sent again, so no later message of the key may be set aside. */
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
 

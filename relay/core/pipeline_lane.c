@@ -4,9 +4,9 @@
 
 #include "relay/core/pipeline_internal.h"
 
-#define LIMIT_START 256      /* a lane starts with this many unconfirmed, */
-#define PROBE_LIMIT_START 16 /* and the one for probes with so many */
-/* The lane for probes is let go of when nothing was held for so long. */
+#define LIMIT_START 256      /* a lane starts with this limit of unconfirmed messages */
+#define PROBE_LIMIT_START 16 /* the same for the probe lane */
+/* The probe lane is disconnected after nothing was held back for this long. */
 #define PROBES_IDLE_US (60 * CLOCK_S_US)
 
 /* ---- all of them ----------------------------------------------------------------------------------- */
@@ -246,8 +246,7 @@ lane_take(struct pipeline *pipeline, uint32_t index, uint64_t tag, struct window
     return true;
 }
 
-/* The limit doubles when it was what held the lane back and as many messages have been confirmed
- * since. */
+/* The limit doubles if it was reached, and as many messages as the limit were confirmed since it last changed. */
 void
 lane_prove(struct pipeline *pipeline, uint32_t index, uint32_t confirmed)
 {
@@ -269,8 +268,8 @@ lane_prove(struct pipeline *pipeline, uint32_t index, uint32_t confirmed)
 
 /* ---- what is lost ---------------------------------------------------------------------------------- */
 
-/* What the lane has in flight has an unknown fate: all of it is read and sent again, with the same
- * message ids. True if there was anything of the stream. */
+/* The fate of the messages in flight is unknown: all are read and sent again, with the same message ids. True if one of
+ * them belongs to the stream. */
 static bool
 empty_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
 {
@@ -279,7 +278,8 @@ empty_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
     bool forgot = false;
     for (uint64_t tag = window_oldest(window); tag < window->next; tag++) {
         if (!take(pipeline, lane, tag, &entry) || entry.returned || entry.abandoned) {
-            continue; /* a returned message is held already, an abandoned one is nobody's */
+            /* A returned message is held already; an abandoned one is of an earlier ownership. */
+            continue;
         }
         if (entry.probe) {
             probing_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
@@ -299,8 +299,8 @@ forget_window(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
     const bool forgot = empty_window(pipeline, &pipeline->lanes[index], now_us);
     route_window_forgotten(pipeline, index, now_us);
     if (forgot) {
-        /* What is queued comes after what was in flight, so it must not go first. (Nothing stands
-         * behind a probe: it is alone of its key.) */
+        /* The queue comes after the messages that were in flight, so it must not go first. (No message is queued behind
+         * a probe: a probe is the only one of its key.) */
         pipeline_drop_queue(pipeline, now_us);
         fetching_look_at_once(pipeline);
         route_sample_cut(pipeline);
@@ -314,7 +314,7 @@ lane_down(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
     forget_window(pipeline, index, now_us);
     if (lane->state == LANE_READY &&
         now_us - lane->ready_since_us >= pipeline->options.reconnect_max_us) {
-        backoff_reset(&lane->backoff); /* it was good for long enough: this is a new trouble */
+        backoff_reset(&lane->backoff); /* it was good for long enough: this is a new problem */
     }
     lane->state = LANE_DOWN;
     lane->limit = lane->limit_start;
@@ -339,7 +339,7 @@ lane_down_searching(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
 
 /* ---- the search for a culprit ---------------------------------------------------------------------- */
 
-/* Half as many at a time from here on, and no more until all that may have done it are through. */
+/* From now on half as many messages in flight, until all candidates are through. */
 static void
 search(struct lane *lane)
 {
@@ -388,8 +388,8 @@ lane_refuse(struct pipeline *pipeline, uint32_t index, uint64_t tag, const struc
     }
 }
 
-/* The tag of the message for which the channel was closed, or window.next if it cannot be told. The
- * broker works through a channel in order, so it is the first to the exchange that it names. */
+/* The tag of the message for which the channel was closed, or window.next if that is unknown. The broker processes a
+ * channel in order, so it is the first message to the exchange that the broker names. */
 static uint64_t
 find_culprit(struct window *window, uint32_t exchange)
 {
@@ -403,7 +403,7 @@ static struct lane *
 lane_of(struct pipeline *pipeline, uint32_t index)
 {
     assert(index <= pipeline->options.lane_count);
-    queue_rewind(&pipeline->queue); /* what it reports may let something of the queue go */
+    queue_rewind(&pipeline->queue); /* the event may make a queued row publishable */
     return &pipeline->lanes[index];
 }
 
@@ -461,12 +461,12 @@ pipeline_lane_blocked(struct pipeline *pipeline, uint32_t index, bool blocked, u
 {
     struct lane *lane = lane_of(pipeline, index);
     lane->blocked = blocked;
-    progress(lane, now_us); /* while blocked nothing is confirmed, and nothing can be */
+    progress(lane, now_us); /* a blocked connection cannot confirm, so the timeout restarts */
 }
 
-/* The broker closes a channel for one message of the window and does not say for which; but often it names an exchange.
- * Otherwise half as many go at a time from here on, so that ten closes single it out of a thousand, in order; once they
- * all are through the limit doubles again as messages prove good. */
+/* The broker closes a channel because of one message in the window and does not say which, but often it names an
+ * exchange. If it does not, half as many messages are in flight at a time from now on: ten closes find one in a
+ * thousand, and the order is kept. When all candidates are through, the limit doubles again as messages are confirmed. */
 void
 pipeline_channel_closed(struct pipeline *pipeline, uint32_t index, const char *reason,
                         uint32_t exchange, uint64_t now_us)
@@ -501,7 +501,7 @@ pipeline_lane_closed(struct pipeline *pipeline, uint32_t index, const char *reas
     struct lane *lane = lane_of(pipeline, index);
     if (lane->state == LANE_READY && lane->window.open > 0) {
         pipeline_channel_closed(pipeline, index, reason, 0, now_us);
-        backoff_reset(&lane->backoff); /* each close brings the search nearer to its end */
+        backoff_reset(&lane->backoff); /* each close is progress of the search */
         lane_down_searching(pipeline, index, now_us);
     } else {
         pipeline_lane_lost(pipeline, index, now_us);
@@ -519,7 +519,7 @@ confirm_deadline_us(const struct pipeline *pipeline, const struct lane *lane)
     return lane->progress_us + pipeline->options.confirm_timeout_us;
 }
 
-/* The lane for probes is there only while something is held. */
+/* The probe lane is wanted only while a key or a message is held back. */
 static bool
 is_wanted(const struct pipeline *pipeline, uint32_t index)
 {

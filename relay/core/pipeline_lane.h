@@ -1,6 +1,7 @@
-/* relay/core/pipeline_lane.h - a lane: one channel on one connection of its own, what is unconfirmed on it, and how much may
- * be. Connecting and opening, the search for a message that closes channels, confirms that do not come. What an outcome means
- * is pipeline_confirm.c, a connection that ends without a word pipeline_cut.c. */
+/* relay/core/pipeline_lane.h - a lane: a connection with one channel, the unconfirmed messages on it, and how many
+ * there may be. Connecting, opening the channel, searching for a message that closes channels, confirms that do not
+ * come. For the meaning of an outcome see pipeline_confirm.c, for a connection that ends without a close
+ * pipeline_cut.c. */
 #ifndef RELAY_CORE_PIPELINE_LANE_H
 #define RELAY_CORE_PIPELINE_LANE_H
 
@@ -8,7 +9,7 @@
 #include "relay/core/pipeline.h"
 #include "relay/core/window.h"
 
-#define PROBE_WINDOW 256 /* the most that may be unconfirmed on the lane for probes */
+#define PROBE_WINDOW 256 /* at most so many are unconfirmed on the probe lane */
 
 struct refusal;
 
@@ -25,53 +26,56 @@ struct lane {
     struct backoff backoff;
     uint64_t retry_at_us;
     uint64_t ready_since_us;
-    uint64_t wanted_us; /* the lane for probes: when something was held last */
+    uint64_t wanted_us; /* probe lane: when any key was last held back */
     bool blocked;       /* connection.blocked */
-    bool congested;     /* the socket does not keep up */
+    bool congested;     /* the socket accepts data more slowly than it is produced */
 
     struct window window;
-    uint32_t resets; /* how often the window was forgotten */
-    /* How many may be unconfirmed: halved when a channel closes, doubled as messages prove good. */
+    uint32_t resets; /* how often the window was emptied */
+    /* The most that may be unconfirmed: halved when a channel closes and no culprit is known, doubled as messages are
+     * confirmed. */
     uint32_t limit;
     uint32_t limit_start;
     uint32_t limit_max;
     uint32_t proved; /* confirmed since the limit changed */
-    bool limited;    /* the limit was reached since it changed */
-    /* A message that closed the channel is looked for: the limit does not grow before one with this id or a higher one is
-     * through. CURSOR_START: none is. */
+    bool limited;    /* the limit was reached since then */
+    /* While a message that closed the channel is searched for, the limit does not grow until this id or a higher one is
+     * through. CURSOR_START: no search. */
     int64_t search_id;
-    /* The highest id in flight when the connection ended without a word, until this or a higher one is through.
+    /* The highest id in flight when the connection ended without a close, until this or a higher one is through.
      * CURSOR_START: none. */
     int64_t cut_id;
 
-    /* The last confirm, or when the window became non-empty; later, as long as what was put out by then arrives: of out_bytes
-     * (pipeline_lane_arrived) due_bytes, which are what is told next while they are not known. */
+    /* Start of the confirm timeout: the last confirm, or when the window became non-empty. It moves on as long as data
+     * that was handed to the socket by then still arrives: up to due_bytes of out_bytes (pipeline_lane_arrived).
+     * due_bytes is taken from the next report while due_known is false. */
     uint64_t progress_us;
     bool due_known;
     uint64_t due_bytes;
-    uint64_t taken_bytes; /* as told last */
+    uint64_t taken_bytes; /* from the last report */
 };
 
 /* ---- all of them ----------------------------------------------------------------------------------- */
 
 void lanes_init(struct pipeline *pipeline, uint64_t now_us);
 void lanes_done(struct pipeline *pipeline);
-/* What is in flight is of an ownership that is over. */
+/* The ownership is over: messages in flight belong to it. */
 void lanes_lost(struct pipeline *pipeline);
 
-/* Of those that carry the stream. */
+/* Of the lanes that carry the stream. */
 uint32_t lanes_ready(const struct pipeline *pipeline);
 bool lanes_any_ready(const struct pipeline *pipeline);
 bool lanes_any_blocked(const struct pipeline *pipeline);
-/* Of all. */
+/* Of all lanes. */
 uint32_t lanes_in_flight(const struct pipeline *pipeline);
-/* When the oldest of what is in flight was published; now_us if nothing is. */
+/* When the oldest message in flight was published; now_us if there is none. */
 uint64_t lanes_oldest_us(const struct pipeline *pipeline, uint64_t now_us);
-/* What is in flight of the outbox, and was not refused. */
+/* Ids of messages of the outbox that are in flight and were not returned. */
 void lanes_each_in_flight(const struct pipeline *pipeline, void (*visit)(void *context, int64_t id),
                           void *context);
 
-/* A mark behind all that is in flight on lanes of the stream, and whether it is through or was forgotten. */
+/* A mark behind all messages in flight on the lanes of the stream. A mark is passed once all of them have an outcome or
+ * were forgotten. */
 struct lanes_mark {
     uint64_t tags[PIPELINE_LANES_MAX];
     uint32_t resets[PIPELINE_LANES_MAX];
@@ -88,35 +92,36 @@ uint32_t lane_for_probes(const struct pipeline *pipeline);
 bool lane_is_ready(const struct pipeline *pipeline, uint32_t index);
 /* Ready, and neither blocked nor congested. */
 bool lane_is_free(const struct pipeline *pipeline, uint32_t index);
-/* For a message that may go to either. */
+/* For a message that may take either lane. */
 bool lane_is_better(const struct pipeline *pipeline, uint32_t index, uint32_t other);
-/* For a message of so many bytes. */
+/* Room for a message of so many bytes. */
 bool lane_has_room(struct pipeline *pipeline, uint32_t index, uint32_t bytes);
 struct window *lane_window(struct pipeline *pipeline, uint32_t index);
 
 void lane_published(struct pipeline *pipeline, uint32_t index, const struct window_entry *entry,
                     uint64_t now_us);
-/* Its connection is gone; what it has in flight is read and sent again. */
+/* The connection is gone; messages in flight are read and sent again. */
 void lane_down(struct pipeline *pipeline, uint32_t index, uint64_t now_us);
-/* Likewise, and the search for a culprit outlives the connection. */
+/* The same, but the search for a culprit goes on over the next connection. */
 void lane_down_searching(struct pipeline *pipeline, uint32_t index, uint64_t now_us);
-/* Its connection ended without a word: no more than at the start may be unconfirmed; */
+/* The connection ended without a close: reduce the limit to its start value. */
 void lane_shrink(struct pipeline *pipeline, uint32_t index);
-/* and if that happened before, and what was in flight then is not through yet, a culprit is looked for. */
+/* If an earlier connection ended in the same way, and the messages in flight then are not through yet: search for a
+ * culprit. */
 void lane_search_if_cut_again(struct pipeline *pipeline, uint32_t index);
-/* One that is suspected stays alone until it is through, or set aside. */
+/* The suspected message is sent alone until it is through or set aside. */
 void lane_stay_alone(struct pipeline *pipeline, uint32_t index, int64_t id);
-/* What has this tag did it. */
+/* The message with this tag is the culprit: refuse it. */
 void lane_refuse(struct pipeline *pipeline, uint32_t index, uint64_t tag,
                  const struct refusal *refusal, uint64_t now_us);
 
-/* The broker said something of this tag: it is in flight no more. False: it was not. */
+/* Takes the message with this tag out of the window, as its outcome has come. False: it is not in the window. */
 bool lane_take(struct pipeline *pipeline, uint32_t index, uint64_t tag,
                struct window_entry *ret_entry) MUST_CHECK;
-/* After that: a confirm has come, or one has become due, and the time for the next begins once what is put out by now has
- * arrived. */
+/* Restarts the confirm timeout, after a confirm or when the first message is in flight; it counts from when all data
+ * handed over by now has arrived. */
 void lane_progress(struct pipeline *pipeline, uint32_t index, uint64_t now_us);
-/* Of those that were taken, so many were confirmed. */
+/* So many messages were confirmed: the limit may grow. */
 void lane_prove(struct pipeline *pipeline, uint32_t index, uint32_t confirmed);
 
 #endif

@@ -58,7 +58,7 @@ pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
             return true;
         }
     }
-    /* What a later step had to say, or what it left undone. */
+    /* A step may have put a report, or finished what the drain waits for. */
     return next_report(pipeline, now_us, ret_action) || next_drained(pipeline, now_us, ret_action);
 }
 

@@ -2,11 +2,11 @@
 
 #include "relay/core/pipeline_internal.h"
 
-/* Between two reads: several are due by then. */
+/* Pause between two fetches, so that one fetch finds several due messages. */
 #define REST_US (50 * CLOCK_MS_US)
-/* A probe is put off by so much while an earlier message of its key is still on its way. */
+/* A probe is postponed by this time while an earlier message of its key is still in flight. */
 #define POSTPONED_US (50 * CLOCK_MS_US)
-/* A head that the table did not call due is looked for again after this. */
+/* A head that was expected but not due by the clock of the database is fetched again after this time. */
 #define MISSED_US (200 * CLOCK_MS_US)
 
 uint64_t
@@ -59,15 +59,15 @@ probing_admit(struct pipeline *pipeline, const struct row *row, uint64_t sent_ch
         entry->in_table = true;
     }
     if (!held_leads(entry) || (known && entry->change > sent_change)) {
-        return false; /* what was read is not what is known by now */
+        return false; /* the row was read before the entry changed */
     }
     if (entry->stage == HELD_STAGE_DEAD || entry->head_id != row->id) {
-        entry->head_id = row->id; /* an operator wants it tried: the heads will tell */
+        entry->head_id = row->id; /* an operator wants it tried; the next heads bring the details */
         entry->limit_id = row->id;
         entry->attempts = 0;
         entry->tries = 0;
     }
-    /* A probe has a lane of its own, so it could overtake. */
+    /* On its separate lane a probe could overtake messages of its key. */
     if (row->ordered && pipeline_has_company(pipeline, row->key_hash)) {
         held_retry(&pipeline->held, entry, now_us + POSTPONED_US);
         entry->apart = true;
@@ -77,8 +77,8 @@ probing_admit(struct pipeline *pipeline, const struct row *row, uint64_t sent_ch
     return true;
 }
 
-/* One that was expected and did not come is not due by the clock of the database, or somebody took it away, which the heads
- * will tell. */
+/* An expected head that did not come is not due by the clock of the database, or was taken away; the next heads will
+ * tell. */
 void
 probing_came(struct pipeline *pipeline, bool complete, uint64_t sent_us, uint64_t now_us)
 {

@@ -6,24 +6,24 @@
 #include "relay/core/pipeline.h"
 #include "relay/core/window.h"
 
-#define PROBES_MAX 64 /* read at once */
+#define PROBES_MAX 64 /* read in one fetch */
 
 struct probing {
-    uint64_t rest_until_us; /* none are read before */
+    uint64_t rest_until_us; /* no probe is read before this time */
 };
 
 /* When the next may be read. */
 uint64_t probing_deadline_us(const struct pipeline *pipeline);
-/* One was read that was asked for at sent_us, when held.changes was sent_change. False: it is not to be published now. */
+/* A held message was read; held.changes was sent_change when the fetch was sent. False: it must not be published now. */
 bool probing_admit(struct pipeline *pipeline, const struct row *row, uint64_t sent_change,
                    uint64_t now_us) MUST_CHECK;
-/* All that were read then have been admitted, or not. complete: there were no more. */
+/* All messages of the fetch that was sent at sent_us were handled. complete: there were no more. */
 void probing_came(struct pipeline *pipeline, bool complete, uint64_t sent_us, uint64_t now_us);
 
-/* The outcome is of the head of the key. */
+/* True if this probe is the entry's head, being tried now. */
 bool probing_is_head(const struct held_entry *entry, const struct window_entry *probe);
 void probing_confirmed(struct pipeline *pipeline, const struct window_entry *probe);
-/* It came to nothing through no fault of its message: it is due again at once. */
+/* The probe failed, but not because of its message: it is due again at once. */
 void probing_failed(struct pipeline *pipeline, int64_t id, int64_t key_hash, bool ordered,
                     uint64_t now_us);
 

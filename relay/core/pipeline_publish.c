@@ -4,8 +4,8 @@
 
 #include "relay/core/pipeline_internal.h"
 
-/* Bytes of an exchange's name that count: a broker that blames an exchange cuts its words after 255 bytes, some of them its
- * own. */
+/* So many bytes of an exchange's name are compared: the broker cuts the text in which it names an exchange after 255
+ * bytes, some of which are its own words. */
 #define EXCHANGE_BYTES_KNOWN 190
 
 void
@@ -54,7 +54,8 @@ may_publish(const struct pipeline *pipeline, uint64_t now_us)
     return pipeline->owned && now_us < pipeline->lease_until_us && settling_has_room(pipeline);
 }
 
-/* False: it has to stay for now. Then those behind it for the same lane stay as well, for they may be of its key. */
+/* False: the row has to stay for now. Then all rows behind it for the same lane stay as well, as they may be of its
+ * key. */
 static bool
 may_leave(struct pipeline *pipeline, const struct queued *queued, uint32_t *ret_lane)
 {
@@ -134,8 +135,8 @@ entry_of(const struct row *row, bool probe, uint64_t now_us)
     };
 }
 
-/* A message for an exchange that just closed a channel is refused unsent, but for one now and then: a held one, or one of
- * a sample. */
+/* A message for a suspected exchange is refused without being sent. From time to time one is let through: a held
+ * message, or one of a sample. */
 static bool
 is_suspect(struct pipeline *pipeline, const struct row *row, bool probe, uint64_t now_us)
 {
@@ -229,7 +230,7 @@ pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us, uint32_t *ret_la
 {
     bool probe;
     if (pipeline->suspects.count > 0) {
-        return NULL; /* it may have to be refused */
+        return NULL; /* the next row may have to be refused */
     }
     const struct row *row = take_publishable(pipeline, now_us, ret_lane, &probe);
     if (row != NULL) {

@@ -1,5 +1,4 @@
-/* relay/core/pipeline_publish.h - what leaves the queue: rows that are published, each on its lane, and rows that are given
- * back. */
+/* relay/core/pipeline_publish.h - rows that leave the queue: published, each on its lane, or given back. */
 #ifndef RELAY_CORE_PIPELINE_PUBLISH_H
 #define RELAY_CORE_PIPELINE_PUBLISH_H
 
@@ -7,19 +6,19 @@
 
 struct publishing {
     /* The PIPELINE_PUBLISH that waits for its answer. */
-    const struct row *row; /* NULL: none does */
+    const struct row *row; /* NULL: no publish is out */
     uint32_t lane;
     bool probe;
     uint64_t at_us;
-    /* In this pass over the queue. */
+    /* State of the current pass over the queue. */
     bool full; /* only probes leave the queue */
     bool passed_over
-        [PIPELINE_LANES_MAX]; /* a row for this lane had to stay: those behind it stay too */
-    int64_t highest_id;       /* that was ever published */
+        [PIPELINE_LANES_MAX]; /* A row for this lane had to stay, so later rows for it stay too. */
+    int64_t highest_id;       /* of all messages published */
 };
 
 void publishing_init(struct pipeline *pipeline);
-/* One waits for its answer. */
+/* A publish waits for its answer. */
 bool publishing_is_out(const struct pipeline *pipeline);
 int64_t publishing_highest_id(const struct pipeline *pipeline);
 

@@ -45,8 +45,8 @@ releasing_is_owed(const struct pipeline *pipeline)
 
 /* ---- asking ---------------------------------------------------------------------------------------- */
 
-/* Those waiting follow their head at the speed at which they can be read and sent, so that not all of them move back, and
- * aside again when the next of the key is refused as well. */
+/* Waiting messages move back only as fast as they can be read and sent. Otherwise all would move back, and aside again
+ * if the next of the key is refused as well. */
 static bool
 may_release_keys(const struct pipeline *pipeline)
 {
@@ -54,7 +54,8 @@ may_release_keys(const struct pipeline *pipeline)
            pipeline->queue.live <= pipeline->options.batch_rows && !pipeline->draining;
 }
 
-/* Not those of which something is still to be told: it would come to wait behind nothing. */
+/* Skips keys with unsent changes: a message written to the held table after the release would wait there behind no
+ * head. */
 static void
 collect_releasing(struct pipeline *pipeline, struct release *release)
 {
@@ -118,7 +119,7 @@ releasing_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
     }
     collect_confirmed(pipeline, &release);
     if (releasing->subject_count == 0) {
-        releasing->at_us = now_us + HOLD_AGAIN_US; /* a walk over all keys, not at each call */
+        releasing->at_us = now_us + HOLD_AGAIN_US; /* it walks over all keys, so not at each call */
     }
     if (release.id_count == 0 && releasing->subject_count == 0) {
         return false;
@@ -131,7 +132,7 @@ releasing_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
 
 /* ---- the answer ------------------------------------------------------------------------------------ */
 
-/* NULL: it was decided otherwise since the statement was sent, for another message of the key was refused. */
+/* NULL: the entry changed since the statement was sent, because another message of the key was refused. */
 static struct held_entry *
 find_entry(struct pipeline *pipeline, struct held_subject subject)
 {
@@ -150,8 +151,8 @@ open_key(struct pipeline *pipeline, struct held_entry *entry)
     fetching_key_opened(pipeline);
 }
 
-/* Nothing of the key up to there is waiting any more. What was read and left in the outbox below it is read again, before
- * something behind it is. */
+/* No message of the key below limit_id is waiting any more. Rows below it that were left in the outbox are read again,
+ * before any later one is. */
 static void
 raise_limit(struct pipeline *pipeline, struct held_entry *entry, int64_t limit_id)
 {
@@ -173,8 +174,9 @@ apply_to(struct pipeline *pipeline, struct held_entry *entry)
     }
 }
 
-/* A fetch that is out may have been carried out before the messages moved back, or on both sides of
- * it, and must be judged by what was known when it was sent: only once it has come the key is open. */
+/* A fetch that is out may have been carried out before the messages moved back, after that, or in parts on both sides
+ * of it. Its rows must be judged by what was known when it was sent, so the key opens only when the fetch has come
+ * back. */
 void
 releasing_apply(struct pipeline *pipeline)
 {
@@ -196,7 +198,7 @@ releasing_apply(struct pipeline *pipeline)
     }
 }
 
-/* All of the outbox up to there. */
+/* True if the whole outbox up to this id was read. */
 static bool
 was_read(const struct pipeline *pipeline, int64_t id)
 {
@@ -204,8 +206,9 @@ was_read(const struct pipeline *pipeline, int64_t id)
            (tail_is_live(pipeline) || pipeline->cursor.high >= id || tail_has_caught_up(pipeline));
 }
 
-/* It becomes the head of its key, which is due: it goes from where it is, and those behind it follow. But those that moved
- * back before it must be through: a head must not have an earlier one of its key in the outbox. */
+/* A message that cannot move back becomes the head of its key, due at once: it is sent from the held table, and the
+ * others follow it. But the messages that moved back before it must be through first: no head may have an earlier
+ * message of its key in the outbox. */
 static void
 lead_from_where_it_is(struct pipeline *pipeline, const struct source_failure *failure,
                       uint64_t now_us)
@@ -217,7 +220,7 @@ lead_from_where_it_is(struct pipeline *pipeline, const struct source_failure *fa
         return;
     }
     if (releasing->state == RELEASE_ANSWERED && releasing->count > 0) {
-        /* What moved back before it may be on both sides of the fetch that is out. */
+        /* Rows that moved back before it may be on both sides of the fetch that is out. */
         releasing->at_us = now_us + UNRELEASED_AGAIN_US;
         return;
     }

@@ -1,5 +1,5 @@
-/* relay/core/pipeline_release.h - held messages that went out are deleted, and those that waited behind them move back to
- * the outbox, until nothing of the key is left and it is open again. */
+/* relay/core/pipeline_release.h - held messages that went out are deleted, and the messages waiting behind them move
+ * back to the outbox. When none of the key is left, the key is open again. */
 #ifndef RELAY_CORE_PIPELINE_RELEASE_H
 #define RELAY_CORE_PIPELINE_RELEASE_H
 
@@ -8,7 +8,7 @@
 
 #define RELEASE_KEYS_MAX 64 /* in one statement */
 
-/* Answered: it has to wait until the fetch that was out with it has come. */
+/* RELEASE_ANSWERED: the answer takes effect when the fetch that was out at the same time has come back. */
 enum release_state { RELEASE_IDLE, RELEASE_OUT, RELEASE_ANSWERED };
 
 struct releasing {
@@ -16,7 +16,7 @@ struct releasing {
     int64_t *confirmed; /* to be deleted from the held table */
     size_t confirmed_count;
     size_t confirmed_capacity;
-    uint64_t at_us; /* keys are not released before: there was none to be released */
+    uint64_t at_us; /* no key is released before this time */
 
     /* The statement that is out. */
     int64_t *ids;
@@ -24,7 +24,7 @@ struct releasing {
     int64_t keys[RELEASE_KEYS_MAX];
     struct held_subject subjects[RELEASE_KEYS_MAX];
     size_t subject_count;
-    uint64_t sent_change; /* held.changes, then */
+    uint64_t sent_change; /* value of held.changes when it was sent */
 
     /* RELEASE_ANSWERED: as in struct source_released. */
     size_t count;
@@ -38,11 +38,11 @@ void releasing_lost(struct pipeline *pipeline);
 
 /* A held message was confirmed. */
 void releasing_add(struct pipeline *pipeline, int64_t id);
-/* Messages may have moved back of which the core does not know yet. */
+/* Messages may have moved back without the core knowing it yet. */
 bool releasing_is_under_way(const struct pipeline *pipeline);
-/* Something is still to be deleted. */
+/* A confirmed held message is not deleted yet. */
 bool releasing_is_owed(const struct pipeline *pipeline);
-/* What was answered takes effect, once no fetch is out. */
+/* Applies the answer, if no fetch is out. */
 void releasing_apply(struct pipeline *pipeline);
 
 bool releasing_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action);

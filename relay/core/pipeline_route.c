@@ -5,7 +5,7 @@
 
 #include "relay/core/pipeline_internal.h"
 
-/* Messages that are published to see whether a degraded route has healed; then twice as many, and so on. */
+/* Size of the first sample that is published to test a degraded route; each further one is twice as large. */
 #define SAMPLE_START 16
 /* A degraded route is tried again after this at the latest. */
 #define TRY_MAX_US (10 * CLOCK_S_US)
@@ -73,7 +73,7 @@ route_suspect(struct pipeline *pipeline, uint32_t exchange, const char *reason, 
 
 /* ---- outcomes -------------------------------------------------------------------------------------- */
 
-/* Its words, or else the room of those that have not come up for the longest time. */
+/* The entry of this cause, or else the entry that was not used for the longest time. */
 static struct route_reason *
 find_reason(struct route *route, uint64_t cause)
 {
@@ -99,8 +99,9 @@ keep_reason(struct route *route, uint64_t cause, const char *text)
     (void)snprintf(reason->text, sizeof(reason->text), "%s", text); /* cut is fine */
 }
 
-/* Nearly everything is refused for the same reason. The messages are not to blame: what was refused and did not move aside
- * yet stays in the outbox, and nothing goes out but a few messages now and then, to see whether the route is mended. */
+/* Nearly everything is refused for the same reason, so the messages are not to blame. Refused messages that did not
+ * move aside yet stay in the outbox, and only a few messages are sent from time to time, to see whether the route works
+ * again. */
 static void
 degrade(struct pipeline *pipeline, uint64_t cause, uint64_t now_us)
 {
@@ -125,14 +126,14 @@ count_in_sample(struct route *route, uint64_t cause)
     route->sample_other += cause != route->cause;
 }
 
-/* A refusal is known at once, a confirm only when the message is on disk. So a refusal is weighed when what was published
- * before it has its outcome too. */
+/* A refusal comes at once, a confirm only when the message is on disk. So a refusal is counted only when all messages
+ * published before it have their outcome too. */
 static void
 note(struct route_refusals *unweighed, const struct window_entry *refused, uint64_t tag,
      uint64_t cause)
 {
     if (unweighed->count == OUTCOMES_KEPT) {
-        return; /* more would push out one another */
+        return; /* more would only replace one another */
     }
     unweighed->items[unweighed->count++] =
         (struct route_refusal){.tag = tag, .id = refused->id, .cause = cause};
@@ -185,7 +186,7 @@ route_window_forgotten(struct pipeline *pipeline, uint32_t lane, uint64_t now_us
 {
     struct route_refusals *unweighed = &pipeline->route.unweighed[lane];
     for (uint32_t i = 0; i < unweighed->count; i++) {
-        unweighed->items[i].tag = 0; /* nothing before it is open any more */
+        unweighed->items[i].tag = 0; /* no earlier message is open any more */
     }
     route_weigh(pipeline, lane, now_us);
 }
@@ -196,7 +197,8 @@ route_taken(struct pipeline *pipeline, const struct window_entry *taken)
     struct route *route = &pipeline->route;
     outcomes_taken(&route->outcomes, taken->id);
     if (route->since_taken.count > 0 && taken->published_us > route->since_us) {
-        outcomes_clear(&route->since_taken); /* a late confirm of what went before says nothing */
+        /* Only if published after the first refusal: an older message's late confirm says nothing. */
+        outcomes_clear(&route->since_taken);
     }
     if (taken->published_us > route->taken_us) {
         route->taken_us = taken->published_us;
@@ -252,7 +254,7 @@ route_lets_suspect(struct pipeline *pipeline)
     return true;
 }
 
-/* There is nothing else to be tried, and they were not asked for. */
+/* The sample has nothing else to try, and held messages were not fetched for it yet. */
 static bool
 heads_are_left(const struct pipeline *pipeline)
 {
@@ -293,8 +295,8 @@ heal(struct pipeline *pipeline)
     reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_HEALED});
 }
 
-/* Held messages that the sample left out, since they are not due yet. What was refused in it was refused after its time
- * had come. */
+/* The number of held messages that the sample left out, as they are not due. (A message that was refused in the sample
+ * has refused_us after try_at_us.) */
 static uint32_t
 count_untried(const struct pipeline *pipeline)
 {
@@ -307,8 +309,8 @@ count_untried(const struct pipeline *pipeline)
     return untried;
 }
 
-/* A few messages say nothing about the route if there are no others, and where one goes the others are to blame. Of many
- * held ones only a few may be due: then the others are still to be heard. */
+/* True if the sample is too small to call the route bad: the outbox has no more rows, and either one message was taken,
+ * or there are hardly any messages at all. Held messages that were not due yet count as existing. */
 static bool
 are_few(const struct pipeline *pipeline, uint32_t total)
 {
@@ -317,8 +319,8 @@ are_few(const struct pipeline *pipeline, uint32_t total)
            (route->sample_taken > 0 || total + count_untried(pipeline) < OUTCOMES_MIN);
 }
 
-/* Once the sample is through. What was refused of it moves aside if the route is good, and is taken back if it is not. The
- * next sample is larger: some hundred bad messages in a row, with good ones behind them, are no reason to wait for ever. */
+/* When the sample is through, its refused messages move aside if the route is good, and are taken back if not. The next
+ * sample is larger, so that some hundred bad messages in a row, with good ones behind them, do not block forever. */
 void
 route_judge(struct pipeline *pipeline, uint64_t now_us)
 {

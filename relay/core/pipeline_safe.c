@@ -22,7 +22,7 @@ anything_is_left(const struct pipeline *pipeline)
     for (const struct held_entry *entry = pipeline->held.entries; entry != NULL;
          entry = entry->hh.next) {
         if (entry->floor_id != CURSOR_NONE) {
-            return true; /* in the outbox, and in no list */
+            return true; /* its rows are in the outbox, and in no list */
         }
     }
     return cursor_has_gap(&pipeline->cursor) ||

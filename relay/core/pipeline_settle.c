@@ -153,7 +153,7 @@ again_deadline_us(const struct pipeline *pipeline)
                : CLOCK_NEVER_US;
 }
 
-/* As many of them as one statement takes. */
+/* Moves as many ids as fit into one statement from `ids` to `out`. */
 static void
 take_out(struct settling *settling, int64_t *ids, size_t *count)
 {

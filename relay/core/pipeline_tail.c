@@ -8,16 +8,16 @@
 #include "base/memory.h"
 #include "relay/core/pipeline_internal.h"
 
-/* The log is tried again after this, then after twice as long, and so on. */
+/* Wait before the log is opened again; doubled each time. */
 #define BEGIN_MIN_US CLOCK_S_US
 #define BEGIN_MAX_US (30 * CLOCK_S_US)
-/* A log that was live for so long has a new trouble. */
+/* After a log was live for this long, its failure is a new one: the waits start small again. */
 #define GOOD_US (60 * CLOCK_S_US)
-/* A commit that is in the log is visible after this, or the table is polled. */
+/* If a commit in the log is not visible after this time, the table is polled. */
 #define UNSEEN_MAX_US (500 * CLOCK_MS_US)
-/* Between two looks from where on the table would have to be read. */
+/* Interval at which a live log learns from which id the table would have to be read. */
 #define FINAL_US CLOCK_S_US
-/* Transactions that keep the log from being begun for so long are worth a line. */
+/* Transactions that prevent the opening of the log for this long are reported. */
 #define WRITERS_US (10 * CLOCK_S_US)
 
 void
@@ -81,7 +81,7 @@ tail_has_caught_up(const struct pipeline *pipeline)
     return pipeline->tail.caught_up;
 }
 
-/* Whether what the log brings could go out. */
+/* True if rows of the log could be published. */
 static bool
 is_open(const struct pipeline *pipeline)
 {
@@ -89,7 +89,7 @@ is_open(const struct pipeline *pipeline)
            !lanes_any_blocked(pipeline) && !route_is_bad(pipeline) && !pipeline_is_full(pipeline);
 }
 
-/* An answer of the table is judged by what was in memory when it was asked. */
+/* Not while a fetch is out: its answer is judged by what was in memory when it was sent. */
 static bool
 may_admit(const struct pipeline *pipeline)
 {
@@ -106,7 +106,7 @@ may_ask(const struct pipeline *pipeline)
            pipeline->queue.bytes <= pipeline->options.batch_bytes;
 }
 
-/* A row was not found in the table that may be not visible yet. */
+/* A row of the log was not found in the table, but may become visible. */
 static bool
 waits_to_see(const struct pipeline *pipeline)
 {
@@ -114,7 +114,8 @@ waits_to_see(const struct pipeline *pipeline)
            pipeline->tail.unseen_position >= pipeline->cursor.position_known;
 }
 
-/* It was let go of for such a row, which has not become visible for certain: it would wait for that again. */
+/* The log was left because of such a row, and the row is not certain to be visible yet: opening the log now would end
+ * in the same wait. */
 static bool
 is_doubtful(const struct pipeline *pipeline)
 {
@@ -149,7 +150,8 @@ contains(const int64_t *sorted, size_t count, int64_t id)
     return count > 0 && bsearch(&id, sorted, count, sizeof(id), compare_ids) != NULL;
 }
 
-/* Among those present, once: `taken` has a mark for each. A row that moved aside and back stands twice in the log. */
+/* True once for each id in `present`; `taken` marks the ids used. (A row that moved aside and back is in the log
+ * twice.) */
 static bool
 takes_out(const struct source_present *present, int64_t *taken, int64_t id)
 {
@@ -163,7 +165,7 @@ takes_out(const struct source_present *present, int64_t *taken, int64_t id)
     return true;
 }
 
-/* present: those of the rows that are in the outbox and not in memory, ascending. */
+/* present: the waiting rows that are in the outbox and not in memory, ascending. */
 static void
 admit_waiting(struct pipeline *pipeline, const struct source_present *present, uint64_t now_us)
 {
@@ -191,7 +193,7 @@ admit_waiting(struct pipeline *pipeline, const struct source_present *present, u
 struct lookup {
     int64_t *ids; /* ascending */
     size_t count;
-    int64_t *unknown; /* of each: the id, or CURSOR_NONE if it is in memory */
+    int64_t *unknown; /* for each id: the id itself, or CURSOR_NONE if it is in memory */
 };
 
 static void
@@ -207,7 +209,7 @@ strike_out(void *context, int64_t id)
     }
 }
 
-/* One that moved back to the outbox may come twice. */
+/* Sorts the ids and removes duplicates: a row that moved back to the outbox may come twice. */
 static size_t
 sort_out(int64_t *ids, size_t count)
 {
@@ -221,7 +223,7 @@ sort_out(int64_t *ids, size_t count)
     return kept;
 }
 
-/* Those that the table has not shown yet, and that are not in memory. */
+/* Collects the ids of waiting rows that were not read from the table and are not in memory. */
 static size_t
 collect_unknown(struct pipeline *pipeline)
 {
@@ -252,9 +254,9 @@ collect_unknown(struct pipeline *pipeline)
     return count;
 }
 
-/* The log is ahead of the table: a commit is in it before it is visible, with a synchronous standby long before. And it may
- * bring what was settled, cancelled or held since. So what the table shows goes out, and what is visible for certain and not
- * there is gone. True if it asks. */
+/* The log is ahead of the table: a commit is in the log before it is visible, with a synchronous standby long before.
+ * And the log may bring rows that were settled, cancelled or held since. So only rows that the table shows are
+ * published; a row that must be visible and is not in the table is gone. True if a lookup is to be sent. */
 static bool
 next_admission(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
@@ -273,7 +275,7 @@ next_admission(struct pipeline *pipeline, uint64_t now_us, struct pipeline_actio
     return fetching_send(pipeline, &fetch, now_us, ret_action);
 }
 
-/* Some are not there, and one of them may only be not visible yet. */
+/* True if a row was not found that may become visible. */
 static bool
 may_be_unseen(struct tail *tail, const struct source_present *present)
 {
@@ -297,7 +299,7 @@ pipeline_present(struct pipeline *pipeline, const struct source_present *present
 {
     struct tail *tail = &pipeline->tail;
     const bool good = fetching_came(pipeline, FETCH_PRESENT);
-    /* What was in memory when it was asked may have been dropped since, and must go first then. */
+    /* Rows in memory at the time of the lookup may have been dropped since; they must go first then. */
     if (good && tail->waiting && !cursor_has_gap(&pipeline->cursor) &&
         !may_be_unseen(tail, present)) {
         admit_waiting(pipeline, present, now_us);
@@ -311,7 +313,7 @@ pipeline_present(struct pipeline *pipeline, const struct source_present *present
 void
 pipeline_log(struct pipeline *pipeline, const struct source_log *log, uint64_t now_us)
 {
-    (void)now_us; /* as the other events */
+    (void)now_us; /* the other events have it, too */
     struct tail *tail = &pipeline->tail;
     assert(tail->more_out && !tail->waiting);
     tail->more_out = false;
@@ -322,13 +324,13 @@ pipeline_log(struct pipeline *pipeline, const struct source_log *log, uint64_t n
     tail->reached = log->position;
     const struct row *last = tail->row_count > 0 ? &tail->rows[tail->row_count - 1] : NULL;
     if (last != NULL && last->position > log->position) {
-        tail->reached = last->position; /* of a transaction that goes on */
+        tail->reached = last->position; /* the transaction goes on */
     }
 }
 
 /* ---- live, and back -------------------------------------------------------------------------------- */
 
-/* All that the log brings next has not been read from the table, or will be recognised. */
+/* All further rows of the log were not read from the table, or will be recognized. */
 static void
 go_live(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -341,7 +343,7 @@ go_live(struct pipeline *pipeline, uint64_t now_us)
     }
 }
 
-/* What the log brings from before where the table has been read to is not needed. */
+/* Rows of the log from before the position up to which the table was read are not needed. */
 static void
 catch_up(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -356,7 +358,7 @@ catch_up(struct pipeline *pipeline, uint64_t now_us)
     }
 }
 
-/* From here on the table is read. */
+/* From now on the table is polled. */
 static void
 leave_live(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -366,10 +368,10 @@ leave_live(struct pipeline *pipeline, uint64_t now_us)
     tail->caught_up = false;
     tail->unseen_position = 0;
     tail->sweep = TAIL_SWEEP_REST;
-    /* If it is distrusted there may be more that it has missed. */
+    /* If the log missed rows it may have missed more: sweep at once. */
     fetching_plan_sweep(pipeline,
                         now_us + (tail->distrusted ? 0 : pipeline->options.sweep_interval_us));
-    fetching_spoil_rows(pipeline); /* it began where only the log allowed it */
+    fetching_spoil_rows(pipeline); /* its start was right only with the log */
     fetching_look_at_once(pipeline);
 }
 
@@ -430,8 +432,8 @@ pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
     (void)snprintf(tail->reason, sizeof(tail->reason), "%s", reason); /* cut is fine */
 }
 
-/* Once all was read from the table, so that the log need not be read far back. A source that has no log is asked as well: its
- * refusal says why. */
+/* The log is opened when the whole table was read, so that it need not be read from far back. A source without a log is
+ * asked too: its refusal says why. */
 static uint64_t
 begin_deadline_us(const struct pipeline *pipeline)
 {
@@ -458,7 +460,7 @@ begin(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_ac
     return true;
 }
 
-/* Only while it could be told whether it is visible. */
+/* The time for an unseen row runs only while its visibility can be found out. */
 static void
 plan_unseen(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -477,7 +479,8 @@ unseen_deadline_us(const struct pipeline *pipeline)
     return since_us == 0 ? CLOCK_NEVER_US : since_us + UNSEEN_MAX_US;
 }
 
-/* Why the log is to be let go of; NULL: it is not. While nobody takes what a server wants to send it cannot shut down. */
+/* Why reading of the log must end; NULL: it need not. (A server cannot shut down while nobody reads the data that it
+ * wants to send.) */
 static const char *
 end_reason(const struct pipeline *pipeline, uint64_t now_us)
 {
@@ -531,9 +534,9 @@ final_deadline_us(const struct pipeline *pipeline)
                             news ? tail->final_at_us : CLOCK_NEVER_US);
 }
 
-/* A log that lags is not to be mistaken for one that misses rows: once it has passed a position before which all rows up to
- * some id were committed, those that are still in the table and not in memory were missed. And without reading, the same says
- * from where the table is to be read when something was dropped. */
+/* A log that lags must not be mistaken for one that misses rows. When the log has passed a position before which all
+ * rows up to some id were committed, then rows up to that id that are still in the table and not in memory were missed.
+ * Without reading the table, the same tells from which id to read it if a row is dropped. */
 static void
 plan_sweep(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -569,8 +572,8 @@ tail_sweep_id(const struct pipeline *pipeline)
     return pipeline->tail.sweep_id;
 }
 
-/* Transactions that have written the outbox since before the first look keep the log from being begun: one that was prepared,
- * for days. */
+/* Transactions that wrote to the outbox and were open at the first look prevent the opening of the log; a prepared one
+ * may do so for days. */
 static void
 report_writers(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -622,7 +625,7 @@ tail_wants_watermark(const struct pipeline *pipeline)
     return tail->state == TAIL_BEHIND && pipeline->cursor.covered < tail->from;
 }
 
-/* The rows up to sweep_id; those behind it may be on their way in the log. */
+/* Takes in the rows up to sweep_id; later ones may still come in the log. */
 size_t
 tail_swept(struct pipeline *pipeline, const struct batch *batch, bool missed, uint64_t now_us)
 {
@@ -662,8 +665,8 @@ tail_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *re
         return true;
     }
     if (tail->state == TAIL_LIVE && cursor_has_gap(&pipeline->cursor)) {
-        /* What was dropped comes first in its key; and a look at the table from there on shows rows of which the log has the
-         * earlier ones. So the table is read as without a log, until nothing is missing. */
+        /* A dropped row comes first in its key, and a read of the table from there on may show rows whose predecessors
+         * are only in the log. So the table is read as without a log until nothing is missing. */
         leave_live(pipeline, now_us);
     }
     if (tail->state == TAIL_BEHIND) {

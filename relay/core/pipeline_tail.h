@@ -1,5 +1,5 @@
-/* relay/core/pipeline_tail.h - the log, where the source has one: when it is read, what it brings, and when the table is
- * polled instead. */
+/* relay/core/pipeline_tail.h - the log, if the source has one: when it is read, what becomes of its rows, and when the
+ * table is polled instead. */
 #ifndef RELAY_CORE_PIPELINE_TAIL_H
 #define RELAY_CORE_PIPELINE_TAIL_H
 
@@ -7,14 +7,16 @@
 #include "relay/core/pipeline.h"
 
 enum tail_state {
-    TAIL_OFF,       /* the log is not read: the table is polled, */
-    TAIL_BEGINNING, /* as here, */
-    /* and here: the log has not come to where the table has been read to, or begins behind it */
+    TAIL_OFF,       /* the log is not read; the table is polled */
+    TAIL_BEGINNING, /* the log is being opened; the table is polled */
+    /* The log is read but not used: it has not reached the point up to which the table was read, or starts behind it.
+     * The table is polled. */
     TAIL_BEHIND,
-    TAIL_LIVE, /* the log brings what is new; the table is read for what was dropped, and to sweep */
+    TAIL_LIVE, /* new rows come from the log; the table is read for the sweep */
 };
 
-/* The sweep of a live log asks for an id, then for a position behind it, waits for the log to pass, and reads. */
+/* The sweep of a live log learns a final id, then a log position behind it, waits until the log has passed that
+ * position, and reads the table. */
 enum tail_sweep {
     TAIL_SWEEP_REST,
     TAIL_SWEEP_ID,
@@ -27,42 +29,46 @@ struct tail {
     enum tail_state state;
     uint64_t begin_at_us;
     struct backoff backoff;
-    uint64_t live_since_us; /* first; 0: not since it was begun */
-    uint64_t open_us;       /* when messages of the log could go out, last */
-    bool caught_up;         /* all that the table had was read since the log was left */
-    bool distrusted;        /* it missed rows */
-    bool absent;            /* the source has none */
-    /* Perhaps as nothing so old is kept: a later position is asked for, though nothing new is in the table. */
+    uint64_t live_since_us; /* when it first was; 0: not since it was opened */
+    uint64_t open_us;       /* when messages of the log could last be published */
+    bool caught_up;         /* the whole table was read since the log was last used */
+    bool distrusted;        /* the sweep found rows that the log had not brought */
+    bool absent;            /* the source has no log */
+    /* Opening failed, perhaps because the server does not keep the log that far back: a later position is asked for,
+     * even if the table has no new rows. */
     bool refused;
-    uint64_t writers_at_us; /* when to say that open transactions keep it from being begun */
-    char reason[240];       /* why it is not read; empty: it is, or there is nothing against it */
+    uint64_t writers_at_us; /* when to report that open transactions prevent its opening */
+    char reason[240];       /* why the log is not read; empty: it is read, or no reason is known */
 
-    log_position from; /* the log brings what was committed from here on */
-    /* What was committed before was let into memory, from the log or the table. */
+    log_position from; /* the log delivers what was committed from here on */
+    /* Everything committed before it was taken into memory, from the log or the table. */
     log_position covered;
-    log_position reached; /* the log has come so far */
+    log_position reached; /* how far the log was read */
     bool more_out;
 
-    /* An answer that was not let in yet. */
+    /* An answer whose rows were not taken in yet. */
     bool waiting;
     const struct row *rows;
     size_t row_count;
     log_position rows_position;
-    int64_t *lookup_ids; /* of rows that are looked up in the table, ascending */
+    int64_t *lookup_ids; /* ids that are looked up in the table, ascending */
     size_t lookup_count;
     size_t lookup_capacity;
-    /* What was committed before was visible when they were looked up. */
+    /* Everything committed before it was visible at the lookup. */
     log_position lookup_visible;
-    int64_t *taken; /* of what was found in the table: 1: it was let in */
+    int64_t *taken; /* for each id found in the table: 1: its row was taken in */
     size_t taken_capacity;
 
-    log_position unseen_position; /* one from here was not found, and may be not visible yet */
-    log_position begin_past;      /* not begun again before all up to here is visible */
-    uint64_t unseen_since_us;     /* it is looked for since then; 0: it is not */
+    /* Position of a row that was not found and may be not visible yet. */
+    log_position unseen_position;
+    /* The log is not opened again before everything up to here is visible. */
+    log_position begin_past;
+    uint64_t unseen_since_us; /* waiting for that row since then; 0: not waiting */
 
     enum tail_sweep sweep;
-    bool sweep_reads;     /* else it only learns from where on the table would have to be read */
-    uint64_t final_at_us; /* when to learn that again */
+    /* Reads the table; if not, it only learns from which id to read it when needed. */
+    bool sweep_reads;
+    uint64_t final_at_us; /* when to learn that id again */
     int64_t sweep_id;
     log_position sweep_position;
     int64_t sweep_after;
@@ -73,26 +79,27 @@ void tail_done(struct pipeline *pipeline);
 void tail_lost(struct pipeline *pipeline, uint64_t now_us);
 
 bool tail_is_live(const struct pipeline *pipeline);
-/* It is read, live or not: what is safe may be told. */
+/* The log is read, live or not: the safe position may be reported. */
 bool tail_is_followed(const struct pipeline *pipeline);
-/* What was committed before was let into memory. */
+/* Everything committed before this position was taken into memory. */
 log_position tail_covered(const struct pipeline *pipeline);
-/* Why the log is not live although it should be; NULL: it is, or should not. */
+/* Why the log is not live although the configuration wants it; NULL: it is live, or not wanted. */
 const char *tail_reason(const struct pipeline *pipeline);
 
-/* Rows of the table were read; whole: there are no more. */
+/* Rows of the table were read; whole: there were no more. */
 void tail_table_read(struct pipeline *pipeline, bool whole);
-/* There is something in the table that was not read. */
+/* The table has rows that were not read yet. */
 void tail_table_grew(struct pipeline *pipeline);
 /* All that the table had was read since the log was left. */
 bool tail_has_caught_up(const struct pipeline *pipeline);
 
-/* The sweep of a live log reads, behind sweep_after. Rows up to sweep_id that come are missed ones. */
+/* Whether the sweep of a live log may read the table now, after the id sweep_after. Rows up to sweep_id that it finds
+ * are missed ones. */
 bool tail_sweeps(const struct pipeline *pipeline);
 int64_t tail_sweep_after(const struct pipeline *pipeline);
 int64_t tail_sweep_id(const struct pipeline *pipeline);
-/* It has read these. How many of them, from the first, are to be admitted; missed: there were some that the log should have
- * brought. */
+/* The sweep has read this batch. Gives how many of its rows, from the first, are to be taken in; missed: the log should
+ * have brought some of them. */
 size_t tail_swept(struct pipeline *pipeline, const struct batch *batch, bool missed,
                   uint64_t now_us) MUST_CHECK;
 

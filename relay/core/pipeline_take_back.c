@@ -1,4 +1,4 @@
-/* What was refused and not told yet is taken back: it is as if it had not been tried. */
+/* Takes back refusals that the held table does not know of yet: as if the messages had not been tried. */
 #include "relay/core/pipeline_internal.h"
 
 struct taking {
@@ -14,7 +14,7 @@ is_meant(const struct taking *taking, const struct hold_note *note)
                                     taking->only->ordered == note->subject.ordered);
 }
 
-/* Its head is not held after all. If others of the key are, they move back before it goes on. */
+/* The head is not held after all. If other messages of the key are, they move back before the key opens. */
 static void
 free_key(struct pipeline *pipeline, struct held_entry *entry)
 {
@@ -26,7 +26,7 @@ free_key(struct pipeline *pipeline, struct held_entry *entry)
     }
 }
 
-/* A message that was just refused: it stays in the outbox, as if it had not been tried. */
+/* Takes back a message that was just refused: it stays in the outbox, as if it had not been tried. */
 static bool
 take_back_fresh_head(void *context, const struct hold *hold, const struct hold_note *note)
 {
@@ -44,7 +44,7 @@ take_back_fresh_head(void *context, const struct hold *hold, const struct hold_n
     return true;
 }
 
-/* One that is held already: it stays as the table has it. */
+/* Takes back a change of a held message: it stays as it is in the table. */
 static bool
 take_back_held(void *context, const struct hold *hold, const struct hold_note *note)
 {
@@ -68,7 +68,7 @@ take_back_held(void *context, const struct hold *hold, const struct hold_note *n
     return true;
 }
 
-/* One behind a head that was taken back. */
+/* Takes back a message that waits behind a head that was taken back. */
 static bool
 take_back_follower(void *context, const struct hold *hold, const struct hold_note *note)
 {
@@ -85,7 +85,7 @@ take_back_follower(void *context, const struct hold *hold, const struct hold_not
     return true;
 }
 
-/* Heads first, then those they were set before, then those behind them. */
+/* Order: new heads, then the older heads that they replaced, then the messages behind them. */
 static void
 take_back(struct taking *taking)
 {
@@ -101,8 +101,8 @@ pipeline_take_back(struct pipeline *pipeline, uint64_t now_us)
     take_back(&taking);
 }
 
-/* A message of the key has to be sent again. One behind it was refused, and is in the outbox still: it stays there, for a
- * held message must not have an earlier one of its key in the outbox. */
+/* A message of the key has to be sent again, but a later one of the key was refused and is still in the outbox. It
+ * stays there, as a held message must not have an earlier one of its key in the outbox. */
 void
 pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash, uint64_t now_us)
 {

@@ -2,7 +2,7 @@
 
 #include "relay/core/pipeline_internal.h"
 
-/* While the log is live it is asked for only where somebody waits. */
+/* Interval while the log is live: then it is asked for only when another part waits for it. */
 #define LIVE_INTERVAL_US (2 * CLOCK_MS_US)
 
 void
@@ -34,7 +34,7 @@ pipeline_final(struct pipeline *pipeline, const struct source_final *final, uint
     tail_final(pipeline, final, now_us);
 }
 
-/* Only while there are ids that may still come late; an idle table is left alone. */
+/* Polling: only while late rows are possible; an idle table is left alone. */
 static bool
 is_wanted(const struct pipeline *pipeline)
 {

@@ -24,7 +24,8 @@ queue_at(const struct queue *queue, uint32_t index)
 {
     assert(index < queue->count);
     const uint32_t before_end =
-        queue->capacity - queue->head; /* no division: it is asked for all the time */
+        /* No division: this function is called very often. */
+        queue->capacity - queue->head;
     return &queue->places[index < before_end ? queue->head + index : index - before_end];
 }
 

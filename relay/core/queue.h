@@ -1,6 +1,6 @@
-/* relay/core/queue.h - rows that were read and not yet published: a ring. Nearly always they leave in the order they
- * came; where one has to wait, those behind it that need not may leave from the middle. What is dropped will not be
- * published and waits only to be given back. */
+/* relay/core/queue.h - rows that were read and not yet published: a ring. Nearly always they leave in the order in
+ * which they came. When one has to wait, later rows that need not wait may leave from the middle. A dropped row will
+ * not be published; it stays only until it is given back. */
 #ifndef RELAY_CORE_QUEUE_H
 #define RELAY_CORE_QUEUE_H
 
@@ -10,23 +10,23 @@
 #include "relay/ports/row.h"
 
 struct queued {
-    const struct row *row; /* NULL: it has left from the middle */
+    const struct row *row; /* NULL: the row has left from the middle */
     bool probe;            /* a held message that is tried again */
     bool dropped;
-    uint64_t number; /* set by queue_push: how many were pushed before */
+    uint64_t number; /* set by queue_push: how many rows were pushed before */
 };
 
 struct queue {
     struct queued *places;
     uint32_t capacity;
     uint32_t head;
-    uint32_t count;   /* places in use, with those whose row has left */
-    uint32_t live;    /* rows that are to be published, */
-    uint32_t probes;  /* and how many of them are probes */
+    uint32_t count;   /* places in use, including those whose row has left */
+    uint32_t live;    /* rows to be published */
+    uint32_t probes;  /* how many of those are probes */
     uint32_t dropped; /* rows to be given back */
-    uint32_t at;      /* the pass over it has come so far */
+    uint32_t at;      /* the place at which the current pass is */
     uint64_t bytes;   /* payloads of all rows */
-    uint64_t pushed;  /* ever */
+    uint64_t pushed;  /* how many rows were pushed so far */
 };
 
 void queue_init(struct queue *queue, uint32_t capacity);
@@ -35,10 +35,10 @@ void queue_done(struct queue *queue);
 /* The place with this index, from 0 (the oldest) to count - 1. Good until the next call. */
 struct queued *queue_at(const struct queue *queue, uint32_t index);
 
-/* Whether there is a row there that is to be published. */
+/* Whether the place has a row that is to be published. */
 bool queue_is_live(const struct queued *queued);
 
-/* Somebody passes over it, place by place: the next, or false at the end. */
+/* One step of a pass over the queue: the next place, or false at the end. */
 static inline bool
 queue_pass(struct queue *queue, uint32_t *ret_index)
 {
@@ -49,7 +49,7 @@ queue_pass(struct queue *queue, uint32_t *ret_index)
     return true;
 }
 
-/* The next pass begins. */
+/* Begins a new pass. */
 static inline void
 queue_rewind(struct queue *queue)
 {
@@ -62,16 +62,16 @@ queue_is_rewound(const struct queue *queue)
     return queue->at == 0;
 }
 
-/* The number of the first row in it that is to be published and is no probe; queue.pushed if there is none. */
+/* The number of the first row that is to be published and is no probe; queue.pushed if there is none. */
 uint64_t queue_oldest(const struct queue *queue);
 
-/* Rows in it, to be published or given back. */
+/* How many rows are in it, to be published or given back. */
 uint32_t queue_rows(const struct queue *queue);
 
-/* At the end. There must be room: fewer rows than capacity. */
+/* Appends a row. There must be room: fewer rows than capacity. */
 void queue_push(struct queue *queue, const struct queued *queued);
 
-/* It will not be published. It must be live. */
+/* Marks a live row as dropped: it will not be published. */
 void queue_drop(struct queue *queue, struct queued *queued);
 
 /* Takes a live row out. */

@@ -1,10 +1,12 @@
-/* relay/core/reports.h - what the core has to tell, worth a line in the log each, until it is asked what to do next. */
+/* relay/core/reports.h - news of the core, each worth a line in the log, kept until the worker asks for the next
+ * action. */
 #ifndef RELAY_CORE_REPORTS_H
 #define RELAY_CORE_REPORTS_H
 
 #include "relay/core/pipeline.h"
 
-/* More than these between two turns are a flood of the same news: they are dropped, and the counts have them all. */
+/* More reports than this between two turns are dropped, as they repeat the same news; the counters still count
+ * everything. */
 #define REPORTS_MAX 64
 
 /* All zero: none. */
@@ -15,7 +17,7 @@ struct reports {
 };
 
 void reports_put(struct reports *reports, const struct pipeline_report *report);
-/* One for all of them: how many, and the first. */
+/* Puts one report for all failures: their number, and the first one. */
 void reports_put_failures(struct reports *reports, enum pipeline_report_type type,
                           const struct source_failures *failures);
 /* The oldest; false: there is none. */

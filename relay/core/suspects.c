@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* SUSPECTS_MAX: it is not there. */
+/* SUSPECTS_MAX: not found. */
 static uint32_t
 find(const struct suspects *suspects, uint32_t exchange)
 {
@@ -20,7 +20,7 @@ suspects_add(struct suspects *suspects, uint32_t exchange, const char *reason,
 {
     const uint32_t place = find(suspects, 0);
     if (find(suspects, exchange) < SUSPECTS_MAX || place == SUSPECTS_MAX) {
-        return; /* known: its time was set when the one that failed was let through */
+        return; /* known already: its next time was set when the failed message was let through */
     }
     struct suspect *suspect = &suspects->kept[place];
     suspect->exchange = exchange;

@@ -1,6 +1,6 @@
-/* relay/core/suspects.h - exchanges for which the broker closed a channel: missing, or not allowed. A message to one of
- * them would close the channel again and send what is in flight beside it a second time, so they are refused unsent; now
- * and then one is let through to see whether the exchange is there now. */
+/* relay/core/suspects.h - exchanges for which the broker closed a channel: missing, or not allowed. Another message to
+ * such an exchange would close the channel again, and everything else in flight on it would be sent twice. So these
+ * messages are refused without being sent; from time to time one is let through, to see whether the exchange works now. */
 #ifndef RELAY_CORE_SUSPECTS_H
 #define RELAY_CORE_SUSPECTS_H
 
@@ -9,7 +9,7 @@
 
 #include "base/backoff.h"
 
-/* More are not remembered: each message to them is found out by a close of its own. */
+/* At most so many are remembered; beyond that, each message to such an exchange closes a channel. */
 #define SUSPECTS_MAX 64
 
 struct suspect {
@@ -24,7 +24,7 @@ struct suspects {
     uint32_t count;
 };
 
-/* The broker closed a channel for it. backoff: as long as its are the waits between two tries. */
+/* The broker closed a channel for the exchange. The waits between two tries have the limits of `backoff`. */
 void suspects_add(struct suspects *suspects, uint32_t exchange, const char *reason,
                   const struct backoff *backoff, struct random *random, uint64_t now_us);
 /* The broker took a message to it. */
@@ -33,7 +33,7 @@ void suspects_clear(struct suspects *suspects, uint32_t exchange);
 /* NULL: it is not suspected. */
 const struct suspect *suspects_find(const struct suspects *suspects, uint32_t exchange);
 
-/* True if one may go now to see; the next only after a wait. */
+/* True if a message may be sent now as a try; the next may go only after a wait. */
 bool suspects_try(struct suspects *suspects, uint32_t exchange, struct random *random,
                   uint64_t now_us);
 

@@ -1,6 +1,6 @@
-/* relay/core/window.h - what one lane has published and the broker has not yet confirmed, in the order
- * of the delivery tags. Tags of a channel count from 1; a ring indexed by tag finds each in one
- * step. Holds no message, only who it was: a message that has to be sent again is read again. */
+/* relay/core/window.h - messages that one lane has published and the broker has not yet confirmed, in the order of
+ * their delivery tags. Tags of a channel count from 1, and a ring indexed by tag finds each message in one step. It
+ * keeps ids and not the messages: a message that has to be sent again is read again. */
 #ifndef RELAY_CORE_WINDOW_H
 #define RELAY_CORE_WINDOW_H
 
@@ -14,12 +14,12 @@ struct window_entry {
     uint32_t bytes;
     uint32_t exchange; /* pipeline_exchange_hash */
     bool ordered;      /* has a key */
-    bool probe;        /* a held message, published to see whether it goes now */
-    bool returned;     /* basic.return came; its confirm is still to come */
+    bool probe;        /* a held message that is tried again */
+    bool returned;     /* basic.return came; the confirm is still to come */
     bool pending;      /* not yet confirmed */
-    /* A return came that may have been for an earlier copy: its confirm proves nothing. */
+    /* A return came that may belong to this copy or to an earlier one, so the confirm proves nothing. */
     bool doubtful;
-    bool abandoned; /* of an earlier ownership: its confirm means nothing any more */
+    bool abandoned; /* published in an earlier ownership: the confirm is ignored */
 };
 
 struct window {
@@ -35,10 +35,10 @@ struct window {
 void window_init(struct window *window, uint32_t messages);
 void window_done(struct window *window);
 
-/* A new channel: tags start at 1 again. The caller has seen to what was pending. */
+/* Resets for a new channel, whose tags start at 1. The caller has handled the pending entries. */
 void window_clear(struct window *window);
 
-/* What is pending belongs to an ownership that is over. Its tags still have to be accounted for. */
+/* The ownership of the pending entries is over. Their tags still have to be accounted for. */
 void window_abandon(struct window *window);
 
 bool window_is_full(const struct window *window);
@@ -46,14 +46,13 @@ bool window_is_full(const struct window *window);
 /* Appends; not when full. */
 void window_push(struct window *window, const struct window_entry *entry);
 
-/* The pending entry with this tag becomes not pending; its content is given out. False if there is
- * none. */
+/* Takes the pending entry with this tag out. False if there is none. */
 bool window_take(struct window *window, uint64_t tag, struct window_entry *ret_entry);
 
 /* The entry of a tag from window.low to window.next - 1. */
 const struct window_entry *window_at(const struct window *window, uint64_t tag);
 
-/* The ids of those pending that were not returned, and are not of an earlier ownership. */
+/* Visits the ids of pending entries that were not returned and belong to the present ownership. */
 void window_each(const struct window *window, void (*visit)(void *context, int64_t id),
                  void *context);
 
@@ -63,18 +62,17 @@ int64_t window_highest_id(const struct window *window, int64_t least);
 /* The oldest tag that is pending, or window.next if nothing is. */
 uint64_t window_oldest(struct window *window);
 
-/* The oldest pending entry with this row id that was not returned yet, or NULL. (A message that was
- * returned may be out again before the confirm of its first try has come.) Takes a step per entry:
- * for rare events. */
+/* The oldest pending entry with this row id that was not returned yet, or NULL. (A returned message may be published
+ * again before the confirm of its first copy has come.) Takes one step for each entry, so only for rare events. */
 struct window_entry *window_find_unreturned(struct window *window, int64_t id);
 
-/* Those with this row id that were not returned become doubtful. Likewise. */
+/* Marks the entries with this row id that were not returned as doubtful. One step for each entry. */
 void window_doubt(struct window *window, int64_t id);
 
 /* The tag of an entry that is pending. */
 uint64_t window_tag(const struct window *window, const struct window_entry *entry);
 
-/* The tag of the oldest pending entry for this exchange, or window.next. Likewise. */
+/* The tag of the oldest pending entry for this exchange, or window.next. One step for each entry. */
 uint64_t window_find_exchange(struct window *window, uint32_t exchange);
 
 #endif

@@ -1,9 +1,9 @@
-/* relay/ports/admin.h - what an operator may see and do in one source's database, whether a relay runs or
- * not. Foreground; may block. Texts in what comes back live as long as it, and may hold anything
- * that an application or a broker wrote, also no UTF-8: they are cleaned before they go to a terminal (cli/text.h).
+/* relay/ports/admin.h - what an operator may see and do in one source's database, whether a relay runs or not. For
+ * foreground commands; may block. Texts in the results are valid as long as the result. They may hold anything that an
+ * application or a broker wrote, even text that is not UTF-8: clean them before they go to a terminal (cli/text.h).
  *
- * Times are the database's, in microseconds since 1970, as is the `now` that comes with them: an age
- * does not depend on the clock of the operator's machine. */
+ * Times are the database's, in microseconds since 1970, as is the `now` that comes with them: so an age does not depend
+ * on the clock of the operator's machine. */
 #ifndef RELAY_PORTS_ADMIN_H
 #define RELAY_PORTS_ADMIN_H
 
@@ -14,24 +14,24 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
-#define ADMIN_NO_TIME INT64_MIN /* there is none, or it never comes */
-#define ADMIN_MANY 1000000      /* more than so many are not counted: ADMIN_MANY + 1 */
+#define ADMIN_NO_TIME INT64_MIN /* no time is known, or it never comes */
+#define ADMIN_MANY 1000000      /* counting stops at ADMIN_MANY + 1 */
 
 struct admin_ops;
 
-/* One database, opened by admin_open of its kind (database.h), which embeds it first. */
+/* One database. Each kind opens its own (admin_open in database.h) and has this as the first member. */
 struct admin {
     const struct admin_ops *ops; /* admin_ops.h */
 };
 void admin_close(struct admin *admin); /* takes NULL */
 
-/* What comes back is one of these, in parts that point into it. */
+/* Owns the memory into which the texts of a result point. */
 struct admin_rows {
     void *owner;
     void (*free_owner)(void *owner);
 };
 
-/* Takes what was never filled, if it is zero. */
+/* Also takes rows that are all zero. */
 void admin_rows_free(struct admin_rows *rows);
 
 /* A message as an operator names it: by the id of its row, or by its message id. */

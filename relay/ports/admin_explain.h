@@ -1,4 +1,4 @@
-/* relay/ports/admin_explain.h - what the database knows of one message. */
+/* relay/ports/admin_explain.h - all that the database knows of one message. */
 #ifndef RELAY_PORTS_ADMIN_EXPLAIN_H
 #define RELAY_PORTS_ADMIN_EXPLAIN_H
 
@@ -10,18 +10,18 @@ struct admin_pending {
     const char *message_id;
     const char *key;
     const char *type;
-    bool escaped; /* as admin_message has it */
+    bool escaped; /* as in struct admin_message */
     int64_t created_us;
     int64_t deliver_after_us;
-    bool scheduled;  /* deliver_after is to come */
-    uint64_t before; /* messages with lower ids; at most ADMIN_MANY + 1 */
+    bool scheduled;  /* deliver_after is in the future */
+    uint64_t before; /* number of messages with lower ids; at most ADMIN_MANY + 1 */
 };
 
-/* A transaction that may have written to the outbox and is not over. */
+/* An open transaction that may have written to the outbox. */
 struct admin_writer {
-    const char *pid; /* "": prepared, gid is its name */
+    const char *pid; /* "": a prepared transaction, named gid */
     const char *application;
-    const char *role; /* NULL: not to be seen */
+    const char *role; /* NULL: not visible */
     const char *gid;
     int64_t since_us;
 };
@@ -38,7 +38,7 @@ struct admin_findings {
     char sent_message_id[UUID_TEXT_BYTES];
     struct admin_writer *writers;
     size_t writer_count;
-    /* Why they are not to be seen, and what to do about it; NULL: they are. */
+    /* Why writers are not visible, and what to do about it; NULL: they are. */
     const char *writers_unknown;
     struct admin_rows writer_rows;
 };

@@ -1,18 +1,18 @@
-/* relay/ports/admin_held.h - held messages: what there is, and what an operator does to them. */
+/* relay/ports/admin_held.h - listing and counting held messages, and what an operator can do to them. */
 #ifndef RELAY_PORTS_ADMIN_HELD_H
 #define RELAY_PORTS_ADMIN_HELD_H
 
 #include "relay/ports/admin.h"
 
-/* Which of the held messages; NULL and 0: any. */
+/* Which held messages are meant; a field that is NULL or 0 selects all. */
 struct admin_filter {
     const char *ids; /* as admin_held_count gave them */
     const char *state;
     const char *key;
     const char *type;
-    const char *reason; /* is part of the last error */
+    const char *reason; /* a text that the last error contains */
     uint64_t older_than_us;
-    const int64_t *after; /* admin_held_list only: those with higher ids */
+    const int64_t *after; /* only for admin_held_list: messages with higher ids */
 };
 
 /* A row of outbox_held. NULL stands for NULL. */
@@ -36,10 +36,11 @@ struct admin_message {
     const char *headers; /* only when asked for: JSON */
     uint8_t *payload;    /* only when asked for; from malloc */
     int64_t now_us;
-    bool escaped; /* a text has no UTF-8: all that is not ASCII in them stands there as \ooo */
+    /* A text is not valid UTF-8: in all texts the bytes that are not ASCII are written as \ooo. */
+    bool escaped;
 };
 
-/* What held_list.sql gives, in this order, whichever the database is. */
+/* The columns of held_list.sql, in this order, for every kind of database. */
 enum held_column {
     HELD_COLUMN_ID,
     HELD_COLUMN_MESSAGE_ID,
@@ -65,40 +66,40 @@ enum held_column {
 struct admin_messages {
     struct admin_message *messages;
     size_t count;
-    /* Fewer than asked for, since one behind them has a text that has no UTF-8: go on after the last. */
+    /* There are fewer than asked for, because a text of the next one is not valid UTF-8: go on after the last. */
     bool cut;
     struct admin_rows rows;
 };
 void admin_messages_free(struct admin_messages *messages);
 
-/* In the order of ids. limit 0: all, which are few and named by their ids. */
+/* In the order of ids. limit 0: no limit, for a filter that names a few ids. */
 bool admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
                      bool whole, struct admin_messages *ret_messages,
                      struct error *reterr) MUST_CHECK;
 
-/* *ret_ids is for admin_filter and memory_free. */
+/* *ret_ids goes into admin_filter; free it with memory_free. */
 bool admin_held_count(struct admin *admin, const struct admin_filter *filter,
                       struct admin_counts *ret_counts, char **ret_ids,
                       struct error *reterr) MUST_CHECK;
 
-/* As admin_held_count; there may be several of one message id. */
+/* Like admin_held_count, for one name; several messages can have the same message id. */
 bool admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
                      char **ret_ids, struct error *reterr) MUST_CHECK;
 
 /* Where a message stands in its key. */
 struct admin_place {
-    struct admin_messages head; /* what keeps the key back: one, or none */
-    uint64_t waiting;           /* behind it, in all; at most ADMIN_MANY + 1 */
-    uint64_t before;            /* of them before this message */
+    struct admin_messages head; /* the message that holds the key back: one, or none */
+    uint64_t waiting;           /* messages behind the head; at most ADMIN_MANY + 1 */
+    uint64_t before;            /* how many of those are before this message */
 };
 bool admin_held_place(struct admin *admin, const char *key, int64_t id,
                       struct admin_place *ret_place, struct error *reterr) MUST_CHECK;
 void admin_place_free(struct admin_place *place);
 
-/* Those behind whom others wait. */
+/* A message behind which others wait. */
 struct admin_head {
     int64_t id;
-    const char *message_id; /* NULL: there is none, a relay is about to move those on */
+    const char *message_id; /* NULL: there is no head; a relay is about to release the others */
     const char *state;
     uint64_t waiting;
 };
@@ -111,14 +112,14 @@ bool admin_held_heads_of(struct admin *admin, const char *ids, struct admin_head
                          struct error *reterr) MUST_CHECK;
 void admin_heads_free(struct admin_heads *heads);
 
-/* What an act did: counted by the states that the messages had. */
+/* Messages that an act changed, counted by their states before it. */
 struct admin_done {
     struct admin_counts counts;
-    uint64_t freed; /* discard: keys that go on with what waited behind a discarded message */
+    uint64_t freed; /* discard: keys that go on with the messages behind a discarded one */
 };
 
-/* Each is one transaction, with a row for each message in outbox_held_act. filter->ids must be given; those that are gone
- * meanwhile, or not as the filter says any more, are left out. who: the operator. */
+/* Each is one transaction, and writes a row for each message to outbox_held_act. filter->ids must be given; messages
+ * that are gone meanwhile, or do not match the filter any more, are left out. who: the operator. */
 bool admin_held_retry(struct admin *admin, const struct admin_filter *filter, const char *who,
                       struct admin_done *ret_done, struct error *reterr) MUST_CHECK;
 bool admin_held_discard(struct admin *admin, const struct admin_filter *filter, const char *who,
@@ -129,10 +130,10 @@ struct admin_act {
     int64_t at_us;
     const char *who;
     const char *what;  /* "retry", "discard" */
-    const char *state; /* that it had before */
+    const char *state; /* state before the act */
     int64_t held_id;
     const char *message_id;
-    bool seen; /* the relay took note */
+    bool seen; /* the relay has seen it */
 };
 struct admin_acts {
     struct admin_act *acts;

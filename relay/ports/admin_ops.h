@@ -1,5 +1,5 @@
-/* relay/ports/admin_ops.h - what each kind of database does for admin.h, admin_status.h, admin_held.h and admin_explain.h,
- * which say what is asked and answered: for who implements it. */
+/* relay/ports/admin_ops.h - what each kind of database implements for admin.h, admin_status.h, admin_held.h and
+ * admin_explain.h. Those headers say what each function does. */
 #ifndef RELAY_PORTS_ADMIN_OPS_H
 #define RELAY_PORTS_ADMIN_OPS_H
 

@@ -1,30 +1,31 @@
-/* relay/ports/admin_status.h - how a source is doing: who works it, what there is to do. */
+/* relay/ports/admin_status.h - the state of a source: which relay owns it, and how much work waits. */
 #ifndef RELAY_PORTS_ADMIN_STATUS_H
 #define RELAY_PORTS_ADMIN_STATUS_H
 
 #include "relay/ports/admin.h"
 
-/* A relay writes its row about once a second. What is older than this is not its state now. */
+/* A relay updates its row in outbox_relay about once a second. An older row than this does not show its present state. */
 #define ADMIN_STATUS_FRESH_US INT64_C(15000000)
 
-/* What a relay that owns the outbox, or did, wrote of itself. */
+/* What the present owner of the outbox, or an earlier one, wrote about itself. */
 struct admin_relay {
-    bool known; /* if not, none ever did */
+    bool known; /* false: no relay ever did */
     const char *host;
     int64_t pid;
     const char *version;
     uint64_t in_flight;
     int64_t in_flight_since_us;
-    int64_t read_up_to;      /* INT64_MIN: nothing */
+    int64_t read_up_to;      /* INT64_MIN: nothing yet */
     int64_t published_up_to; /* likewise */
     uint64_t confirmed;
     double rate;
     const char *paused_reason; /* NULL: it works */
     int64_t paused_since_us;
-    const char *reads;        /* "tail", "poll"; NULL: an older relay, which did not say */
-    const char *reads_reason; /* why it polls although it should tail; NULL: as it was told */
+    const char *reads;        /* "tail", "poll"; NULL: not known, an older relay */
+    const char *reads_reason; /* why it polls although it is configured to tail; else NULL */
     uint64_t swept;           /* rows that the log did not deliver */
-    bool by_owner;            /* the session that owns the outbox now wrote it, not one before it */
+    /* Written by the session that owns the outbox now, not by an earlier one. */
+    bool by_owner;
     int64_t owned_since_us;
     int64_t updated_us;
     struct admin_rows rows;
@@ -34,8 +35,8 @@ struct admin_relay {
 struct admin_session {
     int64_t pid;
     const char *application;
-    const char *host; /* NULL: a local socket, or not to be seen by this role */
-    int64_t since_us; /* ADMIN_NO_TIME: not to be seen */
+    const char *host; /* NULL: a local socket, or not visible to this role */
+    int64_t since_us; /* ADMIN_NO_TIME: not visible */
     bool owns;
 };
 struct admin_sessions {
@@ -44,17 +45,17 @@ struct admin_sessions {
     struct admin_rows rows;
 };
 
-/* Its name, with the zero byte. */
+/* Size of its name, with the zero byte. */
 #define ADMIN_KEEPER_BYTES 64
 
-/* What makes the server keep its log for this source alone, whether a relay reads it or not. */
+/* The server's object that keeps the log for this source, whether a relay reads it or not. */
 struct admin_keeper {
     const char *what; /* "slot", as PostgreSQL calls it; NULL: there is none */
     char name[ADMIN_KEEPER_BYTES];
     bool active;        /* somebody reads it */
-    bool lost;          /* the server has dropped what it needs; */
-    uint64_t retained;  /* if not: so many bytes of its log it keeps for it */
-    const char *remark; /* of so much; NULL: none */
+    bool lost;          /* the server has removed log that it needs */
+    uint64_t retained;  /* not lost: bytes of log that the server keeps for it */
+    const char *remark; /* about this amount; NULL: none */
 };
 
 struct admin_status {
@@ -62,21 +63,21 @@ struct admin_status {
     struct admin_sessions sessions;
     struct admin_keeper keeper;
     uint64_t pending;         /* at most ADMIN_MANY + 1 */
-    int64_t oldest_us;        /* when it was written, or due */
-    struct admin_counts held; /* likewise, each */
+    int64_t oldest_us;        /* when the oldest was written, or became due */
+    struct admin_counts held; /* each at most ADMIN_MANY + 1 */
     int64_t now_us;
 };
 bool admin_status_get(struct admin *admin, struct admin_status *ret_status,
                       struct error *reterr) MUST_CHECK;
 void admin_status_free(struct admin_status *status);
 
-/* NULL: no relay works it. */
+/* The session that owns the outbox; NULL: none. */
 const struct admin_session *admin_status_owner(const struct admin_status *status);
 
-/* There is an owner, and what is known of a relay is his. */
+/* True if there is an owner, and status->relay was written by it. */
 bool admin_status_is_owners(const struct admin_status *status);
 
-/* And it is fresh. */
+/* True if, in addition, it was written recently (ADMIN_STATUS_FRESH_US). */
 bool admin_status_is_current(const struct admin_status *status);
 
 #endif

@@ -1,4 +1,4 @@
-/* relay/ports/events.h - what a source has to tell, in its order, until `next` takes it. */
+/* relay/ports/events.h - a queue of a source's events, until `next` takes them. */
 #ifndef RELAY_PORTS_EVENTS_H
 #define RELAY_PORTS_EVENTS_H
 
@@ -7,8 +7,8 @@
 
 #include "relay/ports/source.h"
 
-/* Twice what one call of `process` tells: it is for the source to see that there is half of it left before it goes
- * on. */
+/* Twice the number of events that one call of `process` can push: before it goes on, the source checks that half of the
+ * queue is free. */
 #define SOURCE_EVENTS_MAX 96
 
 /* All zero: none. */
@@ -18,16 +18,16 @@ struct source_events {
     uint32_t count;
 };
 
-/* The event, to be filled in before the next is pushed; all else of it is zero. */
+/* Appends an event; all its other fields are zero. Fill it in before the next one is pushed. */
 struct source_event *source_events_push(struct source_events *events, enum source_event_type type,
                                         uint64_t lease_until_us);
-/* SOURCE_ALIVE, once for many in a row: many pings may be answered at a time. */
+/* Pushes SOURCE_ALIVE, or updates the last event if it is one: many pings may be answered together. */
 void source_events_alive(struct source_events *events, uint64_t lease_until_us);
-/* Whether another call of `process` may tell what it has. */
+/* True if half of the queue is free for another call of `process`. */
 bool source_events_have_room(const struct source_events *events);
 /* The oldest; false: there is none. */
 bool source_events_take(struct source_events *events, struct source_event *ret_event);
-/* Frees those that nobody took. */
+/* Frees the events that nobody took. */
 void source_events_done(struct source_events *events);
 
 #endif

@@ -7,21 +7,22 @@
 
 #include "base/clock.h"
 
-/* After a row that was too large for the cheap statement, so many fetches count bytes. */
+/* After a row that was too large for the cheap statement, so many fetches use the exact one. */
 #define EXACT_FETCHES 32
-/* An answer within this part of the lease is fast. */
+/* An answer within takeover / 64 lets the stretch grow. */
 #define STRETCH_FAST 64
-/* Parts of the lease: an answer that takes longer is halved from then on, one within this is doubled again. */
+/* If an answer takes longer than takeover / 4, the next fetches are halved; within takeover / 16, they are doubled
+ * again. */
 #define SLOW 4
 #define FAST 16
-/* Where a fast answer was bounded by the source's own limit, that is so many times as much from then on: then an answer takes a
- * quarter of the lease at most. */
+/* After a fast answer the source's own limit on bytes grows by this factor: at most to a quarter of the lease, as fast
+ * means a sixteenth. */
 #define BYTES_GROWTH 4
 #define BYTES_CAP_MIN 4096
 #define SLOW_TOLD_US (60 * CLOCK_S_US)
-/* So many sessions in a row must end over one row, to call it that row's fault. */
+/* A row is blamed when so many sessions in a row ended over it. */
 #define LOSSES_MAX 3
-/* A held message that could not be read is not read again for so long, but for an operator. */
+/* A held message that could not be read is read again after this time, or when an operator asks for it. */
 #define UNREAD_US (600 * CLOCK_S_US)
 
 void
@@ -85,11 +86,10 @@ fetch_plan_bytes(const struct fetch_plan *plan)
     return bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
 }
 
-/* A statement that walks over millions of dead rows behind somebody's long transaction (measured:
- * 0.25 to 3 us each) would outlast the lease, be given up and begin again for ever. So one statement
- * looks at a stretch of 10 us per id, and an empty stretch is followed by the next. Only of ids that
- * are final, though: elsewhere a row may become visible behind us and its successor before us, and
- * one statement must see both. */
+/* One statement might walk over millions of dead rows that somebody's long transaction keeps (measured: 0.25 to 3 us
+ * each), outlast the lease, be given up and begin again, forever. So it reads a stretch of ids that takes at most 10 us
+ * per id, and after an empty stretch comes the next one. Only final ids are read in stretches: above them a row may
+ * become visible behind us while its successor is still ahead, and one statement must see both. */
 static int64_t
 stretch_usual(const struct fetch_plan *plan)
 {
@@ -103,8 +103,8 @@ stretch_end(const struct fetch_plan *plan, int64_t final_id)
     return start < final_id - plan->stretch ? start + plan->stretch : INT64_MAX;
 }
 
-/* Where there is nothing, not even dead rows, an answer comes at once whatever the stretch: then it
- * doubles. Where it got slow, it is the usual one again. */
+/* If there is nothing, not even dead rows, the answer is fast for any stretch, and the stretch doubles. If an answer is
+ * slow, it shrinks to the usual size. */
 static void
 adapt_stretch(struct fetch_plan *plan, uint64_t now_us)
 {
@@ -172,7 +172,7 @@ fetch_plan_refused(struct fetch_plan *plan, const char *why)
     return true;
 }
 
-/* One row is blamed only after some in a row: then it costs it one of its attempts. */
+/* A row is blamed only after LOSSES_MAX losses in a row, as this costs the message an attempt. */
 static void
 learn_from_loss(struct fetch_plan *plan, const char *why)
 {
@@ -183,7 +183,7 @@ learn_from_loss(struct fetch_plan *plan, const char *why)
     }
 }
 
-/* A stretch that outlasted the session would do so again: this far it never grows any more. */
+/* A stretch that took longer than the session lasted would do so again, so stretches stay below that size from now on. */
 void
 fetch_plan_lost(struct fetch_plan *plan, bool blameless, const char *why, uint64_t now_us)
 {
@@ -214,12 +214,12 @@ fetch_plan_forget_unread(struct fetch_plan *plan)
     }
 }
 
-/* It is not read again for a while: each time would begin by halves. */
+/* Such a message is not read again for a while, as each time the fetch would have to be halved again. */
 static void
 remember_unread(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
 {
     if (plan->kind != FETCH_HEADS || batch->count != 1) {
-        return; /* of the outbox it may have been another one, which came meanwhile */
+        return; /* in the outbox it may have been another row that came meanwhile */
     }
     struct fetch_unread *unread = &plan->unread[plan->unread_next++ % FETCH_PLAN_UNREAD_MAX];
     unread->id = batch->rows[0].id;
@@ -239,7 +239,7 @@ bytes_of(const struct batch *batch)
     return bytes;
 }
 
-/* Once while it lasts, and once a minute: the size goes up and down around what fits. */
+/* True if it is to be logged: once while it lasts, and at most once a minute, as the size varies around what fits. */
 static bool
 note_slow(struct fetch_plan *plan, const struct batch *batch, uint64_t took_us, uint64_t now_us)
 {
@@ -260,7 +260,8 @@ counts_bytes(const struct fetch_plan *plan)
     return (plan->exact || plan->kind == FETCH_HEADS) && !fetch_plan_is_alone(plan);
 }
 
-/* A row that came alone, being larger than all that was asked for: where that was fast, as many bytes of others will be, too. */
+/* True if a single row was larger than the source's own limit: if it came fast, as many bytes of smaller rows will,
+ * too. */
 static bool
 was_larger(const struct fetch_plan *plan, const struct batch *batch)
 {
@@ -280,8 +281,8 @@ adapt_bytes(struct fetch_plan *plan, const struct batch *batch, bool fast, bool 
     }
 }
 
-/* Batches are to take a small part of the lease, so that all else that is asked behind them is answered in time. That the
- * first row was too large is soon said, and says nothing. */
+/* A batch should take a small part of the lease, so that the requests behind it are answered in time. An answer that
+ * only says that the first row is too large comes fast and proves nothing. */
 static bool
 adapt_size(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
 {
@@ -304,7 +305,7 @@ adapt_size(struct fetch_plan *plan, const struct batch *batch, uint64_t now_us)
     return false;
 }
 
-/* Whether the cheap statement met a row above its share. */
+/* True if the cheap statement met a row above its share. */
 static bool
 was_cut(const struct fetch_plan *plan, const struct batch *batch)
 {
@@ -312,7 +313,7 @@ was_cut(const struct fetch_plan *plan, const struct batch *batch)
            batch->count < fetch_plan_rows(plan);
 }
 
-/* What the answer teaches the next fetch: large rows seldom come alone. */
+/* Chooses the statement of the next fetches: large rows seldom come alone. */
 static void
 learn(struct fetch_plan *plan, const struct batch *batch)
 {
@@ -324,7 +325,7 @@ learn(struct fetch_plan *plan, const struct batch *batch)
     }
 }
 
-/* True if there is nothing to deliver yet: then the plan is what to ask instead. */
+/* True if there is nothing to deliver yet; the plan then holds the next statement. */
 static bool
 must_ask_again(struct fetch_plan *plan, struct batch *batch)
 {

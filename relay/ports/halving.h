@@ -1,5 +1,5 @@
-/* relay/ports/halving.h - a list that is handed on in parts: all of it at once, and where that fails, by halves, down to
- * the one that is to blame. What stands before a part is through. */
+/* relay/ports/halving.h - processes a list in parts: all of it at once, and if that fails, by halves, down to the one
+ * item that is to blame. Everything before the current part is done. */
 #ifndef RELAY_PORTS_HALVING_H
 #define RELAY_PORTS_HALVING_H
 
@@ -8,15 +8,15 @@
 
 struct halving {
     size_t count;
-    size_t at;   /* the part that is out begins here, */
-    size_t size; /* and has so many; 0: none is left */
+    size_t at;   /* start of the current part */
+    size_t size; /* its size; 0: none is left */
 };
 
-/* All of `count`. */
+/* Starts with all `count` items as one part. */
 void halving_begin(struct halving *halving, size_t count);
-/* The part was taken: on to the next, twice as large. False if that was all. */
+/* The part succeeded: go on with the next one, twice as large. False if that was all. */
 bool halving_taken(struct halving *halving);
-/* The part was refused. True if it is less now; false if it was one, which is to blame: halving_taken goes on behind it. */
+/* The part failed. True: it is smaller now. False: it was one item, which is to blame; halving_taken goes on behind it. */
 bool halving_refused(struct halving *halving);
 
 #endif

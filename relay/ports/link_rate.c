@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-/* Fewer say too little about the rate but that it is no higher. */
+/* Fewer rows give only an upper bound of the rate. */
 #define ROWS_MIN 6
 
 /* The relay asks for half as much when an answer takes longer than a quarter of the lease (fetch_plan.c). One
@@ -13,7 +13,7 @@
 #define PARTS_FIT 4
 #define PARTS_TOLD 2
 
-/* As in the table of the keys: config/keys.c. */
+/* The same limits as in config/keys.c. */
 #define BATCH_BYTES_MIN ((uint64_t)64 << 10)
 #define TAKEOVER_MAX_US (600 * CLOCK_S_US)
 #define TAKEOVER_STEP_US (5 * CLOCK_S_US)
@@ -26,12 +26,12 @@ rate_between(const struct link_transfer *transfer, size_t from, size_t to)
     return us == 0 ? UINT64_MAX : (to - from) * LINK_ROW_BYTES * CLOCK_S_US / us;
 }
 
-/* The better of the last two quarters: a machine that stood still for a moment makes no slow link. */
+/* The faster of the last two quarters: a machine that paused for a moment must not make the link look slow. */
 static uint64_t
 rate_of(const struct link_transfer *transfer)
 {
     const size_t rows = transfer->rows;
-    if (rows < ROWS_MIN) { /* one more has not come */
+    if (rows < ROWS_MIN) { /* one more row has not arrived */
         return (rows + 1) * LINK_ROW_BYTES * CLOCK_S_US /
                (transfer->end_us - transfer->sent_us + 1);
     }
@@ -40,7 +40,7 @@ rate_of(const struct link_transfer *transfer)
     return third > fourth ? third : fourth;
 }
 
-/* The largest power of two that comes within the relay's part of the lease. */
+/* The largest batch, BATCH_BYTES_MIN times a power of two, that is transferred within the relay's part of the lease. */
 static uint64_t
 fitting_batch(uint64_t rate, uint64_t takeover_us)
 {
@@ -59,7 +59,8 @@ fitting_takeover_us(uint64_t rate, uint64_t bytes)
     return (us / TAKEOVER_STEP_US + 1) * TAKEOVER_STEP_US;
 }
 
-/* What to set: a smaller batch, or where that is allowed a longer lease; both where the link is too slow for one of them. */
+/* What to set: a smaller batch, or a longer lease where that is allowed; both if the link is too slow for one of them
+ * alone. */
 static void
 remedy(const struct link_needs *needs, uint64_t rate, char *ret_text, size_t size)
 {

@@ -1,5 +1,5 @@
-/* relay/ports/link_rate.h - what `check` says of the link to a database: how fast it is, and whether a whole batch comes over it
- * well within the lease. Who looks at the database carries the rows, and this tells what follows. */
+/* relay/ports/link_rate.h - `check`'s advice on the link to a database: how fast it is, and whether a whole batch is
+ * transferred well within the lease. The check of each database transfers the rows; this file evaluates the times. */
 #ifndef RELAY_PORTS_LINK_RATE_H
 #define RELAY_PORTS_LINK_RATE_H
 
@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "relay/ports/report.h"
 
-/* One MiB, so that TCP has got going over a far link when the second half of it comes; what has come after this time is
- * enough where the link is slow. */
+/* One MiB: even on a distant link TCP has reached its speed when the second half of it arrives. On a slow link the rows
+ * that arrived within LINK_PATIENCE_US are enough. */
 #define LINK_ROW_BYTES 4096
 #define LINK_ROWS 256
 #define LINK_PATIENCE_US (3 * CLOCK_S_US)
@@ -21,14 +21,14 @@ struct link_transfer {
     uint64_t come_us[LINK_ROWS];
 };
 
-/* Of a source's section. */
+/* From the source's section of the configuration. */
 struct link_needs {
     const char *source;
     uint64_t batch_bytes;
     uint64_t takeover_us;
 };
 
-/* Advice where a whole batch would take more than half of the lease, and nothing else. */
+/* Gives advice if a whole batch would take more than half of the lease; otherwise says nothing. */
 void link_rate_tell(struct report *report, const struct link_needs *needs,
                     const struct link_transfer *transfer);
 

@@ -12,7 +12,7 @@ line(struct report *report, const char *word, const char *format, va_list argume
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0) {
-        return; /* out of memory: the exit status says it */
+        return; /* out of memory: the exit status still tells */
     }
     report->tell(report->context, word, text);
     free(text);

@@ -1,5 +1,4 @@
-/* relay/ports/row.h - one outbox row as a source reads it. Spans point into the batch that the row came
- * with. */
+/* relay/ports/row.h - one outbox row as a source reads it. Its spans point into the batch with which it came. */
 #ifndef RELAY_PORTS_ROW_H
 #define RELAY_PORTS_ROW_H
 
@@ -13,20 +12,21 @@
 struct batch;
 
 struct row {
-    struct batch *batch; /* that it came with; set and used by the worker */
+    struct batch *batch; /* with which it came; set and used by the worker */
     int64_t id;
     uint8_t message_id[UUID_BYTES];
     int64_t created_at_us; /* since 1970 */
-    /* Of the key, made by the database, so that a statement can leave keys out by it. */
+    /* Hash of the key, computed by the database, so that a statement can leave keys out by it. */
     int64_t key_hash;
     bool has_key;
-    bool ordered; /* has a key whose order it keeps: not one that was skipped, and is tried again */
-    bool exchange_is_null; /* goes to the source's default exchange */
-    /* Why nothing of what follows was read: it can never be sent; NULL: it was. */
+    /* Has a key and keeps its order. False for a skipped message that is tried again. */
+    bool ordered;
+    bool exchange_is_null; /* to the source's default exchange */
+    /* Why the fields below were not read: the message can never be sent. NULL: they were read. */
     const char *withheld;
-    /* Was written for a later time, and has not got its place yet: headers and payload were not read. */
+    /* Written for a later time, and without its place in the order yet: headers and payload were not read. */
     bool scheduled;
-    log_position position; /* where its transaction was committed; 0: it was read from the table */
+    log_position position; /* position of its commit; 0: read from the table */
     struct span exchange;
     struct span routing_key;
     struct span key;
@@ -36,7 +36,7 @@ struct row {
     struct span payload;
 };
 
-/* What the statements that read rows give, in this order, whichever the database is (fetch_next.sql). */
+/* The columns of the statements that read rows, in this order, for every kind of database (fetch_next.sql). */
 enum row_column {
     ROW_COLUMN_ID,
     ROW_COLUMN_MESSAGE_ID,

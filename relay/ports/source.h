@@ -1,13 +1,12 @@
-/* relay/ports/source.h - one outbox in one database, as the pipeline sees it: asked to fetch and to
- * settle, it answers by events. It owns its database connection: it connects, wins the ownership,
- * waits as a standby, and comes back after a loss by itself. Never blocks. One thread (the
- * pipeline's).
+/* relay/ports/source.h - one outbox in one database, as the pipeline sees it: requests (fetch, settle, …) are answered
+ * by events. It has its own database connection: by itself it connects, wins the ownership or waits as a standby, and
+ * comes back after a loss. Never blocks; runs in the pipeline's thread.
  *
- * While it owns the outbox it holds a lease: the server ends this session, and with it the
- * ownership, when it has heard nothing for the lease's length. Nobody else can own the outbox
- * before lease_until_us, which every event carries; after that time nothing may be published. (A
- * relay that was stopped and continued must not publish beside its successor.) Only the end of the
- * session itself (a restart, a failover, an administrator) gives the ownership away earlier. */
+ * While it owns the outbox it holds a lease: when the server has heard nothing for the length of the lease, it ends the
+ * session and with it the ownership. No other relay can own the outbox before lease_until_us, which every event
+ * carries; after that time nothing may be published. (A relay that was stopped and continued must not publish beside
+ * its successor.) Only the end of the session itself (a restart, a failover, an administrator) ends the ownership
+ * earlier. */
 #ifndef RELAY_PORTS_SOURCE_H
 #define RELAY_PORTS_SOURCE_H
 
@@ -17,19 +16,19 @@
 #include "relay/ports/log_position.h"
 #include "relay/ports/row.h"
 
-/* Payload and headers of a larger message do not fit into what a lane can have to write
- * (amqp/connection.c), so they are not even read. */
+/* A message with more payload and headers does not fit into a lane's output buffer (amqp/connection.c), so they are not
+ * even read. */
 #define SOURCE_MESSAGE_BYTES_MAX (INT64_C(192) << 20)
 
-/* Rows that arrived together. The batch and its rows are each from malloc; what the spans point
- * into is the owner's. Whoever takes it from an event frees it. */
+/* Rows that arrived together. The batch and its rows are each from malloc; the spans point into memory of `owner`.
+ * Whoever takes the batch from an event frees it. */
 struct batch {
     /* Ascending by id (FETCH_HEADS: by time, then id; of the log: as they were committed). */
     struct row *rows;
     size_t count;
-    size_t in_use; /* rows not yet released; the worker's */
-    bool complete; /* there was no more to be had under the same conditions; if not, count > 0 */
-    void *owner;   /* what the spans point into */
+    size_t in_use; /* rows not yet released; used by the worker */
+    bool complete; /* there were no more rows that match; if false, count > 0 */
+    void *owner;   /* owns the memory of the spans */
     void (*free_owner)(void *owner);
 };
 
@@ -37,8 +36,7 @@ struct batch {
 void batch_free(struct batch *batch);
 
 enum fetch_kind {
-    /* rows of the outbox with id > after_id, except `ids`; those that are scheduled among them, whether their time has come or
-     * not. */
+    /* Rows of the outbox with id > after_id, except `ids`. Scheduled rows are among them, whether they are due or not. */
     FETCH_NEXT,
     FETCH_HEADS,   /* held messages in state retrying whose next attempt is due, except `ids` */
     FETCH_PRESENT, /* which of `ids`, ascending, are in the outbox; the answer is SOURCE_PRESENT */
@@ -50,14 +48,14 @@ struct fetch {
     const int64_t *ids;
     size_t id_count;
     uint32_t rows_max;
-    /* Of payloads and headers; passed by the last row at most, for one is read in any case. */
+    /* Limit on payloads and headers. Only the last row may exceed it, as one row is always read. */
     uint64_t bytes_max;
 };
 
 /* The states of held messages; outbox-sql/postgres/schema_relay.sql says what each means. */
 enum held_state { HELD_SCHEDULED = 1, HELD_RETRYING, HELD_WAITING, HELD_DEAD };
 
-/* One message to be set aside: moved from the outbox, or given another state if it is held already. */
+/* One message to be set aside: moved from the outbox, or, if it is held already, given another state. */
 struct hold {
     int64_t id;
     enum held_state state;
@@ -67,30 +65,30 @@ struct hold {
     const char *reason;      /* RETRYING, DEAD: the last error, NULL: as it was; else NULL */
 };
 
-/* Held messages that go back. */
+/* Held messages that were sent, and keys whose waiting messages move back. */
 struct release {
-    const int64_t *ids; /* these are confirmed: they are deleted */
+    const int64_t *ids; /* confirmed messages: they are deleted */
     size_t id_count;
-    const int64_t *keys; /* key hashes: their messages in state waiting move back to the outbox, */
-    size_t key_count;    /* those with the lowest ids first, */
-    uint32_t rows_max;   /* at most so many */
+    const int64_t *keys; /* key hashes: their waiting messages move back to the outbox */
+    size_t key_count;    /* number of keys */
+    uint32_t rows_max;   /* at most so many move, those with the lowest ids first */
 };
 
-/* A held message that keeps its key (or, without one, itself) back. */
+/* A held message that holds its key back, or, if it has no key, only itself. */
 struct head {
-    int64_t id; /* orphans: the first message waiting */
+    int64_t id; /* orphans: id of the first waiting message */
     int64_t key_hash;
     bool ordered; /* has a key, and was not skipped */
     bool dead;
-    bool orphans; /* there are messages waiting behind none that is held */
+    bool orphans; /* messages of the key are waiting, but there is no head */
     uint32_t attempts;
     uint64_t retry_in_us; /* not dead, no orphans */
 };
 
-/* What the relay tells of itself, for those who look at the database (table outbox_relay). */
+/* The relay's status for people who look into the database (table outbox_relay). */
 struct source_status {
     uint64_t in_flight;
-    uint64_t in_flight_for_us; /* the oldest of them; 0 if none */
+    uint64_t in_flight_for_us; /* age of the oldest; 0 if none */
     int64_t read_up_to;        /* INT64_MIN: nothing yet */
     int64_t published_up_to;   /* likewise */
     uint64_t confirmed;
@@ -98,41 +96,39 @@ struct source_status {
     const char *paused_reason; /* NULL: it works */
     uint64_t paused_for_us;
     bool tailing;                   /* reads the log, not the table */
-    const char *not_tailing_reason; /* why not, although it should; NULL: as it was told */
-    uint64_t swept;                 /* rows that the log did not deliver and the sweep found */
+    const char *not_tailing_reason; /* why not, although it is configured to; else NULL */
+    uint64_t swept;                 /* rows that the log missed and the sweep found */
 };
 
-/* A message that a statement could not move, or delete, while it could others. */
+/* A message that a statement could not move or delete, while it could process others. */
 struct source_failure {
     int64_t id;
-    int64_t key_hash; /* RELEASED, of a message that has a key */
+    int64_t key_hash; /* in SOURCE_RELEASED, for a message with a key */
     char reason[240];
 };
 
-/* Those of what was asked that a statement could not move or delete. */
+/* All messages of a request that could not be moved or deleted. */
 struct source_failures {
     struct source_failure *items; /* from malloc; NULL if there are none */
     size_t count;
     size_t capacity;
 };
 
-/* The reason is copied, and cut to what there is room for. */
+/* The reason is copied, and cut to the room that there is. */
 void source_failures_add(struct source_failures *failures, int64_t id, int64_t key_hash,
                          const char *reason);
-/* Frees them; none are left. */
+/* Frees them; the list is empty afterwards. */
 void source_failures_clear(struct source_failures *failures);
-/* Gives them all; none are left. */
+/* Moves them all to the result; the list is empty afterwards. */
 struct source_failures source_failures_take(struct source_failures *failures);
 
 enum source_event_type {
-    /* This relay owns the outbox now: all may be asked. What was learned under an earlier ownership
-     * does not hold any more: after a crash or a failover a server may give out ids again, final ids
-     * start anew, and so do positions of the log. */
+    /* This relay owns the outbox now: all requests are allowed. Knowledge of an earlier ownership is not valid: after a
+     * crash or a failover a server may give out the same ids again, and final ids and positions of the log start anew. */
     SOURCE_OWNED,
-    /* Another relay owns it; tried again from time to time. Told once per connection. */
+    /* Another relay owns it; the source retries from time to time. Sent once for each connection. */
     SOURCE_STANDBY,
-    /* Connection and ownership are gone, or one more attempt to connect has failed. What was asked
-     * gets no answer. */
+    /* Connection and ownership are gone, or another attempt to connect has failed. Requests that are out get no answer. */
     SOURCE_LOST,
     SOURCE_ALIVE,    /* the lease was renewed by a ping */
     SOURCE_ROWS,     /* answer to fetch */
@@ -145,80 +141,81 @@ enum source_event_type {
     SOURCE_WOKEN,    /* answer to wake */
     SOURCE_TAILING,  /* answer to tail_begin: the log is read */
     SOURCE_LOG,      /* answer to tail_more */
-    /* The log is not read, or not any more. It may be begun again. */
+    /* The log could not be opened, or is not read any more. tail_begin may be called again. */
     SOURCE_NOT_TAILING,
-    SOURCE_NOTICE, /* something was found wrong and is being mended: for the operator */
+    SOURCE_NOTICE, /* something is wrong and is being repaired: for the operator */
 };
 
 struct source_present {
-    int64_t *ids; /* those that are in the outbox, ascending; from malloc; NULL if there are none */
+    /* The requested ids that are in the outbox, ascending; from malloc; NULL if there are none. */
+    int64_t *ids;
     size_t count;
 };
 
 struct source_settled {
-    struct source_failures failures; /* these are still there */
+    struct source_failures failures; /* these are still in the outbox */
 };
 
 struct source_final {
-    /* Every row with an id up to this one that will ever be committed is visible; */
+    /* Every row with an id up to this one that will ever be committed is visible. */
     int64_t id;
-    /* and so is all that was committed before this position of the log. 0: there is no log. */
+    /* Everything committed before this position of the log is visible. 0: there is no log. */
     log_position position;
-    /* Where the log ended when this was asked. 0: there is no log. */
+    /* Where the log ended when the request was carried out. 0: there is no log. */
     log_position log_end;
 };
 
 struct source_held {
-    /* Those that are in neither table any more, and scheduled ones that could not be moved now. From
-     * malloc; NULL if there are none. */
+    /* Ids that are in neither table any more, and scheduled ones that could not be moved now. From malloc; NULL if
+     * there are none. */
     int64_t *missing;
     size_t missing_count;
-    struct source_failures failures; /* these are as they were */
+    struct source_failures failures; /* these did not change */
 };
 
 struct source_released {
     size_t count; /* rows that moved to the outbox */
-    /* The lowest and the highest id of them. Up to last_id no message of these keys is left waiting. */
+    /* The lowest and the highest id of them. No message of these keys up to last_id is still waiting. */
     int64_t first_id;
     int64_t last_id;
-    bool complete; /* no message of these keys is left waiting at all */
-    /* At most one: the lowest that waits, and cannot go back. */
+    bool complete; /* no message of these keys is still waiting */
+    /* At most one: the lowest waiting message, if it cannot move back. */
     struct source_failures failures;
 };
 
 struct source_heads {
-    struct head *items; /* all there are, ascending by key_hash, id; from malloc; NULL if none */
+    struct head *items; /* all heads, ascending by key_hash, id; from malloc; NULL if none */
     size_t count;
 };
 
 struct source_woken {
     size_t count; /* rows that moved to the outbox */
-    /* Until the next scheduled message is due; CLOCK_NEVER_US: none is known. */
+    /* Time until the next scheduled message is due; CLOCK_NEVER_US: none is known. */
     uint64_t next_in_us;
-    bool acts; /* operators did something to held messages: the heads are to be asked for */
+    bool acts; /* operators changed held messages: ask for the heads */
 };
 
 struct source_log {
-    struct batch *batch; /* as in SOURCE_ROWS; perhaps without rows */
-    /* All that was committed before has been delivered. (What is delivered of a transaction that has not come
-     * to its end yet lies at or behind it.) */
+    struct batch *batch; /* as in SOURCE_ROWS; may have no rows */
+    /* Everything committed before it was delivered. (Rows of a transaction that is delivered in part lie at or behind
+     * it.) */
     log_position position;
 };
 
 struct source_notice {
-    struct error error; /* what it is; class ERROR_CONFIG: an operator must act */
-    bool harmless;      /* so it is at every first start */
+    struct error error; /* the problem; class ERROR_CONFIG: an operator must act */
+    bool harmless;      /* normal at a first start */
 };
 
-/* One thing that happened. What a member points to belongs to whoever takes the event from `next`: a batch is
- * freed by batch_free, an array by free. Of the union the member holds that has the name of the type; SOURCE_OWNED,
- * SOURCE_STANDBY and SOURCE_ALIVE have none. */
+/* One event. Whoever takes it from `next` owns what its members point to: a batch is freed by batch_free, an array by
+ * free. The member of the union with the name of the type is valid; SOURCE_OWNED, SOURCE_STANDBY and SOURCE_ALIVE have
+ * none. */
 struct source_event {
     enum source_event_type type;
     uint64_t lease_until_us; /* monotonic; 0 when not owned */
     union {
-        /* Why. Class ERROR_CONFIG: an operator must act (wrong schema version, refused password, missing
-         * privilege); tried again all the same, but seldom. */
+        /* The reason. Class ERROR_CONFIG: an operator must act (wrong schema version, refused password, missing
+         * privilege); the source still retries, but seldom. */
         struct error lost;
         struct error not_tailing; /* likewise */
         struct batch *rows;
@@ -229,67 +226,67 @@ struct source_event {
         struct source_released released;
         struct source_heads heads;
         struct source_woken woken;
-        log_position tailing; /* the log delivers all that is committed from here on */
+        log_position tailing; /* the log delivers what is committed from here on */
         struct source_log log;
         struct source_notice notice;
     };
 };
 
-/* Frees what it points to; what somebody keeps was set to NULL. */
+/* Frees what the event points to. To keep something, set its pointer to NULL first. */
 void source_event_done(struct source_event *event);
 
-/* Connections that a source waits for at a time: to the table, and to the log. */
+/* The most connections that a source waits for at a time: one to the table, one to the log. */
 #define SOURCE_POLLS_MAX 2
 
-struct source; /* each kind of source embeds it first */
+struct source; /* the first member of each kind's source */
 struct pollfd;
 
 struct source_ops {
     const char *name; /* "postgres" */
-    /* Gives the ownership back if the connection allows it at once. */
+    /* Gives up the ownership if the connection allows that at once. */
     void (*free)(struct source *source);
 
-    /* For poll(2): fills in all SOURCE_POLLS_MAX, with -1 for those that are not needed, and takes them
-     * back with their revents. */
+    /* For poll(2): fills in all SOURCE_POLLS_MAX entries, with -1 for unused ones. `process` takes them back with their
+     * revents. */
     void (*polls)(const struct source *source, struct pollfd *ret_polls);
     uint64_t (*deadline_us)(const struct source *source);
     void (*process)(struct source *source, const struct pollfd *polls, uint64_t now_us);
     bool (*next)(struct source *source, struct source_event *ret_event);
 
-    /* Each at most once outstanding, only while owned (between a loss and the taking of its event
-     * they do nothing). All may be outstanding together. They are carried out in the order they
-     * were asked, so a fetch does not see what an earlier settle deleted; only what meets a row that it
-     * cannot read, move or delete, or is too large, is carried out again, in parts, and answered after what
-     * was asked later. Arrays are read before the call returns, but those of settle, hold and release must
-     * stay until the answer, or the loss. */
+    /* The requests. Each may be outstanding once, and only while the outbox is owned; between a loss and the taking of
+     * its event they do nothing. Different requests may be outstanding together. They are carried out in the order in
+     * which they were made, so a fetch does not see rows that an earlier settle deleted. An exception: a request that
+     * meets a row which it cannot read, move or delete, or which is too large, is carried out again in parts, and
+     * answered after later requests. Arrays are read before the call returns; but those of settle, hold and release
+     * must stay valid until the answer, or the loss. */
     void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
     void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
     void (*watermark)(struct source *source, uint64_t now_us);
     void (*hold)(struct source *source, const struct hold *holds, size_t count, uint64_t now_us);
     void (*release)(struct source *source, const struct release *release, uint64_t now_us);
     void (*heads)(struct source *source, uint64_t now_us);
-    /* Scheduled messages whose time has come move to the outbox, at most rows_max, in the order of
-     * their times, under new ids: from then on they stand in the order of their key. */
+    /* Moves scheduled messages that are due to the outbox, at most rows_max, in the order of their times, under new
+     * ids. From then on these ids give their place in the order of their key. */
     void (*wake)(struct source *source, uint32_t rows_max, uint64_t now_us);
-    /* No event answers; asked again while one is outstanding, it does nothing. */
+    /* No event answers. A call while one is outstanding does nothing. */
     void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
 
-    /* The log: what is committed, in the order of the commits, as soon as it is. It only makes the way
-     * shorter: the table stays the truth, and whoever reads the log may at any time go back to it. The
-     * four are NULL in a source that never has a log; one that happens to have none says 0 in source_final.
+    /* The log: committed rows, in the order of the commits, as soon as they are committed. It is only a faster way: the
+     * table stays the truth, and the core may go back to it at any time. These four are NULL in a source that never has
+     * a log; a source that has none at the moment says 0 in source_final.
      *
-     * Reads it from `position` on, or from a later one if it is not kept so far back; SOURCE_TAILING says
-     * from where, or SOURCE_NOT_TAILING why not. Only while owned; ends with the ownership, without an
+     * tail_begin reads from `position` on, or from a later one if the server does not keep the log so far back.
+     * SOURCE_TAILING says from where, SOURCE_NOT_TAILING why not. Only while owned; ends with the ownership, without an
      * event of its own. */
     void (*tail_begin)(struct source *source, log_position position, uint64_t now_us);
-    /* Lets go of it. What was asked is not answered. */
+    /* Stops reading. An outstanding tail_more gets no answer. */
     void (*tail_end)(struct source *source, uint64_t now_us);
-    /* The next of it, as soon as there is anything: at most rows_max rows, and no more bytes than FETCH_NEXT
-     * would read. At most once outstanding. */
+    /* Asks for the next rows, as soon as there are any: at most rows_max, and no more bytes than FETCH_NEXT would read.
+     * At most once outstanding. */
     void (*tail_more)(struct source *source, uint32_t rows_max, uint64_t bytes_max,
                       uint64_t now_us);
-    /* What was committed before `position` is confirmed and deleted, or held: the server need not keep the log
-     * of it. */
+    /* Everything committed before `position` is confirmed and deleted, or held: the server need not keep the log before
+     * it. */
     void (*tail_safe)(struct source *source, log_position position, uint64_t now_us);
 };
 

@@ -29,7 +29,7 @@ contains(const struct watermark_writer *writers, size_t count, const struct wate
     return false;
 }
 
-/* True if somebody has left whose transaction may go on without his session. */
+/* True if a session has left the list whose transaction may go on without it. */
 static bool
 drop_ended(struct watermark *watermark, const struct watermark_writer *writers, size_t count)
 {
@@ -47,7 +47,7 @@ drop_ended(struct watermark *watermark, const struct watermark_writer *writers, 
     return left;
 }
 
-/* One of them may be what is left of somebody who has gone. */
+/* Any of the orphans may belong to a session that has left the list. */
 static void
 await_orphans(struct watermark *watermark, const struct watermark_writer *writers, size_t count)
 {
