@@ -1,4 +1,4 @@
-/* relay/postgres/admin.h - the operator's commands for PostgreSQL, and what their parts share (admin*.c only). Results come
+/* relay/postgres/admin.h - the operator's commands on PostgreSQL, and the functions that admin*.c share. Results come
  * as text. */
 #ifndef RELAY_POSTGRES_ADMIN_H
 #define RELAY_POSTGRES_ADMIN_H
@@ -9,34 +9,33 @@
 #include "relay/ports/admin_ops.h"
 #include "relay/postgres/names.h"
 
-/* What the server keeps of a name, with its end. */
+/* The server cuts application names to this size, with the zero byte. */
 #define APPLICATION_NAME_BYTES 64
 
 struct admin_postgres {
     struct admin admin;
     const struct source_config *source;
     PGconn *connection;
-    char application_name[APPLICATION_NAME_BYTES]; /* of relays that work this source */
-    char slot[POSTGRES_NAME_BYTES];                /* of its log */
+    char application_name[APPLICATION_NAME_BYTES]; /* of the relays that work on this source */
+    char slot[POSTGRES_NAME_BYTES];                /* the slot of its log */
 };
 
-/* As admin_open of struct database_kind says it. */
+/* admin_open of struct database_kind. */
 struct admin *admin_postgres_open(const struct source_config *source, struct error *reterr);
 
-/* Any of our admins. */
+/* The admin must be one of this kind. */
 struct admin_postgres *admin_postgres_of(struct admin *admin);
 
-/* One statement with `count` parameters as text; NULL is NULL. Tried again when it was the victim of
- * a deadlock, unless a transaction is open. NULL with *reterr, which is ERROR_MESSAGE where a text has no UTF-8; else for
- * PQclear. */
+/* Runs one statement with `count` parameters as text; NULL is NULL. Retries it after a deadlock, unless a transaction
+ * is open. NULL with *reterr, which is ERROR_MESSAGE if a text is not valid UTF-8; else for PQclear. */
 PGresult *admin_postgres_query(struct admin *admin, const char *sql, int count,
                                const char *const *values, struct error *reterr);
 
-/* The same; a transaction that is open outlives it that a text has no UTF-8. */
+/* The same; but if a text is not valid UTF-8, an open transaction goes on. */
 PGresult *admin_postgres_query_texts(struct admin *admin, const char *sql, int count,
                                      const char *const *values, struct error *reterr);
 
-/* NULL and `absent` for NULL. */
+/* For NULL they give NULL and `absent`. */
 const char *admin_postgres_text(const PGresult *result, int row, int column);
 int64_t admin_postgres_int(const PGresult *result, int row, int column, int64_t absent);
 bool admin_postgres_bool(const PGresult *result, int row, int column);
@@ -44,13 +43,13 @@ bool admin_postgres_bool(const PGresult *result, int row, int column);
 /* scheduled, retrying, waiting, dead in four columns. */
 struct admin_counts admin_postgres_counts(const PGresult *result, int column);
 
-/* The result is the rows' now. */
+/* The rows now own the result. */
 struct admin_rows admin_postgres_own(PGresult *result);
 
-/* Two parameters: the id of the row, the message id; one of them NULL. */
+/* Sets two parameters: the id of the row and the message id; one of them is NULL. */
 void admin_postgres_name(const struct admin_name *name, const char *ret_values[2]);
 
-/* What admin_ops says of each. */
+/* The functions of admin_ops. */
 bool admin_postgres_status_get(struct admin *admin, struct admin_status *ret_status,
                                struct error *reterr);
 bool admin_postgres_held_list(struct admin *admin, const struct admin_filter *filter,

@@ -1,4 +1,4 @@
-/* relay/postgres/check.h - the part of `check` that is about a source's database. */
+/* relay/postgres/check.h - `check` for a source's database. */
 #ifndef RELAY_POSTGRES_CHECK_H
 #define RELAY_POSTGRES_CHECK_H
 

@@ -1,5 +1,5 @@
-/* relay/postgres/config.h - what of a source's section is PostgreSQL's: what can be said of a libpq connection string without
- * connecting, and the keys that no other kind has. As struct database_kind says it. */
+/* relay/postgres/config.h - the PostgreSQL part of a source's section: what a libpq connection string tells without
+ * connecting, and the keys that no other kind has. See struct database_kind. */
 #ifndef RELAY_POSTGRES_CONFIG_H
 #define RELAY_POSTGRES_CONFIG_H
 

@@ -1,4 +1,4 @@
-/* relay/postgres/init.h - the part of `init` that is about a source's database: the tables, and the publication. */
+/* relay/postgres/init.h - `init` for a source's database: the tables, and the publication. */
 #ifndef RELAY_POSTGRES_INIT_H
 #define RELAY_POSTGRES_INIT_H
 
@@ -7,7 +7,8 @@
 #include "relay/config/config.h"
 #include "relay/ports/report.h"
 
-/* As `init` of struct database_kind says it: the tables in one transaction, and where the source tails, the publication. */
+/* `init` and `init_print` of struct database_kind: the tables in one transaction, and the publication if the source
+ * tails. */
 void init_postgres(struct report *report, const struct source_config *source);
 void init_postgres_print(FILE *out, const char *schema);
 

@@ -11,10 +11,10 @@
 #define RECONNECT_MAX_US (5 * CLOCK_S_US)
 #define RECONNECT_CONFIG_INITIAL_US (5 * CLOCK_S_US)
 #define RECONNECT_CONFIG_MAX_US (30 * CLOCK_S_US)
-/* 12 bytes for each id: more than any window. */
+/* 12 bytes for each id: room for more ids than any window has. */
 #define ARRAY_KEEP_BYTES ((size_t)256 << 10)
 #define ARRAY_MAX_BYTES ((size_t)64 << 20)
-#define EMITTED_MAX_BYTES ((size_t)1 << 30) /* a batch, and one of any size */
+#define EMITTED_MAX_BYTES ((size_t)1 << 30) /* a batch, and one message of any size */
 
 static struct source_postgres *
 self_of(struct source *source)
@@ -69,15 +69,15 @@ polls(const struct source *source, struct pollfd *ret_polls)
     const struct source_postgres *self = const_self_of(source);
     ret_polls[POLL_SESSION] =
         (struct pollfd){.fd = session_fd(self), .events = session_poll_events(self)};
-    if (self->pool.second != NULL) { /* before the ownership, which is before the log */
+    if (self->pool.second != NULL) { /* only before the ownership, when the log is not read yet */
         pg_pool_poll(self, &ret_polls[POLL_TAIL]);
     } else {
         pg_tail_poll(self, &ret_polls[POLL_TAIL]);
     }
 }
 
-/* A ping goes out when nothing was sent for a quarter of the lease, also while answers are awaited: a server that has
- * written a large one into its socket is idle, and counts the time of the lease, long before all of it has come here. */
+/* A ping is sent when nothing was sent for a quarter of the lease, also while answers are awaited: a server that has
+ * written a large answer into its socket is idle, and its timeout runs, long before all of the answer has arrived here. */
 static uint64_t
 ping_deadline_us(const struct source_postgres *self)
 {
@@ -118,7 +118,7 @@ lost_by_time(struct source_postgres *self, uint64_t now_us)
     pg_session_lost(self, &error, now_us);
 }
 
-/* What is due once the answers that came have been handled. */
+/* Does what is due after the received answers were handled. */
 static void
 keep_time(struct source_postgres *self, uint64_t now_us)
 {
@@ -127,7 +127,7 @@ keep_time(struct source_postgres *self, uint64_t now_us)
     } else if (self->state == PG_STANDBY && now_us >= self->retry_us) {
         pg_session_own(self, now_us);
     } else if (self->state == PG_OWNED && now_us >= ping_deadline_us(self)) {
-        pg_request_end(self, PG_REQUEST_PING, now_us); /* nothing but a sync */
+        pg_request_end(self, PG_REQUEST_PING, now_us); /* only a sync */
     }
 }
 
@@ -175,7 +175,7 @@ static void
 process(struct source *source, const struct pollfd *ready, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
-    if (source_events_have_room(&self->events)) { /* else first take what happened */
+    if (source_events_have_room(&self->events)) { /* if not, take the events first */
         if (self->state == PG_SETTING_UP) {
             pg_pool_process(self, ready[POLL_TAIL].revents, now_us);
         }
@@ -186,8 +186,7 @@ process(struct source *source, const struct pollfd *ready, uint64_t now_us)
     }
 }
 
-/* Calls between a loss and the caller's taking its event find no connection: the event is their
- * answer. */
+/* A call between a loss and the taking of its event finds no connection and does nothing: the event is its answer. */
 static void
 fetch(struct source *source, const struct fetch *what, uint64_t now_us)
 {
@@ -273,7 +272,7 @@ static void
 tail_end(struct source *source, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
-    (void)now_us; /* what is safe is told in any case */
+    (void)now_us; /* the safe position is sent in any case */
     if (self->state == PG_OWNED) {
         pg_tail_end(self);
     }
@@ -283,7 +282,7 @@ static void
 tail_more(struct source *source, uint32_t rows_max, uint64_t bytes_max, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
-    (void)now_us; /* read with the next turn */
+    (void)now_us; /* the log is read in the next turn */
     if (self->state == PG_OWNED) {
         pg_tail_more(self, rows_max, bytes_max);
     }
@@ -293,13 +292,13 @@ static void
 tail_safe(struct source *source, uint64_t position, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
-    (void)now_us; /* told when it is due */
+    (void)now_us; /* sent when it is due */
     if (self->state == PG_OWNED) {
         pg_tail_safe(self, position);
     }
 }
 
-/* The buffers for parameters. */
+/* Calls act() for each buffer of parameters. */
 static void
 each_buffer(struct source_postgres *self, void (*act)(struct buffer *buffer))
 {
@@ -322,12 +321,12 @@ init_buffer(struct buffer *buffer)
     buffer_init(buffer, ARRAY_KEEP_BYTES, ARRAY_MAX_BYTES);
 }
 
-/* The server lets go of the ownership when it reads the goodbye that PQfinish sends. */
+/* The server ends the ownership when it reads the message by which PQfinish closes the session. */
 static void
 free_source(struct source *source)
 {
     struct source_postgres *self = self_of(source);
-    pg_tail_stop(self); /* first: it ends before the ownership does */
+    pg_tail_stop(self); /* first, as it must end before the ownership */
     pg_pool_end(self);
     PQfinish(self->connection);
     source_events_done(&self->events);

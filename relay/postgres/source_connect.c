@@ -8,7 +8,7 @@
 #include "relay/config/secret.h"
 #include "relay/postgres/source_private.h"
 
-/* For one look-up, and for one address from connect to a session ready for queries. */
+/* Limit for one look-up, and for one address from connect to a session ready for queries. */
 #define CONNECT_TIMEOUT_US (10 * CLOCK_S_US)
 #define KEYWORDS_MAX 12
 
@@ -29,13 +29,14 @@ add(struct keywords *keywords, const char *name, const char *value)
     }
 }
 
-/* What comes after the dsn overrides it, what comes before is a default. */
+/* Keywords after the dsn override it, those before it are defaults. */
 PGconn *
 pg_connect_begin(const struct source_config *config, const struct pg_target *target,
                  bool replication, struct error *reterr)
 {
     char *password;
-    /* The files may have changed since the start, and libpq would wait for the writer of a pipe. */
+    /* The files are checked again, as they may have changed since the start, and libpq would block on a pipe without a
+     * writer. */
     if (!dsn_files_check(config->dsn, reterr) ||
         !config_secret_read_any(config->password_file, &password, reterr)) {
         return NULL;
@@ -68,7 +69,7 @@ pg_connect_begin(const struct source_config *config, const struct pg_target *tar
     return connection;
 }
 
-/* What went wrong with one address is told when all have been tried. */
+/* An error of one address is reported only when all have been tried. */
 static void
 failed(struct source_postgres *self)
 {
@@ -83,7 +84,7 @@ connect_to(struct source_postgres *self, const struct pg_target *target)
     if (self->connection == NULL) {
         return false;
     }
-    /* These return what was set before. For the verbosity see pg_error_from_connect. */
+    /* Both return the earlier setting. For the verbosity see pg_error_from_connect. */
     (void)PQsetNoticeReceiver(self->connection, pg_error_receive_notice, self);
     (void)PQsetErrorVerbosity(self->connection, PQERRORS_VERBOSE);
     self->fatal_sqlstate[0] = '\0';
@@ -96,7 +97,7 @@ connect_to(struct source_postgres *self, const struct pg_target *target)
     return true;
 }
 
-/* On to the next address that can be tried; after the last the attempt has failed. */
+/* Goes on to the next address that can be tried; after the last one the attempt has failed. */
 static void
 go_on(struct source_postgres *self, uint64_t now_us)
 {
@@ -138,7 +139,7 @@ too_late(struct source_postgres *self, const char *what, uint64_t now_us)
     go_on(self, now_us);
 }
 
-/* The answer of a look-up goes the way of the next address. */
+/* The answer of a look-up is handled like the next address. */
 void
 pg_connect_look_up(struct source_postgres *self, short revents, uint64_t now_us)
 {

@@ -17,8 +17,8 @@
     "the database takes no changes: it is a standby, or default_transaction_read_only is on for " \
     "it or for the relay's role"
 
-/* What the codes mean for who reads the log; the rest goes by the server's own words. Codes:
- * PostgreSQL manual, appendix A. A code of two characters stands for its class. */
+/* What the codes mean, for readers of the relay's log; for other codes the server's message is shown. Codes: PostgreSQL
+ * manual, appendix A. A code of two characters stands for its class. */
 static const struct {
     const char *sqlstate;
     enum error_class class;
@@ -26,8 +26,8 @@ static const struct {
 } meanings[] = {
     {"3D000", ERROR_CONFIG, "the database does not exist"},
     {"25006", ERROR_CONFIG, READ_ONLY},
-    {"26000", ERROR_CONFIG, POOLED}, /* a statement that was prepared is not there */
-    {"42P05", ERROR_CONFIG, POOLED}, /* one is there before it was prepared */
+    {"26000", ERROR_CONFIG, POOLED}, /* a prepared statement is missing */
+    {"42P05", ERROR_CONFIG, POOLED}, /* a statement exists before it was prepared */
     {"42501", ERROR_CONFIG, "a privilege is missing: `outbox-relay check` says which"},
     {"42P01", ERROR_CONFIG, "a table of the outbox is missing: run `outbox-relay init`"},
     {"23505", ERROR_CONFIG,
@@ -65,7 +65,8 @@ set_from_sqlstate(struct error *reterr, const char *sqlstate, const char *text)
     error_set(reterr, ERROR_TRANSIENT, "the database refused (%s: %s)", sqlstate, text);
 }
 
-/* The session says that it wants no policy to hide rows from it (session.sql); the server's words may be in any language. */
+/* The session asks for an error if a policy hides rows from it (session.sql); the server's message may be in any
+ * language. */
 static bool
 is_hidden(const PGresult *result)
 {
@@ -73,7 +74,7 @@ is_hidden(const PGresult *result)
     return function != NULL && strcmp(function, "check_enable_rls") == 0;
 }
 
-/* What was held before the table had limits comes back to it. */
+/* A message that was held before the table had limits is to move back. */
 static bool
 is_over_a_limit(const PGresult *result, const char *sqlstate)
 {
@@ -115,7 +116,7 @@ pg_error_set_pooled(struct error *reterr)
     error_set(reterr, ERROR_CONFIG, "%s", POOLED);
 }
 
-/* For people. A switch, so that the compiler misses one that is new. */
+/* For the text of an error. A switch, so that the compiler warns of a new kind. */
 static const char *
 name_of(enum pg_request_kind kind)
 {
@@ -169,7 +170,7 @@ name_of(enum pg_request_kind kind)
     return "for something";
 }
 
-/* What TCP knows of the answers; nothing of a socket that is none of its own. */
+/* What TCP knows about the received data; empty for a socket that is not TCP. */
 static void
 describe_traffic(const PGconn *connection, char *ret_text, size_t size)
 {
@@ -196,10 +197,10 @@ pg_error_set_silent(const struct source_postgres *self, uint64_t now_us, struct 
               name_of(request->kind), (double)(now_us - request->sent_us) / 1e6, traffic);
 }
 
-/* Classes and codes that are about the session, the server, or other sessions. */
+/* Classes and codes of errors that concern the session, the server, or other sessions. */
 static const char *const never_of_row[] = {"08", "25", "26",    "28", "3D",
                                            "3F", "40", "53300", "55", "57P"};
-/* Those that only what others have put on a table can raise over a row: a policy, a trigger, its function. */
+/* Classes that a row can cause only through an object that others put on a table: a policy, a trigger, its function. */
 static const char *const of_moved_row[] = {"0A", "42"};
 
 static bool
@@ -236,9 +237,8 @@ is_sqlstate(const char *text)
     return text[5] == ':';
 }
 
-/* libpq 15 gives a refused connection only as text. With verbose errors that is "…: FATAL:
- * 28P01: words" and a line that names the source file; the severity may be in another language.
- * The last host's is the one that counts. */
+/* libpq 15 reports a refused connection only as text. With verbose errors that is "…: FATAL: 28P01: words" and a line
+ * that names the source file; the severity may be in another language. The last host's code counts. */
 static const char *
 find_sqlstate(const char *message)
 {
@@ -265,8 +265,8 @@ set_refused(const char *user, const char *sqlstate, const char *text, struct err
     }
 }
 
-/* libpq's own words (libpq 14 to 18, fe-secure-openssl.c, fe-secure-common.c, fe-connect.c); it gives no code for these.
- * An end of the connection within TLS is none of them. */
+/* libpq's messages (libpq 14 to 18, fe-secure-openssl.c, fe-secure-common.c, fe-connect.c); it gives no code for these.
+ * A connection that ends within TLS gives none of them. */
 bool
 pg_error_is_tls(const char *message)
 {
@@ -328,8 +328,7 @@ pg_error_from_loss(const struct source_postgres *self, struct error *reterr)
     error_set(reterr, ERROR_CONNECTION, "the connection to the database broke: %s", line);
 }
 
-/* A server that ends an idle session says why without being asked, and libpq hands that on as a
- * notice. */
+/* A server that ends an idle session sends the reason unasked, and libpq delivers it as a notice. */
 void
 pg_error_receive_notice(void *context, const PGresult *notice)
 {

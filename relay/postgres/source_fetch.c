@@ -15,7 +15,7 @@ statement_of(const struct fetch_plan *plan)
         return plan->exact ? PG_FETCH_NEXT_EXACT : PG_FETCH_NEXT;
     case FETCH_HEADS:
         return PG_FETCH_HEADS;
-    case FETCH_PRESENT: /* has a request of its own */
+    case FETCH_PRESENT: /* uses another request */
         break;
     }
     assert(false);
@@ -71,7 +71,7 @@ add_parameters(struct source_postgres *self, struct pg_parameters *parameters, u
     }
 }
 
-/* A row alone may take long: bytes that come are its sign of life. */
+/* A single large row may take long to transfer: incoming bytes show that the server is alive. */
 static bool
 send_patience(struct source_postgres *self, uint64_t now_us)
 {
@@ -166,7 +166,7 @@ pg_fetch_refused(struct source_postgres *self, const PGresult *result, uint64_t 
     return true;
 }
 
-/* An end that the server has announced is nobody's fault. */
+/* If the server announced the end, no row is to blame. */
 void
 pg_fetch_lost(struct source_postgres *self, const struct error *error, uint64_t now_us)
 {
@@ -201,7 +201,7 @@ pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t no
         return;
     }
     batch_free(batch);
-    pg_event_alive(self); /* a walk over many dead rows is long */
+    pg_event_alive(self); /* walking over many dead rows takes long */
     send_fetch(self, now_us);
 }
 

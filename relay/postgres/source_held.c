@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "relay/postgres/source_private.h"
 
-/* Times can be changed by anybody, and clocks can go back: so now and then all is looked at, the less
- * often the longer it takes. */
+/* Anybody can change the times of messages, and clocks can go back. So from time to time all scheduled messages are
+ * looked at, less often the longer that takes. */
 #define FULL_WAKE_INTERVAL_US (10 * CLOCK_S_US)
 #define FULL_WAKE_SHARE 50
 
@@ -96,7 +96,7 @@ learn_hold(struct source_postgres *self, const PGresult *result, uint64_t now_us
     }
 }
 
-/* If nothing can be moved either, it is not about a row. */
+/* If moving no row fails too, no row is to blame. */
 static bool
 refuse_hold(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
@@ -114,8 +114,9 @@ refuse_hold(struct source_postgres *self, const PGresult *result, uint64_t now_u
 
 /* ---- release -------------------------------------------------------------------------------------------- */
 
-/* Two transactions: in one it would lock first the confirmed heads and then what waits, which may have lower ids, while
- * operators lock in the order of ids. If only the first comes about, those waiting have no head, and the heads tell. */
+/* Two transactions. A single one would lock first the confirmed heads and then the waiting messages, which may have
+ * lower ids, while operators lock in the order of ids: a deadlock. If only the first one is carried out, the waiting
+ * messages have no head, which the next heads report. */
 
 static void
 send_confirmed(struct source_postgres *self, uint64_t now_us)
@@ -149,7 +150,7 @@ send_release(struct source_postgres *self, enum pg_statement statement, uint64_t
     }
 }
 
-/* Both at once; each goes on by itself. */
+/* Sends both at once; each goes on independently. */
 void
 pg_held_release(struct source_postgres *self, const struct release *asked, uint64_t now_us)
 {
@@ -195,7 +196,7 @@ end_release(struct source_postgres *self, bool complete)
     tell_released(self);
 }
 
-/* One that went out and cannot be deleted is said to be dead, so that it is not sent again. */
+/* A message that went out but cannot be deleted is marked dead, so that it is not sent again. */
 static void
 bury(struct source_postgres *self, uint64_t now_us)
 {
@@ -238,7 +239,7 @@ refuse_confirmed(struct source_postgres *self, const PGresult *result, uint64_t 
     if (release->confirmed_probing || !pg_error_may_be_of_row(result, true)) {
         return false;
     }
-    if (release->burying) { /* then it will be sent once more */
+    if (release->burying) { /* then the message will be sent again */
         learn_confirmed(self, now_us);
         return true;
     }
@@ -357,7 +358,7 @@ refuse_wake(struct source_postgres *self, const PGresult *result, uint64_t now_u
     return true;
 }
 
-/* The one that cannot move is set aside; then the next. */
+/* Sets the message aside that cannot move; then the wake goes on with the next. */
 static void
 send_stuck(struct source_postgres *self, uint64_t now_us)
 {
@@ -413,7 +414,7 @@ learn_woken(struct source_postgres *self, uint64_t sent_us, const PGresult *resu
     }
 }
 
-/* Another relay may own the table that has the name now. */
+/* The table that has this name now may be another one, owned by another relay. */
 static bool
 owns_the_outbox(const struct source_postgres *self, const PGresult *result, struct error *reterr)
 {
@@ -427,7 +428,8 @@ owns_the_outbox(const struct source_postgres *self, const PGresult *result, stru
                      "table outbox is another one than this relay owns: it was renamed or dropped");
 }
 
-/* An operator may have made something due at the time at which the act began. */
+/* After acts all scheduled messages are looked at: an operator sets the due time to the beginning of the transaction,
+ * which may be before wake_from_us. */
 static void
 learn_acts(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {

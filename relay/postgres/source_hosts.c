@@ -27,7 +27,7 @@ list_length(const char *list)
     return length;
 }
 
-/* One port stands for all hosts. */
+/* A single port is for all hosts. */
 static char *
 list_element(const char *list, size_t index)
 {
@@ -42,7 +42,7 @@ list_element(const char *list, size_t index)
     return element;
 }
 
-/* libpq takes as many ports as hosts, or one for all; as many names as addresses, or none. */
+/* libpq accepts one port for all hosts, or one for each; and one name for each address, or none. */
 static bool
 fill(struct pg_hosts *hosts, const PQconninfoOption *options, struct error *reterr)
 {
@@ -67,7 +67,7 @@ fill(struct pg_hosts *hosts, const PQconninfoOption *options, struct error *rete
     return true;
 }
 
-/* libpq's own words about a dsn may quote a part of the password, so they are not passed on. */
+/* libpq's message about a dsn may quote part of the password, so it is not shown. */
 bool
 pg_hosts_init(struct pg_hosts *hosts, const char *dsn, struct error *reterr)
 {

@@ -10,7 +10,7 @@
 #define INT8_OID 20
 #define TEXT_OID 25
 #define ARRAY_HEADER_BYTES 20
-#define ARRAY_COUNT_AT 12 /* in the header of one that has elements */
+#define ARRAY_COUNT_AT 12 /* in the header of an array with elements */
 #define SPAN_MAX_US (UINT64_C(100) * 366 * 24 * 3600 * CLOCK_S_US)
 #define ARRAY_NULL UINT32_MAX /* the length of a NULL */
 
@@ -87,13 +87,13 @@ static void
 append(struct buffer *buffer, const void *data, size_t size)
 {
     const bool good = buffer_append(buffer, data, size);
-    assert(good); /* the ceiling is far above any window; without memory the relay stops */
+    assert(good); /* the limit is far above any window; out of memory the relay stops */
     (void)good;
 }
 
-/* array_recv in PostgreSQL's arrayfuncs.c: dimensions, a flag for NULLs (not looked at), the type;
- * for each dimension its length and lower bound; then the elements, each after its length. No
- * elements: no dimension. */
+/* The format of array_recv in PostgreSQL's arrayfuncs.c: number of dimensions, a flag for NULLs (ignored), the type;
+ * for each dimension its length and lower bound; then each element after its length. An array without elements has no
+ * dimension. */
 static void
 begin(struct buffer *buffer, uint32_t type, size_t count)
 {
@@ -153,7 +153,7 @@ pg_array_put_text(struct buffer *buffer, const char *text, bool utf8)
     }
 }
 
-/* The header is that of one element until all have come. */
+/* The header says one element until pg_array_end sets the number. */
 void
 pg_array_begin_bytea(struct buffer *buffer)
 {

@@ -1,9 +1,10 @@
-/* A connection pool before the server that gives each transaction a session: the ownership would be given to whoever has the
- * session next. Alone, a relay gets the same session each time, and nothing differs from a session of its own. So where the
- * server's process is another one than the connection was told, which a pool causes in any mode, a second connection is
- * made, and both ask in turn which process answers. In transaction mode the pool gives the session that was used last, so
- * both have the same one, or the next of several, so that one has two; in session mode neither can ever be. Where the pool has
- * no room for a second connection, it cannot be told: then the ownership is looked at as long as it lasts (acts.sql). */
+/* Detects a connection pool that gives each transaction another session of the server: there the ownership would go to
+ * whichever client gets the session next. As long as a relay is alone, it gets the same session each time, and notices
+ * nothing. So if the server process is not the one that the connection was told (with a pool in any mode), a second
+ * connection is made, and both ask in turn which process answers. In transaction mode the pool gives out the session
+ * that was used last, so both connections get the same one, or the next of several, so that one connection gets two. In
+ * session mode neither can happen. If the pool has no room for a second connection, this cannot be found out; then the
+ * ownership is checked regularly while it lasts (acts.sql). */
 #include "base/clock.h"
 #include "relay/postgres/source_private.h"
 
@@ -11,7 +12,7 @@
 #define ASKS 10
 
 static const char pid_sql[] = "select pg_catalog.pg_backend_pid()";
-/* Which connection asks next: ours, or the second. */
+/* Which connection asks next: 0: ours, 1: the second. */
 static const unsigned order[] = {0, 0, 1, 0, 1};
 
 void
@@ -21,7 +22,7 @@ pg_pool_end(struct source_postgres *self)
     self->pool.second = NULL;
 }
 
-/* It is a session of our own, or nothing says that it is not. */
+/* The session is our own, or nothing shows that it is not. */
 static void
 go_on(struct source_postgres *self, uint64_t now_us)
 {
@@ -67,7 +68,7 @@ bool
 pg_pool_begin(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_pool *pool = &self->pool;
-    struct error error; /* what the first connection could do, and this one can't, says nothing */
+    struct error error; /* not reported: a failure of the second connection proves nothing */
     struct pg_target target = {.name = PQhost(self->connection),
                                .address = PQhostaddr(self->connection),
                                .port = PQport(self->connection)};

@@ -2,19 +2,19 @@
  *
  *   source.c             the state machine and its events
  *   source_hosts.c       the addresses that a dsn names
- *   source_connect.c     a connection: made
- *   source_session.c     a connection: set up, owning, lost
- *   source_pool.c        whether a pool before the server gives it a session of its own
- *   source_request.c     what is sent, in what order answers come
- *   source_fetch.c       fetch: which statement, by the plan of relay/ports/fetch_plan.h
- *   source_settle.c      settle, and what cannot be deleted
+ *   source_connect.c making a connection
+ *   source_session.c setting a session up, owning, losing it
+ *   source_pool.c whether a connection pool gives the relay a server session of its own
+ *   source_request.c sending requests, and their answers in order
+ *   source_fetch.c fetch, by the plan of relay/ports/fetch_plan.h
+ *   source_settle.c settle, and rows that cannot be deleted
  *   source_held.c        hold, release, heads, wake
- *   source_status.c      status; forgetting what was sent long ago
- *   source_rows.c        a result as rows
+ *   source_status.c status; removing old rows of outbox_sent
+ *   source_rows.c from a result to rows
  *   source_parameters.c  binary parameters
- *   source_watermark.c   why it is known which ids are final
+ *   source_watermark.c holders of the table's lock, for the watermark
  *   source_tail*.c       the second connection, which reads the log
- *   source_error.c       what went wrong, in words */
+ *   source_error.c messages for errors */
 #ifndef RELAY_POSTGRES_SOURCE_PRIVATE_H
 #define RELAY_POSTGRES_SOURCE_PRIVATE_H
 
@@ -34,13 +34,13 @@
 #include "relay/postgres/source_tail.h"
 #include "relay/postgres/source_watermark.h"
 
-/* Per connection: session, contract, own; then each of the other kinds at most once, and pings. */
+/* On one connection: session, contract, own; then each of the other kinds at most once, and pings. */
 #define PG_REQUESTS_MAX 64
-/* Pings go while answers are awaited, too, as long as there is room for what else may be asked. */
+/* Pings are also sent while answers are awaited, as long as there is room for all other kinds of requests. */
 #define PG_REQUESTS_PINGED 40
-#define PG_SCHEMA_VERSION 1        /* the outbox, which writers use too */
-#define PG_RELAY_SCHEMA_VERSION 3  /* the tables that only the relay uses, */
-#define PG_RELAY_SCHEMA_REVISION 2 /* and what was added to them since */
+#define PG_SCHEMA_VERSION 1        /* version of the outbox, which writers use too */
+#define PG_RELAY_SCHEMA_VERSION 3  /* version of the tables that only the relay uses */
+#define PG_RELAY_SCHEMA_REVISION 2 /* later additions to those */
 
 enum pg_statement {
     PG_OWN,
@@ -73,10 +73,10 @@ enum pg_statement {
 };
 
 enum pg_state {
-    PG_DOWN,       /* no connection; the next try is at retry_us */
+    PG_DOWN,       /* no connection; the next attempt is at retry_us */
     PG_LOOKING_UP, /* the name of a host */
     PG_CONNECTING,
-    PG_SETTING_UP, /* session, contract and statements are under way */
+    PG_SETTING_UP, /* sending session, contract and statements */
     PG_STANDBY,    /* asks for the ownership from time to time */
     PG_OWNED,
 };
@@ -110,29 +110,29 @@ enum pg_request_kind {
 /* hold.sql: ids, states, skipped, attempts, retry_after, reasons */
 #define PG_HOLD_ARRAYS 6
 
-/* One or more statements up to a sync. */
+/* One or more statements and a sync. */
 struct pg_request {
     enum pg_request_kind kind;
-    uint32_t answers; /* results that came */
+    uint32_t answers; /* results received so far */
     uint64_t sent_us;
 };
 
-/* The fetch that is out, kept until its answer: it may have to be asked again. */
+/* The fetch that is out, kept until its answer, as it may have to be sent again. */
 struct pg_fetch {
     struct fetch_plan plan;
-    bool patient;      /* one more statement went before it, which gives it more time */
-    struct buffer ids; /* as binary parameters, as are these */
+    bool patient;      /* a statement before it gives it more time */
+    struct buffer ids; /* this and the next two: binary parameters */
     struct buffer unread_ids;
     struct buffer unread_reasons;
 };
 
-/* The settle that is out. Of what cannot be deleted it is asked whether nothing can (probing): then it is no row's fault. So
- * it is with the others. */
+/* The settle that is out. If deleting a single row fails, it is tried whether deleting no row works (probing); if that
+ * fails too, the row is not to blame. The structs below do the same. */
 struct pg_settle {
     const int64_t *ids; /* the caller's */
     struct halving parts;
     bool probing;
-    struct error error; /* probing: of the row */
+    struct error error; /* probing: the error of the row */
     struct buffer parameter;
     struct source_failures failures;
 };
@@ -151,11 +151,12 @@ struct pg_hold {
 struct pg_release {
     struct release asked;     /* its arrays are the caller's */
     struct halving confirmed; /* its ids */
-    struct halving limit;     /* of rows at a time: count is rows_max, at those that have moved */
-    bool confirmed_out;       /* the deleting of those is not over, */
+    /* Rows at a time: `count` is rows_max, `at` is how many rows have moved. */
+    struct halving limit;
+    bool confirmed_out; /* `confirmed` is not all deleted yet */
     bool confirmed_probing;
     bool burying;
-    bool out; /* nor the move */
+    bool out; /* the move is not over yet */
     bool probing;
     bool complete;
     struct error error;
@@ -166,25 +167,26 @@ struct pg_release {
     struct source_failures failures;
 };
 
-/* Looks whether a pool gives each transaction a session. */
+/* Finds out whether a pool gives each transaction another session. */
 struct pg_pool {
-    bool is_pooled;  /* this connection's server is another process than it was told */
-    bool is_session; /* each connection has a session of its own: known from then on */
-    PGconn *second;  /* NULL: it does not look now */
+    /* The server process is not the one that the connection was told: there is a pool. */
+    bool is_pooled;
+    bool is_session; /* each connection has its own session; remembered once known */
+    PGconn *second;  /* NULL: not looking now */
     PostgresPollingStatusType polling;
     uint64_t deadline_us;
     uint32_t asked;
-    int32_t pids[2]; /* of ours and of the second's session; 0: not known yet */
+    int32_t pids[2]; /* server process of our session and of the second one; 0: not known yet */
 };
 
 struct source_postgres {
     struct source source;
     const struct source_config *config;
     struct random random;
-    struct backoff backoff;        /* connections that are lost or refused */
-    struct backoff backoff_config; /* those that need an operator */
+    struct backoff backoff;        /* for connections that are lost or refused */
+    struct backoff backoff_config; /* for errors that need an operator */
     struct pg_hosts hosts;
-    struct error connect_error; /* the last address's trouble */
+    struct error connect_error; /* the error of the last address */
     PGconn *connection;
     struct pg_pool pool;
     PostgresPollingStatusType polling;
@@ -195,35 +197,36 @@ struct source_postgres {
     uint64_t connect_deadline_us;
     uint64_t retry_us;                /* DOWN: connect; STANDBY: ask again */
     uint64_t sent_us;                 /* the last request */
-    uint64_t heard_us;                /* when bytes of the server came, or it took some, last */
+    uint64_t heard_us;                /* when the server last sent or accepted bytes */
     uint64_t lease_until_us;          /* 0: not owned */
-    uint64_t began_us;                /* when the session began to own the outbox, or to stand by */
+    uint64_t began_us;                /* when the session became owner or standby */
     char schema[POSTGRES_NAME_BYTES]; /* of the outbox */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
-    int64_t sequence_last;    /* the first half of the watermark's answer, */
-    log_position log_flushed; /* and this, */
-    log_position log_end;     /* and this; 0: there is no log */
+    int64_t sequence_last;    /* first half of the watermark's answer */
+    log_position log_flushed; /* the same; 0: there is no log */
+    log_position log_end;     /* the same */
     struct pg_fetch fetch;
     struct buffer present_ids;
-    int64_t *present_asked; /* what a whole range was read for; NULL: the answer has nothing else */
+    /* A range was read, and only these ids were asked for; NULL: the answer has no others. */
+    int64_t *present_asked;
     size_t present_asked_count;
     struct pg_settle settle;
     struct pg_hold hold;
     struct pg_release release;
-    uint32_t wake_rows_max; /* of the one that is out: asked for, */
-    uint32_t wake_rows;     /* and sent */
+    uint32_t wake_rows_max; /* rows that the core asked for in the wake that is out */
+    uint32_t wake_rows;     /* rows that the statement asks for */
     bool wake_probing;
-    bool stuck; /* one could not be woken: the heads may be others */
+    bool stuck; /* a message could not be woken: heads may have changed */
     char wake_trouble[500];
-    struct source_woken woken; /* of the two answers to wake, what the first says */
-    bool wake_in_full;         /* the one that is out looks at all that is scheduled */
-    /* Nothing due before is left (by the server's clock); INT64_MIN: not known. */
+    struct source_woken woken; /* from the first of the two answers to wake */
+    bool wake_in_full;         /* the wake that is out looks at all scheduled messages */
+    /* No scheduled message is due before this time (the server's clock); INT64_MIN: not known. */
     int64_t wake_from_us;
-    uint64_t wake_full_us;  /* when to look at all again, for what others have changed */
+    uint64_t wake_full_us;  /* when to look at all of them again, as others may have changed them */
     uint64_t created_us;    /* monotonic */
-    int64_t started_at_us;  /* since 1970, by the server's clock: when this relay was started, */
-    int64_t owned_since_us; /* and when it came to own the outbox */
+    int64_t started_at_us;  /* start of this relay; since 1970, by the server's clock */
+    int64_t owned_since_us; /* start of this ownership, likewise */
     bool status_outstanding;
     bool forget_outstanding;
     struct watermark watermark;
@@ -233,18 +236,18 @@ struct source_postgres {
     uint32_t request_count;
     struct source_events events;
     char fatal_sqlstate
-        [6]; /* the last words of a server that ended the connection: they come as a notice */
+        [6]; /* The last message of a server that ended the connection; it comes as a notice. */
     char fatal_text[256];
 };
 
 /* source.c */
-/* The event, to be filled in; it has its type and the lease. */
+/* Appends an event with its type and the lease, to be filled in. */
 struct source_event *pg_event_push(struct source_postgres *self, enum source_event_type type);
-/* SOURCE_ALIVE, once for many in a row. */
+/* Pushes SOURCE_ALIVE, unless the last event is one. */
 void pg_event_alive(struct source_postgres *self);
 
 /* source_connect.c */
-/* Does not wait. NULL with *reterr if the password file or one of TLS can't be read, or without memory. */
+/* Does not wait. NULL with *reterr if the password file or a TLS file can't be read, or out of memory. */
 PGconn *pg_connect_begin(const struct source_config *config, const struct pg_target *target,
                          bool replication, struct error *reterr);
 void pg_connect_start(struct source_postgres *self, uint64_t now_us);
@@ -255,46 +258,46 @@ short pg_connect_poll_events(const struct source_postgres *self);
 /* source_session.c */
 void pg_session_set_up(struct source_postgres *self, uint64_t now_us);
 void pg_session_own(struct source_postgres *self, uint64_t now_us);
-/* Its session is its own: prepares all statements, and asks for the ownership. */
+/* The session is the relay's own: prepares all statements, and asks for the ownership. */
 void pg_session_ready(struct source_postgres *self, uint64_t now_us);
 void pg_session_watermark(struct source_postgres *self, uint64_t now_us);
 void pg_session_answer(struct source_postgres *self, struct pg_request *request, PGresult *result,
                        uint64_t now_us);
-/* Closes the connection, tells SOURCE_LOST, and sets the time of the next try. */
+/* Closes the connection, pushes SOURCE_LOST, and sets the time of the next attempt. */
 void pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us);
-/* The same, the words being libpq's or the server's last. */
+/* The same, with the last message of the server or libpq. */
 void pg_session_broken(struct source_postgres *self, uint64_t now_us);
 
 /* source_pool.c */
-/* False: there is nothing to look at. Else pg_session_ready is called at the end, or the session lost. */
+/* False: there is nothing to find out. Else pg_session_ready is called at the end, or the session is lost. */
 bool pg_pool_begin(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
 void pg_pool_end(struct source_postgres *self);
 void pg_pool_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
 void pg_pool_process(struct source_postgres *self, short revents, uint64_t now_us);
 void pg_pool_poll(const struct source_postgres *self, struct pollfd *ret_poll);
 
-/* source_request.c: false if the connection was lost over it. */
+/* source_request.c: false if the connection was lost. */
 struct pg_parameters;
 bool pg_request_send(struct source_postgres *self, enum pg_statement statement,
                      const struct pg_parameters *parameters, uint64_t now_us) MUST_CHECK;
 bool pg_request_prepare_all(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
 bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us);
 bool pg_request_flush(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
-/* Reads what has come and handles the answers. */
+/* Reads available data and handles the answers in it. */
 void pg_request_receive(struct source_postgres *self, uint64_t now_us);
-/* Takes what the socket has. False if the connection is gone; what came before that can be read. */
+/* Reads all that the socket has. False if the connection is gone; data read before can still be used. */
 bool pg_request_consume(PGconn *connection);
 /* When the oldest unanswered request is given up. */
 uint64_t pg_request_deadline_us(const struct source_postgres *self);
 
 /* source_fetch.c */
 void pg_fetch_ask(struct source_postgres *self, const struct fetch *fetch, uint64_t now_us);
-/* The session is lost; error says why. */
+/* To be called when the session is lost; `error` says why. */
 void pg_fetch_lost(struct source_postgres *self, const struct error *error, uint64_t now_us);
-/* The server refused it. True if less is asked for instead; false if no row can be what it is about. */
+/* The server refused the statement. True: a smaller one was sent instead. False: no row can be the cause. */
 bool pg_fetch_refused(struct source_postgres *self, const PGresult *result,
                       uint64_t now_us) MUST_CHECK;
-/* What could not be read is tried again. */
+/* Messages that could not be read are tried again. */
 void pg_fetch_forget_unread(struct source_postgres *self);
 /* Takes the result. */
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
@@ -305,40 +308,40 @@ void pg_fetch_present_done(struct source_postgres *self);
 void pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, uint64_t now_us);
 void pg_settle_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
 void pg_settle_look_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us);
-/* As pg_fetch_refused. */
+/* Like pg_fetch_refused. */
 bool pg_settle_refused(struct source_postgres *self, const PGresult *result,
                        uint64_t now_us) MUST_CHECK;
 
 /* source_held.c */
-/* As pg_fetch_refused, of hold, release and wake. */
+/* Like pg_fetch_refused, for hold, release and wake. */
 bool pg_held_refused(struct source_postgres *self, const struct pg_request *request,
                      const PGresult *result, uint64_t now_us) MUST_CHECK;
-/* The session is lost. */
+/* To be called when the session is lost. */
 void pg_held_lost(struct source_postgres *self);
 void pg_held_hold(struct source_postgres *self, const struct hold *holds, size_t count,
                   uint64_t now_us);
 void pg_held_release(struct source_postgres *self, const struct release *release, uint64_t now_us);
 void pg_held_heads(struct source_postgres *self, uint64_t now_us);
 void pg_held_wake(struct source_postgres *self, uint32_t rows_max, uint64_t now_us);
-/* One of the answers to these. */
+/* Handles an answer to one of these. */
 void pg_held_answer(struct source_postgres *self, const struct pg_request *request,
                     const PGresult *result, uint64_t now_us);
 
 /* source_status.c */
 void pg_status_ask(struct source_postgres *self, const struct source_status *status,
                    uint64_t now_us);
-/* Of status and forget. */
+/* Answers to status and forget. */
 void pg_status_answer(struct source_postgres *self, const struct pg_request *request,
                       PGresult *result, uint64_t now_us);
 
 /* source_rows.c */
-/* Takes the result: a batch of its rows up to the first that was cut, at most rows_max. complete: neither limit was met. NULL, and the result cleared, if a column is not
- * what was asked for. */
+/* Takes the result over. A batch of its rows up to the first one that was cut, at most rows_max; complete: neither
+ * limit was reached. NULL, with the result cleared, if a column is not as expected. */
 struct batch *pg_rows_decode_take(PGresult *result, uint32_t rows_max, struct error *reterr);
 int64_t pg_rows_int8(const PGresult *result, int row, int column);
 int32_t pg_rows_int4(const PGresult *result, int row, int column);
 bool pg_rows_bool(const PGresult *result, int row, int column);
-/* Microseconds since 1970 of a binary timestamptz; ±infinity as INT64_MAX and INT64_MIN. */
+/* A binary timestamptz in microseconds since 1970; ±infinity as INT64_MAX and INT64_MIN. */
 int64_t pg_rows_time_us(int64_t value);
 
 /* source_parameters.c */
@@ -348,49 +351,51 @@ struct pg_parameters {
     const char *values[PG_PARAMETERS_MAX];
     int lengths[PG_PARAMETERS_MAX];
     int formats[PG_PARAMETERS_MAX];
-    uint64_t numbers[PG_PARAMETERS_MAX]; /* what values of numbers point to */
+    uint64_t numbers[PG_PARAMETERS_MAX]; /* storage for values that are numbers */
 };
 void pg_parameters_int8(struct pg_parameters *parameters, int64_t value);
-/* A span of time as the server can add it to a time: a hundred years at most. */
+/* Limits a duration so that the server can add it to a time: at most a hundred years. */
 int64_t pg_parameters_span_us(uint64_t span_us);
 void pg_parameters_null(struct pg_parameters *parameters);
 void pg_parameters_oid(struct pg_parameters *parameters, uint32_t value);
 void pg_parameters_double(struct pg_parameters *parameters, double value);
-/* NULL is NULL; else cleaned by pg_text_clean. Stays the caller's, as arrays do. */
+/* NULL is NULL; other texts must be clean (pg_text_clean). The caller keeps the text, as with arrays. */
 void pg_parameters_text(struct pg_parameters *parameters, const char *text);
-/* `array` stays the caller's and must live until the statement is sent. */
+/* The caller keeps `array`, which must live until the statement is sent. */
 void pg_parameters_array(struct pg_parameters *parameters, const struct buffer *array);
 /* Replaces the content of `buffer` by a binary int8[]. */
 void pg_parameters_encode(struct buffer *buffer, const int64_t *values, size_t count);
-/* An array that is written element by element: so many must follow. */
+/* Begins an array that is written element by element: `count` elements must follow. */
 void pg_array_begin_int8(struct buffer *buffer, size_t count);
 void pg_array_put_int8(struct buffer *buffer, int64_t value);
 void pg_array_begin_text(struct buffer *buffer, size_t count);
-/* NULL is NULL; cleaned as by pg_text_clean. */
+/* NULL is NULL; the text is cleaned by pg_text_clean. */
 void pg_array_put_text(struct buffer *buffer, const char *text, bool utf8);
-/* An array of which only the end says how many elements it has: one or more. */
+/* An array whose number of elements (at least one) is set by pg_array_end. */
 void pg_array_begin_bytea(struct buffer *buffer);
 void pg_array_put_bytes(struct buffer *buffer, const void *bytes, size_t size);
 void pg_array_end(struct buffer *buffer, size_t count);
-/* What the server would refuse, and the session with it, is replaced: what is not UTF-8; and if the
- * database is not in UTF-8 (so that a character may have no counterpart), all that is not ASCII. */
+/* Replaces bytes that the server would refuse, which would end the session: those that are not UTF-8. If the database
+ * is not in UTF-8 (so that a character may have no counterpart), all bytes that are not ASCII. */
 void pg_text_clean(char *text, size_t size, bool utf8);
 bool pg_request_takes_utf8(const struct source_postgres *self);
 
 /* source_error.c */
 void pg_error_from_result(const PGresult *result, struct error *reterr);
-/* Whether the content of a row can be the cause of such a refusal. `moves`: of a statement that moves or deletes it, and so
- * runs what others have put on the tables: triggers, rules, constraints, policies. */
+/* True if the content of a row can be the cause of this error. `moves`: the statement moves or deletes the row, and so
+ * runs triggers, rules, constraints and policies that others put on the tables. */
 bool pg_error_may_be_of_row(const PGresult *result, bool moves);
-void pg_error_set_pooled(struct error *reterr); /* the session is not this connection's own */
-/* The oldest request was not answered in time: which it is, since when it waits, and what came meanwhile. */
+/* error: the session is not this connection's own. */
+void pg_error_set_pooled(struct error *reterr);
+/* The error that the oldest request was not answered in time: which one it is, since when it waits, and how much data
+ * came meanwhile. */
 void pg_error_set_silent(const struct source_postgres *self, uint64_t now_us, struct error *reterr);
 void pg_error_from_connect(PGconn *connection, struct error *reterr);
-/* Is a connection's message about certificates and the like, where a person must act? */
+/* True if a connection's message is about certificates and the like, where a person must act. */
 bool pg_error_is_tls(const char *message) MUST_CHECK;
-/* The message of a connection that was refused, in libpq's verbose form. */
+/* From the message of a refused connection, in libpq's verbose form. */
 void pg_error_from_message(const char *message, const char *user, struct error *reterr);
-/* How a working connection ended: the server's last words if it had any, else libpq's. */
+/* How a working connection ended: the server's last message if there was one, else libpq's. */
 void pg_error_from_loss(const struct source_postgres *self, struct error *reterr);
 void pg_error_receive_notice(void *self, const PGresult *notice); /* a PQnoticeReceiver */
 

@@ -66,7 +66,7 @@ static const struct {
     [PG_EMITTED] = {"emitted", sql_emitted},
 };
 
-/* libpq could not queue what it was given: the connection is not usable any more. */
+/* libpq could not queue the request: the connection can't be used any more. */
 static bool
 sent(struct source_postgres *self, int done, uint64_t now_us)
 {
@@ -99,7 +99,7 @@ pg_request_prepare_all(struct source_postgres *self, uint64_t now_us)
 {
     for (size_t i = 0; i < PG_STATEMENTS; i++) {
         if (i == PG_EMITTED && !self->config->tableless) {
-            continue; /* its function need not be there */
+            continue; /* its function need not exist */
         }
         char *const sql = postgres_sql(statements[i].sql, self->schema);
         const int done = PQsendPrepare(self->connection, statements[i].name, sql, 0, NULL);
@@ -119,7 +119,7 @@ pg_request_flush(struct source_postgres *self, uint64_t now_us)
     return sent(self, left >= 0, now_us);
 }
 
-/* Each request has its own sync, so that an error in one does not abort the next. */
+/* Each request has its own sync, so that an error in one does not abort the next one. */
 bool
 pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us)
 {
@@ -134,7 +134,7 @@ pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t
     return true;
 }
 
-/* Bytes that come, or that the server takes, are a sign of life: over a slow link a batch may take long. */
+/* Bytes that arrive, or that the server accepts, show that it is alive: over a slow link a batch may take long. */
 uint64_t
 pg_request_deadline_us(const struct source_postgres *self)
 {
@@ -157,8 +157,8 @@ finish(struct source_postgres *self, PGresult *sync)
     }
 }
 
-/* An answer proves that the server heard us at or after the time of sending; its idle timer
- * cannot have begun before. */
+/* An answer proves that the server received the request, at or after the time of sending; its idle timer cannot have
+ * started earlier. */
 static void
 renew_lease(struct source_postgres *self, uint64_t sent_us)
 {
@@ -167,7 +167,7 @@ renew_lease(struct source_postgres *self, uint64_t sent_us)
     }
 }
 
-/* True if something else is asked instead, and the session goes on. */
+/* True if another statement was sent instead, and the session goes on. */
 static bool
 is_isolated(struct source_postgres *self, const struct pg_request *request, const PGresult *result,
             uint64_t now_us)
@@ -212,7 +212,7 @@ answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
     struct pg_request *request = &self->requests[self->request_first];
     const ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_PIPELINE_ABORTED) {
-        PQclear(result); /* behind one that was refused: all of the request is asked again */
+        PQclear(result); /* follows a refused statement: the whole request is sent again */
         return;
     }
     if (status != PGRES_PIPELINE_SYNC && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
@@ -224,7 +224,7 @@ answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
         finish(self, result);
     } else if (request->kind == PG_REQUEST_FETCH && request->answers++ == 0 &&
                self->fetch.patient) {
-        PQclear(result); /* of the statement that went before it */
+        PQclear(result); /* the answer to the statement before it */
     } else if (request->kind == PG_REQUEST_FETCH) {
         pg_fetch_answer_take(self, result, now_us);
     } else {
@@ -233,7 +233,7 @@ answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
     }
 }
 
-/* NULL separates the answers of a pipeline; two in a row mean that there is nothing. */
+/* NULL separates the answers of a pipeline; two NULLs in a row mean that there are no more. */
 static PGresult *
 next_result(PGconn *connection)
 {
@@ -246,8 +246,8 @@ next_result(PGconn *connection)
     return NULL;
 }
 
-/* OpenSSL hands over what libpq has room for and keeps the rest of a record, for which no poll would
- * wake us. */
+/* OpenSSL gives libpq as much as there is room for, and keeps the rest of a record; poll does not wake us for that
+ * rest. */
 bool
 pg_request_consume(PGconn *connection)
 {
@@ -259,7 +259,7 @@ pg_request_consume(PGconn *connection)
     return alive;
 }
 
-/* All answers that have come. */
+/* Handles all received answers. */
 static void
 take_answers(struct source_postgres *self, uint64_t now_us)
 {
@@ -271,7 +271,7 @@ take_answers(struct source_postgres *self, uint64_t now_us)
         answer_take(self, result, now_us);
     }
     if (self->connection != NULL) {
-        /* Looks at the input: the last words of a server come without a question. */
+        /* Parses the input: a server sends its last message unasked. */
         (void)PQisBusy(self->connection);
     }
 }

@@ -80,8 +80,7 @@ has_type(const PGresult *result, int column, Oid type)
     return PQftype(result, column) == type && PQfformat(result, column) == 1;
 }
 
-/* The table may have been altered; a value of another type would be read as something that it is
- * not. */
+/* The table may have been altered, and a value of another type would be misread. */
 static bool
 check_columns(const PGresult *result, struct error *reterr)
 {
@@ -102,7 +101,7 @@ check_columns(const PGresult *result, struct error *reterr)
     return true;
 }
 
-/* The statements withhold such a row; one that is not must be whole. */
+/* The statements withhold rows with missing values; a row that is not withheld must be complete. */
 static bool
 check_values(const PGresult *result, int row, struct error *reterr)
 {
@@ -124,7 +123,7 @@ clear_result(void *result)
     PQclear(result);
 }
 
-/* How many rows are to be delivered, or -1. */
+/* Gives the number of rows to deliver, or -1. */
 static int
 decode_rows(const PGresult *result, uint32_t rows_max, struct row *rows, struct error *reterr)
 {

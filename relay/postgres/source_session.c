@@ -16,14 +16,14 @@
 #include "session_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
-/* A session that lasted for so long has a new trouble. One that a statement ends again and again, such as a delete that a
- * trigger refuses, must not publish everything anew several times a second. */
+/* After a session lasted for this long, its loss is a new problem: the waits start small again. If one statement ends
+ * the session again and again, such as a delete that a trigger refuses, everything must not be published anew several
+ * times a second. */
 #define GOOD_US (10 * CLOCK_S_US)
-/* idle_session_timeout came with 14; prepared transactions keep their name in pg_locks since
- * 14.1. */
+/* idle_session_timeout exists since 14; prepared transactions keep their name in pg_locks since 14.1. */
 #define SERVER_VERSION_MIN 140001
 
-/* The first statement says which schema the others are about. */
+/* The first statement finds the schema. */
 static bool
 send_setup(struct source_postgres *self, uint64_t now_us)
 {
@@ -56,7 +56,7 @@ find_schema(const struct source_postgres *self, const PGresult *result,
         return true;
     }
     if (pg_rows_bool(result, 0, 3) && self->pool.is_pooled) {
-        pg_error_set_pooled(reterr); /* send_setup was here before */
+        pg_error_set_pooled(reterr); /* send_setup changed this session before */
         return false;
     }
     return postgres_refuse_absent(PQgetisnull(result, 0, 2) != 0 ? NULL : PQgetvalue(result, 0, 2),
@@ -83,7 +83,7 @@ pg_session_set_up(struct source_postgres *self, uint64_t now_us)
 {
     struct error error;
     const int version = PQserverVersion(self->connection);
-    (void)PQsetErrorVerbosity(self->connection, PQERRORS_DEFAULT); /* returns the one before */
+    (void)PQsetErrorVerbosity(self->connection, PQERRORS_DEFAULT); /* returns the earlier setting */
     if (version < SERVER_VERSION_MIN) {
         error_set(&error, ERROR_CONFIG,
                   "the database server is version %d.%d: 14.1 or newer is needed", version / 10000,
@@ -113,7 +113,7 @@ pg_session_watermark(struct source_postgres *self, uint64_t now_us)
     }
 }
 
-/* The first try goes in one flight with the statements. */
+/* The first attempt is sent together with the statements to prepare. */
 void
 pg_session_own(struct source_postgres *self, uint64_t now_us)
 {
@@ -164,7 +164,7 @@ check_contract(const PGresult *result, struct error *reterr)
     return true;
 }
 
-/* What the role lacks, as grants to be run. */
+/* Lists the privileges that the role lacks, as grants to be run. */
 static bool
 check_privileges(const PGresult *result, const struct source_config *config, struct error *reterr)
 {
@@ -220,7 +220,7 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
         self->owned_since_us = pg_rows_int8(result, 0, 1);
         self->wake_from_us = INT64_MIN;
         self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
-        pg_session_watermark(self, now_us); /* its answer is told as SOURCE_OWNED */
+        pg_session_watermark(self, now_us); /* its answer pushes SOURCE_OWNED */
         return;
     }
     self->state = PG_STANDBY;
@@ -302,7 +302,7 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         break;
     case PG_REQUEST_OWN:
         if (PQresultStatus(result) ==
-            PGRES_TUPLES_OK) { /* not one of the statements prepared before it */
+            PGRES_TUPLES_OK) { /* Not the answer to preparing a statement. */
             learn_ownership(self, result, request->sent_us, now_us);
         }
         break;

@@ -1,5 +1,5 @@
-/* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it), or is still there
- * afterwards (a trigger or a rule says that nothing is to be done), is told; the others go. */
+/* Deletes confirmed rows. A row that cannot be deleted (a foreign key or a trigger refuses), or is still there
+ * afterwards (a trigger or a rule suppresses the delete), is reported; the others are deleted. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ send_part(struct source_postgres *self, uint64_t now_us)
     }
 }
 
-/* Which of the part are still there. */
+/* Asks which rows of the part still exist. */
 static void
 look(struct source_postgres *self, uint64_t now_us)
 {
@@ -56,7 +56,7 @@ pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, ui
     send_part(self, now_us);
 }
 
-/* Somebody else may have deleted some of them. */
+/* If fewer were deleted than asked for, either somebody else deleted some, or some are still there. */
 void
 pg_settle_answer(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
@@ -86,7 +86,7 @@ pg_settle_look_answer(struct source_postgres *self, const PGresult *result, uint
     go_on(self, now_us);
 }
 
-/* If it cannot delete nothing either, it is not about a row. */
+/* If deleting no row fails too, no row is to blame. */
 bool
 pg_settle_refused(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {

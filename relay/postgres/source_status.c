@@ -6,10 +6,10 @@
 #include "base/clock.h"
 #include "relay/postgres/source_private.h"
 
-/* One statement forgets so many: about 10 ms. A full one is followed by the next. */
+/* One statement removes so many rows, in about 10 ms. If it removed as many, another one follows. */
 #define FORGET_ROWS 2000
 
-/* One piece of text, as the server takes it; NULL is NULL. */
+/* Cuts and cleans a text so that the server accepts it; NULL is NULL. */
 static const char *
 text_of(const struct source_postgres *self, const char *text, char *ret_text, size_t size)
 {
@@ -42,7 +42,7 @@ add_id(struct pg_parameters *parameters, int64_t id)
     }
 }
 
-/* Why it reads as it does: not the log, or slowly. */
+/* Why it does not read the log, or reads slowly. */
 static const char *
 reads_reason_of(const struct source_postgres *self, const struct source_status *status,
                 char *ret_text, size_t size)
@@ -67,7 +67,7 @@ send_status(struct source_postgres *self, const struct source_status *status, ui
     char reason[400];
     char reads_reason[400];
     struct pg_parameters parameters = {.count = 0};
-    (void)gethostname(host, sizeof(host) - 1); /* a name that is too long is cut */
+    (void)gethostname(host, sizeof(host) - 1); /* a long name is cut */
     pg_parameters_text(&parameters, text_of(self, self->config->name, name, sizeof(name)));
     pg_parameters_text(&parameters, text_of(self, host, host_clean, sizeof(host_clean)));
     pg_parameters_int8(&parameters, getpid());

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "relay/postgres/source_private.h"
 
-/* After the slot was dropped because it held back too much: until one is made again. */
+/* Wait after the slot was dropped because it retained too much, until it is created again. */
 #define BUDGET_INITIAL_US (60 * CLOCK_S_US)
 #define BUDGET_MAX_US (3600 * CLOCK_S_US)
 
@@ -54,7 +54,7 @@ close_connection(struct pg_tail *tail)
     PQfinish(tail->connection);
     tail->connection = NULL;
     tail->wants_write = false;
-    tail->emitted.count = 0; /* it comes again */
+    tail->emitted.count = 0; /* the log delivers them again */
     tail->state = PG_TAIL_OFF;
 }
 
@@ -108,7 +108,7 @@ pg_tail_begin(struct source_postgres *self, uint64_t position, uint64_t now_us)
     if (!may_begin(self, now_us)) {
         return;
     }
-    close_connection(tail); /* of an earlier beginning, or one that would drop the slot */
+    close_connection(tail); /* of an earlier tail_begin, or one that was to drop the slot */
     tail->state = PG_TAIL_LOOKING;
     tail->read_slot = true;
     tail->position = position;
@@ -157,7 +157,7 @@ pg_tail_poll(const struct source_postgres *self, struct pollfd *ret_poll)
     if (tail->state == PG_TAIL_CONNECTING) {
         events = tail->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     } else if (tail->state == PG_TAIL_STREAMING && !pg_stream_reads(self)) {
-        events = POLLRDHUP; /* what is not wanted yet, the server keeps */
+        events = POLLRDHUP; /* the server keeps data that is not wanted yet */
     }
     if (tail->wants_write) {
         events |= POLLOUT;
@@ -218,7 +218,7 @@ static bool
 blames_slot(const char *sqlstate)
 {
     static const char *const codes[] = {
-        "42704", /* the publication did not exist where the slot stands in the log */
+        "42704", /* the publication did not exist at the slot's position in the log */
         "55000", /* the slot was invalidated */
         "58P01", /* a file of the log is gone */
     };

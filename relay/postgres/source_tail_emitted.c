@@ -1,18 +1,18 @@
-/* What the log of a tableless source brings and no table has. It is collected as it comes, and written into the outbox by one
- * statement of the session, or by more if one of them cannot be written; meanwhile the log is not read. So at most one batch
- * of it is in memory, and the log's position stays before what is not written. */
+/* Messages of a tableless source, which only the log has. They are collected as they come, and written into the outbox
+ * by one statement of the session, or by more if a message cannot be written; meanwhile the log is not read. So at most
+ * one batch of them is in memory, and the log's position stays before messages that are not written. */
 #include <stdio.h>
 #include <string.h>
 
 #include "relay/postgres/source_private.h"
 
-/* Payload and headers of SOURCE_MESSAGE_BYTES_MAX in hex. What is larger is cut, so that the server takes it as one value; then
- * it is no message any more. */
+/* SOURCE_MESSAGE_BYTES_MAX of payload and headers, in hex. A larger content is cut, so that the server accepts it as
+ * one value; it is no valid message then. */
 #define CONTENT_BYTES_MAX ((size_t)2 * SOURCE_MESSAGE_BYTES_MAX)
 
-#define COLUMN_PROBLEM 1 /* of emitted.sql */
+#define COLUMN_PROBLEM 1 /* column of emitted.sql */
 
-/* Of versions before 0.2, in which all schemas of a database had the same. */
+/* The prefix before version 0.2, when all schemas of a database had the same one. */
 #define OLD_PREFIX "outbox"
 
 static bool
@@ -22,7 +22,7 @@ has_prefix(const struct pgoutput_event *event, const char *prefix)
     return event->prefix.size == size && memcmp(event->prefix.data, prefix, size) == 0;
 }
 
-/* Whose it is, the relay cannot know; that it may be nobody's must be said. */
+/* The relay cannot know whose message it is; it must report that perhaps no source takes it. */
 static void
 tell_left(struct source_postgres *self)
 {
@@ -113,8 +113,8 @@ pg_emitted_write(struct source_postgres *self, uint64_t now_us)
     send_part(self, now_us);
 }
 
-/* The log may have been let go of meanwhile. It is not begun anew before this has come: the look that comes first is asked
- * of the same session. */
+/* Reading of the log may have ended meanwhile. It does not begin again before this answer: the look before it is sent
+ * over the same session. */
 static void
 end_writing(struct source_postgres *self)
 {
@@ -148,8 +148,8 @@ pg_emitted_answer(struct source_postgres *self, const PGresult *result, uint64_t
     }
 }
 
-/* One that cannot be written is set aside with the reason. If even that fails, there is nowhere to keep it: so the log is not
- * read on, and the ownership ends with the words. */
+/* A message that cannot be written is set aside with the reason. If even that fails, it cannot be kept anywhere: so
+ * reading of the log stops, and the ownership ends with that error. */
 bool
 pg_emitted_refused(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {

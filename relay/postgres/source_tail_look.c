@@ -7,17 +7,17 @@
 #include "relay/postgres/schema.h"
 #include "relay/postgres/source_private.h"
 
-/* Two looks at the slot and at what it holds back. */
+/* Interval between two looks at the slot and the log that it retains. */
 #define LOOK_INTERVAL_US (5 * CLOCK_S_US)
-/* While an earlier reader of the slot ends. It is given a moment to do so by itself: it may be ours, with our last word
- * still to be read. */
+/* Waiting for an earlier reader of the slot. First it gets a moment to end by itself: it may be our own, and its last
+ * status still unread by the server. */
 #define READER_INTERVAL_US (100 * CLOCK_MS_US)
 #define READER_TIMEOUT_US (30 * CLOCK_S_US)
 #define READER_GRACE_US (400 * CLOCK_MS_US)
-/* The server is heard of, or hears of us, at the latest after this time; its own limit may be lower. */
+/* Status messages are sent to the server at least this often; the server's own limit may require more. */
 #define STATUS_INTERVAL_US (10 * CLOCK_S_US)
 #define STATUS_INTERVAL_MIN_US (50 * CLOCK_MS_US)
-/* A slot that has behaved for so long begins anew with the short wait. */
+/* If a slot was within its limit for this long, the waits start small again. */
 #define BUDGET_FORGET_US (3600 * CLOCK_S_US)
 
 enum column {
@@ -96,7 +96,7 @@ ask_look(struct source_postgres *self, uint64_t now_us)
     pg_parameters_text(&parameters, self->tail.slot);
     pg_parameters_text(&parameters, self->tail.publication);
     pg_parameters_text(&parameters, pg_hash_probe);
-    /* The only way of what was emitted without a table is the log, whatever its size. */
+    /* Emitted messages come only by the log, whatever their size. */
     pg_parameters_text(&parameters, self->config->tableless ? NULL : postgres_schema_limits);
     if (pg_request_send(self, PG_TAIL_LOOK, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_TAIL_LOOK, now_us); /* a loss was told */
@@ -153,7 +153,7 @@ is_excessive(const struct source_postgres *self, const struct look *look)
     return self->config->wal_retain_max > 0 && look->retained > self->config->wal_retain_max;
 }
 
-/* The slot of a tableless source has what nothing else has. */
+/* The slot of a tableless source is never dropped for its size: only there the messages exist. */
 static bool
 over_budget(const struct source_postgres *self, const struct look *look)
 {
@@ -178,7 +178,7 @@ tell_excess(struct source_postgres *self, const struct look *look)
     tail->excess_told = excessive;
 }
 
-/* Why the slot that is there can't be read on, or need not; NULL: it can. */
+/* Why the existing slot can't or must not be read on; NULL: it can. */
 static const char *
 useless_because(const struct source_postgres *self, const struct look *look)
 {
@@ -191,7 +191,7 @@ useless_because(const struct source_postgres *self, const struct look *look)
     return self->tail.spoiled[0] != '\0' ? self->tail.spoiled : NULL;
 }
 
-/* useless: why a slot that is there can't be read; NULL: there is none. */
+/* useless: why the existing slot can't be read; NULL: there is no slot. */
 static void
 tell_new_slot(struct source_postgres *self, const char *useless)
 {
@@ -219,7 +219,7 @@ tell_new_slot(struct source_postgres *self, const char *useless)
     }
 }
 
-/* What becomes of the slot before it is read. */
+/* Decides whether the slot is dropped or created before it is read. */
 static void
 plan_slot(struct source_postgres *self, const struct look *look)
 {
@@ -230,15 +230,15 @@ plan_slot(struct source_postgres *self, const struct look *look)
     if (tail->make_slot) {
         tell_new_slot(self, useless);
     } else if (self->config->tableless) {
-        /* What the table has already comes again, and is recognised; what it does not have stands in between. */
+        /* Rows that the table already has come again and are recognized; the others are between them. */
         tail->position =
             look->confirmed > tail->emitted.written ? look->confirmed : tail->emitted.written;
     } else if (look->confirmed > tail->position) {
-        tail->position = look->confirmed; /* it keeps nothing from before */
+        tail->position = look->confirmed; /* the slot does not keep earlier log */
     }
 }
 
-/* The owner of the outbox is the only one to read its slot: an earlier one has to go. */
+/* Only the owner of the outbox reads its slot: an earlier reader has to go. */
 static void
 wait_for_reader(struct source_postgres *self, const struct look *look, uint64_t now_us)
 {
@@ -321,13 +321,13 @@ watch(struct source_postgres *self, const struct look *look, uint64_t now_us)
     }
 }
 
-/* A server that was restored or promoted goes on from another place. */
+/* Reports if the server is another one, or was restored or promoted. */
 static void
 recognise_server(struct source_postgres *self, const struct look *look)
 {
     struct pg_tail *tail = &self->tail;
     if (look->system[0] == '\0') {
-        return; /* a server without such a log does not say */
+        return; /* a server without a logical log does not say */
     }
     if (tail->system[0] != '\0' && strcmp(tail->system, look->system) != 0) {
         pg_tail_notice(self, "this is another database cluster than before (%s, was %s)",
@@ -341,7 +341,7 @@ recognise_server(struct source_postgres *self, const struct look *look)
     (void)snprintf(tail->timeline, sizeof(tail->timeline), "%s", look->timeline); /* all fit */
 }
 
-/* There may be another table of that name already: it is found, as at the start, by a new session. */
+/* Another table may have that name already: a new session looks for it, as at the start. */
 static void
 outbox_is_gone(struct source_postgres *self, uint64_t now_us)
 {
@@ -358,7 +358,7 @@ learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
     tail->look_outstanding = false;
     if (tail->look_stale) {
         tail->look_stale = false;
-        return; /* the next one is due */
+        return; /* the next look is due */
     }
     if (PQntuples(result) == 0) {
         outbox_is_gone(self, now_us);

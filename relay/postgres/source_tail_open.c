@@ -8,16 +8,16 @@
 
 #include "tail_open_sql.h"
 
-/* For each step but the making of a slot, */
+/* For each step except creating a slot. */
 #define STEP_TIMEOUT_US (15 * CLOCK_S_US)
-/* which waits for the transactions that are open: the server gives up on any of them after a minute (tail_open.sql). */
+/* Creating a slot waits for open transactions; for each one the server waits at most a minute (tail_open.sql). */
 #define MAKE_TIMEOUT_US (600 * CLOCK_S_US)
 #define MAKE_NOTICE_US (5 * CLOCK_S_US)
 #define COMMAND_BYTES 512
 
-/* The server's hints are for people at a terminal, but for one: from PostgreSQL 18 on, a publication that did not exist
- * where the log is read is a warning, and what it would have passed on is passed over. (LoadPublications in
- * pgoutput.c; older ones refuse to go on, see blames_slot.) */
+/* The server's notices are for people at a terminal, with one exception. From PostgreSQL 18 on, if the publication did
+ * not exist at the position that is being read, the server sends a warning and skips the changes. (LoadPublications in
+ * pgoutput.c; older servers stop with an error, see blames_slot.) */
 static void
 receive_notice(void *context, const PGresult *notice)
 {
@@ -52,7 +52,7 @@ step(struct pg_tail *tail, enum pg_tail_state state, uint64_t now_us)
     tail->waits_us = now_us + MAKE_NOTICE_US;
 }
 
-/* To the very server of the session, not to another that the dsn names as well. */
+/* Connects to the session's server, not to another one that the dsn names. */
 void
 pg_tail_open(struct source_postgres *self, uint64_t now_us)
 {
@@ -92,7 +92,7 @@ send_command(struct source_postgres *self, const char *command)
     }
 }
 
-/* Our own connection that read it may still be about to end. */
+/* WAIT, as our own earlier connection that read the slot may not have ended yet. */
 static void
 send_drop(struct source_postgres *self, uint64_t now_us)
 {
@@ -114,7 +114,7 @@ send_create(struct source_postgres *self, uint64_t now_us)
     send_command(self, command);
 }
 
-/* The name as an identifier within a string: both kinds of quotes are doubled. At most 4 * size. */
+/* Writes the name as an identifier within a string: both kinds of quotes are doubled. At most 2 bytes for each byte. */
 static void
 quote_name(const char *name, char *ret_text)
 {
@@ -210,7 +210,7 @@ refused(struct source_postgres *self, const PGresult *result)
     pg_tail_failed(self, &error);
 }
 
-/* False if the connection is of no use any more, and that was told. */
+/* False if the connection can't be used any more, which was reported, or if streaming began. */
 static bool
 take(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
@@ -229,7 +229,7 @@ take(struct source_postgres *self, const PGresult *result, uint64_t now_us)
                                        : true;
 }
 
-/* A command's answer is a result and, behind it, NULL. */
+/* The answer to a command is a result and then NULL. */
 static void
 take_answers(struct source_postgres *self, uint64_t now_us)
 {

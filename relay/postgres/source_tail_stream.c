@@ -7,27 +7,27 @@
 #include "base/memory.h"
 #include "relay/postgres/source_private.h"
 
-/* A position that nobody's row goes with is told so often. */
+/* How often to report positions that come without rows of ours. */
 #define IDLE_TELL_US (250 * CLOCK_MS_US)
-/* What is safe is told the server so often, if it advances. */
+/* How often to tell the server the safe position, if it advances. */
 #define SAFE_TELL_US (100 * CLOCK_MS_US)
-/* Between two looks at other connections: transactions of other tables may come without end. */
+/* The most messages read before other connections get their turn: transactions of other tables may come without end. */
 #define MESSAGES_PER_TURN 10000
 #define FIRST_ROWS 16
 /* "Streaming Replication Protocol": type, start, end, the server's clock; then the message. */
 #define XLOG_DATA_HEADER 25
-/* type, end, the server's clock, whether it wants an answer */
+/* Type, end, the server's clock, whether it wants an answer. */
 #define KEEPALIVE_BYTES 18
 #define STATUS_BYTES 34
 
 /* The rows of one SOURCE_LOG on their way into a batch. */
 struct gather {
     struct row *rows;
-    struct pg_messages *messages; /* that they point into */
+    struct pg_messages *messages; /* into which they point */
     size_t count;
     size_t capacity;
     uint64_t bytes;
-    uint32_t taken; /* messages of any kind */
+    uint32_t taken; /* messages of any kind read */
     bool full;
 };
 
@@ -131,7 +131,7 @@ take_data(struct source_postgres *self, struct gather *gather, char *message, si
     return good;
 }
 
-/* Within a transaction it says nothing of what is still to come of it. */
+/* Within a transaction its position must not be used: rows of the transaction are still to come. */
 static void
 take_keepalive(struct source_postgres *self, const char *message)
 {
@@ -159,22 +159,23 @@ take_message(struct source_postgres *self, struct gather *gather, char *message,
     return good;
 }
 
-/* Instead of a message there is an error, or that there will be none any more. */
+/* The stream delivered an error, or its end, in place of a message. */
 static void
 set_ended(struct source_postgres *self, struct error *reterr)
 {
     PGconn *connection = self->tail.connection;
     PGresult *result = PQisBusy(connection) ? NULL : PQgetResult(connection);
     if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
-        pg_tail_refused(self, result, reterr); /* NULL as well: the connection may say why */
+        /* Also for NULL: then the connection may have the reason. */
+        pg_tail_refused(self, result, reterr);
     } else {
         error_set(reterr, ERROR_CONNECTION, "the server does not send the log any more");
     }
     PQclear(result);
 }
 
-/* Once for each gap: the table is read before the log is begun again. Where that is a tableless source's, it begins before
- * the gap, and meets it again. */
+/* True once for each gap: the table is read before the log is opened again. The log of a tableless source is opened
+ * before the gap, and meets it again. */
 static bool
 ends_by_skip(struct pg_tail *tail, struct error *reterr)
 {
@@ -193,7 +194,7 @@ ends_by_skip(struct pg_tail *tail, struct error *reterr)
 
 enum drained { DRAINED_NOTHING, DRAINED_SOME, DRAINED_FULL, DRAINED_END };
 
-/* What libpq holds. */
+/* Takes the messages that libpq holds. */
 static enum drained
 drain(struct source_postgres *self, struct gather *gather, struct error *reterr)
 {
@@ -202,7 +203,7 @@ drain(struct source_postgres *self, struct gather *gather, struct error *reterr)
         char *message = NULL;
         const int size = PQgetCopyData(self->tail.connection, &message, 1);
         if (self->tail.skipped[0] != '\0' && ends_by_skip(&self->tail, reterr)) {
-            PQfreemem(message); /* what is left out stands before it */
+            PQfreemem(message); /* the skipped changes come before it */
             return DRAINED_END;
         }
         if (size == 0) {
@@ -242,7 +243,7 @@ tell(struct source_postgres *self, const struct gather *gather, uint64_t now_us)
     stream->told_us = now_us;
 }
 
-/* A position alone can wait. */
+/* True if a position without rows is due. */
 static bool
 may_tell(const struct pg_stream *stream, uint64_t now_us)
 {
@@ -250,7 +251,7 @@ may_tell(const struct pg_stream *stream, uint64_t now_us)
            now_us >= stream->told_us + IDLE_TELL_US;
 }
 
-/* Until there is no more to be had at once. False with *reterr if the stream has come to its end. */
+/* Takes messages until no more are available at once. False with *reterr if the stream has ended. */
 static bool
 gather_rows(struct source_postgres *self, struct gather *gather, struct error *reterr)
 {
@@ -285,7 +286,7 @@ receive(struct source_postgres *self, uint64_t now_us)
     }
 }
 
-/* Nothing is wanted, but the connection may be at its end. */
+/* No rows are wanted, but the connection may have ended. */
 static void
 look_for_end(struct source_postgres *self)
 {
@@ -307,8 +308,8 @@ put64(char *at, uint64_t value)
     return at + sizeof(big);
 }
 
-/* What was not delivered can't be safe. Of a tableless source what was delivered is in the table, and nothing more is needed
- * of the log: the sooner the server knows that, the less is written twice after a crash. */
+/* Only delivered rows can be safe. What a tableless source delivered is in the table and not needed from the log any
+ * more: the sooner the server knows, the fewer messages are written twice after a crash. */
 static uint64_t
 safe_position(const struct source_postgres *self)
 {
@@ -319,7 +320,7 @@ safe_position(const struct source_postgres *self)
     return stream->safe < stream->position ? stream->safe : stream->position;
 }
 
-/* written, flushed, applied; the clock is not looked at by the server. */
+/* Fields: written, flushed, applied, clock (the server ignores it). */
 static bool
 put_status(struct source_postgres *self, bool answer_wanted)
 {
@@ -392,13 +393,13 @@ pg_stream_begin(struct source_postgres *self, uint64_t now_us)
         .position = tail->position,
         .read = tail->position,
         .told_position = tail->position,
-        .unread = true, /* some of it may have come with the answer to the command */
+        .unread = true, /* messages may have come with the command's answer */
         .status_interval_us = tail->stream.status_interval_us,
     };
     tail->heartbeat_us = now_us + self->config->heartbeat_interval_us;
     pgoutput_init(&tail->stream.decoder, self->outbox_oid, SOURCE_MESSAGE_BYTES_MAX);
     pg_event_push(self, SOURCE_TAILING)->tailing = tail->position;
-    send_status(self, true, now_us); /* an idle server says by its answer that there is nothing */
+    send_status(self, true, now_us); /* an idle server answers with its position */
 }
 
 void
@@ -426,6 +427,7 @@ pg_stream_end(struct source_postgres *self)
 {
     if (put_status(self, false)) {
         (void)PQflush(
-            self->tail.connection); /* what does not go at once is lost: so it comes again */
+            /* If the status is not sent at once it is lost, and the log comes again. */
+            self->tail.connection);
     }
 }

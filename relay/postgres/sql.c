@@ -6,7 +6,7 @@
 
 static const char variable[] = "schema";
 
-/* The next variable: a colon, and the word between quotes of one kind; NULL: there is none. */
+/* Finds the next variable: a colon, and the word between quotes of one kind; NULL: there is none. */
 static const char *
 find(const char *sql)
 {
@@ -20,8 +20,8 @@ find(const char *sql)
     return NULL;
 }
 
-/* Between quotes, each of the same kind in it doubled; a backslash means itself only in a text that
- * begins with E, whatever standard_conforming_strings says. Gives back the end. */
+/* Writes the text between quotes, with quotes of the same kind doubled. A backslash in a text must be doubled in a
+ * literal E'…', whatever standard_conforming_strings says. Returns the end. */
 static char *
 put_quoted(char *to, const char *text, char quote)
 {

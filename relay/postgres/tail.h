@@ -1,6 +1,5 @@
-/* relay/postgres/tail.h - whether the log of a server can be read, for `check` and `init`: what is
- * there, and of what is not what an administrator has to run. Foreground; may block. (A relay that runs
- * asks for itself, source.h.) */
+/* relay/postgres/tail.h - whether the log of a server can be read, for `check` and `init`: what is set up, and what an
+ * administrator has to run for the rest. Foreground; may block. (A running relay finds out itself, source.h.) */
 #ifndef RELAY_POSTGRES_TAIL_H
 #define RELAY_POSTGRES_TAIL_H
 
@@ -12,7 +11,7 @@
 #include "relay/config/config.h"
 #include "relay/postgres/names.h"
 
-/* Who runs the server: settings and privileges are given in other ways there. */
+/* Who runs the server: managed services have other ways to change settings and privileges. */
 enum postgres_service {
     POSTGRES_SERVICE_NONE,
     POSTGRES_SERVICE_RDS,
@@ -23,41 +22,42 @@ enum postgres_service {
 struct postgres_tail {
     enum postgres_service service;
     char slot[POSTGRES_NAME_BYTES];
-    const char *role; /* this and the next two as they stand in SQL */
+    const char *role; /* this and the next two are quoted for SQL */
     const char *outbox;
     const char *publication;
     const char *wal_level;
-    const char *encoding; /* of the database */
-    bool may_read;        /* the role may */
+    const char *encoding; /* encoding of the database */
+    bool may_read;        /* the role may read the log */
     bool publication_there;
     bool has_outbox;
-    bool inserts;  /* it publishes them */
-    bool narrowed; /* but not all rows, or not all columns */
-    bool in_parts; /* the outbox is partitioned, and they come as those of its partitions */
+    bool inserts;  /* the publication has inserts */
+    bool narrowed; /* but not of all rows, or not with all columns */
+    /* The outbox is partitioned, and the inserts are published as those of its partitions. */
+    bool in_parts;
     bool slot_there;
-    bool slot_foreign; /* another database's, or for another plugin */
+    bool slot_foreign; /* it belongs to another database, or has another plugin */
     bool slot_active;
-    bool slot_lost;    /* the server has dropped what it needs */
+    bool slot_lost;    /* the server has removed log that it needs */
     uint64_t retained; /* bytes of the log that the slot keeps */
     unsigned slots_max;
     unsigned slots_used;
     unsigned senders_max;
     unsigned senders_used;
-    const char *unlimited; /* the columns for which the table lacks a limit; "" or NULL: none */
+    const char *unlimited; /* columns whose size the table does not limit; "" or NULL: none */
     const char *keep_size; /* max_slot_wal_keep_size; "-1": no limit */
-    /* Who but the owner may take messages out, as it stands in SQL; "": not one alone. */
+    /* The only role besides the owner that may remove messages, quoted for SQL; "": none, or several. */
     const char *relay_role;
-    bool relay_may_read; /* that one may read the log */
-    PGresult *owner;     /* of the texts */
+    bool relay_may_read; /* relay_role may read the log */
+    PGresult *owner;     /* owns the texts */
 };
 
-/* There must be an outbox. False with *reterr if the server did not say. */
+/* There must be an outbox. False with *reterr if the server did not answer. */
 bool postgres_tail_look(PGconn *connection, const struct source_config *source,
                         struct postgres_tail *ret_tail, struct error *reterr) MUST_CHECK;
 void postgres_tail_free(struct postgres_tail *tail);
 
-/* Tells of everything for which the log can't be read, what it is and what to do about it: one call
- * each. Returns how many. */
+/* Calls tell() once for each reason why the log can't be read, with the problem and what to do. Returns how many there
+ * are. */
 size_t postgres_tail_lacks(const struct postgres_tail *tail,
                            void (*tell)(void *context, const char *words), void *context);
 
