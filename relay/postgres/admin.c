@@ -137,7 +137,8 @@ check_version(struct admin *admin, struct error *reterr)
         return false;
     }
     const int64_t version =
-        PQntuples(result) == 1 ? admin_postgres_int(result, 0, 0, 0) : 0; /* 0: somebody else's */
+        /* 0: not made by `init`. */
+        PQntuples(result) == 1 ? admin_postgres_int(result, 0, 0, 0) : 0;
     PQclear(result);
     return version == postgres_relay_schema_version ||
            error_set(reterr, ERROR_CONFIG,
@@ -169,8 +170,8 @@ check_tables(struct admin *admin, struct error *reterr)
     return check_version(admin, reterr);
 }
 
-/* A database in SQL_ASCII has bytes that nobody looked at. The server would refuse a whole answer for one of them that is no
- * UTF-8; so it gives them as they are, and cli_text_clean and cli_json_text show them. */
+/* A database in SQL_ASCII has bytes of any kind. The server would refuse a whole answer for one text that is not UTF-8;
+ * so it is asked for the raw bytes, which cli_text_clean and cli_json_text make safe. */
 static bool
 take_any_bytes(PGconn *connection, struct error *reterr)
 {
@@ -179,8 +180,8 @@ take_any_bytes(PGconn *connection, struct error *reterr)
            postgres_run(connection, "set client_encoding = 'SQL_ASCII'", reterr);
 }
 
-/* A lock that somebody keeps must not make the operator wait for ever. The memory is for acts upon a
- * million messages: without a hash table of their ids each would be compared with each. */
+/* The operator must not wait forever for somebody's lock. The memory is for acts on a million messages: without a hash
+ * table of their ids each would be compared with each. */
 static bool
 set_up(struct admin_postgres *self, const struct source_config *source, struct error *reterr)
 {
@@ -218,7 +219,7 @@ admin_postgres_open(const struct source_config *source, struct error *reterr)
     struct admin_postgres *const self = memory_array(1, sizeof(*self));
     self->admin.ops = &postgres_ops;
     self->source = source;
-    /* As source_connect.c names its sessions; a long name is cut as there. */
+    /* The name that source_connect.c gives its sessions; a long one is cut in the same way. */
     (void)snprintf(self->application_name, sizeof(self->application_name), "outbox-relay %s",
                    source->name);
     self->connection = postgres_connect(source, reterr);

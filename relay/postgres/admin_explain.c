@@ -9,7 +9,7 @@
 #include "explain_sent_sql.h"
 #include "explain_writers_sql.h"
 
-/* Before the snapshot: a transaction that is not on this list any more is over, so what it wrote is in the snapshot. */
+/* Called before the snapshot: a transaction that is not on this list is over, so its rows are in the snapshot. */
 static bool
 find_writers(struct admin *admin, struct admin_findings *findings, struct error *reterr)
 {
@@ -33,7 +33,7 @@ find_writers(struct admin *admin, struct admin_findings *findings, struct error 
     return true;
 }
 
-/* One text that has no UTF-8 ends the statement: then they come escaped. */
+/* A text that is not UTF-8 makes the statement fail: then all texts are asked for escaped. */
 static PGresult *
 ask_pending(struct admin *admin, const char *const name[2], bool *ret_escaped, struct error *reterr)
 {
@@ -110,7 +110,7 @@ find_sent(struct admin *admin, const char *const values[2], struct admin_finding
     return true;
 }
 
-/* A message moves between the tables while the relay works: in one snapshot it is in one of them. */
+/* Messages move between the tables while the relay works; in one snapshot each is in exactly one of them. */
 static bool
 find_all(struct admin *admin, const struct admin_name *name, struct admin_findings *findings,
          struct error *reterr)

@@ -65,7 +65,7 @@ read_message(const PGresult *result, int row, struct admin_message *ret_message)
     };
 }
 
-/* PQunescapeBytea gives memory of its own: from malloc, for what frees it (PQfreemem) is free() but on Windows. */
+/* PQunescapeBytea returns new memory from malloc: PQfreemem, which is to free it, is free() except on Windows. */
 static bool
 read_payload(const PGresult *result, int row, struct admin_message *message)
 {
@@ -81,7 +81,8 @@ ask_list(struct admin *admin, const struct filter_values *list, struct error *re
     return admin_postgres_query_texts(admin, sql_held_list, 10, list->values, reterr);
 }
 
-/* One text that has no UTF-8 ends the statement. So half as many are asked for, down to that one, which comes escaped. */
+/* A text that is not UTF-8 makes the statement fail. So the limit is halved, down to the one message, which is asked
+ * for escaped. */
 static PGresult *
 list_what_is_readable(struct admin *admin, struct filter_values *list, uint64_t limit,
                       struct admin_messages *ret_messages, bool *ret_escaped, struct error *reterr)
@@ -169,7 +170,7 @@ admin_postgres_held_find(struct admin *admin, const struct admin_name *name, uin
     return true;
 }
 
-/* The message that keeps the key back, as a list of one or none. */
+/* The message that holds the key back, as a list of one or none. */
 static bool
 find_head(struct admin *admin, const char *key, struct admin_messages *ret_head,
           struct error *reterr)

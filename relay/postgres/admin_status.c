@@ -11,7 +11,7 @@
 #include "status_sessions_sql.h"
 #include "status_slot_sql.h"
 
-/* A row that is older than the owner's session is not his. */
+/* A row that is older than the owner's session was written by an earlier owner. */
 static bool
 is_by_owner(const struct admin_status *status)
 {
@@ -80,7 +80,7 @@ get_sessions(struct admin *admin, struct admin_status *status, struct error *ret
     return true;
 }
 
-/* Of a source that is not tableless the relay drops a slot that keeps too much. */
+/* Only for a tableless source: for others the relay itself drops a slot that retains too much. */
 static const char *
 remark_on(const struct source_config *source, uint64_t retained)
 {

@@ -14,7 +14,7 @@
 #include "privileges_sql.h"
 #include "strangers_sql.h"
 
-/* As source_session.c says why. */
+/* The reason is in source_session.c. */
 #define SERVER_VERSION_MIN 140001
 
 enum column {
@@ -56,14 +56,14 @@ is_true(const struct inquiry *self, enum column column)
     return strcmp(text_of(self, column), "t") == 0;
 }
 
-/* A pool gives its clients process ids of its own. */
+/* A pool tells its clients other process ids than the server's. */
 static bool
 is_pooled(const struct inquiry *self)
 {
     return strtol(text_of(self, COLUMN_PID), NULL, 10) != PQbackendPID(self->connection);
 }
 
-/* What this connection is protected by. */
+/* How this connection is protected. */
 static void
 describe_tls(const struct inquiry *self, char *ret_text, size_t size)
 {
@@ -130,7 +130,7 @@ check_lease(struct inquiry *self)
     }
 }
 
-/* True if the tables are such that more can be said about them. */
+/* True if the tables can be checked further. */
 static bool
 check_tables(struct inquiry *self)
 {
@@ -163,7 +163,7 @@ check_tables(struct inquiry *self)
     return true;
 }
 
-/* What guards the tables, and what applications call. */
+/* The limits and triggers of the tables, and the functions and views for applications. */
 static void
 check_schema(struct inquiry *self)
 {
@@ -185,7 +185,7 @@ check_schema(struct inquiry *self)
     PQclear(lacks);
 }
 
-/* What others have done to the tables. */
+/* Objects that others have put on the tables, and changed columns. */
 static void
 check_strangers(struct inquiry *self)
 {
@@ -294,7 +294,7 @@ check_vacuum(struct inquiry *self)
     }
 }
 
-/* What the product says is qualified; what an application or a trigger of its own says may not be. */
+/* The product qualifies all names in its SQL; an application, or its own trigger, may not. */
 static void
 check_creators(struct inquiry *self)
 {

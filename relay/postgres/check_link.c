@@ -4,14 +4,14 @@
 #include "relay/ports/link_rate.h"
 #include "relay/postgres/foreground.h"
 
-/* Rows as link_rate.h wants them, of digests, so that nothing on the way makes them much smaller. */
+/* Rows as link_rate.h needs them, made of digests so that compression on the way hardly shrinks them. */
 static const char sql[] =
     "select (select pg_catalog.string_agg(pg_catalog.encode(pg_catalog.sha512("
     "pg_catalog.int8send(row * 32 + part)), 'hex'), '')"
     " from pg_catalog.generate_series(1::int8, 32) as part)"
     " from pg_catalog.generate_series(1::int8, 256) as row";
 
-/* True if it ended well, or time was up. */
+/* True if it ended without an error, or time was up. */
 static bool
 carry(PGconn *connection, struct link_transfer *ret_transfer)
 {

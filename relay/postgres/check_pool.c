@@ -5,17 +5,17 @@
 #include "base/clock.h"
 #include "relay/postgres/foreground.h"
 
-/* For all that is asked: a pool whose sessions are all taken lets one wait, PgBouncer for two minutes. */
+/* Limit for all questions: a pool without a free session makes a client wait, PgBouncer for two minutes. */
 #define PATIENCE_US (5 * CLOCK_S_US)
 #define ROUNDS 5
 
 enum pool {
     POOL_SESSION,     /* each connection has a session of its own */
-    POOL_TRANSACTION, /* it does not */
+    POOL_TRANSACTION, /* it has none */
     POOL_UNKNOWN,     /* no answer in time */
 };
 
-/* The server's process that answers; 0 if none does in time. */
+/* The process id of the server process that answers; 0 if there is no answer in time. */
 static long
 ask(PGconn *connection, uint64_t deadline_us)
 {
@@ -32,9 +32,9 @@ ask(PGconn *connection, uint64_t deadline_us)
     return pid;
 }
 
-/* A pool in transaction mode gives a transaction whichever session is free: that which was used last, so that both
- * connections get the same one, or the next in turn, so that two questions after another get different ones; other clients
- * mix them further. In session mode neither can ever be. */
+/* In transaction mode a pool gives each transaction some free session: the one used last, so both connections get the
+ * same one; or the next in turn, so two questions in a row get different ones. Other clients mix them further. In
+ * session mode neither can happen. */
 static enum pool
 look(PGconn *first, PGconn *second)
 {

@@ -25,7 +25,7 @@ tell_lack(void *context, const char *words)
     }
 }
 
-/* Only a relay that runs drops a slot that keeps too much. */
+/* Only a running relay drops a slot that retains too much. */
 static void
 check_retained(struct inquiry *self)
 {

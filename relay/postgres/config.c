@@ -13,8 +13,8 @@
 #include "relay/config/value.h"
 #include "relay/postgres/names.h"
 
-/* The bytes that libpq has decrypted and not handed over are to be seen by nobody: neither poll(2) nor a function of
- * libpq tells of them (fe-secure-gssapi.c, versions 14 to 18). */
+/* Nothing shows that libpq holds decrypted bytes that it has not handed over: neither poll(2) nor a function of libpq
+ * (fe-secure-gssapi.c, versions 14 to 18). */
 static bool
 check_encryption(const char *dsn, struct error *reterr)
 {
@@ -36,7 +36,7 @@ check(const char *dsn, struct error *reterr)
     if (!check_encryption(dsn, reterr)) {
         return false;
     }
-    /* Its message is not taken, since it quotes what stood there. */
+    /* libpq's message is not used, because it quotes the text. */
     PQconninfoOption *const options = PQconninfoParse(dsn, NULL);
     PQconninfoFree(options);
     return options != NULL ||
@@ -45,7 +45,7 @@ check(const char *dsn, struct error *reterr)
                      PQlibVersion() / 10000);
 }
 
-/* A key with a password of its own is left to libpq. */
+/* A private key with a password is left to libpq. */
 static bool
 check_files(const char *text, const struct dsn *dsn, struct error *reterr)
 {
@@ -108,7 +108,7 @@ postgres_dsn_place(const char *dsn)
     return place;
 }
 
-/* As libpq does it: the string, else the environment. */
+/* As in libpq: from the dsn, else from the environment. */
 static const char *
 value_or(const struct dsn *dsn, const char *name, const char *variable)
 {
@@ -156,9 +156,9 @@ postgres_dsn_advise(const struct source_config *source, struct config_warnings *
 {
     struct dsn dsn;
     if (!dsn_parse(source->dsn, &dsn, NULL)) {
-        return; /* out of memory: who connects will say so */
+        return; /* out of memory: connecting will report it */
     }
-    if (dsn_value(&dsn, "service") == NULL) { /* what a service says, libpq alone knows */
+    if (dsn_value(&dsn, "service") == NULL) { /* only libpq knows the settings of a service */
         check_verification(source->name, &dsn, warnings, advice);
     }
     const char *const key = dsn_file(&dsn, "sslkey");

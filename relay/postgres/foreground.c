@@ -19,7 +19,7 @@ const int postgres_schema_version = PG_SCHEMA_VERSION;
 const int postgres_relay_schema_version = PG_RELAY_SCHEMA_VERSION;
 const int postgres_relay_schema_revision = PG_RELAY_SCHEMA_REVISION;
 
-/* libpq's messages about connections have several lines; one is made of them. */
+/* libpq's messages about connections have several lines; they become one. */
 static bool
 refuse_connection(PGconn *connection, struct error *reterr)
 {
@@ -39,7 +39,7 @@ refuse_connection(PGconn *connection, struct error *reterr)
                      "cannot connect: %s", text);
 }
 
-/* What the server says in its first line, without the piece of SQL that psql would show with it. */
+/* The server's message and detail, without the SQL that psql would show with it. */
 static bool
 refuse_statement(PGconn *connection, const PGresult *result, struct error *reterr)
 {
@@ -74,11 +74,11 @@ look_at_take(PGconn *connection, PGresult *result, struct error *reterr)
     return NULL;
 }
 
-/* What find.sql says, kept with the connection. */
+/* The answer of find.sql, kept with the connection. */
 struct place {
     char schema[POSTGRES_NAME_BYTES];
     char forbidden[POSTGRES_NAME_BYTES];
-    bool there; /* there is a schema for new tables, or the tables are there */
+    bool there; /* the tables exist, or a schema for new ones does */
 };
 
 static int
@@ -105,7 +105,7 @@ keep_place(PGconn *connection, const PGresult *found, struct error *reterr)
     put_name(place->forbidden, found, 2);
     place->there = place->schema[0] != '\0';
     if (!place->there) {
-        memcpy(place->schema, "public", sizeof("public")); /* nothing is there: init refuses */
+        memcpy(place->schema, "public", sizeof("public")); /* there is no schema: init refuses */
     }
     if (PQregisterEventProc(connection, free_place, "outbox-relay", NULL) == 0 ||
         PQsetInstanceData(connection, free_place, place) == 0) {
@@ -152,7 +152,7 @@ find_place(PGconn *connection, struct error *reterr)
 PGconn *
 postgres_connect_only(const struct source_config *source, struct error *reterr)
 {
-    /* What comes after the dsn overrides it, what comes before is a default. */
+    /* Keywords after the dsn override it, those before it are defaults. */
     const char *const names[] = {
         "connect_timeout", "dbname", "client_encoding", "gssencmode", "application_name",
         "password",        NULL};
@@ -161,7 +161,7 @@ postgres_connect_only(const struct source_config *source, struct error *reterr)
         return NULL;
     }
     const char *const values[] = {"10",           source->dsn, "UTF8",
-                                  "disable", /* as when it runs */
+                                  "disable", /* as in a running relay */
                                   "outbox-relay", password,    NULL};
     const int expand_dbname = 1;
     PGconn *const connection = PQconnectdbParams(names, values, expand_dbname);
@@ -175,7 +175,7 @@ postgres_connect_only(const struct source_config *source, struct error *reterr)
         PQfinish(connection);
         return NULL;
     }
-    (void)PQsetNoticeProcessor(connection, ignore_notice, NULL); /* returns the one before */
+    (void)PQsetNoticeProcessor(connection, ignore_notice, NULL); /* returns the earlier one */
     return connection;
 }
 

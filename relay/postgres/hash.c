@@ -3,7 +3,7 @@
 #include <endian.h>
 #include <string.h>
 
-/* What lookup3 starts from, and what the server adds to it. */
+/* The start value of lookup3, and the number that the server adds to it. */
 #define LOOKUP3_START UINT32_C(0x9e3779b9)
 #define SERVER_SEED UINT32_C(3923095)
 #define BLOCK_BYTES 12
@@ -37,7 +37,7 @@ step(uint32_t *x, uint32_t *y, uint32_t z, unsigned bits)
     *y += z;
 }
 
-/* The numbers here and below were found by search when lookup3 was made; there is nothing to derive them from. */
+/* The author of lookup3 found the numbers here and below by search; they cannot be derived. */
 static void
 mix(struct state *s)
 {

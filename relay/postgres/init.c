@@ -25,14 +25,15 @@
 
 enum outcome {
     OUTCOME_CREATED,
-    OUTCOME_MIGRATED, /* the outbox was there; the tables that only relays use were added */
-    OUTCOME_EXTENDED, /* these were there as well; they got new columns */
-    OUTCOME_REPAIRED, /* all were there, but limits, triggers, functions or views of them were not */
+    OUTCOME_MIGRATED, /* the outbox existed; the tables that only relays use were added */
+    OUTCOME_EXTENDED, /* these existed too; they got new columns */
+    /* All existed, but limits, triggers, functions or views were missing or altered. */
+    OUTCOME_REPAIRED,
     OUTCOME_ALREADY_THERE,
 };
 
-/* Two inits at a time must not both find nothing. The relay owns an outbox by its oid, so 0 is free (own.sql). Without the
- * lock's timeout a forgotten transaction elsewhere would make us wait for ever. */
+/* Two inits at the same time must not both find no tables. The relay's advisory lock uses the outbox's oid, so 0 is
+ * free (own.sql). Without lock_timeout a forgotten transaction elsewhere would make init wait forever. */
 static const char lock_sql[] = "set local lock_timeout = '30s';"
                                "select pg_advisory_xact_lock(1869968482, 0)";
 
@@ -70,21 +71,22 @@ refuse_version(int version, int known, struct error *reterr)
                      version, known);
 }
 
-#define EXTENSIBLE_VERSION 2 /* schema_relay_3.sql makes 3 of it, and adds what has no version */
+/* schema_relay_3.sql brings it to 3, and adds objects that have no version. */
+#define EXTENSIBLE_VERSION 2
 
-/* What is on the outbox itself comes last: from then on writers wait until all is done. */
+/* Changes of the outbox itself come last: from then on writers wait until the transaction ends. */
 static const char *const scripts_beside[] = {sql_schema_relay, sql_schema_functions,
                                              sql_schema_writing, NULL};
 static const char *const scripts_more[] = {sql_schema_relay_3, sql_schema_functions,
                                            sql_schema_writing, NULL};
 
-/* As schema_relay_3.sql says why. */
+/* The reason is in schema_relay_3.sql. */
 static const char lock_tables_sql[] = "set local lock_timeout = '1500ms';"
                                       "lock table :\"schema\".outbox in access exclusive mode;"
                                       "set local lock_timeout = '100ms';"
                                       "lock table :\"schema\".outbox_held in access exclusive mode";
 
-/* What is on the tables waits for a lock only briefly, as the scripts do. */
+/* Changes of the tables wait only briefly for a lock, as the scripts do. */
 static bool
 repair(PGconn *connection, const PGresult *lacks, struct error *reterr)
 {
@@ -103,7 +105,7 @@ repair(PGconn *connection, const PGresult *lacks, struct error *reterr)
     return good && run_script(connection, sql_schema_writing, reterr);
 }
 
-/* *ret_lacks: what was put back; NULL: nothing had to be. For PQclear. */
+/* *ret_lacks: what was restored; for PQclear. */
 static bool
 repair_if_needed(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks,
                  struct error *reterr)
@@ -121,7 +123,7 @@ repair_if_needed(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_l
     return true;
 }
 
-/* Beside an outbox that is there. Who writes it, and a relay that works it, goes on meanwhile. */
+/* For an existing outbox. Writers, and a relay that works on it, go on meanwhile. */
 static bool
 migrate_if_needed(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks,
                   struct error *reterr)
@@ -145,7 +147,7 @@ migrate_if_needed(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_
                : refuse_version(tables.version, postgres_relay_schema_version, reterr);
 }
 
-/* Inside the transaction. */
+/* Runs inside the transaction. */
 static bool
 create_if_absent(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks,
                  struct error *reterr)
@@ -177,11 +179,11 @@ create_if_absent(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_l
                : refuse_version(version, postgres_schema_version, reterr);
 }
 
-/* In one transaction. */
+/* Tries everything in one transaction. */
 static bool
 try_to(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks, struct error *reterr)
 {
-    struct error ignored; /* the first counts */
+    struct error ignored; /* the first error counts */
     const bool good = postgres_run(connection, "begin", reterr) &&
                       create_if_absent(connection, ret_outcome, ret_lacks, reterr) &&
                       postgres_run(connection, "commit", reterr);
@@ -195,12 +197,12 @@ try_to(PGconn *connection, enum outcome *ret_outcome, PGresult **ret_lacks, stru
     return good;
 }
 
-/* Each try holds up those who write for as long as it waits for a lock, so it waits only briefly, and
- * lets them through in between. */
+/* While a try waits for a lock, writers wait behind it. So it waits only briefly, and lets them through before the next
+ * try. */
 #define TRIES 5
 #define PAUSE_MS 500
 
-/* *ret_lacks as repair_if_needed has it. */
+/* *ret_lacks as in repair_if_needed; may be NULL. */
 static bool
 make_tables(const struct source_config *source, enum outcome *ret_outcome, PGresult **ret_lacks,
             struct error *reterr)
@@ -241,7 +243,7 @@ void
 init_postgres(struct report *report, const struct source_config *source)
 {
     struct error error;
-    PGresult *lacks = NULL; /* of NULL there are none */
+    PGresult *lacks = NULL; /* PQntuples of NULL is 0 */
     enum outcome outcome = OUTCOME_ALREADY_THERE;
     if (!make_tables(source, &outcome, &lacks, &error)) {
         report_problem(report, "source \"%s\": %s", source->name, error.text);
@@ -264,12 +266,12 @@ print_scripts(FILE *out, const char *schema, const char *const *scripts)
 {
     for (; *scripts != NULL; scripts++) {
         char *const sql = postgres_sql(*scripts, schema);
-        (void)fprintf(out, "%s\n", sql); /* the caller looks at the stream */
+        (void)fprintf(out, "%s\n", sql); /* the caller checks the stream */
         memory_free(sql);
     }
 }
 
-/* All of it can be run where there is nothing yet: what comes after the first transaction then does nothing. */
+/* The whole output can be run where nothing exists yet: the parts after the first transaction then change nothing. */
 void
 init_postgres_print(FILE *out, const char *schema)
 {

@@ -14,7 +14,8 @@
     "the relay makes its slot itself when it starts, for one that nobody reads keeps the " \
     "server's log"
 
-/* publication.sql takes the name from there. Two inits at a time must not both find nothing, as in init.c. */
+/* publication.sql reads the name from this setting. Two inits at the same time must not both find no publication, as in
+ * init.c. */
 static const char name_sql[] = "select set_config('outbox.publication', $1, true),"
                                " set_config('lock_timeout', '30s', true),"
                                " pg_advisory_xact_lock(1869968482, 0)";
@@ -51,7 +52,7 @@ tell_lack(void *context, const char *words)
     }
 }
 
-/* What may be lacking for the relay alone, and what comes then. */
+/* Says whether the relay's role lacks the right to read the log, and what happens next. */
 static void
 tell_reader(const struct telling *self, const char *relay_role, bool may_read, bool lacks)
 {
@@ -79,8 +80,8 @@ tell_reader(const struct telling *self, const char *relay_role, bool may_read, b
     }
 }
 
-/* That the one who runs init may not read the log is nothing that lacks: he need not be the relay. With mode "auto" what is
- * lacking is no failure: until it is there, the relay polls. */
+/* It does not matter whether the role that runs init may read the log: it need not be the relay's. With mode "auto" a
+ * lack is no failure: until it is repaired, the relay polls. */
 static void
 look_at(struct telling *self, struct postgres_tail *tail)
 {
@@ -118,5 +119,5 @@ init_postgres_tail(struct report *report, const struct source_config *source)
     if (connection == NULL || !publish_and_look(&self, connection, &error)) {
         report_problem(report, "source \"%s\": %s", source->name, error.text);
     }
-    PQfinish(connection); /* a transaction that is still open ends with it, undone */
+    PQfinish(connection); /* this rolls back a transaction that is still open */
 }

@@ -24,7 +24,7 @@ enum column {
     COLUMN_PAYLOAD,
     COLUMN_DELIVER_AFTER,
     COLUMNS,
-    COLUMN_OTHER = COLUMNS, /* somebody's own, beside ours */
+    COLUMN_OTHER = COLUMNS, /* a column that somebody added */
 };
 
 static const struct {
@@ -45,15 +45,15 @@ static const struct {
     [COLUMN_DELIVER_AFTER] = {"deliver_after", "timestamptz", 1184},
 };
 
-/* How a value stands in a tuple. */
+/* How a value is sent in a tuple. */
 enum kind {
     KIND_NULL = 'n',
-    KIND_UNCHANGED = 'u', /* of an update: stored out of line and as it was */
+    KIND_UNCHANGED = 'u', /* in an update: stored out of line and unchanged */
     KIND_TEXT = 't',
     KIND_BINARY = 'b',
 };
 
-/* One message on its way through. */
+/* The message that is being decoded. */
 struct message {
     struct reader reader;
     uint8_t type;
@@ -79,7 +79,7 @@ not_understood(const struct message *message, const char *why)
                      message->type, why);
 }
 
-/* To be asked when all is read, and before anything of it is used. */
+/* To be called when everything is read, and before any of it is used. */
 static bool
 is_whole(const struct message *message)
 {
@@ -103,7 +103,7 @@ read_string(struct reader *reader)
     return text;
 }
 
-/* NULL has no data; an empty value has. */
+/* For NULL the span has no data; for an empty value it has. */
 static inline struct span
 read_value(struct reader *reader, uint8_t *ret_kind)
 {
@@ -121,7 +121,7 @@ read_value(struct reader *reader, uint8_t *ret_kind)
     }
 }
 
-/* A tuple of no interest, after its marker. */
+/* Skips a tuple, after its marker. */
 static void
 skip_tuple(struct reader *reader)
 {
@@ -134,14 +134,14 @@ skip_tuple(struct reader *reader)
 static struct span
 read_column(struct reader *reader, uint32_t *ret_type)
 {
-    (void)read_u8(reader); /* whether it is of the key */
+    (void)read_u8(reader); /* whether it belongs to the key */
     const struct span name = read_string(reader);
     *ret_type = read_u32(reader);
     (void)read_u32(reader); /* the type's modifier */
     return name;
 }
 
-/* Since 1970; what is later than that can tell, infinity among it, is INT64_MAX. */
+/* Microseconds since 1970; a time too late for that, or infinity, is INT64_MAX. */
 static int64_t
 time_us(uint64_t value)
 {
@@ -260,8 +260,8 @@ read_values(const struct pgoutput *pgoutput, struct message *message, struct spa
             values[pgoutput->columns[i]] = value;
         }
     }
-    /* Only a type without a send function comes as text where binary was asked for, and ours all have one. So this would
-     * not be the stream that was asked for; and no value of an insert is unchanged. */
+    /* With the option binary only types without a send function are sent as text, and all ours have one: then this is
+     * not the stream that was asked for. And an insert has no unchanged values. */
     return is_whole(message) && (binary || not_understood(message, "it is not in binary"));
 }
 
@@ -273,7 +273,7 @@ u64_of(struct span value)
     return be64toh(big);
 }
 
-/* No column of the outbox has these as NULL or in another size, unless the table was altered. */
+/* Values that are NULL or of another size only if the table was altered. */
 static bool
 check_values(const struct span values[COLUMNS], struct error *reterr)
 {
@@ -290,7 +290,7 @@ check_values(const struct span values[COLUMNS], struct error *reterr)
                      "the outbox has a row with a NULL or in a form that is not known");
 }
 
-/* As the statements that read the table tell it. */
+/* The same rule as in the statements that read the table. */
 static bool
 is_scheduled(struct span deliver_after, struct span created_at)
 {
@@ -517,8 +517,8 @@ pgoutput_decode(struct pgoutput *pgoutput, const void *bytes, size_t size,
         return decode_message(pgoutput, &message, ret_event);
     case 'R':
         return decode_relation(pgoutput, &message) && ignore(&message, ret_event);
-    /* A publication that an administrator made may have more than the inserts. What becomes of a row after its insert is of
-     * no interest even if it is of the outbox: deletes there are the relay's own, and for the rest the table is asked. */
+    /* A publication that an administrator made may have more than inserts. Changes of a row after its insert do not
+     * matter even in the outbox: the relay itself deletes rows, and for everything else the table is asked. */
     case 'U':
         skip_update(reader);
         return ignore(&message, ret_event);

@@ -23,7 +23,7 @@ const char postgres_schema_limits[] = "{"
     AT_MOST("headers::text", LIMIT_HEADERS_BYTES) "}";
 /* clang-format on */
 
-/* The scripts themselves say what there must be, so that it is written once. */
+/* What there must be is read from the scripts themselves, so that it is written only once. */
 PGresult *
 postgres_schema_look(PGconn *connection, struct error *reterr)
 {

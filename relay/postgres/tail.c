@@ -111,7 +111,7 @@ postgres_tail_look(PGconn *connection, const struct source_config *source,
     if (!postgres_tail_names(connection, source, tail.slot, publication, reterr)) {
         return false;
     }
-    /* As source_tail_look.c says why. */
+    /* The reason is in source_tail_look.c. */
     const char *const limits = source->tableless ? NULL : postgres_schema_limits;
     const char *const values[] = {tail.slot, publication, limits};
     PGresult *const facts = postgres_query_with(connection, sql_tail_facts, 3, values, reterr);
@@ -229,7 +229,7 @@ postgres_tail_lacks(const struct postgres_tail *tail,
     struct lacks lacks = {.tell = tell, .context = context};
     tell_level(&lacks, tail);
     tell_role(&lacks, tail);
-    /* The relay finds the keys of rows by a hash of their bytes, which the log gives in UTF-8. */
+    /* The relay identifies keys by a hash of their bytes, which the log gives in UTF-8. */
     if (strcmp(tail->encoding, "UTF8") != 0) {
         report_lack(
             &lacks,

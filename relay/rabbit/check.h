@@ -1,11 +1,11 @@
-/* relay/rabbit/check.h - the part of `check` that is about a broker. */
+/* relay/rabbit/check.h - `check` for a broker. */
 #ifndef RELAY_RABBIT_CHECK_H
 #define RELAY_RABBIT_CHECK_H
 
 #include "relay/config/config.h"
 #include "relay/ports/report.h"
 
-/* The broker, and the default exchange of each source that uses it. */
+/* Checks the broker, and the default exchange of each source that uses it. */
 void check_broker(struct report *report, const struct config *config,
                   const struct broker_config *broker);
 

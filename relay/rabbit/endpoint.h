@@ -1,4 +1,4 @@
-/* relay/rabbit/endpoint.h - what the URI of a broker's section says. */
+/* relay/rabbit/endpoint.h - the parsed URI of a broker's section. */
 #ifndef RELAY_RABBIT_ENDPOINT_H
 #define RELAY_RABBIT_ENDPOINT_H
 

@@ -1,4 +1,4 @@
-/* relay/rabbit/kind.h - RabbitMQ, as the configuration asks about it. */
+/* relay/rabbit/kind.h - what the configuration asks about RabbitMQ. */
 #ifndef RELAY_RABBIT_KIND_H
 #define RELAY_RABBIT_KIND_H
 

@@ -1,5 +1,5 @@
-/* relay/rabbit/lane.h - one connection that publishes the rows of a source, and what the broker has to say of them: all that
- * the daemon sees of RabbitMQ's protocol. Never blocks, but for broker_lane_close. One thread. */
+/* relay/rabbit/lane.h - one connection that publishes the rows of a source, and the broker's events about them. The
+ * daemon sees nothing else of RabbitMQ's protocol. Never blocks, except in broker_lane_close. One thread. */
 #ifndef RELAY_RABBIT_LANE_H
 #define RELAY_RABBIT_LANE_H
 
@@ -10,21 +10,25 @@
 struct broker_lane;
 
 enum broker_lane_event_type {
-    BROKER_LANE_CONNECTED, /* to be followed by broker_lane_open; text: why hosts of the URI were passed over, or NULL */
-    BROKER_LANE_READY,     /* it may publish */
+    /* Call broker_lane_open next; text: why hosts of the URI were passed over, or NULL. */
+    BROKER_LANE_CONNECTED,
+    BROKER_LANE_READY,     /* ready for publishing */
     BROKER_LANE_CONFIRMED, /* tag, multiple */
     BROKER_LANE_NACKED,    /* likewise */
-    BROKER_LANE_RETURNED,  /* id: no queue takes it, text says so; its confirm follows */
-    BROKER_LANE_REFUSED, /* the channel is closed, and may be opened anew: text, and the exchange that is blamed, if any */
+    BROKER_LANE_RETURNED,  /* id, text: no queue takes the message; its confirm follows */
+    /* The broker closed the channel; it may be opened again: text, and the blamed exchange, if any. */
+    BROKER_LANE_REFUSED,
     BROKER_LANE_BLOCKED, /* the broker takes no messages: text */
     BROKER_LANE_UNBLOCKED,
-    BROKER_LANE_MISTAKEN, /* connection gone: the broker says that what was sent is wrong, or made it fail: error */
-    BROKER_LANE_CUT, /* connection gone, without a word from the broker: error */
+    /* Connection gone: the broker says that what was sent is wrong, or made it fail: error. */
+    BROKER_LANE_MISTAKEN,
+    BROKER_LANE_CUT, /* connection gone, without a close from the broker: error */
     BROKER_LANE_LOST, /* connection gone, for another reason: error. Class ERROR_CONFIG: an operator must act */
-    BROKER_LANE_STRANGE, /* it said what makes no sense: text. It is still there, and not to be believed any more */
+    /* The broker sent something senseless: text; the connection is open, but cannot be trusted any more. */
+    BROKER_LANE_STRANGE,
 };
 
-/* What is pointed to lives until the next call. */
+/* What it points to is valid until the next call. */
 struct broker_lane_event {
     enum broker_lane_event_type type;
     uint64_t tag;
@@ -35,20 +39,20 @@ struct broker_lane_event {
     const struct error *error;
 };
 
-/* Keeps `broker` by reference. `source`: the name of whose rows they are, which messages and the broker get to see; borrowed.
- * NULL with *reterr. */
+/* Keeps `broker` by reference. `source`: the source's name, which messages and the broker get to see; borrowed. NULL
+ * with *reterr. */
 struct broker_lane *broker_lane_new(const struct broker_config *broker, const char *source,
                                     struct error *reterr);
 void broker_lane_free(struct broker_lane *lane); /* closes the socket at once; takes NULL */
 
-/* Begins to connect, with the password as it is in its file now. False with *reterr. */
+/* Begins to connect, with the password that its file has now. False with *reterr. */
 bool broker_lane_connect(struct broker_lane *lane, uint64_t now_us,
                          struct error *reterr) MUST_CHECK;
 /* Opens its channel. */
 void broker_lane_open(struct broker_lane *lane);
 /* Drops the connection at once, without an event. */
 void broker_lane_abort(struct broker_lane *lane);
-/* Tells the broker goodbye, so that it does not log a connection that vanished. Waits up to a second. */
+/* Closes the connection properly, so that the broker does not log a lost one. Waits up to a second. */
 void broker_lane_close(struct broker_lane *lane);
 
 /* As session_fd and its like (amqp/session.h). */
@@ -63,7 +67,7 @@ uint64_t broker_lane_out_bytes(const struct broker_lane *lane);
 uint64_t broker_lane_taken_bytes(const struct broker_lane *lane);
 const char *broker_lane_peer(const struct broker_lane *lane);
 
-/* Queues the row; the broker numbers what it is given on a channel from 1 on. As publisher_publish. */
+/* Queues the row; the broker numbers the messages of a channel from 1 on. Fails as publisher_publish does. */
 bool broker_lane_publish(struct broker_lane *lane, const struct row *row,
                          struct error *reterr) MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* relay/rabbit/properties.h - properties of a message that a row has no column for: headers with these names, which the
- * relay sends as AMQP's properties and not as headers. */
+/* relay/rabbit/properties.h - properties of a message for which a row has no column: headers with these names are sent
+ * as AMQP properties and not as headers. */
 #ifndef RELAY_RABBIT_PROPERTIES_H
 #define RELAY_RABBIT_PROPERTIES_H
 
@@ -15,7 +15,7 @@
 #define PROPERTY_PRIORITY "amqp-priority"
 
 struct property_text {
-    size_t size; /* 0: the message lacks it */
+    size_t size; /* 0: the message has none */
     char bytes[LIMIT_NAME_BYTES];
 };
 
@@ -27,13 +27,13 @@ struct properties {
     uint8_t priority;
 };
 
-/* None is set. Leaves the bytes of the texts as they are: this runs for each message. */
+/* Sets none. Does not clear the bytes of the texts, as this runs for each message. */
 void properties_init(struct properties *properties);
 
 bool properties_has(const char *name);
 
-/* Takes the value of a header for which properties_has is true. False with ERROR_MESSAGE, which names the header, if the
- * broker would not take that value. */
+/* Takes the value of a header for which properties_has is true. False with ERROR_MESSAGE, which names the header, if
+ * the broker would refuse the value. */
 bool properties_take(struct properties *properties, const char *name, const json_t *value,
                      struct error *reterr) MUST_CHECK;
 

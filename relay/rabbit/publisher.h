@@ -1,5 +1,5 @@
-/* relay/rabbit/publisher.h - from an outbox row to a message of the broker: which exchange, which properties, which
- * headers. What makes a message safe is not an option: persistent, mandatory, with its id, always. */
+/* relay/rabbit/publisher.h - from an outbox row to a message: its exchange, properties and headers. What makes a
+ * message safe is not optional: it is always persistent and mandatory, and has its id. */
 #ifndef RELAY_RABBIT_PUBLISHER_H
 #define RELAY_RABBIT_PUBLISHER_H
 
@@ -11,7 +11,7 @@ struct publisher {
     struct buffer headers;
 };
 
-/* Borrows the text for its life. */
+/* Borrows the text until publisher_done. */
 void publisher_init(struct publisher *publisher, const char *source);
 void publisher_done(struct publisher *publisher);
 
@@ -20,11 +20,11 @@ void publisher_done(struct publisher *publisher);
 bool publisher_publish(struct publisher *publisher, struct rabbit *rabbit, uint16_t channel,
                        const struct row *row, struct error *reterr) MUST_CHECK;
 
-/* The row's id out of a message that the broker returned; false if it is none of ours. */
+/* The row's id in a message that the broker returned; false if the message is not ours. */
 bool publisher_returned_id(const struct rabbit_message *message, int64_t *ret_id);
 
-/* The exchange that the words blame with which the broker closed a channel: missing, or not allowed to this user. False if
- * they blame none. The span points into the words. */
+/* The exchange that is blamed by the text with which the broker closed a channel: it is missing, or this user may not
+ * use it. False if none is blamed. The span points into the text. */
 bool publisher_blamed_exchange(const char *words, struct span *ret_exchange);
 
 #endif
