@@ -56,37 +56,6 @@ ask(void)
     return source_fixture_expect(source, SOURCE_FINAL).final;
 }
 
-static void
-await_wait_for_table(void)
-{
-    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    while (mysql_fixture_int(admin, "select count(*) from information_schema.processlist "
-                                    "where db = database() "
-                                    "and state = 'Waiting for table metadata lock'") == 0) {
-        cr_assert_lt(clock_monotonic_us(), deadline_us, "nobody waits for a table");
-        (void)usleep(5000);
-    }
-}
-
-/* The log can be begun while a look is out, which waits for a lock here. */
-Test(source_mysql_watermark, a_look_that_is_out_says_nothing_yet)
-{
-    MYSQL *other = mysql_fixture_connect();
-    source_fixture_close(source, &config);
-    config = source_mysql_fixture_config(10 * CLOCK_S_US);
-    config.mode = SOURCE_MODE_TAIL;
-    source = source_fixture_own(&config);
-    (void)ask();
-    mysql_fixture_exec(other, "lock tables outbox write");
-    source->ops->watermark(source, clock_monotonic_us());
-    await_wait_for_table();
-    source->ops->tail_begin(source, 0, clock_monotonic_us());
-    mysql_fixture_exec(other, "unlock tables");
-    (void)source_fixture_expect(source, SOURCE_FINAL);
-    (void)source_fixture_expect(source, SOURCE_TAILING);
-    mysql_close(other);
-}
-
 static int64_t
 final_id(void)
 {
