@@ -371,6 +371,18 @@ db_drop_user(struct db *db, const char *name)
     kind()->drop_user(db->conn, name);
 }
 
+void
+db_allow(struct db *db, const char *rights, const char *table)
+{
+    kind()->allow(db->conn, rights, table);
+}
+
+struct db *
+db_connect_allowed(void)
+{
+    return db_wrap(kind()->connect_allowed());
+}
+
 /* Names are the server's: the database's is in it as well. */
 static const char *
 full_name(const char *name)
@@ -443,6 +455,18 @@ void
 db_wait_any_blocked(struct db *db)
 {
     kind()->wait_any_blocked(db->conn);
+}
+
+void
+db_limit_waits(struct db *db)
+{
+    kind()->limit_waits(db->conn);
+}
+
+void
+db_begin_at(struct db *db, const char *level)
+{
+    kind()->begin_at(db->conn, level);
 }
 
 void

@@ -115,6 +115,11 @@ void db_shut_out(struct db *db, const char *name, bool out);
 void db_end_sessions_of(struct db *db, const char *name);
 void db_drop_user(struct db *db, const char *name);
 
+/* Gives `rights`, such as "select, insert", on a table to one more account, which the first call makes and db_drop drops; and a
+ * connection as that account, which has what was given before. */
+void db_allow(struct db *db, const char *rights, const char *table);
+struct db *db_connect_allowed(void);
+
 /* The first column of the first row: NULL as 0 and as "". The text lives until the next call in the thread. */
 int64_t db_int(struct db *db, const char *sql);
 const char *db_text(struct db *db, const char *sql);
@@ -139,6 +144,11 @@ int64_t db_session(struct db *db);
 void db_wait_blocked(struct db *db, int64_t session);
 /* The same for any session in this database. */
 void db_wait_any_blocked(struct db *db);
+/* From now on this session soon fails where it waits for a lock. */
+void db_limit_waits(struct db *db);
+/* Begins a transaction at an isolation level, such as "repeatable read", as the standard has it: MariaDB's
+ * innodb_snapshot_isolation is off. */
+void db_begin_at(struct db *db, const char *level);
 /* Begins a transaction that wins each deadlock. */
 void db_begin_winner(struct db *db);
 /* Ends it. */

@@ -387,6 +387,20 @@ drop_user(void *conn, const char *name)
 }
 
 static void
+allow(void *conn, const char *rights, const char *table)
+{
+    mysql_fixture_grant(conn, rights, table);
+}
+
+static void *
+connect_allowed(void)
+{
+    MYSQL *conn = mysql_fixture_connect_as_user();
+    set_up(conn);
+    return conn;
+}
+
+static void
 prepare_begin(void *conn, const char *name)
 {
     exec_format(conn, "xa start '%s'", name);
@@ -432,6 +446,19 @@ static void
 wait_any_blocked(void *conn)
 {
     mysql_fixture_wait_any_blocked(conn);
+}
+
+static void
+limit_waits(void *conn)
+{
+    mysql_fixture_exec(conn, "set innodb_lock_wait_timeout = 1"); /* s, the shortest */
+}
+
+static void
+begin_at(void *conn, const char *level)
+{
+    mysql_fixture_plain_isolation(conn);
+    exec_format(conn, "set transaction isolation level %s; begin", level);
 }
 
 /* InnoDB rolls back the transaction that has changed fewer rows. */
@@ -521,6 +548,8 @@ const struct db_kind db_mysql = {
     .shut_out = shut_out,
     .end_sessions_of = end_sessions_of,
     .drop_user = drop_user,
+    .allow = allow,
+    .connect_allowed = connect_allowed,
     .prepare_begin = prepare_begin,
     .prepare_end = prepare_end,
     .end_prepared = end_prepared,
@@ -530,6 +559,8 @@ const struct db_kind db_mysql = {
     .session = session,
     .wait_blocked = wait_blocked,
     .wait_any_blocked = wait_any_blocked,
+    .limit_waits = limit_waits,
+    .begin_at = begin_at,
     .begin_winner = begin_winner,
     .end_session = end_session,
     .owner = owner,

@@ -338,6 +338,18 @@ drop_user(void *conn, const char *name)
     exec_format(conn, "drop owned by %s; drop role %s", name, name);
 }
 
+static void
+allow(void *conn, const char *rights, const char *table)
+{
+    pg_fixture_grant(conn, rights, table);
+}
+
+static void *
+connect_allowed(void)
+{
+    return pg_fixture_connect_as_user();
+}
+
 static const char *
 database(void)
 {
@@ -423,6 +435,18 @@ wait_any_blocked(void *conn)
     pg_wait_any_blocked(conn);
 }
 
+static void
+limit_waits(void *conn)
+{
+    pg_exec(conn, "set lock_timeout = '20ms'");
+}
+
+static void
+begin_at(void *conn, const char *level)
+{
+    exec_format(conn, "begin isolation level %s", level);
+}
+
 /* Who waits longer than deadlock_timeout looks for a deadlock, and gives way: the others do so long before. */
 static void
 begin_winner(void *conn)
@@ -434,7 +458,7 @@ begin_winner(void *conn)
 static void
 end_session(void *conn, int64_t pid)
 {
-    exec_format(conn, "select pg_terminate_backend(%d)", (int)pid);
+    exec_format(conn, "select pg_terminate_backend(%d, 30000)", (int)pid);
 }
 
 static int64_t
@@ -508,6 +532,8 @@ const struct db_kind db_postgres = {
     .shut_out = shut_out,
     .end_sessions_of = end_sessions_of,
     .drop_user = drop_user,
+    .allow = allow,
+    .connect_allowed = connect_allowed,
     .prepare_begin = prepare_begin,
     .prepare_end = prepare_end,
     .end_prepared = end_prepared,
@@ -517,6 +543,8 @@ const struct db_kind db_postgres = {
     .session = session,
     .wait_blocked = wait_blocked,
     .wait_any_blocked = wait_any_blocked,
+    .limit_waits = limit_waits,
+    .begin_at = begin_at,
     .begin_winner = begin_winner,
     .end_session = end_session,
     .owner = owner,

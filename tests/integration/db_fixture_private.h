@@ -55,6 +55,8 @@ struct db_kind {
     void (*shut_out)(void *conn, const char *name, bool out);
     void (*end_sessions_of)(void *conn, const char *name);
     void (*drop_user)(void *conn, const char *name);
+    void (*allow)(void *conn, const char *rights, const char *table);
+    void *(*connect_allowed)(void);
     void (*prepare_begin)(void *conn, const char *name);
     void (*prepare_end)(void *conn, const char *name);
     void (*end_prepared)(void *conn, const char *name, bool commit);
@@ -64,6 +66,8 @@ struct db_kind {
     int64_t (*session)(void *conn);
     void (*wait_blocked)(void *conn, int64_t session);
     void (*wait_any_blocked)(void *conn);
+    void (*limit_waits)(void *conn);
+    void (*begin_at)(void *conn, const char *level);
     void (*begin_winner)(void *conn);
     void (*end_session)(void *conn, int64_t session);
     int64_t (*owner)(void *conn);

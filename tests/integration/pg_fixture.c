@@ -1,6 +1,7 @@
 #include "tests/integration/pg_fixture.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 
 static char database[64];
+static bool has_user; /* of the name of the database */
 static char dsn[1024];
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) die(const char *format, ...)
@@ -90,6 +92,10 @@ pg_fixture_drop(PGconn *conn)
     PQfinish(conn);
     roll_back_prepared();
     admin_exec("drop database", "with (force)");
+    if (has_user) {
+        admin_exec("drop role", "");
+        has_user = false;
+    }
 }
 
 const char *
@@ -125,6 +131,30 @@ pg_exec(PGconn *conn, const char *sql)
     PGresult *result = PQexec(conn, sql);
     check(conn, result, sql);
     PQclear(result);
+}
+
+/* Rights in the database go with it. One whose test ended without may still be there: its name is of a process id. */
+void
+pg_fixture_grant(PGconn *conn, const char *rights, const char *table)
+{
+    char sql[512];
+    if (!has_user) {
+        admin_exec("drop role if exists", "");
+        admin_exec("create role", "");
+        has_user = true;
+    }
+    (void)snprintf(sql, sizeof(sql), "grant %s on %s to %s", rights, table, database);
+    pg_exec(conn, sql);
+}
+
+PGconn *
+pg_fixture_connect_as_user(void)
+{
+    char sql[128];
+    PGconn *conn = pg_fixture_connect();
+    (void)snprintf(sql, sizeof(sql), "set session authorization %s", database);
+    pg_exec(conn, sql);
+    return conn;
 }
 
 /* `text` with `to` wherever `from` stood; to be freed. */

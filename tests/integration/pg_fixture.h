@@ -28,6 +28,11 @@ const char *pg_fixture_dsn(void);
 /* One more connection to it; close it with PQfinish. */
 PGconn *pg_fixture_connect(void);
 
+/* Gives `rights`, such as "select, insert", on a table to a role of the database's own, which the first call makes; a connection
+ * as that role has no others. */
+void pg_fixture_grant(PGconn *conn, const char *rights, const char *table);
+PGconn *pg_fixture_connect_as_user(void);
+
 /* Runs a file, given from the root of the source: "outbox-sql/postgres/schema.sql", for the schema that new tables go to. */
 void pg_fixture_load(PGconn *conn, const char *path);
 

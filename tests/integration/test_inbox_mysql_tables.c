@@ -5,7 +5,7 @@
 
 #include "tests/integration/mysql_fixture.h"
 
-/* The tables in other forms: which are refused, what is forgotten in them, and which rights they take. */
+/* The tables in other forms, which libinbox-mysql looks at when an inbox is made; and its statements, which run by hand. */
 static MYSQL *tx;
 static inbox_mysql *inbox;
 static struct inbox_error error;
@@ -15,6 +15,7 @@ set_up(void)
 {
     tx = mysql_fixture_create();
     mysql_fixture_load(tx, "consumers/mysql/schema.sql");
+    mysql_fixture_load(tx, "consumers/mysql/schema_newest.sql");
     cr_assert_eq(inbox_mysql_new(tx, &inbox, &error), INBOX_OK, "%s", error.message);
 }
 
@@ -26,15 +27,6 @@ tear_down(void)
 }
 
 TestSuite(inbox_mysql_tables, .init = set_up, .fini = tear_down, .timeout = 120);
-
-static void
-expect_verdict(MYSQL *conn, const char *consumer, const char *id, inbox_verdict wanted)
-{
-    inbox_verdict verdict = 0;
-    cr_assert_eq(inbox_mysql_claim(inbox, conn, consumer, id, strlen(id), &verdict, &error),
-                 INBOX_OK, "%s", error.message);
-    cr_assert_eq(verdict, wanted, "%s %s", consumer, id);
-}
 
 static void
 expect_error(inbox_result code, const char *sqlstate, const char *words)
@@ -72,14 +64,9 @@ Test(inbox_mysql_tables, a_table_that_guards_no_id_is_refused)
 {
     mysql_fixture_exec(tx, "alter table inbox engine = MyISAM");
     expect_no_inbox("has no transactions");
-    mysql_fixture_exec(tx, "alter table inbox engine = InnoDB, drop primary key");
-    expect_no_inbox("primary key of inbox is ()");
-    mysql_fixture_exec(tx, "alter table inbox add primary key (consumer, message_id, seen_at)");
+    mysql_fixture_exec(tx, "alter table inbox engine = InnoDB, drop primary key, "
+                           "add primary key (consumer, message_id, seen_at)");
     expect_no_inbox("(consumer, message_id, seen_at)");
-    mysql_fixture_exec(tx, "alter table inbox partition by range columns (seen_at) "
-                           "(partition all_of_it values less than (maxvalue))");
-    expect_no_inbox("not by time");
-    mysql_fixture_exec(tx, "alter table inbox remove partitioning");
     mysql_fixture_exec(tx, "alter table inbox drop primary key, "
                            "add primary key (consumer, message_id(3))");
     expect_no_inbox("(consumer, message_id(3))");
@@ -121,109 +108,42 @@ Test(inbox_mysql_tables, tables_must_be_there_and_of_this_version)
 }
 
 static void
-forget_and_expect(uint64_t age_s, uint32_t limit, uint64_t wanted)
+expect_not_advanced(int64_t version, inbox_result code, const char *sqlstate, const char *words)
 {
-    uint64_t forgotten = UINT64_MAX;
-    cr_assert_eq(inbox_mysql_forget(inbox, tx, age_s, limit, &forgotten, &error), INBOX_OK, "%s",
-                 error.message);
-    cr_assert_eq(forgotten, wanted, "%lu", (unsigned long)forgotten);
+    inbox_verdict verdict;
+    memset(&error, 0, sizeof(error));
+    cr_assert_eq(inbox_mysql_advance(inbox, tx, "billing", "k1", 2, version, &verdict, &error),
+                 code);
+    expect_error(code, sqlstate, words);
 }
 
-/* `count` rows, the age of each `unit` times its number. */
-static void
-fill(const char *consumer, const char *prefix, int count, const char *unit)
+Test(inbox_mysql_tables, a_table_that_guards_no_state_is_refused)
 {
-    char sql[512];
-    (void)snprintf(sql, sizeof(sql),
-                   "insert into inbox with recursive n (i) as (select 0 union all select i + 1 "
-                   "from n where i < %d) select '%s', concat('%s', i), "
-                   "utc_timestamp(6) - interval i %s from n",
-                   count - 1, consumer, prefix, unit);
-    mysql_fixture_exec(tx, sql);
-}
-
-Test(inbox_mysql_tables, forgets_the_oldest_up_to_a_limit)
-{
-    fill("c", "", 11, "hour");
-    mysql_fixture_exec(tx, "set time_zone = '+12:00'");
-    forget_and_expect(5 * 3600 + 1800, 3, 3);
-    cr_assert_eq(mysql_fixture_int(tx, "select max(message_id + 0) from inbox"), 7);
-    forget_and_expect(5 * 3600 + 1800, 3, 2);
-    forget_and_expect(5 * 3600 + 1800, 3, 0);
-    cr_assert_eq(mysql_fixture_int(tx, "select max(message_id + 0) from inbox"), 5);
+    mysql_fixture_exec(tx, "alter table inbox_newest drop primary key, engine = MyISAM");
+    expect_no_inbox("alter table inbox_newest engine = InnoDB");
+    mysql_fixture_exec(tx, "alter table inbox_newest engine = InnoDB, "
+                           "add primary key (consumer, message_key, version)");
+    expect_no_inbox("(consumer, message_key, version)");
+    mysql_fixture_exec(tx, "alter table inbox_newest drop primary key, modify message_key "
+                           "varbinary(1023) not null, add primary key (consumer, message_key)");
+    expect_no_inbox("varbinary(1024)");
+    mysql_fixture_exec(tx, "drop table inbox_newest");
+    inbox_mysql_free(inbox);
+    cr_assert_eq(inbox_mysql_new(tx, &inbox, &error), INBOX_OK, "who does not ask needs no table");
     mysql_fixture_exec(tx, "begin");
-    forget_and_expect(1, UINT32_MAX, 5);
-    mysql_fixture_exec(tx, "rollback");
-    forget_and_expect(1, UINT32_MAX, 5);
-    forget_and_expect(UINT64_C(3155760000), 1, 0);
+    expect_not_advanced(7, INBOX_SCHEMA, "", "schema_newest.sql");
 }
 
-static void
-expect_only_old_ones_forgotten(void)
+/* The version never changes: that must end. */
+Test(inbox_mysql_tables, a_trigger_cannot_keep_it_for_ever)
 {
-    expect_inbox();
-    fill("billing", "new-", 100, "second");
-    fill("mail", "new-", 100, "second");
-    fill("billing", "old-", 100, "day");
-    fill("mail", "older-", 100, "month");
-    mysql_fixture_exec(tx, "delete from inbox where message_id in ('old-0', 'older-0')");
-    forget_and_expect(3600, 150, 150);
-    cr_assert_eq(mysql_fixture_int(tx,
-                                   "select count(*) from inbox where message_id like 'old%' and "
-                                   "seen_at > utc_timestamp(6) - interval 49 day"),
-                 48, "not the oldest");
-    forget_and_expect(3600, 150, 48);
-    cr_assert_eq(count_rows(), 200);
+    inbox_verdict verdict;
+    mysql_fixture_exec(tx, "create trigger keep before update on inbox_newest for each row set "
+                           "new.version = old.version, new.advanced_at = old.advanced_at");
     mysql_fixture_exec(tx, "begin");
-    expect_verdict(tx, "mail", "new-7", INBOX_DUPLICATE);
-    expect_verdict(tx, "billing", "old-7", INBOX_FIRST);
-    mysql_fixture_exec(tx, "commit");
-}
-
-Test(inbox_mysql_tables, forgets_in_partitions_by_list)
-{
-    mysql_fixture_exec(tx, "alter table inbox partition by list columns (consumer) (partition one "
-                           "values in ('billing'), partition rest values in ('mail'))");
-    expect_only_old_ones_forgotten();
-}
-
-Test(inbox_mysql_tables, forgets_in_partitions_by_key)
-{
-    mysql_fixture_exec(tx, "alter table inbox partition by key (message_id) partitions 3");
-    expect_only_old_ones_forgotten();
-}
-
-Test(inbox_mysql_tables, forget_has_rules)
-{
-    uint64_t forgotten = 42;
-    cr_assert_eq(inbox_mysql_forget(inbox, tx, 0, 1, &forgotten, &error), INBOX_INVALID);
-    cr_assert_eq(inbox_mysql_forget(inbox, tx, UINT64_MAX, 1, &forgotten, &error), INBOX_INVALID);
-    cr_assert_eq(inbox_mysql_forget(inbox, tx, 1, 0, &forgotten, &error), INBOX_INVALID);
-    cr_assert_eq(inbox_mysql_forget(NULL, tx, 1, 1, &forgotten, &error), INBOX_INVALID);
-    cr_assert_eq(inbox_mysql_forget(inbox, NULL, 1, 1, &forgotten, &error), INBOX_CONNECTION);
-    cr_assert_eq(forgotten, 42u);
-}
-
-Test(inbox_mysql_tables, rights_needed_are_few)
-{
-    mysql_fixture_grant(tx, "select, insert", "inbox");
-    mysql_fixture_grant(tx, "select", "inbox_schema");
-    MYSQL *user = mysql_fixture_connect_as_user();
-    inbox_mysql *own = NULL;
-    cr_assert_eq(inbox_mysql_new(user, &own, &error), INBOX_OK, "%s", error.message);
-    inbox_mysql_free(own);
-    mysql_fixture_exec(user, "begin");
-    expect_verdict(user, "billing", "m1", INBOX_FIRST);
-    expect_verdict(user, "billing", "m1", INBOX_DUPLICATE);
-    mysql_fixture_exec(user, "commit");
-    cr_assert_eq(inbox_mysql_forget(inbox, user, 1, 1, NULL, &error), INBOX_DATABASE);
-    expect_error(INBOX_DATABASE, "42000", "DELETE");
-    mysql_fixture_grant(tx, "delete", "inbox");
-    mysql_close(user);
-    user = mysql_fixture_connect_as_user();
-    cr_assert_eq(inbox_mysql_forget(inbox, user, 1, 1, NULL, &error), INBOX_OK, "%s",
-                 error.message);
-    mysql_close(user);
+    cr_assert_eq(inbox_mysql_advance(inbox, tx, "billing", "k1", 2, 7, &verdict, &error), INBOX_OK);
+    cr_assert_eq(verdict, INBOX_FIRST);
+    expect_not_advanced(8, INBOX_RETRY, "", "trigger");
 }
 
 /* Each file as it stands there. */
@@ -240,4 +160,9 @@ Test(inbox_mysql_tables, statements_run_by_hand)
     mysql_fixture_exec(tx, "update inbox set seen_at = seen_at - interval 1 minute");
     mysql_fixture_load(tx, "consumers/mysql/forget.sql");
     cr_assert_eq(count_rows(), 0);
+    mysql_fixture_load(tx, "consumers/mysql/advance_first.sql");
+    mysql_fixture_load(tx, "consumers/mysql/newest.sql");
+    mysql_fixture_exec(tx, "set @version = 8");
+    mysql_fixture_load(tx, "consumers/mysql/advance.sql");
+    cr_assert_eq(mysql_fixture_int(tx, "select version from inbox_newest"), 8);
 }
