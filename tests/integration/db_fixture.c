@@ -458,6 +458,12 @@ db_wait_any_blocked(struct db *db)
 }
 
 void
+db_change_zone(struct db *db)
+{
+    kind()->change_zone(db->conn);
+}
+
+void
 db_limit_waits(struct db *db)
 {
     kind()->limit_waits(db->conn);

@@ -115,8 +115,8 @@ void db_shut_out(struct db *db, const char *name, bool out);
 void db_end_sessions_of(struct db *db, const char *name);
 void db_drop_user(struct db *db, const char *name);
 
-/* Gives `rights`, such as "select, insert", on a table to one more account, which the first call makes and db_drop drops; and a
- * connection as that account, which has what was given before. */
+/* Gives such rights to one more account, which the first call makes and db_drop drops; and a connection as that account, which
+ * has what was given before. */
 void db_allow(struct db *db, const char *rights, const char *table);
 struct db *db_connect_allowed(void);
 
@@ -144,6 +144,8 @@ int64_t db_session(struct db *db);
 void db_wait_blocked(struct db *db, int64_t session);
 /* The same for any session in this database. */
 void db_wait_any_blocked(struct db *db);
+/* The times of this session are those of a zone far from UTC. */
+void db_change_zone(struct db *db);
 /* From now on this session soon fails where it waits for a lock. */
 void db_limit_waits(struct db *db);
 /* Begins a transaction at an isolation level, such as "repeatable read", as the standard has it: MariaDB's

@@ -449,6 +449,12 @@ wait_any_blocked(void *conn)
 }
 
 static void
+change_zone(void *conn)
+{
+    mysql_fixture_exec(conn, "set time_zone = '+12:00'");
+}
+
+static void
 limit_waits(void *conn)
 {
     mysql_fixture_exec(conn, "set innodb_lock_wait_timeout = 1"); /* s, the shortest */
@@ -559,6 +565,7 @@ const struct db_kind db_mysql = {
     .session = session,
     .wait_blocked = wait_blocked,
     .wait_any_blocked = wait_any_blocked,
+    .change_zone = change_zone,
     .limit_waits = limit_waits,
     .begin_at = begin_at,
     .begin_winner = begin_winner,

@@ -436,6 +436,12 @@ wait_any_blocked(void *conn)
 }
 
 static void
+change_zone(void *conn)
+{
+    pg_exec(conn, "set time zone '+12'");
+}
+
+static void
 limit_waits(void *conn)
 {
     pg_exec(conn, "set lock_timeout = '20ms'");
@@ -543,6 +549,7 @@ const struct db_kind db_postgres = {
     .session = session,
     .wait_blocked = wait_blocked,
     .wait_any_blocked = wait_any_blocked,
+    .change_zone = change_zone,
     .limit_waits = limit_waits,
     .begin_at = begin_at,
     .begin_winner = begin_winner,

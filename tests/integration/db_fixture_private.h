@@ -66,6 +66,7 @@ struct db_kind {
     int64_t (*session)(void *conn);
     void (*wait_blocked)(void *conn, int64_t session);
     void (*wait_any_blocked)(void *conn);
+    void (*change_zone)(void *conn);
     void (*limit_waits)(void *conn);
     void (*begin_at)(void *conn, const char *level);
     void (*begin_winner)(void *conn);

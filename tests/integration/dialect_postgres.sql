@@ -3,6 +3,7 @@ create function bytes(words text) returns bytea language sql immutable as $$ sel
 create function unhex(digits text) returns bytea language sql immutable as $$ select decode(digits, 'hex') $$;
 create function hex(value bytea) returns text language sql immutable as $$ select upper(encode(value, 'hex')) $$;
 create function as_headers(words text) returns jsonb language sql immutable as $$ select words::jsonb $$;
+create function header_of(headers jsonb, name text) returns text language sql immutable as $$ select headers ->> name $$;
 create function as_id(words text) returns uuid language sql immutable as $$ select words::uuid $$;
 create function id_text(id uuid) returns text language sql immutable as $$ select id::text $$;
 create function new_id() returns uuid language sql volatile as $$ select gen_random_uuid() $$;

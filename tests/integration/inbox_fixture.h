@@ -44,7 +44,6 @@ enum inbox_fixture_sql {
     INBOX_SQL_PARTITIONS_BY_TIME,
     INBOX_SQL_WITHOUT_KEY,
     INBOX_SQL_NEWEST_WITHOUT_KEY,
-    INBOX_SQL_OTHER_ZONE, /* of time, for the session */
     INBOX_SQL_COUNT
 };
 const char *inbox_fixture_sql(enum inbox_fixture_sql which);

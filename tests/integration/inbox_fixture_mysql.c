@@ -140,7 +140,6 @@ const struct inbox_fixture_kind inbox_fixture_mysql = {
                 "all_of_it values less than (maxvalue))",
             [INBOX_SQL_WITHOUT_KEY] = "alter table inbox drop primary key",
             [INBOX_SQL_NEWEST_WITHOUT_KEY] = "alter table inbox_newest drop primary key",
-            [INBOX_SQL_OTHER_ZONE] = "set time_zone = '+12:00'",
         },
     .words =
         {

@@ -134,7 +134,6 @@ const struct inbox_fixture_kind inbox_fixture_postgres = {
             [INBOX_SQL_WITHOUT_KEY] = "alter table inbox drop constraint inbox_pkey",
             [INBOX_SQL_NEWEST_WITHOUT_KEY] =
                 "alter table inbox_newest drop constraint inbox_newest_pkey",
-            [INBOX_SQL_OTHER_ZONE] = "set time zone '+12'",
         },
     .words =
         {

@@ -520,7 +520,7 @@ Test(inbox, forgets_the_oldest_up_to_a_limit)
 {
     db_exec(tx, "insert into inbox (consumer, message_id, seen_at) select 'c', '' || i, "
                 "from_now(-3600 * i) from " DB_SERIES("0", "10"));
-    db_exec(tx, inbox_fixture_sql(INBOX_SQL_OTHER_ZONE));
+    db_change_zone(tx);
     forget_and_expect(5 * 3600 + 1800, 3, 3);
     cr_assert_eq(oldest(), 7);
     forget_and_expect(5 * 3600 + 1800, 3, 2);

@@ -1,4 +1,5 @@
-/* liboutbox-mysql against a real server: what it writes, what it refuses, and what it says when something fails. */
+/* What only MariaDB, MySQL and their clients have, of liboutbox-mysql: settings of sessions, transactions that begin and end in
+ * other ways, connections that are made anew, and the packets of the protocol. The rest: test_outbox.c. */
 #include <criterion/criterion.h>
 #include <outbox/outbox_mysql.h>
 #include <stdio.h>
@@ -7,7 +8,6 @@
 #include <sys/socket.h>
 
 #include "base/mysql/client.h"
-#include "tests/integration/fail_alloc.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/outbox_mysql_fixture.h"
 
@@ -148,84 +148,6 @@ Test(outbox_mysql, every_field_arrives_whatever_the_session_says)
     expect_everything_arrives("set session binlog_format = 'MIXED'");
 }
 
-Test(outbox_mysql, every_byte_arrives)
-{
-    unsigned char payload[256];
-    char hex[2 * sizeof(payload) + 1];
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    for (unsigned i = 0; i < sizeof(payload); i++) {
-        payload[i] = (unsigned char)i;
-        (void)snprintf(hex + 2 * i, 3, "%02X", i);
-    }
-    message.payload = payload;
-    message.payload_length = sizeof(payload);
-    run("begin");
-    cr_assert_eq(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
-    cr_assert_str_eq(mysql_fixture_text(tx, "select hex(payload) from outbox"), hex);
-}
-
-Test(outbox_mysql, what_is_not_said_is_null)
-{
-    run("set time_zone = '-11:00'");
-    run("begin");
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    cr_assert_eq(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
-    cr_assert_eq(mysql_fixture_int(
-                     tx, "select count(*) from outbox where exchange is null and routing_key = '' "
-                         "and `key` is null and type is null and content_type is null and headers "
-                         "is null and payload = '' and deliver_after is null and created_at "
-                         "between utc_timestamp(6) - interval 1 hour and utc_timestamp(6)"),
-                 1);
-    message.exchange = "";
-    cr_assert_eq(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_OK);
-    cr_assert_eq(mysql_fixture_int(tx, "select count(*) from outbox where exchange = ''"), 1);
-}
-
-Test(outbox_mysql, ids_are_told_and_may_be_given)
-{
-    struct outbox_id mine;
-    struct outbox_id ids[2];
-    char text[37];
-    char sql[200];
-    cr_assert_eq(outbox_id_parse("0190163d-8694-739b-aea5-966c26f8ad91", &mine), OUTBOX_OK);
-    struct outbox_message messages[2] = {message_of("new"), message_of("given")};
-    messages[1].message_id = &mine;
-    run("begin");
-    cr_assert_eq(outbox_mysql_write_many(tx, messages, 2, ids, &error), OUTBOX_OK, "%s",
-                 error.message);
-    outbox_id_format(&ids[0], text);
-    (void)snprintf(sql, sizeof(sql),
-                   "select payload from outbox where message_id = unhex(replace('%s', '-', ''))",
-                   text); /* fits */
-    cr_assert_str_eq(mysql_fixture_text(tx, sql), "new");
-    cr_assert_eq(ids[0].bytes[6] >> 4, 7);
-    cr_assert_str_eq(
-        mysql_fixture_text(tx, "select hex(message_id) from outbox where payload = 'given'"),
-        "0190163D8694739BAEA5966C26F8AD91");
-    cr_assert_arr_eq(ids[1].bytes, mine.bytes, sizeof(mine.bytes));
-}
-
-Test(outbox_mysql, order_of_rows_is_the_order_of_the_array)
-{
-    enum { COUNT = 5000 };
-    static struct outbox_message messages[COUNT];
-    static char payloads[COUNT][8];
-    for (int i = 0; i < COUNT; i++) {
-        /* Neither rising nor falling, so that no sort by content can give this order. */
-        (void)snprintf(payloads[i], sizeof(payloads[i]), "%d", (int)((i * 7919L) % COUNT));
-        messages[i] = message_of(payloads[i]);
-    }
-    run("begin");
-    cr_assert_eq(outbox_mysql_write_many(tx, messages, COUNT, NULL, &error), OUTBOX_OK, "%s",
-                 error.message);
-    run("commit");
-    cr_assert_eq(
-        mysql_fixture_int(tx, "select count(*) from (select cast(payload as char) as value, "
-                              "row_number() over (order by id) - 1 as place from outbox) as ordered"
-                              " where value = place * 7919 % 5000"),
-        COUNT);
-}
-
 Test(outbox_mysql, times_from_the_first_to_the_last)
 {
     struct outbox_message message = message_of("x");
@@ -271,30 +193,9 @@ Test(outbox_mysql, two_round_trips_and_nothing_left_behind)
 
 /* ---- transactions ---- */
 
-Test(outbox_mysql, committed_or_not_with_the_transaction)
+Test(outbox_mysql, refuses_after_a_statement_that_commits)
 {
     run("begin");
-    expect_written("gone");
-    run("rollback");
-    run("begin");
-    run("savepoint s");
-    expect_written("gone too");
-    run("rollback to s");
-    expect_written("stays");
-    MYSQL *other = mysql_fixture_connect();
-    cr_assert_eq(mysql_fixture_int(other, "select count(*) from outbox"), 0);
-    run("commit");
-    cr_assert_str_eq(mysql_fixture_text(other, "select group_concat(payload) from outbox"),
-                     "stays");
-    mysql_close(other);
-}
-
-Test(outbox_mysql, refuses_without_a_transaction)
-{
-    expect(write_one("x"), OUTBOX_NO_TRANSACTION, "", "no transaction");
-    expect(outbox_mysql_write_many(tx, NULL, 0, NULL, &error), OUTBOX_NO_TRANSACTION, "", "");
-    run("begin");
-    cr_assert_eq(outbox_mysql_write_many(tx, NULL, 0, NULL, &error), OUTBOX_OK);
     run("create table commits_implicitly (a int)");
     expect(write_one("x"), OUTBOX_NO_TRANSACTION, "", "no transaction");
     cr_assert_eq(row_count(), 0);
@@ -331,12 +232,6 @@ Test(outbox_mysql, what_prepared_statements_do_to_the_transaction_counts)
     run_prepared("set autocommit = 1");
     expect(write_one("x"), OUTBOX_NO_TRANSACTION, "", "no transaction");
     cr_assert_eq(row_count(), 1);
-}
-
-Test(outbox_mysql, a_read_only_transaction_is_told)
-{
-    run("start transaction read only");
-    expect(write_one("x"), OUTBOX_DATABASE, "25006", "READ ONLY");
 }
 
 /* A plain read would begin the snapshot, and what is committed after it would not be seen. */
@@ -379,20 +274,6 @@ end_deadlock(MYSQL *other)
 
 #define LOCK_ROW_1 "update thing set n = 2 where id = 1"
 
-Test(outbox_mysql, a_deadlock_is_a_retry_of_all)
-{
-    MYSQL *other = begin_deadlock();
-    mysql_fixture_exec(other, "select * from outbox for update"); /* the gap that is inserted to */
-    cr_assert_eq(mysql_send_query(other, LOCK_ROW_1, strlen(LOCK_ROW_1)), 0);
-    expect(write_one("x"), OUTBOX_RETRY, "40001", "(1213): the server has rolled back the whole");
-    end_deadlock(other);
-    expect(write_one("x"), OUTBOX_NO_TRANSACTION, "", "has rolled back the transaction");
-    cr_assert_eq(mysql_fixture_int(tx, "select n from thing where id = 1"), 0);
-    cr_assert_eq(row_count(), 0);
-    run("begin");
-    expect_written("x");
-}
-
 static void
 overlook_a_deadlock(void)
 {
@@ -420,22 +301,6 @@ Test(outbox_mysql, it_is_noticed_with_autocommit_off_too)
     cr_assert_eq(row_count(), 0);
     expect_written("x");
     run("commit");
-}
-
-Test(outbox_mysql, a_lock_timeout_is_a_retry_of_which_only_the_statement_is_undone)
-{
-    MYSQL *other = mysql_fixture_connect();
-    run("create table thing (n int)");
-    mysql_fixture_exec(other, "begin");
-    mysql_fixture_exec(other, "select * from outbox for update");
-    run("set innodb_lock_wait_timeout = 1"); /* the least that MySQL takes */
-    run("begin");
-    run("insert into thing values (1)");
-    expect(write_one("x"), OUTBOX_RETRY, "HY000", "(1205): only this statement was rolled back");
-    mysql_fixture_exec(other, "rollback");
-    mysql_close(other);
-    cr_assert_eq(mysql_fixture_int(tx, "select count(*) from thing"), 1);
-    expect_written("x");
 }
 
 /* Who changes the tables waits for the writers, and they for him. */
@@ -470,17 +335,9 @@ expect_lost(void)
                        error.message);
 }
 
+/* Where the server could not say anything. */
 Test(outbox_mysql, connection_lost)
 {
-    run("begin");
-    expect_written("gone");
-    kill_session();
-    expect_lost();
-    expect(write_one("x"), OUTBOX_CONNECTION, "", "not open");
-    mysql_close(tx);
-    tx = mysql_fixture_connect();
-    cr_assert_eq(row_count(), 0);
-    /* And where the server could not say anything. */
     run("begin");
     cr_assert_eq(shutdown(mysql_client_socket(tx), SHUT_RDWR), 0);
     expect(write_one("x"), OUTBOX_CONNECTION, "", "the server rolls back the transaction");
@@ -542,42 +399,6 @@ Test(outbox_mysql, refuses_a_connection_that_is_busy)
     cr_assert_eq(mysql_next_result(tx), 0);
     mysql_free_result(mysql_store_result(tx));
     expect_written("x");
-}
-
-Test(outbox_mysql, refuses_before_it_sends)
-{
-    struct outbox_message messages[2] = {message_of("good"), message_of("bad")};
-    messages[1].routing_key = "\xff";
-    run("begin");
-    expect(outbox_mysql_write_many(tx, messages, 2, NULL, &error), OUTBOX_INVALID, "", "message 1");
-    cr_assert_eq(row_count(), 0);
-    expect_written("x");
-}
-
-/* Without strict mode the server would cut what is too long and go on. */
-Test(outbox_mysql, limits_are_looked_at_before_the_server_cuts)
-{
-    char text[1026];
-    struct outbox_message message = message_of("x");
-    memset(text, 'x', sizeof(text) - 1);
-    text[sizeof(text) - 1] = '\0';
-    run("set sql_mode = ''");
-    run("begin");
-    message.key = text;
-    expect(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_INVALID, "", "longer than 1024");
-    text[1024] = '\0';
-    cr_assert_eq(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
-    text[255] = '\0';
-    message.key = NULL;
-    message.exchange = message.routing_key = message.type = message.content_type = text;
-    cr_assert_eq(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
-    cr_assert_eq(mysql_fixture_int(tx, "select count(*) from outbox where length(`key`) = 1024 or "
-                                       "length(exchange) + length(routing_key) + length(type) + "
-                                       "length(content_type) = 4 * 255"),
-                 2);
-    text[255] = 'x';
-    text[256] = '\0';
-    expect(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_INVALID, "", "longer than 255");
 }
 
 /* What a server answers in other cases, as far as somebody's trigger can say it. */
@@ -659,30 +480,6 @@ Test(outbox_mysql, max_allowed_packet_is_named_before_it_is_reached)
 
 /* ---- the tables ---- */
 
-Test(outbox_mysql, other_version_of_the_tables)
-{
-    run("update outbox_schema set version = 2");
-    run("begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "", "have version 2, this library writes version 1");
-    cr_assert_eq(row_count(), 0);
-    run("delete from outbox_schema");
-    expect(write_one("x"), OUTBOX_SCHEMA, "", "empty");
-    cr_assert_eq(row_count(), 0);
-}
-
-Test(outbox_mysql, tables_missing)
-{
-    run("alter table outbox drop constraint outbox_type_255_bytes, drop column type");
-    run("begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "42S22", "type");
-    run("drop table outbox");
-    run("begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "42S02", "outbox");
-    run("drop table outbox_schema");
-    run("begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "42S02", "outbox_schema");
-}
-
 Test(outbox_mysql, no_database_chosen)
 {
     char sql[200];
@@ -694,51 +491,11 @@ Test(outbox_mysql, no_database_chosen)
     run(sql);
 }
 
-Test(outbox_mysql, insert_and_the_version_are_the_only_rights_needed)
-{
-    mysql_fixture_grant(tx, "insert", "outbox");
-    MYSQL *admin = tx;
-    tx = mysql_fixture_connect_as_user();
-    run("begin");
-    expect(write_one("x"), OUTBOX_DATABASE, "42000", "SELECT command denied");
-    mysql_fixture_grant(admin, "select", "outbox_schema");
-    expect_written("x");
-    run("commit");
-    mysql_close(tx);
-    tx = admin;
-    cr_assert_eq(row_count(), 1);
-}
-
-Test(outbox_mysql, raw_headers)
+Test(outbox_mysql, raw_headers_stay_as_they_are)
 {
     struct outbox_message message = message_of("x");
     message.headers_json = " {\"n\": 1, \"b\": true}";
     run("begin");
     cr_assert_eq(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
     cr_assert_str_eq(mysql_fixture_text(tx, "select headers from outbox"), message.headers_json);
-    message.headers_json = "{\"n\": 1";
-    const outbox_result result = outbox_mysql_write(tx, &message, NULL, &error);
-    cr_assert_eq(result, OUTBOX_INVALID, "%s: %s", outbox_result_name(result), error.message);
-    cr_assert_not_null(strstr(error.message, "outbox_headers_object"), "%s", error.message);
-    expect_written("goes on");
-}
-
-Test(outbox_mysql, no_memory_at_any_point)
-{
-    const struct outbox_header header = {"name", "value"};
-    struct outbox_message message = message_of("x");
-    message.headers = &header;
-    message.header_count = 1;
-    unsigned nth = 0;
-    outbox_result result = OUTBOX_NO_MEMORY;
-    run("begin");
-    while (result != OUTBOX_OK) {
-        fail_alloc_arm(++nth);
-        result = outbox_mysql_write(tx, &message, NULL, &error);
-        const bool failed = fail_alloc_happened();
-        fail_alloc_arm(0);
-        cr_assert_eq(result, failed ? OUTBOX_NO_MEMORY : OUTBOX_OK, "allocation %u", nth);
-        cr_assert_eq(row_count(), failed ? 0 : 1);
-    }
-    cr_assert_gt(nth, 3u, "the allocations were not reached");
 }

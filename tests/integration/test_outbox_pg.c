@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/integration/fail_alloc.h"
 #include "tests/integration/pg_fixture.h"
 
+/* What only PostgreSQL and libpq have, of liboutbox-pg: transactions that have failed, connections in pipeline mode, rows that a
+ * trigger leaves out, and messages without a table. The rest: test_outbox.c. */
 static PGconn *tx;
 static struct outbox_error error;
 
@@ -59,93 +60,13 @@ expect(outbox_result result, outbox_result wanted, const char *sqlstate, const c
 
 #define EURO "\xe2\x82\xac"
 
-Test(outbox_pg, every_field_arrives)
+Test(outbox_pg, refuses_in_a_transaction_that_has_failed)
 {
-    const struct outbox_header headers[] = {{"tenant", "7"}, {"note", "a \"b\" \\ \x01\t" EURO}};
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    message.exchange = "orders";
-    message.routing_key = "order.paid";
-    message.key = "key " EURO;
-    message.type = "OrderPaid";
-    message.content_type = "application/json";
-    message.headers = headers;
-    message.header_count = 2;
-    message.payload = "{\0}";
-    message.payload_length = 3;
-    message.deliver_after_us = INT64_C(1893456000123456);
-    pg_exec(tx, "begin");
-    cr_assert_eq(outbox_pg_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
-    pg_exec(tx, "commit");
-    cr_assert_str_eq(pg_query_text(tx,
-                                   "select concat_ws('|', exchange, routing_key, key, type,"
-                                   " content_type, payload::text,"
-                                   " (extract(epoch from deliver_after) * 1000000)::bigint,"
-                                   " headers ->> 'tenant', convert_to(headers ->> 'note', 'UTF8'))"
-                                   " from outbox"),
-                     "orders|order.paid|key " EURO "|OrderPaid|application/json|\\x7b007d|"
-                     "1893456000123456|7|\\x6120226222205c200109e282ac");
-}
-
-Test(outbox_pg, what_is_not_said_is_null)
-{
-    pg_exec(tx, "begin");
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    cr_assert_eq(outbox_pg_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
-    cr_assert_eq(pg_query_int(tx, "select count(*) from outbox where exchange is null and"
-                                  " routing_key = '' and key is null and type is null and"
-                                  " content_type is null and headers is null and payload = '' and"
-                                  " deliver_after is null and created_at = now()"),
-                 1);
-    message.exchange = "";
-    cr_assert_eq(outbox_pg_write(tx, &message, NULL, &error), OUTBOX_OK);
-    cr_assert_eq(pg_query_int(tx, "select count(*) from outbox where exchange = ''"), 1);
-}
-
-Test(outbox_pg, ids_are_told_and_may_be_given)
-{
-    struct outbox_id mine;
-    struct outbox_id ids[2];
-    char text[37];
-    cr_assert_eq(outbox_id_parse("0190163d-8694-739b-aea5-966c26f8ad91", &mine), OUTBOX_OK);
-    struct outbox_message messages[2] = {message_of("new"), message_of("given")};
-    messages[1].message_id = &mine;
-    pg_exec(tx, "begin");
-    cr_assert_eq(outbox_pg_write_many(tx, messages, 2, ids, &error), OUTBOX_OK);
-    outbox_id_format(&ids[0], text);
-    cr_assert_str_eq(pg_query_text(tx, "select message_id from outbox where payload = 'new'"),
-                     text);
-    cr_assert_eq(ids[0].bytes[6] >> 4, 7);
-    cr_assert_str_eq(pg_query_text(tx, "select message_id from outbox where payload = 'given'"),
-                     "0190163d-8694-739b-aea5-966c26f8ad91");
-    cr_assert_arr_eq(ids[1].bytes, mine.bytes, sizeof(mine.bytes));
-}
-
-Test(outbox_pg, committed_or_not_with_the_transaction)
-{
-    pg_exec(tx, "begin");
-    cr_assert_eq(write_one("gone"), OUTBOX_OK);
-    pg_exec(tx, "rollback; begin; savepoint s");
-    cr_assert_eq(write_one("gone too"), OUTBOX_OK);
-    pg_exec(tx, "rollback to s");
-    cr_assert_eq(write_one("stays"), OUTBOX_OK);
-    cr_assert_eq(PQtransactionStatus(tx), PQTRANS_INTRANS);
-    PGconn *other = pg_fixture_connect();
-    cr_assert_eq(pg_query_int(other, "select count(*) from outbox"), 0);
-    pg_exec(tx, "commit");
-    cr_assert_str_eq(pg_query_text(other, "select payload from outbox"), "\\x7374617973");
-    PQfinish(other);
-}
-
-Test(outbox_pg, refuses_without_a_good_transaction)
-{
-    expect(write_one("x"), OUTBOX_NO_TRANSACTION, "", "no transaction");
-    cr_assert_eq(PQtransactionStatus(tx), PQTRANS_IDLE);
     pg_exec(tx, "begin");
     PQclear(PQexec(tx, "select 1 / 0"));
     expect(write_one("x"), OUTBOX_NO_TRANSACTION, "", "rolled back");
     pg_exec(tx, "rollback");
     cr_assert_eq(row_count(), 0);
-    expect(outbox_pg_write_many(tx, NULL, 0, NULL, &error), OUTBOX_NO_TRANSACTION, "", "");
 }
 
 Test(outbox_pg, refuses_a_connection_that_is_busy)
@@ -162,36 +83,6 @@ Test(outbox_pg, refuses_a_connection_that_is_busy)
     expect(write_one("x"), OUTBOX_INVALID, "", "pipeline");
     cr_assert(PQexitPipelineMode(tx));
     cr_assert_eq(write_one("x"), OUTBOX_OK, "%s", error.message);
-}
-
-Test(outbox_pg, refuses_before_it_sends)
-{
-    struct outbox_message messages[2] = {message_of("good"), message_of("bad")};
-    messages[1].routing_key = "\xff";
-    pg_exec(tx, "begin");
-    expect(outbox_pg_write_many(tx, messages, 2, NULL, &error), OUTBOX_INVALID, "", "message 1");
-    cr_assert_eq(PQtransactionStatus(tx), PQTRANS_INTRANS);
-    cr_assert_eq(row_count(), 0);
-}
-
-Test(outbox_pg, order_of_rows_is_the_order_of_the_array)
-{
-    enum { COUNT = 5000 };
-    static struct outbox_message messages[COUNT];
-    static char payloads[COUNT][8];
-    for (int i = 0; i < COUNT; i++) {
-        /* Neither rising nor falling, so that no sort by content can give this order. */
-        (void)snprintf(payloads[i], sizeof(payloads[i]), "%d", (int)((i * 7919L) % COUNT));
-        messages[i] = message_of(payloads[i]);
-    }
-    pg_exec(tx, "begin");
-    cr_assert_eq(outbox_pg_write_many(tx, messages, COUNT, NULL, &error), OUTBOX_OK);
-    pg_exec(tx, "commit");
-    cr_assert_eq(
-        pg_query_int(tx, "select count(*) from (select convert_from(payload, 'UTF8')::int as value,"
-                         " row_number() over (order by id) - 1 as place from outbox) as rows"
-                         " where value = place * 7919 % 5000"),
-        COUNT);
 }
 
 static int
@@ -222,36 +113,6 @@ Test(outbox_pg, one_round_trip_and_nothing_left_behind)
     cr_assert_eq(count_lines(trace, "B\t5\tReadyForQuery"), 1);
     (void)fclose(trace);
     cr_assert_eq(pg_query_int(tx, "select count(*) from pg_prepared_statements"), 0);
-}
-
-Test(outbox_pg, other_version_of_the_tables)
-{
-    pg_exec(tx, "update outbox_schema set version = 2; begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "", "have version 2, this library writes version 1");
-    cr_assert_eq(row_count(), 0);
-    pg_exec(tx, "delete from outbox_schema");
-    expect(write_one("x"), OUTBOX_SCHEMA, "", "empty");
-    cr_assert_eq(row_count(), 0);
-}
-
-Test(outbox_pg, tables_missing)
-{
-    pg_exec(tx, "alter table outbox drop column key; begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "42703", "key");
-    pg_exec(tx, "rollback; drop table outbox; begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "42P01", "outbox");
-    pg_exec(tx, "rollback; drop table outbox_schema; begin");
-    expect(write_one("x"), OUTBOX_SCHEMA, "42P01", "outbox");
-}
-
-Test(outbox_pg, version_row_is_alone)
-{
-    PGresult *result = PQexec(tx, "insert into outbox_schema (version) values (2)");
-    cr_assert_str_eq(PQresultErrorField(result, PG_DIAG_SQLSTATE), "23505");
-    PQclear(result);
-    result = PQexec(tx, "insert into outbox_schema (version, single) values (2, false)");
-    cr_assert_str_eq(PQresultErrorField(result, PG_DIAG_SQLSTATE), "23514");
-    PQclear(result);
 }
 
 static void
@@ -286,15 +147,6 @@ Test(outbox_pg, sqlstates_say_what_to_do)
     }
 }
 
-Test(outbox_pg, lock_timeout_is_a_retry)
-{
-    PGconn *other = pg_fixture_connect();
-    pg_exec(other, "begin; lock table outbox");
-    pg_exec(tx, "set lock_timeout = '20ms'; begin");
-    expect(write_one("x"), OUTBOX_RETRY, "55P03", "lock timeout");
-    PQfinish(other);
-}
-
 Test(outbox_pg, trigger_that_swallows_rows_is_no_success)
 {
     pg_exec(tx, "create function swallow() returns trigger language plpgsql as"
@@ -304,46 +156,7 @@ Test(outbox_pg, trigger_that_swallows_rows_is_no_success)
     expect(write_one("x"), OUTBOX_DATABASE, "", "took 0 rows of 1");
 }
 
-Test(outbox_pg, connection_lost)
-{
-    char sql[128];
-    (void)snprintf(sql, sizeof(sql), "select pg_terminate_backend(%d, 10000)", PQbackendPID(tx));
-    pg_exec(tx, "begin");
-    PGconn *other = pg_fixture_connect();
-    pg_exec(other, sql);
-    PQfinish(other);
-    const outbox_result result = write_one("x");
-    cr_assert_eq(result, OUTBOX_CONNECTION, "%s: %s", outbox_result_name(result), error.message);
-    expect(write_one("x"), OUTBOX_CONNECTION, "", "not open");
-}
-
-Test(outbox_pg, text_is_utf8_whatever_the_connection_says)
-{
-    const struct outbox_header header = {"h" EURO, EURO};
-    struct outbox_message message = message_of("x");
-    message.key = EURO;
-    message.headers = &header;
-    message.header_count = 1;
-    cr_assert_eq(PQsetClientEncoding(tx, "LATIN1"), 0);
-    pg_exec(tx, "begin");
-    cr_assert_eq(outbox_pg_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
-    cr_assert_eq(PQsetClientEncoding(tx, "UTF8"), 0);
-    cr_assert_str_eq(pg_query_text(tx, "select key || headers::text from outbox"),
-                     EURO "{\"h" EURO "\": \"" EURO "\"}");
-}
-
-Test(outbox_pg, insert_is_the_only_right_needed)
-{
-    pg_exec(tx, "create role outbox_test_writer; grant insert on outbox to outbox_test_writer;"
-                "set role outbox_test_writer; begin");
-    const outbox_result result = write_one("x");
-    pg_exec(tx,
-            "commit; reset role; drop owned by outbox_test_writer; drop role outbox_test_writer");
-    cr_assert_eq(result, OUTBOX_OK, "%s", error.message);
-    cr_assert_eq(row_count(), 1);
-}
-
-Test(outbox_pg, raw_headers)
+Test(outbox_pg, raw_headers_are_stored_in_an_order_of_their_own)
 {
     struct outbox_message message = message_of("x");
     message.headers_json = " {\"n\": 1, \"b\": true}";
@@ -372,32 +185,6 @@ Test(outbox_pg, large_payload_over_a_non_blocking_connection)
     cr_assert_eq(PQsetnonblocking(tx, 0), 0);
     cr_assert_eq(pg_query_int(tx, "select length(payload) from outbox"), (int64_t)size);
     free(payload);
-}
-
-Test(outbox_pg, plain_insert_is_enough)
-{
-    pg_exec(tx, "insert into outbox (routing_key, payload) values ('a', 'b')");
-    cr_assert_eq(pg_query_int(tx, "select count(*) from outbox where message_id is not null"), 1);
-}
-
-Test(outbox_pg, no_memory_at_any_point)
-{
-    const struct outbox_header header = {"name", "value"};
-    struct outbox_message message = message_of("x");
-    message.headers = &header;
-    message.header_count = 1;
-    unsigned nth = 0;
-    outbox_result result = OUTBOX_NO_MEMORY;
-    pg_exec(tx, "begin");
-    while (result != OUTBOX_OK) {
-        fail_alloc_arm(++nth);
-        result = outbox_pg_write(tx, &message, NULL, &error);
-        const bool failed = fail_alloc_happened();
-        fail_alloc_arm(0);
-        cr_assert_eq(result, failed ? OUTBOX_NO_MEMORY : OUTBOX_OK, "allocation %u", nth);
-        cr_assert_eq(row_count(), failed ? 0 : 1);
-    }
-    cr_assert_gt(nth, 10u, "the allocations were not reached");
 }
 
 /* ---- without the table ----------------------------------------------------------------------------- */

@@ -2,10 +2,40 @@
 
 #include "tests/integration/db_fixture_private.h"
 
+static const struct write_fixture_kind *
+kind(void)
+{
+    return db_is_mysql() ? &write_fixture_mysql : &write_fixture_postgres;
+}
+
 outbox_result
 write_fixture_message(struct db *tx, const struct outbox_message *message,
                       struct outbox_error *reterr)
 {
-    return db_is_mysql() ? write_fixture_mysql(db_conn(tx), message, reterr)
-                         : write_fixture_postgres(db_conn(tx), message, reterr);
+    return write_fixture_many(tx, message, 1, NULL, reterr);
+}
+
+outbox_result
+write_fixture_many(struct db *tx, const struct outbox_message *messages, size_t count,
+                   struct outbox_id *ret_ids, struct outbox_error *reterr)
+{
+    return kind()->many(db_conn(tx), messages, count, ret_ids, reterr);
+}
+
+const char *
+write_fixture_sql(enum write_fixture_sql which)
+{
+    return kind()->sql[which];
+}
+
+struct write_fixture_words
+write_fixture_words(enum write_fixture_error which)
+{
+    return kind()->words[which];
+}
+
+bool
+write_fixture_goes_on(void)
+{
+    return kind()->goes_on;
 }
