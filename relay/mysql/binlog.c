@@ -18,7 +18,7 @@ my_binlog_new(const struct my_binlog_options *options)
     binlog->offset = (uint32_t)options->position;
     binlog->checksums = options->checksums;
     binlog->message_bytes_max = options->message_bytes_max;
-    binlog->inflate = my_inflate_new(options->event_bytes_max);
+    binlog->inflate = my_inflate_new(options->event_bytes_max, options->stopping);
     my_hash_init(&binlog->hash);
     my_rows_begin(&binlog->rows, (struct span){0});
     return binlog;

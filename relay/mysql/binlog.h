@@ -20,6 +20,7 @@
 #ifndef RELAY_MYSQL_BINLOG_H
 #define RELAY_MYSQL_BINLOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,11 +40,12 @@ struct my_binlog_options {
     const char *const *
         columns; /* its names, in their order; for logs without names. They are copied, as the two are. */
     size_t column_count;
-    struct my_log log;          /* that is read, */
-    uint64_t position;          /* from here on */
-    bool checksums;             /* events have them, until the log says otherwise */
-    uint64_t message_bytes_max; /* a row whose payload and headers are larger comes withheld, */
-    size_t event_bytes_max;     /* and what is compressed and larger ends it */
+    struct my_log log;           /* that is read, */
+    uint64_t position;           /* from here on */
+    bool checksums;              /* events have them, until the log says otherwise */
+    uint64_t message_bytes_max;  /* a row whose payload and headers are larger comes withheld, */
+    size_t event_bytes_max;      /* and what is compressed and larger ends it */
+    const atomic_bool *stopping; /* as my_inflate_new has it */
 };
 
 enum my_binlog_type {

@@ -9,7 +9,8 @@
 #include "base/reader.h"
 
 #define KEEP_BYTES ((size_t)64 << 10)
-#define SKIP_BYTES ((size_t)8 << 10) /* at a time */
+#define SKIP_BYTES ((size_t)8 << 10)   /* at a time */
+#define PIECE_BYTES ((size_t)16 << 10) /* between two looks whether it is to stop */
 
 /* MariaDB, sql/log_event.cc: the first byte says how it was compressed (0: zlib), and in how many bytes the size comes. */
 #define RECORD_MARK 0x80
@@ -24,12 +25,14 @@ struct my_inflate {
     enum my_compression compression;
     ZSTD_inBuffer in;
     uint64_t left; /* of the transaction */
+    const atomic_bool *stopping;
 };
 
 struct my_inflate *
-my_inflate_new(size_t bytes_max)
+my_inflate_new(size_t bytes_max, const atomic_bool *stopping)
 {
     struct my_inflate *inflate = memory_array(1, sizeof(*inflate));
+    inflate->stopping = stopping;
     buffer_init(&inflate->content, KEEP_BYTES < bytes_max ? KEEP_BYTES : bytes_max, bytes_max);
     if (inflateInit(&inflate->zlib) != Z_OK) {
         memory_exhausted();
@@ -49,9 +52,24 @@ my_inflate_free(struct my_inflate *inflate)
 }
 
 static bool
-damaged(struct error *reterr)
+is_to_stop(const struct my_inflate *inflate)
 {
-    return error_set(reterr, ERROR_CONNECTION, "something compressed in the log is damaged");
+    return inflate->stopping != NULL && atomic_load(inflate->stopping);
+}
+
+/* It has no good end. */
+static bool
+ended_early(const struct my_inflate *inflate, struct error *reterr)
+{
+    return is_to_stop(inflate)
+               ? error_set(reterr, ERROR_TRANSIENT, "the log is not to be read any more")
+               : error_set(reterr, ERROR_CONNECTION, "something compressed in the log is damaged");
+}
+
+static size_t
+lesser(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 static bool
@@ -80,16 +98,21 @@ read_size(struct reader *reader, size_t *ret_size)
 
 /* All of it, to exactly this size. */
 static bool
-unzip(z_stream *zlib, const struct reader *reader, void *to, size_t size)
+unzip(struct my_inflate *inflate_it, const struct reader *reader, void *to, size_t size)
 {
-    if (inflateReset(zlib) != Z_OK) {
-        return false;
-    }
+    z_stream *const zlib = &inflate_it->zlib;
+    int result = inflateReset(zlib);
     zlib->next_in = (Bytef *)(uintptr_t)reader->at; /* is not written to */
     zlib->avail_in = (uInt)(reader->end - reader->at);
     zlib->next_out = to;
-    zlib->avail_out = (uInt)size;
-    return inflate(zlib, Z_FINISH) == Z_STREAM_END && zlib->avail_out == 0;
+    zlib->avail_out = 0;
+    do {
+        const size_t piece = lesser(size, PIECE_BYTES);
+        zlib->avail_out += (uInt)piece;
+        size -= piece;
+        result = inflate(zlib, size > 0 ? Z_NO_FLUSH : Z_FINISH);
+    } while (result == Z_OK && size > 0 && !is_to_stop(inflate_it));
+    return result == Z_STREAM_END && zlib->avail_out == 0 && size == 0;
 }
 
 bool
@@ -99,15 +122,15 @@ my_inflate_record(struct my_inflate *inflate, struct span record, struct span *r
     struct reader reader = reader_of(record);
     size_t size;
     if (!read_size(&reader, &size) || (size_t)(reader.end - reader.at) > UINT32_MAX) {
-        return damaged(reterr);
+        return ended_early(inflate, reterr);
     }
     buffer_clear(&inflate->content);
     uint8_t *const to = buffer_reserve(&inflate->content, size > 0 ? size : 1);
     if (to == NULL) {
         return too_large(reterr);
     }
-    if (!unzip(&inflate->zlib, &reader, to, size)) {
-        return damaged(reterr);
+    if (!unzip(inflate, &reader, to, size)) {
+        return ended_early(inflate, reterr);
     }
     *ret_content = (struct span){to, size};
     return true;
@@ -141,9 +164,7 @@ my_inflate_left(const struct my_inflate *inflate)
 static size_t
 take_plain(ZSTD_inBuffer *in, ZSTD_outBuffer *out)
 {
-    const size_t wanted = out->size - out->pos;
-    const size_t left = in->size - in->pos;
-    const size_t size = wanted < left ? wanted : left;
+    const size_t size = lesser(out->size - out->pos, in->size - in->pos);
     if (size > 0) {
         memcpy((uint8_t *)out->dst + out->pos, (const uint8_t *)in->src + in->pos, size);
     }
@@ -152,14 +173,10 @@ take_plain(ZSTD_inBuffer *in, ZSTD_outBuffer *out)
     return 0;
 }
 
-/* The next out->size bytes. False: there are fewer, or they are damaged. */
 static bool
-fill(struct my_inflate *inflate, ZSTD_outBuffer *out)
+fill_piece(struct my_inflate *inflate, ZSTD_outBuffer *out)
 {
     size_t before = SIZE_MAX;
-    if (out->size > inflate->left) {
-        return false;
-    }
     while (out->pos < out->size && inflate->in.pos + out->pos != before) {
         before = inflate->in.pos + out->pos;
         const size_t result = inflate->compression == MY_COMPRESSION_NONE
@@ -169,8 +186,21 @@ fill(struct my_inflate *inflate, ZSTD_outBuffer *out)
             return false;
         }
     }
-    inflate->left -= out->pos;
     return out->pos == out->size;
+}
+
+/* The next out->size bytes. False: there are fewer, they are damaged, or it is to stop. */
+static bool
+fill(struct my_inflate *inflate, ZSTD_outBuffer *out)
+{
+    const size_t size = out->size;
+    bool good = size <= inflate->left;
+    while (good && out->pos < size) {
+        out->size = lesser(size, out->pos + PIECE_BYTES);
+        good = !is_to_stop(inflate) && fill_piece(inflate, out);
+    }
+    inflate->left -= good ? size : 0;
+    return good;
 }
 
 bool
@@ -186,7 +216,7 @@ my_inflate_read(struct my_inflate *inflate, size_t kept, size_t size, struct spa
         return too_large(reterr);
     }
     if (!fill(inflate, &(ZSTD_outBuffer){.dst = to, .size = size})) {
-        return damaged(reterr);
+        return ended_early(inflate, reterr);
     }
     buffer_commit(&inflate->content, size);
     *ret_bytes = (struct span){buffer_front(&inflate->content), buffer_size(&inflate->content)};
@@ -200,7 +230,7 @@ my_inflate_skip(struct my_inflate *inflate, size_t size, struct error *reterr)
     while (size > 0) {
         const size_t piece = size < SKIP_BYTES ? size : SKIP_BYTES;
         if (!fill(inflate, &(ZSTD_outBuffer){.dst = nowhere, .size = piece})) {
-            return damaged(reterr);
+            return ended_early(inflate, reterr);
         }
         size -= piece;
     }

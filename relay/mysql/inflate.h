@@ -4,6 +4,7 @@
 #ifndef RELAY_MYSQL_INFLATE_H
 #define RELAY_MYSQL_INFLATE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,8 +14,9 @@
 
 struct my_inflate;
 
-/* bytes_max: of one record, or one piece that is read. */
-struct my_inflate *my_inflate_new(size_t bytes_max);
+/* bytes_max: of one record, or one piece that is read. Once *stopping is set, by any thread, what is under way fails within a
+ * millisecond or so, however much is left of it; NULL: nothing ends it. */
+struct my_inflate *my_inflate_new(size_t bytes_max, const atomic_bool *stopping);
 void my_inflate_free(struct my_inflate *inflate);
 
 /* One record of MariaDB's. What it was is good until the next call. False: it is no such record, or too large. */

@@ -43,8 +43,8 @@ struct my_link {
     int wake_fd;         /* an eventfd: something is back */
     int socket; /* the session's, a duplicate: the library may close its own at any time. -1: there is none yet */
     int host;
-    bool stopping;
-    bool abandoned; /* nobody waits for the thread: it frees the link */
+    atomic_bool stopping; /* written with the mutex; jobs look at it without */
+    bool abandoned;       /* nobody waits for the thread: it frees the link */
     bool ended;
     /* The owner's: */
     size_t outstanding; /* jobs that are not back */
@@ -357,6 +357,12 @@ int
 my_link_host(const struct my_link *link)
 {
     return link->host; /* is not changed once it is connected */
+}
+
+const atomic_bool *
+my_link_stopping(const struct my_link *link)
+{
+    return &link->stopping;
 }
 
 int

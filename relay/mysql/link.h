@@ -7,6 +7,7 @@
 #ifndef RELAY_MYSQL_LINK_H
 #define RELAY_MYSQL_LINK_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,9 @@ const char *my_link_words(struct my_link *link);
 
 /* When bytes of the server came last, by its socket; 0: that cannot be told. */
 uint64_t my_link_heard_us(struct my_link *link, uint64_t now_us);
+
+/* True from the call of my_link_stop on: for jobs that have long to do without the server, which it waits for. */
+const atomic_bool *my_link_stopping(const struct my_link *link);
 
 /* Ends the session and frees the link; from then on no job is touched. What is under way, and the goodbye by which the server
  * lets go of the ownership at once, get `patience_us`; then the socket is shut down. Takes NULL. */

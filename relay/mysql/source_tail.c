@@ -151,6 +151,7 @@ make_decoder(const struct my_tail *tail)
         .checksums = tail->open.checksums,
         .message_bytes_max = MESSAGE_BYTES_MAX,
         .event_bytes_max = MY_REPLICA_EVENT_BYTES_MAX,
+        .stopping = my_link_stopping(tail->link),
     });
     memory_free(names);
     return binlog;

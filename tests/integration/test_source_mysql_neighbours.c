@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/mysql/position.h"
+#include "relay/mysql/link.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/source_mysql_fixture.h"
 
@@ -90,4 +90,43 @@ Test(source_mysql_neighbours, rows_do_not_wait_for_the_end_of_the_log_of_others)
     cr_assert_eq(next_id(&count), 1);
     cr_assert_eq(count, 1, "the first row has waited for the second");
     cr_assert_eq(next_id(&count), 2);
+}
+
+/* ---- what is large and compressed in the log of others is read for long ---- */
+
+struct long_job {
+    struct my_job job;
+    const atomic_bool *stopping;
+};
+
+static bool
+run_until_it_is_to_stop(struct my_session *session, struct my_job *job)
+{
+    (void)session;
+    while (!atomic_load(((struct long_job *)job)->stopping)) {
+        (void)poll(NULL, 0, 1);
+    }
+    return true;
+}
+
+static void
+never_called(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    (void)self;
+    (void)job;
+    (void)now_us;
+    cr_assert_fail("the link calls nobody by itself");
+}
+
+Test(source_mysql_neighbours, a_link_that_is_stopped_says_so_to_what_is_under_way)
+{
+    struct error error;
+    struct my_link *link = my_link_start(&config, -1, never_called, &error);
+    cr_assert_not_null(link, "%s", error.text);
+    struct long_job job = {.job = {.run = run_until_it_is_to_stop, .words = "for nothing"},
+                           .stopping = my_link_stopping(link)};
+    struct pollfd connected = {.fd = my_link_fd(link), .events = POLLIN};
+    cr_assert_eq(poll(&connected, 1, -1), 1);
+    my_link_put(link, &job.job);
+    my_link_stop(link, 0);
 }

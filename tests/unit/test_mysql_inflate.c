@@ -10,6 +10,7 @@
 #define LONG 50000
 
 static struct my_inflate *inflate_it;
+static atomic_bool stopping;
 static struct error error;
 static uint8_t text[LONG]; /* that is compressed */
 static uint8_t compressed[2 * LONG];
@@ -19,7 +20,7 @@ static struct span content;
 static void
 setup(void)
 {
-    inflate_it = my_inflate_new(BYTES_MAX);
+    inflate_it = my_inflate_new(BYTES_MAX, &stopping);
     for (size_t i = 0; i < sizeof(text); i++) {
         text[i] = (uint8_t)(i * i >> 7);
     }
@@ -169,4 +170,19 @@ Test(mysql_inflate, damage)
     compressed[0] ^= 1;
     cr_assert_not(my_inflate_read(inflate_it, 0, 19, &content, &error));
     cr_assert_eq(error.class, ERROR_CONNECTION);
+}
+
+/* ---- in the middle of it ---- */
+
+Test(mysql_inflate, it_is_to_stop)
+{
+    open_text(MY_COMPRESSION_NONE, LONG);
+    expect_bytes(0, 19, 0);
+    atomic_store(&stopping, true);
+    cr_assert_not(my_inflate_skip(inflate_it, 20000, &error));
+    cr_assert_eq(error.class, ERROR_TRANSIENT);
+    cr_assert_not(my_inflate_read(inflate_it, 0, 20000, &content, &error));
+    make_record(LONG, LONG);
+    cr_assert_not(take_record(compressed, size));
+    cr_assert_eq(error.class, ERROR_TRANSIENT);
 }
