@@ -99,6 +99,7 @@ struct my_settle {
     const int64_t *ids; /* the caller's */
     size_t count;
     struct source_failures failures;
+    bool wait_told; /* that it waits for the table */
 };
 
 struct my_forget {

@@ -1,7 +1,9 @@
 /* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it) is told; the others
- * go. Where one cannot, deleting nothing is tried, too: if that fails as well, it is no row's fault. (In MariaDB and MySQL no
- * trigger can keep a row without an error.) */
+ * go. Where one cannot, deleting nothing is tried, too: if that fails as well, it is no row's fault. Where it waits in vain, somebody
+ * has locked the table, for which no part of the rows is less to wait. (In MariaDB and MySQL no trigger can keep a row without
+ * an error.) */
 #include <assert.h>
+#include <mysqld_error.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -62,6 +64,14 @@ is_of_row(struct my_session *session, int64_t id, struct source_failures *failur
     return true;
 }
 
+/* With the reason in the session: LOCK TABLES … READ, or a definition that is changed. */
+static bool
+is_table_locked(struct my_session *session, const struct part *part)
+{
+    struct part nothing = {.ids = part->ids, .count = 0};
+    return session->code == ER_LOCK_WAIT_TIMEOUT && !delete_part(session, &nothing);
+}
+
 static bool
 settle_ids(struct my_session *session, const int64_t *ids, size_t count,
            struct source_failures *failures)
@@ -73,7 +83,8 @@ settle_ids(struct my_session *session, const int64_t *ids, size_t count,
         struct part part = {.ids = ids + parts.at, .count = parts.size};
         if (delete_part(session, &part)) {
             more = halving_taken(&parts);
-        } else if (!my_error_may_be_of_row(session->code, true)) {
+        } else if (!my_error_may_be_of_row(session->code, true) ||
+                   is_table_locked(session, &part)) {
             return false;
         } else if (!halving_refused(&parts)) {
             if (!is_of_row(session, part.ids[0], failures)) {
@@ -110,14 +121,33 @@ forget_run(struct my_session *session, struct my_job *job)
 
 /* ---- on the pipeline's ---------------------------------------------------------------------------------- */
 
+/* Others get their turn before the next try. */
+static void
+wait_for_table(struct source_mysql *self, uint64_t now_us)
+{
+    struct my_settle *settle = &self->settle;
+    if (!settle->wait_told) {
+        settle->wait_told = true;
+        my_notice(self, ERROR_TRANSIENT,
+                  "somebody has locked the outbox (lock tables, or a change of its definition): "
+                  "what is confirmed is deleted once that is over");
+    }
+    my_settle_ask(self, settle->ids, settle->count, now_us);
+}
+
 static void
 settle_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
     struct my_settle *settle = (struct my_settle *)job;
+    if (!job->ok && job->code == ER_LOCK_WAIT_TIMEOUT) {
+        wait_for_table(self, now_us);
+        return;
+    }
     if (!job->ok) {
         my_source_lost(self, &job->error, now_us);
         return;
     }
+    settle->wait_told = false;
     my_event_push(self, SOURCE_SETTLED)->settled.failures = source_failures_take(&settle->failures);
 }
 
@@ -137,6 +167,7 @@ void
 my_settle_lost(struct source_mysql *self)
 {
     source_failures_clear(&self->settle.failures);
+    self->settle.wait_told = false;
     self->forget.out = false;
 }
 

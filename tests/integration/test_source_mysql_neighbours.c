@@ -130,3 +130,29 @@ Test(source_mysql_neighbours, a_link_that_is_stopped_says_so_to_what_is_under_wa
     my_link_put(link, &job.job);
     my_link_stop(link, 0);
 }
+
+/* ---- locks ---- */
+
+/* Two rows: no part of them goes either. */
+Test(source_mysql_neighbours, a_table_that_is_locked_is_waited_for)
+{
+    MYSQL *other = mysql_fixture_connect();
+    const int64_t ids[] = {1, 2};
+    source_fixture_close(source, &config);
+    config = source_mysql_fixture_config(8 * CLOCK_S_US); /* it waits for a second at a time */
+    source = source_fixture_own(&config);
+    source_mysql_fixture_insert(admin, 2);
+    mysql_fixture_exec(other, "lock tables outbox read");
+    source->ops->settle(source, ids, 2, clock_monotonic_us());
+    struct source_event event = source_fixture_next(source);
+    while (event.type == SOURCE_ALIVE) {
+        event = source_fixture_next(source);
+    }
+    cr_assert_eq(event.type, SOURCE_NOTICE, "%d", event.type);
+    cr_assert_not_null(strstr(event.notice.error.text, "somebody has locked the outbox"));
+    mysql_close(other);
+    event = source_fixture_expect(source, SOURCE_SETTLED);
+    cr_assert_eq(event.settled.failures.count, 0);
+    source_event_done(&event);
+    cr_assert_eq(mysql_fixture_int(admin, "select count(*) from outbox"), 0);
+}
