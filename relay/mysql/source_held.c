@@ -392,7 +392,8 @@ wake_run(struct my_session *session, struct my_job *job)
     struct my_wake *const wake = (struct my_wake *)job;
     return my_moves_wake(session, wake->in_full ? MY_WAKE_ALL : wake->from_us,
                          wake->probing ? 0 : wake->rows, &wake->woken) &&
-           my_moves_acts(session, &wake->acts) && my_source_still_owns(session);
+           my_moves_acts(session, &wake->acts) && my_source_still_owns(session) &&
+           my_last_id_ask(session, &wake->last_id);
 }
 
 static void wake_done(struct source_mysql *self, struct my_job *job, uint64_t now_us);
@@ -492,7 +493,9 @@ wake_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     if (wake->probing && is_good_probe(job)) {
         send_stuck(self, now_us);
     } else if (job->ok) {
-        learn_wake(self, now_us);
+        if (!my_watermark_ids_anew(self, wake->last_id, now_us)) {
+            learn_wake(self, now_us);
+        }
     } else if (!wake->probing && wake->woken.any_due && may_be_of_row(job)) {
         refuse_wake(self, now_us);
     } else {

@@ -39,7 +39,7 @@ struct my_release {
     int64_t unmoved_id;
     int64_t unmoved_key_hash;
     int64_t first_id;
-    int64_t last_id;
+    int64_t last_id; /* that the outbox gave out */
     bool complete;
     struct source_failures failures;
 };
@@ -62,6 +62,7 @@ struct my_wake {
     char trouble[300]; /* and this is why */
     struct my_woken woken;
     bool acts;
+    int64_t last_id;
 };
 
 struct my_held {

@@ -205,6 +205,8 @@ void my_status_ask(struct source_mysql *self, const struct source_status *status
 /* source_watermark.c: the first answer is told as SOURCE_OWNED. */
 void my_watermark_ask(struct source_mysql *self, uint64_t now_us);
 void my_watermark_lost(struct source_mysql *self);
+/* Whether the last id is lower than it was: then the ownership is lost. */
+bool my_watermark_ids_anew(struct source_mysql *self, int64_t last_id, uint64_t now_us);
 /* What gives the list of who writes, for an administrator. */
 const char *my_watermark_remedy(const struct source_mysql *self);
 

@@ -15,15 +15,13 @@ static const struct my_parameters none = {.count = 0};
 
 /* ---- on the link's thread ------------------------------------------------------------------------------- */
 
-static bool
-ask_last_id(struct my_session *session, struct my_watermark *watermark)
+bool
+my_last_id_ask(struct my_session *session, int64_t *ret_id)
 {
     int64_t next_id = 0;
-    if (!my_session_int(session, sql_auto_increment, &none, 1, &next_id)) {
-        return false;
-    }
-    watermark->last_id = next_id - 1;
-    return true;
+    const bool good = my_session_int(session, sql_auto_increment, &none, 0, &next_id);
+    *ret_id = next_id - 1;
+    return good;
 }
 
 static void
@@ -133,7 +131,7 @@ my_watermark_look(struct my_session *session, struct my_watermark *watermark)
         return false;
     }
     watermark->log_end = end.position;
-    return ask_last_id(session, watermark) && ask_writers(session, watermark) &&
+    return my_last_id_ask(session, &watermark->last_id) && ask_writers(session, watermark) &&
            ask_prepared(session, watermark);
 }
 
@@ -176,6 +174,22 @@ went_back(struct my_watermark *watermark)
     return back;
 }
 
+bool
+my_watermark_ids_anew(struct source_mysql *self, int64_t last_id, uint64_t now_us)
+{
+    struct my_watermark *watermark = &self->watermark;
+    struct error error;
+    if (last_id < 0 || last_id >= watermark->highest_id) {
+        watermark->highest_id = last_id < 0 ? watermark->highest_id : last_id;
+        return false;
+    }
+    error_set(&error, ERROR_TRANSIENT,
+              "ids of the outbox begin anew, or from a lower one on (a truncate, another table of "
+              "its name, or alter table): what is known of them does not hold any more");
+    my_source_lost(self, &error, now_us);
+    return true;
+}
+
 static void
 watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
@@ -188,12 +202,15 @@ watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_u
         my_tail_begun_anew(self, now_us);
         return;
     }
+    if (my_watermark_ids_anew(self, watermark->last_id, now_us)) {
+        return;
+    }
     watermark->has_writers = watermark->has_list;
-    if (watermark->has_list) {
+    if (!watermark->has_list) {
+        tell_missing(self);
+    } else if (watermark->last_id >= 0) {
         watermark_observe(&watermark->mark, watermark->log_end, watermark->last_id,
                           watermark->writers, watermark->count);
-    } else {
-        tell_missing(self);
     }
     if (!self->owned_told) {
         self->owned_told = true;

@@ -23,6 +23,11 @@
  * the list of locks. These are the orphans of the rule. XA RECOVER does not say which tables they are about: one of another
  * database that is left lying keeps ids from being final.
  *
+ * A counter that is lower than it was (truncate, another table of the name, alter table; a server that needs room for definitions may
+ * read it anew, without the blocks that were given out and not used) makes ids possible again that were final. What is known of
+ * ids is forgotten then, with the ownership, and all of the table is read. It is looked at with each look, and about once a
+ * second while nobody waits for one; where new ids have passed the highest one meanwhile nothing tells, and the sweep finds them.
+ *
  * Where neither list can be had nothing is ever final: each look at the table begins at its first row. Nothing is missed then; it
  * is slow where much that was deleted is not purged yet. The relay says once what an administrator can do.
  *
@@ -39,7 +44,8 @@ struct my_watermark {
     struct watermark mark; /* the pipeline's */
     bool told;             /* that there is no list */
     bool has_writers;      /* the last look that came back had a list of them; the pipeline's */
-    log_position reached;  /* the highest end of the log that was seen; the pipeline's */
+    log_position reached;  /* the highest end of the log that was seen, */
+    int64_t highest_id;    /* and the highest last id; the pipeline's, both */
     /* What the look has found. While it is out these are the link's. */
     log_position log_end; /* 0: there is no log, or it may not be asked */
     bool has_list;
@@ -52,5 +58,8 @@ struct my_watermark {
 /* One look at the server, on a thread that may wait. What it finds is the watermark's: free(writers) by memory_free. False: see
  * the session. */
 bool my_watermark_look(struct my_session *session, struct my_watermark *watermark) MUST_CHECK;
+
+/* The last id that was given out; -1: there is no table, as between two renames of it. Likewise. */
+bool my_last_id_ask(struct my_session *session, int64_t *ret_id) MUST_CHECK;
 
 #endif

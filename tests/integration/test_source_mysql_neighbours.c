@@ -156,3 +156,48 @@ Test(source_mysql_neighbours, a_table_that_is_locked_is_waited_for)
     source_event_done(&event);
     cr_assert_eq(mysql_fixture_int(admin, "select count(*) from outbox"), 0);
 }
+
+/* ---- ids that begin anew ---- */
+
+static void
+await_final(int64_t id)
+{
+    while (source_fixture_watermark(source) != id) {
+        (void)poll(NULL, 0, 5);
+    }
+}
+
+static void
+expect_ids_anew(void)
+{
+    const struct error lost = source_fixture_expect(source, SOURCE_LOST).lost;
+    cr_assert_not_null(strstr(lost.text, "ids of the outbox begin anew"), "%s", lost.text);
+    (void)source_fixture_await_owned(source);
+}
+
+Test(source_mysql_neighbours, a_truncated_outbox_ends_the_ownership)
+{
+    source_mysql_fixture_insert(admin, 3);
+    await_final(3);
+    run("truncate outbox");
+    source->ops->watermark(source, clock_monotonic_us());
+    expect_ids_anew();
+    source_mysql_fixture_insert(admin, 1);
+    await_final(1);
+    struct batch *batch =
+        source_fixture_fetch(source, (struct fetch){.rows_max = 100, .bytes_max = 4 << 20});
+    cr_assert(batch->count == 1 && batch->rows[0].id == 1);
+    batch_free(batch);
+}
+
+/* Nobody waits for an id to be final. */
+Test(source_mysql_neighbours, so_does_a_counter_that_was_set_back)
+{
+    run("alter table outbox auto_increment = 100");
+    source_mysql_fixture_insert(admin, 1);
+    await_final(100);
+    run("delete from outbox");
+    run("alter table outbox auto_increment = 1");
+    source->ops->wake(source, 1, clock_monotonic_us());
+    expect_ids_anew();
+}
