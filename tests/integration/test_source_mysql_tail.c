@@ -616,3 +616,37 @@ Test(source_mysql_tail, a_column_in_another_character_set)
         "''");
     expect_refused("column \"routing_key\"", "utf8mb4");
 }
+
+static void
+await_wait_for_table(void)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + WAIT_US;
+    while (mysql_fixture_int(admin, "select count(*) from information_schema.processlist "
+                                    "where db = database() "
+                                    "and state = 'Waiting for table metadata lock'") == 0) {
+        cr_assert_lt(clock_monotonic_us(), deadline_us, "nobody waits for a table");
+        (void)usleep(5000); /* shorter is fine */
+    }
+}
+
+static void
+ask_who_writes(void)
+{
+    source->ops->watermark(source, clock_monotonic_us());
+}
+
+/* It waits for a lock here. */
+Test(source_mysql_tail, the_log_begins_while_a_look_at_who_writes_is_out)
+{
+    MYSQL *other = mysql_fixture_connect();
+    ask_who_writes();
+    (void)source_fixture_expect(source, SOURCE_FINAL);
+    mysql_fixture_exec(other, "lock tables outbox write");
+    ask_who_writes();
+    await_wait_for_table();
+    source->ops->tail_begin(source, 0, clock_monotonic_us());
+    mysql_fixture_exec(other, "unlock tables");
+    (void)source_fixture_expect(source, SOURCE_FINAL);
+    (void)source_fixture_expect(source, SOURCE_TAILING);
+    mysql_close(other);
+}
