@@ -1,5 +1,5 @@
-/* relay/cli/check_run.h - looks whether everything that the configuration names is there and fit to be used, and says of
- * what is not what to do about it. Foreground; may block for as long as the servers' timeouts. */
+/* relay/cli/check_run.h - checks that everything that the configuration names exists and can be used, and says what to
+ * do about the rest. Foreground; may block for as long as the servers' timeouts. */
 #ifndef RELAY_CLI_CHECK_RUN_H
 #define RELAY_CLI_CHECK_RUN_H
 

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "relay/config/config.h"
 
-/* What the process ends with. 64 and 78 are EX_USAGE and EX_CONFIG of sysexits.h. */
+/* Exit statuses. */
 enum cli_exit {
     CLI_DONE = 0,
     CLI_FAILED = 1,
@@ -24,7 +24,8 @@ enum cli_kind {
     CLI_DURATION, /* uint64_t, microseconds */
 };
 
-/* One option: where its value goes in the command's own struct. What was not given stays as it was. */
+/* One option, and the member of the command's own struct for its value. Without the option the member keeps its
+ * default. */
 struct cli_option {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
@@ -35,21 +36,21 @@ struct cli_option {
 #define CLI_OPTIONS_MAX 12
 
 struct cli_command {
-    const char *name;    /* "held list": as it is called; one of two words belongs to the first's */
+    const char *name;    /* as it is typed; "held list" belongs to the command `held` */
     const char *summary; /* NULL: not shown by --help */
     const char *usage;   /* all that `COMMAND --help` prints */
     const struct cli_option *options; /* beside --help; ends with {0}; NULL: none */
     enum cli_exit (*run)(const struct cli_command *command, int argc, char **argv);
-    const struct cli_command *const *commands; /* of its own, instead of run; ends with NULL */
+    const struct cli_command *const *commands; /* subcommands, instead of run; ends with NULL */
 };
 
-/* Stands in a command's options: `type` is its struct, with a member config_path. */
+/* For a command's options */
 #define CLI_OPTION_CONFIG(type)                              \
     {                                                        \
         "config", 'c', CLI_TEXT, offsetof(type, config_path) \
     }
 
-/* What is no option. */
+/* The arguments that are no options. */
 struct cli_words {
     char **words;
     size_t count;
@@ -57,18 +58,17 @@ struct cli_words {
 
 int cli_main(int argc, char **argv);
 
-/* Reads argv into `options`, the command's own struct, which is filled with defaults before. False
- * when the command is over, be it because of --help or of a mistake: *ret_exit. ret_words NULL: it
- * takes none. */
+/* Reads argv into `options`, the command's own struct, which already has the defaults. False with *ret_exit if the
+ * command is over, because of --help or a mistake. ret_words NULL: the command takes no words. */
 bool cli_parse(const struct cli_command *command, int argc, char **argv, void *options,
                struct cli_words *ret_words, enum cli_exit *ret_exit) MUST_CHECK;
 
-/* Says what is wrong with the call, and where help is; returns CLI_USAGE. */
+/* Says what is wrong with the call and how to get help; returns CLI_USAGE. */
 enum cli_exit cli_misused(const struct cli_command *command, const char *format, ...)
     PRINTF_LIKE(2, 3);
 
-/* The configuration, or NULL: then every problem was written to stderr and the exit is CLI_CONFIG,
- * or CLI_USAGE if no file was named (path NULL). */
+/* The configuration. NULL: every problem was written to stderr, and the exit is CLI_CONFIG, or CLI_USAGE if no file was
+ * named (path NULL). */
 struct config *cli_config(const struct cli_command *command, const char *path,
                           enum cli_exit *ret_exit);
 

@@ -1,5 +1,5 @@
-/* relay/cli/databases.h - the databases of the sources that a command is about. One that cannot be asked is reported and
- * left out: the others can still be. */
+/* relay/cli/databases.h - the databases of the sources that a command works on. A database that cannot be reached is
+ * reported and left out; the others are still used. */
 #ifndef RELAY_CLI_DATABASES_H
 #define RELAY_CLI_DATABASES_H
 
@@ -15,12 +15,11 @@ struct cli_databases {
     struct config *config;
     struct cli_database *databases;
     size_t count;
-    bool named;         /* there are several sources: say of which one speaks */
+    bool named;         /* there are several sources, so output names the source */
     enum cli_exit exit; /* CLI_FAILED when one was left out */
 };
 
-/* Reads the configuration and connects. False with *ret_exit if there is nothing to work with.
- * source NULL: all. */
+/* Reads the configuration and connects. False with *ret_exit if no database can be used. source NULL: all. */
 bool cli_databases_open(const struct cli_command *command, const char *config_path,
                         const char *source, struct cli_databases *ret_databases,
                         enum cli_exit *ret_exit) MUST_CHECK;

@@ -45,7 +45,7 @@ struct cli_held_options {
     "      --reason TEXT       with this text in the last error\n"     \
     "      --older-than TIME   held for longer than this: 30s, 5m, 2h, 1d\n"
 
-/* False if the state is none, which was said: *ret_exit. */
+/* False with *ret_exit if the state is unknown, which was reported. */
 bool cli_held_filter(const struct cli_command *command, const struct cli_held_options *options,
                      struct admin_filter *ret_filter, enum cli_exit *ret_exit) MUST_CHECK;
 bool cli_held_is_filtered(const struct cli_held_options *options);
@@ -56,12 +56,12 @@ void cli_held_next_attempt(const struct admin_message *message, char *ret_text, 
 
 void cli_held_print_table(const struct admin_messages *messages);
 
-/* The same in pieces: a table, and what is added to it and printed. For cli_table_free. */
+/* The same in pieces: a table, to which messages are added and printed. For cli_table_free. */
 struct cli_table;
 struct cli_table *cli_held_table(void);
 void cli_held_table_go_on(struct cli_table *table, const struct admin_messages *messages);
 
-/* "2 retrying, 1 dead"; "none" if there is nothing. What is over `max` is "more than" that. */
+/* "2 retrying, 1 dead"; "none" if all are 0. A number above `max` is shown as "more than" max. */
 #define CLI_HELD_COUNTS_BYTES 160
 void cli_held_counts(const struct admin_counts *counts, uint64_t max,
                      char ret_text[CLI_HELD_COUNTS_BYTES]);

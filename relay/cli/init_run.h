@@ -1,5 +1,5 @@
-/* relay/cli/init_run.h - creates the outbox tables, the publication and what is wanted on the brokers, for `outbox-relay
- * init`. Foreground; may block. */
+/* relay/cli/init_run.h - `outbox-relay init`: creates the outbox tables, what tailing needs, and what the configuration
+ * wants on the brokers. Foreground; may block. */
 #ifndef RELAY_CLI_INIT_RUN_H
 #define RELAY_CLI_INIT_RUN_H
 
@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "relay/config/config.h"
 
-/* In each source's database, its lines to `out`, and then on each broker what the configuration wants there
- * (relay/rabbit/topology.h). True if all have the tables of our version now, those with mode "tail" all that a relay needs
- * for it, and the brokers what is wanted. */
+/* First in each source's database, then on each broker (relay/rabbit/topology.h); lines go to `out`. True if all
+ * databases now have the tables of our version, those with mode "tail" all that a relay needs for it, and the brokers
+ * all that is wanted. */
 bool init_run(const struct config *config, FILE *out) MUST_CHECK;
 
 #endif

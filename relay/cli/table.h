@@ -1,4 +1,4 @@
-/* relay/cli/table.h - rows of text in columns that stand below each other. */
+/* relay/cli/table.h - rows of text in aligned columns. */
 #ifndef RELAY_CLI_TABLE_H
 #define RELAY_CLI_TABLE_H
 
@@ -20,11 +20,11 @@ void cli_table_free(struct cli_table *table);
 /* The next cell, row by row; copied and cleaned. NULL and "" become "-". */
 void cli_table_add(struct cli_table *table, const char *text);
 
-/* The rows that were added since the last call, which are forgotten then; the first time the titles, too. Columns are as
- * wide as what was seen so far. width: of the terminal, to which the last column is cut; 0: not at all. */
+/* Prints and forgets the rows added since the last call; the first call prints the titles too. Columns are as wide as
+ * the widest cell so far. width: of the terminal, to which the last column is cut; 0: it is not cut. */
 void cli_table_print(struct cli_table *table, FILE *out, size_t width);
 
-/* The columns of the terminal that is stdout, 0 if it is none. */
+/* The width of the terminal that is stdout, 0 if it is none. */
 size_t cli_table_terminal_width(void);
 
 #endif

@@ -1,6 +1,6 @@
-/* relay/config/config.h - what the configuration file says, checked and with defaults filled in. Made once
- * at start, then shared by all threads, read-only. Every key, its type, default, limits and meaning
- * stand in one table (keys.c). */
+/* relay/config/config.h - the content of the configuration file, checked and with defaults filled in. Made once at
+ * start, then read-only and shared by all threads. Each key's type, default, limits and meaning are in one table
+ * (keys.c). */
 #ifndef RELAY_CONFIG_CONFIG_H
 #define RELAY_CONFIG_CONFIG_H
 
@@ -36,8 +36,9 @@ struct source_config {
     const struct database_kind *kind;
     enum source_mode mode;
     const struct broker_config *broker;
-    char *dsn;           /* as its kind takes it */
-    char *password_file; /* read at each connection; NULL: the dsn's, or the client's own ways */
+    char *dsn; /* as its kind takes it */
+    /* Read at each connection; NULL: the dsn's password, or as the client library finds it. */
+    char *password_file;
     char *exchange;      /* for rows whose exchange is NULL; "" = AMQP's default exchange */
     uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
     uint32_t batch_rows;
@@ -46,10 +47,10 @@ struct source_config {
     uint64_t window_bytes;
     uint64_t poll_interval_max_us;
     uint64_t sweep_interval_us;
-    char *slot;                     /* NULL: the source makes one */
+    char *slot;                     /* NULL: the default name */
     char *publication;              /* NULL: likewise */
-    bool tableless;                 /* messages may stand in the log alone; mode is tail then */
-    bool tableless_old_prefix;      /* also those that name no schema */
+    bool tableless;                 /* messages may be only in the log; needs mode tail */
+    bool tableless_old_prefix;      /* also messages that name no schema */
     uint64_t wal_retain_max;        /* bytes; 0: no limit */
     uint64_t heartbeat_interval_us; /* 0: none */
     uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */
@@ -58,7 +59,7 @@ struct source_config {
     enum source_ordering ordering;
     uint32_t max_attempts; /* refusals after which a message is dead; 0: never */
     enum source_on_dead on_dead;
-    /* Refused messages set aside, at most; those waiting behind them do not count. */
+    /* The most refused messages that are set aside; those waiting behind them do not count. */
     uint32_t held_max;
     uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
 };
@@ -77,7 +78,7 @@ struct queue_config {
     bool single_active_consumer;
     char *dead_letter_exchange;    /* NULL: no dead-lettering; "": AMQP's default exchange */
     char *dead_letter_routing_key; /* NULL: that of the message */
-    char *dead_letter_queue;       /* NULL, or a shorter way to say the two before */
+    char *dead_letter_queue;       /* NULL, or a shorthand for the two above */
     uint32_t delivery_limit;       /* 0: not set */
 };
 
@@ -108,15 +109,16 @@ struct config {
     size_t queue_count;
     struct binding_config *bindings;
     size_t binding_count;
-    /* What works but should not stay so, such as a password file that everybody may read. */
+    /* Problems that do not prevent work but should be repaired, such as a password file that everybody may read. */
     struct config_warnings warnings;
-    /* What may be meant: a server elsewhere that is reached without TLS. */
+    /* Risks that may be intended: another machine's server reached without TLS. */
     struct config_warnings advice;
 };
 
-/* Reads and checks the whole file. `kinds`: of database, that a source may have, ends with NULL; `broker`: of all brokers. NULL if anything is wrong: then every problem was given to
- * `report`, one call each, in the order of the lines: "relay.conf:12: source "orders": batch_rows =
- * 0: expected 1 to 10000". Main thread only: the parser library keeps its state in globals. */
+/* Reads and checks the whole file. `kinds`: the kinds of database that a source may have, ends with NULL; `broker`: the
+ * kind of all brokers. NULL if anything is wrong: then every problem was given to `report`, one call each, in the order
+ * of the lines: "relay.conf:12: source "orders": batch_rows = 0: expected 1 to 10000". Main thread only: the parser
+ * library keeps its state in globals. */
 struct config *config_load(const char *path, const struct database_kind *const *kinds,
                            const struct broker_kind *broker,
                            void (*report)(void *context, const char *problem), void *context);

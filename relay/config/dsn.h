@@ -1,11 +1,11 @@
-/* relay/config/dsn.h - what kinds of database that read a dsn in libpq's grammar (base/dsn.h) do alike. */
+/* relay/config/dsn.h - what is the same for all kinds of database whose dsn has libpq's grammar (base/dsn.h). */
 #ifndef RELAY_CONFIG_DSN_H
 #define RELAY_CONFIG_DSN_H
 
 #include "base/dsn.h"
 
-/* `text`, of which `dsn` is what it says, with the files of its TLS options as seen from `directory` where they are relative; a
- * new string for config_secret_free. */
+/* `text`, whose parsed form is `dsn`, with relative file names of its TLS options resolved against `directory`. A new
+ * string for config_secret_free. */
 char *config_dsn_anchor(const char *text, const struct dsn *dsn, const char *directory);
 
 #endif

@@ -29,9 +29,9 @@ enum config_type {
     CONFIG_URI,           /* struct broker_endpoint * */
     CONFIG_KIND,          /* const struct database_kind *; set before the rest of its section */
     CONFIG_DSN,           /* char *, as its kind of database takes it */
-    CONFIG_PASSWORD_FILE, /* char *: what stands in the file */
+    CONFIG_PASSWORD_FILE, /* char *: the path of the file */
     CONFIG_NAME,          /* char *, of something in the database */
-    CONFIG_BROKER_NAME,   /* const struct broker_config *; NULL where it is not given */
+    CONFIG_BROKER_NAME,   /* NULL if not given */
     CONFIG_AMQP_NAME,     /* char *, the name of an exchange or queue, or a routing key */
 };
 
@@ -45,8 +45,8 @@ struct config_key {
     const char *name;
     enum config_type type;
     size_t offset;             /* of the member in the scope's struct */
-    const char *default_value; /* as it would stand in the file; NULL: none */
-    const char *min;           /* as text too; of numbers, durations and sizes */
+    const char *default_value; /* as in the file; NULL: none */
+    const char *min;           /* as text, for numbers, durations and sizes */
     const char *max;
     unsigned flags;
     const char *const *choices; /* ends with NULL */
@@ -60,7 +60,7 @@ extern const size_t config_key_count;
 /* "", "broker", "source", …: the word that opens the section. */
 const char *config_scope_word(enum config_scope scope);
 
-/* Whether such a section has a name: broker "main" { … }. */
+/* Whether sections of this scope have a name */
 bool config_scope_is_named(enum config_scope scope);
 
 /* NULL if the scope has no such key. */

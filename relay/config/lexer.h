@@ -1,6 +1,5 @@
-/* relay/config/lexer.h - the words and symbols of a configuration file with their lines, cut where
- * libconfuse cuts them. Comments become blanks and ${...} outside single quotes is marked on the
- * way; nothing changes its place or its line. */
+/* relay/config/lexer.h - splits a configuration file into words and symbols with their lines, as libconfuse does. On
+ * the way comments become blanks and ${...} outside single quotes is marked; no text changes its place or its line. */
 #ifndef RELAY_CONFIG_LEXER_H
 #define RELAY_CONFIG_LEXER_H
 
@@ -31,7 +30,7 @@ struct lexer {
     struct config_problems *problems;
 };
 
-/* Reads the next token; false if there is none that makes sense, which was then reported. */
+/* Reads the next token; false if it makes no sense, which was reported. */
 bool lexer_next(struct lexer *lexer) MUST_CHECK;
 
 bool lexer_is_symbol(const struct lexer *lexer, char symbol);
@@ -40,7 +39,7 @@ bool lexer_is_text(const struct lexer *lexer); /* a word or a string */
 /* The current token without its quotes, as it stands in the file; a new string. */
 char *lexer_token_text(const struct lexer *lexer);
 
-/* Makes all but the line feeds of [start, end) blank. */
+/* Replaces everything in [start, end) except line feeds by blanks. */
 void lexer_blank_out(struct lexer *lexer, size_t start, size_t end);
 
 #endif

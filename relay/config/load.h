@@ -1,5 +1,5 @@
-/* relay/config/load.h - a configuration file on its way to a struct config, for this room only: its
- * sections, its values as they stand, and what is wrong with them so far. */
+/* relay/config/load.h - the state while a configuration file is loaded, for this room only: its sections, its values as
+ * text, and the problems found so far. */
 #ifndef RELAY_CONFIG_LOAD_H
 #define RELAY_CONFIG_LOAD_H
 
@@ -12,13 +12,13 @@
 #include "relay/config/scan.h"
 #include "relay/config/value.h"
 
-/* One "key = value", variables put in. */
+/* One "key = value", with variables replaced. */
 struct config_entry {
     const struct config_key *key;
     size_t section; /* index */
     unsigned line;
     bool from_environment; /* wholly or in part */
-    char *value;           /* NULL: it could not be had, which was reported */
+    char *value;           /* NULL: a variable is missing, which was reported */
 };
 
 struct config_load {
@@ -27,7 +27,7 @@ struct config_load {
     struct config_entry *entries;
     size_t entry_count;
     struct config *config;
-    struct config_context context; /* what its values are read by */
+    struct config_context context; /* context for reading its values */
     void **targets;                /* for each section its struct in `config` */
 };
 
@@ -40,8 +40,8 @@ const struct config_entry *config_load_entry(const struct config_load *load, siz
 void config_load_problem(struct config_load *load, size_t section, unsigned line,
                          const char *format, ...) PRINTF_LIKE(4, 5);
 
-/* check.c: what only shows when everything is read: names that lead nowhere, two sources of
- * one outbox, limits the wrong way round. */
+/* check.c: checks that need the whole file: names that lead nowhere, two sources of one outbox, limits in the wrong
+ * order. */
 void config_check(struct config_load *load);
 
 /* The broker that the section's key `broker` names; without the key *ret_broker stays as it is. */

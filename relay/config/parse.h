@@ -1,5 +1,4 @@
-/* relay/config/parse.h - libconfuse, fed with a text that config_scan_text has gone over. Main
- * thread only. */
+/* relay/config/parse.h - runs libconfuse on a text that config_scan_text has prepared. Main thread only. */
 #ifndef RELAY_CONFIG_PARSE_H
 #define RELAY_CONFIG_PARSE_H
 
@@ -13,8 +12,7 @@
 typedef void (*config_value_fn)(void *context, const struct config_key *key, const char *title,
                                 unsigned line, const char *value);
 
-/* Calls `take` for each value. False if the library stopped before the end; then it is in
- * `problems` why. */
+/* Calls `take` for each value. False if the library stopped before the end; the reason is in `problems`. */
 bool config_parse_text(const char *text, struct config_problems *problems, config_value_fn take,
                        void *context);
 

@@ -1,5 +1,4 @@
-/* relay/config/problem.h - what is wrong with a configuration file, collected so that all of it can
- * be said at once. */
+/* relay/config/problem.h - the problems of a configuration file, collected so that all can be reported at once. */
 #ifndef RELAY_CONFIG_PROBLEM_H
 #define RELAY_CONFIG_PROBLEM_H
 

@@ -6,7 +6,7 @@
 
 #include "relay/ports/database.h"
 
-/* `kinds`: as config_load has them. */
+/* `kinds`: as for config_load. */
 void config_reference_print(FILE *file, const struct database_kind *const *kinds);
 
 #endif

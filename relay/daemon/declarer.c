@@ -15,7 +15,7 @@
 #include "relay/daemon/outage.h"
 #include "relay/rabbit/topology.h"
 
-/* What a person must mend is looked at again so often, and told as often. */
+/* A problem that a person must repair is checked again, and logged again, at this interval. */
 #define AGAIN_US (60 * CLOCK_S_US)
 
 struct declarer {
@@ -24,7 +24,7 @@ struct declarer {
     pthread_t thread;
     int tried_fd;
     int stop_fd;
-    size_t made; /* at this try */
+    size_t made; /* in the current try */
     size_t there;
     size_t lacking;
 };
@@ -67,7 +67,7 @@ declare(struct declarer *self, struct outage *outage)
         inquiry_open(&inquiry, self->broker, "outbox-relay declares", self->stop_fd) &&
         topology_work(&inquiry, self->config, self->broker, true, on_finding, self);
     if (asked) {
-        (void)outage_over(outage); /* what follows says it */
+        (void)outage_over(outage); /* the next line says it */
         log_info("topology_declared", LOG_STR("broker", self->broker->name),
                  LOG_UINT("made", self->made), LOG_UINT("there", self->there),
                  LOG_UINT("lacking", self->lacking));
@@ -80,7 +80,7 @@ declare(struct declarer *self, struct outage *outage)
     return asked;
 }
 
-/* True if it was told to end meanwhile. */
+/* True if it was told to stop meanwhile. */
 static bool
 wait_us(const struct declarer *self, uint64_t wait_us)
 {

@@ -1,5 +1,6 @@
-/* relay/daemon/declarer.h - makes what the configuration wants on one broker (relay/rabbit/topology.h) while the relay
- * starts, in a thread of its own. What it cannot make it says, and tries again once a minute: no source waits for it. */
+/* relay/daemon/declarer.h - declares what the configuration wants on one broker (relay/rabbit/topology.h) while the
+ * relay starts, in a separate thread. What it cannot declare it logs and tries again once a minute; running sources do
+ * not wait for that. */
 #ifndef RELAY_DAEMON_DECLARER_H
 #define RELAY_DAEMON_DECLARER_H
 
@@ -12,10 +13,10 @@ struct declarer;
 struct declarer *declarer_start(const struct config *config, const struct broker_config *broker,
                                 struct error *reterr);
 
-/* An eventfd, readable once all was tried, whether it went well or not: for poll(2). */
+/* An eventfd for poll(2), readable once everything was tried, with or without success. */
 int declarer_fd(const struct declarer *declarer);
 
-/* Ends it, wherever it is, and frees everything. */
+/* Stops the thread in any state, and frees everything. */
 void declarer_stop(struct declarer *declarer);
 
 #endif

@@ -19,7 +19,7 @@
 #define CUT_MARK_JSON ",\"cut\":true"
 /* Room kept for the mark, the end of the object and the newline. */
 #define LINE_RESERVE 16
-/* A reader that is alive has taken what the buffer holds by then; one that is not must not keep the process. */
+/* Long enough for a working reader to empty the buffer; a stuck reader must not keep the process alive. */
 #define FLUSH_PATIENCE_US CLOCK_S_US
 
 /* Set before the other threads start, then only read. */
@@ -29,12 +29,12 @@ static struct {
     bool journal;
 } setup = {LOG_FORMAT_LOGFMT, LOG_INFO, false};
 
-/* NULL: who logs writes. */
+/* NULL: each caller writes its own lines. */
 static struct log_writer *writer;
 
 static _Thread_local const char *thread_source;
 
-/* A line as it grows. Whatever does not fit as a whole field is left out and `cut` is set. */
+/* A line that is being built. A field that does not fit is left out, and `cut` is set. */
 struct line {
     char *text;
     size_t size;
@@ -115,21 +115,21 @@ utf8_length(unsigned char lead)
     return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 }
 
-/* U+0080 to U+009F are control characters too: some terminals obey them. */
+/* U+0080 to U+009F are control characters too, and some terminals obey them. */
 static bool
 is_c1_control(const unsigned char *bytes)
 {
     return bytes[0] == 0xc2 && bytes[1] < 0xa0;
 }
 
-/* The character at the front of `bytes`, safe for a terminal, for logfmt and for JSON. Returns how
- * much it took. */
+/* Writes the first character of `bytes` so that it is safe for a terminal, for logfmt and for JSON. Returns how many
+ * bytes it took. */
 static size_t
 put_character(struct line *line, const unsigned char *bytes, size_t size)
 {
     const size_t length = utf8_length(bytes[0]);
     if (length > size || (length > 1 && !utf8_is_text(bytes, length))) {
-        put(line, "\xef\xbf\xbd"); /* U+FFFD for a byte that is no text */
+        put(line, "\xef\xbf\xbd"); /* U+FFFD for a byte that is not UTF-8 */
         return 1;
     }
     if (length == 1 &&
@@ -220,8 +220,8 @@ put_value(struct line *line, enum log_format format, const struct log_field *fie
     }
 }
 
-/* The whole field or nothing of it: half a field would not parse. A long text is the exception: of
- * it there is what fits, properly closed. */
+/* Writes the whole field or nothing: half a field would not parse. Only a long text is cut to what fits, and closed
+ * properly. */
 static void
 put_field(struct line *line, enum log_format format, struct log_field field)
 {
@@ -289,7 +289,7 @@ log_format_line(char *text, size_t size, enum log_format format, bool journal, u
 {
     struct line line = {.text = text, .limit = size - LINE_RESERVE};
     put_head(&line, format, journal, wall_us, level, event);
-    /* Words first, where the eye looks for them; then who speaks; then the rest. */
+    /* The words first, then the source, then the rest. */
     const bool words = fields->name != NULL && strcmp(fields->name, "msg") == 0;
     if (words) {
         put_field(&line, format, *fields++);
@@ -323,7 +323,7 @@ log_setup(enum log_format format, enum log_level level)
     setup.journal = stderr_is_journal();
 }
 
-/* Of log_writer.h. */
+/* The log_writer_tell of this log. */
 static size_t
 tell_dropped(char *line, size_t size, uint64_t dropped)
 {
@@ -352,7 +352,7 @@ flush(void)
 void
 log_flush(void)
 {
-    (void)flush(); /* there is nothing more to be done for the rest */
+    (void)flush(); /* nothing can be done about unwritten lines */
 }
 
 void
@@ -386,7 +386,7 @@ log_write(enum log_level level, const char *event, const struct log_field *field
     if (writer != NULL) {
         log_writer_put(writer, line, size);
     } else {
-        ssize_t written; /* what cannot be written is lost: there is nowhere to say it */
+        ssize_t written; /* a failed write is lost: it cannot be reported anywhere */
         do {
             written = write(STDERR_FILENO, line, size);
         } while (written < 0 && errno == EINTR);

@@ -3,11 +3,11 @@
  *   log_info("lane_open", LOG_WORDS("publishing"), LOG_STR("peer", peer), LOG_INT("attempt", attempt));
  *   → 2026-03-01T10:00:00.123Z level=info event=lane_open msg=publishing source=orders peer=rabbit:5672 attempt=2
  *
- * The event name is stable: people search and alert on it. Words come first where there are any. A line is made on the
- * stack and leaves in one write(2), by a thread of its own, so that nobody waits for who reads the log (log_writer.h);
- * a line too long for that is cut and says so. Under the
- * journal ($JOURNAL_STREAM names our stderr) lines begin with "<3>" and have no time, since the journal has its own.
- * Values are quoted and control characters escaped here. No payload and no secret may be given to it. */
+ * The event name is stable: people search for it and set alerts on it. The words, if any, come first. A line is built
+ * on the stack and written by one write(2) in a separate thread, so that nobody waits for the reader of the log
+ * (log_writer.h); a line that is too long is cut, and says so. Under the journal ($JOURNAL_STREAM names our stderr)
+ * lines begin with "<3>" and have no time, since the journal has its own. Values are quoted and control characters
+ * escaped here. No payload and no secret may be given to it. */
 #ifndef RELAY_DAEMON_LOG_H
 #define RELAY_DAEMON_LOG_H
 
@@ -28,7 +28,7 @@ enum log_kind {
     LOG_KIND_UUID
 };
 
-/* Made by the macros below only; borrows what it points to until log_write returns. */
+/* Made only by the macros below; borrows its data until log_write returns. */
 struct log_field {
     const char *name;
     enum log_kind kind;
@@ -67,18 +67,19 @@ struct log_field log_field_number(const char *name, enum log_kind kind, int64_t 
 /* Main thread, before any other starts. Until then: logfmt, LOG_INFO. */
 void log_setup(enum log_format format, enum log_level level);
 
-/* Main thread, before any other starts: from now on lines are written by a thread of their own; until then, and without
- * it, by who logs. False with *reterr if there can be no thread. */
+/* Main thread, before any other starts: from now on a separate thread writes the lines; before that, and without it,
+ * each caller writes its own. False with *reterr if the thread cannot be created. */
 bool log_start(struct error *reterr) MUST_CHECK;
 
 /* Main thread, before the process ends: waits up to a second until all lines are written. */
 void log_flush(void);
 
-/* Main thread, when no other logs any more: log_flush, and the end of the thread, unless it is stuck in a write. */
+/* Main thread, when no other thread logs any more: log_flush, then ends the writer's thread, unless that is stuck in a
+ * write. */
 void log_stop(void);
 
-/* The source that this thread works for: from now on in each of its lines. Borrowed for the life of the thread; NULL ends
- * it. */
+/* The source for which this thread works; each of its lines names it from now on. Borrowed for the life of the thread;
+ * NULL: none. */
 void log_set_source(const char *name);
 
 bool log_enabled(enum log_level level);
@@ -86,8 +87,8 @@ bool log_enabled(enum log_level level);
 /* Any thread. Ends at the field whose name is NULL. errno is kept. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* The line as log_write makes it, zero-terminated, with its newline: for tests, and where lines go elsewhere. Returns the
- * length. size >= 64. */
+/* Formats a line as log_write does, zero-terminated, with its newline: for tests, and for lines that go elsewhere.
+ * Returns the length. size >= 64. */
 size_t log_format_line(char *line, size_t size, enum log_format format, bool journal,
                        uint64_t wall_us, enum log_level level, const char *event,
                        const struct log_field *fields);

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 
-/* Some 4,000 lines: what a burst of refusals makes in the time in which a reader is not scheduled. Pages of it that no
- * burst has reached cost nothing. */
+/* About 4,000 lines: as many as a burst of refusals logs while a reader is not scheduled. Pages that no burst has
+ * reached cost nothing. */
 #define BUFFER_BYTES ((size_t)1 << 20)
 #define TELL_BYTES 512
 
@@ -21,7 +21,7 @@ struct log_writer {
     int fd;
     log_writer_tell *tell;
     pthread_t thread;
-    pthread_mutex_t mutex; /* guards what follows; never held during a write */
+    pthread_mutex_t mutex; /* guards the fields below; never held during a write */
     pthread_cond_t work;   /* something to write, or the end */
     pthread_cond_t idle;   /* all is written */
     bool ending;
@@ -30,11 +30,11 @@ struct log_writer {
      * while others put lines behind. */
     size_t begin;
     size_t end;
-    uint64_t dropped; /* not told yet; while there are any, every line is */
+    uint64_t dropped; /* not reported yet; while it is not 0, every new line is dropped */
     char buffer[BUFFER_BYTES];
 };
 
-/* False when the descriptor will not take it. One that somebody made non-blocking is waited for. */
+/* False if the write fails. If somebody made the descriptor non-blocking, it is waited for. */
 static bool
 write_line(int fd, const char *line, size_t size)
 {
@@ -60,7 +60,7 @@ line_size(const char *from, size_t size)
     return newline == NULL ? size : (size_t)(newline - from) + 1;
 }
 
-/* With the mutex, which is given back meanwhile. */
+/* Called with the mutex, which is released during the write. */
 static void
 write_front(struct log_writer *self)
 {
@@ -76,7 +76,7 @@ write_front(struct log_writer *self)
     }
 }
 
-/* As write_front. False when it cannot be told now: then the next line that is dropped is the next attempt. */
+/* Called like write_front. False if the line cannot be written now: then the next dropped line starts the next attempt. */
 static bool
 tell_dropped(struct log_writer *self)
 {
@@ -122,7 +122,7 @@ work(void *context)
     return NULL;
 }
 
-/* A thread inherits the mask of who makes it. */
+/* A thread inherits the signal mask of its creator. */
 static int
 create_thread(struct log_writer *self)
 {

@@ -1,5 +1,5 @@
-/* relay/daemon/outage.h - whether a failure is worth a line in the log: the first of an outage is, another reason is,
- * and one of the same a minute is. A server that is away for a night must not fill a disk. */
+/* relay/daemon/outage.h - whether a failure is worth a line in the log: the first of an outage, one with a new reason,
+ * and otherwise one a minute. A server that is down for a night must not fill a disk. */
 #ifndef RELAY_DAEMON_OUTAGE_H
 #define RELAY_DAEMON_OUTAGE_H
 
@@ -21,8 +21,8 @@ bool outage_is_news(struct outage *outage, const char *reason, uint64_t now_us);
 /* A success. True if it ends an outage. */
 bool outage_over(struct outage *outage);
 
-/* Failures that each are of another thing, and may be many: so many lines a minute, and the others are counted. All zero to
- * begin with. */
+/* For failures of many different things: at most QUOTA_LINES lines a minute, the others are counted. All zero at the
+ * start. */
 #define QUOTA_LINES 100
 struct quota {
     uint64_t since_us;
@@ -33,7 +33,7 @@ struct quota {
 /* A failure. True if it is to be logged. */
 bool quota_take(struct quota *quota, uint64_t now_us);
 
-/* How many were not, once their minute is over, and then they are forgotten. */
+/* How many were not logged, once their minute is over; then the count starts again. */
 uint64_t quota_left_out(struct quota *quota, uint64_t now_us);
 
 #endif

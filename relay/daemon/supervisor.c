@@ -18,28 +18,28 @@
 #include "relay/daemon/worker.h"
 #include "relay/rabbit/topology.h"
 
-/* timeout(1) and others signal a process and then its group, which it is in: twice within a moment, meant once. */
+/* timeout(1) and others signal a process and then its group, to which it belongs: two signals within a moment, meant as
+ * one. */
 #define SAME_SIGNAL_US (250 * CLOCK_MS_US)
 
-/* A source that published before its exchange and queues are made would have its messages refused, and tried again later. So the
- * sources wait for that, but not for a broker that does not answer. */
+/* If a source published before its exchange and queues are declared, its messages would be refused, and retried later.
+ * So sources wait for that, but not longer than this for a broker that does not answer. */
 #define DECLARE_US (10 * CLOCK_S_US)
 
 struct supervisor {
     const struct config *config;
-    struct declarer **declarers; /* one for each broker that has something to be made */
+    struct declarer **declarers; /* one for each broker on which something is to be declared */
     size_t declarer_count;
     struct worker **workers;
     size_t count;         /* started */
     struct pollfd *polls; /* [0] signals, then the workers; fd -1 once a worker has finished */
     bool draining;
-    bool failed; /* a worker could not start, or ended by itself */
+    bool failed; /* a worker could not start, or ended unasked */
     uint64_t drain_begun_us;
     uint64_t deadline_us; /* of the drain */
 };
 
-/* Blocked in this thread before there are others, which inherit that: signals come by the
- * descriptor only. */
+/* Signals are blocked before other threads exist, which inherit the mask: so signals come only through the descriptor. */
 static int
 take_signals(struct error *reterr)
 {
@@ -48,7 +48,7 @@ take_signals(struct error *reterr)
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGHUP);
-    /* A peer that went away is an error of the write, not a reason to die. */
+    /* A closed connection must be an error of the write, not end the process. */
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail with a valid number */
     if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0) {
         (void)error_set(reterr, ERROR_CONFIG, "cannot block signals");
@@ -61,8 +61,8 @@ take_signals(struct error *reterr)
     return fd;
 }
 
-/* The usual soft limit of 1024 is there for select(2), which nobody here uses; files we make are
- * nobody else's business. */
+/* The usual soft limit of 1024 descriptors exists for select(2), which is not used here. Files that the relay creates
+ * are private. */
 static void
 set_limits(void)
 {
@@ -70,7 +70,7 @@ set_limits(void)
     (void)umask(077); /* returns the one before */
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); /* as it is, it does for a few sources */
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* the present limit is enough for a few sources */
     }
 }
 
@@ -98,8 +98,7 @@ unfinished(const struct supervisor *self)
     return count;
 }
 
-/* Threads may be anywhere, so nothing is cleaned up. The outbox still has what was not confirmed.
- */
+/* Threads may be in any state, so nothing is cleaned up. Unconfirmed messages are still in the outbox. */
 static _Noreturn void
 leave_now(struct supervisor *self, const char *event, const char *words)
 {
@@ -195,7 +194,7 @@ start_declarers(struct supervisor *self)
     }
 }
 
-/* Until all has been tried, or that takes too long, or there is a signal to end. */
+/* Waits until everything was tried, the time is over, or a signal says to end. */
 static void
 await_declarers(struct supervisor *self)
 {

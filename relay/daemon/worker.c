@@ -13,8 +13,8 @@
 #include "base/memory.h"
 #include "relay/daemon/worker_private.h"
 
-/* What was queued under a lease that is over must not go out beside a successor's messages: this
- * process may have been stopped for long. */
+/* Messages queued under a lease that has ended must not go out beside a successor's: this process may have been stopped
+ * for long. */
 static void
 drop_stale_output(struct worker *worker, uint64_t now_us)
 {
@@ -28,7 +28,7 @@ drop_stale_output(struct worker *worker, uint64_t now_us)
     }
 }
 
-/* True if a lane that was congested has room again: no descriptor will tell. */
+/* True if a congested lane has room again, which no descriptor reports. */
 static bool
 flush_lanes(struct worker *worker)
 {
@@ -89,7 +89,7 @@ wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
     }
     if (poll(polls, POLL_LANES + worker->lane_count, timeout_ms) < 0) {
         for (uint32_t i = 0; i < POLL_LANES + worker->lane_count; i++) {
-            polls[i].revents = 0; /* EINTR: nothing is known, the next turn asks again */
+            polls[i].revents = 0; /* EINTR: nothing is known; the next turn polls again */
         }
     }
 }
@@ -110,7 +110,7 @@ work(struct worker *worker)
     while (!worker->drained) {
         const uint64_t now_us = clock_monotonic_us();
         begin_drain_if_asked(worker);
-        /* The source first: after a long stop it knows whether the outbox is still ours. */
+        /* The source first: after a long stop it finds out whether the outbox is still ours. */
         worker_serve_source(worker, &polls[POLL_SOURCE], now_us);
         drop_stale_output(worker, now_us);
         for (uint32_t i = 0; i < worker->lane_count; i++) {
@@ -139,7 +139,7 @@ thread_main(void *argument)
     struct worker *worker = argument;
     log_set_source(worker->config->name);
     work(worker);
-    /* Other sources may take longer; a standby need not wait for them. */
+    /* Gives the ownership up now: other sources may take longer to drain, and a standby need not wait for them. */
     worker->source->ops->free(worker->source);
     worker->source = NULL;
     for (uint32_t i = 0; i < worker->lane_count; i++) {
@@ -180,7 +180,7 @@ options_of(const struct source_config *config, const struct source *source)
 static bool
 make_lanes(struct worker *worker, struct error *reterr)
 {
-    /* And the probe lane (pipeline.h). */
+    /* One more for the probe lane (pipeline.h). */
     for (; worker->lane_count < worker->config->publishers + 1; worker->lane_count++) {
         worker->lanes[worker->lane_count] =
             broker_lane_new(worker->config->broker, worker->config->name, reterr);

@@ -1,5 +1,5 @@
-/* relay/daemon/worker.h - one pipeline: its thread, its source, its publishing connections. Nothing is shared with the
- * others but the configuration, which outlives it. */
+/* relay/daemon/worker.h - one pipeline: its thread, its source, its publishing connections. Workers share only the
+ * configuration, which outlives them. */
 #ifndef RELAY_DAEMON_WORKER_H
 #define RELAY_DAEMON_WORKER_H
 
@@ -10,11 +10,12 @@
 
 struct worker;
 
-/* Starts the thread; all signals must be blocked already. NULL with *reterr if it cannot. An outage is no failure. */
+/* Starts the thread; all signals must be blocked already. NULL with *reterr if it cannot. A server that is down is no
+ * failure. */
 struct worker *worker_start(const struct source_config *config, const struct config *global,
                             struct error *reterr);
 
-/* Begins the drain: fetches no more, waits for what is in flight, settles it, gives up the ownership. Any thread. */
+/* Begins the drain: stops fetching, waits for messages in flight, settles them, gives up the ownership. Any thread. */
 void worker_drain(struct worker *worker);
 
 /* Any thread. */

@@ -2,9 +2,9 @@
 
 #include "relay/daemon/worker_private.h"
 
-/* Actions between two looks at the sockets: enough to fill large writes, few enough that confirms do not wait. */
+/* Actions between two polls of the sockets: enough to fill large writes, few enough that confirms do not wait. */
 #define ACTIONS_PER_TURN 512
-/* Messages between two looks at what else there is to do. */
+/* Messages published before other actions get their turn. */
 #define RUN_MAX 32
 
 void
@@ -17,7 +17,7 @@ worker_drop_row(const struct row *row)
     }
 }
 
-/* False if there is something new to look at: the message cannot go, or the lane takes no more. */
+/* False if other actions come first: the message cannot go, or the lane takes no more. */
 static bool
 publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t now_us)
 {
@@ -28,7 +28,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
         pipeline_published(worker->pipeline);
         worker->lane_unsent[lane] = true;
     } else {
-        /* Without room now, although a congested lane is left alone: it is larger than the connection can ever hold. */
+        /* There is no room although congested lanes get no messages: so it is larger than the connection can ever hold. */
         pipeline_unpublishable(worker->pipeline, error.text, now_us);
     }
     worker_drop_row(row);
@@ -39,7 +39,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
     return good;
 }
 
-/* How many they were. */
+/* Publishes up to RUN_MAX messages; gives how many were handled. */
 static uint32_t
 publish_run(struct worker *worker, uint32_t lane, const struct row *row, uint64_t now_us)
 {
@@ -165,7 +165,7 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
         source->ops->watermark(source, now_us);
         break;
     case PIPELINE_PUBLISH:
-        break; /* in runs: worker_act */
+        break; /* by publish_run, in worker_act */
     case PIPELINE_HOLD:
         source->ops->hold(source, action->holds, action->count, now_us);
         break;

@@ -64,7 +64,7 @@ on_refused(struct worker *worker, uint32_t lane, const struct broker_lane_event 
            uint64_t now_us)
 {
     log_debug("channel_closed", LOG_INT("lane", lane), LOG_STR("error", event->text));
-    /* 0: the broker's words blame no exchange. */
+    /* 0: the broker's text blames no exchange. */
     const uint32_t exchange =
         event->exchange.size > 0 ? pipeline_exchange_hash(event->exchange) : 0;
     pipeline_channel_closed(worker->pipeline, lane, event->text, exchange, now_us);
@@ -146,7 +146,7 @@ take_event(struct worker *worker, uint32_t lane, const struct broker_lane_event 
     }
 }
 
-/* Not at each turn: it is about seconds. Without anything to do there is one when confirm_timeout is over. */
+/* Not in each turn, as the timeout is in seconds. An idle worker has a turn anyway when confirm_timeout is over. */
 static void
 look_what_arrived(struct worker *worker, uint32_t lane, uint64_t now_us)
 {

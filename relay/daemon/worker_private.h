@@ -14,16 +14,16 @@
 #include "relay/daemon/worker.h"
 #include "relay/rabbit/lane.h"
 
-/* More than this not yet taken by the socket, and the lane is left alone: the broker does not keep up. */
+/* A lane with more unsent bytes than this gets no new messages: the broker does not keep up. */
 #define CONGESTED_BYTES ((size_t)512 * 1024)
 
-/* What was told last. */
+/* The last status that was written. */
 struct worker_status {
     uint64_t told_us;
     uint64_t confirmed;
     double rate;
     bool paused;
-    bool quiet; /* nothing went out and nothing is paused: told more seldom */
+    bool quiet; /* nothing went out and nothing changed: written less often */
     uint64_t paused_since_us;
 };
 
@@ -34,17 +34,17 @@ struct worker {
     int finished_fd; /* written by the thread as it ends */
     atomic_bool drain_asked;
     atomic_bool finished;
-    bool drained; /* the thread's; read after it was joined */
+    bool drained; /* set by the thread; read after it was joined */
 
-    /* The thread's own. */
+    /* Used only by the thread. */
     struct pipeline *pipeline;
     struct source *source;
     struct broker_lane *lanes[PIPELINE_LANES_MAX];
-    bool lane_unsent[PIPELINE_LANES_MAX];      /* messages stand in the lane's output */
-    uint64_t lane_look_us[PIPELINE_LANES_MAX]; /* when it was last looked what has arrived */
+    bool lane_unsent[PIPELINE_LANES_MAX];      /* the lane has unsent messages */
+    uint64_t lane_look_us[PIPELINE_LANES_MAX]; /* when arrived bytes were last checked */
     uint32_t lane_count;
     uint64_t lease_until_us;
-    bool source_there; /* the last that was heard of it: it is worked, or another relay does */
+    bool source_there; /* last known state: this relay or another one owns the outbox */
     struct pace pace;
     bool draining;
     struct worker_status status;
@@ -56,13 +56,13 @@ struct worker {
     struct outage lane_outages[PIPELINE_LANES_MAX];
 };
 
-/* worker_source.c: after poll(2), takes what the source has to say. */
+/* worker_source.c: after poll(2), handles the source's events. */
 struct pollfd;
 void worker_serve_source(struct worker *worker, const struct pollfd *polls, uint64_t now_us);
 
 /* worker_lane.c: the same for a lane. */
 void worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t now_us);
-/* Begins to connect, with the password as it is now. */
+/* Begins to connect, with the present password. */
 void worker_lane_connect(struct worker *worker, uint32_t lane, uint64_t now_us);
 /* level: LOG_ERROR where an operator must act. */
 void worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, const char *why,
@@ -70,16 +70,16 @@ void worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level
 void worker_lane_log(const struct worker *worker, uint32_t lane, enum log_level level,
                      const char *event, const char *words, const char *error);
 
-/* worker_act.c: does what the pipeline wants, some hundred actions at the most. True if nothing is left to do now. */
+/* worker_act.c: carries out the pipeline's actions, at most some hundred. True if none is left now. */
 bool worker_act(struct worker *worker, uint64_t now_us);
 
-/* Once a minute, how many messages were refused without a line of their own. */
+/* Logs once a minute how many messages were refused without a line of their own. */
 void worker_tell_refused(struct worker *worker, uint64_t now_us);
 
-/* The worker is done with a row; frees the batch after its last. */
+/* Releases a row; frees the batch with its last row. */
 void worker_drop_row(const struct row *row);
 
-/* worker_status.c: what the relay tells of itself in the database, about once a second. */
+/* worker_status.c: writes the relay's status to the database, about once a second. */
 void worker_status_begin(struct worker *worker, uint64_t now_us);
 void worker_status_tell(struct worker *worker, uint64_t now_us);
 uint64_t worker_status_deadline_us(const struct worker *worker);

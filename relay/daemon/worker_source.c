@@ -16,7 +16,7 @@ adopt(struct worker *worker, struct batch *batch)
     }
 }
 
-/* The core has its rows now, and gives each back; an empty one stays the event's. */
+/* The core has the rows now, and gives each back; a batch without rows is freed with the event. */
 static void
 hand_over(struct batch **batch)
 {
@@ -55,7 +55,8 @@ not_tailing(struct worker *worker, const struct error *error, uint64_t now_us)
     }
 }
 
-/* What is wrong comes behind it; but a wrong password is no database that is not there, and neither is a slow session. */
+/* The error follows these words; they only say whether the database is there: a wrong password or a slow session is no
+ * missing database. */
 static const char *
 words_of_loss(enum error_class class, bool worked)
 {
@@ -124,7 +125,7 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     case SOURCE_LOST:
         source_lost(worker, &event->lost, now_us);
         break;
-    case SOURCE_ALIVE: /* its lease is all it says */
+    case SOURCE_ALIVE: /* it only carries the lease */
         break;
     case SOURCE_ROWS:
         take_rows(worker, &event->rows, now_us);

@@ -4,7 +4,7 @@
 #define TELL_US CLOCK_S_US
 #define TELL_QUIET_US (10 * CLOCK_S_US)
 
-/* Who looks at the database sees the new owner at once. */
+/* Makes the status due at once, so that the database shows the new owner. */
 void
 worker_status_begin(struct worker *worker, uint64_t now_us)
 {
@@ -53,8 +53,8 @@ tell(struct worker *worker, struct source_status *status, uint64_t now_us)
     };
 }
 
-/* About once a second; where nothing happens, every ten. What begins or ends in between is told within a second: looked
- * at without a timer of its own, whenever the worker turns. */
+/* About once a second, or every ten seconds if nothing happens. A change is written within a second: it is noticed
+ * without a timer, in any turn of the worker. */
 void
 worker_status_tell(struct worker *worker, uint64_t now_us)
 {
