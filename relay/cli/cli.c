@@ -40,7 +40,7 @@ print_help(void)
     return CLI_DONE;
 }
 
-/* parent: NULL or the command whose own command or option is not known. */
+/* parent: the command whose subcommand or option is unknown, or NULL. */
 static enum cli_exit
 unknown(const struct cli_command *parent, const char *what, const char *word,
         const char *const *names, size_t count)
@@ -119,14 +119,14 @@ dispatch(const struct cli_command *parent, const struct cli_command *const *list
     return unknown_command(parent, list, argv[1]);
 }
 
-/* A standard descriptor that is closed would be given to the next socket, and what is printed would go there. It gets one
- * that takes nothing, so that printing fails. */
+/* If a standard descriptor is closed, the next socket would get its number, and output would go there. So it is opened
+ * on /dev/null in the wrong direction, and printing fails. */
 static void
 fill_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0) {
-            /* The lowest that is free: this one. */
+            /* open() takes the lowest free number, which is this one. */
             (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* else as it was */
         }
     }
@@ -204,13 +204,13 @@ wrong_option(const struct cli_command *command, const char *word, int letter)
                        nearest == NULL ? "" : "\"?");
 }
 
-/* The command's options as getopt_long wants them, and --help. */
+/* The command's options and --help, in the form that getopt_long needs. */
 struct getopt_table {
     struct option options[CLI_OPTIONS_MAX + 2];
     char letters[2 * CLI_OPTIONS_MAX + 3];
 };
 
-/* What getopt_long gives back for the option with this index, if it has no letter. */
+/* getopt_long returns this plus the index for an option without a letter. */
 #define FIRST_VALUE 256
 
 static void
@@ -218,7 +218,7 @@ fill_table(const struct cli_command *command, struct getopt_table *ret_table)
 {
     const size_t count = option_count(command);
     char *letter = ret_table->letters;
-    *letter++ = ':'; /* a missing value is told from an unknown option */
+    *letter++ = ':'; /* makes getopt_long tell a missing value from an unknown option */
     *letter++ = 'h';
     for (size_t i = 0; i < count; i++) {
         const struct cli_option *const option = &command->options[i];

@@ -27,7 +27,7 @@ static const struct cli_option option_table[] = {
     {0},
 };
 
-/* What is said of one message. */
+/* The sentences about one message. */
 struct story {
     const struct cli_database *database;
     const struct admin_findings *findings;
@@ -110,7 +110,7 @@ messages(uint64_t count, char text[64])
     return text;
 }
 
-/* What keeps everything of this source back, if something does. */
+/* Says what stops all messages of this source, if anything does. */
 static void
 say_what_stops_all(struct story *story)
 {
@@ -136,7 +136,7 @@ say_what_stops_all(struct story *story)
     }
 }
 
-/* Those upon this message: the id of a row may also be that of another, in another table. */
+/* Only acts on this message: another message in another table may have the same row id. */
 static void
 say_acts(struct story *story, const char *message_id)
 {
@@ -191,7 +191,7 @@ say_head(struct story *story, const struct admin_message *head)
         head->id, head->id);
 }
 
-/* True if something that is held keeps its key back. */
+/* Says what holds the key back. *ret_held: something does. */
 static bool
 say_key(struct story *story, const struct admin_pending *pending, struct error *reterr,
         bool *ret_held)
@@ -242,7 +242,7 @@ say_before(struct story *story, const char *beginning, uint64_t before)
     }
 }
 
-/* Where the relay is with it; the word for it. */
+/* Says how far the relay is with the message; gives the word for it. */
 static const char *
 say_progress(struct story *story, const struct admin_pending *pending)
 {
@@ -441,7 +441,7 @@ tell_unknown(struct story *story)
     say_writers(story);
 }
 
-/* Everything that one database knows. False if it could not be asked. */
+/* Tells everything that one database knows. False if it could not be asked. */
 static bool
 tell(const struct cli_database *database, const struct admin_findings *findings,
      const struct admin_status *status, json_t *stories, bool *ret_known, struct error *reterr)
@@ -529,7 +529,7 @@ print_stories(json_t *stories, bool named, const char *name)
     }
 }
 
-/* Where one database knows it, what the others do not know is of no interest. */
+/* If one database knows the message, the others' "unknown" is dropped. */
 static void
 keep_known(json_t *stories)
 {

@@ -148,7 +148,7 @@ cli_held_counts(const struct admin_counts *counts, uint64_t max,
     }
 }
 
-/* Text if it is such, else base64: the name says which. */
+/* Printable text, else base64; the member's name says which. */
 static void
 put_payload(json_t *object, const struct admin_message *message)
 {
@@ -162,7 +162,7 @@ put_payload(json_t *object, const struct admin_message *message)
     }
 }
 
-/* As they are; as text if they cannot be (a number that is too large for it). */
+/* As JSON; as text if they cannot be parsed (a number that is too large). */
 static json_t *
 json_headers(const char *headers)
 {

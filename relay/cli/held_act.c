@@ -28,7 +28,7 @@ static const struct cli_option discard_table[] = {
     {0},
 };
 
-/* What was chosen in one database: exactly these, however many come to be held meanwhile. */
+/* The messages chosen in one database: exactly these, whatever else is held meanwhile. */
 struct choice {
     const struct cli_database *database;
     struct admin_filter filter;
@@ -85,7 +85,7 @@ check_selector(const struct act *self)
     return CLI_DONE;
 }
 
-/* A question needs somebody who sees it and somebody who answers. */
+/* A question needs a terminal for the question and one for the answer. */
 static bool
 may_ask(void)
 {
@@ -119,7 +119,7 @@ is_ambiguous(const struct act *self, const char *name, const struct choice *firs
                        first->database->source->name, second->database->source->name);
 }
 
-/* One name, in whichever database it is. */
+/* Finds one name in any of the databases. */
 static enum cli_exit
 choose_name(struct act *self, const char *word)
 {
@@ -268,7 +268,7 @@ print_done(const struct act *self, const struct choice *choice, const struct adm
                  sum == 0 ? "" : text, sum == 0 ? "" : ")"); /* the exit status says it too */
 }
 
-/* Those that wait are not for an operator to send before what is before them. */
+/* Waiting messages cannot be retried: an operator must not send them before their heads. */
 static bool
 print_waiting(const struct act *self, const struct choice *choice, struct error *reterr)
 {

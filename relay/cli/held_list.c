@@ -57,14 +57,15 @@ put_out(struct output *output, const struct admin_messages *messages)
     }
 }
 
-/* In pages, so that 100,000 messages need the memory of some hundred, and the first is seen at once. limit 0: all. */
+/* Prints in pages, so that 100,000 messages need only the memory of some hundred, and the first ones appear at once.
+ * limit 0: all. */
 static bool
 put_out_all(const struct cli_database *database, const struct admin_filter *filter, uint64_t limit,
             struct output *output, struct error *reterr)
 {
     struct admin_filter rest = *filter;
     int64_t last;
-    uint64_t rows = PAGE_ROWS; /* fewer where some cannot be read beside others */
+    uint64_t rows = PAGE_ROWS; /* fewer after a text that is not UTF-8 */
     for (bool more = true; more;) {
         struct admin_messages page;
         const uint64_t left = limit == 0 ? rows : limit - output->listed;
@@ -113,7 +114,7 @@ list(struct cli_databases *databases, const struct admin_filter *filter,
         struct output output = {.source = database->source->name, .json = &json};
         struct error error;
         bool good;
-        if (options->json) { /* a program is not to miss any for a limit that it did not set */
+        if (options->json) { /* without --limit a program gets all */
             good = put_out_all(database, filter, given ? options->limit : 0, &output, &error);
         } else {
             cli_databases_heading(databases, database);

@@ -39,7 +39,7 @@ print_time(const char *name, int64_t at_us, int64_t now_us)
     }
 }
 
-/* NULL and what is empty would look the same. */
+/* Shows the difference between NULL and an empty text. */
 static void
 print_optional(const char *name, const char *text, const char *if_null)
 {
@@ -115,7 +115,7 @@ print_message(const struct admin_message *message)
     print_time("deliver after", message->deliver_after_us, message->now_us);
 }
 
-/* A skipped one has no place: its key went on without it. One of a key that cannot be read has one, but nobody can ask. */
+/* A skipped message has no place: its key went on without it. If the key cannot be read, the place cannot be asked for. */
 static bool
 has_place(const struct admin_message *message)
 {

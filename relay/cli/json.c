@@ -10,7 +10,7 @@
 #include "relay/cli/text.h"
 #include "relay/ports/admin.h"
 
-/* Texts are UTF-8 by then (cli_json_text), so only memory can have been lacking. */
+/* Texts are UTF-8 here (cli_json_text), so only memory can be missing. */
 static void
 must(bool good)
 {
@@ -64,7 +64,7 @@ cli_json_stream_add(struct cli_json_stream *stream, json_t *element)
     (void)fputs(stream->count == 0 ? "[" : ",", stdout); /* these are looked at in the end */
     for (const char *line = text; *line != '\0';) {
         const size_t size =
-            strcspn(line, "\n"); /* only between the parts: in texts it is escaped */
+            strcspn(line, "\n"); /* Only between the parts, as in texts it is escaped. */
         (void)printf("\n  %.*s", (int)size, line);
         line += size + (line[size] == '\n' ? 1 : 0);
     }

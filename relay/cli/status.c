@@ -138,7 +138,7 @@ print_reads(const struct admin_relay *relay)
     }
 }
 
-/* Told of one that nobody reads as well: it fills the server's disk all the same. */
+/* Printed even if nobody reads it: it fills the server's disk all the same. */
 static void
 print_keeper(const struct admin_keeper *keeper)
 {
@@ -156,7 +156,7 @@ print_keeper(const struct admin_keeper *keeper)
     }
 }
 
-/* What only the relay knows. */
+/* Prints what only the relay knows. */
 static void
 print_told(const struct admin_status *status)
 {

@@ -76,7 +76,7 @@ pad(FILE *out, size_t columns)
     (void)fprintf(out, "%*s", (int)columns, ""); /* the caller looks at the stream */
 }
 
-/* As many characters as fit, the last of them "…" if that is not all. */
+/* Prints as many characters as fit; the last one is "…" if the text is cut. */
 static void
 print_cut(FILE *out, const char *text, size_t columns)
 {

@@ -12,7 +12,7 @@
 #define HOUR_S INT64_C(3600)
 #define DAY_S INT64_C(86400)
 
-/* Hours up to two days, since "1 d" says little. */
+/* In hours up to two days, as "1 d" says little. */
 static void
 format_seconds(const char *before, int64_t s, bool up, char ret_text[CLI_AGE_BYTES])
 {
@@ -77,7 +77,7 @@ cli_text_utc(int64_t wall_us, char ret_text[CLI_TIME_BYTES])
     (void)snprintf(ret_text + size, CLI_TIME_BYTES - size, ".%03dZ", ms); /* fits */
 }
 
-/* U+0080 to U+009F, some of which terminals obey as well. */
+/* U+0080 to U+009F are control characters too, and some terminals obey them. */
 static bool
 is_second_control(const unsigned char *at)
 {
@@ -187,7 +187,7 @@ cli_text_line(void *out, const char *word, const char *words)
 {
     char *const clean = cli_text_clean(words);
     (void)fprintf(out, "%-8s %s\n", word, clean); /* cli_main looks at the stream */
-    (void)fflush(out); /* so that one sees what the next step waits for */
+    (void)fflush(out); /* so that the line is seen while the next step waits */
     memory_free(clean);
 }
 

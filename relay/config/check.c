@@ -61,7 +61,7 @@ same_place(const struct source_config *a, const struct source_config *b)
     return same;
 }
 
-/* Two sources of one outbox would wait for each other's ownership for ever. */
+/* Of two sources with the same outbox each would wait forever for the other's ownership. */
 static void
 check_place(struct config_load *load, size_t section)
 {

@@ -42,7 +42,7 @@ config_load_problem(struct config_load *load, size_t index, unsigned line, const
     memory_free(place);
 }
 
-/* Some editors begin UTF-8 with a byte order mark, which says nothing there. */
+/* Some editors write a byte order mark at the start of UTF-8, where it has no meaning. */
 static void
 blank_mark(char *text)
 {
@@ -80,8 +80,8 @@ read_text(struct config_load *load, const char *path)
     return NULL;
 }
 
-/* The section that a value belongs to: libconfuse gives its title and line, but keeps only the last
- * of two sections of one name. */
+/* The section to which a value belongs: libconfuse gives its title and line, but of two sections with the same name it
+ * keeps only the last. */
 static size_t
 section_at(const struct config_scan *scan, enum config_scope scope, const char *title,
            unsigned line)
@@ -130,7 +130,7 @@ take_entry(void *context, const struct config_key *key, const char *title, unsig
     load->entries = entries;
 }
 
-/* The struct of a section that has the name `title`; in `config` there is room for it. */
+/* Takes a struct for a section named `title`; `config` has room for it. */
 static void *
 make_target(struct config *config, const struct broker_kind *broker, enum config_scope scope,
             const char *title)
@@ -167,7 +167,7 @@ make_target(struct config *config, const struct broker_kind *broker, enum config
     return target;
 }
 
-/* A struct for every section. */
+/* Creates a struct for every section. */
 static void
 make_targets(struct config_load *load)
 {
@@ -187,7 +187,7 @@ make_targets(struct config_load *load)
     }
 }
 
-/* What of a value may stand in a message: one line, not too long. A new string. */
+/* A value as it is shown in a message: one line, not too long. A new string. */
 static char *
 shown(const char *value)
 {
@@ -231,7 +231,7 @@ apply_entry(struct config_load *load, const struct config_entry *entry)
     }
 }
 
-/* The kinds first: what else a section may say depends on them. */
+/* The kinds first, as the other keys of a section depend on them. */
 static void
 apply_entries(struct config_load *load)
 {
@@ -247,7 +247,7 @@ apply_entries(struct config_load *load)
     }
 }
 
-/* Defaults, and what is missing. */
+/* Sets defaults, and reports missing keys. */
 static void
 prepare_section(struct config_load *load, size_t section)
 {
@@ -294,7 +294,7 @@ static void
 load_done(struct config_load *load)
 {
     for (size_t i = 0; i < load->entry_count; i++) {
-        config_secret_free(load->entries[i].value); /* any of them may have one */
+        config_secret_free(load->entries[i].value); /* any value may be a secret */
     }
     memory_free(load->entries);
     memory_free(load->targets);
@@ -339,7 +339,7 @@ static void
 source_done(struct source_config *source)
 {
     memory_free(source->name);
-    config_secret_free(source->dsn); /* may have a password in it */
+    config_secret_free(source->dsn); /* may contain a password */
     memory_free(source->password_file);
     memory_free(source->exchange);
     memory_free(source->slot);

@@ -65,7 +65,7 @@ skip_blanks(struct lexer *lexer)
     }
 }
 
-/* Inside double quotes, at "${". */
+/* Marks a variable inside double quotes, at "${". */
 static bool
 mark_variable(struct lexer *lexer)
 {
@@ -103,7 +103,7 @@ read_string(struct lexer *lexer)
     return true;
 }
 
-/* An unquoted ${NAME}, made a string of the same length: "\2NAME". */
+/* Rewrites an unquoted ${NAME} as a string of the same length: "\2NAME". */
 static bool
 read_variable(struct lexer *lexer)
 {
@@ -123,7 +123,7 @@ read_variable(struct lexer *lexer)
 static bool
 read_word(struct lexer *lexer)
 {
-    /* What libconfuse's lexer allows in an unquoted string. */
+    /* The same characters as libconfuse's lexer allows in an unquoted string. */
     const size_t length = strcspn(lexer->text + lexer->at, " #\"'\t\n\r={}()+,*");
     lexer->at += length;
     lexer->token.kind = TOKEN_WORD;

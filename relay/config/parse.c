@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-/* libconfuse hands nothing of ours to its callbacks, and its lexer is global anyway. */
+/* Global, because libconfuse passes no context to its callbacks, and its lexer is global anyway. */
 static struct {
     struct config_problems *problems;
     config_value_fn take;
@@ -24,13 +24,13 @@ scope_of(const cfg_t *section)
     return CONFIG_GLOBAL;
 }
 
-/* Never fails: libconfuse would stop, and the rest of the file would go unchecked. */
+/* Never fails: libconfuse would stop, and the rest of the file would not be checked. */
 static int
 take_value(cfg_t *section, cfg_opt_t *option, const char *value, void *result)
 {
     const struct config_key *const key = config_key_find(scope_of(section), option->name);
     const unsigned line = (unsigned)section->line;
-    /* NULL: a backslash sequence that makes no string; the library tells on_error. */
+    /* NULL: an invalid backslash sequence; the library calls on_error. */
     if (key != NULL && value != NULL) {
         parsing.take(parsing.context, key, section->title, line, value);
     }
@@ -38,8 +38,8 @@ take_value(cfg_t *section, cfg_opt_t *option, const char *value, void *result)
     return 0;
 }
 
-/* The library's own words are not passed on: they quote pieces of the file, which may be pieces of
- * a secret. After config_scan_text it has nothing left to complain about but backslashes. */
+/* The library's message is not shown, because it quotes pieces of the file, which may be pieces of a secret. After
+ * config_scan_text it finds no errors except in backslash sequences. */
 static void
 on_error(cfg_t *section, const char *format, va_list arguments)
 {
@@ -50,7 +50,7 @@ on_error(cfg_t *section, const char *format, va_list arguments)
                        "write \"\\\\\" or use single quotes");
 }
 
-/* Every value is taken as a string; types are ours (value.c). A new array. */
+/* Every value is read as a string; value.c checks the types. A new array. */
 static cfg_opt_t *
 options_of(enum config_scope scope, size_t extra)
 {
@@ -95,7 +95,7 @@ config_parse_text(const char *text, struct config_problems *problems, config_val
     if (root == NULL) {
         abort(); /* memory is out; base/memory.h says why that ends the process */
     }
-    (void)cfg_set_error_function(root, on_error); /* the one before, which is none */
+    (void)cfg_set_error_function(root, on_error); /* returns the earlier one: none */
     const bool good = cfg_parse_buf(root, text) == CFG_SUCCESS;
     (void)cfg_free(root); /* cannot fail here */
     memory_free(options);

@@ -48,7 +48,7 @@ void
 config_problem_add(struct config_problems *problems, unsigned line, const char *format, ...)
 {
     struct config_problem *const items = memory_array(problems->count + 1, sizeof(*items));
-    /* Kept in order as they come: after all of the same or an earlier line. */
+    /* Kept in order: inserted after all problems of the same or an earlier line. */
     size_t at = problems->count;
     while (at > 0 && problems->items[at - 1].line > line) {
         at--;

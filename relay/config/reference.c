@@ -98,7 +98,7 @@ print_default(FILE *file, const struct config_key *key)
     }
 }
 
-/* What is so for some kinds of database alone. */
+/* Prints what holds only for some kinds of database. */
 static void
 print_kinds(FILE *file, const struct database_kind *const *kinds, const struct config_key *key)
 {

@@ -10,15 +10,15 @@
 
 struct scanner {
     struct lexer lexer;
-    size_t item_start; /* where the key or section that is being read begins */
-    size_t section;    /* the index of the section we are in */
+    size_t item_start; /* start of the key or section that is being read */
+    size_t section;    /* index of the current section */
     struct config_scan *scan;
 };
 
 #define SYNTAX(scanner, line, ...) \
     (config_problem_add((scanner)->lexer.problems, (line), __VA_ARGS__), false)
 
-/* Past a complete item. */
+/* Goes on after a complete item. */
 static bool
 next_item(struct scanner *scanner)
 {
@@ -26,8 +26,8 @@ next_item(struct scanner *scanner)
     return lexer_next(&scanner->lexer);
 }
 
-/* A name as people give to keys and sections, hence one that may be shown: anything else could be a
- * value, and so a secret, that slipped to where a name belongs. */
+/* True for a name such as people give to keys and sections. Only such a name may be shown: any other text could be a
+ * value, and so a secret, in the wrong place. */
 static bool
 is_name(const char *text)
 {
@@ -124,7 +124,7 @@ scan_key(struct scanner *scanner, const char *name, unsigned line)
     return next_item(scanner);
 }
 
-/* At the "{" of a section that nothing is known about: takes it out, with all that is in it. */
+/* At the "{" of an unknown section: removes it, with everything in it. */
 static bool
 skip_section(struct scanner *scanner, unsigned line)
 {
@@ -196,7 +196,7 @@ check_title(struct scanner *scanner, const char *title, unsigned line)
 
 static bool scan_items(struct scanner *scanner);
 
-/* The library tells values of sections without a name apart by their lines alone. */
+/* The library tells values of unnamed sections apart only by their lines. */
 static bool
 has_own_line(const struct scanner *scanner, enum config_scope scope, unsigned line)
 {
@@ -209,7 +209,7 @@ has_own_line(const struct scanner *scanner, enum config_scope scope, unsigned li
     return true;
 }
 
-/* Whether a section may be called so; if not, that was reported. */
+/* True if a section may have this title; if not, that was reported. */
 static bool
 accept_title(const struct scanner *scanner, enum config_scope scope, const char *title,
              unsigned line)
@@ -231,7 +231,7 @@ accept_title(const struct scanner *scanner, enum config_scope scope, const char 
     return false;
 }
 
-/* At the "{" of a section that is known. */
+/* At the "{" of a known section. */
 static bool
 scan_section(struct scanner *scanner, enum config_scope scope, const char *title, unsigned line)
 {
@@ -363,8 +363,8 @@ scan_items(struct scanner *scanner)
     }
 }
 
-/* The structure cannot be followed any more. What came before the item is kept, so that its values
- * are checked too. */
+/* The structure is not understood any more. Everything before the current item is kept, so that its values are checked
+ * too. */
 static void
 give_up(struct scanner *scanner)
 {
@@ -374,7 +374,7 @@ give_up(struct scanner *scanner)
     lexer_blank_out(&scanner->lexer, scanner->item_start, length);
     if (scanner->section > 0) {
         scanner->scan->sections[scanner->section].last_line = scanner->lexer.line;
-        text[length] = '}'; /* the byte to grow by */
+        text[length] = '}'; /* the extra byte (scan.h) */
         text[length + 1] = '\0';
     }
 }

@@ -43,7 +43,7 @@ check_file(int fd, struct error *reterr)
     return S_ISREG(status.st_mode) || error_set(reterr, ERROR_CONFIG, "this is no regular file");
 }
 
-/* The secret in `buffer` of SECRET_MAX_BYTES + 1, zero-terminated. */
+/* Reads the secret into `buffer` of SECRET_MAX_BYTES + 1, zero-terminated. */
 static bool
 read_secret(int fd, char *buffer, struct error *reterr)
 {

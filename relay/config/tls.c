@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "relay/config/value.h"
 
-/* What stands in the file itself: a value from the environment is nobody else's to read there. */
+/* Warns of a password in a readable configuration file; a value from the environment is not in the file. */
 static void
 check_inline(struct config_load *load, size_t section, const char *key, const char *name)
 {

@@ -38,7 +38,7 @@ check_name(struct config_load *load, size_t section, const char *name)
     }
 }
 
-/* Two sections for one thing of a broker: one of them would always differ. */
+/* Reports two sections for the same object of a broker: one of them would always differ. */
 static void
 check_twice(struct config_load *load, size_t section, const char *name,
             const struct broker_config *broker)
@@ -70,7 +70,7 @@ check_exchange(struct config_load *load, size_t section)
     check_twice(load, section, exchange->name, exchange->broker);
 }
 
-/* `dead_letter_queue` is AMQP's default exchange, where the routing key names a queue. */
+/* `dead_letter_queue` becomes AMQP's default exchange, where the routing key is the name of a queue. */
 static void
 resolve_dead_letter_queue(struct config_load *load, size_t section, struct queue_config *queue)
 {

@@ -13,7 +13,7 @@
 #include "relay/config/problem.h"
 #include "relay/config/secret.h"
 
-/* What stands for "NAME" or "NAME:-default"; borrowed, from the environment or from `spec`. */
+/* The value of "NAME" or "NAME:-default"; borrowed, from the environment or from `spec`. */
 static const char *
 look_up(char *spec, struct error *reterr)
 {
@@ -37,8 +37,7 @@ look_up(char *spec, struct error *reterr)
     return value;
 }
 
-/* Appends what the variable stands for; `spec` has `size` bytes. Takes `text`, returns its
- * successor or NULL. */
+/* Appends the value of a variable; `spec` has `size` bytes. Takes `text` over, returns its successor or NULL. */
 static char *
 append_variable(char *text, const char *spec, size_t size, struct error *reterr)
 {
@@ -124,7 +123,7 @@ limit_of(enum config_type type, const char *text)
 {
     uint64_t amount = 0;
     const bool good = parse_amount(type, text, &amount);
-    assert(good); /* the table's own */
+    assert(good); /* the text is from the table */
     (void)good;   /* only asserted */
     return amount;
 }
@@ -213,7 +212,7 @@ set_choice(const struct config_context *context, const struct config_key *key, c
 {
     for (unsigned i = 0; key->choices[i] != NULL; i++) {
         if (strcmp(key->choices[i], text) == 0) {
-            *(unsigned *)member = i; /* every enum without negative values is an unsigned here */
+            *(unsigned *)member = i; /* enums without negative values are unsigned here */
             return true;
         }
     }
@@ -273,7 +272,7 @@ set_dsn(const struct config_context *context, const struct database_kind *kind, 
     char **const dsn = member;
     char *taken;
     if (kind == NULL) {
-        return true; /* which is reported: nobody can say what it is */
+        return true; /* unknown kind, which is reported */
     }
     if (!kind->dsn_take(text, context->directory, &taken, reterr)) {
         return false;
@@ -283,7 +282,7 @@ set_dsn(const struct config_context *context, const struct database_kind *kind, 
     return true;
 }
 
-/* Whether the section's kind of database, which may be not known, has such a key, and takes such a value. */
+/* True if the section's kind of database has such a key and accepts the value, or is unknown. */
 static bool
 check_own(const struct config_context *context, const struct config_key *key,
           const struct database_kind *kind, const char *text, struct error *reterr)

@@ -56,7 +56,7 @@ on_finding(void *context, enum topology_finding finding, const char *words)
     }
 }
 
-/* One that the relay declares itself is looked at with what it declares. */
+/* An exchange that the relay declares itself is checked with the other declared objects. */
 static bool
 is_declared(const struct config *config, const struct source_config *source)
 {
@@ -99,7 +99,7 @@ check_exchange(struct report *report, struct inquiry *inquiry, const struct sour
     return true;
 }
 
-/* "TLSv1.3, the certificate of … verified …", or that there is none. */
+/* "TLSv1.3, the certificate of … verified …", or "without TLS". */
 static void
 describe_tls(const struct session *session, const struct amqp_endpoint *endpoint, char *ret_text,
              size_t size)
@@ -119,7 +119,7 @@ describe_tls(const struct session *session, const struct amqp_endpoint *endpoint
     }
 }
 
-/* What is to be there on the broker. */
+/* Checks the objects that must exist on the broker. */
 static bool
 look_around(struct report *report, struct inquiry *inquiry, const struct config *config,
             const struct broker_config *broker)
@@ -147,7 +147,8 @@ enter(struct report *report, struct inquiry *inquiry, const struct broker_config
     return true;
 }
 
-/* Each host of the URI for itself: one that the relay would pass over is told, too. The first that lets us in is asked. */
+/* Each host of the URI separately, so that a host that the relay would pass over is reported too. Only the first host
+ * that can be entered is asked about its objects. */
 void
 check_broker(struct report *report, const struct config *config, const struct broker_config *broker)
 {

@@ -79,7 +79,7 @@ is_routing(const char *name)
     return strcmp(name, "CC") == 0 || strcmp(name, "BCC") == 0;
 }
 
-/* For anything but an array RabbitMQ closes the channel, and elements that are no strings it passes over in silence
+/* If the value is no array, RabbitMQ closes the channel; elements that are no strings it silently ignores
  * (header_routes in rabbit_basic.erl). */
 static bool
 can_be_routed_by(const json_t *value)
@@ -149,7 +149,7 @@ type_name(const json_t *value)
     return names[json_typeof(value)];
 }
 
-/* In which header reading stopped at `end`: the last name before it in the outermost object. Empty: in none. */
+/* The header in which parsing stopped at `end`: the last name before it in the outermost object. Empty: in none. */
 static struct span
 name_before(struct span json, size_t end)
 {

@@ -9,7 +9,7 @@
 #include "relay/config/secret.h"
 #include "relay/rabbit/endpoint.h"
 
-/* For all hosts of the URI and what is asked then. */
+/* Limit for all hosts of the URI and all questions. */
 #define DEADLINE_US (60 * CLOCK_S_US)
 #define HOST_TIMEOUT_US (5 * CLOCK_S_US)
 
@@ -21,7 +21,7 @@ fail(struct inquiry *self, const struct error *error)
     return false;
 }
 
-/* Waits until the session has something to do. False when nobody wants the answer any more. */
+/* Waits until the session has something to do. False if the time is over, or the caller wants to stop. */
 static bool
 wait_once(struct inquiry *self)
 {
@@ -50,7 +50,7 @@ wait_once(struct inquiry *self)
     return true;
 }
 
-/* Waits for one of these two; false once the connection is over. */
+/* Waits for one of these two events; false once the connection is over. */
 static bool
 await(struct inquiry *self, enum rabbit_event_type good, enum rabbit_event_type bad,
       struct rabbit_event *ret_event)

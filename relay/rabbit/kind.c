@@ -8,7 +8,7 @@
 #include "relay/config/value.h"
 #include "relay/rabbit/endpoint.h"
 
-/* A file's name as seen from the configuration. */
+/* Resolves a file name against the directory of the configuration. */
 static void
 anchor(char **file, const char *directory)
 {

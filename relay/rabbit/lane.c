@@ -18,7 +18,7 @@ struct broker_lane {
     const struct broker_config *broker;
     struct session *session;
     struct publisher publisher;
-    struct rabbit_event event; /* the last, into which what was told of it points */
+    struct rabbit_event event; /* the last event; broker_lane_event points into it */
     char text[600];            /* two names, and words around them */
 };
 
@@ -193,7 +193,7 @@ take_text(struct broker_lane *lane, struct broker_lane_event *event)
     event->text = lane->text;
 }
 
-/* One without its id cannot be told from the others, and its confirm, which is still to come, must not count. */
+/* A returned message without its id could be any message, and its confirm, which follows, must not count. */
 static void
 take_returned(struct broker_lane *lane, struct broker_lane_event *event)
 {
@@ -215,7 +215,7 @@ static void
 take_refused(struct broker_lane *lane, struct broker_lane_event *event)
 {
     event->type = BROKER_LANE_REFUSED;
-    take_text(lane, event); /* whole: it may name an exchange at its end */
+    take_text(lane, event); /* not cut: an exchange may be named at its end */
     if (!publisher_blamed_exchange(event->text, &event->exchange)) {
         event->exchange = (struct span){0};
     }
@@ -229,7 +229,7 @@ end_of(const struct rabbit_event *event)
                                           : BROKER_LANE_LOST;
 }
 
-/* False if it is nothing that a lane asks for. */
+/* False if the event is not for a lane. */
 static bool
 translate(struct broker_lane *lane, struct broker_lane_event *event)
 {

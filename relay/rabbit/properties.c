@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* MAX_EXPIRY_TIMER in RabbitMQ's rabbit.hrl: for more it closes the channel. */
+/* MAX_EXPIRY_TIMER in RabbitMQ's rabbit.hrl: for a larger value it closes the channel. */
 #define EXPIRATION_MAX_MS 4294967295LL
 #define PRIORITY_MAX 255
 #define DIGITS_MAX 10 /* of 4294967295 */
 
-/* RabbitMQ closes the channel for it where no consumer of the same channel waits for replies, and the relay has none. */
+/* RabbitMQ closes the channel for this address if no consumer of the same channel waits for replies, and the relay has
+ * none. */
 static const char direct_reply[] = "amq.rabbitmq.reply-to";
 
 void
@@ -53,7 +54,7 @@ take_reply_to(struct property_text *text, const json_t *value, struct error *ret
     return take_text(text, PROPERTY_REPLY_TO, value, reterr);
 }
 
-/* Digits are taken as well as a number: the headers of liboutbox-pg are strings. */
+/* A number, or a string of digits: the headers of liboutbox-pg are strings. */
 static bool
 is_whole(const json_t *value, json_int_t max, json_int_t *ret_number)
 {

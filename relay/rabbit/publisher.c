@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "relay/rabbit/headers.h"
 
-/* Headers go out in one frame, so RabbitMQ's frame_max of 131072 is their limit in the end; names and values of a single
- * row never come near it by intent. */
+/* Headers are sent in one frame, so their limit is RabbitMQ's frame_max of 131072; those of normal messages are far
+ * below it. */
 #define HEADERS_KEEP_BYTES 4096
 #define PERSISTENT 2
-/* RabbitMQ cuts the words of a close after so many bytes (amqp_exception_explanation in rabbit_binary_generator.erl). */
+/* RabbitMQ cuts the text of a close after so many bytes (amqp_exception_explanation in rabbit_binary_generator.erl). */
 #define WORDS_CUT 252
 
 static const char app_id[] = "outbox-relay";
@@ -69,9 +69,10 @@ publisher_returned_id(const struct rabbit_message *message, int64_t *ret_id)
     return true;
 }
 
-/* RabbitMQ says "no exchange 'x' in vhost '/'" and "write access to exchange 'x' in vhost '/' refused for user 'u'": the name
- * from the first quote to the last words, or to where it cuts what is longer than 252 bytes and puts "..." (cut). "access to topic 'k' in exchange 'x' in vhost '/' refused" is about a routing key:
- * other messages may go to that exchange. */
+/* RabbitMQ says "no exchange 'x' in vhost '/'" or "write access to exchange 'x' in vhost '/' refused for user 'u'". The
+ * name reaches from the first quote to "' in vhost '", or, in a text that was cut after 252 bytes, to the "..." at its
+ * end. "access to topic 'k' in exchange 'x' in vhost '/' refused" is about a routing key: other messages may go to that
+ * exchange. */
 bool
 publisher_blamed_exchange(const char *words, struct span *ret_exchange)
 {

@@ -24,7 +24,7 @@ struct work {
     void *context;
 };
 
-/* One exchange, queue or binding: how it is asked for and made. */
+/* One exchange, queue or binding: how to ask for it and how to create it. */
 struct thing {
     char *name; /* in words: `queue "shipping"` */
     const void *of;
@@ -45,7 +45,7 @@ ask(struct work *work, void (*question)(struct rabbit *rabbit, uint16_t channel,
     return inquiry_answer(work->inquiry, ret_answer);
 }
 
-/* Takes the words. */
+/* Takes the words over. */
 static void
 tell(const struct work *work, enum topology_finding finding, char *words)
 {
@@ -66,7 +66,7 @@ tell_refused(const struct work *work, const struct thing *thing, enum topology_f
     memory_free(rights);
 }
 
-/* It is not there. */
+/* The object is missing: creates it, if wanted. */
 static bool
 make(struct work *work, const struct thing *thing, const struct inquiry_answer *missing)
 {
@@ -89,7 +89,7 @@ make(struct work *work, const struct thing *thing, const struct inquiry_answer *
     return true;
 }
 
-/* It is there. */
+/* The object exists: compares it by declaring it again. */
 static bool
 compare(struct work *work, const struct thing *thing)
 {
@@ -111,7 +111,7 @@ compare(struct work *work, const struct thing *thing)
     return true;
 }
 
-/* False once the connection is over. Takes the thing's name. */
+/* False once the connection is over. Takes the thing's name over. */
 static bool
 work_on(struct work *work, struct thing thing)
 {
@@ -160,8 +160,8 @@ put_text(struct table_writer *writer, const char *name, const char *value)
     return value == NULL || table_put_string(writer, text_span(name), text_span(value));
 }
 
-/* A quorum queue dead-letters at least once only if it refuses what it cannot keep (x-overflow), which without a limit of its
- * length never happens. */
+/* A quorum queue dead-letters at least once only with x-overflow = reject-publish; without a length limit it never
+ * refuses anything. */
 static bool
 put_dead_letters(struct table_writer *writer, const struct queue_config *queue)
 {
@@ -219,7 +219,7 @@ make_binding(struct rabbit *rabbit, uint16_t channel, const void *of)
     rabbit_queue_bind(rabbit, channel, binding->queue, binding->exchange, binding->routing_key);
 }
 
-/* Binding twice is as good as once, so it is made without a look. */
+/* Binding twice does no harm, so it is done without asking first. */
 static bool
 bind(struct work *work, const struct binding_config *binding)
 {

@@ -5,7 +5,7 @@
 #include "relay/rabbit/endpoint.h"
 #include "relay/rabbit/topology.h"
 
-/* `text` and then `more`; a new string for an old one. */
+/* Appends `more` to `text`: frees `text` and gives a new string. */
 static char *
 append(char *text, const char *more)
 {
@@ -14,7 +14,7 @@ append(char *text, const char *more)
     return longer;
 }
 
-/* As one word of a shell. */
+/* Quotes a text as one word of a shell. */
 static char *
 quoted(const char *text)
 {
@@ -26,7 +26,7 @@ quoted(const char *text)
     return append(word, "'");
 }
 
-/* A set of names, as the alternatives of a regular expression. */
+/* A set of names that become the alternatives of a regular expression. */
 struct names {
     const char *list[3 * 64]; /* more than that: the rest is left out, and refused again */
     size_t count;
@@ -76,7 +76,7 @@ add_bindings(const struct config *config, const struct broker_config *broker, st
     }
 }
 
-/* Dead-lettering: the queue is read for it, and its target written. */
+/* Dead-lettering needs the right to read the queue and to write to its target. */
 static void
 add_queues(const struct config *config, const struct broker_config *broker, struct names *configure,
            struct names *write, struct names *read)
