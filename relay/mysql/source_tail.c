@@ -85,6 +85,18 @@ tell(struct source_mysql *self, uint64_t now_us)
     read->told_us = now_us;
 }
 
+/* A server ends its log without an error where it shuts down, and where it has begun it anew while a reader was in a file of the
+ * same name: in that the reader's place means something else, so that no look at its end would show it. */
+static void
+ended(struct source_mysql *self, uint64_t now_us)
+{
+    struct error error;
+    error_set(&error, ERROR_CONNECTION,
+              "the server has ended its log: it shuts down, or has begun it anew (RESET MASTER); "
+              "what is known of places in it does not hold any more");
+    my_source_lost(self, &error, now_us);
+}
+
 /* What was read before it failed is told first. */
 static void
 read_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
@@ -93,7 +105,9 @@ read_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     if (job->ok || self->tail.read.rows.count > 0) {
         tell(self, now_us);
     }
-    if (!job->ok) {
+    if (!job->ok && self->tail.stream.ended) {
+        ended(self, now_us);
+    } else if (!job->ok) {
         failed(self, &job->error);
     }
 }

@@ -71,6 +71,7 @@ struct my_tail_stream {
     struct my_prepared *prepared;
     struct my_row_copies committed; /* of a prepared transaction: they go next, */
     size_t committed_at;            /* from this one on */
+    bool ended;                     /* without an error */
     log_position position;          /* all that was committed before has been given */
 };
 

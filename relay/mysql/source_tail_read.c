@@ -19,8 +19,11 @@ static bool
 feed(struct my_session *session, struct my_tail_stream *stream)
 {
     struct span event;
-    return my_replica_next(session, &stream->log, &event) &&
-           my_binlog_feed(stream->binlog, event, &session->error);
+    if (!my_replica_next(session, &stream->log, &event)) {
+        stream->ended = session->code == 0;
+        return false;
+    }
+    return my_binlog_feed(stream->binlog, event, &session->error);
 }
 
 /* Whether a part of the next event is there, as far as the socket tells: the library may hold more. */
