@@ -1,6 +1,7 @@
 #include "tests/integration/mysql_fixture.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 
 static char database[64];
+static atomic_uint moved_to; /* a port; 0: none */
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) die(const char *format, ...)
 {
@@ -51,15 +53,28 @@ set_options(MYSQL *conn)
            mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &files) == 0;
 }
 
+static unsigned
+port(void)
+{
+    const unsigned moved = atomic_load(&moved_to);
+    return moved != 0 ? moved : (unsigned)strtoul(variable("OUTBOX_TEST_MYSQL_PORT"), NULL, 10);
+}
+
 /* False if the server does not let it in; `conn` is to be closed then too. */
+static bool
+try_connect_at(MYSQL *conn, unsigned at, const char *user, const char *password, const char *to,
+               unsigned long flags)
+{
+    return conn != NULL && set_options(conn) &&
+           mysql_real_connect(conn, variable("OUTBOX_TEST_MYSQL_HOST"), user, password, to, at,
+                              NULL, flags) != NULL;
+}
+
 static bool
 try_connect(MYSQL *conn, const char *user, const char *password, const char *to,
             unsigned long flags)
 {
-    const unsigned port = (unsigned)strtoul(variable("OUTBOX_TEST_MYSQL_PORT"), NULL, 10);
-    return conn != NULL && set_options(conn) &&
-           mysql_real_connect(conn, variable("OUTBOX_TEST_MYSQL_HOST"), user, password, to, port,
-                              NULL, flags) != NULL;
+    return try_connect_at(conn, port(), user, password, to, flags);
 }
 
 static MYSQL *
@@ -128,6 +143,23 @@ mysql_fixture_roll_back_prepared(MYSQL *conn)
         }
     }
     mysql_free_result(rows);
+}
+
+MYSQL *
+mysql_fixture_connect_at(unsigned at)
+{
+    MYSQL *conn = mysql_init(NULL);
+    if (!try_connect_at(conn, at, variable("OUTBOX_TEST_MYSQL_USER"),
+                        variable("OUTBOX_TEST_MYSQL_PASSWORD"), NULL, 0)) {
+        die("cannot connect to MariaDB: %s", conn == NULL ? "no memory" : mysql_error(conn));
+    }
+    return conn;
+}
+
+void
+mysql_fixture_move(unsigned to)
+{
+    atomic_store(&moved_to, to);
 }
 
 /* Sessions that are in the database, but for this one. */

@@ -35,6 +35,10 @@ MYSQL *mysql_fixture_connect_with(unsigned long flags);
 /* To the server, with no default database. */
 MYSQL *mysql_fixture_connect_nowhere(void);
 
+/* The same to another server, at this port; and connections that are made from now on go to that one, in any thread. */
+MYSQL *mysql_fixture_connect_at(unsigned port);
+void mysql_fixture_move(unsigned port);
+
 /* Gives `rights`, such as "select, insert", on a table to a user of the database's own, which the first call makes. A
  * connection as that user has what was given before it was made. */
 #define MYSQL_FIXTURE_USER_PASSWORD "secret"

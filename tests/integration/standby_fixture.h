@@ -1,17 +1,24 @@
-/* tests/integration/standby_fixture.h - a second PostgreSQL beside the own one of servers_fixture.h, which ends with it. One in
- * a process. Whatever goes wrong fails the test. */
+/* tests/integration/standby_fixture.h - a second database server beside the own one of servers_fixture.h, of the same kind, which
+ * ends with it. One in a process. Whatever goes wrong fails the test. */
 #ifndef TESTS_INTEGRATION_STANDBY_FIXTURE_H
 #define TESTS_INTEGRATION_STANDBY_FIXTURE_H
 
-/* A streaming replica; commits of the first are answered when it has them. Before the database of pg_fixture.h is created:
- * from then on OUTBOX_TEST_PG_DSN names both servers, and leads to the one that takes writes. */
+/* A replica; commits of the first are answered when it has them. Before the database of db_fixture.h is created: from then on the
+ * dsn names both servers, and leads to the one that takes writes. */
 void standby_follow(void);
 
 /* The first one is killed, and the replica takes its place. */
 void standby_promote(void);
+/* Waits until scene.relay has told what it has noticed of it, where it can. */
+void standby_await_promoted(void);
 
-/* A new cluster with a dump of the database of pg_fixture.h in it takes the first one's place, at the same address. Slots are
- * not in a dump. Who was connected has to connect anew. */
+/* A new server with a dump of the database of db_fixture.h in it takes the first one's place, at the same address. Who was
+ * connected has to connect anew. */
 void standby_restore(void);
+void standby_await_restored(void);
+
+/* Commits wait for a standby that does not answer: they are in the log and visible for nobody. */
+void standby_hold_commits(void);
+void standby_let_commits_go(void);
 
 #endif

@@ -1,0 +1,194 @@
+/* The slot by which PostgreSQL keeps its log for the relay: read by somebody else, given up by the server, and dropped by the relay
+ * before the disk is full. There is nothing of the kind on MariaDB and MySQL. Applications write all the time. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "tests/integration/pg_fixture.h"
+#include "tests/integration/scene_fixture.h"
+#include "tests/integration/servers_fixture.h"
+#include "tests/integration/traffic_fixture.h"
+
+#define NO_SWEEP "sweep_interval = \"1h\"\n"
+#define OUR_SLOT "from pg_replication_slots where database = current_database()"
+
+static void
+open_own_server(void)
+{
+    servers_start("postgres");
+    scene_open_tail();
+}
+
+static void
+open_with_broker(void)
+{
+    servers_start("postgres rabbitmq");
+    scene_open_tail();
+}
+
+TestSuite(relay_tail_slots, .init = scene_open_tail, .fini = scene_close, .timeout = 280);
+TestSuite(relay_tail_slots_server, .init = open_own_server, .fini = scene_close_own,
+          .timeout = 280);
+TestSuite(relay_tail_slots_broker, .init = open_with_broker, .fini = scene_close_own,
+          .timeout = 280);
+
+static struct traffic *
+start_traffic(void)
+{
+    traffic_set_up(scene.db);
+    return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
+                                                   .writers = 4,
+                                                   .keys = 20,
+                                                   .rollback_percent = 5,
+                                                   .open_us_max = 2000,
+                                                   .pause_us_max = 20000});
+}
+
+static void
+finish(struct traffic *traffic, bool may_repeat)
+{
+    traffic_end(traffic);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
+    check(duplicates == 0 || may_repeat, "%llu came twice without a reason",
+          (unsigned long long)duplicates);
+    scene_drain_relay();
+}
+
+static void
+expect_event(const char *event, const char *words)
+{
+    (void)relay_await_log(scene.relay, event, words); /* the words are what counts */
+}
+
+static void
+await_tailing(void)
+{
+    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
+}
+
+/* A message that is written now goes now, whether by the log or by the table. */
+static void
+expect_no_pause(void)
+{
+    const int64_t read = scene_count("select coalesce(max(id), 0) from outbox");
+    const uint64_t start_us = clock_monotonic_us();
+    scene_await("what was written goes", "select not exists (select from outbox where id <= %lld)",
+                (long long)read);
+    const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
+    check(took_ms < 20000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
+}
+
+/* A reader of the slot that is no relay. */
+static PGconn *
+read_slot(void)
+{
+    char text[512];
+    char slot[64];
+    scene_await("nobody reads the slot", "select bool_and(not active) " OUR_SLOT);
+    (void)snprintf(slot, sizeof(slot), "%s", db_text(scene.db, "select slot_name " OUR_SLOT));
+    (void)snprintf(text, sizeof(text), "%s replication=database application_name=stranger",
+                   pg_fixture_dsn());
+    PGconn *conn = PQconnectdb(text);
+    check(PQstatus(conn) == CONNECTION_OK, "%s", PQerrorMessage(conn));
+    (void)snprintf(text, sizeof(text),
+                   "START_REPLICATION SLOT \"%s\" LOGICAL 0/0 (proto_version '1', "
+                   "publication_names 'outbox_relay_public')",
+                   slot);
+    PGresult *result = PQexec(conn, text);
+    check(PQresultStatus(result) == PGRES_COPY_BOTH, "%s", PQerrorMessage(conn));
+    PQclear(result);
+    return conn;
+}
+
+Test(relay_tail_slots, a_slot_that_a_stranger_reads_is_left_to_him)
+{
+    scene_start_relay(NO_SWEEP);
+    struct traffic *traffic = start_traffic();
+    relay_drain(scene.relay);
+    PGconn *stranger = read_slot();
+    relay_start_again(scene.relay);
+    expect_event("event=not_tailing", "(stranger): end it, or set `slot` to another name");
+    expect_no_pause();
+    check(scene_count("select count(*) " OUR_SLOT " and active_pid = %d", PQbackendPID(stranger)) ==
+              1,
+          "the stranger was thrown out");
+    PQfinish(stranger);
+    await_tailing();
+    finish(traffic, false);
+}
+
+/* More log than the server may keep, and a checkpoint that takes it away. */
+static void
+outgrow_slot(void)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        db_exec(scene.db, "select pg_logical_emit_message(false, 'test', repeat('x', 1 << 20)) "
+                          "from generate_series(1, 10)");
+        db_exec(scene.db, "select pg_switch_wal()");
+    }
+    db_exec(scene.db, "checkpoint");
+    scene_await("the slot is lost", "select wal_status = 'lost' from pg_replication_slots limit 1");
+}
+
+/* Promise: a slot from which the server has taken the log, while the relay was away or while it stood still, is made anew. */
+Test(relay_tail_slots_server, a_slot_that_the_server_has_given_up)
+{
+    db_exec(scene.db, "alter system set max_slot_wal_keep_size = '16MB'");
+    db_exec(scene.db, "select pg_reload_conf()");
+    scene_await("the setting holds", "select current_setting('max_slot_wal_keep_size') = '16MB'");
+    scene_start_relay(NO_SWEEP);
+    relay_drain(scene.relay);
+    outgrow_slot();
+    struct traffic *traffic = start_traffic();
+    relay_start_again(scene.relay);
+    expect_event("event=source_notice",
+                 "the server has removed log that it needs (max_slot_wal_keep_size)");
+    await_tailing();
+    relay_signal(scene.relay, SIGSTOP);
+    outgrow_slot();
+    relay_signal(scene.relay, SIGCONT);
+    /* Whether it has noticed while it read the log, or meanwhile polled for a commit that took long to be visible. */
+    expect_event("event=source_notice", "max_slot_wal_keep_size");
+    await_tailing();
+    finish(traffic, true);
+}
+
+static void
+stop_broker(void)
+{
+    servers_do("stop --keep rabbitmq");
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* that it is told counts */
+}
+
+static void
+start_broker(void)
+{
+    servers_do("start rabbitmq");
+    broker_close(scene.broker);
+    scene.broker = broker_open(NULL);
+}
+
+static bool
+tails_again(void *context)
+{
+    (void)context;
+    return relay_logged(scene.relay, "event=tailing") == 2;
+}
+
+/* Promise: the disk of the server comes first: a slot that holds back too much, because the broker is away, is dropped, and made
+ * again a minute later or more. */
+Test(relay_tail_slots_broker, away_while_the_log_grows_the_slot_is_dropped)
+{
+    scene_start_relay(NO_SWEEP "wal_retain_max = \"32MiB\"\n");
+    struct traffic *traffic = start_traffic();
+    stop_broker();
+    db_exec(scene.db, "select pg_logical_emit_message(false, 'test', repeat('x', 1 << 20)) "
+                      "from generate_series(1, 48)");
+    expect_event("event=not_tailing", "held back more than wal_retain_max of log");
+    scene_await("the slot is dropped", "select not exists (select from pg_replication_slots)");
+    start_broker();
+    scene_await("messages go", "select count(*) < 100 from outbox");
+    await(tails_again, NULL, "it tails again", 120);
+    finish(traffic, true);
+}
