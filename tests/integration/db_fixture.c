@@ -257,6 +257,18 @@ db_copy_outbox(struct db *db)
     kind()->copy_outbox(db->conn);
 }
 
+bool
+db_tells_tables_apart(void)
+{
+    return kind()->tells_tables_apart;
+}
+
+const char *
+db_event_copied(void)
+{
+    return kind()->event_copied;
+}
+
 void
 db_take_large(struct db *db)
 {

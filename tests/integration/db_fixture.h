@@ -79,6 +79,9 @@ void db_rewrite(struct db *db, const char *table); /* all of it is written anew 
 /* Another table in place of the outbox, whose ids begin anew; or a copy with what it holds and the ids that come next. */
 void db_make_anew(struct db *db);
 void db_copy_outbox(struct db *db);
+/* Whether the relay notices that it is another one; and the line of its log by which it says that it reads a copy from now on. */
+bool db_tells_tables_apart(void);
+const char *db_event_copied(void);
 
 /* Connections that are made from now on may send and be sent rows of hundreds of megabytes. On a server of the test's own. */
 void db_take_large(struct db *db);

@@ -257,20 +257,42 @@ make_anew(void *conn)
                              "drop table outbox_old");
 }
 
-/* Writers wait for the lock; what comes next has ids behind those of the copy. */
+static void
+wait_for_name(MYSQL *conn, MYSQL *waiting)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql),
+                   "select count(*) from information_schema.processlist where id = %lu and "
+                   "state like 'Waiting for table metadata lock%%'",
+                   mysql_thread_id(waiting)); /* fits */
+    for (unsigned i = 0; mysql_fixture_int(conn, sql) == 0; i++) {
+        if (i > 30000) {
+            abort();
+        }
+        (void)usleep(1000);
+    }
+}
+
+/* As gh-ost does it: another session waits to rename both while they are locked, and comes before all who wait to write. What comes
+ * next has ids behind those of the copy. */
 static void
 copy_outbox(void *conn)
 {
     const int64_t next =
         mysql_fixture_int(conn, "select auto_increment + 1000 from information_schema.tables "
                                 "where table_schema = database() and table_name = 'outbox'");
+    MYSQL *renamer = mysql_fixture_connect();
     exec_format(conn,
                 "create table outbox_fresh like outbox; alter table outbox_fresh add column "
                 "noted int, auto_increment = %lld; lock tables outbox write, outbox_fresh write; "
-                "insert into outbox_fresh select *, null from outbox; "
-                "rename table outbox to outbox_old, outbox_fresh to outbox; unlock tables; "
-                "alter table outbox drop column noted; drop table outbox_old",
+                "insert into outbox_fresh select *, null from outbox",
                 (long long)next);
+    mysql_fixture_send(renamer, "rename table outbox to outbox_old, outbox_fresh to outbox");
+    wait_for_name(conn, renamer);
+    mysql_fixture_exec(conn, "unlock tables");
+    mysql_fixture_await_end(renamer);
+    mysql_close(renamer);
+    mysql_fixture_exec(conn, "alter table outbox drop column noted; drop table outbox_old");
 }
 
 static void
@@ -535,6 +557,7 @@ const struct db_kind db_mysql = {
     .rewrite = rewrite,
     .make_anew = make_anew,
     .copy_outbox = copy_outbox,
+    .event_copied = "event=not_tailing", /* the ownership is of the database */
     .take_large = take_large,
     .write_fast = write_fast,
     .lock_outbox = lock_outbox,

@@ -519,6 +519,8 @@ const struct db_kind db_postgres = {
     .rewrite = rewrite,
     .make_anew = make_anew,
     .copy_outbox = copy_outbox,
+    .tells_tables_apart = true,
+    .event_copied = "event=source_lost",
     .take_large = take_large,
     .write_fast = write_fast,
     .lock_outbox = lock_outbox,

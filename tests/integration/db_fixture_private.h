@@ -36,6 +36,8 @@ struct db_kind {
     void (*rewrite)(void *conn, const char *table);
     void (*make_anew)(void *conn);
     void (*copy_outbox)(void *conn);
+    bool tells_tables_apart;
+    const char *event_copied;
     void (*take_large)(void *conn);
     void (*write_fast)(void *conn);
     void (*lock_outbox)(void *conn);
