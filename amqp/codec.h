@@ -1,6 +1,5 @@
-/* amqp/codec.h - rabbitmq-c as the codec of the methods that are rare: their fields and their order
- * are its business. What is frequent (publish, confirms, deliveries) is written and read by hand
- * elsewhere. */
+/* amqp/codec.h - rabbitmq-c as the codec of rare methods: it knows their fields and the order of these. Frequent methods
+ * (publish, confirms, deliveries) are written and read by hand elsewhere. */
 #ifndef AMQP_CODEC_H
 #define AMQP_CODEC_H
 

@@ -5,8 +5,8 @@
  * and writes out what stands in the output buffer. Nothing here blocks, logs or reads a clock. One
  * thread at a time.
  *
- * rabbitmq-c is used as a codec for what comes in and for rare methods; publishing is encoded by
- * hand (frame.c), because that is where the time goes. None of its types leaves this room. */
+ * rabbitmq-c is used as a codec for what comes in and for rare methods; publishes are encoded by hand (frame.c), because they
+ * take most of the time. No type of rabbitmq-c is seen outside of this folder. */
 #ifndef AMQP_CONNECTION_H
 #define AMQP_CONNECTION_H
 
@@ -51,9 +51,8 @@ enum rabbit_event_type {
     RABBIT_CLOSED,
 };
 
-/* What a publish sends and what a return or a delivery brings. Spans are the owner's for a publish
- * (read before the call returns); of an event they are good until the next rabbit_next or
- * rabbit_feed. Absent property: size 0, or 0. */
+/* A message that is published, returned or delivered. For a publish the spans belong to the owner (they are read before the
+ * call returns); in an event they are valid until the next rabbit_next or rabbit_feed. Absent property: size 0, or 0. */
 struct rabbit_message {
     struct span exchange;
     struct span routing_key; /* at most 255 bytes, as every short string below */
@@ -87,7 +86,7 @@ struct rabbit_event {
     struct error error; /* RABBIT_CLOSED */
 };
 
-/* True for codes of connection.close by which the broker says that what was sent is wrong, or made it fail: RabbitMQ does so
+/* True for codes of connection.close that blame what we sent, or say that it made the broker fail: RabbitMQ does so
  * when a channel crashes on a message (541). Others (320 when it shuts down) are an outage. */
 bool rabbit_is_mistake(uint16_t code);
 
@@ -128,8 +127,8 @@ uint16_t rabbit_heartbeat_s(const struct rabbit *rabbit);
 #define RABBIT_CHANNEL_MAX 16
 void rabbit_channel_open(struct rabbit *rabbit, uint16_t channel, bool confirms);
 
-/* RABBIT_CHANNEL_CLOSED with code 200 follows; what else still arrives on the channel is dropped.
- * What was delivered on it and not acknowledged goes back to its queue. */
+/* RABBIT_CHANNEL_CLOSED with code 200 follows; anything else that still arrives on the channel is dropped. Messages that were
+ * delivered on it and not acknowledged go back to their queue. */
 void rabbit_channel_close(struct rabbit *rabbit, uint16_t channel);
 
 /* Encodes one message with frames of at most frame_max. False (nothing queued) with ERROR_MESSAGE
@@ -161,8 +160,8 @@ uint32_t rabbit_declared_count(const struct rabbit *rabbit);
 void rabbit_qos(struct rabbit *rabbit, uint16_t channel, uint16_t prefetch);
 void rabbit_consume(struct rabbit *rabbit, uint16_t channel, const char *queue,
                     const char *consumer_tag);
-/* With consumer priority x-priority: where consumers wait for their turn (x-single-active-consumer), the
- * one of the highest is next. */
+/* With consumer priority x-priority: where consumers wait for their turn (x-single-active-consumer), the one with the highest
+ * priority is next. */
 void rabbit_consume_before(struct rabbit *rabbit, uint16_t channel, const char *queue,
                            const char *consumer_tag, int32_t priority);
 void rabbit_cancel(struct rabbit *rabbit, uint16_t channel, const char *consumer_tag);

@@ -4,7 +4,7 @@
 #include "amqp/wire.h"
 
 #define CONTENT_KEEP (64u << 10)
-/* Room is made at once for a body up to this; a larger promise is believed as it comes true. */
+/* Memory for a body of up to this size is allocated at once; for a larger one it grows as the body arrives. */
 #define CONTENT_PRESIZE_MAX (16u << 20)
 
 void
@@ -101,8 +101,8 @@ short_if(struct reader *reader, uint16_t flags, uint16_t flag)
     return (flags & flag) != 0 ? read_short_string(reader) : (struct span){0};
 }
 
-/* By hand, because the headers are wanted as the bytes they are, and a table inside a table
- * inside a table … is not to be followed by recursion on the peer's word. */
+/* By hand, because the headers are needed as raw bytes, and a peer must not be able to cause deep recursion by tables inside
+ * tables. */
 static void
 read_properties(struct reader *reader, struct rabbit_message *message)
 {

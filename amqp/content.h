@@ -1,6 +1,6 @@
 /* amqp/content.h - a message on its way in: basic.deliver or basic.return, a content header, body
- * frames until the promised size is there. Memory follows what has arrived, not what was promised;
- * a promise over CONTENT_BODY_MAX is refused. */
+ * frames until the promised size is there. Memory grows with the bytes that have arrived, not with the size that was
+ * announced; an announced size over CONTENT_BODY_MAX is refused. */
 #ifndef AMQP_CONTENT_H
 #define AMQP_CONTENT_H
 

@@ -158,7 +158,7 @@ on_start(struct rabbit *rabbit, struct span arguments)
     }
 }
 
-/* The lower of both; 0 of the broker's means that it does not mind. */
+/* The lower of both; if the broker's is 0, it sets no limit. */
 static uint32_t
 agree(uint32_t ours, uint32_t theirs)
 {
@@ -203,8 +203,7 @@ on_open_ok(struct rabbit *rabbit)
     rabbit->heartbeat_send_us = rabbit->now_us + rabbit->heartbeat_s * CLOCK_S_US / 2;
 }
 
-/* Would an operator have to act? A limit on connections passes, as does anything once we were
- * in. */
+/* Must an operator act? Not for a limit on connections, nor for anything after a successful log-in: those pass. */
 static enum error_class
 class_of_close(const struct rabbit *rabbit, uint16_t code, const char *text)
 {

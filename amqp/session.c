@@ -77,7 +77,7 @@ copy_endpoint(struct amqp_endpoint *ret_copy, const struct amqp_endpoint *endpoi
     return done;
 }
 
-/* The options', else the URI's, else the one everybody knows for the user everybody knows. */
+/* The password of the options, else of the URI, else "guest" for the user "guest". */
 static bool
 copy_password(struct session *session, const char *password)
 {
@@ -221,7 +221,8 @@ start_host(struct session *session)
                       session->give_up_us, session->now_us);
 }
 
-/* Of several hosts the one that needs a person is told, even if another one, merely away, came after it. */
+/* Of several hosts, the one whose error needs a person is reported, even if another one that is only unreachable came after
+ * it. */
 static void
 add_passed(struct session *session)
 {

@@ -61,9 +61,9 @@ void session_flush(struct session *session, uint64_t now_us);
 /* Bytes queued and not yet written: how the owner notices that the broker does not keep up. */
 size_t session_queued_bytes(const struct session *session);
 
-/* Bytes that were put out since the session was made, over all its connections, before TLS; and how many of them the peer's
- * machine has taken, which over a slow link goes on long after the last write. With TLS these are a few too few until all are
- * taken. A system call. */
+/* Bytes written since the session was made, over all its connections, before TLS; and how many of them have arrived at the
+ * peer's machine, which over a slow link goes on long after the last write. With TLS the second number is slightly too low
+ * until all have arrived. A system call. */
 uint64_t session_out_bytes(const struct session *session);
 uint64_t session_taken_bytes(const struct session *session);
 
@@ -73,7 +73,7 @@ struct rabbit *session_rabbit(struct session *session);
 /* Whom TLS found at the other end; false without TLS, or without a connection. */
 bool session_tls_peer(const struct session *session, struct tls_peer *ret_peer);
 
-/* Is it TLS that refused the last connection, or was refused: certificates, not user or virtual host? For who has an
+/* Whether the last connection failed because of TLS (certificates), not because of user or virtual host. To be asked after an
  * event RABBIT_CLOSED with ERROR_CONFIG. */
 bool session_refused_by_tls(const struct session *session);
 

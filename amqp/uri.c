@@ -362,8 +362,7 @@ parse_query(struct piece query, struct amqp_endpoint *endpoint, struct error *re
     return true;
 }
 
-/* RabbitMQ's rule makes the vhost of "amqp://host/" the empty one, which nobody has; who writes
- * it means "/". */
+/* By RabbitMQ's rule the vhost of "amqp://host/" is the empty one, which no broker has; people who write it mean "/". */
 static bool
 parse_vhost(struct piece path, struct amqp_endpoint *endpoint, struct error *reterr)
 {

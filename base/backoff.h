@@ -1,6 +1,6 @@
-/* base/backoff.h - how long to wait before trying again, as a value: decorrelated jitter, each wait
- * between the first and three times the one before, never above the cap. Many relays that lost the
- * same server do not come back in step. (AWS Architecture Blog, "Exponential Backoff And Jitter",
+/* base/backoff.h - how long to wait before trying again, as a value: decorrelated jitter: each wait is between the first wait
+ * and three times the previous one, and never above the cap. So many relays that lost the same server do not all reconnect at
+ * once. (AWS Architecture Blog, "Exponential Backoff And Jitter",
  * 2015.) */
 #ifndef BASE_BACKOFF_H
 #define BASE_BACKOFF_H

@@ -55,8 +55,8 @@ buffer_make_room(struct buffer *buffer, size_t size)
     if (size > buffer->max || used > buffer->max - size) {
         return NULL;
     }
-    /* Moving is paid for by what was consumed since the last time: at most as many bytes are moved. Where less was
-     * consumed, more room is the cheaper way, so that a nearly full buffer is not moved for each small addition. */
+    /* At most as many bytes are moved as were consumed since the last move. If fewer were consumed, the buffer grows instead,
+     * so that a nearly full buffer is not moved for each small addition. */
     const bool move_is_cheap = buffer->start >= used;
     const bool fits = used + size <= buffer->capacity;
     if (buffer->data != NULL) {

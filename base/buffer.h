@@ -1,6 +1,6 @@
-/* base/buffer.h - a growable run of bytes, filled at its end and consumed from its front, born with
- * its ceiling. Used for what goes out to a socket and what came in. Memory that one large message
- * needed is given back once the buffer is empty. */
+/* base/buffer.h - a growable run of bytes, filled at its end and consumed from its front; its ceiling is set when it is made.
+ * Holds the output to a socket, and the input from one. Memory that one large message needed is given back once the buffer is
+ * empty. */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 

@@ -16,8 +16,8 @@ read_clock(clockid_t id)
 uint64_t
 clock_monotonic_us(void)
 {
-    /* BOOTTIME goes on while the machine is suspended, as the server's clock does: a lease must not
-     * outlast a night's sleep. */
+    /* BOOTTIME goes on while the machine is suspended, as the server's clock does: else a relay would believe in a lease that
+     * ended during the suspension. */
     return read_clock(CLOCK_BOOTTIME);
 }
 

@@ -1,6 +1,6 @@
 /* base/clock.h - the two clocks. Inside, all time is microseconds on the monotonic clock; the wall
- * clock appears only at the edges (identifiers, log lines). Code that decides by time is given the
- * time as an argument, so that tests own it. */
+ * clock appears only at the edges (identifiers, log lines). Code that decides by time takes the time as an argument, so that
+ * tests can set it. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

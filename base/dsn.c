@@ -31,7 +31,7 @@ no_string(const struct dsn_dialect *dialect, struct error *reterr)
     return fail(reterr, dialect->expected);
 }
 
-/* Only a name that is nearly a known one is certain to be no piece of a password. */
+/* Only a name that resembles a known one is certainly not part of a password. */
 static bool
 unknown_name(const struct dsn_dialect *dialect, struct piece name, struct error *reterr)
 {
@@ -160,8 +160,8 @@ is_blank(char c)
     return c != '\0' && strchr(BLANKS, c) != NULL;
 }
 
-/* The value at *at, quoted or not, without its backslashes; *at goes behind it. NULL if a quote is not closed or memory is
- * out, which *ret_open tells. */
+/* The value at *at, quoted or not, without its backslashes; *at moves past it. NULL if a quote is not closed or memory is out;
+ * *ret_open says which. */
 static char *
 cut_value(const char **at, bool *ret_open)
 {
@@ -454,7 +454,7 @@ dsn_parse(const char *text, struct dsn *ret_dsn, struct error *reterr)
     return parse(&dsn_libpq, text, ret_dsn, reterr);
 }
 
-/* Otherwise the client libraries would find fault with every certificate, or with none. */
+/* Without it the client libraries would refuse every certificate, or none. */
 static bool
 has_root(const struct dsn *dsn, struct error *reterr)
 {

@@ -3,8 +3,8 @@
  * with fewer names.
  *
  * libpq's messages quote what it could not understand, which may be half a password: of "postgresql://u:a/b@db/shop" it
- * makes the port "a" and the database "b@db/shop". So a string is read here first, by libpq's own rules but stricter, and
- * only one that passes is given to libpq. No text of these functions shows anything of the string but names of options. */
+ * makes the port "a" and the database "b@db/shop". So a string is read here first, by libpq's rules but stricter, and only a
+ * correct one is given to libpq. The error texts of these functions show nothing of the string except names of options. */
 #ifndef BASE_DSN_H
 #define BASE_DSN_H
 
@@ -23,9 +23,9 @@ struct dsn {
     size_t count;
 };
 
-/* Reads `text`. Checked are the grammar, the names, and the values of what has a fixed set of them (sslmode and the like)
- * or is a number. In a URL an '@' may stand only before the hosts and in values of the query: any other one is the rest
- * of a password that was not percent-encoded. On failure *ret_dsn is untouched and *reterr says what is wrong
+/* Reads `text`. Checks the grammar, the names, and values that are numbers or come from a fixed set (sslmode and the like). In
+ * a URL an '@' may stand only before the hosts and in values of the query: elsewhere it is the rest of a password that was not
+ * percent-encoded. On failure *ret_dsn is untouched and *reterr says what is wrong
  * (ERROR_CONFIG; ERROR_TRANSIENT when memory is out). The caller ends it by dsn_done. */
 bool dsn_parse(const char *text, struct dsn *ret_dsn, struct error *reterr) MUST_CHECK;
 bool dsn_mysql_parse(const char *text, struct dsn *ret_dsn, struct error *reterr) MUST_CHECK;
@@ -34,7 +34,7 @@ bool dsn_mysql_parse(const char *text, struct dsn *ret_dsn, struct error *reterr
 bool dsn_check(const char *text, struct error *reterr) MUST_CHECK;
 bool dsn_mysql_check(const char *text, struct error *reterr) MUST_CHECK;
 
-/* The value that counts; NULL if it is not named, or empty. Borrowed. */
+/* The effective value; NULL if the option is not named, or empty. Borrowed. */
 const char *dsn_value(const struct dsn *dsn, const char *name);
 
 /* The file that sslrootcert, sslcert, sslkey or sslcrl names; NULL if it names none ("system", a key in an engine).
@@ -42,13 +42,13 @@ const char *dsn_value(const struct dsn *dsn, const char *name);
 const char *dsn_file(const struct dsn *dsn, const char *name);
 extern const char *const dsn_file_names[]; /* those four, and NULL */
 
-/* Looks whether those files can be read, and the key by nobody else (libpq's rule, not that of MariaDB and MySQL). `text` must
- * be good. False with ERROR_CONFIG. Never waits, as a client library would for the writer of a pipe. */
+/* Checks that those files can be read, and that nobody else can read the key (a rule of libpq, not of MariaDB and MySQL).
+ * `text` must be valid. False with ERROR_CONFIG. Never waits; a client library would wait for the writer of a pipe. */
 bool dsn_files_check(const char *text, struct error *reterr) MUST_CHECK;
 bool dsn_mysql_files_check(const struct dsn *dsn, struct error *reterr) MUST_CHECK;
 
-/* `text`, which must be good, of either dialect, with one more parameter, which counts from then on. New memory, for free(); NULL when memory
- * is out. */
+/* `text` (valid, in either dialect) with one more parameter, which overrides an earlier one of that name. New memory, for
+ * free(); NULL when memory is out. */
 char *dsn_with(const char *text, const char *name, const char *value);
 
 /* Wipes and frees. */

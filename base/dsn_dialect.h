@@ -1,5 +1,5 @@
 /* base/dsn_dialect.h - what differs between the connection strings of libpq and those of MariaDB and MySQL (base/dsn.h): the
- * names, and what their values may be. The grammar is one. */
+ * names, and which values they may have. The grammar is the same. */
 #ifndef BASE_DSN_DIALECT_H
 #define BASE_DSN_DIALECT_H
 

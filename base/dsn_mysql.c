@@ -1,7 +1,7 @@
 #include "base/dsn_dialect.h"
 
-/* Libpq's words for what the client libraries of MariaDB and MySQL call otherwise (base/mysql/connect.c). libpq's "allow" is
- * not among them: these ask for TLS first or not at all. */
+/* Libpq's names for options that the client libraries of MariaDB and MySQL call differently (base/mysql/connect.c). libpq's
+ * "allow" is not among them: these libraries ask for TLS first or not at all. */
 static const char *const sslmodes[] = {"disable",   "prefer",      "require",
                                        "verify-ca", "verify-full", NULL};
 

@@ -9,7 +9,7 @@ error_set(struct error *reterr, enum error_class class, const char *format, ...)
     if (reterr == NULL) {
         return false;
     }
-    /* Written aside first: an argument may point into the very text that is replaced. */
+    /* Formatted into another buffer first: an argument may point into the text that is replaced. */
     char text[sizeof(reterr->text)];
     va_list arguments;
     va_start(arguments, format);

@@ -1,8 +1,8 @@
 /* base/error.h - what went wrong, and what to do about it.
  *
  * A function that can fail returns bool (or a pointer) and fills a struct error that the caller
- * owns. Callers branch on the class alone, which says what to do; the text is for people: one
- * sentence, no newline, never a secret. */
+ * owns. Callers branch only on the class, which says what to do. The text is for people: one sentence, no newline, never a
+ * secret. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 

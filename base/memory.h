@@ -1,6 +1,5 @@
-/* base/memory.h - memory for the daemon: what cannot be had ends the process. That is safe,
- * because the table is the truth and another relay takes over; carrying on without memory would not
- * be. */
+/* base/memory.h - memory for the daemon: a failed allocation ends the process. That is safe, because the table is the truth
+ * and another relay takes over; going on without memory would not be safe. */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
@@ -11,7 +10,7 @@ void *memory_array(size_t count, size_t size)
     __attribute__((malloc, alloc_size(1, 2), returns_nonnull));
 char *memory_string(const char *text) __attribute__((malloc, returns_nonnull));
 void memory_free(void *memory);
-/* For who asks a library for memory: says so, and ends the process. */
+/* For callers of a library that failed to allocate memory: reports it, and ends the process. */
 _Noreturn void memory_exhausted(void);
 
 /* Keeps this process out of core dumps and from debuggers, since passwords are in its memory; unless the environment says

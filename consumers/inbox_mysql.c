@@ -15,9 +15,9 @@
 #include "consumers/mysql_query.h"
 #include "consumers/mysql_statement.h"
 
-/* In one statement. More would not make it faster (0.004 ms a row with 100 as with 1,000), and what finds duplicates among
- * them slower (0.010 ms a row with 100, 0.024 ms with 500). With the longest names it is 230 KB of text, and servers take a
- * megabyte at least, unless they were told otherwise. */
+/* Rows in one statement. More would not make the insert faster (0.004 ms a row with 100 as with 1,000), and would make the
+ * search for duplicates slower (0.010 ms a row with 100, 0.024 ms with 500). With the longest names the statement has 230 KB,
+ * and servers accept at least a megabyte unless configured otherwise. */
 #define CHUNK_MESSAGES 200
 
 /* One message of a claim. */
@@ -99,7 +99,7 @@ inbox_mysql_look_in_transaction(const inbox_mysql *inbox, MYSQL *tx, struct inbo
     return code;
 }
 
-/* A table with a key that lets each consumer's name of something in once. */
+/* A table with a key that accepts each name once for each consumer. */
 struct guard {
     const char *table;
     const char *named;
@@ -245,7 +245,7 @@ compare_ids(const struct inbox_id *a, const struct inbox_id *b)
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* Of equal ids the one that was asked for first comes first. */
+/* Equal ids keep the order in which the caller gave them. */
 static int
 compare_entries(const void *a, const void *b)
 {
@@ -255,7 +255,7 @@ compare_entries(const void *a, const void *b)
     return order != 0 ? order : (left > right) - (left < right);
 }
 
-/* Sorts the ids, and leaves out what comes twice: there the first place counts, and the others are duplicates. */
+/* Sorts the ids, and leaves out repeated ones: the first place counts, the others are duplicates. */
 static void
 sort_entries(struct claim *claim, const struct inbox_id *ids, size_t id_count)
 {
@@ -272,7 +272,7 @@ sort_entries(struct claim *claim, const struct inbox_id *ids, size_t id_count)
     claim->entry_count = kept;
 }
 
-/* A statement with a line for each message, and what stands between the lines. */
+/* A statement with a line for each message, and the text between the lines. */
 struct list {
     const char *sql;
     const char *separator;
@@ -293,7 +293,7 @@ text_max(const struct list *list, const char *consumer, size_t message_count)
     return parts.head_length + lines * line_max + parts.tail_length;
 }
 
-/* The statement for those of the entries of which nothing is known yet; returns its length. */
+/* Writes the statement for the entries whose verdict is not known yet; returns its length. */
 static size_t
 put_list(const struct claim *claim, const struct list *list, const struct entry *entries,
          size_t count)
@@ -332,7 +332,7 @@ compare_id_with_entry(const void *id, const void *entry)
     return compare_ids(id, ((const struct entry *)entry)->id);
 }
 
-/* Marks those of the entries that have been claimed as duplicates; *ret_found: how many. */
+/* Marks as duplicates the entries that have been claimed already; *ret_found: how many. */
 static inbox_result
 mark_present(const struct claim *claim, struct entry *entries, size_t count, size_t *ret_found,
              struct inbox_error *reterr)
@@ -375,8 +375,8 @@ mark_open_first(struct entry *entries, size_t count)
     }
 }
 
-/* Inserts them all. If one is there already, sees which are, and goes on with the others; between the two somebody may have
- * claimed one more. */
+/* Inserts all of them. If one exists already, looks which ones do, and goes on with the others; between the two steps another
+ * session may claim one more. */
 static inbox_result
 claim_chunk(const struct claim *claim, struct entry *entries, size_t count,
             struct inbox_error *reterr)
@@ -428,7 +428,8 @@ tell_verdicts(const struct claim *claim, const struct inbox_id *ids, size_t id_c
     }
 }
 
-/* All memory is there before the first statement: an answer that cannot be read would leave a claim that nobody knows of. */
+/* Allocates all memory before the first statement: if an answer could not be read, a claim would stay that the caller does not
+ * know of. */
 static inbox_result
 claim_with_memory(struct claim *claim, const struct inbox_id *ids, size_t id_count,
                   inbox_verdict *ret_verdicts, struct inbox_error *reterr)

@@ -12,7 +12,7 @@
 #include "consumers/mysql_query.h"
 #include "consumers/mysql_statement.h"
 
-/* The second go locks the row that made the first one fail, so a third is seen only where the database is no plain table. */
+/* The second try locks the row that made the first one fail, so a third is needed only if inbox_newest is not a plain table. */
 #define TRIES_MAX 4
 
 /* An advance under way. */
@@ -36,8 +36,8 @@ run(const struct advance *advance, const char *sql, MYSQL_RES **ret_rows,
     return mysql_query_run(advance->tx, text, (size_t)(end - text), ret_rows, reterr);
 }
 
-/* Writes the row, if the version is newer than the one in it, or the first of its key. *ret_there: there is a row that this
- * version did not replace, and the failure is that. */
+/* Writes the row if the version is newer than the one in it, or the first of its key. *ret_there: it failed because there is a
+ * row that this version does not replace. */
 static inbox_result
 write_row(const struct advance *advance, bool *ret_there, struct inbox_error *reterr)
 {
@@ -65,8 +65,8 @@ read_row(const struct advance *advance, bool *ret_found, int64_t *ret_newest,
     return code;
 }
 
-/* One go at it. *ret_again: between update and insert another transaction has brought an older version. `failure` is filled
- * also where it turns out to be none. */
+/* One try. *ret_again: between update and insert another transaction has inserted an older version. `failure` may be filled
+ * although there is no failure in the end. */
 static inbox_result
 try_to_advance(const struct advance *advance, inbox_verdict *ret_verdict, bool *ret_again,
                struct inbox_error *failure)

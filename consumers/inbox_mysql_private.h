@@ -11,8 +11,8 @@ struct inbox_mysql {
     bool has_newest; /* there is a table inbox_newest, and it guards keys */
 };
 
-/* Whether the tables are of this library's version and in the inbox's database, and, as the server says, a transaction is
- * open. */
+/* Whether the tables have this library's version and are in the inbox's database, and whether the server says that a
+ * transaction is open. */
 inbox_result inbox_mysql_look_in_transaction(const inbox_mysql *inbox, MYSQL *tx,
                                              struct inbox_error *reterr) MUST_CHECK;
 

@@ -81,7 +81,7 @@ classify(const char *sqlstate)
     return INBOX_DATABASE;
 }
 
-/* The server's words for it are about ON CONFLICT, which the reader has not written. */
+/* The server's own text is about ON CONFLICT, which the caller did not write. */
 #define WORDS_UNGUARDED                                                                            \
     "no unique index on inbox (consumer, message_id) guards an id, so it would be applied twice: " \
     "make it the primary key, without other columns; partitions can be by list or hash of these "  \
@@ -271,7 +271,7 @@ advance_row(PGconn *tx, const struct advance *advance, bool *ret_newer, struct i
     return code;
 }
 
-/* Why it did not advance: the row is locked by now, so what it says holds. */
+/* Why it did not advance: the row is locked by now, so its version cannot change any more. */
 static inbox_result
 compare_newest(PGconn *tx, const struct advance *advance, inbox_verdict *ret_verdict,
                struct inbox_error *reterr)

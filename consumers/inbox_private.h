@@ -1,4 +1,4 @@
-/* consumers/inbox_private.h - shared by the inbox libraries: failures, and what names and ids must be like. */
+/* consumers/inbox_private.h - shared by the inbox libraries: failures, and the rules for names and ids. */
 #ifndef CONSUMERS_INBOX_PRIVATE_H
 #define CONSUMERS_INBOX_PRIVATE_H
 

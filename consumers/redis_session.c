@@ -194,7 +194,7 @@ is_texts(const redisReply *reply)
            reply->element[0]->len < REDIS_EPOCH_BYTES;
 }
 
-/* A handle that knew an epoch compares; one that did not can only see that it was made under another process. */
+/* A handle that already knows an epoch compares it. A new handle can only see that the epoch was made under another process. */
 static void
 take_epoch(struct redis_session *session, const char *epoch, const char *replaced)
 {
@@ -280,7 +280,7 @@ redis_session_note_loss(struct redis_session *session)
     session->lost = true;
     session->lost_in_call = true;
     if (establish_epoch(session, NULL) != INBOX_OK) {
-        /* Told once is enough: whatever epoch the next connection finds is news to nobody. */
+        /* One report is enough: the epoch that the next connection finds is not reported again. */
         session->epoch[0] = '\0';
         redis_link_close(&session->link);
     }

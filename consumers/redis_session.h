@@ -1,5 +1,5 @@
-/* consumers/redis_session.h - private to libinbox-redis: a connection that is made when it is needed and left alone for a
- * while after a failure, and the watch over the epoch that tells whether Redis has lost data (inbox_redis.h says how). */
+/* consumers/redis_session.h - private to libinbox-redis: a connection that is made when it is needed, with a pause after a
+ * failure; and the comparison of the epoch that shows whether Redis has lost data (inbox_redis.h says how). */
 #ifndef CONSUMERS_REDIS_SESSION_H
 #define CONSUMERS_REDIS_SESSION_H
 

@@ -165,8 +165,8 @@ earlier(uint64_t left_us, uint64_t right_us)
     return left_us < right_us ? left_us : right_us;
 }
 
-/* One turn: what the broker has to say, then either a transaction or a wait. Nothing is taken from the queue before the
- * database answers: what is in hand of a process that ends costs each message one of its x-delivery-limit. */
+/* One turn: handles what the broker sent, then either runs a transaction or waits. Nothing is taken from the queue before the
+ * database answers: when a process ends, each message in hand uses up one of its x-delivery-limit. */
 static void
 turn(struct runner *runner)
 {
@@ -185,8 +185,8 @@ turn(struct runner *runner)
     }
 }
 
-/* Whether to go on for the sake of what is in hand: it costs no return where it can be applied now. One that has been
- * returned is worth waiting for, since RabbitMQ would put it behind the others that were. */
+/* Whether to go on with the messages in hand: those that can be applied now then cost no return. A message that was returned
+ * before is worth waiting for, because RabbitMQ would put it behind the other returned ones. */
 static bool
 is_worth_waiting(const struct runner *runner)
 {
@@ -194,8 +194,8 @@ is_worth_waiting(const struct runner *runner)
     return window->count == 1 && window->entries[0].counted && runner_window_open(window) > 0;
 }
 
-/* What is in hand is applied before the next consumer can become active, and no more is taken: only acknowledgements make
- * room for more. What cannot be applied now or in time goes back, all of it and in order. */
+/* The messages in hand are applied before the next consumer can become active. No more are taken, because only
+ * acknowledgements make room for more. Messages that cannot be applied now or in time all go back, in order. */
 static void
 drain(struct runner *runner)
 {
@@ -260,7 +260,7 @@ runner_run(struct runner *runner, struct inbox_error *reterr)
 void
 runner_stop(struct runner *runner)
 {
-    /* A child that apply has forked shares the descriptor, and may have inherited a signal handler that comes here. */
+    /* A child forked by `apply` shares the descriptor, and may have inherited a signal handler that calls this. */
     if (atomic_load(&runner->pid) != getpid()) {
         return;
     }

@@ -238,7 +238,7 @@ tell_outage(struct runner *runner, const struct error *error, uint64_t next_us, 
                   error->text, until_ms(next_us, now_us));
 }
 
-/* The database is away since when it cannot be reached; one that refuses something is there. */
+/* The time since when the database cannot be reached; a database that refuses something counts as reachable. */
 static void
 note_reached(struct runner *runner, bool reached, uint64_t now_us)
 {
@@ -249,9 +249,9 @@ note_reached(struct runner *runner, bool reached, uint64_t now_us)
     }
 }
 
-/* The apply function has ended the transaction, and if it was by a commit, all claims are in the inbox. Those behind the
- * culprit were not applied; nothing but this list tells them from real duplicates. Without a culprit it was by a rollback, and
- * nothing is in the inbox. */
+/* The apply function has ended the transaction. If it did so by a commit, all claims are in the inbox, and the messages behind
+ * the culprit were not applied: only this list tells them from real duplicates. Without a culprit it was a rollback, and the
+ * inbox has none of the claims. */
 static void
 owe(struct runner *runner, const struct outcome *outcome)
 {

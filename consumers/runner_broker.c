@@ -8,9 +8,10 @@
 
 /* A channel has one consumer at a time, of one of two kinds.
  *
- * The narrow one, with which each channel begins, has one message in hand. What a process that dies had in hand is returned to the
- * queue, and quorum queues count every return towards x-delivery-limit: so while such messages come again, any of which
- * may be what ended the process, no other one pays for it. Once the queue gives messages that had not been returned (it gives the
+ * The narrow one, with which each channel begins, has one message in hand. When a process dies, its messages in hand are
+ * returned to the queue, and quorum queues count every return towards x-delivery-limit. Any message that comes again may be the
+ * one that ended the process, so while such messages come, no other message is in hand and pays for it. Once the queue gives
+ * messages that had not been returned (it gives the
  * others first), the wide one takes over, with `prefetch` in hand.
  *
  * The order of a key. Where one consumer is active and others wait (x-single-active-consumer), a cancelled one keeps what it has in
@@ -31,7 +32,7 @@ enum { NARROW = 1, WIDE_PRIORITY = 1, NUDGE_PRIORITY = -1, CLOSED_BY_US = 200 };
 /* Two messages that had not been returned within this time: there is something to gain from a wide consumer. */
 #define SOON_US CLOCK_S_US
 
-/* So long an absence of the database is waited for with messages in hand. Then another consumer may have its turn. */
+/* How long to wait for the database with messages in hand. Then another consumer may have its turn. */
 #define PATIENCE_US (15 * CLOCK_S_US)
 
 /* For the broker's answer to our goodbye. */
@@ -97,8 +98,8 @@ begin_narrow(struct runner *runner)
     rabbit_consume(rabbit, CHANNEL, runner->options.queue, narrow_tag);
 }
 
-/* All that is in hand is applied, or is to stay in hand; and it is one message, so that no other one is on its way. It
- * is acknowledged after this. */
+/* All messages in hand are applied, or must stay in hand; and there is only one, so that no other is being delivered. It is
+ * acknowledged after this. */
 static void
 widen(struct runner *runner, uint64_t now_us)
 {
@@ -126,7 +127,7 @@ reopen(struct runner *runner)
     rabbit_channel_close(session_rabbit(runner->broker.session), CHANNEL);
 }
 
-/* What cannot be told from its duplicate cannot be applied once. */
+/* Without an id a duplicate cannot be recognised, so the message cannot be applied once. */
 static bool
 has_usable_id(const struct rabbit_message *message)
 {

@@ -1,7 +1,7 @@
-/* outbox-sql/mysql_text.h - private to liboutbox-mysql: a statement in the making whose values mean the same in every session.
- * Bytes go in as x'…', a string of bytes for MariaDB and MySQL alike: nothing in it is ever a quote or a backslash, whatever
- * the connection's character set is (in gbk, sjis and big5 a backslash may be the second half of a character) and whatever
- * sql_mode says (NO_BACKSLASH_ESCAPES, ANSI_QUOTES). The price is that a payload has twice its bytes on the way. */
+/* outbox-sql/mysql_text.h - private to liboutbox-mysql: builds a statement whose values mean the same in every session. Bytes
+ * are written as x'…', a string of bytes for MariaDB and MySQL alike: it contains no quote and no backslash, whatever the
+ * connection's character set is (in gbk, sjis and big5 a backslash may be the second half of a character) and whatever
+ * sql_mode says (NO_BACKSLASH_ESCAPES, ANSI_QUOTES). The price is that a payload takes twice its bytes in the statement. */
 #ifndef OUTBOX_SQL_MYSQL_TEXT_H
 #define OUTBOX_SQL_MYSQL_TEXT_H
 
@@ -13,7 +13,7 @@ struct mysql_text {
     struct buffer bytes;
     bool full;   /* it would have more bytes than it may have */
     bool failed; /* no memory */
-    /* Both stick, so that one look at the end is enough; from then on nothing is added. */
+    /* Both stay set, so that one check at the end is enough; once one is set, nothing more is added. */
 };
 
 /* A time of the year 9999 is the last that a datetime has: microseconds since 1970 UTC. */

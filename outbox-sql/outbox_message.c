@@ -26,7 +26,7 @@ outbox_message_at(const struct outbox_message *messages, size_t index)
     return (const void *)(first + index * messages->struct_size);
 }
 
-/* A larger struct comes from a later header; what this library does not know must be unset, or it would be lost. */
+/* A larger struct comes from a later header; members that this library does not know must be unset, or they would be lost. */
 static outbox_result
 check_struct(const struct outbox_message *message, size_t stride, size_t index,
              struct outbox_error *reterr)
@@ -90,8 +90,8 @@ check_names(const struct outbox_message *message, size_t index, struct outbox_er
     return OUTBOX_OK;
 }
 
-/* What the relay would refuse, whatever the value: names of its own, and RabbitMQ's arrays of routing keys, since the value
- * is a string. */
+/* Names that the relay would refuse with any value: its own names, and CC and BCC, which need an array where the value here is
+ * a string. */
 static outbox_result
 check_header_name(const char *name, size_t index, struct outbox_error *reterr)
 {
@@ -175,7 +175,7 @@ check_headers(const struct outbox_message *message, size_t index, struct outbox_
     return OUTBOX_OK;
 }
 
-/* Whether it is JSON the database sees; an array or a number would be JSON too. */
+/* The database checks that it is JSON; this looks whether it is an object, since an array or a number is JSON too. */
 static outbox_result
 check_headers_json(const struct outbox_message *message, size_t index, struct outbox_error *reterr)
 {
@@ -230,7 +230,7 @@ check_message(const struct outbox_message *message, size_t stride, size_t index,
     return result == OUTBOX_OK ? check_payload(message, index, reterr) : result;
 }
 
-/* Headers count with the most they can be: what matters is that the batch has a bound. */
+/* Headers count with their largest possible size: it only matters that the batch has a limit. */
 static size_t
 weight(const struct outbox_message *message)
 {

@@ -1,4 +1,4 @@
-/* outbox-sql/outbox_message.h - private to the writer libraries: what a message must be like, and its headers as JSON. */
+/* outbox-sql/outbox_message.h - private to the writer libraries: the rules for a message, and its headers as JSON. */
 #ifndef OUTBOX_SQL_OUTBOX_MESSAGE_H
 #define OUTBOX_SQL_OUTBOX_MESSAGE_H
 

@@ -10,8 +10,8 @@ find(const void *address, struct dl_find_object *ret_object)
     return _dl_find_object((void *)(uintptr_t)address, ret_object) == 0;
 }
 
-/* A connection points to the functions of its library. Of another library's, whose struct is another, the bytes in that place
- * point elsewhere. A look takes 10 ns. */
+/* A connection points to the functions of its library. The struct of another library has something else at that place. The
+ * check takes 10 ns. */
 bool
 mysql_client_made(const MYSQL *mysql)
 {

@@ -12,8 +12,8 @@
 
 extern const char mysql_client_name[]; /* for people */
 
-/* Whether the connection is of that library. Another's MYSQL is another struct, of which this one reads the wrong bytes: it can be
- * refused, and nothing else may be done with it. */
+/* Whether the connection was made by this client library. The MYSQL of the other library is a different struct, of which this
+ * one would read the wrong bytes: such a connection can only be refused. */
 bool mysql_client_made(const MYSQL *mysql);
 
 /* What is asked of TLS, by libpq's words for sslmode. */
@@ -28,21 +28,21 @@ enum mysql_client_tls {
 /* Before mysql_real_connect, after the files of certificates are set. */
 void mysql_client_set_tls(MYSQL *mysql, enum mysql_client_tls tls);
 
-/* A lost connection stays lost: one that the library makes anew by itself, in the middle of a transaction, has settings of its
- * own and no transaction. */
+/* Turns off the library's own reconnecting: a connection that it makes anew in the middle of a transaction has default
+ * settings and no transaction. */
 void mysql_client_stay_lost(MYSQL *mysql);
 
-/* What stands before the text of a query in its packet, if no attributes were bound to it: the server counts it too. */
+/* The number of bytes before the text of a query in its packet, without bound attributes: the server counts them too. */
 extern const size_t mysql_client_query_bytes;
 
-/* The descriptor of a connection that is there; -1: it is not. */
+/* The descriptor of an open connection, else -1. */
 int mysql_client_socket(const MYSQL *mysql);
 
-/* Whether results are to be read first. Asked before a query, which would throw them away, and leave the connection unusable
+/* Whether results must be read first. Ask before a query: the query would throw them away, and leave the connection unusable
  * (MariaDB Connector/C 3.3). */
 bool mysql_client_is_busy(MYSQL *mysql);
 
-/* Whether an error number is the library's own: nothing came from the server, or nothing that could be read. */
+/* Whether an error number is the library's own: no readable answer came from the server. */
 bool mysql_client_is_own_error(unsigned number);
 
 /* The server's binary log, as a replica is sent it. */
@@ -54,9 +54,9 @@ struct mysql_client_log {
     void *library;          /* its own */
 };
 
-/* Asks for it; *log must stay. From then on the connection is of no other use. False: mysql_errno says why. */
+/* Asks for the log; *log must not move. From then on the connection can do nothing else. False: mysql_errno says why. */
 bool mysql_client_log_begin(MYSQL *mysql, struct mysql_client_log *log);
-/* When the connection has ended; also of one that was never begun. */
+/* Call it when the connection has ended; it may be called for a log that was never begun. */
 void mysql_client_log_done(struct mysql_client_log *log);
 
 /* Waits for the next event, which is good until the next call. False: mysql_errno says why, 0: the server has come to an end. */

@@ -7,9 +7,9 @@
 const char mysql_client_name[] = "MariaDB Connector/C";
 const size_t mysql_client_query_bytes = 1; /* the command */
 
-/* The library (3.3) has two switches. "Enforce" is only a wish: a server without TLS is talked to in clear text, so
- * base/mysql/connect.c looks at the connection that there is. Verifying is all or nothing: with a name that is another than the certificate's
- * "verify-ca" is refused here, where libpq would connect. */
+/* The library (3.3) has two switches. "Enforce" does not enforce: with a server without TLS the library talks in clear text,
+ * so base/mysql/connect.c checks the connection itself. Verifying is all or nothing: if the host's name is not in the
+ * certificate, "verify-ca" fails here, where libpq would connect. */
 void
 mysql_client_set_tls(MYSQL *mysql, enum mysql_client_tls tls)
 {
@@ -45,8 +45,8 @@ mysql_client_is_own_error(unsigned number)
     return IS_MYSQL_ERROR(number) || IS_MARIADB_ERROR(number);
 }
 
-/* The library's own reader of events (mariadb_rpl_fetch) ends at those it does not know, MySQL's 40 among them; so it is only
- * asked to begin, and what comes is taken as it is. */
+/* The library's own reader of events (mariadb_rpl_fetch) ends at events that it does not know, such as MySQL's event 40. So
+ * the library only starts the stream, and the packets are read directly. */
 bool
 mysql_client_log_begin(MYSQL *mysql, struct mysql_client_log *log)
 {

@@ -19,14 +19,14 @@ mysql_client_set_tls(MYSQL *mysql, enum mysql_client_tls tls)
         [MYSQL_CLIENT_TLS_VERIFY_CA] = SSL_MODE_VERIFY_CA,
         [MYSQL_CLIENT_TLS_VERIFY_FULL] = SSL_MODE_VERIFY_IDENTITY,
     };
-    /* Connector/C does so unasked: without TLS the password goes encrypted by the server's key (caching_sha2_password). */
+    /* Connector/C does this by default: without TLS the password is encrypted with the server's key (caching_sha2_password). */
     const bool key = tls <= MYSQL_CLIENT_TLS_PREFER;
     /* They fail for want of memory only, and then so does the connection. */
     (void)mysql_options(mysql, MYSQL_OPT_SSL_MODE, &modes[tls]);
     (void)mysql_options(mysql, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &key);
 }
 
-/* To set the option, or to ask for it, prints a warning on stderr (8.0.34 and newer). */
+/* Setting or reading this option prints a warning on stderr (8.0.34 and newer). */
 void
 mysql_client_stay_lost(MYSQL *mysql)
 {

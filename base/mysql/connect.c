@@ -132,7 +132,7 @@ fail(struct attempt *attempt, unsigned number, enum error_class class, const cha
                      (int)strcspn(words, "\n"), words);
 }
 
-/* What somebody has to mend before another try makes sense. */
+/* Errors that a person must fix before another try makes sense. */
 static bool
 is_of_configuration(unsigned number)
 {
@@ -176,7 +176,7 @@ is_as_private_as_asked(struct attempt *attempt, MYSQL *mysql, struct error *rete
                 "the server has no TLS, and sslmode asks for it", reterr);
 }
 
-/* Whatever the server is told to begin sessions with (init_connect, character_set_client_handshake). */
+/* Overrides what the server sets at the start of sessions (init_connect, character_set_client_handshake). */
 static bool
 speaks_utf8(struct attempt *attempt, MYSQL *mysql, struct error *reterr)
 {

@@ -1,5 +1,5 @@
-/* base/mysql/connect.h - a connection to the MariaDB or MySQL server that a connection string names (base/dsn.h). It waits for
- * the server, so on a thread that may. */
+/* base/mysql/connect.h - a connection to the MariaDB or MySQL server that a connection string names (base/dsn.h). It blocks,
+ * so call it on a thread that may block. */
 #ifndef BASE_MYSQL_CONNECT_H
 #define BASE_MYSQL_CONNECT_H
 
@@ -24,8 +24,9 @@ struct mysql_connect_options {
 /* How many hosts the dsn names; one if it names none. */
 int mysql_connect_hosts(const struct dsn *dsn);
 
-/* Connects to the first of them that will do, within 10 s for each unless the dsn says otherwise; in utf8mb4, all else as the
- * server has it, and the library does not connect anew by itself. A host that is a path is a socket; any other is reached by
+/* Connects to the first usable host, within 10 s for each unless the dsn says otherwise. The session is in utf8mb4 and has the
+ * server's defaults otherwise; the library does not reconnect by itself. A host that is a path is a socket; any other is
+ * reached by
  * TCP, "localhost" too; none is the library's own socket. To be ended by mysql_close. NULL: *reterr has the words about the last
  * host (ERROR_CONNECTION; ERROR_CONFIG where somebody must mend something), and *ret_number the number of the error, or 0. Both
  * numbers may be NULL. */

@@ -1,5 +1,5 @@
-/* base/mysql/errors.h - the error numbers of servers and client libraries, whichever headers there are: each library has those
- * of its own server, and leaves out what that has no longer. */
+/* base/mysql/errors.h - the error numbers of servers and client libraries, independent of the library's headers: each library
+ * has only the numbers of its own server, without those that this server no longer uses. */
 #ifndef BASE_MYSQL_ERRORS_H
 #define BASE_MYSQL_ERRORS_H
 

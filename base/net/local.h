@@ -1,4 +1,4 @@
-/* base/net/local.h - which hosts are this machine: by their names alone, without asking anybody. */
+/* base/net/local.h - which hosts are this machine, judged by their names alone, without a look-up. */
 #ifndef BASE_NET_LOCAL_H
 #define BASE_NET_LOCAL_H
 

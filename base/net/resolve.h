@@ -1,5 +1,5 @@
-/* base/net/resolve.h - a name becomes addresses without keeping the caller waiting: getaddrinfo runs on
- * a thread of its own and says through an eventfd that it is done. A look-up that nobody waits for
+/* base/net/resolve.h - looks up the addresses of a host name without blocking the caller: getaddrinfo runs on a thread of its
+ * own, and an eventfd says when it is done. A look-up that nobody waits for
  * any more ends by itself and frees itself. */
 #ifndef BASE_NET_RESOLVE_H
 #define BASE_NET_RESOLVE_H

@@ -203,8 +203,8 @@ tls_files_check(const struct tls_files *files, struct error *reterr)
     return good;
 }
 
-/* A certificate without a subjectAltName names nobody (RFC 9525 section 2): what OpenSSL calls a mismatch is told as what
- * it is. The certificate is at hand only here. */
+/* A certificate without a subjectAltName is for no host (RFC 9525 section 2); OpenSSL reports that as a mismatch, and the
+ * error text should name the real cause. Only here is the certificate available. */
 static int
 note_verdict(int good, X509_STORE_CTX *store)
 {
@@ -223,8 +223,8 @@ configure(SSL_CTX *ssl, const struct tls_files *files, bool verify, struct error
 {
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    /* RabbitMQ ends a connection by closing the socket; AMQP has its own good-bye, so nothing
-     * can be cut off unseen. */
+    /* RabbitMQ ends a connection by closing the socket. AMQP has its own close message, so a truncated stream is noticed all
+     * the same. */
     SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
     if (verify) {
         SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, note_verdict);

@@ -18,12 +18,12 @@ struct tls_files {
     const char *key_name, *key;
 };
 
-/* Looks whether they are regular files that hold what they should, and whether certificate and key belong together. A key
- * with a password is refused: nobody is asked for it. Never waits. False with *reterr, mostly ERROR_CONFIG, whose text
+/* Checks that they are regular files with the right content, and that certificate and key belong together. A key with a
+ * password is refused, because there is nobody to ask for it. Never waits. False with *reterr, mostly ERROR_CONFIG, whose text
  * names the file and shows nothing of it. */
 bool tls_files_check(const struct tls_files *files, struct error *reterr) MUST_CHECK;
 
-/* Whom one talks to. The names are the peer's own words. */
+/* The certificate of the peer. The names are as they stand in it. */
 struct tls_peer {
     char version[16]; /* "TLSv1.3" */
     char subject[160];

@@ -87,7 +87,7 @@ transport_free(struct transport *transport)
 static void
 set_option(int fd, int level, int option, int value)
 {
-    /* A refused option costs comfort, not correctness: heartbeats find a dead peer as well. */
+    /* If the option cannot be set, nothing breaks: heartbeats find a dead peer as well. */
     (void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 

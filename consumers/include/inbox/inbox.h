@@ -27,7 +27,7 @@ extern "C" {
 /* The version of the tables that these libraries use. */
 #define INBOX_SCHEMA_VERSION 1
 
-/* Limits. What goes beyond them is refused with INBOX_INVALID. */
+/* Limits. Larger values are refused with INBOX_INVALID. */
 #define INBOX_NAME_MAX_BYTES 255 /* name of a consumer, id of a message */
 #define INBOX_KEY_MAX_BYTES 1024
 #define INBOX_BATCH_MAX_MESSAGES 65536 /* in one call */
@@ -46,7 +46,7 @@ typedef enum inbox_result {
     INBOX_LEASE_LOST = 9  /* the lease had ended before: see inbox_redis.h */
 } inbox_result;
 
-/* Apart from the result, so that `if (result)` can never mean "duplicate". */
+/* A type of its own, apart from the result, so that `if (result)` can never mean "duplicate". */
 typedef enum inbox_verdict {
     INBOX_FIRST = 1,     /* nobody has applied it: do it now */
     INBOX_DUPLICATE = 2, /* it has been applied: do nothing, acknowledge */

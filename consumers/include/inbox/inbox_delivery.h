@@ -1,5 +1,5 @@
-/* inbox/inbox_delivery.h - what a runner tells the application and is told by it, whichever kind of database it has: a message,
- * the answer of `apply`, reports, counters. Read inbox_runner.h (PostgreSQL) or inbox_runner_mysql.h (MariaDB, MySQL). */
+/* inbox/inbox_delivery.h - the types that runner and application exchange, for every kind of database: a message, the answer
+ * of `apply`, reports, counters. Read inbox_runner.h (PostgreSQL) or inbox_runner_mysql.h (MariaDB, MySQL). */
 #ifndef INBOX_INBOX_DELIVERY_H
 #define INBOX_INBOX_DELIVERY_H
 
@@ -29,8 +29,8 @@ struct inbox_delivery {
     uint64_t timestamp_s; /* seconds since 1970 when the row was written; 0: none */
     uint32_t attempt;     /* 1, or more after failures in this process */
     bool redelivered;     /* the broker has delivered it before, perhaps to somebody else */
-    /* What the writer's headers amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority became. An answer is
-     * written to an outbox in `tx`: exchange "", routing key reply_to, header amqp-correlation-id as here. */
+    /* The properties that the writer set by headers amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority. To
+     * answer, write a message to an outbox in `tx`: exchange "", routing key reply_to, header amqp-correlation-id as here. */
     const char *correlation_id;
     const char *reply_to;   /* the queue that waits for the answer */
     const char *expiration; /* milliseconds, as digits: how long it may have waited in the queue */
@@ -63,10 +63,11 @@ typedef enum inbox_report_level {
 typedef void (*inbox_report_fn)(void *context, inbox_report_level level, const char *event,
                                 const char *text);
 
-/* A memory of ids in front of the table, such as Redis (inbox_redis_hint_seen and _remember of inbox_redis.h), that may forget and may be away
- * at any time. A hit saves the message its transaction, and is believed: so it must never hold what the database may lose.
- * That is the case when commits are durable where they are made; with a failover to an asynchronous replica, go without a
- * hint. Both functions get `hint` and the ids of a batch, at most batch_max, and return soon (set short timeouts). */
+/* A store of ids in front of the table, such as Redis (inbox_redis_hint_seen and _remember of inbox_redis.h). It may forget
+ * ids and may be away at any time. A hit saves the message its transaction, and is believed: so the store must never contain
+ * ids whose commit the database may lose. It does not when commits are durable on the server that made them; with failover to
+ * an asynchronous replica, use no hint. Both functions get `hint` and the ids of a batch, at most batch_max, and return soon
+ * (set short timeouts). */
 struct inbox_runner_hint {
     void *hint;
     /* Sets ret_seen[i] for each id that it is sure about; all of them are false before. */

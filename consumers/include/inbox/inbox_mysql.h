@@ -22,10 +22,10 @@
 
 #include <inbox/inbox.h>
 
-/* The library is built for one of the two (meson's option mysql_client; Debian's packages: Connector/C). A MYSQL of the other is
- * another struct, of which this library would read the wrong bytes: a program that includes its mysql.h is refused here, and its
- * connection by the calls (INBOX_INVALID). Link the right one instead: their calls have the same names, and each talks to both
- * servers. */
+/* The library is built for one of the two (meson's option mysql_client; Debian's packages: Connector/C). The MYSQL of the
+ * other library is a different struct, of which this library would read the wrong bytes. So a program that includes the
+ * other's mysql.h does not compile, and the calls refuse its connections (INBOX_INVALID). Link the right library instead: the
+ * calls have the same names, and each library talks to both servers. */
 #ifdef OUTBOX_LIBMYSQLCLIENT /* by pkg-config, if it was built so */
 #ifdef MARIADB_PACKAGE_VERSION_ID
 #error \

@@ -63,9 +63,9 @@ struct pg_conn; /* libpq's PGconn */
 typedef inbox_apply (*inbox_apply_fn)(void *context, struct pg_conn *tx,
                                       const struct inbox_delivery *delivery);
 
-/* A connection to the database, or NULL if there is none to be had now. The runner finishes it (PQfinish). Have the server
- * notice a client that went silent (tcp_keepalives_idle and its like, set in the session): what it has claimed in an open
- * transaction, its successor waits for. With a dsn the runner sees to that. */
+/* A connection to the database, or NULL if none can be made now. The runner closes it (PQfinish). Make the server notice a
+ * client that went silent (set tcp_keepalives_idle and the like in the session): the next consumer waits for messages that the
+ * silent one has claimed in an open transaction. With a dsn the runner does this itself. */
 typedef struct pg_conn *(*inbox_connect_fn)(void *context);
 
 struct inbox_runner_options {

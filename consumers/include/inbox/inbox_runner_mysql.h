@@ -49,9 +49,9 @@ typedef struct inbox_runner_mysql inbox_runner_mysql;
 typedef inbox_apply (*inbox_mysql_apply_fn)(void *context, MYSQL *tx,
                                             const struct inbox_delivery *delivery);
 
-/* A connection to the database, or NULL if there is none to be had now. The runner closes it (mysql_close). Have the server end a
- * session that went silent (wait_timeout, set in the session): what it has claimed in an open transaction, its successor waits
- * for. And take READ COMMITTED, as inbox_mysql.h says. With a dsn the runner sees to both. */
+/* A connection to the database, or NULL if none can be made now. The runner closes it (mysql_close). Make the server end a
+ * session that went silent (set wait_timeout in the session): the next consumer waits for messages that the silent one has
+ * claimed in an open transaction. And set READ COMMITTED, as inbox_mysql.h says. With a dsn the runner does both itself. */
 typedef MYSQL *(*inbox_mysql_connect_fn)(void *context);
 
 /* As struct inbox_runner_options. */

@@ -1,4 +1,4 @@
-/* outbox/outbox.h - writing messages to the outbox, in the transaction that makes them true.
+/* outbox/outbox.h - writing messages to the outbox, in the same transaction as the change that they report.
  *
  *     begin; change the business rows; outbox_pg_write(...); commit
  *
@@ -76,9 +76,8 @@ struct outbox_message {
     const char *key;          /* of one key: in the order of commit; NULL: unordered */
     const char *type;         /* NULL: none */
     const char *content_type; /* NULL: none */
-    /* Those of the names amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority are
-     * sent as these properties. None may begin with x-outbox-, or be CC or BCC, whose values are
-     * no strings. */
+    /* Headers named amqp-correlation-id, amqp-reply-to, amqp-expiration and amqp-priority are sent as these properties. No
+     * name may begin with x-outbox-, or be CC or BCC, whose values are not strings. */
     const struct outbox_header *headers; /* header_count of them */
     size_t header_count;
     const char *headers_json; /* instead of headers: a JSON object; NULL: none */

@@ -1,9 +1,10 @@
 /* outbox/outbox_mysql.h - writing to the outbox of a MariaDB (10.11 or newer) or MySQL (8.0.22 or newer) database with MariaDB
  * Connector/C or with Oracle's libmysqlclient, each of which talks to both servers. Read outbox.h first.
  *
- * The library is built for one of the two (meson's option mysql_client; Debian's packages: Connector/C). A MYSQL of the other is
- * another struct, of which this library would read the wrong bytes: a program that includes its mysql.h is refused here, and its
- * connection by the calls (OUTBOX_INVALID). Link the right one instead; their calls have the same names. */
+ * The library is built for one of the two (meson's option mysql_client; Debian's packages: Connector/C). The MYSQL of the
+ * other library is a different struct, of which this library would read the wrong bytes. So a program that includes the
+ * other's mysql.h does not compile, and the calls refuse its connections (OUTBOX_INVALID). Link the right library instead; the
+ * calls have the same names. */
 #ifndef OUTBOX_OUTBOX_MYSQL_H
 #define OUTBOX_OUTBOX_MYSQL_H
 
@@ -32,9 +33,9 @@ extern "C" {
  * behind.
  *
  * It takes two round trips, with autocommit off three. Before the write it asks for the version of the tables, and whether the
- * transaction is still there: when the server rolls one back for a deadlock, an application that overlooks the error has none
- * any more, and only the next answer of the server says so. (With autocommit off the next statement of the application would
- * begin another one. If that was not this call, nobody can know.) It locks the row of outbox_schema against changes until
+ * transaction is still open: if the server has rolled it back because of a deadlock and the application missed the error, only
+ * the next answer of the server says so. (With autocommit off the application's next statement begins another transaction. If
+ * that statement came before this call, the loss cannot be noticed.) It locks the row of outbox_schema against changes until
  * the end of the transaction, as the write locks the table.
  *
  * tx             in a transaction (START TRANSACTION, or autocommit off), idle. Works with MYSQL_OPT_RECONNECT: a transaction
@@ -47,7 +48,7 @@ extern "C" {
  * OUTBOX_INVALID also means: the connection is busy with a command (a result not read); a deliver_after_us beyond the year
  * 9999; more than the server's max_allowed_packet in one call (where each byte counts twice): nothing was sent, and the
  * message says how much that is.
- * OUTBOX_NO_TRANSACTION also means: the server has rolled back the transaction in which the application thinks to be.
+ * OUTBOX_NO_TRANSACTION also means: the server has rolled back the transaction that the application believes to be open.
  * OUTBOX_RETRY: after a deadlock (1213) the server has rolled back the whole transaction, after a lock wait timeout (1205)
  * only this statement, unless innodb_rollback_on_timeout is on. Call mysql_rollback in both cases, and run all of it again.
  * OUTBOX_CONNECTION: the server rolls the transaction back; nothing of it is committed. */

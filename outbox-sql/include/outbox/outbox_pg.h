@@ -30,9 +30,9 @@ OUTBOX_API outbox_result outbox_pg_write(PGconn *tx, const struct outbox_message
                                          struct outbox_id *ret_id,
                                          struct outbox_error *reterr) OUTBOX_MUST_CHECK;
 
-/* The same without touching table outbox: the messages stand in the server's log alone, until the relay has read them there
- * and has written them into the table itself. Only for a source with tableless = true: docs/TABLELESS.md says
- * what is given up. The role needs EXECUTE on function outbox_emit and SELECT on outbox_schema.
+/* The same without touching table outbox: the messages are only in the server's log until the relay has read them there and has
+ * written them into the table itself. Only for a source with tableless = true: docs/TABLELESS.md lists the disadvantages. The
+ * role needs EXECUTE on function outbox_emit and SELECT on outbox_schema.
  *
  * OUTBOX_SCHEMA also means: there is no function outbox_emit. OUTBOX_DATABASE with sqlstate 55000: no replication slot keeps
  * the log, so the messages would be lost. */
