@@ -1,5 +1,5 @@
-/* What becomes of a source whose server restarts, crashes, freezes or is set up otherwise: on a server of its own for each test,
- * since others use theirs at the same time. */
+/* What a source does on a server of MariaDB or MySQL that is set up otherwise than it should be, and what it makes the server
+ * read: on a server of its own for each test, since others use theirs at the same time. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,31 +63,6 @@ expect_return(void)
     struct batch *batch = fetch_after(0);
     cr_assert_eq(batch->count, 2);
     batch_free(batch);
-}
-
-Test(source_mysql_outage, comes_back_after_a_restart_and_after_a_crash)
-{
-    source = source_fixture_own(&config);
-    servers_do("restart mariadb");
-    (void)expect_loss();
-    expect_return();
-    servers_do("kill mariadb");
-    (void)expect_loss();
-    (void)expect_loss();
-    servers_do("start mariadb");
-    expect_return();
-}
-
-Test(source_mysql_outage, gives_up_a_server_that_does_not_answer)
-{
-    config.takeover_us = 2 * CLOCK_S_US;
-    source = source_fixture_own(&config);
-    servers_do("pause mariadb");
-    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
-    cr_assert_eq(error.class, ERROR_TRANSIENT, "it is there");
-    cr_assert_not_null(strstr(error.text, "no answer for longer than takeover"), "%s", error.text);
-    servers_do("resume mariadb");
-    expect_return();
 }
 
 /* A replica that the dsn names. */
