@@ -3,99 +3,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/integration/db_fixture.h"
-#include "tests/integration/source_fixture.h"
+#include "tests/integration/source_held_fixture.h"
 
-#define HOUR_US (3600 * CLOCK_S_US)
-#define TAKEOVER_US (30 * CLOCK_S_US)
-
-static struct db *admin;
-static struct source_config config;
-static struct source *source;
-static char user[64]; /* an account of the test, if it has one */
-
-static void
-create(void)
-{
-    admin = db_create();
-    db_load_outbox(admin);
-    config = source_fixture_here(TAKEOVER_US);
-    source = source_fixture_own(&config);
-}
-
-static void
-drop(void)
-{
-    source_fixture_close(source, &config);
-    if (user[0] != '\0') {
-        db_drop_user(admin, user);
-    }
-    db_drop(admin);
-}
-
-TestSuite(source_held, .init = create, .fini = drop, .timeout = 120);
-
-static void
-run(const char *sql)
-{
-    db_exec(admin, sql);
-}
-
-static int64_t
-count(const char *sql)
-{
-    return db_int(admin, sql);
-}
+TestSuite(source_held, .init = held_create, .fini = held_drop, .timeout = 120);
 
 static int64_t
 hash_of(const char *key)
 {
     char sql[200];
     (void)snprintf(sql, sizeof(sql), "select hash_of('%s')", key); /* fits */
-    return count(sql);
+    return held_count(sql);
 }
-
-/* None is missing. */
-static void
-hold(const struct hold *holds, size_t holds_count)
-{
-    const struct source_held held = source_fixture_hold(source, holds, holds_count);
-    cr_assert_eq(held.failures.count, 0, "%s", held.failures.items[0].reason);
-    cr_assert_eq(held.missing_count, 0);
-    cr_assert_null(held.missing);
-}
-
-static void
-expect_text(const char *sql, const char *expected)
-{
-    cr_assert_str_eq(db_text(admin, sql), expected, "%s: %s", sql, db_text(admin, sql));
-}
-
-/* What somebody else's transaction holds back is waited for. */
-static void
-await_final(int64_t id)
-{
-    const uint64_t until_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    while (source_fixture_watermark(source) < id) {
-        cr_assert_lt(clock_monotonic_us(), until_us);
-        (void)usleep(5000); /* shorter is fine */
-    }
-}
-
-#define IDS(table) "select group_concat(concat(id) order by id) from " table
 
 /* Every column that the two tables share. */
 #define MESSAGES                                                                               \
     "select group_concat(concat_ws('|', id, id_text(message_id), coalesce(exchange, 'none'), " \
     "routing_key, \"key\", type, content_type, headers, hex(payload), created_at, "            \
     "coalesce(cast(deliver_after as char(40)), 'none')) order by id) from "
-
-/* Yes is t in PostgreSQL, and 1 elsewhere. */
-#define SKIPPED "case when skipped then 1 else 0 end"
-#define HAS_TIME "case when next_attempt_at is null then 0 else 1 end"
 
 static void
 insert_messages(void)
@@ -110,7 +36,7 @@ insert_messages(void)
         "('', 'r', 'a', null, null, null, 'x', from_now(0), null), "
         "('e', 'r', 'b', null, null, null, 'y', from_now(0), last_time())",
         source_fixture_kind()->first_time); /* fits */
-    run(sql);
+    held_run(sql);
 }
 
 Test(source_held, messages_move_as_they_are)
@@ -128,25 +54,26 @@ Test(source_held, messages_move_as_they_are)
         {.id = 2, .state = HELD_SCHEDULED},
         {.id = 3, .state = HELD_WAITING},
     };
-    hold(holds, 4);
-    cr_assert_eq(count("select count(*) from outbox"), 0);
-    expect_text(MESSAGES "outbox_held", before);
-    expect_text("select group_concat(concat_ws('|', id, state, " SKIPPED
-                ", attempts, last_error) order by id) from outbox_held",
-                "1|retrying|0|2|unroutable: \"x\", '\\ \xe2\x82\xac,2|scheduled|0|0,"
-                "3|waiting|0|0,4|dead|1|9|too bad");
-    cr_assert_eq(count("select count(*) from outbox_held where extra is null and held_at <= "
-                       "from_now(0) and case state when 'retrying' then epoch_us(next_attempt_at) "
-                       "- epoch_us(held_at) = 3600000000 when 'scheduled' then next_attempt_at = "
-                       "deliver_after else next_attempt_at is null end"),
-                 4);
+    held_hold(holds, 4);
+    cr_assert_eq(held_count("select count(*) from outbox"), 0);
+    held_expect_text(MESSAGES "outbox_held", before);
+    held_expect_text("select group_concat(concat_ws('|', id, state, " HELD_SKIPPED
+                     ", attempts, last_error) order by id) from outbox_held",
+                     "1|retrying|0|2|unroutable: \"x\", '\\ \xe2\x82\xac,2|scheduled|0|0,"
+                     "3|waiting|0|0,4|dead|1|9|too bad");
+    cr_assert_eq(
+        held_count("select count(*) from outbox_held where extra is null and held_at <= "
+                   "from_now(0) and case state when 'retrying' then epoch_us(next_attempt_at) "
+                   "- epoch_us(held_at) = 3600000000 when 'scheduled' then next_attempt_at = "
+                   "deliver_after else next_attempt_at is null end"),
+        4);
 }
 
 Test(source_held, says_which_are_in_neither_table)
 {
     insert_messages();
-    run("delete from outbox where id = 2");
-    hold(&(struct hold){.id = 3, .state = HELD_WAITING}, 1);
+    held_run("delete from outbox where id = 2");
+    held_hold(&(struct hold){.id = 3, .state = HELD_WAITING}, 1);
     const struct hold holds[] = {
         {.id = 99, .state = HELD_WAITING},  {.id = 1, .state = HELD_RETRYING, .reason = "r"},
         {.id = 3, .state = HELD_WAITING},   {.id = 2, .state = HELD_SCHEDULED},
@@ -167,27 +94,28 @@ Test(source_held, says_which_are_in_neither_table)
 Test(source_held, a_held_message_gets_another_state)
 {
     insert_messages();
-    const char *const state = "select concat_ws('|', state, " SKIPPED
-                              ", attempts, last_error, " HAS_TIME ") from outbox_held where id = 1";
-    hold(&(struct hold){.id = 1, .state = HELD_RETRYING, .attempts = 1, .reason = "one"}, 1);
+    const char *const state =
+        "select concat_ws('|', state, " HELD_SKIPPED ", attempts, last_error, " HELD_HAS_TIME
+        ") from outbox_held where id = 1";
+    held_hold(&(struct hold){.id = 1, .state = HELD_RETRYING, .attempts = 1, .reason = "one"}, 1);
     char held_at[100];
     (void)snprintf(held_at, sizeof(held_at), "%s",
                    db_text(admin, "select held_at from outbox_held"));
-    hold(&(struct hold){.id = 1, .state = HELD_RETRYING, .attempts = 2, .reason = "two"}, 1);
-    expect_text(state, "retrying|0|2|two|1");
-    hold(&(struct hold){.id = 1, .state = HELD_WAITING}, 1);
-    expect_text(state, "waiting|0|2|two|0");
-    hold(&(struct hold){.id = 1, .state = HELD_DEAD, .attempts = 3, .reason = "three"}, 1);
-    expect_text(state, "dead|0|3|three|0");
-    hold(
+    held_hold(&(struct hold){.id = 1, .state = HELD_RETRYING, .attempts = 2, .reason = "two"}, 1);
+    held_expect_text(state, "retrying|0|2|two|1");
+    held_hold(&(struct hold){.id = 1, .state = HELD_WAITING}, 1);
+    held_expect_text(state, "waiting|0|2|two|0");
+    held_hold(&(struct hold){.id = 1, .state = HELD_DEAD, .attempts = 3, .reason = "three"}, 1);
+    held_expect_text(state, "dead|0|3|three|0");
+    held_hold(
         &(struct hold){
             .id = 1, .state = HELD_DEAD, .skipped = true, .attempts = 3, .reason = "three"},
         1);
-    expect_text(state, "dead|1|3|three|0");
-    hold(&(struct hold){.id = 1, .state = HELD_SCHEDULED}, 1);
-    expect_text(state, "scheduled|1|3|three|1"); /* what its key went on without stays so */
-    expect_text("select held_at from outbox_held", held_at);
-    cr_assert_eq(count("select count(*) from outbox"), 3);
+    held_expect_text(state, "dead|1|3|three|0");
+    held_hold(&(struct hold){.id = 1, .state = HELD_SCHEDULED}, 1);
+    held_expect_text(state, "scheduled|1|3|three|1"); /* what its key went on without stays so */
+    held_expect_text("select held_at from outbox_held", held_at);
+    cr_assert_eq(held_count("select count(*) from outbox"), 3);
 }
 
 /* An operator has said to try it again, and the relay has not taken note, when its answer from the broker is told. */
@@ -196,17 +124,19 @@ Test(source_held, what_an_operator_wants_tried_is_due_at_once)
     insert_messages();
     const struct hold again = {
         .id = 1, .state = HELD_RETRYING, .retry_after_us = HOUR_US, .reason = "r"};
-    hold(&again, 1);
-    cr_assert_eq(count("select count(*) from outbox_held where next_attempt_at <= from_now(0)"), 0);
-    run("insert into outbox_held_act (who, what, message_id, held_id, state) values "
+    held_hold(&again, 1);
+    cr_assert_eq(
+        held_count("select count(*) from outbox_held where next_attempt_at <= from_now(0)"), 0);
+    held_run(
+        "insert into outbox_held_act (who, what, message_id, held_id, state) values "
         "('me', 'retry', new_id(), 1, 'retrying'), ('me', 'discard', new_id(), 3, 'retrying')");
     const struct hold other = {
         .id = 3, .state = HELD_RETRYING, .retry_after_us = HOUR_US, .reason = "r"};
-    hold(&other, 1);
-    hold((const struct hold[]){again, other}, 2);
-    expect_text("select group_concat(concat(id)) from outbox_held where next_attempt_at <= "
-                "from_now(0)",
-                "1");
+    held_hold(&other, 1);
+    held_hold((const struct hold[]){again, other}, 2);
+    held_expect_text("select group_concat(concat(id)) from outbox_held where next_attempt_at <= "
+                     "from_now(0)",
+                     "1");
 }
 
 /* What would make the server refuse the statement. */
@@ -219,9 +149,10 @@ Test(source_held, any_text_can_be_a_reason)
         {.id = 4, .state = HELD_DEAD, .reason = NULL, .attempts = UINT32_MAX},
         {.id = 2, .state = HELD_RETRYING, .retry_after_us = CLOCK_NEVER_US, .reason = "never"},
     };
-    hold(holds, 4);
-    expect_text("select group_concat(coalesce(last_error, 'none') order by id) from outbox_held",
-                "not ?? UTF-8,never,,none");
+    held_hold(holds, 4);
+    held_expect_text(
+        "select group_concat(coalesce(last_error, 'none') order by id) from outbox_held",
+        "not ?? UTF-8,never,,none");
 }
 
 #define MANY 2000
@@ -234,7 +165,7 @@ insert_many(int rows)
         sql, sizeof(sql),
         "insert into outbox (\"key\", payload) select 'k', bytes('x') from " DB_SERIES("1", "%d"),
         rows); /* fits */
-    run(sql);
+    held_run(sql);
 }
 
 Test(source_held, many_move_at_once)
@@ -249,13 +180,14 @@ Test(source_held, many_move_at_once)
                                  .reason = refused ? "refused" : NULL};
     }
     for (int again = 0; again < 2; again++) { /* moved, then changed */
-        hold(holds, MANY);
+        held_hold(holds, MANY);
     }
-    cr_assert_eq(count("select count(*) from outbox"), 8000);
-    cr_assert_eq(count("select count(*) from outbox_held where id between 2 and 2001 and attempts "
-                       "= case when id % 2 = 1 then 2001 - id else 0 end and state = case when id "
-                       "% 2 = 1 then 'retrying' else 'waiting' end"),
-                 MANY);
+    cr_assert_eq(held_count("select count(*) from outbox"), 8000);
+    cr_assert_eq(
+        held_count("select count(*) from outbox_held where id between 2 and 2001 and attempts "
+                   "= case when id % 2 = 1 then 2001 - id else 0 end and state = case when id "
+                   "% 2 = 1 then 'retrying' else 'waiting' end"),
+        MANY);
 }
 
 /* Promise: what others are writing is not waited for, however small the statistics call the tables. */
@@ -267,7 +199,8 @@ Test(source_held, open_transactions_of_others_are_not_waited_for)
     struct db *operator= db_connect();
     db_analyze(admin);
     insert_many(MANY);
-    run("insert into outbox_held (id, message_id, routing_key, payload, created_at, state) values "
+    held_run(
+        "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) values "
         "(100000, new_id(), '', '', from_now(0), 'dead')");
     db_exec(writer, "start transaction");
     db_exec(writer, "insert into outbox (payload) values ('open')");
@@ -277,11 +210,11 @@ Test(source_held, open_transactions_of_others_are_not_waited_for)
         ids[i] = i + 1;
         holds[i] = (struct hold){.id = i + 1, .state = i % 2 == 0 ? HELD_WAITING : HELD_SCHEDULED};
     }
-    hold(holds, MANY);
+    held_hold(holds, MANY);
     for (int i = 0; i < MANY; i++) {
         holds[i].state = HELD_WAITING;
     }
-    hold(holds, MANY);
+    held_hold(holds, MANY);
     const int64_t key = hash_of("k");
     const struct source_released released = source_fixture_release(
         source, (struct release){
@@ -304,27 +237,27 @@ Test(source_held, what_cannot_move_stays_where_it_was)
     cr_assert_not_null(strstr(held.failures.items[0].reason, "forbidden"), "%s",
                        held.failures.items[0].reason);
     free(held.failures.items);
-    cr_assert_eq(count("select count(*) from outbox"), 3);
-    cr_assert_eq(count("select count(*) from outbox_held"), 1);
+    cr_assert_eq(held_count("select count(*) from outbox"), 3);
+    cr_assert_eq(held_count("select count(*) from outbox_held"), 1);
 }
 
 /* Such as after `truncate outbox`. Both must stay. */
 Test(source_held, an_id_in_use_twice_is_told)
 {
     insert_messages();
-    hold(&(struct hold){.id = 1, .state = HELD_RETRYING, .reason = "r"}, 1);
+    held_hold(&(struct hold){.id = 1, .state = HELD_RETRYING, .reason = "r"}, 1);
     char sql[100];
     (void)snprintf(sql, sizeof(sql), "insert into outbox (id, payload) %s values (1, 'other')",
                    db_own_ids()); /* fits */
-    run(sql);
+    held_run(sql);
     const struct hold again = {.id = 1, .state = HELD_RETRYING, .reason = "r"};
     const struct source_held held = source_fixture_hold(source, &again, 1);
     cr_assert_eq(held.failures.count, 1);
     cr_assert_not_null(strstr(held.failures.items[0].reason, "an id is in use twice"), "%s",
                        held.failures.items[0].reason);
     free(held.failures.items);
-    cr_assert_eq(count("select count(*) from outbox where id = 1"), 1);
-    cr_assert_eq(count("select count(*) from outbox_held where id = 1"), 1);
+    cr_assert_eq(held_count("select count(*) from outbox where id = 1"), 1);
+    cr_assert_eq(held_count("select count(*) from outbox_held where id = 1"), 1);
 }
 
 /* Ids 1 to 20 of keys a, b, c, d in turn: 1 to 4 are retrying, the rest is waiting behind them. */
@@ -337,20 +270,20 @@ hold_four_keys(void)
         (void)snprintf(sql, sizeof(sql),
                        "insert into outbox (\"key\", headers, payload) values ('%c', '{}', 'x')",
                        'a' + i % 4); /* fits */
-        run(sql);
+        held_run(sql);
         holds[i] = (struct hold){.id = i + 1,
                                  .state = i < 4 ? HELD_RETRYING : HELD_WAITING,
                                  .attempts = i < 4,
                                  .reason = i < 4 ? "r" : NULL};
     }
-    hold(holds, 20);
+    held_hold(holds, 20);
 }
 
 Test(source_held, those_that_waited_go_back_in_portions)
 {
     char before[4096];
     hold_four_keys();
-    run("insert into outbox (\"key\", payload) values ('a', 'later')");
+    held_run("insert into outbox (\"key\", payload) values ('a', 'later')");
     (void)snprintf(before, sizeof(before), "%s",
                    db_text(admin, MESSAGES "outbox_held where id > 4 and \"key\" in ('a', 'c')"));
     const int64_t ids[] = {3, 1};
@@ -360,13 +293,13 @@ Test(source_held, those_that_waited_go_back_in_portions)
         (struct release){.ids = ids, .id_count = 2, .keys = keys, .key_count = 4, .rows_max = 3});
     cr_assert_eq(released.count, 3);
     cr_assert(!released.complete && released.first_id == 5 && released.last_id == 9);
-    expect_text(IDS("outbox"), "5,7,9,21");
-    expect_text(IDS("outbox_held"), "2,4,6,8,10,11,12,13,14,15,16,17,18,19,20");
+    held_expect_text(HELD_IDS("outbox"), "5,7,9,21");
+    held_expect_text(HELD_IDS("outbox_held"), "2,4,6,8,10,11,12,13,14,15,16,17,18,19,20");
     released = source_fixture_release(
         source, (struct release){.keys = keys, .key_count = 4, .rows_max = 100});
     cr_assert(released.complete && released.count == 5);
     cr_assert(released.first_id == 11 && released.last_id == 19);
-    expect_text(MESSAGES "outbox where id < 21", before);
+    held_expect_text(MESSAGES "outbox where id < 21", before);
     released = source_fixture_release(
         source, (struct release){.keys = keys, .key_count = 4, .rows_max = 100});
     cr_assert_eq(released.count, 0);
@@ -375,25 +308,12 @@ Test(source_held, those_that_waited_go_back_in_portions)
     cr_assert_eq(released.count, 0);
 }
 
-/* The session may not insert there any more: that is no row's fault. */
-static void
-be_without_right(const char *table)
-{
-    (void)snprintf(user, sizeof(user), "source_held_%ld", (long)getpid()); /* fits */
-    db_create_user(admin, user, "secret");
-    db_grant_relay(admin, user);
-    source_fixture_close(source, &config);
-    config = source_fixture_here_as(user, TAKEOVER_US);
-    source = source_fixture_own(&config);
-    db_revoke(admin, user, "insert", table);
-}
-
 /* Deleting the head and moving what follows are two transactions. What stays behind if only the first
  * comes about is found by whoever asks for the heads. */
 Test(source_held, what_is_left_behind_a_head_that_went_is_found)
 {
     hold_four_keys();
-    be_without_right("outbox");
+    held_be_without_right("outbox");
     const int64_t ids[] = {1};
     const int64_t keys[] = {hash_of("a")};
     source->ops->release(
@@ -401,9 +321,9 @@ Test(source_held, what_is_left_behind_a_head_that_went_is_found)
         &(struct release){.ids = ids, .id_count = 1, .keys = keys, .key_count = 1, .rows_max = 10},
         clock_monotonic_us());
     (void)source_fixture_expect(source, SOURCE_LOST);
-    cr_assert_eq(count("select count(*) from outbox_held"), 19);
-    cr_assert_eq(count("select count(*) from outbox"), 0);
-    db_grant(admin, user, "insert", "outbox");
+    cr_assert_eq(held_count("select count(*) from outbox_held"), 19);
+    cr_assert_eq(held_count("select count(*) from outbox"), 0);
+    held_give_right_back("outbox");
     (void)source_fixture_await_owned(source);
     const struct source_heads heads = source_fixture_heads(source);
     bool found = false;
@@ -427,7 +347,7 @@ Test(source_held, what_cannot_go_back_is_told)
     cr_assert(released.failures.items[0].id == 9 && released.failures.items[0].key_hash == keys[1]);
     cr_assert_not_null(strstr(released.failures.items[0].reason, "forbidden"));
     free(released.failures.items);
-    expect_text(IDS("outbox"), "5,7");
+    held_expect_text(HELD_IDS("outbox"), "5,7");
 }
 
 /* One that went out and cannot be deleted is not sent again. */
@@ -439,9 +359,9 @@ Test(source_held, what_went_and_cannot_be_deleted_is_buried)
     const struct source_released released = source_fixture_release(
         source, (struct release){.ids = ids, .id_count = 4, .rows_max = 100});
     cr_assert_eq(released.count, 0);
-    expect_text("select group_concat(concat_ws('|', id, state, " SKIPPED
-                ", last_error)) from outbox_held where id <= 4",
-                "2|dead|1|it went out, but cannot be deleted");
+    held_expect_text("select group_concat(concat_ws('|', id, state, " HELD_SKIPPED
+                     ", last_error)) from outbox_held where id <= 4",
+                     "2|dead|1|it went out, but cannot be deleted");
 }
 
 /* An operator discards one that was chosen and has not moved yet: if fewer than asked for were
@@ -459,15 +379,8 @@ Test(source_held, one_that_is_discarded_meanwhile_counts)
     db_exec(operator, "commit");
     const struct source_released released = source_fixture_expect(source, SOURCE_RELEASED).released;
     cr_assert(released.count == 2 && released.last_id == 9, "%zu", released.count);
-    expect_text(IDS("outbox"), "9");
+    held_expect_text(HELD_IDS("outbox"), "9");
     db_close(operator);
-}
-
-/* last_time is. */
-static bool
-is_never(uint64_t in_us)
-{
-    return db_is_mysql() ? in_us > 24 * 365 * HOUR_US : in_us == CLOCK_NEVER_US;
 }
 
 static const struct head *
@@ -484,7 +397,8 @@ find_head(const struct source_heads *heads, int64_t id)
 Test(source_held, finds_all_heads)
 {
     cr_assert_eq(source_fixture_heads(source).count, 0);
-    run("insert into outbox (\"key\", payload) values ('a', ''), ('b', ''), ('c', ''), ('d', ''), "
+    held_run(
+        "insert into outbox (\"key\", payload) values ('a', ''), ('b', ''), ('c', ''), ('d', ''), "
         "(null, ''), ('f', ''), ('g', ''), ('h', '')");
     const struct hold holds[] = {
         {.id = 1, .state = HELD_RETRYING, .attempts = 3, .retry_after_us = HOUR_US, .reason = "r"},
@@ -496,9 +410,9 @@ Test(source_held, finds_all_heads)
         {.id = 7, .state = HELD_RETRYING, .reason = "r"},
         {.id = 8, .state = HELD_SCHEDULED},
     };
-    hold(holds, 8);
-    run("update outbox_held set next_attempt_at = last_time() where id = 6");
-    run("update outbox_held set next_attempt_at = first_time() where id = 7");
+    held_hold(holds, 8);
+    held_run("update outbox_held set next_attempt_at = last_time() where id = 6");
+    held_run("update outbox_held set next_attempt_at = first_time() where id = 7");
     const struct source_heads heads = source_fixture_heads(source);
     cr_assert_eq(heads.count, 6);
     const struct head *head = find_head(&heads, 1);
@@ -511,7 +425,7 @@ Test(source_held, finds_all_heads)
     cr_assert(!head->ordered && !head->dead && !head->orphans && head->retry_in_us > 0);
     head = find_head(&heads, 5);
     cr_assert(!head->ordered && head->key_hash == 0 && head->retry_in_us == 0);
-    cr_assert(is_never(find_head(&heads, 6)->retry_in_us));
+    cr_assert(held_is_never(find_head(&heads, 6)->retry_in_us));
     cr_assert_eq(find_head(&heads, 7)->retry_in_us, 0);
     free(heads.items);
 }
@@ -520,9 +434,9 @@ Test(source_held, finds_all_heads)
 Test(source_held, finds_those_that_wait_behind_nothing)
 {
     hold_four_keys();
-    run("delete from outbox_held where id in (1, 5)");
-    run("update outbox_held set skipped = true where id = 3");
-    run("update outbox_held set state = 'dead' where id = 4");
+    held_run("delete from outbox_held where id in (1, 5)");
+    held_run("update outbox_held set skipped = true where id = 3");
+    held_run("update outbox_held set state = 'dead' where id = 4");
     const struct source_heads heads = source_fixture_heads(source);
     cr_assert_eq(heads.count, 5);
     const struct head *orphans = find_head(&heads, 9);
@@ -534,7 +448,8 @@ Test(source_held, finds_those_that_wait_behind_nothing)
 
 Test(source_held, reads_the_heads_that_are_due)
 {
-    run("insert into outbox (\"key\", headers, payload) values ('k1', '{}', 'x'), ('k2', '{}', "
+    held_run(
+        "insert into outbox (\"key\", headers, payload) values ('k1', '{}', 'x'), ('k2', '{}', "
         "'x'), "
         "('k3', '{}', 'x'), ('k4', '{}', 'x'), ('k5', '{}', 'x'), ('k6', '{}', 'x'), "
         "('k7', '{}', 'x')");
@@ -544,10 +459,10 @@ Test(source_held, reads_the_heads_that_are_due)
     }
     holds[3].retry_after_us = HOUR_US;
     holds[4].state = HELD_DEAD;
-    hold(holds, 7);
-    run("update outbox_held set next_attempt_at = as_time('2026-01-01') where id = 6");
-    run("update outbox_held set skipped = true where id = 2");
-    run("update outbox_held set \"key\" = null where id = 3");
+    held_hold(holds, 7);
+    held_run("update outbox_held set next_attempt_at = as_time('2026-01-01') where id = 6");
+    held_run("update outbox_held set skipped = true where id = 2");
+    held_run("update outbox_held set \"key\" = null where id = 3");
     const int64_t ids[] = {7};
     struct fetch fetch = {
         .kind = FETCH_HEADS, .ids = ids, .id_count = 1, .rows_max = 10, .bytes_max = 1000};
@@ -574,205 +489,14 @@ Test(source_held, reads_the_heads_that_are_due)
     batch_free(batch);
 }
 
-/* Scheduled messages 1 to 7: 6 is due first, then 2 and 4, then 1; the others are not due. */
-static void
-schedule(void)
-{
-    struct hold holds[7];
-    run("insert into outbox (routing_key, \"key\", headers, payload, deliver_after) values "
-        "('x', 'k', '{}', 'x', from_now(-60)), ('x', 'k', '{}', 'x', from_now(-120)), "
-        "('x', 'k', '{}', 'x', last_time()), ('x', 'k', '{}', 'x', from_now(-120)), "
-        "('x', 'k', '{}', 'x', from_now(3600)), ('x', 'k', '{}', 'x', first_time()), "
-        "('x', 'k', '{}', 'x', from_now(7200))");
-    for (int i = 0; i < 7; i++) {
-        holds[i] = (struct hold){.id = i + 1, .state = HELD_SCHEDULED};
-    }
-    hold(holds, 7);
-    /* As if they had become due after they were set aside. */
-    run("update outbox_held set next_attempt_at = deliver_after");
-}
-
-Test(source_held, wakes_in_the_order_of_their_times_under_new_ids)
-{
-    char names[7][40];
-    char expected[200];
-    schedule();
-    for (int i = 0; i < 7; i++) {
-        char sql[100];
-        (void)snprintf(sql, sizeof(sql),
-                       "select id_text(message_id) from outbox_held where id = %d",
-                       i + 1); /* fits */
-        (void)snprintf(names[i], sizeof(names[i]), "%s", db_text(admin, sql));
-    }
-    run("insert into outbox (routing_key, \"key\", payload) values ('before', 'k', 'y')");
-    struct source_woken woken = source_fixture_wake(source, 3);
-    cr_assert(woken.count == 3 && woken.next_in_us == 0 && !woken.acts, "one more is due");
-    run("insert into outbox (routing_key, \"key\", payload) values ('between', 'k', 'y')");
-    woken = source_fixture_wake(source, 3);
-    cr_assert_eq(woken.count, 1);
-    cr_assert(woken.next_in_us > HOUR_US - 60 * CLOCK_S_US && woken.next_in_us <= HOUR_US);
-    (void)snprintf(expected, sizeof(expected), "%s,%s,%s,%s", names[5], names[1], names[3],
-                   names[0]); /* fits */
-    expect_text("select group_concat(id_text(message_id) order by id) from outbox where "
-                "payload = 'x' and deliver_after is null",
-                expected);
-    expect_text("select group_concat(routing_key order by id) from outbox",
-                "before,x,x,x,between,x");
-    expect_text(IDS("outbox_held"), "3,5,7");
-    await_final(count("select max(id) from outbox")); /* its own inserts do not hold it back */
-    struct batch *batch = source_fixture_fetch(
-        source, (struct fetch){.kind = FETCH_NEXT, .rows_max = 10, .bytes_max = 1000});
-    cr_assert_eq(batch->count, 6);
-    cr_assert(!batch->rows[1].scheduled && batch->rows[1].payload.size == 1);
-    batch_free(batch);
-}
-
-/* The next look begins where the last one ended; what comes behind it must be found all the same. */
-Test(source_held, wakes_what_comes_due_later)
-{
-    schedule();
-    cr_assert_eq(source_fixture_wake(source, 2).count, 2);
-    cr_assert_eq(source_fixture_wake(source, 1).count, 1, "another with the time of the last");
-    cr_assert_eq(source_fixture_wake(source, 10).count, 1);
-    run("insert into outbox (payload, deliver_after) values ('x', from_now(-3600)), "
-        "('y', from_now(3600))");
-    const int64_t late = count("select max(id) from outbox");
-    const struct hold holds[] = {{.id = late - 1, .state = HELD_SCHEDULED},
-                                 {.id = late, .state = HELD_SCHEDULED}};
-    hold(holds, 2);
-    cr_assert_eq(source_fixture_wake(source, 10).count, 1, "it became due on the way");
-    run("start transaction");
-    run("update outbox_held set next_attempt_at = from_now(-300) where payload = 'y'");
-    run("insert into outbox_held_act (who, what, message_id, held_id, state) values "
-        "('me', 'retry', new_id(), 1, 'scheduled')");
-    run("commit");
-    struct source_woken woken = source_fixture_wake(source, 10);
-    cr_assert(woken.acts);
-    if (woken.count == 0) { /* unless it was time for a look at all */
-        woken = source_fixture_wake(source, 10);
-    }
-    cr_assert_eq(woken.count, 1, "an operator's act");
-}
-
-Test(source_held, what_is_due_never_is_never_woken)
-{
-    struct source_woken woken = source_fixture_wake(source, 10);
-    cr_assert(woken.count == 0 && woken.next_in_us == CLOCK_NEVER_US && !woken.acts);
-    schedule();
-    run("delete from outbox_held where id <> 3");
-    woken = source_fixture_wake(source, 10);
-    cr_assert(woken.count == 0 && is_never(woken.next_in_us));
-    run("update outbox_held set next_attempt_at = from_now(0)");
-    woken = source_fixture_wake(source, 10);
-    cr_assert(woken.count == 1 && woken.next_in_us == CLOCK_NEVER_US);
-}
-
-Test(source_held, what_cannot_be_woken_stays_scheduled)
-{
-    schedule();
-    be_without_right("outbox");
-    source->ops->wake(source, 10, clock_monotonic_us());
-    (void)source_fixture_expect(source, SOURCE_LOST);
-    cr_assert_eq(count("select count(*) from outbox_held where state = 'scheduled'"), 7);
-    cr_assert_eq(count("select count(*) from outbox"), 0);
-}
-
-/* The one with a key is dead, and keeps nobody back; the one without is tried from where it is. */
-Test(source_held, what_cannot_be_woken_is_set_aside)
-{
-    schedule();
-    run("update outbox_held set \"key\" = null, payload = 'bad' where id = 2");
-    run("update outbox_held set payload = 'bad' where id = 4");
-    db_forbid(admin, "insert", "outbox", "new.payload = 'bad'");
-    source->ops->wake(source, 8, clock_monotonic_us());
-    struct source_event event = source_fixture_next(source);
-    for (int notices = 0; event.type != SOURCE_WOKEN; event = source_fixture_next(source)) {
-        cr_assert(event.type == SOURCE_NOTICE || event.type == SOURCE_ALIVE);
-        if (event.type == SOURCE_NOTICE) {
-            cr_assert_not_null(strstr(event.notice.error.text, "forbidden"));
-            cr_assert_leq(++notices, 2);
-        }
-    }
-    bool acts = event.woken.acts;
-    for (int i = 0; i < 5 && count("select count(*) from outbox") < 2; i++) {
-        acts |= source_fixture_wake(source, 10).acts;
-    }
-    cr_assert(acts, "the heads are others now");
-    cr_assert_eq(count("select count(*) from outbox"), 2);
-    expect_text("select group_concat(concat_ws('|', id, state, " SKIPPED ", " HAS_TIME
-                ") order by id) from outbox_held where state <> 'scheduled'",
-                "2|retrying|0|1,4|dead|1|0");
-}
-
 Test(source_held, notices_once_what_operators_did)
 {
     cr_assert_not(source_fixture_wake(source, 1).acts);
-    run("insert into outbox_held_act (who, what, message_id, held_id, state) values "
-        "('me', 'discard', new_id(), 1, 'dead'), ('me', 'discard', new_id(), 2, 'dead')");
+    held_run("insert into outbox_held_act (who, what, message_id, held_id, state) values "
+             "('me', 'discard', new_id(), 1, 'dead'), ('me', 'discard', new_id(), 2, 'dead')");
     cr_assert(source_fixture_wake(source, 1).acts);
-    cr_assert_eq(count("select count(*) from outbox_held_act where seen_at is null"), 0);
+    cr_assert_eq(held_count("select count(*) from outbox_held_act where seen_at is null"), 0);
     cr_assert_not(source_fixture_wake(source, 1).acts);
-}
-
-/* As docs/PRODUCING.md says it. */
-static bool
-cancel(struct db *db, const char *table, int id)
-{
-    char sql[100];
-    char name[40];
-    (void)snprintf(sql, sizeof(sql), "select id_text(message_id) from %s where id = %d", table,
-                   id);                                         /* fits */
-    (void)snprintf(name, sizeof(name), "%s", db_text(db, sql)); /* fits */
-    return name[0] != '\0' && db_cancel(db, name);
-}
-
-/* A message is cancelled wherever it is. */
-Test(source_held, a_scheduled_message_can_be_cancelled)
-{
-    run("insert into outbox (payload, deliver_after) values ('1', from_now(3600)), "
-        "('2', from_now(3600)), ('3', null)");
-    hold(&(struct hold){.id = 2, .state = HELD_SCHEDULED}, 1);
-    cr_assert(cancel(admin, "outbox", 1) && cancel(admin, "outbox_held", 2));
-    cr_assert_not(cancel(admin, "outbox", 3), "it is not scheduled");
-    expect_text(IDS("outbox"), "3");
-    cr_assert_eq(count("select count(*) from outbox_held"), 0);
-    const struct hold late = {.id = 1, .state = HELD_SCHEDULED};
-    const struct source_held held = source_fixture_hold(source, &late, 1);
-    cr_assert(held.missing_count == 1 && held.missing[0] == 1);
-    free(held.missing);
-}
-
-/* Somebody's transaction that is open on a row makes nobody wait but that row. */
-Test(source_held, what_is_locked_is_left_for_later)
-{
-    const struct fetch due_heads = {.kind = FETCH_HEADS, .rows_max = 10, .bytes_max = 1000};
-    struct db *other = db_connect();
-    run("insert into outbox (payload, deliver_after) values ('1', from_now(3600)), "
-        "('2', from_now(3600)), ('3', from_now(3600)), ('4', null), ('5', null)");
-    const struct hold holds[] = {{.id = 1, .state = HELD_SCHEDULED},
-                                 {.id = 4, .state = HELD_RETRYING, .reason = "r"},
-                                 {.id = 5, .state = HELD_RETRYING, .reason = "r"}};
-    hold(holds, 3);
-    run("update outbox_held set next_attempt_at = from_now(-1) where id <> 1");
-    db_exec(other, "start transaction");
-    cr_assert(cancel(other, "outbox_held", 1) && cancel(other, "outbox", 2));
-    db_exec(other, "update outbox_held set headers = '{}' where id = 4");
-    const struct hold scheduled[] = {{.id = 2, .state = HELD_SCHEDULED},
-                                     {.id = 3, .state = HELD_SCHEDULED}};
-    const struct source_held held = source_fixture_hold(source, scheduled, 2);
-    cr_assert(held.missing_count == 1 && held.missing[0] == 2,
-              "the locked one was waited for, or moved");
-    free(held.missing);
-    struct batch *batch = source_fixture_fetch(source, due_heads);
-    cr_assert(batch->count == 1 && batch->rows[0].id == 5, "%zu", batch->count);
-    batch_free(batch);
-    run("update outbox_held set next_attempt_at = from_now(-1) where id = 3");
-    cr_assert_eq(source_fixture_wake(source, 10).count, 1);
-    db_exec(other, "rollback");
-    batch = source_fixture_fetch(source, due_heads);
-    cr_assert_eq(batch->count, 2);
-    batch_free(batch);
-    db_close(other);
 }
 
 static const struct release *
@@ -831,7 +555,7 @@ Test(source_held, all_can_be_asked_at_once)
     const int64_t ids[] = {1};
     const int64_t keys[] = {hash_of("a")};
     const struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 10, .bytes_max = 1000};
-    run("insert into outbox (\"key\", payload) values ('a', 'x'), ('a', 'x'), ('a', 'x')");
+    held_run("insert into outbox (\"key\", payload) values ('a', 'x'), ('a', 'x'), ('a', 'x')");
     source->ops->hold(source, holds, 3, now_us);
     source->ops->heads(source, now_us);
     source->ops->release(
