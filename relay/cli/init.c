@@ -57,7 +57,7 @@ run(const struct cli_command *command, int argc, char **argv)
 
 const struct cli_command cli_init = {
     .name = "init",
-    .summary = "create the outbox tables, the publication, exchanges and queues",
+    .summary = "create the outbox tables, exchanges and queues",
     .usage =
         "usage: outbox-relay init -c FILE\n"
         "       outbox-relay init --print [--kind KIND] [--schema NAME]\n\n"
@@ -70,18 +70,19 @@ const struct cli_command cli_init = {
         "those that only relays use is added; writers and the older relay go on meanwhile. By "
         "hand:\n"
         "run the part of what --print prints that says so.\n\n"
-        "For sources with mode \"tail\" or \"auto\" also creates the publication, and says what "
-        "an\n"
-        "administrator has to run for the log to be read. With \"auto\" that is advice: until "
-        "then\n"
-        "the relay polls. The replication slot is made by the relay when it starts.\n\n"
+        "For sources with mode \"tail\" or \"auto\" also says what an administrator has to run for "
+        "the\n"
+        "log to be read, and creates the publication where PostgreSQL is the database. With "
+        "\"auto\"\n"
+        "that is advice: until then the relay polls. PostgreSQL's replication slot is made by the\n"
+        "relay when it starts.\n\n"
         "Where the configuration has sections exchange, queue or binding, also makes these on "
         "their\n"
         "broker; what is there already stays as it is, and where it differs, that is said.\n\n"
         "  -c, --config FILE   the configuration\n"
         "      --print         only print the SQL, for whoever may run it\n"
-        "      --kind KIND     for this kind of database (postgres)\n"
-        "      --schema NAME   the schema that it names (public)\n\n"
+        "      --kind KIND     for this kind of database: postgres (the default) or mysql\n"
+        "      --schema NAME   of PostgreSQL: the schema that it names (public)\n\n"
         "exit status: 0 all is there, 1 somewhere it is not, 64 wrong usage, 78 wrong "
         "configuration\n",
     .options = option_table,
