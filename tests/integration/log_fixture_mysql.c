@@ -106,10 +106,11 @@ ignore_database(void)
     restart_with(line);
 }
 
-/* Sessions have it as it was when they began. */
+/* Sessions have it as it was when they began: those of the applications have begun. */
 static void
 log_statements(void)
 {
+    scene_await("applications write", "select count(*) >= 10 from account where seq > 0");
     db_exec(scene.db, "set global binlog_format = 'STATEMENT'");
     struct db *session = db_connect();
     traffic_burst(session, scene.queue, 10, 1);
