@@ -130,34 +130,6 @@ expect_position(log_position position)
     return last;
 }
 
-static void
-await_wait_for_table(void)
-{
-    const uint64_t deadline_us = clock_monotonic_us() + WAIT_US;
-    while (mysql_fixture_int(admin, "select count(*) from information_schema.processlist "
-                                    "where db = database() "
-                                    "and state = 'Waiting for table metadata lock'") == 0) {
-        cr_assert_lt(clock_monotonic_us(), deadline_us, "nobody waits for a table");
-        (void)usleep(5000);
-    }
-}
-
-/* The log can be begun while a look is out, which waits for a lock here. */
-Test(source_mysql_tail, a_look_that_is_out_says_nothing_yet)
-{
-    MYSQL *other = mysql_fixture_connect();
-    source->ops->watermark(source, clock_monotonic_us());
-    (void)source_fixture_expect(source, SOURCE_FINAL);
-    mysql_fixture_exec(other, "lock tables outbox write");
-    source->ops->watermark(source, clock_monotonic_us());
-    await_wait_for_table();
-    source->ops->tail_begin(source, 0, clock_monotonic_us());
-    mysql_fixture_exec(other, "unlock tables");
-    (void)source_fixture_expect(source, SOURCE_FINAL);
-    (void)source_fixture_expect(source, SOURCE_TAILING);
-    mysql_close(other);
-}
-
 Test(source_mysql_tail, delivers_what_is_committed_from_the_beginning_on)
 {
     run("insert into outbox (payload) values ('before')");
