@@ -25,6 +25,7 @@ start(void)
                                                       .rollback_percent = 5,
                                                       .open_us_max = 2000,
                                                       .pause_us_max = 20000});
+    scene_await("applications write", "select count(*) >= 10 from account where seq > 0");
 }
 
 /* A log that is lost is no reason to send anything twice, unless more is lost with it. */

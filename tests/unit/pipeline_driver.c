@@ -497,13 +497,25 @@ cut_lane(uint32_t lane)
     pipeline_lane_cut(driver.pipeline, lane, "reset", driver.now_us);
 }
 
-void
-lose_log(void)
+static void
+end_log(const char *reason, bool seldom)
 {
     out.asked_position = 0;
     out.tailing = false;
     out.more = false;
-    pipeline_not_tailing(driver.pipeline, "the slot is gone", false, driver.now_us);
+    pipeline_not_tailing(driver.pipeline, reason, seldom, driver.now_us);
+}
+
+void
+lose_log(void)
+{
+    end_log("the slot is gone", false);
+}
+
+void
+refuse_log(void)
+{
+    end_log("the publication has not the outbox", true);
 }
 
 void

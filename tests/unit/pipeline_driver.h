@@ -163,6 +163,7 @@ void close_for(int64_t id, bool named); /* closes its channel */
 void lose_lane(uint32_t lane);
 void cut_lane(uint32_t lane);
 void lose_log(void);
+void refuse_log(void); /* an operator must act first */
 void lose_source(void);
 void own_source(void);
 

@@ -367,6 +367,22 @@ Test(pipeline_tail, a_row_that_the_log_had_not_brought_is_found_in_the_table)
     check_sent_once(1, 9);
 }
 
+/* A publication was narrowed, which was noticed when the log had long passed the rows that it left out. */
+Test(pipeline_tail, rows_that_a_refused_log_left_out_are_found_at_once)
+{
+    start_live();
+    driver.broker = takes_all;
+    put_each(1, 10);
+    run(5 * CLOCK_S_US);
+    for (int64_t id = 3; id <= 7; id++) {
+        message_of(id)->place = IN_OUTBOX;
+    }
+    driver.log_refusal = "the publication has not the outbox";
+    refuse_log();
+    run(10 * CLOCK_MS_US);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+}
+
 Test(pipeline_tail, rows_that_wait_to_be_let_in_are_given_back_when_the_log_is_lost)
 {
     start_live();
