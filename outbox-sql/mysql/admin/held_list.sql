@@ -21,7 +21,7 @@ select id, lower(insert(insert(insert(insert(hex(message_id), 9, 0, '-'), 14, 0,
         when octet_length(headers) > 524288
             then convert(json_object('larger than can ever be sent, bytes as stored', octet_length(headers)) using utf8mb4) collate utf8mb4_bin
         when json_valid(headers)
-            then convert(/*M! json_detailed(headers) */ /*!80000 json_pretty(headers) */ using utf8mb4) collate utf8mb4_bin
+            then convert(/*M! json_detailed(headers) */ /*!80000 regexp_replace(json_pretty(headers), '(?m)^( +)', '$1$1') */ using utf8mb4) collate utf8mb4_bin
         else headers collate utf8mb4_bin
     end as headers,
     case when @whole then payload end as payload,
