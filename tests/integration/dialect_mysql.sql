@@ -2,7 +2,7 @@
 -- its outbox.
 create function bytes(words longtext) returns longblob deterministic no sql return convert(words using utf8mb4);
 create function as_headers(words longtext) returns longtext deterministic no sql return words;
-create function header_of(headers longtext, name varchar(255)) returns longtext deterministic no sql
+create function header_of(headers longtext, name varchar(255)) returns longtext character set utf8mb4 collate utf8mb4_bin deterministic no sql
 return json_unquote(json_extract(headers, concat('$."', name, '"')));
 create function as_id(words char(36)) returns binary(16) deterministic no sql return unhex(replace(words, '-', ''));
 create function id_text(id binary(16)) returns char(36) deterministic no sql

@@ -49,7 +49,6 @@ const struct source_fixture_kind source_fixture_mysql = {
     .last_time_us = INT64_C(253402300799999999),
     .far_time = "timestamp '9999-12-31 00:00:00'",
     .words_session_ended = "the connection to the database broke",
-    .words_silent = "the connection to the database broke",
     .words_shut_out = "locked",
     .words_bad_password = "1045",
     .words_no_database = "nowhere",

@@ -383,7 +383,8 @@ Test(source, an_owner_that_is_silent_loses_its_ownership)
     cr_assert_geq(clock_monotonic_us(), lease_until_us, "owned by two at a time");
     const struct error lost = source_fixture_expect(silent, SOURCE_LOST).lost;
     cr_assert_eq(lost.class, ERROR_CONNECTION, "%s", lost.text);
-    cr_assert_not_null(strstr(lost.text, kind->words_silent), "%s", lost.text);
+    cr_assert(kind->words_silent == NULL || strstr(lost.text, kind->words_silent) != NULL, "%s",
+              lost.text);
     source_fixture_close(silent, &config);
     source_fixture_close(second, &other);
 }
