@@ -79,6 +79,12 @@ cursor_pass_live(struct cursor *cursor, int64_t id)
 }
 
 void
+cursor_doubt_live(struct cursor *cursor)
+{
+    cursor->live_final = CURSOR_START;
+}
+
+void
 cursor_leave_live(struct cursor *cursor)
 {
     cursor->high = cursor->live_final;

@@ -65,6 +65,9 @@ void cursor_leave_live(struct cursor *cursor);
 /* The log has brought every row up to this id that will ever be committed. */
 void cursor_pass_live(struct cursor *cursor, int64_t id);
 
+/* The log may have left out any of the rows that it should have brought: once it stops, the whole table is read. */
+void cursor_doubt_live(struct cursor *cursor);
+
 /* True if a dropped row has not been read again yet. */
 bool cursor_has_gap(const struct cursor *cursor);
 

@@ -426,9 +426,11 @@ pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
         return;
     }
     tail->refused = tail->state == TAIL_BEGINNING;
-    /* Settings that an operator must mend, such as a publication without the outbox, were noticed late: the log may have
-     * left rows out. */
-    tail->distrusted |= seldom;
+    if (seldom) {
+        /* Settings that an operator must mend, such as a publication without the outbox, were noticed late: the log may
+         * have left rows out. */
+        cursor_doubt_live(&pipeline->cursor);
+    }
     leave(pipeline, now_us);
     tail->begin_at_us =
         now_us + (seldom ? BEGIN_MAX_US : backoff_next_us(&tail->backoff, &pipeline->random));

@@ -381,6 +381,7 @@ Test(pipeline_tail, rows_that_a_refused_log_left_out_are_found_at_once)
     refuse_log();
     run(10 * CLOCK_MS_US);
     cr_assert_eq(count_in(IN_OUTBOX), 0);
+    cr_assert_eq(counts().swept, 0, "nobody had to look for them");
 }
 
 Test(pipeline_tail, rows_that_wait_to_be_let_in_are_given_back_when_the_log_is_lost)
