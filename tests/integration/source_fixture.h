@@ -20,8 +20,7 @@ struct source_fixture_kind {
     int64_t last_time_us;
     const char *far_time;
     const char *words_session_ended; /* by somebody else */
-    const char *
-        words_silent; /* ended by the server, for nothing came of it; NULL: as its version has it */
+    const char *words_silent;        /* ended by the server, for nothing came of it; or NULL */
     const char *words_shut_out;
     const char *words_bad_password;
     const char *words_no_database;
