@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "tests/integration/servers_fixture.h"
 
 struct scene scene;
@@ -148,6 +149,23 @@ format_sql(const char *format, va_list args)
     const int length = vsnprintf(sql, sizeof(sql), format, args);
     check(length >= 0 && length < (int)sizeof(sql), "a statement is too long");
     return sql;
+}
+
+void
+scene_await_tailing(void)
+{
+    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
+}
+
+void
+scene_expect_no_pause(void)
+{
+    const int64_t read = scene_count("select coalesce(max(id), 0) from outbox");
+    const uint64_t start_us = clock_monotonic_us();
+    scene_await("what was written goes",
+                "select not exists (select 1 from outbox where id <= %lld)", (long long)read);
+    const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
+    check(took_ms < 20000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
 }
 
 void

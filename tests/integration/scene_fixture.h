@@ -51,6 +51,12 @@ void scene_start_patient_relay(const char *source);
 /* It must end well, and must not have missed rows at its regular look or in the log. */
 void scene_drain_relay(void);
 
+/* Waits for the next line of scene.relay's log that says that it reads the database's. */
+void scene_await_tailing(void);
+
+/* A message that is written now goes now, whether by the log or by the table. */
+void scene_expect_no_pause(void);
+
 /* Formats a statement and runs it. */
 void scene_exec(const char *format, ...) PRINTF_LIKE(1, 2);
 

@@ -156,6 +156,37 @@ source_fixture_close(struct source *source, struct source_config *config)
     free(config->dsn);
 }
 
+struct error
+source_fixture_expect_loss(struct source *source)
+{
+    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
+    cr_assert_eq(error.class, ERROR_CONNECTION, "%s", error.text);
+    return error;
+}
+
+void
+source_fixture_expect_return(struct source *source)
+{
+    struct source_event event;
+    do {
+        event = source_fixture_next(source);
+        cr_assert(event.type == SOURCE_LOST || event.type == SOURCE_STANDBY ||
+                  event.type == SOURCE_OWNED);
+        cr_assert(event.type != SOURCE_LOST || event.lost.class != ERROR_CONFIG, "%s",
+                  event.lost.text);
+    } while (event.type != SOURCE_OWNED);
+    struct batch *batch = source_fixture_fetch_after(source, 0);
+    cr_assert_eq(batch->count, 2);
+    batch_free(batch);
+}
+
+struct batch *
+source_fixture_fetch_after(struct source *source, int64_t id)
+{
+    return source_fixture_fetch(
+        source, (struct fetch){.after_id = id, .rows_max = 1000, .bytes_max = 4 << 20});
+}
+
 struct batch *
 source_fixture_fetch(struct source *source, struct fetch fetch)
 {

@@ -57,7 +57,12 @@ struct source_event source_fixture_next(struct source *source);
 /* The next event, which must be of this type; SOURCE_ALIVE and SOURCE_NOTICE are passed over. */
 struct source_event source_fixture_expect(struct source *source, enum source_event_type type);
 
+/* It loses its server, to come back to it: tries, in vain at first or not, owns again, and does its work on an outbox of two rows. */
+struct error source_fixture_expect_loss(struct source *source);
+void source_fixture_expect_return(struct source *source);
+
 struct batch *source_fixture_fetch(struct source *source, struct fetch fetch);
+struct batch *source_fixture_fetch_after(struct source *source, int64_t id);
 int64_t source_fixture_watermark(struct source *source);
 /* Ask and give back the answer. */
 struct source_held source_fixture_hold(struct source *source, const struct hold *holds,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/integration/fail_alloc.h"
+#include "tests/integration/message_fixture.h"
 #include "tests/integration/write_fixture.h"
 
 static struct db *home; /* which no test leaves in a transaction, or without a session */
@@ -27,15 +28,6 @@ tear_down(void)
 
 TestSuite(outbox, .init = set_up, .fini = tear_down, .timeout = 120);
 
-static struct outbox_message
-message_of(const char *payload)
-{
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    message.payload = payload;
-    message.payload_length = strlen(payload);
-    return message;
-}
-
 static outbox_result
 write_message(const struct outbox_message *message)
 {
@@ -46,7 +38,7 @@ write_message(const struct outbox_message *message)
 static outbox_result
 write_one(const char *payload)
 {
-    const struct outbox_message message = message_of(payload);
+    const struct outbox_message message = message_fixture_of(payload);
     return write_message(&message);
 }
 
@@ -65,10 +57,7 @@ row_count(void)
 static void
 expect(outbox_result result, outbox_result wanted, const char *sqlstate, const char *words)
 {
-    cr_assert_eq(result, wanted, "%s: %s", outbox_result_name(result), error.message);
-    cr_assert_eq(error.code, wanted);
-    cr_assert_str_eq(error.sqlstate, sqlstate, "%s", error.message);
-    cr_assert(strstr(error.message, words) != NULL, "no \"%s\" in: %s", words, error.message);
+    message_fixture_expect(&error, result, wanted, sqlstate, words);
 }
 
 static void
@@ -78,25 +67,9 @@ expect_words(outbox_result result, outbox_result wanted, enum write_fixture_erro
     expect(result, wanted, says.sqlstate[0] == '\0' ? error.sqlstate : says.sqlstate, says.words);
 }
 
-#define EURO "\xe2\x82\xac"
-#define SMILE "\xf0\x9f\x98\x80"
-
-/* With what could be taken for an escape, a quote, or another character set's. */
 Test(outbox, every_field_arrives)
 {
-    static const struct outbox_header headers[] = {{"tenant", "7"},
-                                                   {"note", "a \"b\" \\ \x01\t" EURO}};
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    message.exchange = "orders ";
-    message.routing_key = "order.'paid'";
-    message.key = "key " EURO SMILE "\\";
-    message.type = "Order\"Paid\"";
-    message.content_type = "application/json; \\' --";
-    message.headers = headers;
-    message.header_count = 2;
-    message.payload = "{\0\xff\\'\xbf\x27\x81\x5c}";
-    message.payload_length = 10;
-    message.deliver_after_us = INT64_C(1893456000123456);
+    const struct outbox_message message = message_fixture_with_everything();
     db_exec(tx, "begin");
     cr_assert_eq(write_message(&message), OUTBOX_OK, "%s", error.message);
     db_exec(tx, "commit");
@@ -157,7 +130,7 @@ Test(outbox, ids_are_told_and_may_be_given)
     struct outbox_id ids[2];
     char text[37];
     cr_assert_eq(outbox_id_parse(given, &mine), OUTBOX_OK);
-    struct outbox_message messages[2] = {message_of("new"), message_of("given")};
+    struct outbox_message messages[2] = {message_fixture_of("new"), message_fixture_of("given")};
     messages[1].message_id = &mine;
     db_exec(tx, "begin");
     cr_assert_eq(write_fixture_many(tx, messages, 2, ids, &error), OUTBOX_OK, "%s", error.message);
@@ -178,7 +151,7 @@ Test(outbox, order_of_rows_is_the_order_of_the_array)
     for (int i = 0; i < COUNT; i++) {
         /* Neither rising nor falling, so that no sort by content can give this order. */
         (void)snprintf(payloads[i], sizeof(payloads[i]), "%d", (int)((i * 7919L) % COUNT));
-        messages[i] = message_of(payloads[i]);
+        messages[i] = message_fixture_of(payloads[i]);
     }
     db_exec(tx, "begin");
     cr_assert_eq(write_fixture_many(tx, messages, COUNT, NULL, &error), OUTBOX_OK, "%s",
@@ -285,7 +258,7 @@ Test(outbox, connection_lost)
 
 Test(outbox, refuses_before_it_sends)
 {
-    struct outbox_message messages[2] = {message_of("good"), message_of("bad")};
+    struct outbox_message messages[2] = {message_fixture_of("good"), message_fixture_of("bad")};
     messages[1].routing_key = "\xff";
     db_exec(tx, "begin");
     expect(write_fixture_many(tx, messages, 2, NULL, &error), OUTBOX_INVALID, "", "message 1");
@@ -297,7 +270,7 @@ Test(outbox, refuses_before_it_sends)
 Test(outbox, limits_are_looked_at_before_the_server_cuts)
 {
     char text[1026];
-    struct outbox_message message = message_of("x");
+    struct outbox_message message = message_fixture_of("x");
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
     db_exec(tx, write_fixture_sql(WRITE_SQL_LAX));
@@ -322,7 +295,7 @@ Test(outbox, limits_are_looked_at_before_the_server_cuts)
 Test(outbox, no_memory_at_any_point)
 {
     const struct outbox_header header = {"name", "value"};
-    struct outbox_message message = message_of("x");
+    struct outbox_message message = message_fixture_of("x");
     message.headers = &header;
     message.header_count = 1;
     unsigned nth = 0;
@@ -392,7 +365,7 @@ Test(outbox, few_rights_are_needed)
 
 Test(outbox, raw_headers)
 {
-    struct outbox_message message = message_of("x");
+    struct outbox_message message = message_fixture_of("x");
     message.headers_json = " {\"n\": 1, \"b\": true}";
     db_exec(tx, "begin");
     cr_assert_eq(write_message(&message), OUTBOX_OK, "%s", error.message);
@@ -409,7 +382,7 @@ Test(outbox, raw_headers)
 Test(outbox, text_is_utf8_whatever_the_connection_says)
 {
     const struct outbox_header header = {"h" EURO, EURO};
-    struct outbox_message message = message_of("x");
+    struct outbox_message message = message_fixture_of("x");
     message.key = EURO;
     message.headers = &header;
     message.header_count = 1;

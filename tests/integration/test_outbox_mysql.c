@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/mysql/client.h"
+#include "tests/integration/message_fixture.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/outbox_mysql_fixture.h"
 
@@ -35,19 +36,10 @@ run(const char *sql)
     mysql_fixture_exec(tx, sql);
 }
 
-static struct outbox_message
-message_of(const char *payload)
-{
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    message.payload = payload;
-    message.payload_length = strlen(payload);
-    return message;
-}
-
 static outbox_result
 write_one(const char *payload)
 {
-    const struct outbox_message message = message_of(payload);
+    const struct outbox_message message = message_fixture_of(payload);
     memset(&error, 0, sizeof(error));
     return outbox_mysql_write(tx, &message, NULL, &error);
 }
@@ -67,36 +59,10 @@ row_count(void)
 static void
 expect(outbox_result result, outbox_result wanted, const char *sqlstate, const char *words)
 {
-    cr_assert_eq(result, wanted, "%s: %s", outbox_result_name(result), error.message);
-    cr_assert_eq(error.code, wanted);
-    cr_assert_str_eq(error.sqlstate, sqlstate);
-    cr_assert(strstr(error.message, words) != NULL, "no \"%s\" in: %s", words, error.message);
+    message_fixture_expect(&error, result, wanted, sqlstate, words);
 }
-
-#define EURO "\xe2\x82\xac"
-#define SMILE "\xf0\x9f\x98\x80"
 
 /* ---- what it writes ---- */
-
-/* Every field, with what could be taken for an escape, a quote, or another character set's. */
-static struct outbox_message
-message_with_everything(void)
-{
-    static const struct outbox_header headers[] = {{"tenant", "7"},
-                                                   {"note", "a \"b\" \\ \x01\t" EURO}};
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    message.exchange = "orders ";
-    message.routing_key = "order.'paid'";
-    message.key = "key " EURO SMILE "\\";
-    message.type = "Order\"Paid\"";
-    message.content_type = "application/json; \\' --";
-    message.headers = headers;
-    message.header_count = 2;
-    message.payload = "{\0\xff\\'\xbf\x27\x81\x5c}";
-    message.payload_length = 10;
-    message.deliver_after_us = INT64_C(1893456000123456);
-    return message;
-}
 
 static void
 expect_everything(void)
@@ -116,7 +82,7 @@ expect_everything(void)
 static void
 expect_everything_arrives(const char *settings)
 {
-    const struct outbox_message message = message_with_everything();
+    const struct outbox_message message = message_fixture_with_everything();
     run("delete from outbox");
     run(settings);
     run("begin");
@@ -150,7 +116,7 @@ Test(outbox_mysql, every_field_arrives_whatever_the_session_says)
 
 Test(outbox_mysql, times_from_the_first_to_the_last)
 {
-    struct outbox_message message = message_of("x");
+    struct outbox_message message = message_fixture_of("x");
     run("set time_zone = '+05:30'");
     run("begin");
     message.deliver_after_us = 1;
@@ -182,7 +148,7 @@ Test(outbox_mysql, two_round_trips_and_nothing_left_behind)
 {
     struct outbox_message messages[100];
     for (int i = 0; i < 100; i++) {
-        messages[i] = message_of("payload");
+        messages[i] = message_fixture_of("payload");
     }
     run("begin");
     const int64_t questions = status_value("Questions");
@@ -493,7 +459,7 @@ Test(outbox_mysql, no_database_chosen)
 
 Test(outbox_mysql, raw_headers_stay_as_they_are)
 {
-    struct outbox_message message = message_of("x");
+    struct outbox_message message = message_fixture_of("x");
     message.headers_json = " {\"n\": 1, \"b\": true}";
     run("begin");
     cr_assert_eq(outbox_mysql_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/integration/message_fixture.h"
 #include "tests/integration/pg_fixture.h"
 
 /* What only PostgreSQL and libpq have, of liboutbox-pg: transactions that have failed, connections in pipeline mode, rows that a
@@ -26,19 +27,10 @@ tear_down(void)
 
 TestSuite(outbox_pg, .init = set_up, .fini = tear_down, .timeout = 120);
 
-static struct outbox_message
-message_of(const char *payload)
-{
-    struct outbox_message message = OUTBOX_MESSAGE_INIT;
-    message.payload = payload;
-    message.payload_length = strlen(payload);
-    return message;
-}
-
 static outbox_result
 write_one(const char *payload)
 {
-    const struct outbox_message message = message_of(payload);
+    const struct outbox_message message = message_fixture_of(payload);
     memset(&error, 0, sizeof(error));
     return outbox_pg_write(tx, &message, NULL, &error);
 }
@@ -52,13 +44,8 @@ row_count(void)
 static void
 expect(outbox_result result, outbox_result wanted, const char *sqlstate, const char *words)
 {
-    cr_assert_eq(result, wanted, "%s: %s", outbox_result_name(result), error.message);
-    cr_assert_eq(error.code, wanted);
-    cr_assert_str_eq(error.sqlstate, sqlstate);
-    cr_assert(strstr(error.message, words) != NULL, "no \"%s\" in: %s", words, error.message);
+    message_fixture_expect(&error, result, wanted, sqlstate, words);
 }
-
-#define EURO "\xe2\x82\xac"
 
 Test(outbox_pg, refuses_in_a_transaction_that_has_failed)
 {
@@ -101,7 +88,7 @@ Test(outbox_pg, one_round_trip_and_nothing_left_behind)
 {
     struct outbox_message messages[100];
     for (int i = 0; i < 100; i++) {
-        messages[i] = message_of("payload");
+        messages[i] = message_fixture_of("payload");
     }
     FILE *trace = tmpfile();
     pg_exec(tx, "begin");
@@ -158,7 +145,7 @@ Test(outbox_pg, trigger_that_swallows_rows_is_no_success)
 
 Test(outbox_pg, raw_headers_are_stored_in_an_order_of_their_own)
 {
-    struct outbox_message message = message_of("x");
+    struct outbox_message message = message_fixture_of("x");
     message.headers_json = " {\"n\": 1, \"b\": true}";
     pg_exec(tx, "begin");
     cr_assert_eq(outbox_pg_write(tx, &message, NULL, &error), OUTBOX_OK, "%s", error.message);
@@ -244,7 +231,7 @@ read_log(const char *expression)
 static outbox_result
 emit_one(const char *payload)
 {
-    const struct outbox_message message = message_of(payload);
+    const struct outbox_message message = message_fixture_of(payload);
     memset(&error, 0, sizeof(error));
     return outbox_pg_emit(tx, &message, NULL, &error);
 }
@@ -301,7 +288,7 @@ Test(outbox_pg_emit, many_in_their_order_or_none)
     struct outbox_message messages[COUNT];
     char keys[COUNT][8];
     for (unsigned i = 0; i < COUNT; i++) {
-        messages[i] = message_of("x");
+        messages[i] = message_fixture_of("x");
         (void)snprintf(keys[i], sizeof(keys[i]), "%u", i);
         messages[i].key = keys[i];
     }

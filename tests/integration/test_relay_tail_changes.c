@@ -18,30 +18,7 @@ start(const char *source)
 {
     traffic_set_up(scene.db);
     scene_start_relay(source);
-    traffic = traffic_start(&(struct traffic_options){.routing_key = scene.queue,
-                                                      .writers = 4,
-                                                      .keys = 20,
-                                                      .rollback_percent = 5,
-                                                      .open_us_max = 2000,
-                                                      .pause_us_max = 20000});
-}
-
-static void
-await_tailing(void)
-{
-    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
-}
-
-/* A message that is written now goes now, whether by the log or by the table. */
-static void
-expect_no_pause(void)
-{
-    const int64_t read = scene_count("select coalesce(max(id), 0) from outbox");
-    const uint64_t start_us = clock_monotonic_us();
-    scene_await("what was written goes",
-                "select not exists (select 1 from outbox where id <= %lld)", (long long)read);
-    const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
-    check(took_ms < 20000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
+    traffic = traffic_start_steady(scene.queue);
 }
 
 #define SHORT_LEASE NO_SWEEP "takeover = \"2s\"\n"
@@ -59,8 +36,8 @@ Test(relay_tail_changes, an_owner_that_was_stopped_leaves_the_log_to_its_success
         relay_signal(stopped, SIGSTOP);
         (void)relay_await_log(standby, "event=source_owned", NULL); /* likewise */
         scene.relay = standby;
-        expect_no_pause();
-        await_tailing();
+        scene_expect_no_pause();
+        scene_await_tailing();
         relay_signal(stopped, SIGCONT);
         (void)relay_await_log(stopped, "event=source_standby", NULL); /* likewise */
         standby = stopped;
@@ -92,7 +69,7 @@ Test(relay_tail_changes, a_table_that_is_made_anew)
         traffic_burst(scene.db, scene.queue, 20, 10);
         relay_start_again(scene.relay);
     }
-    await_tailing();
+    scene_await_tailing();
     traffic_burst(scene.db, scene.queue, 20, 10);
     const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
@@ -106,8 +83,8 @@ Test(relay_tail_changes, a_table_that_is_copied_and_renamed)
     for (unsigned i = 0; i < 2; i++) {
         db_copy_outbox(scene.db);
         (void)relay_await_log(scene.relay, db_event_copied(), NULL); /* the server's words too */
-        await_tailing();
-        expect_no_pause();
+        scene_await_tailing();
+        scene_expect_no_pause();
     }
     traffic_end(traffic);
     (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */

@@ -19,12 +19,7 @@ start(void)
 {
     traffic_set_up(scene.db);
     scene_start_relay(NO_SWEEP);
-    traffic = traffic_start(&(struct traffic_options){.routing_key = scene.queue,
-                                                      .writers = 4,
-                                                      .keys = 20,
-                                                      .rollback_percent = 5,
-                                                      .open_us_max = 2000,
-                                                      .pause_us_max = 20000});
+    traffic = traffic_start_steady(scene.queue);
     scene_await("applications write", "select count(*) >= 10 from account where seq > 0");
 }
 
@@ -39,24 +34,6 @@ finish(bool may_repeat)
     scene_drain_relay();
 }
 
-static void
-await_tailing(void)
-{
-    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
-}
-
-/* A message that is written now goes now, whether by the log or by the table. */
-static void
-expect_no_pause(void)
-{
-    const int64_t read = scene_count("select coalesce(max(id), 0) from outbox");
-    const uint64_t start_us = clock_monotonic_us();
-    scene_await("what was written goes",
-                "select not exists (select 1 from outbox where id <= %lld)", (long long)read);
-    const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
-    check(took_ms < 20000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
-}
-
 /* What the log does not bring meanwhile, the table does; no log is trusted that was read while it was in trouble. */
 static void
 lose_and_mend(enum log_trouble trouble)
@@ -65,10 +42,10 @@ lose_and_mend(enum log_trouble trouble)
     for (unsigned i = 0; i < log_rounds(trouble); i++) {
         log_harm(trouble);
         (void)log_await_told(trouble); /* that it is told counts */
-        expect_no_pause();
+        scene_expect_no_pause();
         log_mend(trouble);
-        await_tailing();
-        expect_no_pause();
+        scene_await_tailing();
+        scene_expect_no_pause();
     }
     finish(log_repeats(trouble));
 }

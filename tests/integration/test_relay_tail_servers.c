@@ -46,12 +46,7 @@ static struct traffic *
 start_traffic(void)
 {
     traffic_set_up(scene.db);
-    return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
-                                                   .writers = 4,
-                                                   .keys = 20,
-                                                   .rollback_percent = 5,
-                                                   .open_us_max = 2000,
-                                                   .pause_us_max = 20000});
+    return traffic_start_steady(scene.queue);
 }
 
 static void
@@ -66,12 +61,6 @@ static void
 expect_event(const char *event, const char *words)
 {
     (void)relay_await_log(scene.relay, event, words); /* the words are what counts */
-}
-
-static void
-await_tailing(void)
-{
-    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
 }
 
 static void
@@ -104,7 +93,7 @@ Test(relay_tail_servers, without_a_log_it_polls)
     relay_free(scene.relay);
     expect_polling_relay("tail", "level=warning");
     log_mend(LOG_SWITCHED_OFF);
-    await_tailing();
+    scene_await_tailing();
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     insert("by the log");
     consumer_expect(consumer, "by the log");
@@ -129,7 +118,7 @@ Test(relay_tail_servers, a_commit_that_waits_for_a_standby_is_not_sent)
     check(!consumer_take_within(consumer, 3 * CLOCK_S_US, &delivery), "it was sent");
     standby_let_commits_go();
     consumer_expect(consumer, "1");
-    await_tailing();
+    scene_await_tailing();
     insert("2");
     consumer_expect(consumer, "2");
     db_await_end(writer);
@@ -154,7 +143,7 @@ Test(relay_tail_servers, a_dump_in_a_new_server)
     relay_signal(scene.relay, SIGCONT);
     (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* that it is told counts */
     standby_await_restored();
-    await_tailing();
+    scene_await_tailing();
     scene_reconnect();
     traffic_burst(scene.db, scene.queue, 20, 10);
     (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates are allowed */
@@ -171,7 +160,7 @@ Test(relay_tail_standby, a_standby_that_is_promoted)
     standby_promote();
     (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* that it is told counts */
     standby_await_promoted();
-    await_tailing();
+    scene_await_tailing();
     scene_reconnect();
     const int64_t written = scene_count("select sum(seq) from account");
     scene_await("applications write on", "select sum(seq) > %lld from account",
@@ -219,7 +208,7 @@ Test(relay_tail_broker, away_for_long_it_does_not_keep_the_database_from_its_end
     check(took_ms < 25000, "the database took %llu ms to end", (unsigned long long)took_ms);
     do_database("start");
     start_broker();
-    await_tailing();
+    scene_await_tailing();
     scene_reconnect();
     finish(traffic);
 }

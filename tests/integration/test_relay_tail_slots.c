@@ -37,12 +37,7 @@ static struct traffic *
 start_traffic(void)
 {
     traffic_set_up(scene.db);
-    return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
-                                                   .writers = 4,
-                                                   .keys = 20,
-                                                   .rollback_percent = 5,
-                                                   .open_us_max = 2000,
-                                                   .pause_us_max = 20000});
+    return traffic_start_steady(scene.queue);
 }
 
 static void
@@ -59,24 +54,6 @@ static void
 expect_event(const char *event, const char *words)
 {
     (void)relay_await_log(scene.relay, event, words); /* the words are what counts */
-}
-
-static void
-await_tailing(void)
-{
-    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
-}
-
-/* A message that is written now goes now, whether by the log or by the table. */
-static void
-expect_no_pause(void)
-{
-    const int64_t read = scene_count("select coalesce(max(id), 0) from outbox");
-    const uint64_t start_us = clock_monotonic_us();
-    scene_await("what was written goes", "select not exists (select from outbox where id <= %lld)",
-                (long long)read);
-    const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
-    check(took_ms < 20000 * SANITIZED_FACTOR, "it took %llu ms", (unsigned long long)took_ms);
 }
 
 /* A reader of the slot that is no relay. */
@@ -109,12 +86,12 @@ Test(relay_tail_slots, a_slot_that_a_stranger_reads_is_left_to_him)
     PGconn *stranger = read_slot();
     relay_start_again(scene.relay);
     expect_event("event=not_tailing", "(stranger): end it, or set `slot` to another name");
-    expect_no_pause();
+    scene_expect_no_pause();
     check(scene_count("select count(*) " OUR_SLOT " and active_pid = %d", PQbackendPID(stranger)) ==
               1,
           "the stranger was thrown out");
     PQfinish(stranger);
-    await_tailing();
+    scene_await_tailing();
     finish(traffic, false);
 }
 
@@ -144,13 +121,13 @@ Test(relay_tail_slots_server, a_slot_that_the_server_has_given_up)
     relay_start_again(scene.relay);
     expect_event("event=source_notice",
                  "the server has removed log that it needs (max_slot_wal_keep_size)");
-    await_tailing();
+    scene_await_tailing();
     relay_signal(scene.relay, SIGSTOP);
     outgrow_slot();
     relay_signal(scene.relay, SIGCONT);
     /* Whether it has noticed while it read the log, or meanwhile polled for a commit that took long to be visible. */
     expect_event("event=source_notice", "max_slot_wal_keep_size");
-    await_tailing();
+    scene_await_tailing();
     finish(traffic, true);
 }
 

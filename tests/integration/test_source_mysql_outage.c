@@ -33,49 +33,17 @@ drop(void)
 
 TestSuite(source_mysql_outage, .init = create, .fini = drop, .timeout = 300);
 
-static struct batch *
-fetch_after(int64_t id)
-{
-    return source_fixture_fetch(
-        source, (struct fetch){.after_id = id, .rows_max = 1000, .bytes_max = 4 << 20});
-}
-
-static struct error
-expect_loss(void)
-{
-    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
-    cr_assert_eq(error.class, ERROR_CONNECTION, "%s", error.text);
-    return error;
-}
-
-/* It tries, in vain at first or not; owns again, and does its work. */
-static void
-expect_return(void)
-{
-    struct source_event event;
-    do {
-        event = source_fixture_next(source);
-        cr_assert(event.type == SOURCE_LOST || event.type == SOURCE_STANDBY ||
-                  event.type == SOURCE_OWNED);
-        cr_assert(event.type != SOURCE_LOST || event.lost.class != ERROR_CONFIG, "%s",
-                  event.lost.text);
-    } while (event.type != SOURCE_OWNED);
-    struct batch *batch = fetch_after(0);
-    cr_assert_eq(batch->count, 2);
-    batch_free(batch);
-}
-
 /* A replica that the dsn names. */
 Test(source_mysql_outage, a_server_that_takes_no_changes_is_none)
 {
     source = source_fixture_own(&config);
     mysql_fixture_exec(admin, "set global read_only = 1");
     mysql_fixture_kill(admin, source_mysql_fixture_owner(admin));
-    (void)expect_loss();
-    const struct error error = expect_loss();
+    (void)source_fixture_expect_loss(source);
+    const struct error error = source_fixture_expect_loss(source);
     cr_assert_not_null(strstr(error.text, "takes no changes"), "%s", error.text);
     mysql_fixture_exec(admin, "set global read_only = 0");
-    expect_return();
+    source_fixture_expect_return(source);
 }
 
 /* ---- without a list of who writes ----------------------------------------------------------------------- */
@@ -125,7 +93,7 @@ Test(source_mysql_outage, says_what_is_missing_to_know_who_writes)
         cr_assert_eq(event.final.id, 0);
     }
     mysql_fixture_exec(late, "commit");
-    struct batch *batch = fetch_after(0);
+    struct batch *batch = source_fixture_fetch_after(source, 0);
     cr_assert_eq(batch->count, 4);
     batch_free(batch);
     give_list_back();
@@ -166,7 +134,7 @@ Test(source_mysql_outage, settings_that_a_session_inherits)
         mysql_fixture_exec(admin, sql);
     }
     source = source_fixture_own(&config);
-    struct batch *batch = fetch_after(0);
+    struct batch *batch = source_fixture_fetch_after(source, 0);
     cr_assert_eq(batch->count, 2);
     cr_assert(batch->rows[0].routing_key.size == strlen("créé") &&
               memcmp(batch->rows[0].routing_key.data, "créé", strlen("créé")) == 0);
@@ -203,7 +171,7 @@ Test(source_mysql_outage, settings_of_init_connect)
     free(config.dsn);
     config = source_mysql_fixture_config_as_user(10 * CLOCK_S_US);
     source = source_fixture_own(&config);
-    struct batch *batch = fetch_after(0);
+    struct batch *batch = source_fixture_fetch_after(source, 0);
     cr_assert_eq(batch->count, 2);
     cr_assert(batch->rows[0].key.size == strlen(key) &&
               memcmp(batch->rows[0].key.data, key, strlen(key)) == 0);
@@ -251,7 +219,7 @@ pages_read(void)
 static size_t
 fetch_some(int64_t *last)
 {
-    struct batch *batch = fetch_after(*last);
+    struct batch *batch = source_fixture_fetch_after(source, *last);
     const size_t count = batch->count;
     *last = batch->rows[count - 1].id;
     batch_free(batch);
@@ -291,7 +259,7 @@ Test(source_mysql_outage, deleted_rows_that_are_not_purged_are_not_walked_over)
     cr_assert_eq(source_fixture_watermark(source), 100002);
     const int64_t before = pages_read();
     for (int i = 0; i < 20; i++) {
-        struct batch *batch = fetch_after(100000);
+        struct batch *batch = source_fixture_fetch_after(source, 100000);
         cr_assert_eq(batch->count, 2);
         batch_free(batch);
         (void)source_fixture_watermark(source);

@@ -42,52 +42,20 @@ server_does(const char *what)
     servers_do(command);
 }
 
-static struct batch *
-fetch_after(int64_t id)
-{
-    return source_fixture_fetch(
-        source, (struct fetch){.after_id = id, .rows_max = 1000, .bytes_max = 4 << 20});
-}
-
-static struct error
-expect_loss(void)
-{
-    const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
-    cr_assert_eq(error.class, ERROR_CONNECTION, "%s", error.text);
-    return error;
-}
-
-/* It tries, in vain at first or not; owns again, and does its work. */
-static void
-expect_return(void)
-{
-    struct source_event event;
-    do {
-        event = source_fixture_next(source);
-        cr_assert(event.type == SOURCE_LOST || event.type == SOURCE_STANDBY ||
-                  event.type == SOURCE_OWNED);
-        cr_assert(event.type != SOURCE_LOST || event.lost.class != ERROR_CONFIG, "%s",
-                  event.lost.text);
-    } while (event.type != SOURCE_OWNED);
-    struct batch *batch = fetch_after(0);
-    cr_assert_eq(batch->count, 2);
-    batch_free(batch);
-}
-
 Test(source_outage, comes_back_after_a_restart_and_after_a_crash)
 {
     source = source_fixture_own(&config);
     server_does("restart");
-    const struct error error = expect_loss();
+    const struct error error = source_fixture_expect_loss(source);
     /* MariaDB's may also say that it is about to end. */
     cr_assert(db_is_mysql() || strstr(error.text, source_fixture_kind()->words_session_ended), "%s",
               error.text);
-    expect_return();
+    source_fixture_expect_return(source);
     server_does("kill");
-    (void)expect_loss();
-    (void)expect_loss();
+    (void)source_fixture_expect_loss(source);
+    (void)source_fixture_expect_loss(source);
     server_does("start");
-    expect_return();
+    source_fixture_expect_return(source);
 }
 
 Test(source_outage, gives_up_a_server_that_does_not_answer)
@@ -99,5 +67,5 @@ Test(source_outage, gives_up_a_server_that_does_not_answer)
     cr_assert_eq(error.class, ERROR_TRANSIENT, "it is there");
     cr_assert_not_null(strstr(error.text, "no answer for longer than takeover"), "%s", error.text);
     server_does("resume");
-    expect_return();
+    source_fixture_expect_return(source);
 }

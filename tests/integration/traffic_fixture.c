@@ -120,6 +120,17 @@ traffic_start(const struct traffic_options *options)
     return traffic;
 }
 
+struct traffic *
+traffic_start_steady(const char *routing_key)
+{
+    return traffic_start(&(struct traffic_options){.routing_key = routing_key,
+                                                   .writers = 4,
+                                                   .keys = 20,
+                                                   .rollback_percent = 5,
+                                                   .open_us_max = 2000,
+                                                   .pause_us_max = 20000});
+}
+
 void
 traffic_end(struct traffic *traffic)
 {

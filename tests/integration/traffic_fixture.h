@@ -35,6 +35,9 @@ void traffic_set_up(struct db *db);
 /* Starts the writers. They survive the loss of their connections. */
 struct traffic *traffic_start(const struct traffic_options *options);
 
+/* The same with four writers, who rest between their transactions, until traffic_end. */
+struct traffic *traffic_start_steady(const char *routing_key);
+
 /* Lets them finish what they do (all of it, if `transactions` was given) and frees. */
 void traffic_end(struct traffic *traffic);
 
