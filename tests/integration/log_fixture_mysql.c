@@ -40,14 +40,19 @@ is_removed(void *context)
 }
 
 /* From where the relay may go on as long as a transaction is open: from before that has written. And while it is stopped it does
- * not read to the end of a file, behind which is the next one. */
+ * not read to the end of a file, behind which is the next one. It is stopped when nothing is on its way: a row of the log that it
+ * may not see yet, because of that transaction, would make it poll for another reason. */
 static void
 purge(void)
 {
     char name[100];
+    struct db *pause = db_connect();
+    db_exec(pause, "begin; update account set seq = seq"); /* applications wait for this */
+    await_empty_outbox(scene.db);
     writer = db_connect();
     db_exec(writer, "begin; insert into outbox (payload) values ('x')");
     relay_signal(scene.relay, SIGSTOP);
+    db_close(pause);
     end_reader();
     name_of_log(name, sizeof(name));
     db_exec(scene.db, "flush binary logs");
