@@ -66,7 +66,8 @@ my_admin_name(struct my_parameters *parameters, const struct admin_name *name)
         my_parameters_null(parameters, "id");
         my_parameters_text(parameters, "message_id", name->uuid);
     } else {
-        my_parameters_int(parameters, "id", strtoll(name->text, NULL, 10)); /* it was looked at */
+        /* Its form was checked before. */
+        my_parameters_int(parameters, "id", strtoll(name->text, NULL, 10));
         my_parameters_null(parameters, "message_id");
     }
 }
@@ -128,7 +129,7 @@ my_admin_filter(struct my_parameters *parameters, const struct admin_filter *fil
 static bool
 check_version(struct admin *admin, struct error *reterr)
 {
-    int64_t version; /* 0: somebody else's */
+    int64_t version; /* 0: not made by `init` */
     if (!my_session_int(my_admin_session(admin), sql_version, &none, 0, &version)) {
         return my_admin_fail(admin, reterr);
     }
@@ -157,7 +158,7 @@ look_at_tables(const MYSQL_ROW row, struct my_session *session, struct error *re
                      "see all of them: run `outbox-relay init`, or grant select on them");
 }
 
-/* The dsn names a database: my_dsn_take. */
+/* my_dsn_take makes sure that the dsn names a database. */
 static bool
 check_tables(struct admin *admin, struct error *reterr)
 {

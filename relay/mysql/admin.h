@@ -1,49 +1,51 @@
-/* relay/mysql/admin.h - the operator's commands for MariaDB and MySQL, and what their parts share (admin*.c only). */
+/* relay/mysql/admin.h - the operator's commands on MariaDB and MySQL, and the functions that admin*.c share. */
 #ifndef RELAY_MYSQL_ADMIN_H
 #define RELAY_MYSQL_ADMIN_H
 
 #include "relay/mysql/foreground.h"
 #include "relay/ports/admin_ops.h"
 
-/* As admin_open of struct database_kind says it. */
+/* admin_open of struct database_kind. */
 struct admin *my_admin_open(const struct source_config *source, struct error *reterr);
 
-/* The session of any of our admins. */
+/* The admin must be one of this kind. The session belongs to it. */
 struct my_session *my_admin_session(struct admin *admin);
 
-/* my_session_ask, with the error where the callers of an admin want it. */
+/* my_session_ask; if it fails, its error is in *reterr. *ret_rows is for mysql_free_result. */
 bool my_admin_ask(struct admin *admin, const char *sql, const struct my_parameters *parameters,
                   MYSQL_RES **ret_rows, struct error *reterr) MUST_CHECK;
 
-/* The error of the last that failed; false. */
+/* Copies the session's error, of the last statement, to *reterr; returns false. */
 bool my_admin_fail(struct admin *admin, struct error *reterr);
 
-/* A value of a row; `absent` for NULL. */
+/* A value of a row as a number; `absent` if it is NULL. */
 int64_t my_admin_int(const char *value, int64_t absent);
 
-/* The rows are freed with what is made of them. */
+/* The rows now own the result: they free it. */
 struct admin_rows my_admin_own(MYSQL_RES *rows);
 
-/* Parameters id and message_id, one of them NULL. */
+/* Sets the parameters id and message_id; one of them is NULL. */
 void my_admin_name(struct my_parameters *parameters, const struct admin_name *name);
 
-/* A list of ids, as admin_held_count gives it: "{1,2}". A new array for memory_free, NULL if there are none. */
+/* Reads a list of ids as admin_held_count gives it, "{1,2}". Returns a new array for memory_free; NULL if the list is
+ * empty. */
 int64_t *my_admin_ids(const char *text, size_t *ret_count);
 
-/* The other way round. A new string for memory_free. */
+/* Writes such a list. Returns a new string for memory_free. */
 char *my_admin_ids_text(const int64_t *ids, size_t count);
 
-/* Counts one message of this state. */
+/* Adds one message in this state to the counts. */
 void my_admin_count(struct admin_counts *counts, const char *state);
 
-/* Parameters state, of_key, type, reason, older_us. */
+/* Sets the parameters state, of_key, type, reason and older_us. */
 void my_admin_filter(struct my_parameters *parameters, const struct admin_filter *filter);
 
-/* Fills in the writers of the findings, which are to be freed also if it fails. admin_writers.c. */
+/* Adds to the findings the transactions that may have written to the outbox and are still open (admin_writers.c). The
+ * caller frees the findings, also if it fails. */
 bool my_admin_find_writers(struct admin *admin, struct admin_findings *findings,
                            struct error *reterr) MUST_CHECK;
 
-/* What admin_ops says of each. */
+/* The functions of admin_ops. */
 bool my_admin_status_get(struct admin *admin, struct admin_status *ret_status,
                          struct error *reterr);
 bool my_admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,

@@ -1,5 +1,6 @@
-/* What an operator does to held messages, and what waits behind them. There may be a million, and a statement has a greatest
- * length (max_allowed_packet), so they are taken in parts; an act is one transaction all the same. */
+/* Acts of an operator on held messages, and the messages that wait behind them. There may be a million of these, and
+ * the size of a statement is limited (max_allowed_packet), so several statements take a part each; an act is still one
+ * transaction. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "mysql_act_tell_sql.h"
 #include "mysql_held_heads_of_sql.h"
 
-#define PART 10000 /* ids in a statement: some 200 KB */
+#define PART 10000 /* ids in a statement: about 200 KB */
 
 static size_t
 part_at(size_t at, size_t count)
@@ -30,17 +31,17 @@ struct act {
     const char *what;
     const char *sql;
     bool discards;
-    int64_t *ids; /* room for all, of which those chosen are done */
+    int64_t *ids; /* room for all the ids that were asked for */
     size_t id_count;
-    int64_t *key_hashes; /* of the keys that discarded messages kept back; room for all */
+    int64_t *key_hashes; /* hashes of the keys that discarded messages held back; room for all */
     size_t key_count;
     struct admin_done done;
 };
 
-/* As act_choose.sql gives them. */
+/* The columns of act_choose.sql. */
 enum column { COLUMN_ID, COLUMN_STATE, COLUMN_KEY_HASH, COLUMN_SKIPPED };
 
-/* Whether others wait behind it, if there are any. */
+/* True if messages of the same key must wait behind it. */
 static bool
 keeps_key(const MYSQL_ROW row)
 {
@@ -49,7 +50,8 @@ keeps_key(const MYSQL_ROW row)
     return leads && !my_value_bool(row[COLUMN_SKIPPED]) && my_value_int(row[COLUMN_KEY_HASH]) != 0;
 }
 
-/* *ret_chosen: an array for memory_free, also if it has none. */
+/* Locks and counts the messages of one part that the filter matches. *ret_chosen: a new array for memory_free, also if
+ * none matches. */
 static bool
 choose(struct my_session *session, struct act *act, size_t at, int64_t **ret_chosen,
        size_t *ret_count)
@@ -108,7 +110,7 @@ compare(const void *left, const void *right)
     return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/* Each once. Returns how many are left. */
+/* Sorts the numbers and removes repeated ones. Returns how many are left. */
 static size_t
 sort_out(int64_t *numbers, size_t count)
 {
@@ -139,7 +141,7 @@ count_freed(struct my_session *session, struct act *act)
     return true;
 }
 
-/* In the transaction, which may be begun anew. */
+/* The body of the transaction. It may run again after a deadlock, so it begins by clearing its results. */
 static bool
 do_all(struct my_session *session, void *context)
 {
@@ -185,7 +187,7 @@ my_admin_held_discard(struct admin *admin, const struct admin_filter *filter, co
 
 /* ---- what waits behind which ---------------------------------------------------------------------------- */
 
-/* The rows of all parts, into which the heads point. */
+/* The rows of all parts; the texts of the heads point into them. */
 struct parts {
     MYSQL_RES **rows;
     size_t count;
@@ -223,7 +225,7 @@ add_heads(struct admin_heads *heads, MYSQL_RES *rows)
     }
 }
 
-/* In the order of ids; where there is none, last. */
+/* In the order of ids; the entry for messages without a head is last. */
 static int
 compare_heads(const void *left, const void *right)
 {
@@ -235,7 +237,7 @@ compare_heads(const void *left, const void *right)
     return compare(&a->id, &b->id);
 }
 
-/* What waits behind one message may have been in several parts. */
+/* The messages that wait behind one head may have been in several parts. */
 static void
 merge_heads(struct admin_heads *heads)
 {

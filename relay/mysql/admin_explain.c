@@ -9,7 +9,7 @@
 
 static const struct my_parameters none = {.count = 0};
 
-/* `rows` are the findings'. */
+/* The findings now own `rows`. */
 static void
 read_pending(MYSQL_RES *rows, struct admin_findings *findings)
 {
@@ -100,7 +100,7 @@ run(struct admin *admin, const char *sql, struct error *reterr)
            my_admin_fail(admin, reterr);
 }
 
-/* A message moves between the tables while the relay works: in one snapshot it is in one of them. */
+/* Messages move between the tables while the relay works; in one snapshot each is in exactly one of them. */
 static bool
 find_in_snapshot(struct admin *admin, const struct admin_name *name,
                  struct admin_findings *findings, struct error *reterr)
@@ -119,16 +119,17 @@ bool
 my_admin_explain(struct admin *admin, const struct admin_name *name,
                  struct admin_findings *ret_findings, struct error *reterr)
 {
-    struct error ignored; /* the first counts */
+    struct error ignored; /* the first error counts */
     struct admin_findings findings = {0};
-    /* The writers before the snapshot: a transaction that is not among them any more is over, so what it wrote is there. */
+    /* The writers come before the snapshot: a transaction that is not on this list is over, so its rows are in the
+     * snapshot. */
     if (!my_admin_find_writers(admin, &findings, reterr)) {
         admin_findings_free(&findings);
         return false;
     }
     if (!find_in_snapshot(admin, name, &findings, reterr)) {
-        (void)run(admin, "rollback",
-                  &ignored); /* if the connection is gone, so is the transaction */
+        /* It may fail: if the connection is gone, so is the transaction. */
+        (void)run(admin, "rollback", &ignored);
         admin_findings_free(&findings);
         return false;
     }

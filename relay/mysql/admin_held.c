@@ -12,7 +12,8 @@
 #include "mysql_held_list_sql.h"
 #include "mysql_held_waiting_sql.h"
 
-/* The filter with its ids, as held_list.sql and held_count.sql have it: *ret_ids is for memory_free when the statement is made. */
+/* Sets the parameters of held_list.sql and held_count.sql for a filter with its ids. *ret_ids is for memory_free once
+ * the statement has been sent. */
 static void
 filter_by_ids(struct my_parameters *parameters, const struct admin_filter *filter,
               int64_t **ret_ids)
@@ -56,14 +57,14 @@ read_payload(const MYSQL_ROW row, const unsigned long *lengths, struct admin_mes
         return true;
     }
     const size_t size = lengths[HELD_COLUMN_PAYLOAD];
-    message->payload = malloc(size + 1); /* an empty one is one too */
+    message->payload = malloc(size + 1); /* an empty payload is not NULL */
     if (message->payload != NULL) {
         memcpy(message->payload, row[HELD_COLUMN_PAYLOAD], size);
     }
     return message->payload != NULL;
 }
 
-/* `rows` are its own. */
+/* The messages now own `rows`, also if it fails. */
 static bool
 read_messages(MYSQL_RES *rows, struct admin_messages *ret_messages, struct error *reterr)
 {
@@ -131,7 +132,7 @@ my_admin_held_count(struct admin *admin, const struct admin_filter *filter,
     return true;
 }
 
-/* The first column of all rows, which are freed. A new array. */
+/* Returns the first column of all rows as a new array, and frees the rows. */
 static int64_t *
 take_ids(MYSQL_RES *rows, size_t *ret_count)
 {
@@ -162,7 +163,7 @@ my_admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t 
     return true;
 }
 
-/* The message that keeps the key back, as a list of one or none. */
+/* The message that holds the key back, as a list of one or none. */
 static bool
 find_head(struct admin *admin, const char *key, struct admin_messages *ret_head,
           struct error *reterr)

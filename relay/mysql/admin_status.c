@@ -11,7 +11,7 @@
 
 static const struct my_parameters none = {.count = 0};
 
-/* As status_relay.sql gives them. */
+/* The columns of status_relay.sql. */
 enum column {
     COLUMN_HOST,
     COLUMN_PID,
@@ -54,7 +54,8 @@ read_relay(const MYSQL_ROW row, struct admin_relay *relay)
     relay->updated_us = my_admin_int(row[COLUMN_UPDATED], ADMIN_NO_TIME);
 }
 
-/* The number of its session says whether the owner wrote it, or one before him. */
+/* The row has the number of the session that wrote it, so it shows whether the present owner wrote it or an earlier
+ * one. */
 static bool
 get_relay(struct admin *admin, struct admin_status *status, struct error *reterr)
 {
@@ -72,7 +73,8 @@ get_relay(struct admin *admin, struct admin_status *status, struct error *reterr
     return true;
 }
 
-/* Where it is connected from, without the port; NULL: by a socket of the server's machine, or not to be seen. Cuts `host`. */
+/* The host from which a session connects, without the port. NULL: it uses a socket of the server's machine, or the
+ * account may not see it. Cuts `host`. */
 static const char *
 host_of(char *host)
 {

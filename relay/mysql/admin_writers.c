@@ -1,4 +1,4 @@
-/* Which transactions may have written to the outbox and are not over. */
+/* Finds the transactions that may have written to the outbox and are still open. */
 #include <inttypes.h>
 #include <mysqld_error.h>
 #include <stdio.h>
@@ -16,29 +16,29 @@
 #define SCHEMA_UNKNOWN \
     "the performance schema would show them, with select on performance_schema.* for this account"
 
-/* An XID has 64 bytes in each of its two parts. Each as X'…', a comma between, and a number. */
+/* An XID has two parts of at most 64 bytes, written here as X'…' with a comma between, and a number. */
 #define XID_TEXT_BYTES 300
 
 static const struct my_parameters none = {.count = 0};
 
-/* What the writers' texts are made of. */
+/* The results and strings that the writers' texts point into. */
 struct texts {
     MYSQL_RES *sessions;
     MYSQL_RES *prepared;
-    char (*names)[XID_TEXT_BYTES]; /* of the prepared */
+    char (*names)[XID_TEXT_BYTES]; /* the XIDs of the prepared ones */
 };
 
 static void
 free_texts(void *owner)
 {
     struct texts *const texts = owner;
-    mysql_free_result(texts->sessions); /* take NULL */
+    mysql_free_result(texts->sessions); /* takes NULL */
     mysql_free_result(texts->prepared);
     memory_free(texts->names);
     memory_free(texts);
 }
 
-/* The table is not there, or not for this account; the last is what `xa recover` says of that. */
+/* The table does not exist, or the account may not read it; ER_XAER_RMERR is how `xa recover` refuses an account. */
 static bool
 is_hidden(const struct my_session *session)
 {
@@ -47,7 +47,7 @@ is_hidden(const struct my_session *session)
            session->code == ER_SPECIFIC_ACCESS_DENIED_ERROR || session->code == ER_XAER_RMERR;
 }
 
-/* *ret_rows stays NULL if it is not to be seen. False with *reterr. */
+/* *ret_rows stays NULL if the account may not see them. False with *reterr. */
 static bool
 try_to_ask(struct admin *admin, const char *sql, MYSQL_RES **ret_rows, struct error *reterr)
 {
@@ -82,7 +82,7 @@ ask_sessions(struct admin *admin, MYSQL_RES **ret_rows, struct error *reterr)
             (!seen || try_to_ask(admin, sql_explain_writers_schema, ret_rows, reterr)));
 }
 
-/* The time of the transaction of session `id`, if that is known. */
+/* When the transaction of session `id` began; ADMIN_NO_TIME: not known. */
 static int64_t
 since_of(MYSQL_RES *transactions, int64_t id)
 {
@@ -99,7 +99,7 @@ since_of(MYSQL_RES *transactions, int64_t id)
     return ADMIN_NO_TIME;
 }
 
-/* One part of an XID may be anything. */
+/* A part of an XID may have bytes of any value, so it is written in hex. */
 static size_t
 put_part(char *text, size_t size, const char *bytes, size_t count)
 {
@@ -121,7 +121,7 @@ is_plain(const char *bytes, size_t size)
     return true;
 }
 
-/* As `xa commit` takes it. The row is one of `xa recover`. */
+/* Writes the XID in the form that `xa commit` takes. The row is one of `xa recover`. */
 static void
 format_xid(const MYSQL_ROW row, char ret_text[XID_TEXT_BYTES])
 {
@@ -140,7 +140,8 @@ format_xid(const MYSQL_ROW row, char ret_text[XID_TEXT_BYTES])
     (void)snprintf(ret_text + length, XID_TEXT_BYTES - length, ",%s", row[0]); /* fits */
 }
 
-/* False if MySQL knows that no prepared transaction has written to the outbox; MariaDB does not say. */
+/* Adds the sessions. False if MySQL's list shows that no prepared transaction has written to the outbox; MariaDB's list
+ * does not tell. */
 static bool
 read_sessions(MYSQL_RES *transactions, bool is_mariadb, struct texts *texts,
               struct admin_findings *findings)
@@ -161,7 +162,7 @@ read_sessions(MYSQL_RES *transactions, bool is_mariadb, struct texts *texts,
     return prepared;
 }
 
-/* All that there are: `xa recover` does not say where they have written. */
+/* Adds all prepared transactions of the server, because `xa recover` does not say to which tables they wrote. */
 static void
 read_prepared(struct texts *texts, struct admin_findings *findings)
 {

@@ -108,7 +108,7 @@ struct payload {
     uint64_t size_before;
 };
 
-/* Fields, each a kind, a length and a number; then what is compressed. */
+/* The fields, each with a kind, a length and a number; then the compressed bytes. */
 static bool
 read_payload(struct reader *reader, struct payload *ret_payload)
 {
@@ -199,8 +199,8 @@ take_event(struct my_binlog *binlog, const struct my_event *event, struct error 
     case MY_EVENT_INCIDENT:
         return error_set(reterr, ERROR_TRANSIENT,
                          "the server says that its log lacks something (an incident)");
-    /* What becomes of a row after its insert is of no interest: deletes of the outbox are the relay's own, and for the rest
-     * the table is asked. The others say nothing of rows, or come before a statement. */
+    /* Updates and deletes are ignored: the deletes in the outbox are the relay's own, and for updates the relay asks
+     * the table. The others tell nothing about rows, or come before a statement. */
     case MY_EVENT_UPDATE_ROWS_V1:
     case MY_EVENT_DELETE_ROWS_V1:
     case MY_EVENT_UPDATE_ROWS:
@@ -231,7 +231,7 @@ take_event(struct my_binlog *binlog, const struct my_event *event, struct error 
            my_binlog_not_understood(binlog, "no such type is known", reterr);
 }
 
-/* Between two groups all that was read is behind us. */
+/* Between two groups, everything up to here has been given. */
 static void
 advance(struct my_binlog *binlog)
 {
@@ -263,8 +263,9 @@ fits_checksum(struct span bytes)
     return crc32_z(0, bytes.data, size) == read_little(&end, MY_CHECKSUM_BYTES);
 }
 
-/* How much of the end is a checksum. A description of the format says whether there are any, so it always has one, and it is
- * no use to look at it. A change of files that the server makes up for us has one or not, as the file before. */
+/* *ret_size: size of the checksum at the end. A format description announces whether events have checksums, so it has
+ * one itself in any case, and checking it would be useless. A ROTATE that the server makes up for us has a checksum or
+ * not, like the events of the file before. */
 static bool
 check_checksum(const struct my_binlog *binlog, const struct my_event *event, struct span bytes,
                size_t *ret_size, struct error *reterr)
@@ -346,7 +347,7 @@ body_of(struct span bytes)
                          bytes.size - MY_BINLOG_HEADER_BYTES};
 }
 
-/* Of rows of other tables nothing is kept, however large they are. */
+/* Rows of other tables are skipped without being kept, however large they are. */
 static bool
 read_inner(struct my_binlog *binlog, struct my_event *event, enum inner inner, struct error *reterr)
 {

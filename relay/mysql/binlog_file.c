@@ -1,18 +1,18 @@
-/* Where in the log an event stands. Its header says where it ends, in 32 bits; a file that ends with a large transaction
- * may be larger than 4 GiB, and what is behind in it must not seem to lie before. So offsets are counted in 64 bits: the
- * lowest number that is not before the end of the event's bytes and has those lower 32 bits. (Between two events there may
- * be others that the server keeps to itself.) */
+/* The position of an event in the log. Its header tells where it ends in only 32 bits, but a file that ends with a
+ * large transaction may be larger than 4 GiB, and its last events must not seem to come before its first. So offsets
+ * are counted in 64 bits: the lowest number that has these lower 32 bits and is not below the end of the event's bytes.
+ * (Between two events there may be others that the server does not send.) */
 #include <string.h>
 
 #include "relay/mysql/binlog_private.h"
 
-#define FIRST_OFFSET 4               /* behind the file's magic number */
+#define FIRST_OFFSET 4               /* after the file's magic number */
 #define STEP_MAX (UINT64_C(2) << 30) /* events have at most 1 GiB */
-#define VERSION 4                    /* of the log's form, since MySQL 5.0 */
+#define VERSION 4                    /* of the log's format, since MySQL 5.0 */
 #define SERVER_VERSION_BYTES 50
 #define TABLE_MAP_HEADER_BYTES 8
 
-/* The description of the format is sent again to who begins within a file. */
+/* A reader that begins within a file gets the format description again: that copy has no position here. */
 static bool
 has_place(const struct my_binlog *binlog, const struct my_event *event)
 {
@@ -36,7 +36,8 @@ my_binlog_place(struct my_binlog *binlog, const struct my_event *event, uint64_t
     if (!has_place(binlog, event)) {
         return true;
     }
-    const bool is_heartbeat = event->type == MY_EVENT_HEARTBEAT; /* it says where others end */
+    /* Its position is the end of the event before. */
+    const bool is_heartbeat = event->type == MY_EVENT_HEARTBEAT;
     const uint64_t size = is_heartbeat ? 0 : event->size;
     const uint64_t offset = offset_with(event->end, before + size);
     if (offset - before > STEP_MAX) {
@@ -47,7 +48,7 @@ my_binlog_place(struct my_binlog *binlog, const struct my_event *event, uint64_t
     return true;
 }
 
-/* The offset, and the name of the file. */
+/* ROTATE has the offset, then the name of the next file. */
 bool
 my_binlog_rotate(struct my_binlog *binlog, const struct my_event *event, struct error *reterr)
 {
@@ -66,12 +67,13 @@ my_binlog_rotate(struct my_binlog *binlog, const struct my_event *event, struct 
     }
     binlog->position = position;
     binlog->offset = offset;
-    binlog->group = MY_GROUP_NONE;   /* a crash has left a part of one */
-    my_table_forget(&binlog->table); /* the server may have been started anew */
+    binlog->group = MY_GROUP_NONE;   /* an open group was cut off by a crash */
+    my_table_forget(&binlog->table); /* a restarted server may use the same ids for other tables */
     return true;
 }
 
-/* Version, the server's version, time, length of headers, a length for each type; whether there are checksums, and its own. */
+/* FORMAT_DESCRIPTION has the version of the format, the version of the server, a time, the length of headers, a length
+ * for each type; then whether events have checksums, and its own checksum. */
 bool
 my_binlog_format(struct my_binlog *binlog, const struct my_event *event, struct error *reterr)
 {

@@ -1,6 +1,7 @@
-/* Where groups begin and end. MySQL begins each by a GTID (an anonymous one without gtid_mode), and a transaction by BEGIN
- * or XA START behind it; MariaDB says in the GTID whether it is a transaction. It ends with XID (InnoDB took part), COMMIT,
- * ROLLBACK (what cannot be rolled back stays: rows of the outbox are not in the table then), or XA_PREPARE. */
+/* Where groups begin and end. In MySQL a group begins with a GTID (an anonymous one without gtid_mode), and a
+ * transaction then with BEGIN or XA START. In MariaDB the GTID says whether the group is a transaction. A transaction
+ * ends with XID (InnoDB took part), COMMIT, XA_PREPARE, or ROLLBACK (the log keeps the changes that could not be rolled
+ * back; the rows of the outbox are not in the table then). */
 #include <stdio.h>
 
 #include "relay/mysql/binlog_private.h"
@@ -38,8 +39,8 @@ my_group_begin_mariadb(struct my_binlog *binlog, const struct my_event *event, u
                        struct error *reterr)
 {
     struct reader reader = reader_of(event->body);
-    (void)read_little(&reader, 8); /* its number */
-    (void)read_little(&reader, 4); /* its domain */
+    (void)read_little(&reader, 8); /* sequence number */
+    (void)read_little(&reader, 4); /* domain */
     const uint8_t flags = read_u8(&reader);
     if (reader.bad) {
         return my_binlog_no_such_form(binlog, reterr);
@@ -96,7 +97,8 @@ put_hex(char *at, struct span bytes)
     return at;
 }
 
-/* XA_PREPARE: whether it is committed at once; the number of the format, the lengths of the two parts, the parts. */
+/* XA_PREPARE has a flag for a commit in one phase, the number of the format, the lengths of the two parts, and the
+ * parts. */
 bool
 my_group_prepare(struct my_binlog *binlog, const struct my_event *event, struct error *reterr)
 {
@@ -117,7 +119,7 @@ my_group_prepare(struct my_binlog *binlog, const struct my_event *event, struct 
     return my_group_close(binlog, reterr);
 }
 
-/* A statement of its own, behind a GTID. */
+/* A commit or rollback of a prepared transaction: a single statement after a GTID. */
 static bool
 finish_xa(struct my_binlog *binlog, enum my_binlog_type type, struct span xid, struct error *reterr)
 {
@@ -132,11 +134,12 @@ finish_xa(struct my_binlog *binlog, enum my_binlog_type type, struct span xid, s
 /* ---- statements ---- */
 
 struct query {
-    struct span schema; /* the default one */
+    struct span schema; /* the default schema of the session */
     struct span text;
 };
 
-/* Thread, time, length of the schema's name, error, length of what else is told; that; the name, a zero; the statement. */
+/* QUERY has thread and time, the length of the schema's name, an error code, the length of the status variables; then
+ * the status variables, the name and a zero, and the statement. */
 static bool
 read_query(struct my_binlog *binlog, const struct my_event *event, struct query *ret_query,
            struct error *reterr)
@@ -171,7 +174,8 @@ open_transaction(struct my_binlog *binlog, uint64_t start, bool is_xa, struct er
     return true;
 }
 
-/* Tables of the outbox's schema: others must be named with theirs. */
+/* True if the statement may concern tables of the outbox's schema: it is the default schema, or the statement names
+ * it. */
 static bool
 may_be_about_schema(const struct my_binlog *binlog, const struct query *query)
 {
@@ -194,9 +198,9 @@ define(struct my_binlog *binlog, const struct query *query, struct error *reterr
     return true;
 }
 
-/* Whatever table it names, a trigger or a function may write the outbox. (One of another schema's may, too, without a word of
- * ours. It is not waited for: such rows are found by the sweep.) The statement is not quoted: what it writes is not for a log
- * of ours. */
+/* Whatever table the statement names, a trigger or a function may write to the outbox. (A trigger in another schema can
+ * do so too, and this cannot be seen here; the sweep finds such rows.) The error does not quote the statement, because
+ * its values must not appear in the relay's log. */
 static bool
 pass_statement(const struct my_binlog *binlog, const struct query *query, struct error *reterr)
 {

@@ -29,7 +29,7 @@ is_blank(char c)
     return isspace((unsigned char)c) != 0;
 }
 
-/* Bytes above 127 are letters of some alphabet. */
+/* Bytes above 127 belong to letters that are not ASCII. */
 static bool
 is_of_a_name(char c)
 {
@@ -44,7 +44,8 @@ skip_past(struct text *text, const char *end)
     text->at = found != NULL ? found + size : text->end;
 }
 
-/* Of a comment that is carried out, as in "CREATE TABLE" behind its version, only the beginning. */
+/* Skips a comment. If the server executes it (it begins with ! and perhaps a version), only this beginning is
+ * skipped. */
 static bool
 skip_comment(struct text *text)
 {
@@ -76,7 +77,7 @@ skip_blanks(struct text *text)
     } while (text->at < text->end && skip_comment(text));
 }
 
-/* Takes the word if it is the next one. */
+/* Skips the word if it is the next one. */
 static bool
 take(struct text *text, const char *word)
 {
@@ -100,7 +101,8 @@ take_any(struct text *text, const char *const *words, size_t count)
     return false;
 }
 
-/* SET PASSWORD, SET DEFAULT ROLE and the like; but SET STATEMENT … FOR another one. */
+/* SET PASSWORD, SET DEFAULT ROLE and the like are definitions; SET STATEMENT … FOR is followed by any other
+ * statement. */
 static bool
 defines(struct text *text)
 {
@@ -164,7 +166,7 @@ my_query_kind_of(struct span span, struct span *ret_rest)
     return kind;
 }
 
-/* `name`@`host`, as in DEFINER=…: an account. */
+/* True for `name`@`host`, as in DEFINER=…: an account. */
 static bool
 is_account(const struct text *text, size_t size)
 {

@@ -25,7 +25,7 @@ has(const uint8_t *bits, uint32_t index)
     return (bits[index / 8] >> index % 8 & 1) != 0;
 }
 
-/* With binlog_row_image = MINIMAL an INSERT has only those columns that it named. */
+/* With binlog_row_image = MINIMAL the rows of an INSERT have only the columns that it named. */
 static bool
 check_present(struct my_rows *rows, struct error *reterr)
 {
@@ -52,7 +52,7 @@ my_rows_open(struct my_rows *rows, const struct my_table_map *map, enum my_rows_
     (void)read_bytes(&reader, TABLE_ID_BYTES);
     (void)read_little(&reader, 2); /* flags */
     if (version == MY_ROWS_V2) {
-        const uint64_t extra = read_little(&reader, 2); /* these two bytes included */
+        const uint64_t extra = read_little(&reader, 2); /* with these two bytes */
         (void)read_bytes(&reader, extra >= 2 ? extra - 2 : SIZE_MAX);
     }
     const uint64_t column_count = my_table_packed(&reader);
@@ -78,7 +78,7 @@ my_rows_begin(struct my_rows *rows, struct span bytes)
 
 /* ---- a row ---- */
 
-/* NULL has no data; an empty value has. */
+/* A NULL has no data pointer; an empty value has one. */
 static bool
 read_values(struct my_rows *rows, struct span values[MY_COLUMNS + 1])
 {
@@ -104,7 +104,7 @@ wrong_value(enum my_table_column column, struct error *reterr)
                      my_table_column_name(column));
 }
 
-/* The checks of the table let none of these in, unless somebody has dropped them. */
+/* The constraints of the table prevent these values, unless somebody has dropped them. */
 static bool
 check_values(const struct span values[MY_COLUMNS], struct error *reterr)
 {
@@ -125,7 +125,7 @@ time_of(const struct my_rows *rows, enum my_table_column column, struct span val
     return my_value_datetime_us(value, rows->map->digits[column]);
 }
 
-/* As the statements that read the table tell it. */
+/* The same rule as in the statements that read the table. */
 static bool
 is_scheduled(const struct my_rows *rows, const struct span values[MY_COLUMNS])
 {
@@ -180,7 +180,7 @@ bool
 my_rows_next(struct my_rows *rows, struct my_hash *hash, uint64_t bytes_max, struct row *ret_row,
              struct error *reterr)
 {
-    struct span values[MY_COLUMNS + 1] = {0}; /* the last is for what is of no interest */
+    struct span values[MY_COLUMNS + 1] = {0}; /* the last is for columns that are not needed */
     if (!read_values(rows, values)) {
         return not_understood(reterr);
     }

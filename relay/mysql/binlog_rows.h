@@ -1,4 +1,4 @@
-/* relay/mysql/binlog_rows.h - the rows of one event (WRITE_ROWS, both versions), one after the other. */
+/* relay/mysql/binlog_rows.h - decodes the rows of one event (WRITE_ROWS, versions 1 and 2) one by one. */
 #ifndef RELAY_MYSQL_BINLOG_ROWS_H
 #define RELAY_MYSQL_BINLOG_ROWS_H
 
@@ -16,20 +16,21 @@ enum my_rows_version { MY_ROWS_V1 = 1, MY_ROWS_V2 };
 struct my_rows {
     const struct my_table_map *map;
     struct reader reader;
-    uint8_t present[(MY_TABLE_COLUMNS_MAX + 7) / 8]; /* which columns the rows have */
+    /* One bit for each column: whether the rows have it. */
+    uint8_t present[(MY_TABLE_COLUMNS_MAX + 7) / 8];
     uint32_t present_count;
 };
 
-/* Of the body of an event: which table its rows are of. False: it has no such beginning. */
+/* *ret_table_id: the table of the event's rows. False if the body is too short. */
 bool my_rows_table(struct span body, uint64_t *ret_table_id) MUST_CHECK;
 
-/* Up to where the rows begin, which *ret_rows is: they may be compressed. False: it is not understood (ERROR_CONNECTION),
- * or the rows have not all columns of the outbox that are needed (ERROR_CONFIG). */
+/* Reads the body up to the rows; *ret_rows: the rest, which may be compressed. False: it is not understood
+ * (ERROR_CONNECTION), or the rows lack columns of the outbox (ERROR_CONFIG). */
 bool my_rows_open(struct my_rows *rows, const struct my_table_map *map,
                   enum my_rows_version version, struct span body, struct span *ret_rows,
                   struct error *reterr) MUST_CHECK;
 
-/* The rows are these. */
+/* Sets the bytes of the rows, uncompressed. */
 void my_rows_begin(struct my_rows *rows, struct span bytes);
 
 static inline bool
@@ -38,8 +39,8 @@ my_rows_at_end(const struct my_rows *rows)
     return rows->reader.at == rows->reader.end;
 }
 
-/* The next row, without a position; its spans point into the bytes. One whose payload and headers are larger than bytes_max
- * comes withheld. False: as my_rows_open. */
+/* Decodes the next row, without a position; its spans point into the bytes. A row with more payload and headers than
+ * bytes_max is withheld. Errors: see my_rows_open. */
 bool my_rows_next(struct my_rows *rows, struct my_hash *hash, uint64_t bytes_max,
                   struct row *ret_row, struct error *reterr) MUST_CHECK;
 

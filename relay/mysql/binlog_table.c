@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DIGITS_MAX 6            /* of the fractions of a second */
+#define DIGITS_MAX 6            /* of the fraction of a second */
 #define OPTIONAL_COLUMN_NAMES 4 /* the kind of optional metadata */
 
 static const struct {
@@ -46,7 +46,7 @@ static void
 set_name(char to[MY_TABLE_NAME_BYTES], const char *name)
 {
     const int length = snprintf(to, MY_TABLE_NAME_BYTES, "%s", name);
-    assert(length > 0 && length < MY_TABLE_NAME_BYTES); /* no server has a longer one */
+    assert(length > 0 && length < MY_TABLE_NAME_BYTES); /* servers have no longer names */
 }
 
 void
@@ -81,7 +81,7 @@ my_table_packed(struct reader *reader)
         return read_little(reader, 3);
     case 254:
         return read_little(reader, 8);
-    case 251: /* no number */
+    case 251: /* this means NULL */
     case 255:
         reader->bad = true;
         return 0;
@@ -114,11 +114,11 @@ read_types(struct my_table_map *map, struct reader *reader, struct error *reterr
                              i + 1, type);
         }
     }
-    (void)read_bytes(reader, (map->column_count + 7) / 8); /* which can be NULL */
+    (void)read_bytes(reader, (map->column_count + 7) / 8); /* which columns can be NULL */
     return (!reader->bad && !metadata.bad && metadata.at == metadata.end) || not_understood(reterr);
 }
 
-/* The names, if they are told. False: they are not all there. */
+/* False if some names are missing. */
 static bool
 read_names(struct my_table_map *map, struct reader names)
 {
@@ -129,7 +129,7 @@ read_names(struct my_table_map *map, struct reader names)
     return !names.bad && names.at == names.end;
 }
 
-/* What else is told: a kind, its length, and what it says. */
+/* The optional metadata: each has a kind, a length, and its content. */
 static bool
 read_optional(struct my_table_map *map, struct reader *reader, bool *ret_named,
               struct error *reterr)
@@ -212,7 +212,7 @@ static struct span
 read_name(struct reader *reader)
 {
     const struct span name = read_bytes(reader, read_u8(reader));
-    (void)read_u8(reader); /* a zero */
+    (void)read_u8(reader); /* the zero byte */
     return name;
 }
 

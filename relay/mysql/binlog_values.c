@@ -2,7 +2,7 @@
 
 #include "relay/mysql/datetime.h"
 
-/* Before a value: how many bytes it has. */
+/* The value has its length before it. */
 static struct span
 read_with_length(struct reader *reader, size_t length_bytes)
 {
@@ -59,7 +59,7 @@ my_value_metadata(struct reader *reader, uint8_t type, struct my_column_type *re
     return true;
 }
 
-/* Nine digits take four bytes; what is left of them, before and behind the point, fewer. */
+/* Nine digits take four bytes; the remaining digits, before and after the point, take fewer. */
 static size_t
 decimal_bytes(uint16_t metadata)
 {
@@ -70,8 +70,8 @@ decimal_bytes(uint16_t metadata)
     return before / 9 * 4 + bytes_of[before % 9] + behind / 9 * 4 + bytes_of[behind % 9];
 }
 
-/* The first byte is the type that it really is, the second its length. Of a length over 255 two more bits are in the first,
- * upside down. */
+/* The first byte of the metadata is the real type, the second the maximum length. If that is over 255, its two upper
+ * bits are in the first byte, inverted. */
 static struct span
 read_string(struct reader *reader, uint16_t metadata)
 {
@@ -112,7 +112,7 @@ my_value_read(struct reader *reader, struct my_column_type column)
     case MY_TYPE_LONGLONG:
     case MY_TYPE_DOUBLE:
         return read_bytes(reader, 8);
-    case MY_TYPE_BIT: /* the bits that fill no byte, and the bytes */
+    case MY_TYPE_BIT: /* the bits beyond the last whole byte, and the whole bytes */
         return read_bytes(reader, (size_t)(metadata >> 8) + ((metadata & 0xff) > 0 ? 1 : 0));
     case MY_TYPE_TIMESTAMP2:
         return read_fraction(reader, 4, metadata);
@@ -137,11 +137,11 @@ my_value_read(struct reader *reader, struct my_column_type column)
     case MY_TYPE_MEDIUM_BLOB:
     case MY_TYPE_LONG_BLOB:
     case MY_TYPE_BLOB:
-    case MY_TYPE_GEOMETRY: /* how many bytes the length has */
+    case MY_TYPE_GEOMETRY: /* the metadata is the size of the length */
         reader->bad |= metadata == 0 || metadata > 4;
         return read_with_length(reader, reader->bad ? 0 : metadata);
     }
-    reader->bad = true; /* its metadata was not read by us */
+    reader->bad = true; /* my_value_metadata refuses such a type */
     return (struct span){0};
 }
 
@@ -157,7 +157,7 @@ big_endian(const uint8_t *bytes, size_t size)
     return value;
 }
 
-/* The fraction has two digits a byte. */
+/* The fraction has two digits in each byte. */
 static int64_t
 fraction_us(struct span value, unsigned digits)
 {
@@ -166,7 +166,8 @@ fraction_us(struct span value, unsigned digits)
     return (int64_t)big_endian((const uint8_t *)value.data + 5, bytes) * us_of_unit[bytes];
 }
 
-/* 40 bits: 1 (set: no negative), 17 of year * 13 + month, 5 of the day, 5, 6 and 6 of hour, minute and second. */
+/* 40 bits: 1 for the sign (set: not negative), 17 for year * 13 + month, 5 for the day, 5, 6 and 6 for hour, minute and
+ * second. */
 int64_t
 my_value_datetime_us(struct span value, unsigned digits)
 {

@@ -1,7 +1,7 @@
-/* relay/mysql/binlog_values.h - how the values of a row stand in the log, by the type of their column and what TABLE_MAP says
- * beside it (metadata). Of most it is only needed how long they are.
+/* relay/mysql/binlog_values.h - reads the values of a row in the log, by the type of their column and the metadata that
+ * TABLE_MAP has for it. Of most values only the length is needed.
  *
- * Types: enum_field_types of both servers. ENUM and SET stand in the log as STRING. */
+ * Types: enum_field_types of both servers. ENUM and SET columns have the type STRING in the log. */
 #ifndef RELAY_MYSQL_BINLOG_VALUES_H
 #define RELAY_MYSQL_BINLOG_VALUES_H
 
@@ -23,7 +23,7 @@ enum my_type {
     MY_TYPE_DATE = 10,
     MY_TYPE_YEAR = 13,
     MY_TYPE_NEWDATE = 14,
-    MY_TYPE_VARCHAR = 15, /* VARBINARY as well; so the next ones */
+    MY_TYPE_VARCHAR = 15, /* VARBINARY as well */
     MY_TYPE_BIT = 16,
     MY_TYPE_TIMESTAMP2 = 17,
     MY_TYPE_DATETIME2 = 18,
@@ -49,18 +49,18 @@ struct my_column_type {
     uint16_t metadata;
 };
 
-/* Reads the metadata of a column of this type. False: no values of it can be read. That is so of TIME, DATETIME and
- * TIMESTAMP in the form of MySQL 5.5 and of MariaDB with mysql56_temporal_format = OFF: the log does not tell how long they
- * are. */
+/* Reads the metadata of a column of this type. False: values of this type cannot be read. That is so for TIME, DATETIME
+ * and TIMESTAMP in the format of MySQL 5.5, and of MariaDB with mysql56_temporal_format = OFF: the log does not tell
+ * how long they are. */
 bool my_value_metadata(struct reader *reader, uint8_t type,
                        struct my_column_type *ret_column) MUST_CHECK;
 
-/* The next value, without the length before it, of a column whose metadata could be read; the reader is bad if there is none.
- * Never without data. */
+/* Reads the next value, without the length before it. The metadata of its column must have been read. If there is no
+ * such value, the reader becomes bad. The data pointer of the result is never NULL. */
 struct span my_value_read(struct reader *reader, struct my_column_type column);
 
-/* Microseconds since 1970 of a DATETIME2 in UTC with so many digits of seconds' fractions; INT64_MIN for a date that is
- * none, as 0000-00-00. The value must have the size that my_value_read gave it. */
+/* A DATETIME2 in UTC, with this many digits of the fraction, in microseconds since 1970; INT64_MIN for an impossible
+ * date such as 0000-00-00. The value must have the size that my_value_read gave it. */
 int64_t my_value_datetime_us(struct span value, unsigned digits);
 
 #endif

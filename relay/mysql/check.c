@@ -22,7 +22,7 @@
 #include "mysql_check_strangers_sql.h"
 #include "mysql_locks_seen_sql.h"
 
-/* How often it is asked which session this is. */
+/* How often check_proxy asks for the session's id. */
 #define PROXY_ASKS 5
 
 struct inquiry {
@@ -43,14 +43,14 @@ static const struct my_parameters none = {.count = 0};
 
 /* ---- the server ----------------------------------------------------------------------------------------- */
 
-/* By the dsn: the client library looks at the certificate as that says, or does not connect. */
+/* From the dsn: the client library verifies the certificate as the dsn says, or does not connect. */
 static const char *
 certificate_words(const struct source_config *source)
 {
     struct dsn dsn;
     const char *words = ", the certificate verified by nobody";
     if (!dsn_mysql_parse(source->dsn, &dsn, NULL)) {
-        return words; /* it connected by it, so it is good */
+        return words; /* cannot happen: the connection was made with it */
     }
     const char *const mode = dsn_value(&dsn, "sslmode");
     if (mode != NULL && strcmp(mode, "verify-full") == 0) {
@@ -62,7 +62,7 @@ certificate_words(const struct source_config *source)
     return words;
 }
 
-/* What this connection is protected by. */
+/* How this connection is protected. */
 static void
 tell_server(const struct inquiry *self, const MYSQL_ROW row)
 {
@@ -73,8 +73,8 @@ tell_server(const struct inquiry *self, const MYSQL_ROW row)
        cipher != NULL ? certificate_words(self->source) : "");
 }
 
-/* A proxy tells its clients numbers of its own; and one that shares sessions between them gives now this one, now that. So it is
- * asked some times. */
+/* A proxy gives its clients ids of its own. One that shares sessions among clients answers now from one session, now
+ * from another, so it is asked several times. */
 static void
 check_proxy(struct inquiry *self)
 {
@@ -102,7 +102,7 @@ check_proxy(struct inquiry *self)
     }
 }
 
-/* True if there is a database to look at. */
+/* True if there is a database whose tables can be checked. */
 static bool
 check_server(struct inquiry *self)
 {
@@ -127,7 +127,7 @@ check_server(struct inquiry *self)
 
 /* ---- the tables ----------------------------------------------------------------------------------------- */
 
-/* True if the tables are such that more can be said about them. */
+/* True if the tables can be checked further. */
 static bool
 check_versions(struct inquiry *self)
 {
@@ -164,7 +164,7 @@ check_versions(struct inquiry *self)
     return false;
 }
 
-/* The trigger is not to be had on every server, and all else works without it. */
+/* Some servers do not let an account create the trigger, and everything else works without it. */
 static void
 tell_lack(struct inquiry *self, const struct my_lack *lack)
 {
@@ -238,7 +238,7 @@ check_engines(struct inquiry *self)
     mysql_free_result(rows);
 }
 
-/* What others have put on the tables runs in each statement of the relay, or of applications. */
+/* Triggers of others run in the statements of the relay, or of applications. */
 static void
 check_strangers(struct inquiry *self)
 {
@@ -275,7 +275,7 @@ check_privileges(struct inquiry *self)
 
 /* ---- late rows ------------------------------------------------------------------------------------------ */
 
-/* What an administrator has to run. */
+/* What an administrator must do. */
 static const char *
 remedy(const struct inquiry *self)
 {
@@ -352,7 +352,8 @@ inquire(struct inquiry *self)
     my_check_settings(self->report, self->source, self->settings);
     if (check_versions(self)) {
         check_tables(self);
-        my_check_link(self->report, self->source, self->session); /* the last: see there */
+        /* The last, as it leaves the session unusable. */
+        my_check_link(self->report, self->source, self->session);
     }
     mysql_free_result(self->settings);
 }

@@ -9,14 +9,14 @@
 
 #include "mysql_check_link_sql.h"
 
-/* To free a result is to read all that is left of it, unless there is no connection. */
+/* mysql_free_result reads the rest of the answer, unless there is no connection; so this ends the connection. */
 static void
 hang_up(MYSQL *mysql)
 {
     (void)shutdown(mysql_client_socket(mysql), SHUT_RDWR); /* it may be gone already */
 }
 
-/* True if it ended well, or time was up. */
+/* True if it ended without an error, or time was up. */
 static bool
 take_rows(MYSQL *mysql, MYSQL_RES *rows, struct link_transfer *transfer)
 {

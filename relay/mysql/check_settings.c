@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* A statement with a message of the largest size that a server may be asked for: outbox_pg.h and outbox_mysql.h say what
- * applications may send; below it is the usual default of 16 MiB. */
+/* Below the usual default of the servers, 16 MiB, ordinary messages may not fit into a statement. (The outbox takes
+ * messages of up to 128 MiB, see outbox.h; for such ones the setting must be higher.) */
 #define PACKET_BYTES_MIN (16L << 20)
 
 struct inquiry {
@@ -19,7 +19,7 @@ struct inquiry {
 #define ADVICE(self, format, ...) \
     report_advice((self)->report, "source \"%s\": " format, (self)->name, __VA_ARGS__)
 
-/* "" if the server has it not. */
+/* "" if the server does not have this setting. */
 static const char *
 value_of(MYSQL_RES *settings, const char *name)
 {
@@ -63,7 +63,7 @@ check_read_only(const struct inquiry *self)
     }
 }
 
-/* With a binary log of statements InnoDB takes no change of a session that is READ COMMITTED. */
+/* With binlog_format = STATEMENT, InnoDB refuses every change from a READ COMMITTED session. */
 static void
 check_statements(const struct inquiry *self)
 {
@@ -74,7 +74,7 @@ check_statements(const struct inquiry *self)
     }
 }
 
-/* What may be lost by a crash of the server, although it was committed and sent. */
+/* Settings with which a crash of the server can lose data that was committed and sent. */
 static void
 check_durability(const struct inquiry *self)
 {
@@ -94,7 +94,7 @@ check_durability(const struct inquiry *self)
     }
 }
 
-/* A server that has not loaded group replication has no such settings. */
+/* A server without the plugin for group replication does not have these settings. */
 static bool
 has_many_primaries(const struct inquiry *self)
 {

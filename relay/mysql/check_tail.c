@@ -25,7 +25,7 @@ tell_lack(void *context, const char *words)
     }
 }
 
-/* What an account may do comes by more ways than its tables of the server tell, so it is tried. */
+/* An account gets its rights in more ways than the server's tables show, so the log is read once. */
 static void
 try_to_read(struct inquiry *self, const struct my_log_end *end)
 {

@@ -19,7 +19,7 @@ length_of(const char *list)
     return length;
 }
 
-/* What the client library, or the server, would find out only when it connects. */
+/* Errors that the client library or the server would find only when the relay connects. */
 static bool
 check(const struct dsn *dsn, struct error *reterr)
 {
@@ -136,7 +136,7 @@ my_dsn_advise(const struct source_config *source, struct config_warnings *warnin
 {
     struct dsn dsn;
     if (!dsn_mysql_parse(source->dsn, &dsn, NULL)) {
-        return; /* out of memory: who connects will say so */
+        return; /* out of memory: connecting will report it */
     }
     const char *const key = dsn_file(&dsn, "sslkey");
     check_verification(source->name, &dsn, warnings, advice);

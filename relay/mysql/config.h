@@ -1,6 +1,6 @@
-/* relay/mysql/config.h - what can be said of a dsn of MariaDB or MySQL (base/dsn.h) without connecting, and the keys of a
- * source's section that no other kind has: none. As struct database_kind says it. Who connects reads the dsn by
- * dsn_mysql_parse (base/mysql/connect.h). */
+/* relay/mysql/config.h - the MariaDB and MySQL part of a source's section: what a dsn (base/dsn.h) tells without
+ * connecting, and the keys that no other kind has: none. See struct database_kind. Connecting by a dsn is in
+ * base/mysql/connect.h. */
 #ifndef RELAY_MYSQL_CONFIG_H
 #define RELAY_MYSQL_CONFIG_H
 

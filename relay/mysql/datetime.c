@@ -8,8 +8,8 @@
 #define TEXT_BYTES 19 /* without a fraction */
 #define FRACTION_DIGITS 6
 
-/* Days since 1970 of a date of the Gregorian calendar, as if it had always been in use. March is the first month, so that the
- * day that a leap year has more is the year's last. */
+/* Days since 1970 of a date in the Gregorian calendar, also for dates before its introduction. March counts as the
+ * first month, so that the additional day of a leap year is the last day of its year. */
 static int64_t
 days_since_1970(int64_t year, int64_t month, int64_t day)
 {
@@ -30,7 +30,7 @@ my_datetime_us(const struct my_datetime *datetime)
     return (minutes * 60 + datetime->second) * (int64_t)CLOCK_S_US + datetime->us;
 }
 
-/* -1: something else is among them. */
+/* The number; -1 if there is a character other than a digit. */
 static int64_t
 digits_at(const char *text, size_t count)
 {
@@ -44,7 +44,7 @@ digits_at(const char *text, size_t count)
     return number;
 }
 
-/* What is below a microsecond is left out. */
+/* Digits after the sixth are ignored. -1 if it is no fraction. */
 static int64_t
 fraction_us(const char *text, size_t size)
 {

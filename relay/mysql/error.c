@@ -6,7 +6,7 @@
 #include "base/mysql/client.h"
 #include "base/mysql/errors.h"
 
-/* Numbers that one of the two headers lacks. */
+/* Numbers that are missing in one of the two libraries' headers. */
 #define MY_QUERY_TIMEOUT 3024          /* MySQL: max_execution_time */
 #define MY_SESSION_WAS_KILLED 3169     /* MySQL */
 #define MY_CHECK_VIOLATED 3819         /* MySQL */
@@ -20,7 +20,7 @@
     "ownership needs the session: connect to the server itself, or let the proxy keep one "      \
     "session for each connection, without multiplexing and without splitting reads from writes"
 
-/* What the numbers mean for who reads the log; the rest goes by the server's own words. */
+/* What the numbers mean, for readers of the relay's log; for other numbers the server's message is shown. */
 static const struct {
     unsigned code;
     enum error_class class;
@@ -78,7 +78,7 @@ is_among(unsigned code, const unsigned *codes, size_t count)
     return false;
 }
 
-/* What others have said, in one line. */
+/* The first line of a message of others, because the relay's log has one line for each event. */
 static void
 first_line(const char *text, char *ret_line, size_t size)
 {
@@ -104,7 +104,8 @@ my_error_set(unsigned code, const char *text, struct error *reterr)
     }
 }
 
-/* What was held before the table had limits comes back to it. The server names the constraint in its words alone. */
+/* A message that was held before the table had limits is to move back. The server gives the constraint's name only in
+ * its message. */
 static bool
 is_over_a_limit(unsigned code, const char *text)
 {
@@ -155,7 +156,7 @@ my_error_is_of_other_transaction(unsigned code)
     return is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
 }
 
-/* About the session, the server, or other sessions. */
+/* Errors that concern the session, the server, or other sessions. */
 static bool
 is_never_of_row(unsigned code)
 {
@@ -179,8 +180,8 @@ is_never_of_row(unsigned code)
            is_among(code, codes, sizeof(codes) / sizeof(codes[0]));
 }
 
-/* What a statement that changes rows may run into, by their locks or their triggers, and a plain read may not: that waits for the
- * lock of the table alone. */
+/* Errors that a row can cause only in a statement that changes rows, through its locks or triggers. A plain read waits
+ * only for the lock of the table. */
 static bool
 is_of_moved_row(unsigned code)
 {

@@ -8,21 +8,24 @@
 
 #include "mysql_extra_columns_sql.h"
 
-/* 64 characters, of which each may be a quote that is written twice or after a backslash. */
+/* 64 characters of up to 4 bytes. Each character may be a quote, which is written twice or after a backslash. */
 #define NAME_BYTES_MAX (64 * 4)
 #define QUOTED_BYTES_MAX (2 * NAME_BYTES_MAX + 1)
 #define PART_BYTES_MAX 8192
 
 enum form {
     FORM_TEXT,
-    FORM_HEX,   /* bytes, which need be no text */
-    FORM_FLOAT, /* its own text has 6 digits, and it needs 9: that of a double has all */
+    FORM_HEX, /* bytes of any value */
+    /* The text of a float has 6 digits, but 9 are needed; that of a double has all. */
+    FORM_FLOAT,
 };
 
 struct my_extra_column {
-    char name[QUOTED_BYTES_MAX];      /* as between backticks */
-    char key[2 * NAME_BYTES_MAX + 1]; /* the name in hex, which is the same in every sql_mode, */
-    char path[2 * QUOTED_BYTES_MAX + sizeof("242E2222")]; /* and $."name" */
+    char name[QUOTED_BYTES_MAX]; /* as it stands between backticks */
+    /* The name in hex, which means the same in every sql_mode. */
+    char key[2 * NAME_BYTES_MAX + 1];
+    /* The JSON path $."name", in hex as well. */
+    char path[2 * QUOTED_BYTES_MAX + sizeof("242E2222")];
     enum form form;
 };
 
@@ -114,7 +117,8 @@ put(struct buffer *buffer, const char *format, ...)
     const int size = vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     if (size < 0 || (size_t)size >= sizeof(text) || !buffer_append(buffer, text, (size_t)size)) {
-        memory_exhausted(); /* a table has 4096 columns at most, and the buffer room for them */
+        /* The buffer has room for 4096 columns, the most that a table can have. */
+        memory_exhausted();
     }
 }
 

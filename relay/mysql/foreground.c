@@ -10,9 +10,9 @@
 #include "mysql_isolation_sql.h"
 
 #define TEXT_KEEP_BYTES (64UL * 1024)
-#define TEXT_MAX_BYTES (16UL * 1024 * 1024) /* long lists of ids go in parts */
+#define TEXT_MAX_BYTES (16UL * 1024 * 1024) /* long lists of ids are split into parts */
 
-/* Not that of the relays' sessions (link.c). */
+/* Not the name of a running relay's sessions (link.c). */
 #define PROGRAM_NAME "outbox-relay"
 
 static MYSQL *

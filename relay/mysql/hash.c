@@ -12,7 +12,7 @@ static void
 require(int done)
 {
     if (done != 1) {
-        memory_exhausted(); /* what else could fail is a library without SHA-256 */
+        memory_exhausted(); /* or the library has no SHA-256 */
     }
 }
 
@@ -36,7 +36,7 @@ my_hash_text(struct my_hash *hash, const void *text, size_t size)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
     uint64_t first;
-    require(EVP_DigestInit_ex2(hash->context, NULL, NULL)); /* with the function it has */
+    require(EVP_DigestInit_ex2(hash->context, NULL, NULL)); /* the same function again */
     require(EVP_DigestUpdate(hash->context, text, size));
     require(EVP_DigestFinal_ex(hash->context, digest, NULL));
     memcpy(&first, digest, sizeof(first));

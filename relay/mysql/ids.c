@@ -24,7 +24,6 @@ compare_int64(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Rows are locked in the order in which ids are asked for. */
 void
 my_ids_sort(struct my_ids *ids)
 {
@@ -37,7 +36,6 @@ my_ids_have(const struct my_ids *ids, int64_t id)
     return bsearch(&id, ids->items, ids->count, sizeof(*ids->items), compare_int64) != NULL;
 }
 
-/* What the statement says of some ids: the first column, added to `ret_ids`, which has room. */
 bool
 my_ids_ask(struct my_session *session, const char *sql, const struct my_ids *asked,
            struct my_ids *ret_ids)

@@ -10,9 +10,10 @@
 
 #define KEEP_BYTES ((size_t)64 << 10)
 #define SKIP_BYTES ((size_t)8 << 10)   /* at a time */
-#define PIECE_BYTES ((size_t)16 << 10) /* between two looks whether it is to stop */
+#define PIECE_BYTES ((size_t)16 << 10) /* between two checks of *stopping */
 
-/* MariaDB, sql/log_event.cc: the first byte says how it was compressed (0: zlib), and in how many bytes the size comes. */
+/* MariaDB, sql/log_event.cc: the first byte has the method (0: zlib) and the number of bytes of the size that
+ * follows. */
 #define RECORD_MARK 0x80
 #define RECORD_METHOD 0x70
 #define RECORD_SIZE_BYTES 0x07
@@ -24,7 +25,7 @@ struct my_inflate {
     ZSTD_DCtx *zstd; /* NULL until it is needed */
     enum my_compression compression;
     ZSTD_inBuffer in;
-    uint64_t left; /* of the transaction */
+    uint64_t left; /* uncompressed bytes of the transaction that are not read yet */
     const atomic_bool *stopping;
 };
 
@@ -44,7 +45,7 @@ void
 my_inflate_free(struct my_inflate *inflate)
 {
     if (inflate != NULL) {
-        (void)inflateEnd(&inflate->zlib);   /* fails where it was not begun */
+        (void)inflateEnd(&inflate->zlib);   /* fails if nothing was begun, which is fine */
         (void)ZSTD_freeDCtx(inflate->zstd); /* takes NULL, cannot fail */
         buffer_done(&inflate->content);
         memory_free(inflate);
@@ -57,7 +58,7 @@ is_to_stop(const struct my_inflate *inflate)
     return inflate->stopping != NULL && atomic_load(inflate->stopping);
 }
 
-/* It has no good end. */
+/* The error for data that cannot be read to its end. */
 static bool
 ended_early(const struct my_inflate *inflate, struct error *reterr)
 {
@@ -91,18 +92,18 @@ read_size(struct reader *reader, size_t *ret_size)
     }
     *ret_size = 0;
     for (unsigned i = 0; i < bytes; i++) {
-        *ret_size = *ret_size << 8 | read_u8(reader); /* the highest first */
+        *ret_size = *ret_size << 8 | read_u8(reader); /* the highest byte first */
     }
     return !reader->bad;
 }
 
-/* All of it, to exactly this size. */
+/* Decompresses everything; it must have exactly this size. */
 static bool
 unzip(struct my_inflate *inflate_it, const struct reader *reader, void *to, size_t size)
 {
     z_stream *const zlib = &inflate_it->zlib;
     int result = inflateReset(zlib);
-    zlib->next_in = (Bytef *)(uintptr_t)reader->at; /* is not written to */
+    zlib->next_in = (Bytef *)(uintptr_t)reader->at; /* zlib does not write to it */
     zlib->avail_in = (uInt)(reader->end - reader->at);
     zlib->next_out = to;
     zlib->avail_out = 0;
@@ -189,7 +190,7 @@ fill_piece(struct my_inflate *inflate, ZSTD_outBuffer *out)
     return out->pos == out->size;
 }
 
-/* The next out->size bytes. False: there are fewer, they are damaged, or it is to stop. */
+/* Gives the next out->size bytes. False: there are fewer, they are damaged, or it is to stop. */
 static bool
 fill(struct my_inflate *inflate, ZSTD_outBuffer *out)
 {

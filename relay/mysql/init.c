@@ -17,7 +17,7 @@
     "select on outbox_relay_schema%s; and to the application's: insert on outbox; or, for "      \
     "INSERT with RETURNING, as ORMs do, insert, select on outbox_new, which shows nobody's "     \
     "messages"
-/* By which the relay sees who writes. */
+/* Grants by which the relay sees which transactions write. */
 #define LISTS_MYSQL "; select on performance_schema.*"
 #define LISTS_MARIADB ", and let an administrator run `install soname 'metadata_lock_info'`"
 
@@ -25,13 +25,13 @@
     "the server has a binary log, with which this takes the privilege SUPER, or `set global " \
     "log_bin_trust_function_creators = 1` (on managed servers a parameter): run init again then"
 
-/* Who writes waits behind one who waits for a table, so that is waited for only briefly. */
+/* While init waits for the lock of a table, writers wait behind it. So it waits only briefly. */
 #define PATIENCE_SQL "set session lock_wait_timeout = 2"
 
 enum outcome {
     OUTCOME_CREATED,
-    OUTCOME_MIGRATED, /* the outbox was there; the tables that only relays use were added */
-    OUTCOME_REPAIRED, /* all were there, but not all that stands on them */
+    OUTCOME_MIGRATED, /* the outbox existed; the tables that only relays use were added */
+    OUTCOME_REPAIRED, /* all tables existed, but constraints, trigger or view were not complete */
     OUTCOME_ALREADY_THERE,
 };
 
@@ -59,7 +59,7 @@ run(struct my_session *session, const char *sql)
     return my_session_run(session, sql, &none, NULL);
 }
 
-/* The first statement is run between the others, and the table is let go of whatever becomes of it. */
+/* Runs both statements while the table is locked, and unlocks it also if one fails. */
 static bool
 run_locked(struct my_session *session, const char *drop, const char *create)
 {
@@ -77,7 +77,7 @@ run_locked(struct my_session *session, const char *drop, const char *create)
     return good && unlocked;
 }
 
-/* Nobody writes while there is no trigger. */
+/* The lock prevents writes while there is no trigger. */
 static bool
 put_trigger(struct my_session *session, const struct my_lack *lack)
 {
@@ -92,7 +92,7 @@ put_part(struct my_session *session, const struct my_lack *lack)
     const bool missing = strcmp(lack->state, "missing") == 0;
     switch (lack->part->kind) {
     case MY_PART_TABLE:
-        break; /* is never altered as a whole */
+        break; /* exists or not: single lines are altered */
     case MY_PART_TRIGGER:
         return put_trigger(session, lack);
     case MY_PART_VIEW:
@@ -104,7 +104,7 @@ put_part(struct my_session *session, const struct my_lack *lack)
     return run(session, lack->part->sql);
 }
 
-/* A constraint that is not enforced, or an index of other columns, gives way to ours. */
+/* Replaces a constraint that is not enforced, or an index of other columns. */
 static bool
 put_line(struct my_session *session, const struct my_lack *lack)
 {
@@ -123,7 +123,7 @@ put_line(struct my_session *session, const struct my_lack *lack)
     return run(session, sql);
 }
 
-/* Each of the tries that a session makes waits for a lock anew: those who write go on in between. */
+/* Each try of the session waits for the lock anew, so writers go on between two tries. */
 static bool
 put(struct my_session *session, const struct my_lack *lack)
 {
@@ -151,7 +151,7 @@ tell_unmade(const struct making *self, const struct my_lack *lack)
     }
 }
 
-/* A server may forbid this to nearly everybody, and all else works without. */
+/* Some servers forbid this to nearly every account, and everything else works without it. */
 static bool
 is_dispensable(const struct making *self, const struct my_lack *lack)
 {
@@ -182,7 +182,7 @@ make_one(const struct making *self, const struct my_lack *lack, bool tells)
     return false;
 }
 
-/* The versions come last: from then on relay and writers take the tables for whole. */
+/* The versions come last, because with them relay and writers regard the tables as complete. */
 static bool
 make_all(const struct making *self, const struct my_lacks *lacks, enum outcome outcome)
 {
@@ -311,13 +311,13 @@ init_mysql(struct report *report, const struct source_config *source)
 static void
 print_one(FILE *out, const char *sql)
 {
-    (void)fprintf(out, "%s//\n", sql); /* the caller looks at the stream */
+    (void)fprintf(out, "%s//\n", sql); /* the caller checks the stream */
 }
 
 void
 init_mysql_print(FILE *out, const char *schema)
 {
-    (void)schema; /* there are none */
+    (void)schema; /* this kind has no schemas */
     (void)fputs("-- In the database of the outbox, as an account that stays.\ndelimiter //\n", out);
     for (const struct my_part *part = my_parts; part->name != NULL; part++) {
         if (strcmp(part->name, "outbox_held") == 0) {

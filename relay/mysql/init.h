@@ -1,4 +1,5 @@
-/* relay/mysql/init.h - the part of `init` that is about a source's database: the tables, and what stands on them. */
+/* relay/mysql/init.h - `init` for a source's database: the tables, and the constraints, trigger, view and procedure
+ * that belong to them. */
 #ifndef RELAY_MYSQL_INIT_H
 #define RELAY_MYSQL_INIT_H
 
@@ -7,11 +8,12 @@
 #include "relay/config/config.h"
 #include "relay/ports/report.h"
 
-/* As `init` of struct database_kind says it. A server of this kind commits each thing that is made: what was made before one that
- * cannot be stays, and the next `init` goes on there. */
+/* `init` of struct database_kind. A server of this kind commits each definition by itself: if one fails, those before
+ * it stay, and the next `init` continues there. */
 void init_mysql(struct report *report, const struct source_config *source);
 
-/* For `mariadb` or `mysql`, where nothing is yet. There are no schemas: NULL. */
+/* `init_print` of struct database_kind: SQL for the programs `mariadb` and `mysql`, for a database without any of these
+ * tables. `schema` is NULL, as there are no schemas. */
 void init_mysql_print(FILE *out, const char *schema);
 
 #endif

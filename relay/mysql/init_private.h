@@ -1,4 +1,4 @@
-/* relay/mysql/init_private.h - the part of `init` that is about the binary log. */
+/* relay/mysql/init_private.h - the part of `init` for the binary log. */
 #ifndef RELAY_MYSQL_INIT_PRIVATE_H
 #define RELAY_MYSQL_INIT_PRIVATE_H
 
@@ -6,8 +6,8 @@
 #include "relay/mysql/session.h"
 #include "relay/ports/report.h"
 
-/* There must be an outbox. Says what is lacking for the log to be read: with mode "tail" that is a problem, with "auto" it is
- * advice; with "poll" nothing is looked at. Nothing is made, as a server keeps its log by rules of its own. */
+/* There must be an outbox. Reports what is missing for reading the log: a problem with mode "tail", advice with "auto";
+ * with "poll" nothing is checked. Creates nothing: the server itself decides how long it keeps its log. */
 void init_mysql_tail(struct report *report, const struct source_config *source,
                      struct my_session *session);
 

@@ -20,7 +20,7 @@ tell_lack(void *context, const char *words)
     }
 }
 
-/* That the one who runs init may not ask where the log ends is nothing that lacks: he need not be the relay. */
+/* It does not matter whether the account that runs init may ask where the log ends: it need not be the relay's. */
 static void
 look_at_log(struct telling *self, struct my_session *session, const char *schema)
 {
@@ -32,7 +32,7 @@ look_at_log(struct telling *self, struct my_session *session, const char *schema
     if (facts.end.is_refused) {
         facts.end = (struct my_log_end){.position = 1};
     }
-    (void)my_tail_lacks(&facts, schema, tell_lack, self); /* they count themselves */
+    (void)my_tail_lacks(&facts, schema, tell_lack, self); /* tell_lack counts them */
 }
 
 static void

@@ -25,7 +25,7 @@
 #include "relay/mysql/session.h"
 
 #define TEXT_KEEP_BYTES ((size_t)256 << 10)
-#define TEXT_MAX_BYTES ((size_t)64 << 20) /* more than any server takes by default */
+#define TEXT_MAX_BYTES ((size_t)64 << 20) /* more than max_allowed_packet is by default */
 
 struct queue {
     struct my_job *first;
@@ -35,25 +35,26 @@ struct queue {
 struct my_link {
     pthread_t thread;
     pthread_mutex_t mutex;
-    pthread_cond_t work; /* a job was put in, or it is to stop */
+    pthread_cond_t work; /* a job was added, or it is to stop */
     pthread_cond_t over; /* the session has ended */
-    struct queue jobs;   /* to be carried out; */
-    struct queue back;   /* carried out */
-    const char *words;   /* of the one that is carried out */
-    int wake_fd;         /* an eventfd: something is back */
-    int socket; /* the session's, a duplicate: the library may close its own at any time. -1: there is none yet */
+    struct queue jobs;   /* to be run */
+    struct queue back;   /* have been run */
+    const char *words;   /* of the job that is being run */
+    int wake_fd;         /* an eventfd: a job is back */
+    /* A duplicate of the session's socket, as the library may close its own at any time; -1: there is none yet. */
+    int socket;
     int host;
-    atomic_bool stopping; /* written with the mutex; jobs look at it without */
-    bool abandoned;       /* nobody waits for the thread: it frees the link */
+    atomic_bool stopping; /* written with the mutex; jobs read it without */
+    bool abandoned;       /* nobody joins the thread: it frees the link itself */
     bool ended;
-    /* The owner's: */
+    /* Used by the owner: */
     size_t outstanding; /* jobs that are not back */
-    uint64_t put_us;    /* the last of them was put in */
-    /* The thread's: */
+    uint64_t put_us;    /* when the last of them was added */
+    /* Used by the thread: */
     struct my_session session;
     struct my_job connect;
     int only_host;
-    char *dsn; /* its own, as the thread may outlive the configuration */
+    char *dsn; /* a copy, as the thread may outlive the configuration */
     char *password_file;
     char name[64];
     unsigned silence_s;
@@ -99,7 +100,7 @@ wake_owner(struct my_link *link)
     (void)written;                  /* only asserted */
 }
 
-/* A long job's answers renew the lease: so that the owner learns of it in time. */
+/* The answers within a long job renew the lease, so the owner must learn of them in time. */
 static void
 beat(void *context)
 {
@@ -140,7 +141,7 @@ goes_on(void *context)
     return !stopping;
 }
 
-/* From here on the owner can end every wait. */
+/* From now on the owner can end every wait of this thread. */
 static bool
 show_socket(struct my_link *link, int host)
 {
@@ -170,7 +171,7 @@ connect_with(struct my_link *link, const struct dsn *dsn, const char *password, 
     return mysql_connect_by_dsn(&options, ret_host, NULL, reterr);
 }
 
-/* The files may have changed since the start. */
+/* The files are checked again, as they may have changed since the start. */
 static MYSQL *
 connect_by_files(struct my_link *link, int *ret_host, struct error *reterr)
 {
@@ -236,7 +237,7 @@ free_link(struct my_link *link)
     if (link->socket >= 0) {
         (void)close(link->socket); /* the session is over */
     }
-    (void)close(link->wake_fd); /* nothing was written to it that could fail late */
+    (void)close(link->wake_fd); /* an eventfd has no data that could be lost */
     buffer_done(&link->session.text);
     config_secret_free(link->dsn);
     memory_free(link->password_file);
@@ -281,7 +282,7 @@ thread_main(void *argument)
     return NULL;
 }
 
-/* Signals are the business of others, and a write to a socket that is gone must raise none. */
+/* The thread blocks all signals: others handle them, and a write to a closed socket must not raise SIGPIPE. */
 static bool
 start_thread(struct my_link *link, struct error *reterr)
 {
@@ -316,7 +317,7 @@ init_link(struct my_link *link, const struct source_config *config)
         config->password_file != NULL ? memory_string(config->password_file) : NULL;
     (void)snprintf(link->name, sizeof(link->name), "outbox-relay %s",
                    config->name);          /* cut is fine */
-    link->silence_s = (unsigned)silence_s; /* the owner looks after one lease */
+    link->silence_s = (unsigned)silence_s; /* the owner gives up earlier, after one lease */
     link->session.config = config;
     link->session.beat = beat;
     link->session.beat_context = link;
@@ -326,7 +327,7 @@ init_link(struct my_link *link, const struct source_config *config)
 static void
 prepare_library(void)
 {
-    (void)mysql_library_init(0, NULL, NULL); /* without memory mysql_init will fail, too */
+    (void)mysql_library_init(0, NULL, NULL); /* if memory is short, mysql_init fails as well */
 }
 
 struct my_link *
@@ -336,7 +337,8 @@ my_link_start(const struct source_config *config, int only_host,
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct my_link *link = memory_array(1, sizeof(*link));
-    (void)pthread_once(&once, prepare_library); /* before a thread of it: that is not safe */
+    /* Before any thread uses it: it is not safe in threads. */
+    (void)pthread_once(&once, prepare_library);
     init_link(link, config);
     link->only_host = only_host;
     link->connect = (struct my_job){.run = connect_run, .done = connected, .words = "to connect"};
@@ -356,7 +358,7 @@ my_link_start(const struct source_config *config, int only_host,
 int
 my_link_host(const struct my_link *link)
 {
-    return link->host; /* is not changed once it is connected */
+    return link->host; /* does not change once it is connected */
 }
 
 const atomic_bool *
@@ -391,7 +393,7 @@ my_link_take(struct my_link *link)
     struct my_job *const job = queue_take(&link->back);
     if (link->back.first == NULL) {
         const ssize_t taken = read(link->wake_fd, &count, sizeof(count));
-        (void)taken; /* nothing to be read is fine */
+        (void)taken; /* it may be zero already */
     }
     pthread_mutex_unlock(&link->mutex);
     link->outstanding -= job != NULL ? 1 : 0;
@@ -442,7 +444,7 @@ time_of(uint64_t monotonic_us)
                              .tv_nsec = (long)(monotonic_us % CLOCK_S_US * 1000)};
 }
 
-/* With the mutex. */
+/* The mutex is locked. */
 static void
 wait_for_end(struct my_link *link, uint64_t patience_us)
 {
@@ -456,14 +458,15 @@ wait_for_end(struct my_link *link, uint64_t patience_us)
     }
 }
 
-/* A thread that still connects while OpenSSL cleans up after itself at the end of the process crashes in it (seen). So with such
- * a thread nothing is cleaned up. Handlers run in the reverse order, and the library has made OpenSSL's when it was prepared. */
+/* Seen: a thread that is still connecting crashes in OpenSSL while that cleans up at the end of the process. So with
+ * such a thread the process ends without clean-up. Exit handlers run in reverse order, and OpenSSL's was registered
+ * when the library was initialised, so this one comes first. */
 static void
 leave(int status, void *unused)
 {
     (void)unused;
     if (atomic_load(&abandoned_threads) > 0) {
-        (void)fflush(NULL); /* nobody is left who could be told */
+        (void)fflush(NULL); /* an error could not be reported any more */
         _exit(status);
     }
 }
@@ -471,10 +474,10 @@ leave(int status, void *unused)
 static void
 prepare_to_leave(void)
 {
-    (void)on_exit(leave, NULL); /* without memory it may crash there: all work is done by then */
+    (void)on_exit(leave, NULL); /* without memory it may crash at exit, after all work is done */
 }
 
-/* With the mutex. True if the thread is left to itself: it is connecting, which nothing can end. */
+/* The mutex is locked. True if the thread is left alone: it is connecting, and nothing can end that. */
 static bool
 abandon(struct my_link *link)
 {
@@ -506,7 +509,7 @@ my_link_stop(struct my_link *link, uint64_t patience_us)
     const pthread_t thread = link->thread;
     pthread_mutex_unlock(&link->mutex);
     if (abandoned) {
-        (void)pthread_detach(thread); /* from now on the link may be gone */
+        (void)pthread_detach(thread); /* from now on the thread may free the link */
     } else {
         (void)pthread_join(thread, NULL);
         free_link(link);

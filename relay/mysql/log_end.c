@@ -6,7 +6,7 @@
 #include "mysql_log_end_new_sql.h"
 #include "mysql_log_end_sql.h"
 
-#define MYSQL_NEW_WORDS 80200 /* SHOW BINARY LOG STATUS; 8.4 has lost the old ones */
+#define MYSQL_NEW_WORDS 80200 /* has SHOW BINARY LOG STATUS; 8.4 no longer has SHOW MASTER STATUS */
 
 enum column { COLUMN_FILE, COLUMN_OFFSET, COLUMN_ONLY, COLUMN_NOT };
 

@@ -17,23 +17,23 @@
 #include "mysql_wake_sql.h"
 #include "mysql_wake_stuck_sql.h"
 
-/* Parts of statements: names and values of columns that others have added. */
+/* For parts of statements: names and values of columns that others have added. */
 #define TEXT_KEEP ((size_t)16 << 10)
 #define TEXT_MAX ((size_t)64 << 20)
-/* The year 1000, before which no time is. */
+/* The year 1000, the lowest of a DATETIME. */
 #define TIME_MIN_US INT64_C(-30610224000000000)
 
 /* ---- back to the outbox --------------------------------------------------------------------------------- */
 
 struct putting_back {
     const char *sql;   /* release.sql or wake.sql */
-    struct my_ids ids; /* in the order in which they go */
-    bool laden;        /* some have something in columns that others have added to the outbox */
+    struct my_ids ids; /* in the order in which they move */
+    bool laden;        /* some have values for columns that others have added */
     struct buffer names;
     struct buffer values;
 };
 
-/* Those from `at` on with the same columns. */
+/* Moves `count` messages from `at` on, which have values for the same columns. */
 static bool
 put_back_alike(struct my_session *session, struct putting_back *back, const struct my_extra *extra,
                const char *marks, size_t at, size_t count)
@@ -45,7 +45,7 @@ put_back_alike(struct my_session *session, struct putting_back *back, const stru
     return my_session_run(session, back->sql, &parameters, NULL);
 }
 
-/* `rows` has the marks of each (my_extra_marks). Columns that are in none of an insert get their defaults. */
+/* `rows` has the marks of each message (my_extra_marks). A column that the INSERT does not name gets its default. */
 static bool
 put_back_runs(struct my_session *session, struct putting_back *back, const struct my_extra *extra,
               MYSQL_RES *rows)
@@ -53,7 +53,7 @@ put_back_runs(struct my_session *session, struct putting_back *back, const struc
     bool good = true;
     MYSQL_ROW row = mysql_fetch_row(rows);
     for (size_t at = 0, count = 0; good && row != NULL; at += count) {
-        const char *const marks = row[0]; /* the rows are all here */
+        const char *const marks = row[0]; /* all rows are in memory */
         for (count = 0; row != NULL && strcmp(row[0], marks) == 0; count++) {
             row = mysql_fetch_row(rows);
         }
@@ -82,7 +82,7 @@ put_back_laden(struct my_session *session, struct putting_back *back)
     return good;
 }
 
-/* The rows are locked. */
+/* The rows must be locked. */
 static bool
 put_back(struct my_session *session, struct putting_back *back)
 {
@@ -144,7 +144,7 @@ is_repeated(const struct releasing *releasing, size_t index)
     return false;
 }
 
-/* Of what was chosen so far and these, the lowest rows_max stay. */
+/* Keeps the lowest rows_max of the earlier ones and these. */
 static void
 choose_from(struct releasing *releasing, int64_t key_hash, MYSQL_RES *rows)
 {
@@ -159,7 +159,8 @@ choose_from(struct releasing *releasing, int64_t key_hash, MYSQL_RES *rows)
     }
 }
 
-/* Key by key, each along its part of the index: a statement for all would read all that waits behind them. */
+/* One statement for each key, which reads only its part of the index. A single statement for all keys would read
+ * everything that waits for them. */
 static bool
 choose(struct my_session *session, struct releasing *releasing)
 {
@@ -264,7 +265,7 @@ struct waking {
     struct putting_back back;
 };
 
-/* *ret_next_us: INT64_MAX if none is scheduled. */
+/* *ret_next_us: the next time at or after from_us; INT64_MAX if none is scheduled. */
 static bool
 ask_next(struct my_session *session, int64_t from_us, int64_t *ret_now_us, int64_t *ret_next_us)
 {
@@ -319,7 +320,7 @@ wake(struct my_session *session, void *context)
     return put_back(session, &waking->back);
 }
 
-/* Most of the time nothing is due: then it is one question, and no transaction. */
+/* Most of the time nothing is due; then it is one query, without a transaction. */
 bool
 my_moves_wake(struct my_session *session, int64_t from_us, size_t rows_max,
               struct my_woken *ret_woken)

@@ -17,10 +17,10 @@
 #include "mysql_hold_lock_sql.h"
 #include "mysql_moved_sql.h"
 
-/* A statement has at most 2000 holds, with reasons of a few hundred bytes. */
+/* A statement has at most 2000 holds with reasons of a few hundred bytes each. */
 #define TEXT_KEEP ((size_t)64 << 10)
 #define TEXT_MAX ((size_t)64 << 20)
-/* A hundred years: times end with the year 9999. */
+/* A hundred years: a DATETIME ends with the year 9999. */
 #define SPAN_MAX_US ((uint64_t)100 * 365 * 24 * 3600 * CLOCK_S_US)
 
 struct holding {
@@ -64,7 +64,7 @@ put(struct buffer *buffer, const char *text, size_t size)
     }
 }
 
-/* In hex: nothing in it ends a text, or is taken for something else. */
+/* Writes the reason in hex, so that no character in it can end the string or be misread. */
 static void
 put_reason(struct buffer *buffer, const char *reason)
 {
@@ -80,7 +80,7 @@ put_reason(struct buffer *buffer, const char *reason)
     put(buffer, "\"", 1);
 }
 
-/* What hold_insert.sql and hold_change.sql take. */
+/* Adds one element of the list for hold_insert.sql and hold_change.sql. */
 static void
 put_hold(struct buffer *buffer, const struct hold *hold, bool at_once)
 {
@@ -154,7 +154,7 @@ insert_held(struct my_session *session, struct holding *holding)
            my_ids_run(session, sql_moved, holding->moving.items, holding->moving.count);
 }
 
-/* Those that are held already are asked to change; the others are missing. */
+/* Those that are held already will be changed; the others are missing. */
 static void
 sort_out_held(struct holding *holding, const struct my_ids *rest, MYSQL_RES *rows)
 {

@@ -1,19 +1,21 @@
-/* relay/mysql/names.h - by which name the ownership of an outbox is known to a server: the relay and `check` must agree on it. */
+/* relay/mysql/names.h - the names of the locks (GET_LOCK) by which relays of an outbox own it and are seen, on which
+ * the relay, `check` and the operator's commands must agree. */
 #ifndef RELAY_MYSQL_NAMES_H
 #define RELAY_MYSQL_NAMES_H
 
-/* What GET_LOCK takes, with its zero byte. */
+/* The longest name that GET_LOCK takes, with the zero byte. */
 #define MY_LOCK_BYTES 65
 
-/* With its zero byte. */
+/* With the zero byte. */
 #define MY_MARK_BYTES 31
 
-/* The sessions of all relays of an outbox, owner or not, are known by locks, too: each holds the one of which the name is this and
- * its connection_id(). That takes no privilege to find out, and nothing that MariaDB has switched off by default. */
+/* Each session of a relay, owner or not, holds the lock whose name is this mark followed by its connection_id(). So
+ * others see the sessions of all relays, without a privilege and without anything that MariaDB has off by default. */
 void my_mark_name(const char *database, char ret_name[MY_MARK_BYTES]);
 
-/* outbox_relay_DATABASE. A database whose name is long, or has other characters than a to z, 0 to 9 and _, which names of locks
- * may not tell apart, is named by a part of its name and a hash of it all. */
+/* The lock of the ownership: outbox_relay_DATABASE. If the name of the database is long, or has characters other than a
+ * to z, 0 to 9 and _ (which names of locks may not tell apart), it is replaced by a part of it and a hash of all of
+ * it. */
 void my_lock_name(const char *database, char ret_name[MY_LOCK_BYTES]);
 
 #endif

@@ -53,7 +53,7 @@ my_position_place(const struct my_log *log, uint64_t position, char ret_name[MY_
 {
     const int length =
         snprintf(ret_name, MY_LOG_NAME_BYTES, "%s%06" PRIu64, log->base, position >> 32);
-    assert(length > 0 && length < MY_LOG_NAME_BYTES); /* base leaves room for the digits */
+    assert(length > 0 && length < MY_LOG_NAME_BYTES); /* no server has a longer name (FN_REFLEN) */
     *ret_offset = (uint32_t)position;
 }
 

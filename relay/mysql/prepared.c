@@ -36,7 +36,7 @@ static void
 set_xid(struct my_prepared_transaction *transaction, struct span xid)
 {
     (void)snprintf(transaction->xid, sizeof(transaction->xid), "%.*s", (int)xid.size,
-                   (const char *)xid.data); /* fits, as the decoder gives none that is longer */
+                   (const char *)xid.data); /* fits: the decoder gives no longer one */
 }
 
 static bool
@@ -46,7 +46,7 @@ is_called(const struct my_prepared_transaction *transaction, struct span xid)
            memcmp(transaction->xid, xid.data, xid.size) == 0;
 }
 
-/* NULL: there is none. */
+/* NULL: it is not kept. */
 static struct my_prepared_transaction *
 find(struct my_prepared *prepared, struct span xid)
 {
@@ -58,7 +58,7 @@ find(struct my_prepared *prepared, struct span xid)
     return NULL;
 }
 
-/* Its rows are somebody else's, or freed. */
+/* Removes it from the list, without freeing its rows. */
 static void
 take_out(struct my_prepared *prepared, struct my_prepared_transaction *transaction)
 {
@@ -70,7 +70,7 @@ my_prepared_row(struct my_prepared *prepared, const struct row *row)
 {
     struct my_prepared_transaction *const open = &prepared->open;
     if (prepared->open_position != row->position) {
-        clear(open); /* of a group that a crash has cut off */
+        clear(open); /* of a group that a crash cut off */
         prepared->open_position = row->position;
     }
     if (!open->is_lost) {
@@ -82,7 +82,7 @@ my_prepared_row(struct my_prepared *prepared, const struct row *row)
     }
 }
 
-/* What is open, if it is of the group that ends now. */
+/* True if the group that ends now has rows of the outbox. */
 static bool
 has_open(const struct my_prepared *prepared)
 {

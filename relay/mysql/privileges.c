@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A server knows what an account may do by more ways (roles, patterns, columns) than its tables tell, so it is tried. */
+/* An account gets its rights in more ways (roles, patterns, columns) than the server's tables show, so each statement
+ * is tried. */
 static const struct probe {
     const char *table;
     const char *privilege;
@@ -42,7 +43,7 @@ is_refusal(unsigned number)
     return number == ER_TABLEACCESS_DENIED_ERROR || number == ER_COLUMNACCESS_DENIED_ERROR;
 }
 
-/* A column without a default, which others have added to the outbox, is none. */
+/* A missing value for a column that others have added is no error here: it is not about privileges. */
 static bool
 is_trouble(unsigned number)
 {
@@ -61,7 +62,7 @@ try_probe(MYSQL *mysql, const struct probe *probe)
     return number;
 }
 
-/* "grant insert on outbox_relay", or one privilege more of the table that stands last. */
+/* Adds "grant insert on outbox_relay", or only the privilege if the last grant is for the same table. */
 static void
 add(char *grants, size_t size, const struct probe *probe, const struct probe *last)
 {
@@ -72,7 +73,7 @@ add(char *grants, size_t size, const struct probe *probe, const struct probe *la
                        probe->table); /* cut is fine */
     } else {
         (void)snprintf(grants + used, size - used, "%sgrant %s on %s", used > 0 ? "; " : "",
-                       probe->privilege, probe->table); /* likewise */
+                       probe->privilege, probe->table); /* cut is fine */
     }
 }
 

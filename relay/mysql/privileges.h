@@ -1,4 +1,4 @@
-/* relay/mysql/privileges.h - what the relay's account may not do with the tables, and must. */
+/* relay/mysql/privileges.h - finds the privileges on the tables that the relay's account lacks. */
 #ifndef RELAY_MYSQL_PRIVILEGES_H
 #define RELAY_MYSQL_PRIVILEGES_H
 
@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 
-/* Tries every kind of statement that the relay runs, on no rows. *ret_grants: the grants that are missing, "grant insert, delete on
- * outbox; grant …", cut to its size; empty: none is. `keeps_sent`: the relay is told to remember what it sent. False with *ret_number,
- * the error's, if something else is wrong. It waits, so on a thread that may. */
+/* Tries every kind of statement that the relay runs, on no rows. *ret_grants: the missing grants, "grant insert, delete
+ * on outbox; grant …", cut to `size`; empty: none. `keeps_sent`: the relay is configured to remember what it sent.
+ * False with the error number in *ret_number if something else is wrong. Blocks. */
 bool my_privileges_missing(MYSQL *mysql, bool keeps_sent, char *ret_grants, size_t size,
                            unsigned *ret_number) MUST_CHECK;
 

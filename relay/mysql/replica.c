@@ -6,9 +6,10 @@
 
 #include "mysql_tail_session_sql.h"
 
-/* Real replicas have small numbers, and the number of a session is nobody else's on this server. */
+/* Server ids of replicas are small in practice, and no other session of this server has the same session number. So no
+ * two readers of its log have the same id. */
 #define SERVER_ID_HIGH (UINT32_C(1) << 31)
-/* ER_MASTER_FATAL_ERROR_READING_BINLOG, which MySQL calls by another name. */
+/* ER_MASTER_FATAL_ERROR_READING_BINLOG; MySQL has another name for it. */
 #define OLD_LOG_GONE 1236
 
 static bool

@@ -26,7 +26,7 @@ free_pieces(void *owner)
     }
 }
 
-/* Twice as large as the one before; what is larger than that has one for itself. */
+/* The new piece is twice as large as the last one; a larger row gets a piece of its own. */
 static void
 add_piece(struct my_row_copies *copies, size_t needed)
 {
@@ -54,7 +54,7 @@ grow_rows(struct my_row_copies *copies)
     copies->capacity = capacity;
 }
 
-/* There is room for it in the first piece. */
+/* There must be room in the piece. */
 static void
 copy(struct my_piece *piece, struct span *span)
 {

@@ -1,6 +1,6 @@
-/* relay/mysql/row_copies.h - rows of the log on their way into a batch. What the decoder gives is good until its next call,
- * so their values are copied, into pieces of memory that grow with their number: one row alone costs little, and many cost
- * few pieces. */
+/* relay/mysql/row_copies.h - copies of rows of the log, which become a batch. A row from the decoder is valid only
+ * until its next call, so its values are copied. The pieces of memory for them grow with their number: a single row
+ * takes little memory, and many rows take few pieces. */
 #ifndef RELAY_MYSQL_ROW_COPIES_H
 #define RELAY_MYSQL_ROW_COPIES_H
 
@@ -13,7 +13,7 @@
 
 struct my_piece;
 
-/* All zero: none. */
+/* All zero: no rows. */
 struct my_row_copies {
     struct row *rows;
     size_t count;
@@ -25,7 +25,7 @@ struct my_row_copies {
 
 void my_row_copies_add(struct my_row_copies *copies, const struct row *row);
 void my_row_copies_done(struct my_row_copies *copies);
-/* A batch of them; none are left. */
+/* Moves all rows into a new batch, for batch_free. */
 struct batch *my_row_copies_take(struct my_row_copies *copies, bool complete);
 
 #endif

@@ -41,7 +41,7 @@ const char *const my_relay_version_sql = sql_outbox_relay_version;
 
 enum sight { SIGHT_THERE, SIGHT_MISSING, SIGHT_HIDDEN, SIGHT_FAILED };
 
-/* Whether the server says that there is none, or that this account is not to know. */
+/* Whether the error of SHOW CREATE means that the object is missing, or that the account may not see it. */
 static enum sight
 sight_of(const struct my_session *session)
 {
@@ -59,14 +59,14 @@ sight_of(const struct my_session *session)
     }
 }
 
-/* SHOW CREATE has the text in the second column, or the third. */
+/* The column of SHOW CREATE that has the text. */
 static unsigned
 column_of(enum my_part_kind kind)
 {
     return kind == MY_PART_TABLE || kind == MY_PART_VIEW ? 1 : 2;
 }
 
-/* *ret_text is for memory_free. */
+/* *ret_text is for memory_free, also if it is NULL. */
 static enum sight
 look_at(struct my_session *session, const struct my_part *part, char **ret_text)
 {
@@ -88,7 +88,7 @@ look_at(struct my_session *session, const struct my_part *part, char **ret_text)
 
 /* ---- bodies --------------------------------------------------------------------------------------------- */
 
-/* Whether one text is the other, but for white space: a client may have taken some of it away. */
+/* True if both texts are equal except for white space, some of which a client may have removed. */
 static bool
 is_same_text(const char *a, const char *b)
 {
@@ -103,7 +103,7 @@ is_same_text(const char *a, const char *b)
     }
 }
 
-/* From `begin` on: what comes before is written by each server in its own way. */
+/* Compares from `begin` on: each server writes the part before it in its own way. */
 static bool
 has_body(const char *text, const char *sql)
 {
@@ -119,7 +119,7 @@ ends_with(const char *text, const char *end)
     return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
 }
 
-/* Of whoever made it, and without a row. */
+/* The view runs with the rights of its creator, and shows no rows. */
 static bool
 is_view_good(const char *text)
 {
@@ -138,7 +138,7 @@ is_as_made(const struct my_part *part, const char *text)
 
 static const char *const begins_line[] = {"\n    constraint ", "\n    index "};
 
-/* The next constraint or index of a table; NULL: there is none. */
+/* The next line with a constraint or an index; NULL: none. */
 static const char *
 next_line(const char *sql, size_t *ret_size)
 {
@@ -164,12 +164,13 @@ is_index(const char *line)
     return strncmp(line, "index ", strlen("index ")) == 0;
 }
 
-/* As the server writes it: "index a (b, c)" is KEY `a` (`b`,`c`). */
+/* Writes an index as the server does: "index a (b, c)" becomes KEY `a` (`b`,`c`). */
 static void
 server_words(const char *line, size_t size, char *ret_words, size_t room)
 {
     char *out = ret_words;
-    const char *const end = ret_words + room - 3; /* a quote, a character, the zero byte */
+    /* Room for a quote, a character, and the zero byte. */
+    const char *const end = ret_words + room - 3;
     bool in_name = false;
     out = stpcpy(out, "KEY "); /* fits */
     for (size_t i = strlen("index "); i < size && out < end; i++) {

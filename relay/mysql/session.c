@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "relay/mysql/error.h"
 
-#define INT64_DIGITS 18 /* that any int64 can have */
+#define INT64_DIGITS 18 /* so many digits always fit into an int64 */
 
 bool
 my_session_fail(struct my_session *session, enum error_class class, const char *format, ...)
@@ -43,7 +43,7 @@ my_session_fail_by_mysql(struct my_session *session)
     return false;
 }
 
-/* An answer, also one that says no, proves that the server heard us at or after the time of sending. */
+/* An answer, even an error, proves that the server heard us when the statement was sent, or later. */
 static void
 learn_answer(struct my_session *session, uint64_t sent_us)
 {
@@ -56,7 +56,7 @@ learn_answer(struct my_session *session, uint64_t sent_us)
     }
 }
 
-/* The statement in session->text. */
+/* Sends the statement in session->text. */
 static bool
 send(struct my_session *session, MYSQL_RES **ret_rows)
 {
@@ -80,14 +80,14 @@ ask(struct my_session *session, const char *sql, const struct my_parameters *par
     return send(session, ret_rows);
 }
 
-/* The server has undone it for the sake of another transaction. */
+/* A retry makes sense if the error is due to another transaction. */
 static bool
 is_worth_another_try(const struct my_session *session)
 {
     return my_error_is_of_other_transaction(session->code);
 }
 
-/* Not within a transaction: that is begun anew by who began it. */
+/* Within a transaction nothing is retried here: my_session_transaction runs it again as a whole. */
 static bool
 ask_with_patience(struct my_session *session, const char *sql,
                   const struct my_parameters *parameters, MYSQL_RES **ret_rows)
@@ -141,7 +141,7 @@ my_session_int(struct my_session *session, const char *sql, const struct my_para
 
 static const struct my_parameters none = {.count = 0};
 
-/* What went wrong stays known. */
+/* Keeps the error that led here. */
 static void
 roll_back(struct my_session *session)
 {
@@ -181,7 +181,7 @@ my_session_transaction(struct my_session *session,
     return good;
 }
 
-/* Each row has several, and strtoll takes ten times as long as this for one of a few digits. */
+/* Each row has several numbers, and for a few digits strtoll takes ten times as long as this. */
 int64_t
 my_value_int(const char *value)
 {

@@ -13,12 +13,12 @@
 #define RECONNECT_MAX_US (5 * CLOCK_S_US)
 #define RECONNECT_CONFIG_INITIAL_US (5 * CLOCK_S_US)
 #define RECONNECT_CONFIG_MAX_US (30 * CLOCK_S_US)
-/* For one host: looking up its name, and connect_timeout or its default. */
+/* For connecting to one host: the look-up of its name, and connect_timeout or its default. */
 #define CONNECT_US (30 * CLOCK_S_US)
-/* What is under way at the end, and the goodbye. */
+/* For the job that is being run at the end, and for the message that closes the session. */
 #define GOODBYE_US (100 * CLOCK_MS_US)
-/* A statement that the server ends while it sends rows ends the session, too. So as long as it is not known how fast the link is, no
- * more is asked for than one of 64 kbit/s carries within half of the usual lease. */
+/* If the server interrupts a statement while it sends rows, the session ends. So until the speed of the link is known,
+ * no more is asked for than a link of 64 kbit/s carries within half of the usual lease. */
 #define BYTES_AT_FIRST ((uint64_t)64 << 10)
 
 static struct source_mysql *
@@ -78,7 +78,8 @@ polls(const struct source *source, struct pollfd *ret_polls)
 
 /* ---- time ----------------------------------------------------------------------------------------------- */
 
-/* When the statement that is waited for is given up. Bytes that come are a sign of life: over a slow link a batch may take long. */
+/* When the wait for an answer is given up. Received bytes are a sign of life: over a slow link a batch may take
+ * long. */
 static uint64_t
 answer_deadline_us(const struct source_mysql *self)
 {
@@ -91,7 +92,8 @@ answer_deadline_us(const struct source_mysql *self)
                                               self->config->takeover_us;
 }
 
-/* A ping goes out when nothing was asked for a quarter of the lease. While something is under way it would only wait behind it. */
+/* A ping is sent when no job was added for a quarter of the lease. While a job is out, a ping would only wait behind
+ * it. */
 static uint64_t
 ping_deadline_us(const struct source_mysql *self)
 {
@@ -118,7 +120,7 @@ deadline_us(const struct source *source)
     return 0;
 }
 
-/* True if no sign of life has come. */
+/* True if the wait is over without a sign of life. */
 static bool
 is_silent(struct source_mysql *self, uint64_t now_us)
 {
@@ -129,7 +131,7 @@ is_silent(struct source_mysql *self, uint64_t now_us)
     return now_us >= answer_deadline_us(self);
 }
 
-/* What TCP knows of the answers; nothing of a socket that is none of its own. */
+/* What TCP knows about the received data; empty for a socket that is not TCP. */
 static void
 describe_traffic(const struct source_mysql *self, uint64_t now_us, char *ret_text, size_t size)
 {
@@ -161,7 +163,7 @@ lost_by_time(struct source_mysql *self, uint64_t now_us)
     my_source_lost(self, &error, now_us);
 }
 
-/* What is due once the answers that came have been handled. */
+/* Does what is due after the received answers were handled. */
 static void
 keep_time(struct source_mysql *self, uint64_t now_us)
 {
@@ -185,7 +187,7 @@ renew_lease(struct source_mysql *self)
     }
 }
 
-/* What a long job, or a ping, has won. */
+/* Adds SOURCE_ALIVE when a ping, or an answer within a long job, has renewed the lease. */
 static void
 tell_lease(struct source_mysql *self)
 {
@@ -217,9 +219,9 @@ static void
 process(struct source *source, const struct pollfd *ready, uint64_t now_us)
 {
     struct source_mysql *self = self_of(source);
-    (void)ready; /* a look at the queue costs less than to know whether there is something in it */
+    (void)ready; /* checking the queue costs less than knowing whether it has something */
     if (!source_events_have_room(&self->events)) {
-        return; /* first take what happened */
+        return; /* if not, take the events first */
     }
     if (self->state == MY_DOWN && now_us >= self->retry_us) {
         my_source_connect(self, now_us);
@@ -235,8 +237,7 @@ process(struct source *source, const struct pollfd *ready, uint64_t now_us)
 
 /* ---- what is asked -------------------------------------------------------------------------------------- */
 
-/* Calls between a loss and the caller's taking its event find no connection: the event is their
- * answer. */
+/* A call between a loss and the taking of its event finds no connection and does nothing: the event is its answer. */
 static void
 fetch(struct source *source, const struct fetch *what, uint64_t now_us)
 {
@@ -280,7 +281,7 @@ free_source(struct source *source)
 {
     struct source_mysql *self = self_of(source);
     const struct error none = {.class = ERROR_CONFIG};
-    my_tail_end(self); /* first: it ends before the ownership does */
+    my_tail_end(self); /* first, as it must end before the ownership */
     my_link_stop(self->link, GOODBYE_US);
     my_held_lost(self);
     my_fetch_lost(self, &none, true, 0);
@@ -336,7 +337,7 @@ tail_begin(struct source *source, log_position position, uint64_t now_us)
 static void
 tail_end(struct source *source, uint64_t now_us)
 {
-    (void)now_us; /* nothing is told to the server */
+    (void)now_us; /* the server is not told */
     my_tail_end(self_of(source));
 }
 
@@ -344,13 +345,13 @@ static void
 tail_more(struct source *source, uint32_t rows_max, uint64_t bytes_max, uint64_t now_us)
 {
     struct source_mysql *self = self_of(source);
-    (void)now_us; /* read by another thread */
+    (void)now_us; /* another thread reads */
     if (self->state == MY_OWNED) {
         my_tail_more(self, rows_max, bytes_max);
     }
 }
 
-/* The server keeps its log by rules of its own. */
+/* Nothing to do: the server itself decides how long it keeps its log. */
 static void
 tail_safe(struct source *source, log_position position, uint64_t now_us)
 {
@@ -384,7 +385,7 @@ bool
 source_mysql_new(const struct source_config *config, struct source **ret_source,
                  struct error *reterr)
 {
-    (void)reterr; /* the dsn was read with the configuration */
+    (void)reterr; /* the dsn was checked with the configuration */
     struct source_mysql *self = memory_array(1, sizeof(*self));
     self->source.ops = &mysql_ops;
     self->config = config;

@@ -18,14 +18,14 @@
 #include "mysql_present_range_sql.h"
 #include "mysql_present_sql.h"
 
-/* A row's payload is read to know its length. Where rows are large, so many times more of them may be read than are
- * given, but not fewer than this. */
+/* The server reads a row's payload to know its length. Where rows are large, at most READ_TIMES as many rows are asked
+ * for as can be delivered, but at least READ_ROWS_MIN. */
 #define READ_TIMES 4
 #define READ_ROWS_MIN 16
-/* Where less is asked for than was wanted, it may take so many leases: a statement that the server ends while it sends rows ends the
- * session, too. (Pings cannot go meanwhile; so not from the first on.) */
+/* The leases that a statement may take after the request was halved. The server would end the session if it had to
+ * interrupt the statement while it sends rows. (No ping is possible meanwhile, so not from the first try on.) */
 #define PATIENCE 4
-/* A look at so many ids at a time: 210 KB of text, well below the least max_allowed_packet. */
+/* How many ids one statement looks up: 210 KB of text, well below the smallest max_allowed_packet in use. */
 #define PRESENT_IDS_MAX 10000
 
 /* ---- on the link's thread ------------------------------------------------------------------------------- */
@@ -42,13 +42,13 @@ statement_of(const struct my_fetch *fetch)
     return fetch->exact ? sql_fetch_next_exact : sql_fetch_next;
 }
 
-/* The ids that are left out, for fetch_next.sql. */
+/* Sets the ids that fetch_next.sql leaves out. */
 static void
 put_except(struct my_parameters *parameters, struct my_fetch *fetch)
 {
     struct my_ids ids = {.items = fetch->ids, .count = fetch->id_count};
     if (fetch->kind == FETCH_HEADS) {
-        ids.count = 0; /* has a list */
+        ids.count = 0; /* the ids of FETCH_HEADS are a list of what to read */
     }
     my_ids_sort(&ids);
     my_parameters_int(parameters, "except_last",
@@ -73,7 +73,7 @@ ask_for_rows(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret
     return my_session_ask(session, statement_of(fetch), &parameters, ret_rows);
 }
 
-/* Of the held messages those that are known as not to be read; NULL in *ret_rows: there are none. */
+/* Asks for those of the held messages that are known as unreadable. *ret_rows is NULL if there are none. */
 static bool
 ask_for_unread(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows)
 {
@@ -121,7 +121,7 @@ ask_patiently(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **re
     return good;
 }
 
-/* *ret_only_unread: the others are to be asked for next. */
+/* *ret_only_unread: these are only the unreadable ones; the others must be asked for next. */
 static bool
 ask(struct my_session *session, struct my_fetch *fetch, MYSQL_RES **ret_rows, bool *ret_only_unread)
 {
@@ -154,7 +154,7 @@ fetch_run(struct my_session *session, struct my_job *job)
     return fetch->batch != NULL;
 }
 
-/* Adds what is there of one part of those that are asked for. */
+/* Adds the existing ids of one part of those that were asked for. */
 static bool
 look_at_part(struct my_session *session, struct my_present *present, size_t first, size_t count)
 {
@@ -194,7 +194,7 @@ present_run(struct my_session *session, struct my_job *job)
 
 /* ---- on the pipeline's ---------------------------------------------------------------------------------- */
 
-/* Behind the ids that are left out: those of held messages that cannot be read, with why as a JSON object. */
+/* Adds, after the other ids, the held messages that cannot be read, and their reasons as a JSON object. */
 static void
 add_unread(struct my_fetch *fetch, uint64_t now_us)
 {
@@ -251,7 +251,7 @@ send_fetch(struct source_mysql *self, uint64_t now_us)
     my_ask(self, &fetch->job, now_us);
 }
 
-/* Where rows are large, few are asked for; and where they are not any more, four times as many the next time. */
+/* Where rows are large, few are asked for; when they become smaller again, at most four times as many the next time. */
 static void
 learn_size(struct fetch_plan *plan, const struct batch *batch)
 {
@@ -304,7 +304,7 @@ fetch_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     }
 }
 
-/* With room for some more. */
+/* A new array with room for `more` ids. */
 static int64_t *
 copy_ids(const int64_t *ids, size_t count, size_t more)
 {
@@ -375,7 +375,7 @@ my_fetch_ask(struct source_mysql *self, const struct fetch *fetch, uint64_t now_
     send_fetch(self, now_us);
 }
 
-/* What the server has announced (its end, a kill) is nobody's fault. */
+/* An end that the server announced (a shutdown, a kill) is not the statement's fault. */
 void
 my_fetch_lost(struct source_mysql *self, const struct error *error, bool announced, uint64_t now_us)
 {

@@ -8,19 +8,19 @@
 #include "relay/mysql/error.h"
 #include "relay/mysql/source_private.h"
 
-/* Times can be changed by anybody, and clocks can go back: so now and then all is looked at, the less
- * often the longer it takes. */
+/* Anybody can change the times, and clocks can go back. So all times are looked at regularly; the longer that takes,
+ * the less often. */
 #define FULL_WAKE_INTERVAL_US (10 * CLOCK_S_US)
 #define FULL_WAKE_SHARE 50
 
-/* Whether a part of what was asked may go well where all of it did not. */
+/* True if a smaller part of the request may succeed where the whole failed. */
 static bool
 may_be_of_row(const struct my_job *job)
 {
     return my_error_may_be_of_row(job->code, true);
 }
 
-/* Moving nothing went well: so it is a row's fault that more could not be moved. */
+/* A request with no rows succeeded, so a row caused the failure. */
 static bool
 is_good_probe(const struct my_job *job)
 {
@@ -93,7 +93,7 @@ learn_hold(struct source_mysql *self, uint64_t now_us)
     }
 }
 
-/* If moving nothing fails, too, it is not about a row. */
+/* If a request with no rows fails too, the row is not at fault. */
 static void
 refuse_hold(struct source_mysql *self, uint64_t now_us)
 {
@@ -138,7 +138,7 @@ tell_released(struct source_mysql *self)
 static struct my_release *
 release_of_confirmed(struct my_job *job)
 {
-    return (struct my_release *)job; /* its first member */
+    return (struct my_release *)job; /* confirmed_job is its first member */
 }
 
 static bool
@@ -172,7 +172,7 @@ learn_confirmed(struct source_mysql *self, uint64_t now_us)
     }
 }
 
-/* One that went out and cannot be deleted is said to be dead, so that it is not sent again. */
+/* A message that was published but cannot be deleted becomes dead, so that it is not sent again. */
 static bool
 bury_run(struct my_session *session, struct my_job *job)
 {
@@ -186,7 +186,7 @@ bury_run(struct my_session *session, struct my_job *job)
     return my_moves_hold(session, &dead, 1, &missing, &missing_count);
 }
 
-/* If that cannot be said either, it will be sent once more. */
+/* If that fails too, the message will be sent once more. */
 static void
 bury_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
@@ -251,7 +251,7 @@ send_release(struct source_mysql *self, uint64_t now_us)
     my_ask(self, &release->job, now_us);
 }
 
-/* Both at once; each goes on by itself. */
+/* Both jobs are sent at once, and each continues independently. */
 void
 my_held_release(struct source_mysql *self, const struct release *asked, uint64_t now_us)
 {
@@ -419,7 +419,8 @@ my_held_wake(struct source_mysql *self, uint32_t rows_max, uint64_t now_us)
     send_wake(self, now_us);
 }
 
-/* An operator may have made something due at the time at which the act began. */
+/* If an operator has acted, the next look begins at the lowest time: the act may have made messages due at the time
+ * when its transaction began, which is over. */
 static void
 learn_wake(struct source_mysql *self, uint64_t now_us)
 {
@@ -456,7 +457,7 @@ stuck_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     send_wake(self, now_us);
 }
 
-/* The one that cannot move is set aside; then the next. */
+/* Sets aside the message that cannot move; then the others are tried again. */
 static void
 send_stuck(struct source_mysql *self, uint64_t now_us)
 {

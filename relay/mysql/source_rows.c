@@ -4,15 +4,15 @@
 #include "relay/mysql/datetime.h"
 #include "relay/mysql/source_private.h"
 
-#define BINARY_CHARSET 63 /* of a column that is bytes */
+#define BINARY_CHARSET 63 /* the character set number of columns with bytes */
 
-/* One row of the answer. */
+/* One row of the result. */
 struct values {
     MYSQL_ROW texts;
     const unsigned long *lengths;
 };
 
-/* NULL is empty. */
+/* An empty span for NULL. */
 static struct span
 text_at(const struct values *values, int column)
 {
@@ -53,7 +53,7 @@ decode_row(const struct values *values, struct my_hash *hash, struct row *ret_ro
     ret_row->key_hash = ret_row->ordered ? key_hash_of(values, ret_row->key, hash) : 0;
 }
 
-/* The table may have been altered: bytes that had become text would be converted on their way. */
+/* The table may have been altered: a column of bytes that became text would be converted. */
 static bool
 check_columns(MYSQL_RES *result, struct error *reterr)
 {
@@ -74,7 +74,7 @@ check_columns(MYSQL_RES *result, struct error *reterr)
     return true;
 }
 
-/* The statements withhold such a row; one that is not must be whole. */
+/* The statements withhold a row that lacks these values; any other must have them. */
 static bool
 check_values(const struct values *values, struct error *reterr)
 {
@@ -89,7 +89,7 @@ check_values(const struct values *values, struct error *reterr)
     return true;
 }
 
-/* How many rows are to be delivered, or -1. */
+/* How many rows are to be delivered; -1 with *reterr. */
 static int64_t
 decode_rows(MYSQL_RES *result, uint32_t rows_max, struct my_hash *hash, struct row *rows,
             struct error *reterr)

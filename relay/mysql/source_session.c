@@ -16,13 +16,13 @@
 #include "mysql_still_owned_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
-/* A session that lasted for so long has a new trouble. One that a statement ends again and again, such as a delete that a
- * trigger refuses, must not publish everything anew several times a second. */
+/* After a session that lasted this long, a failure counts as the first one. A session that the same statement ends
+ * again and again, such as a delete that a trigger refuses, must not publish everything again several times a
+ * second. */
 #define GOOD_US (10 * CLOCK_S_US)
-/* Names of a database: 64 characters. */
 #define DATABASE_BYTES 257
-/* Checks of a table and expressions as defaults (8.0.16), and metadata_locks of prepared transactions that name their table
- * (8.0.22); MariaDB's oldest that is tested. */
+/* MySQL: table constraints and expressions as defaults (8.0.16), and metadata_locks that name the tables of prepared
+ * transactions (8.0.22). MariaDB: the oldest version that is tested. */
 #define MYSQL_VERSION_MIN 80022
 #define MARIADB_VERSION_MIN 101100
 
@@ -36,7 +36,7 @@ seconds_of(uint64_t us)
     return (int64_t)((us + CLOCK_S_US - 1) / CLOCK_S_US);
 }
 
-/* The lease in whole seconds, as the server counts: not less. */
+/* The lease in whole seconds, rounded up, as the server's settings take no fractions. */
 static int64_t
 lease_s(const struct my_session *session)
 {
@@ -187,7 +187,7 @@ own_run(struct my_session *session, struct my_job *job)
     return ask_for_lock(session, own) && (!own->owned || my_source_still_owns(session));
 }
 
-/* The answer is that there is one. */
+/* Only the fact that an answer comes matters. */
 static bool
 ping_run(struct my_session *session, struct my_job *job)
 {
@@ -223,7 +223,7 @@ own_the_outbox(struct source_mysql *self, uint64_t now_us)
     self->owned_since_us = self->own.now_us;
     self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
     my_held_owned(self);
-    my_watermark_ask(self, now_us); /* its answer is told as SOURCE_OWNED */
+    my_watermark_ask(self, now_us); /* its answer becomes SOURCE_OWNED */
 }
 
 static void
@@ -279,7 +279,7 @@ setup_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 static void
 connected(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
-    (void)job; /* it is not broken */
+    (void)job; /* a broken one does not come here */
     self->state = MY_SETTING_UP;
     self->setup.job =
         (struct my_job){.run = setup_run, .done = setup_done, .words = "to set up the session"};
@@ -327,7 +327,7 @@ lose(struct source_mysql *self, const struct error *error, bool announced, uint6
 void
 my_source_lost(struct source_mysql *self, const struct error *error, uint64_t now_us)
 {
-    const struct error why = *error; /* it may be a job's */
+    const struct error why = *error; /* it may be part of a job */
     lose(self, &why, false, now_us);
 }
 

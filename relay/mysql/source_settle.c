@@ -1,7 +1,7 @@
-/* Deleting what is confirmed. A row that cannot be deleted (somebody's foreign key or trigger refuses it) is told; the others
- * go. Where one cannot, deleting nothing is tried, too: if that fails as well, it is no row's fault. Where it waits in vain, somebody
- * has locked the table, for which no part of the rows is less to wait. (In MariaDB and MySQL no trigger can keep a row without
- * an error.) */
+/* Deletes confirmed messages. A row that cannot be deleted (a foreign key or trigger of others refuses it) is reported;
+ * the others are deleted. If one fails, a delete of no rows is tried: if that fails as well, no row is at fault. If the
+ * wait for a lock times out, somebody may have locked the table, and deleting fewer rows would not help. (In MariaDB
+ * and MySQL no trigger can keep a row without an error.) */
 #include <assert.h>
 #include <mysqld_error.h>
 #include <string.h>
@@ -14,12 +14,12 @@
 #include "mysql_settle_keep_sql.h"
 #include "mysql_settle_sql.h"
 
-/* In one statement: 105 KB of text, and what a transaction writes down at a time. */
+/* In one statement: 105 KB of text, and the rows that one transaction deletes at a time. */
 #define IDS_MAX 5000
 
 /* ---- on the link's thread ------------------------------------------------------------------------------- */
 
-/* Ids that are deleted together. */
+/* The ids of one statement. */
 struct part {
     const int64_t *ids;
     size_t count;
@@ -51,7 +51,7 @@ delete_part(struct my_session *session, struct part *part)
                : delete_rows(session, part);
 }
 
-/* If deleting nothing fails, too, it is not about a row. */
+/* If a delete of no rows fails too, the row is not at fault. */
 static bool
 is_of_row(struct my_session *session, int64_t id, struct source_failures *failures)
 {
@@ -64,7 +64,8 @@ is_of_row(struct my_session *session, int64_t id, struct source_failures *failur
     return true;
 }
 
-/* With the reason in the session: LOCK TABLES … READ, or a definition that is changed. */
+/* True if a delete of no rows waits in vain as well: LOCK TABLES … READ, or a change of the definition. The reason is
+ * in the session. */
 static bool
 is_table_locked(struct my_session *session, const struct part *part)
 {
@@ -121,7 +122,7 @@ forget_run(struct my_session *session, struct my_job *job)
 
 /* ---- on the pipeline's ---------------------------------------------------------------------------------- */
 
-/* Others get their turn before the next try. */
+/* The job is added again at the end, so others run before the next try. */
 static void
 wait_for_table(struct source_mysql *self, uint64_t now_us)
 {
@@ -179,7 +180,7 @@ forget_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     if (!job->ok) {
         my_source_lost(self, &job->error, now_us);
     } else if (forget->count >= MY_FORGET_ROWS) {
-        my_settle_forget(self, now_us); /* a full one is followed by the next */
+        my_settle_forget(self, now_us); /* there may be more */
     }
 }
 

@@ -72,7 +72,7 @@ status_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     }
 }
 
-/* Why it reads as it does: not the log, or slowly. */
+/* Why it reads as it does: why not from the log, and why slowly. */
 static void
 write_reads_reason(const struct source_mysql *self, const struct source_status *status,
                    char *ret_text, size_t size)
@@ -94,9 +94,9 @@ send_status(struct source_mysql *self, const struct source_status *what, uint64_
     status->what = *what;
     status->started_at_us = self->started_at_us;
     status->owned_since_us = self->owned_since_us;
-    (void)gethostname(status->host, sizeof(status->host) - 1); /* a name that is too long is cut */
-    (void)snprintf(status->paused_reason, sizeof(status->paused_reason), "%s",
-                   paused); /* likewise */
+    (void)gethostname(status->host, sizeof(status->host) - 1); /* a longer name is cut */
+    /* Cut is fine. */
+    (void)snprintf(status->paused_reason, sizeof(status->paused_reason), "%s", paused);
     write_reads_reason(self, what, status->reads_reason, sizeof(status->reads_reason));
     my_ask(self, &status->job, now_us);
 }

@@ -12,12 +12,12 @@
 
 #include "mysql_tail_token_sql.h"
 
-/* The owning session may have something long under way; */
+/* A long job of the owning session may come first. */
 #define MARK_TIMEOUT_US (60 * CLOCK_S_US)
-/* for each host 10 s, and the look-up of its name; */
+/* 10 s for the host, and the look-up of its name. */
 #define CONNECT_TIMEOUT_US (30 * CLOCK_S_US)
 #define STEP_TIMEOUT_US (15 * CLOCK_S_US)
-/* A message is withheld that is larger (as relay/postgres/source_private.h has it); the other columns of its row are small. */
+/* A larger message is withheld (as in relay/postgres/source_private.h); the other columns of a row are small. */
 #define MESSAGE_BYTES_MAX (UINT64_C(192) << 20)
 #define PREPARED_BYTES_MAX (UINT64_C(16) << 20)
 
@@ -28,7 +28,7 @@ step(struct my_tail *tail, enum my_tail_state state, uint64_t timeout_us, uint64
     tail->deadline_us = now_us + timeout_us;
 }
 
-/* The thread of the second session is over when the link is stopped, or touches nothing of this any more. */
+/* After my_link_stop the thread of the second session has ended, or uses nothing of this any more. */
 static void
 close_link(struct my_tail *tail)
 {
@@ -59,7 +59,7 @@ my_tail_stop(struct source_mysql *self)
 static void
 failed(struct source_mysql *self, const struct error *error)
 {
-    const struct error why = *error; /* it may be a job's */
+    const struct error why = *error; /* it may be part of a job */
     close_link(&self->tail);
     my_event_push(self, SOURCE_NOT_TAILING)->not_tailing = why;
 }
@@ -85,8 +85,9 @@ tell(struct source_mysql *self, uint64_t now_us)
     read->told_us = now_us;
 }
 
-/* A server ends its log without an error where it shuts down, and where it has begun it anew while a reader was in a file of the
- * same name: in that the reader's place means something else, so that no look at its end would show it. */
+/* A server ends its log without an error when it shuts down. It also does so after it has begun the log anew, if a
+ * reader was in a file of the same name. Then the reader's position means something else, and the end of the log would
+ * not show it. So the ownership is given up. */
 static void
 ended(struct source_mysql *self, uint64_t now_us)
 {
@@ -97,7 +98,7 @@ ended(struct source_mysql *self, uint64_t now_us)
     my_source_lost(self, &error, now_us);
 }
 
-/* What was read before it failed is told first. */
+/* Rows that were read before a failure are delivered first. */
 static void
 read_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
@@ -192,7 +193,7 @@ start(struct source_mysql *self, uint64_t now_us)
 
 /* ---- opening ---- */
 
-/* From where on they are known to be as they are. */
+/* Remembers from which position the columns are known. */
 static void
 learn_columns(struct my_tail *tail)
 {
@@ -249,7 +250,7 @@ connected(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     my_link_put(tail->link, &tail->open.job);
 }
 
-/* To the very host of the session, not to another that the dsn names as well. */
+/* Connects to the host of the owning session, not to another one in the dsn. */
 static void
 connect_to_server(struct source_mysql *self, uint64_t now_us)
 {
@@ -265,7 +266,7 @@ connect_to_server(struct source_mysql *self, uint64_t now_us)
 
 /* ---- beginning ---- */
 
-/* On the owning session's thread. */
+/* Runs on the owning session's thread. */
 static bool
 mark_run(struct my_session *session, struct my_job *job)
 {
@@ -287,7 +288,7 @@ mark_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     tail->mark.out = false;
     tail->mark.done = job->ok;
     if (tail->state != MY_TAIL_MARKING) {
-        return; /* it was let go of meanwhile */
+        return; /* tailing was ended meanwhile */
     }
     if (job->ok) {
         connect_to_server(self, now_us);
@@ -302,7 +303,7 @@ mark_server(struct source_mysql *self, uint64_t now_us)
     struct my_tail_mark *mark = &self->tail.mark;
     step(&self->tail, MY_TAIL_MARKING, MARK_TIMEOUT_US, now_us);
     if (mark->out) {
-        return; /* of an earlier beginning */
+        return; /* one from an earlier beginning is still out */
     }
     mark->job =
         (struct my_job){.run = mark_run, .done = mark_done, .words = "for a lock of its own"};
@@ -312,7 +313,7 @@ mark_server(struct source_mysql *self, uint64_t now_us)
     my_ask(self, &mark->job, now_us);
 }
 
-/* Nothing says up to where the table is complete, and so where the log could begin. */
+/* Without the list nothing shows up to where the table is complete, so there is no place to begin the log. */
 static void
 refuse_without_list(struct source_mysql *self)
 {
@@ -334,7 +335,7 @@ my_tail_begin(struct source_mysql *self, log_position position, uint64_t now_us)
         refuse_without_list(self);
         return;
     }
-    close_link(tail); /* of an earlier beginning */
+    close_link(tail); /* one from an earlier beginning */
     tail->position = position;
     if (tail->mark.done) {
         connect_to_server(self, now_us);
@@ -364,7 +365,7 @@ my_tail_deadline_us(const struct source_mysql *self)
     return is_on_the_way(&self->tail) ? self->tail.deadline_us : CLOCK_NEVER_US;
 }
 
-/* A job may end the link, or the ownership. */
+/* A job's `done` may end the link or the ownership. */
 static void
 take_jobs(struct source_mysql *self, uint64_t now_us)
 {

@@ -1,5 +1,5 @@
-/* On the second session's thread, before it becomes a replica: whether it is where it should be, and whether there is a log
- * that can be read. */
+/* Jobs on the second session's thread, before it becomes a replica: whether it is connected to the right server, and
+ * whether the log can be read. */
 #include "relay/mysql/replica.h"
 #include "relay/mysql/source_private.h"
 #include "relay/mysql/tail.h"
@@ -49,7 +49,7 @@ check_log(struct my_session *session, struct my_tail_open *open)
     return my_tail_lacks(&facts, schema, take_first, &first) == 0;
 }
 
-/* They were so before the end of the log was looked at, and behind it: so they are so at it. */
+/* The columns are equal before and after the end of the log was asked for, so they are so at that position. */
 static bool
 check_columns(struct my_session *session, const struct my_tail_columns *columns)
 {

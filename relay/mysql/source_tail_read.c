@@ -1,15 +1,15 @@
-/* On the second session's thread. What is asked for is read until there is none to be had at once. An idle server says
- * every quarter of a second where it is (tail_session.sql), so nothing is waited for that does not come, and a position
- * without rows is told at the latest then. */
+/* Jobs on the second session's thread. They read until enough rows are there, or no more can be had without waiting. An
+ * idle server sends its position every quarter of a second (tail_session.sql), so no wait is long, and a position
+ * without rows is reported then at the latest. */
 #include <poll.h>
 
 #include "base/clock.h"
 #include "relay/mysql/replica.h"
 #include "relay/mysql/source_private.h"
 
-/* A position that belongs to none of our rows is told so often. */
+/* How often to report positions that belong to none of our rows. */
 #define IDLE_TELL_US (250 * CLOCK_MS_US)
-/* Rows wait so long for more, however much of others' log follows. */
+/* The longest wait of rows for more rows, however many events of others follow. */
 #define COMPANY_US (5 * CLOCK_MS_US)
 
 /* ---- events ---- */
@@ -26,7 +26,7 @@ feed(struct my_session *session, struct my_tail_stream *stream)
     return my_binlog_feed(stream->binlog, event, &session->error);
 }
 
-/* Whether a part of the next event is there, as far as the socket tells: the library may hold more. */
+/* True if a part of the next event is in the socket; the library may have more. */
 static bool
 more_has_come(struct my_session *session)
 {
@@ -41,7 +41,7 @@ my_tail_start_run(struct my_session *session, struct my_job *job)
     if (!my_replica_begin(session, &stream->log, stream->file, stream->offset)) {
         return false;
     }
-    return feed(session, stream); /* which file it is: or that it is not there */
+    return feed(session, stream); /* the first event names the file, or the server refuses */
 }
 
 void
@@ -110,7 +110,7 @@ take_item(struct my_session *session, struct my_tail_read *read, const struct my
     return my_session_fail(session, ERROR_CONNECTION, "the log has something that is not known");
 }
 
-/* Those of a prepared transaction that was committed go before the next event is read. */
+/* Rows of a committed XA transaction are given before the next event is read. */
 static bool
 take_committed(struct my_tail_read *read)
 {
@@ -124,7 +124,7 @@ take_committed(struct my_tail_read *read)
     return false;
 }
 
-/* All of an event is given. */
+/* To be asked between two events: true if what was read should be delivered now. */
 static bool
 is_enough(struct my_session *session, const struct my_tail_read *read)
 {

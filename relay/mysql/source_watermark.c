@@ -41,7 +41,7 @@ add_writer(struct my_watermark *watermark, uint64_t session, bool orphan)
         (struct watermark_writer){.session = session, .orphan = orphan};
 }
 
-/* The list is there, and has our own lock. */
+/* Takes the writers. The list is trusted if it contains our own lock. */
 static void
 take_writers(struct my_watermark *watermark, MYSQL_RES *rows)
 {
@@ -57,7 +57,7 @@ take_writers(struct my_watermark *watermark, MYSQL_RES *rows)
     }
 }
 
-/* Lists that are not there, or that may not be read. */
+/* True if the list does not exist, or the account may not read it. */
 static bool
 is_no_list(unsigned code)
 {
@@ -89,7 +89,7 @@ ask_writers(struct my_session *session, struct my_watermark *watermark)
            ask_list(session, sql_writers_schema, watermark);
 }
 
-/* FNV-1a of all that a row says. */
+/* FNV-1a of all values of a row. */
 static uint64_t
 hash_row(const MYSQL_ROW row, const unsigned long *lengths, unsigned count)
 {
@@ -109,7 +109,7 @@ ask_prepared(struct my_session *session, struct my_watermark *watermark)
     MYSQL_RES *rows;
     MYSQL_ROW row;
     if (!session->is_mariadb) {
-        return true; /* they are on the list of locks */
+        return true; /* they are on the list of locks already */
     }
     if (!my_session_ask(session, sql_prepared, &none, &rows)) {
         return false;
@@ -122,7 +122,7 @@ ask_prepared(struct my_session *session, struct my_watermark *watermark)
     return true;
 }
 
-/* In this order: see relay/ports/watermark.h, and source_watermark.h for the last. */
+/* The order matters: see relay/ports/watermark.h, and source_watermark.h for the last step. */
 bool
 my_watermark_look(struct my_session *session, struct my_watermark *watermark)
 {
@@ -164,7 +164,7 @@ tell_missing(struct source_mysql *self)
     }
 }
 
-/* Positions ascend as long as an ownership lasts; these are of another log. */
+/* True if the end of the log went back. Positions ascend during an ownership, so these are positions of another log. */
 static bool
 went_back(struct my_watermark *watermark)
 {
@@ -220,7 +220,8 @@ watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_u
     my_event_push(self, SOURCE_FINAL)->final = (struct source_final){
         .id = watermark->mark.final_id,
         .position = watermark->mark.final_position,
-        .log_end = watermark->has_list ? watermark->log_end : 0, /* else it is never begun */
+        /* Without a list the log is never begun. */
+        .log_end = watermark->has_list ? watermark->log_end : 0,
     };
 }
 
@@ -232,7 +233,7 @@ my_watermark_ask(struct source_mysql *self, uint64_t now_us)
     my_ask(self, &self->watermark.job, now_us);
 }
 
-/* What was found out of the server is forgotten with the session, but not that something was told. */
+/* What was found out about the server is forgotten with the session, but a notice is not repeated. */
 void
 my_watermark_lost(struct source_mysql *self)
 {

@@ -9,7 +9,7 @@
 
 #define INT_BYTES_MAX 21 /* -9223372036854775808 and a comma */
 
-static const char no_id[] = "18446744073709551615"; /* 2^64 - 1: no bigint */
+static const char no_id[] = "18446744073709551615"; /* 2^64 - 1 is above every bigint */
 
 static struct my_parameter *
 add(struct my_parameters *parameters, const char *name, enum my_parameter_kind kind)
@@ -82,7 +82,7 @@ my_parameters_sql(struct my_parameters *parameters, const char *name, const char
     add(parameters, name, MY_SQL)->text = sql;
 }
 
-/* Digits from the end, for printf takes five times as long: a list may have thousands. */
+/* Writes the digits from the end. printf takes five times as long, and a list may have thousands of numbers. */
 static char *
 put_digits(char *out, uint64_t value)
 {
@@ -104,7 +104,7 @@ put_int(char *out, int64_t value)
     return put_digits(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
-/* The number after it, which the largest of all has no place for. */
+/* Writes value + 1, which is over the range of int64 for the largest value. */
 static char *
 put_next(char *out, int64_t value)
 {
@@ -140,7 +140,7 @@ put_edges(struct buffer *buffer, const struct my_parameter *list)
     char *out = start;
     for (size_t i = 0; i < list->count; i++) {
         if (i > 0 && (numbers[i] == numbers[i - 1] || numbers[i] - 1 == numbers[i - 1])) {
-            continue; /* the run goes on */
+            continue; /* the run continues */
         }
         if (i > 0) {
             *out++ = ',';
@@ -201,8 +201,8 @@ static bool
 put_double(struct buffer *buffer, double value)
 {
     char text[40];
-    const int size =
-        snprintf(text, sizeof(text), "%.17e", value); /* fits; with an e it is no decimal */
+    /* It fits. With an exponent the server reads it as a double, not as a decimal. */
+    const int size = snprintf(text, sizeof(text), "%.17e", value);
     return buffer_append(buffer, text, (size_t)size);
 }
 
@@ -252,7 +252,7 @@ find(const struct my_parameters *parameters, const char *name, size_t size)
     return NULL;
 }
 
-/* The next @ that begins a name, or the end of the text: @@name is the server's, @`name` the session's. */
+/* The next @ that begins a parameter, or the end of the text: @@name is the server's, @`name` the session's. */
 static const char *
 next_name(const char *sql)
 {
@@ -263,7 +263,7 @@ next_name(const char *sql)
     return at;
 }
 
-/* The name at `at` begins a comment that a part of the statement takes the place of. */
+/* True if the name at `at` begins a comment that is to be replaced. */
 static bool
 is_in_comment(const char *sql, const char *at)
 {
@@ -274,7 +274,7 @@ bool
 my_sql_put(struct buffer *buffer, const char *sql, const struct my_parameters *parameters)
 {
     buffer_clear(buffer);
-    while (strncmp(sql, "--", 2) == 0) { /* what the file says of itself */
+    while (strncmp(sql, "--", 2) == 0) { /* the comment at the top of the file */
         sql = strchrnul(sql, '\n');
         sql += *sql == '\n' ? 1 : 0;
     }

@@ -1,10 +1,11 @@
-/* relay/mysql/sql.h - the text of a statement: a .sql file with values in the place of its @names.
+/* relay/mysql/sql.h - the text of a statement: a .sql file in which values replace the @names.
  *
- * The files run by hand after a `set @after_id = 0, …`. Here each @name is replaced by its value: a number by its digits, a text by
- * its bytes in hex, the same in every character set and sql_mode, a list by its elements with commas between (an empty one by
- * a number that no id has, as `in ()` is no SQL). A part of a statement that is only known when it is made takes the place of a
- * comment, "/" "*@name*" "/". The comment at the top of a file is left out; no other names a parameter. Text and not prepared
- * statements: they would win little (consumers/mysql_statement.h), and lists can be of any length. */
+ * The files can be run by hand after `set @after_id = 0, …`. Here each @name is replaced by its value: a number by its
+ * digits; a text by its bytes in hex, which mean the same in every character set and sql_mode; a list by its elements
+ * with commas between them. (An empty list becomes a number that no id has, because `in ()` is not valid SQL.) A part
+ * of a statement that is known only at run time replaces a comment, "/" "*@name*" "/". The comment at the top of a file
+ * is removed; other comments must not contain a name. The values are part of the text, because prepared statements
+ * would gain little (consumers/mysql_statement.h), and lists can be of any length. */
 #ifndef RELAY_MYSQL_SQL_H
 #define RELAY_MYSQL_SQL_H
 
@@ -36,7 +37,8 @@ struct my_parameter {
     size_t count;
 };
 
-/* Begins as {.count = 0}. What is pointed to must live until the statement is made. */
+/* Initialise as {.count = 0}. Names, texts and lists are not copied: they must live until my_sql_put returns. Names
+ * must not have an @. */
 struct my_parameters {
     size_t count;
     struct my_parameter items[MY_PARAMETERS_MAX];
@@ -45,25 +47,26 @@ struct my_parameters {
 void my_parameters_null(struct my_parameters *parameters, const char *name);
 void my_parameters_int(struct my_parameters *parameters, const char *name, int64_t value);
 void my_parameters_double(struct my_parameters *parameters, const char *name, double value);
-/* NULL is NULL. If it is not UTF-8, all that is not ASCII becomes a question mark. */
+/* A NULL pointer becomes NULL. If the text is not valid UTF-8, every byte that is not ASCII becomes a question mark. */
 void my_parameters_text(struct my_parameters *parameters, const char *name, const char *text);
-/* A text of printable ASCII without quotes ' and backslashes, as it is. */
+/* A text of printable ASCII without ' and \, which is inserted unchanged between quotes. */
 void my_parameters_plain(struct my_parameters *parameters, const char *name, const char *text);
-/* For `in (@name)`; of rows that are to be locked only as settle.sql has it: hold_lock.sql says why. */
+/* For `in (@name)`. In a statement that locks rows only in the form of settle.sql: hold_lock.sql says why. */
 void my_parameters_ints(struct my_parameters *parameters, const char *name, const int64_t *numbers,
                         size_t count);
-/* A JSON list, for json_table. */
+/* A JSON list for json_table. */
 void my_parameters_ids(struct my_parameters *parameters, const char *name, const int64_t *numbers,
                        size_t count);
-/* Of ascending numbers, where each run of them begins and where it is over: `interval(id, @name) % 2` is 0 for an id that is none
- * of them. Most often they are few, however many the numbers are, and the server searches them by halves. */
+/* `numbers` must ascend. Becomes a list of where each run of consecutive numbers begins and where it ends:
+ * `interval(id, @name) % 2` is 0 for an id that is not among them. There are usually few runs however many numbers
+ * there are, and the server finds the place by binary search. */
 void my_parameters_edges(struct my_parameters *parameters, const char *name, const int64_t *numbers,
                          size_t count);
-/* A part of the statement. */
+/* A part of the statement, inserted unchanged. */
 void my_parameters_sql(struct my_parameters *parameters, const char *name, const char *sql);
 
-/* Replaces the content of `buffer` by the statement. False if it does not take so much. Every @name of the file must be among the
- * parameters; @@names are the server's, @`names` the session's. */
+/* Replaces the content of `buffer` by the statement. False if it does not fit. Every @name in the file must be a
+ * parameter; @@names are the server's variables, @`names` the session's. */
 bool my_sql_put(struct buffer *buffer, const char *sql,
                 const struct my_parameters *parameters) MUST_CHECK;
 

@@ -57,7 +57,7 @@ take_variables(MYSQL_RES *rows, struct my_tail_facts *facts)
         take_variable(values, row);
     }
     facts->has_log = is(values[VARIABLE_LOG_BIN], "ON");
-    /* cut is fine */
+    /* Cut is fine. */
     (void)snprintf(facts->format, sizeof(facts->format), "%s", values[VARIABLE_FORMAT]);
     (void)snprintf(facts->image, sizeof(facts->image), "%s", values[VARIABLE_IMAGE]);
     facts->has_checksums = is(values[VARIABLE_CHECKSUM], "CRC32");
@@ -81,7 +81,7 @@ my_tail_look(struct my_session *session, const char *schema, struct my_tail_fact
 
 /* ---- what is lacking ------------------------------------------------------------------------------------ */
 
-/* MySQL is going to have no other format, and no such setting then. */
+/* MySQL has deprecated binlog_format: a later version will know only ROW, and no setting. */
 static void
 tell_settings(struct lacks *lacks, const struct my_tail_facts *facts)
 {
@@ -92,8 +92,8 @@ tell_settings(struct lacks *lacks, const struct my_tail_facts *facts)
             "binlog_format = 'ROW', also in the server's file, and let applications connect anew",
             facts->format);
     }
-    if (is(facts->image, "MINIMAL") ||
-        is(facts->image, "NOBLOB")) { /* others are whole for inserts */
+    /* With every other value the rows of inserts are complete. */
+    if (is(facts->image, "MINIMAL") || is(facts->image, "NOBLOB")) {
         report_lack(
             lacks,
             "binlog_row_image is %s, so rows in the log are not whole: set global "

@@ -1,5 +1,5 @@
-/* relay/mysql/tail.h - whether the binary log of a server can be read, and of what is lacking what an administrator has to run:
- * for the source, which tells the first of it, and for `check` and `init`, which tell all. May block. */
+/* relay/mysql/tail.h - whether a server's binary log can be read, and if not, what an administrator must do. The source
+ * reports the first lack; `check` and `init` report all. May block. */
 #ifndef RELAY_MYSQL_TAIL_H
 #define RELAY_MYSQL_TAIL_H
 
@@ -10,25 +10,25 @@
 #include "relay/mysql/log_end.h"
 #include "relay/mysql/session.h"
 
-#define MY_TAIL_WORD_BYTES 20 /* of a setting; longer ones are cut */
+#define MY_TAIL_WORD_BYTES 20 /* of the value of a setting; longer ones are cut */
 
 struct my_tail_facts {
     bool is_mariadb;
     bool has_log; /* log_bin */
-    char format
-        [MY_TAIL_WORD_BYTES]; /* this and the next in the server's words; "": it has no such setting */
+    /* The values of binlog_format and binlog_row_image; "": the server does not have the setting. */
+    char format[MY_TAIL_WORD_BYTES];
     char image[MY_TAIL_WORD_BYTES];
     bool has_checksums;
-    bool lacks_others; /* a node of a cluster, whose log lacks what other nodes write */
+    bool lacks_others; /* a node of a cluster whose log lacks the writes of other nodes */
     struct my_log_end end;
 };
 
-/* schema: of the outbox, as it is called in information_schema. */
+/* schema: of the outbox, by its name in information_schema. False: see the session. */
 bool my_tail_look(struct my_session *session, const char *schema,
                   struct my_tail_facts *ret_facts) MUST_CHECK;
 
-/* Tells of everything for which the log can't be read, what it is and what to do about it: one call each. Returns how
- * many. */
+/* Calls tell() for each reason why the log can't be read, with what is wrong and what to do about it. Returns how many
+ * there are. */
 size_t my_tail_lacks(const struct my_tail_facts *facts, const char *schema,
                      void (*tell)(void *context, const char *words), void *context);
 

@@ -59,7 +59,7 @@ take_columns(struct my_session *session, MYSQL_RES *rows, struct my_tail_columns
     while (good && (row = mysql_fetch_row(rows)) != NULL) {
         (void)snprintf(ret_columns->schema, sizeof(ret_columns->schema), "%s", row[COLUMN_SCHEMA]);
         (void)snprintf(ret_columns->table, sizeof(ret_columns->table), "%s",
-                       row[COLUMN_TABLE]); /* both fit */
+                       row[COLUMN_TABLE]); /* both names fit */
         good = take_column(session, row, ret_columns);
     }
     if (good && (ret_columns->count == 0 || ret_columns->count > MY_TABLE_COLUMNS_MAX)) {

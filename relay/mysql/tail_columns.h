@@ -1,4 +1,4 @@
-/* relay/mysql/tail_columns.h - the columns of the outbox, which have no names in the log. */
+/* relay/mysql/tail_columns.h - the columns of the outbox, whose names the log does not contain. */
 #ifndef RELAY_MYSQL_TAIL_COLUMNS_H
 #define RELAY_MYSQL_TAIL_COLUMNS_H
 
@@ -9,17 +9,17 @@
 #include "relay/mysql/binlog_table.h"
 #include "relay/mysql/session.h"
 
-/* As information_schema calls all of it. */
+/* The names as information_schema has them. */
 struct my_tail_columns {
     char schema[MY_TABLE_NAME_BYTES];
     char table[MY_TABLE_NAME_BYTES];
-    char *names; /* each with its zero */
+    char *names; /* each with a zero byte */
     size_t size;
     size_t count;
 };
 
-/* False: the session says why; also where one is such that its values in the log are of no use. They are to be done in any
- * case. */
+/* Reads the columns. False: see the session; also if the values of one are unusable in the log. *ret_columns is for
+ * my_tail_columns_done in any case. */
 bool my_tail_columns_ask(struct my_session *session,
                          struct my_tail_columns *ret_columns) MUST_CHECK;
 bool my_tail_columns_equal(const struct my_tail_columns *a, const struct my_tail_columns *b);

@@ -10,7 +10,7 @@
 
 static const struct my_parameters none = {.count = 0};
 
-/* *ret_there: the table is; *ret_foreign: it has not our columns. */
+/* *ret_there: the table exists; *ret_foreign: it does not have our columns. */
 static bool
 ask(struct my_session *session, const char *sql, int64_t *ret_value, bool *ret_there,
     bool *ret_foreign)
