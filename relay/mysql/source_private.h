@@ -53,7 +53,6 @@ struct my_setup {
 struct my_own {
     struct my_job job;
     bool owned;
-    bool shared;
     int64_t now_us; /* the server's clock, since 1970 */
 };
 

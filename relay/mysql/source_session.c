@@ -20,7 +20,6 @@
  * again and again, such as a delete that a trigger refuses, must not publish everything again several times a
  * second. */
 #define GOOD_US (10 * CLOCK_S_US)
-#define DATABASE_BYTES 257
 /* MySQL: table constraints and expressions as defaults (8.0.16), and metadata_locks that name the tables of prepared
  * transactions (8.0.22). MariaDB: the oldest version that is tested. */
 #define MYSQL_VERSION_MIN 80022
