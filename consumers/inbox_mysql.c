@@ -15,9 +15,9 @@
 #include "consumers/mysql_query.h"
 #include "consumers/mysql_statement.h"
 
-/* Rows in one statement. More would not make the insert faster (0.004 ms a row with 100 as with 1,000), and would make the
- * search for duplicates slower (0.010 ms a row with 100, 0.024 ms with 500). With the longest names the statement has 230 KB,
- * and servers accept at least a megabyte unless configured otherwise. */
+/* Rows in one statement. More would not make the insert faster (0.004 ms a row with 100 as with 1,000), and would make
+ * the search for duplicates slower (0.010 ms a row with 100, 0.024 ms with 500). With the longest names the statement
+ * has 230 KB, and servers accept at least a megabyte unless configured otherwise. */
 #define CHUNK_MESSAGES 200
 
 /* One message of a claim. */
@@ -35,7 +35,7 @@ struct claim {
     char *text; /* room for any statement of this claim */
 };
 
-/* The first column of the only row, and the others behind it; NULL if there is none. */
+/* The only row; NULL if there is none. */
 static MYSQL_ROW
 first_row(MYSQL_RES *rows)
 {
@@ -69,7 +69,7 @@ check_look(const inbox_mysql *inbox, MYSQL_RES *rows, struct inbox_error *reterr
     return check_version(row[0], reterr);
 }
 
-/* Whether the tables are still as they were, and, known from the server's answer, whether a transaction is open. */
+/* Checks that the tables are still the same, and asks the server whether a transaction is open. */
 static inbox_result
 look(const inbox_mysql *inbox, MYSQL *conn, bool *ret_in_transaction, struct inbox_error *reterr)
 {
@@ -105,7 +105,7 @@ struct guard {
     const char *named;
     const char *max_bytes; /* how long a name may be */
     const char *key;
-    const char *schema; /* the file that makes it */
+    const char *schema; /* the file that creates it */
 };
 
 static const struct guard inbox_guard = {"inbox", "message_id", "255", "consumer, message_id",
@@ -113,7 +113,7 @@ static const struct guard inbox_guard = {"inbox", "message_id", "255", "consumer
 static const struct guard newest_guard = {"inbox_newest", "message_key", "1024",
                                           "consumer, message_key", "schema_newest.sql"};
 
-/* A row of describe.sql: database, engine, key, whether its columns are fine. */
+/* Checks a row of describe.sql: database, engine, key, whether its columns are as required. */
 static inbox_result
 check_description(const struct guard *guard, MYSQL_ROW row, struct inbox_error *reterr)
 {
@@ -165,7 +165,7 @@ ask_description(MYSQL *conn, const struct guard *guard, MYSQL_RES **ret_rows,
     return mysql_query_run(conn, text, (size_t)(end - text), ret_rows, reterr);
 }
 
-/* *ret_database: to be freed. */
+/* *ret_database: free it. */
 static inbox_result
 describe_inbox(MYSQL *conn, char **ret_database, struct inbox_error *reterr)
 {
@@ -186,7 +186,7 @@ describe_inbox(MYSQL *conn, char **ret_database, struct inbox_error *reterr)
     return code;
 }
 
-/* No such table is fine. */
+/* The table need not exist. */
 static inbox_result
 describe_newest(MYSQL *conn, bool *ret_there, struct inbox_error *reterr)
 {
@@ -354,7 +354,7 @@ mark_present(const struct claim *claim, struct entry *entries, size_t count, siz
     return code;
 }
 
-/* How many are not known yet. */
+/* Counts the entries whose verdict is not known yet. */
 static size_t
 count_open(const struct entry *entries, size_t count)
 {
@@ -375,7 +375,7 @@ mark_open_first(struct entry *entries, size_t count)
     }
 }
 
-/* Inserts all of them. If one exists already, looks which ones do, and goes on with the others; between the two steps another
+/* Inserts all entries. If one exists already, looks which ones do, and goes on with the others; meanwhile another
  * session may claim one more. */
 static inbox_result
 claim_chunk(const struct claim *claim, struct entry *entries, size_t count,
@@ -394,7 +394,7 @@ claim_chunk(const struct claim *claim, struct entry *entries, size_t count,
             const inbox_result looked = mark_present(claim, entries, count, &found, &failure);
             code = looked == INBOX_OK ? code : looked;
         }
-        if (found == 0) { /* another error, or another unique index than the inbox's */
+        if (found == 0) { /* another error, or a unique index that is not the inbox's */
             if (reterr != NULL) {
                 *reterr = failure;
             }

@@ -36,8 +36,8 @@ run(const struct advance *advance, const char *sql, MYSQL_RES **ret_rows,
     return mysql_query_run(advance->tx, text, (size_t)(end - text), ret_rows, reterr);
 }
 
-/* Writes the row if the version is newer than the one in it, or the first of its key. *ret_there: it failed because there is a
- * row that this version does not replace. */
+/* Writes the row if the version is newer than the one in it, or if it is the first of its key. *ret_there: it failed
+ * because there is a row that this version does not replace. */
 static inbox_result
 write_row(const struct advance *advance, bool *ret_there, struct inbox_error *reterr)
 {
@@ -51,7 +51,7 @@ write_row(const struct advance *advance, bool *ret_there, struct inbox_error *re
     return code;
 }
 
-/* The version in the row; *ret_found: whether there is one. */
+/* Reads the version in the row; *ret_found: whether there is a row. */
 static inbox_result
 read_row(const struct advance *advance, bool *ret_found, int64_t *ret_newest,
          struct inbox_error *reterr)
@@ -81,7 +81,7 @@ try_to_advance(const struct advance *advance, inbox_verdict *ret_verdict, bool *
         return written;
     }
     const inbox_result code = read_row(advance, &found, &newest, failure);
-    if (code != INBOX_OK || !found) { /* not found: another unique index than the table's key */
+    if (code != INBOX_OK || !found) { /* not found: a unique index that is not the table's key */
         return code != INBOX_OK ? code : written;
     }
     *ret_verdict = newest == advance->version ? INBOX_DUPLICATE : INBOX_OUTDATED;

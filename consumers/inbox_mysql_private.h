@@ -11,8 +11,8 @@ struct inbox_mysql {
     bool has_newest; /* there is a table inbox_newest, and it guards keys */
 };
 
-/* Whether the tables have this library's version and are in the inbox's database, and whether the server says that a
- * transaction is open. */
+/* Checks that the tables have this library's version and are in the inbox's database, and that the server has an open
+ * transaction. */
 inbox_result inbox_mysql_look_in_transaction(const inbox_mysql *inbox, MYSQL *tx,
                                              struct inbox_error *reterr) MUST_CHECK;
 

@@ -90,7 +90,8 @@ classify(const char *sqlstate)
     "no unique index on inbox_newest (consumer, message_key) guards a key, so an older state " \
     "could come after a newer: make it the primary key, without other columns"
 
-/* The statement failed: in the server, on the way, or for want of memory. `unguarded`: the words for a table without its key. */
+/* The statement failed: in the server, on the connection, or for lack of memory. `unguarded`: the message for a table
+ * without its key. */
 static inbox_result
 fail_from(const PGconn *conn, const PGresult *result, const char *unguarded,
           struct inbox_error *reterr)
@@ -100,7 +101,8 @@ fail_from(const PGconn *conn, const PGresult *result, const char *unguarded,
     if (sqlstate != NULL && strcmp(sqlstate, "42P10") == 0) {
         words = unguarded;
     }
-    inbox_result code = INBOX_NO_MEMORY; /* no word from a server that is still there: libpq */
+    /* No answer from a server that is still connected: libpq. */
+    inbox_result code = INBOX_NO_MEMORY;
     if (PQstatus(conn) != CONNECTION_OK) {
         code = INBOX_CONNECTION;
     } else if (sqlstate != NULL) {
@@ -240,7 +242,7 @@ inbox_pg_claim(PGconn *tx, const char *consumer, const void *message_id, size_t 
     return inbox_pg_claim_many(tx, consumer, &id, 1, ret_verdict, reterr);
 }
 
-/* What an advance is about: the parameters of its two statements. */
+/* The parameters of the two statements of an advance. */
 struct advance {
     const char *consumer;
     const void *key;
@@ -271,7 +273,7 @@ advance_row(PGconn *tx, const struct advance *advance, bool *ret_newer, struct i
     return code;
 }
 
-/* Why it did not advance: the row is locked by now, so its version cannot change any more. */
+/* Finds out why it did not advance. The row is locked by now, so its version cannot change any more. */
 static inbox_result
 compare_newest(PGconn *tx, const struct advance *advance, inbox_verdict *ret_verdict,
                struct inbox_error *reterr)

@@ -12,7 +12,7 @@ inbox_result inbox_fail(struct inbox_error *reterr, inbox_result code, const cha
 
 inbox_result inbox_check_consumer(const char *consumer, struct inbox_error *reterr) MUST_CHECK;
 
-/* The words name the id by its index. */
+/* The error message names an invalid id by its index. */
 inbox_result inbox_check_ids(const struct inbox_id *ids, size_t id_count,
                              struct inbox_error *reterr) MUST_CHECK;
 

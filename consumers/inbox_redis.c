@@ -54,7 +54,8 @@ check_not_null(const char *argument, const void *value, struct inbox_error *rete
     return value != NULL ? INBOX_OK : inbox_fail(reterr, INBOX_INVALID, "%s is NULL", argument);
 }
 
-/* A larger struct comes from a later header; what this library does not know must be unset, or it would be lost. */
+/* A larger struct comes from a later header. Members that this library does not know must be unset, or they would be
+ * ignored silently. */
 static inbox_result
 check_struct(const struct inbox_redis_options *options, struct inbox_error *reterr)
 {
@@ -537,7 +538,7 @@ inbox_redis_done(inbox_redis *redis, const void *message_id, size_t message_id_l
                  const struct inbox_redis_lease *lease, struct inbox_error *reterr)
 {
     const struct inbox_id id = {message_id, message_id_length};
-    const char *time_ms = redis != NULL ? redis->done_ttl_ms : NULL; /* end_lease says that it is */
+    const char *time_ms = redis != NULL ? redis->done_ttl_ms : NULL; /* end_lease reports it */
     return end_lease(redis, lua_done, &id, lease, time_ms, reterr);
 }
 

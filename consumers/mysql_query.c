@@ -6,7 +6,7 @@
 #include "base/mysql/errors.h"
 #include "consumers/inbox_private.h"
 
-/* What follows the words of client or server. */
+/* Texts that follow the message of the client library or the server. */
 #define ROLLED_BACK_ALL                                                                          \
     "the server has rolled back the whole transaction, also what was before the claim: run all " \
     "of it again"
@@ -18,7 +18,7 @@
 struct meaning {
     unsigned int number;
     inbox_result result;
-    const char *consequence; /* NULL: the words say it all */
+    const char *consequence; /* NULL: the message says everything */
 };
 
 static const struct meaning meanings[] = {
@@ -68,7 +68,7 @@ mysql_query_classify(unsigned int number)
     return mysql_client_is_own_error(number) ? INBOX_CONNECTION : INBOX_DATABASE;
 }
 
-/* The last statement failed: in the server, on the way, or for want of memory. */
+/* The last statement failed: in the server, on the connection, or for lack of memory. */
 static inbox_result
 fail_from(MYSQL *conn, struct inbox_error *reterr)
 {

@@ -1,4 +1,5 @@
-/* consumers/mysql_query.h - one statement on a connection of the application's, and what a failure means to it. */
+/* consumers/mysql_query.h - runs one statement on the application's connection, and tells what a failure means for
+ * it. */
 #ifndef CONSUMERS_MYSQL_QUERY_H
 #define CONSUMERS_MYSQL_QUERY_H
 
@@ -6,12 +7,12 @@
 
 #include "base/error.h"
 
-/* Runs one statement. *ret_rows: what it answered, to be freed with mysql_free_result; NULL for a statement without rows. A NULL
- * conn, or one that is not connected, is INBOX_CONNECTION. */
+/* Runs one statement. *ret_rows: its result, to be freed with mysql_free_result; NULL for a statement without rows.
+ * INBOX_CONNECTION if conn is NULL or not connected. */
 inbox_result mysql_query_run(MYSQL *conn, const char *text, size_t length, MYSQL_RES **ret_rows,
                              struct inbox_error *reterr) MUST_CHECK;
 
-/* What an error number of server or client means. */
+/* The result for an error number of the server or the client library. */
 inbox_result mysql_query_classify(unsigned int number);
 
 #endif

@@ -81,11 +81,12 @@ redis_link_done(struct redis_link *link)
     redis_link_close(link);
 }
 
-/* Closes, because what is on the way is of no use any more. */
+/* Closes the connection, because replies that still arrive are useless. */
 static inbox_result
 fail_with(struct redis_link *link, struct inbox_error *reterr, inbox_result code, const char *words)
 {
-    (void)inbox_fail(reterr, code, "Redis: %s", words); /* first: they may be the reader's */
+    /* first, as `words` may belong to the reader */
+    (void)inbox_fail(reterr, code, "Redis: %s", words);
     redis_link_close(link);
     return code;
 }
@@ -97,7 +98,7 @@ fail_with_errno(struct redis_link *link, struct inbox_error *reterr)
     return fail_with(link, reterr, INBOX_CONNECTION, strerror_r(errno, words, sizeof(words)));
 }
 
-/* Waits until one of `events` has come. */
+/* Waits until one of `events` occurs. */
 static inbox_result
 wait_for(struct redis_link *link, short events, uint64_t deadline_us, struct inbox_error *reterr)
 {
@@ -154,7 +155,7 @@ redis_link_connect(struct redis_link *link, uint64_t deadline_us, struct inbox_e
     if (connect(link->fd, (const struct sockaddr *)&address->bytes, address->length) == 0) {
         return INBOX_OK;
     }
-    /* A Unix socket whose backlog is full says EAGAIN, and that is final. */
+    /* A Unix socket whose backlog is full gives EAGAIN, and that is final. */
     return errno == EINPROGRESS ? finish_connecting(link, deadline_us, reterr)
                                 : fail_with_errno(link, reterr);
 }
@@ -170,7 +171,7 @@ redis_link_is_open(struct redis_link *link)
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
         return true;
     }
-    /* The end, an error, or bytes that nobody asked for. */
+    /* The end of the connection, an error, or unexpected bytes. */
     redis_link_close(link);
     return false;
 }
@@ -197,7 +198,7 @@ send_all(struct redis_link *link, const char *bytes, size_t size, uint64_t deadl
     return INBOX_OK;
 }
 
-/* One read, once something is there. */
+/* Waits for bytes and reads once. */
 static inbox_result
 feed(struct redis_link *link, uint64_t deadline_us, struct inbox_error *reterr)
 {

@@ -1,6 +1,7 @@
-/* consumers/redis_link.h - private to libinbox-redis: one connection to Redis, one command at a time, each with a deadline
- * that holds. hiredis formats and parses; the socket is ours, because hiredis writes with write(2), and a Redis that went
- * away would end the program with SIGPIPE, and because its timeouts are per read, not per call. */
+/* consumers/redis_link.h - private to libinbox-redis: one connection to Redis, one command at a time, each with a
+ * strict deadline. hiredis formats and parses. The socket is ours, for two reasons: hiredis writes with write(2), so a
+ * Redis that closed the connection would end the program with SIGPIPE; and its timeouts are for a read, not for a
+ * call. */
 #ifndef CONSUMERS_REDIS_LINK_H
 #define CONSUMERS_REDIS_LINK_H
 
@@ -21,12 +22,12 @@ struct redis_address {
 struct redis_link {
     struct redis_address addresses[REDIS_LINK_ADDRESSES_MAX];
     size_t address_count;
-    size_t address_next; /* to be tried */
+    size_t address_next; /* to be tried next */
     int fd;              /* -1: not connected */
     redisReader *reader;
 };
 
-/* Looks the host up ('/' first: the path of a Unix socket); may block as long as the resolver does. */
+/* Looks the host up (one that begins with '/' is the path of a Unix socket); may block as long as the resolver does. */
 inbox_result redis_link_init(struct redis_link *link, const char *host, uint16_t port,
                              struct inbox_error *reterr) MUST_CHECK;
 void redis_link_done(struct redis_link *link);
@@ -40,7 +41,7 @@ void redis_link_close(struct redis_link *link);
 bool redis_link_is_open(struct redis_link *link);
 
 /* Sends a command and waits for its reply, which the caller frees with freeReplyObject. An error reply is a reply. On
- * failure the connection is closed: what comes later would be taken for the reply to something else. */
+ * failure the connection is closed, because a late reply would be taken for that of another command. */
 inbox_result redis_link_call(struct redis_link *link, size_t count, const char **words,
                              const size_t *lengths, uint64_t deadline_us, redisReply **ret_reply,
                              struct inbox_error *reterr) MUST_CHECK;

@@ -73,7 +73,7 @@ redis_session_done(struct redis_session *session)
     free(session->epoch_key);
 }
 
-/* Words that mean: this server is of no use now, another or a later connection may be. */
+/* Error replies which mean that this server is of no use now; another or a later connection may be. */
 static bool
 is_outage(const char *error)
 {
@@ -124,7 +124,7 @@ redis_session_call(struct redis_session *session, size_t count, const char **wor
     return code;
 }
 
-/* A command of words that end with NULL, whose reply does not matter. */
+/* Sends a command of words that end with NULL, whose reply does not matter. */
 static inbox_result
 say(struct redis_session *session, const char **words, struct inbox_error *reterr)
 {
@@ -162,7 +162,7 @@ select_database(struct redis_session *session, struct inbox_error *reterr)
     return strcmp(session->database, "0") == 0 ? INBOX_OK : say(session, words, reterr);
 }
 
-/* "" if the server does not tell. */
+/* *ret_run_id is "" if the server does not tell it. */
 static inbox_result
 ask_run_id(struct redis_session *session, char ret_run_id[RUN_ID_BYTES], struct inbox_error *reterr)
 {
@@ -173,7 +173,7 @@ ask_run_id(struct redis_session *session, char ret_run_id[RUN_ID_BYTES], struct 
     ret_run_id[0] = '\0';
     const inbox_result code = call(session, 2, words, lengths, &reply, reterr);
     if (code != INBOX_OK) {
-        return code == INBOX_DATABASE ? INBOX_OK : code; /* forbidden to us */
+        return code == INBOX_DATABASE ? INBOX_OK : code; /* not allowed for this user */
     }
     const char *at = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, label) : NULL;
     if (at != NULL) {
@@ -194,7 +194,8 @@ is_texts(const redisReply *reply)
            reply->element[0]->len < REDIS_EPOCH_BYTES;
 }
 
-/* A handle that already knows an epoch compares it. A new handle can only see that the epoch was made under another process. */
+/* A handle that already knows an epoch compares it. A new handle can only see whether the epoch was created under
+ * another process. */
 static void
 take_epoch(struct redis_session *session, const char *epoch, const char *replaced)
 {

@@ -1,5 +1,5 @@
-/* consumers/redis_session.h - private to libinbox-redis: a connection that is made when it is needed, with a pause after a
- * failure; and the comparison of the epoch that shows whether Redis has lost data (inbox_redis.h says how). */
+/* consumers/redis_session.h - private to libinbox-redis: a connection that is made when it is needed, with a pause
+ * after a failure; and the comparison of the epoch that shows whether Redis has lost data (see inbox_redis.h). */
 #ifndef CONSUMERS_REDIS_SESSION_H
 #define CONSUMERS_REDIS_SESSION_H
 
@@ -17,13 +17,13 @@ struct redis_session {
     char database[12];
     char *epoch_key;
     uint64_t timeout_us;
-    uint64_t deadline_us; /* of the call that is running */
+    uint64_t deadline_us; /* of the present call */
     uint64_t rest_until_us;
     struct backoff backoff;
     struct random random;
     char epoch[REDIS_EPOCH_BYTES]; /* "": not known yet */
-    bool lost_in_call;             /* met by the call that is running */
-    bool lost;                     /* not yet told by inbox_redis_claim */
+    bool lost_in_call;             /* noticed by the present call */
+    bool lost;                     /* not yet reported by inbox_redis_claim */
 };
 
 /* Copies what it needs. redis_session_done frees it, also after a failure. */
@@ -32,7 +32,7 @@ inbox_result redis_session_init(struct redis_session *session,
                                 struct inbox_error *reterr) MUST_CHECK;
 void redis_session_done(struct redis_session *session);
 
-/* At the start of a call: sets its deadline, and connects if need be. */
+/* To be called at the start of a call: sets its deadline, and connects if necessary. */
 inbox_result redis_session_begin(struct redis_session *session,
                                  struct inbox_error *reterr) MUST_CHECK;
 
@@ -41,7 +41,7 @@ inbox_result redis_session_call(struct redis_session *session, size_t count, con
                                 const size_t *lengths, redisReply **ret_reply,
                                 struct inbox_error *reterr) MUST_CHECK;
 
-/* Redis had another epoch than session->epoch: notes the loss and finds out what the epoch is now. */
+/* To be called when Redis had another epoch than session->epoch: records the loss and finds out the present epoch. */
 void redis_session_note_loss(struct redis_session *session);
 
 /* `count` random bytes as 2 * count hexadecimal digits and a zero byte; at most 32. */

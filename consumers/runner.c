@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "consumers/runner_private.h"
 
-/* For the broker's answers to our goodbye. */
+/* For the broker's answers while the connection is closed. */
 #define DRAIN_US (5 * CLOCK_S_US)
 
 inbox_result
@@ -57,7 +57,7 @@ static bool
 init_window(struct runner *runner)
 {
     uint64_t seed = clock_wall_us();
-    (void)!getrandom(&seed, sizeof(seed), 0); /* jitter: the time does as well */
+    (void)!getrandom(&seed, sizeof(seed), 0); /* only for jitter, so the time is enough */
     void **items = calloc(runner_capacity(&runner->options), sizeof(*items));
     if (items == NULL) {
         return false;
@@ -146,7 +146,7 @@ runner_done(struct runner *runner)
 uint64_t
 runner_stop_deadline_us(struct runner *runner)
 {
-    /* The pump hears of a stop by the descriptor, perhaps before `stopping` is set; the time is there before both. It is
+    /* The pump learns of a stop by the descriptor, perhaps before `stopping` is set; stop_us is set before both. It is
      * 0 for a stop that came while the last run ended. */
     uint64_t stop_us = atomic_load(&runner->stop_us);
     if (stop_us == 0 && !atomic_load(&runner->stopping)) {
@@ -165,8 +165,9 @@ earlier(uint64_t left_us, uint64_t right_us)
     return left_us < right_us ? left_us : right_us;
 }
 
-/* One turn: handles what the broker sent, then either runs a transaction or waits. Nothing is taken from the queue before the
- * database answers: when a process ends, each message in hand uses up one of its x-delivery-limit. */
+/* One turn: handles what the broker sent, then either runs a transaction or waits. Nothing is taken from the queue
+ * before the database answers, because when a process ends, each message in hand uses up one of its
+ * x-delivery-limit. */
 static void
 turn(struct runner *runner)
 {
@@ -185,8 +186,8 @@ turn(struct runner *runner)
     }
 }
 
-/* Whether to go on with the messages in hand: those that can be applied now then cost no return. A message that was returned
- * before is worth waiting for, because RabbitMQ would put it behind the other returned ones. */
+/* True if the message in hand should be waited for. One that was returned before is worth waiting for, because RabbitMQ
+ * would put it behind the other returned ones. */
 static bool
 is_worth_waiting(const struct runner *runner)
 {
@@ -194,7 +195,7 @@ is_worth_waiting(const struct runner *runner)
     return window->count == 1 && window->entries[0].counted && runner_window_open(window) > 0;
 }
 
-/* The messages in hand are applied before the next consumer can become active. No more are taken, because only
+/* Applies the messages in hand before the next consumer can become active. No more arrive, because only
  * acknowledgements make room for more. Messages that cannot be applied now or in time all go back, in order. */
 static void
 drain(struct runner *runner)
@@ -248,8 +249,9 @@ runner_run(struct runner *runner, struct inbox_error *reterr)
     drain(runner);
     runner_pump_free(runner->broker.pump);
     runner->broker.pump = NULL;
-    /* This run is over; the next one begins unasked. runner_stop writes before it sets: so a stop that comes right
-     * now counts for one of the two runs, and never leaves a readable descriptor behind that nobody waits for. */
+    /* This run is over, and the next one begins without a stop. runner_stop writes to the descriptor before it sets
+     * `stopping`. So a stop that comes right now counts for one of the two runs, and never leaves a readable descriptor
+     * that nobody expects. */
     uint64_t ignored;
     atomic_store(&runner->stopping, false);
     atomic_store(&runner->stop_us, 0);
@@ -267,8 +269,8 @@ runner_stop(struct runner *runner)
     const uint64_t one = 1;
     uint64_t never = 0;
     (void)atomic_compare_exchange_strong(&runner->stop_us, &never,
-                                         clock_monotonic_us()); /* the first one counts */
-    (void)!write(runner->stop, &one, sizeof(one)); /* full: then it is readable already */
+                                         clock_monotonic_us()); /* the first stop counts */
+    (void)!write(runner->stop, &one, sizeof(one)); /* if it is full, it is readable already */
     atomic_store(&runner->stopping, true);
 }
 

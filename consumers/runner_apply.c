@@ -3,11 +3,11 @@
 #include "base/clock.h"
 #include "consumers/runner_private.h"
 
-/* What came of a transaction. */
+/* The outcome of a transaction. */
 struct outcome {
     enum { COMMITTED, FAILED, REJECTED, CONTENDED, OUTAGE, ENDED } what;
     bool inside;                        /* OUTAGE: the transaction had begun */
-    const struct runner_claim *culprit; /* NULL: nobody in particular */
+    const struct runner_claim *culprit; /* NULL: no single message */
     struct error error;
 };
 
@@ -66,7 +66,7 @@ ask_hint(struct runner *runner)
     }
 }
 
-/* The ids that go to the table, into runner->ids and runner->texts. */
+/* Collects the ids that go to the table, into runner->ids and runner->texts. */
 static uint32_t
 collect_ids(struct runner *runner)
 {
@@ -81,7 +81,8 @@ collect_ids(struct runner *runner)
     return count;
 }
 
-/* Whether the message at this place, of which the inbox knows the id, is to be applied all the same. */
+/* Whether the message at this place must be applied although the inbox knows its id: true only for the first message of
+ * an owed id. */
 static bool
 is_owed(const struct runner *runner, uint32_t place)
 {
@@ -173,7 +174,7 @@ run_transaction(struct runner *runner)
     return fault == RUNNER_FAULT_NONE ? apply_claims(runner) : outcome_of(fault, NULL, &error);
 }
 
-/* The transaction is committed: counts, and tells the hint. */
+/* The transaction is committed: counts its messages, and tells the hint. */
 static void
 remember(struct runner *runner)
 {
@@ -204,7 +205,7 @@ until_ms(uint64_t then_us, uint64_t now_us)
     return (unsigned long)((then_us - now_us) / CLOCK_MS_US);
 }
 
-/* What the window made of a transaction that failed. `entry` is the message, if it was alone. */
+/* Reports what the window decided about a failed transaction. `entry` is the message, if it was alone. */
 static void
 report_failure(struct runner *runner, const struct outcome *outcome, enum runner_verdict verdict,
                const struct runner_entry *entry, uint64_t now_us)
@@ -238,7 +239,7 @@ tell_outage(struct runner *runner, const struct error *error, uint64_t next_us, 
                   error->text, until_ms(next_us, now_us));
 }
 
-/* The time since when the database cannot be reached; a database that refuses something counts as reachable. */
+/* Remembers since when the database cannot be reached; a database that refuses something counts as reachable. */
 static void
 note_reached(struct runner *runner, bool reached, uint64_t now_us)
 {
@@ -249,9 +250,9 @@ note_reached(struct runner *runner, bool reached, uint64_t now_us)
     }
 }
 
-/* The apply function has ended the transaction. If it did so by a commit, all claims are in the inbox, and the messages behind
- * the culprit were not applied: only this list tells them from real duplicates. Without a culprit it was a rollback, and the
- * inbox has none of the claims. */
+/* The apply function has ended the transaction. If it did so by a commit, all claims are in the inbox, but the messages
+ * behind the culprit were not applied: only this list distinguishes them from real duplicates. Without a culprit it was
+ * a rollback, and the inbox has none of the claims. */
 static void
 owe(struct runner *runner, const struct outcome *outcome)
 {

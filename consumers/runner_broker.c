@@ -8,34 +8,35 @@
 
 /* A channel has one consumer at a time, of one of two kinds.
  *
- * The narrow one, with which each channel begins, has one message in hand. When a process dies, its messages in hand are
- * returned to the queue, and quorum queues count every return towards x-delivery-limit. Any message that comes again may be the
- * one that ended the process, so while such messages come, no other message is in hand and pays for it. Once the queue gives
- * messages that had not been returned (it gives the
- * others first), the wide one takes over, with `prefetch` in hand.
+ * The narrow one, with which each channel begins, has one message in hand. When a process dies, its messages in hand
+ * return to the queue, and quorum queues count every return towards x-delivery-limit. Any redelivered message may be
+ * the one that ended the process, so while such messages come, no other message is in hand that would be counted too.
+ * Once the queue gives messages that had not been returned (it gives the returned ones first), the wide consumer takes
+ * over, with `prefetch` in hand.
  *
- * The order of a key. Where one consumer is active and others wait (x-single-active-consumer), a cancelled one keeps what it has in
- * hand, and the next becomes active at once (rabbit_fifo.erl, cancel_consumer; 3.10 to 4.3). So none is cancelled before
- * all that it has in hand is applied, and none before its prefetch is full, since more could be on its way; being acknowledged
- * later is no harm. Closing the channel is the other way out: it returns what is in hand in order, and activates the next
- * consumer afterwards (handle_down; rabbit_amqqueue_process.erl, handle_ch_down). But what is returned goes behind what was
- * returned before and not yet taken again (return_one), so a narrow consumer gives nothing back if it can help it.
+ * The order of a key. Where one consumer is active and others wait (x-single-active-consumer), a cancelled one keeps
+ * what it has in hand, and the next becomes active at once (rabbit_fifo.erl, cancel_consumer; 3.10 to 4.3). So a
+ * consumer is cancelled only when everything that it has in hand is applied, and only when its prefetch is full, since
+ * otherwise more could be on its way; acknowledging later does no harm. The alternative is to close the channel: this
+ * returns what is in hand in order, and activates the next consumer afterwards (handle_down;
+ * rabbit_amqqueue_process.erl, handle_ch_down). But what is returned goes behind what was returned before and not yet
+ * taken again (return_one), so a narrow consumer avoids returning anything.
  *
- * The wide one has a priority, so that with RabbitMQ 4, and with classic queues, it is next whoever waits. Quorum queues before 4 know no
- * priority there, and the turn may go to another runner. Then the wide one waits, and would be the wrong one when its turn comes:
- * it becomes a narrow one again after WAITING_US. For the tags: of two consumers of a channel that is gone, the one
- * with the lower tag is returned first (maps:keys in handle_down). */
+ * The wide one has a priority, so that with RabbitMQ 4, and with classic queues, it is next whoever waits. Quorum
+ * queues before 4 have no priority there, and another runner may become active. Then the wide one waits, and would be
+ * the wrong one when its turn comes, so it becomes a narrow one again after WAITING_US. About the tags: of two
+ * consumers of a channel that is gone, the one with the lower tag is returned first (maps:keys in handle_down). */
 static const char narrow_tag[] = "inbox", wide_tag[] = "inbox-wide", nudge_tag[] = "inbox-nudge";
 enum { NARROW = 1, WIDE_PRIORITY = 1, NUDGE_PRIORITY = -1, CLOSED_BY_US = 200 };
 #define WAITING_US (5 * CLOCK_S_US)
 
-/* Two messages that had not been returned within this time: there is something to gain from a wide consumer. */
+/* If two messages that had not been returned come within this time, a wide consumer is worth while. */
 #define SOON_US CLOCK_S_US
 
-/* How long to wait for the database with messages in hand. Then another consumer may have its turn. */
+/* How long to wait for the database with messages in hand. After that, another consumer may have its turn. */
 #define PATIENCE_US (15 * CLOCK_S_US)
 
-/* For the broker's answer to our goodbye. */
+/* For the broker's answer while the connection is closed. */
 #define GOODBYE_US (5 * CLOCK_S_US)
 
 bool
@@ -47,7 +48,7 @@ runner_broker_init(struct runner *runner, struct error *reterr)
                                       .password = options->broker_password,
                                       .connection_name = options->consumer,
                                       .heartbeat_s = (uint16_t)options->heartbeat_s,
-                                      .unread_max = SIZE_MAX}; /* the prefetch is the bound */
+                                      .unread_max = SIZE_MAX}; /* the prefetch limits it */
     *broker = (struct runner_broker){.state = BROKER_DOWN};
     backoff_init(&broker->backoff, options->retry_initial_ms * CLOCK_MS_US,
                  options->retry_max_ms * CLOCK_MS_US);
@@ -62,8 +63,8 @@ runner_broker_done(struct runner_broker *broker)
     *broker = (struct runner_broker){0};
 }
 
-/* The connection is of no more use. The broker gives what was in hand to the next consumer, which
- * is this one as a rule. `detail` may belong to the connection. */
+/* The connection is unusable. The broker gives the messages in hand to the next consumer, which is this one as a rule.
+ * `detail` may belong to the connection. */
 static void
 lose(struct runner *runner, uint64_t now_us, const char *why, struct span detail)
 {
@@ -83,7 +84,7 @@ lose(struct runner *runner, uint64_t now_us, const char *why, struct span detail
     runner->ready = false;
 }
 
-/* A new channel: the narrow consumer. */
+/* A new channel begins with the narrow consumer. */
 static void
 begin_narrow(struct runner *runner)
 {
@@ -98,8 +99,8 @@ begin_narrow(struct runner *runner)
     rabbit_consume(rabbit, CHANNEL, runner->options.queue, narrow_tag);
 }
 
-/* All messages in hand are applied, or must stay in hand; and there is only one, so that no other is being delivered. It is
- * acknowledged after this. */
+/* To be called when all messages in hand are applied, or must stay in hand; and there is only one, so that no other is
+ * being delivered. It is acknowledged afterwards. */
 static void
 widen(struct runner *runner, uint64_t now_us)
 {
@@ -112,13 +113,14 @@ widen(struct runner *runner, uint64_t now_us)
     rabbit_qos(rabbit, CHANNEL, (uint16_t)runner->options.prefetch);
     rabbit_consume_before(rabbit, CHANNEL, runner->options.queue, wide_tag, WIDE_PRIORITY);
     rabbit_cancel(rabbit, CHANNEL, narrow_tag);
-    /* A classic queue gives nothing to the consumer that became active by a cancel before something else happens to it, such as
-     * one more consumer (rabbit_amqqueue_process.erl: basic_cancel does not run the queue, basic_consume does). */
+    /* A classic queue gives nothing to a consumer that became active by a cancel until something else happens to the
+     * queue, such as one more consumer (rabbit_amqqueue_process.erl: basic_cancel does not run the queue, basic_consume
+     * does). */
     rabbit_qos(rabbit, CHANNEL, NARROW);
     rabbit_consume_before(rabbit, CHANNEL, runner->options.queue, nudge_tag, NUDGE_PRIORITY);
 }
 
-/* The wide consumer has nothing in hand. */
+/* To be called when the wide consumer has nothing in hand. */
 static void
 reopen(struct runner *runner)
 {
@@ -159,7 +161,7 @@ take_delivery(struct runner *runner, const struct rabbit_event *event, uint64_t 
 {
     struct runner_broker *broker = &runner->broker;
     if (broker->state != BROKER_CONSUMING) {
-        return; /* came while the channel was being closed: goes back to the queue */
+        return; /* it came while the channel was being closed: it goes back to the queue */
     }
     runner_count(runner, COUNT_DELIVERED, 1);
     broker->waiting = false;
@@ -197,7 +199,7 @@ take_consuming(struct runner *runner, struct span tag)
 {
     struct runner_broker *broker = &runner->broker;
     if (is_tag(tag, nudge_tag)) {
-        /* Not before it is confirmed: RabbitMQ's channel crashes at the confirmation of a consumer that is gone. */
+        /* Not before it is confirmed: RabbitMQ's channel crashes when it confirms a consumer that is gone. */
         rabbit_cancel(session_rabbit(broker->session), CHANNEL, nudge_tag);
         return;
     }
@@ -210,7 +212,7 @@ take_consuming(struct runner *runner, struct span tag)
     }
 }
 
-/* The consumer that takes messages now. */
+/* The tag of the consumer that takes messages now. */
 static const char *
 current_tag(const struct runner *runner)
 {
@@ -285,7 +287,7 @@ send_settlements(struct runner *runner, bool refusals)
     }
 }
 
-/* The other kind of consumer takes over, if it is time. */
+/* Changes to the other kind of consumer when it is time. */
 static void
 change_consumer(struct runner *runner, uint64_t now_us)
 {
@@ -314,7 +316,7 @@ runner_broker_turn(struct runner *runner, uint64_t now_us)
 {
     struct runner_broker *broker = &runner->broker;
     open_when_due(runner, now_us);
-    /* Events first: they may say that the channel is closed, and a closed channel takes no ack. */
+    /* Events come first, because they may say that the channel is closed, and a closed channel takes no ack. */
     take_events(runner, now_us);
     if (broker->state == BROKER_CONSUMING) {
         change_consumer(runner, now_us);
@@ -366,9 +368,9 @@ runner_broker_wait(struct runner *runner, bool heed_stop, uint64_t until_us)
     session_process(broker->session, descriptors[1].revents, clock_monotonic_us());
 }
 
-/* The consumer's prefetch is in hand and applied: nothing else is on its way, and cancelling keeps what would come in its
- * place with the queue. Otherwise the queue had no more to give, and acknowledging brings little that goes back uncounted. What
- * has to go back goes back with all the rest: acknowledging the rest would bring as many others. */
+/* If the whole prefetch is in hand and applied, nothing else is on its way, and a cancel keeps in the queue what would
+ * come in its place. If less is in hand, the queue had no more to give, so acknowledging brings few messages that must
+ * be returned. If some messages must go back, all go back: acknowledging the others would bring as many new ones. */
 static void
 say_goodbye(struct runner *runner)
 {

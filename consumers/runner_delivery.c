@@ -5,7 +5,7 @@
 
 #include "amqp/table.h"
 
-/* Memory above this is given back when the next message comes. */
+/* Memory above this is freed when the next message comes. */
 #define KEEP_BYTES 65536
 
 void
@@ -22,7 +22,7 @@ find_text(struct span headers, const char *name)
     if (!table_find(headers, name, &field) || field.type != 'S') {
         return (struct span){0};
     }
-    /* A text that is there and empty is told from none by its pointer. */
+    /* The pointer distinguishes an empty text from a missing one. */
     return (struct span){field.text.data != NULL ? field.text.data : "", field.text.size};
 }
 
@@ -40,7 +40,7 @@ has_field(struct span headers, const char *name)
     return table_find(headers, name, &field);
 }
 
-/* FNV-1a. Two keys with one hash only wait for each other. */
+/* FNV-1a. If two keys have the same hash, they only wait for each other. */
 static uint64_t
 hash_bytes(uint64_t hash, struct span bytes)
 {
@@ -132,7 +132,8 @@ runner_delivery_set(struct runner_delivery *delivery, const struct rabbit_event 
     shown->outbox_id = find_integer(message->headers, "x-outbox-id");
     shown->timestamp_s = message->timestamp_s;
     shown->redelivered = event->redelivered;
-    /* Quorum queues: the first up to 4.2, the second from 4.3 on. What classic queues give again has neither. */
+    /* Quorum queues have the first up to 4.2, the second from 4.3 on. A message that a classic queue redelivers has
+     * neither. */
     delivery->counted = event->redelivered && (has_field(message->headers, "x-delivery-count") ||
                                                has_field(message->headers, "x-acquired-count"));
     delivery->key_hash = hash_key(source, key);

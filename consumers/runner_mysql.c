@@ -27,11 +27,12 @@ struct runner_mysql {
     inbox_mysql_connect_fn connect; /* NULL: by the dsn */
     inbox_mysql_apply_fn apply;
     MYSQL *conn;        /* NULL: none */
-    inbox_mysql *inbox; /* of its default database; NULL: no connection */
+    inbox_mysql *inbox; /* of the connection's default database; NULL: no connection */
     unsigned long thread_id;
-    uint64_t rolled_back; /* how often the session was told to, the runner's own included */
-    char state[1024];     /* what state.sql said when the session was new; "": not asked yet */
-    /* Of the transaction: a message that it has claimed, by which to see whether that was committed. NULL: it has claimed none. */
+    uint64_t rolled_back; /* how many ROLLBACKs the session has run, the runner's own included */
+    char state[1024];     /* the answer of state.sql when the session was new; "": not asked yet */
+    /* Of the transaction: a message that it has claimed, which shows later whether the claim was committed. NULL: it
+     * has claimed none. */
     const char *consumer;
     const struct inbox_id *witness;
     pthread_mutex_t mutex;
@@ -44,7 +45,7 @@ of(struct runner_session *session)
     return (struct runner_mysql *)session;
 }
 
-/* What the client library says about a prepared statement that was used in the wrong way. */
+/* The client library's errors for wrong use of a prepared statement. */
 enum { FIRST_MISUSE = CR_NO_PREPARE_STMT, LAST_MISUSE = CR_UNSUPPORTED_PARAM_TYPE };
 
 static bool
@@ -58,7 +59,7 @@ is_among(unsigned number, const unsigned *numbers, size_t count)
     return false;
 }
 
-/* The client library's own errors mean that the connection is gone, but for those that tell how it was called. */
+/* The client library's own errors mean that the connection is gone, except those for a wrong call. */
 static bool
 is_lost(unsigned number)
 {
@@ -77,8 +78,8 @@ runner_mysql_fault(unsigned number)
                                            ER_TABLE_DEF_CHANGED,
                                            ER_TRANSACTION_ROLLBACK_DURING_COMMIT,
                                            ER_LOCK_NOWAIT};
-    /* A right or a table that every message may need and that an operator has to give is among them, as is a primary that became a
-     * replica: they must not cost a whole queue its attempts. */
+    /* They include a missing right or table, which every message may need and an operator must provide, and a primary
+     * that became a replica: these must not use up the attempts of a whole queue. */
     static const unsigned outages[] = {ER_SERVER_SHUTDOWN,
                                        ER_NORMAL_SHUTDOWN,
                                        ER_CONNECTION_KILLED,
@@ -127,8 +128,8 @@ fail(unsigned number, const char *text, struct error *reterr)
     return fault;
 }
 
-/* The first row's values of these columns, "" where there is none, each into a place of `size` bytes. 0, or the number of the
- * error. */
+/* Gives the values of these columns in the first row, "" where there is none, each in a place of `size` bytes. Returns
+ * 0, or the error number. */
 static unsigned
 ask(MYSQL *conn, const char *sql, size_t length, const unsigned *columns, size_t column_count,
     char *ret_values, size_t size)
@@ -153,7 +154,7 @@ ask_one(MYSQL *conn, const char *sql, unsigned column, char *ret_value, size_t s
     return ask(conn, sql, strlen(sql), &column, 1, ret_value, size);
 }
 
-/* A statement without rows. */
+/* Runs a statement without rows. */
 static unsigned
 run(MYSQL *conn, const char *sql)
 {
@@ -186,8 +187,8 @@ mysql_session_close(struct runner_session *session)
     mysql->conn = NULL;
 }
 
-/* Unacknowledged bytes end the connection after 30 s, a silent peer is asked after as long: as runner_pg.c has it. Options that
- * only TCP knows; on a socket of the machine they fail, and are not missed. */
+/* Unacknowledged bytes end the connection after 30 s, and a silent peer is probed after 30 s, as in runner_pg.c. These
+ * options exist only for TCP; on a Unix socket they fail, and are not needed. */
 static void
 keep_alive(int descriptor)
 {
@@ -217,7 +218,7 @@ connect_by_dsn(const char *text, struct error *reterr)
     dsn_done(&dsn);
     if (conn != NULL) {
         keep_alive(mysql_client_socket(conn));
-        (void)run(conn, sql_session_own); /* works without, if the server will not */
+        (void)run(conn, sql_session_own); /* the runner works without it, too */
     }
     return conn;
 }
@@ -230,7 +231,7 @@ connect_by_application(const struct runner_mysql *mysql, struct error *reterr)
         error_set(reterr, ERROR_CONNECTION, "the application has no connection");
         return NULL;
     }
-    if (!mysql_client_made(conn)) { /* nor can it be closed */
+    if (!mysql_client_made(conn)) { /* it cannot be closed either */
         error_set(reterr, ERROR_CONFIG,
                   "the application's connection is not one of %s, for which this library was "
                   "built: link that client library and no other",
@@ -266,7 +267,7 @@ prepare_connection(struct runner_mysql *mysql, struct error *reterr)
     if (inbox_mysql_new(mysql->conn, &mysql->inbox, &error) != INBOX_OK) {
         return error_set(reterr, ERROR_CONNECTION, "inbox: %s", error.message);
     }
-    /* What the look at the tables has begun, with autocommit off. */
+    /* With autocommit off, the look at the tables has begun a transaction. */
     return run(mysql->conn, "rollback") == 0 &&
            count_rollbacks(mysql->conn, &mysql->rolled_back, reterr);
 }
@@ -313,7 +314,7 @@ tell(const struct runner_mysql *mysql, inbox_report_level level, const char *eve
 
 enum state { STATE_SAME, STATE_CHANGED, STATE_LOST };
 
-/* Asks state.sql. An error of the server's is a change too: such a session did not begin so. */
+/* Asks state.sql. An error from the server is a change too, because a new session gives none. */
 static enum state
 compare_state(struct runner_mysql *mysql, struct error *reterr)
 {
@@ -329,8 +330,8 @@ compare_state(struct runner_mysql *mysql, struct error *reterr)
     return strcmp(state, mysql->state) == 0 ? STATE_SAME : STATE_CHANGED;
 }
 
-/* With autocommit off the claim begins the transaction. A session that the server has ended meanwhile, because nothing was to be
- * done for longer than its wait_timeout, is no outage. */
+/* With autocommit off the claim begins the transaction. If the server has ended an idle session after its wait_timeout,
+ * that is no outage: the runner connects again. */
 static enum runner_fault
 mysql_session_begin(struct runner_session *session, struct error *reterr)
 {
@@ -366,7 +367,7 @@ first_of(const struct inbox_id *ids, const inbox_verdict *verdicts, size_t count
     return NULL;
 }
 
-/* A savepoint goes with its transaction, however that ends: so it tells this transaction from any other. */
+/* A savepoint ends with its transaction, however that ends, so it distinguishes this transaction from any other. */
 static enum runner_fault
 mysql_session_claim(struct runner_session *session, const char *consumer,
                     const struct inbox_id *ids, size_t count, inbox_verdict *ret_verdicts,
@@ -385,7 +386,7 @@ mysql_session_claim(struct runner_session *session, const char *consumer,
     return number == 0 ? RUNNER_FAULT_NONE : fail(number, mysql_error(mysql->conn), reterr);
 }
 
-/* Whether the message that was claimed is in the inbox. 0, or the number of an error. */
+/* Whether the claimed message is in the inbox. Returns 0, or the error number. */
 static unsigned
 look_for_witness(const struct runner_mysql *mysql, bool *ret_there)
 {
@@ -407,10 +408,11 @@ look_for_witness(const struct runner_mysql *mysql, bool *ret_there)
     return number;
 }
 
-/* What has become of a transaction that is not there any more. */
+/* How a transaction ended that is not open any more. */
 enum end { END_COMMITTED, END_ROLLED_BACK, END_DEADLOCK, END_UNKNOWN };
 
-/* After a rollback and after a deadlock nothing of it is there; but only the first was asked for. */
+/* After a rollback and after a deadlock nothing of the transaction exists, but only the rollback is counted as a
+ * statement. */
 static enum end
 find_end(const struct runner_mysql *mysql, struct error *reterr)
 {
@@ -447,7 +449,7 @@ fault_of_end(enum end end, struct error *reterr)
     case END_UNKNOWN:
         break;
     }
-    return RUNNER_FAULT_OUTAGE; /* *reterr says why */
+    return RUNNER_FAULT_OUTAGE; /* *reterr has the reason */
 }
 
 static bool
@@ -456,8 +458,8 @@ is_in_transaction(const struct runner_mysql *mysql)
     return (mysql->conn->server_status & SERVER_STATUS_IN_TRANS) != 0;
 }
 
-/* What the last statement failed with, if it did. A prepared statement may be closed by now and have taken the client's
- * memory of it along; the server's is there until the next statement. */
+/* The error of the last statement; 0: it succeeded. A prepared statement may be closed by now, and the client library's
+ * copy of its error with it; the server keeps the error until the next statement. */
 static unsigned
 find_failure(const struct runner_mysql *mysql, char *ret_text, size_t size)
 {
@@ -476,7 +478,7 @@ find_failure(const struct runner_mysql *mysql, char *ret_text, size_t size)
     return failed != 0 ? failed : (unsigned)strtoul(values[0], NULL, 10);
 }
 
-/* The application does not want it committed: whose fault that is. RUNNER_FAULT_NONE: no statement's. */
+/* The application does not want a commit: whose fault that is. RUNNER_FAULT_NONE: no statement failed. */
 static enum runner_fault
 judge_refusal(const struct runner_mysql *mysql, struct error *reterr)
 {
@@ -495,8 +497,9 @@ judge_refusal(const struct runner_mysql *mysql, struct error *reterr)
     return failure != 0 ? fail(failure, text, reterr) : RUNNER_FAULT_NONE;
 }
 
-/* What has become of the transaction in the application's hands. Whether it is still the one that was begun is asked at the
- * commit, or when something fails: a question for each message would take 40 to 80 us (of 85 for one that is a single insert). */
+/* What the application has done with the transaction. Whether it is still the same one is asked only at the commit, or
+ * when something fails: asking for each message would take 40 to 80 us (of 85 for a message that is a single
+ * insert). */
 static enum runner_fault
 inspect(const struct runner_mysql *mysql, inbox_apply answer, struct error *reterr)
 {
@@ -512,7 +515,7 @@ inspect(const struct runner_mysql *mysql, inbox_apply answer, struct error *rete
         return fault_of_end(find_end(mysql, reterr), reterr);
     }
     if (number == ER_LOCK_DEADLOCK) {
-        return fail(number, mysql_error(mysql->conn), reterr); /* whatever it answers */
+        return fail(number, mysql_error(mysql->conn), reterr); /* whatever its answer */
     }
     return answer == INBOX_APPLY_OK ? RUNNER_FAULT_NONE : judge_refusal(mysql, reterr);
 }
@@ -547,8 +550,8 @@ commit(const struct runner_mysql *mysql, struct error *reterr)
     return number == 0 ? RUNNER_FAULT_NONE : fail(number, mysql_error(mysql->conn), reterr);
 }
 
-/* It is another transaction than that in which the ids were claimed. If that one was committed, what is in this one was all
- * applied, and completes it. */
+/* This is not the transaction in which the ids were claimed. If that one was committed, everything in this one was
+ * applied after it, and committing it completes the batch. */
 static enum runner_fault
 commit_another(const struct runner_mysql *mysql, struct error *reterr)
 {

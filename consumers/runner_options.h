@@ -1,5 +1,5 @@
-/* runner_options.h - the options of a runner, whatever kind of database it has: those of inbox_runner.h and
- * inbox_runner_mysql.h, without `connect` and `apply`, whose types have a connection of the kind in them. */
+/* runner_options.h - the options of a runner for any kind of database: those of inbox_runner.h and
+ * inbox_runner_mysql.h, without `connect` and `apply`, whose types contain the kind's connection. */
 #ifndef CONSUMERS_RUNNER_OPTIONS_H
 #define CONSUMERS_RUNNER_OPTIONS_H
 
@@ -46,15 +46,17 @@ struct runner_options {
                              .heartbeat_s = (from)->heartbeat_s,           \
                              .stop_timeout_ms = (from)->stop_timeout_ms})
 
-/* What is asked of the application's side beside them. */
+/* What else the application gave. */
 struct runner_application {
-    bool connects; /* `connect` is there */
-    bool applies;  /* `apply` is */
+    bool connects; /* there is a `connect` */
+    bool applies;  /* there is an `apply` */
     bool (*check_dsn)(const char *dsn,
-                      struct error *reterr); /* whether the kind of database takes it */
+                      /* False with *reterr if the kind of database does not accept the dsn. */
+                      struct error *reterr);
 };
 
-/* A checked copy with defaults filled in; the texts belong to the copy. */
+/* Makes a checked copy with defaults filled in. The copy owns its texts, and is for runner_options_done; the endpoint
+ * is for amqp_endpoint_done. */
 inbox_result runner_options_copy(const struct runner_options *options,
                                  const struct runner_application *application,
                                  struct runner_options *ret_copy,

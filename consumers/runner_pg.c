@@ -21,17 +21,18 @@ struct runner_pg {
     inbox_connect_fn connect; /* NULL: by the dsn */
     inbox_apply_fn apply;
     PGconn *conn; /* NULL: none */
-    /* Of the last statement that failed since `begin`, the application's included. */
+    /* Of the last statement that failed since `begin`, including the application's. */
     char sqlstate[6];
     char message[256];
-    char state[1024]; /* what state.sql said when the session was new; "": not asked yet */
-    char began[64];   /* when the transaction did */
-    bool prepared;    /* state.sql is, in this session */
-    bool pooled; /* the session forgets what is prepared: perhaps it is another one each time */
+    char state[1024]; /* the answer of state.sql when the session was new; "": not asked yet */
+    char began[64];   /* the time at which the transaction began */
+    bool prepared;    /* state.sql is prepared in this session */
+    /* The session forgets prepared statements: perhaps a pool gives another one each time. */
+    bool pooled;
     bool applying;
     bool ended;    /* an apply function has committed or prepared the transaction */
-    bool doubtful; /* it has rolled back, perhaps only to a savepoint, or begun */
-    bool reset;    /* it has reset the connection, which is another one now */
+    bool doubtful; /* it has rolled back, perhaps only to a savepoint, or begun one */
+    bool reset;    /* it has reset the connection, which is a new one now */
     pthread_mutex_t mutex;
     int cut; /* under the mutex: a second descriptor of the connection's socket; -1: none */
 };
@@ -60,7 +61,7 @@ note_failure(struct runner_pg *pg, const PGresult *result)
     }
 }
 
-/* A savepoint's ROLLBACK TO has the tag of a whole ROLLBACK. */
+/* ROLLBACK TO a savepoint has the same tag as a whole ROLLBACK. */
 static void
 note_command(struct runner_pg *pg, const char *tag)
 {
@@ -69,8 +70,8 @@ note_command(struct runner_pg *pg, const char *tag)
                    strcmp(tag, "START TRANSACTION") == 0;
 }
 
-/* libpq tells its event procedures about every result, so the runner knows why a statement of the
- * application's failed, and whether one ended the transaction, without having to ask for it. */
+/* libpq reports every result to its event procedures. So the runner knows why a statement of the application failed,
+ * and whether one ended the transaction, without asking the server. */
 static int
 see_event(PGEventId event, void *event_info, void *pass_through)
 {
@@ -93,10 +94,10 @@ see_event(PGEventId event, void *event_info, void *pass_through)
 enum runner_fault
 runner_pg_fault(const char *sqlstate)
 {
-    /* https://www.postgresql.org/docs/15/errcodes-appendix.html; 25006 is a primary that became a
-     * standby; 25P03 a transaction in which an apply function was idle for too long, which ends the
-     * session; 42501 a right and 42P01 a table that every message may need and that an operator has to
-     * give, so they must not cost a whole queue its attempts. */
+    /* https://www.postgresql.org/docs/15/errcodes-appendix.html. 25006: a primary that became a standby. 25P03: a
+     * transaction in which an apply function was idle for too long, which ends the session. 42501 and 42P01: a missing
+     * right or table, which every message may need and an operator must provide, so it must not use up the attempts of
+     * a whole queue. */
     static const char *const outages[] = {"08",    "25006", "25P03", "42501",
                                           "42P01", "53",    "57P",   "58"};
     if (starts_with(sqlstate, "40") || strcmp(sqlstate, "55P03") == 0) {
@@ -121,9 +122,9 @@ set_connection_error(const PGconn *conn, struct error *reterr)
 static PGconn *
 connect_by_dsn(const char *dsn)
 {
-    /* What stands before dbname is a default that the dsn overrides. Unacknowledged bytes end the
-     * connection after 30 s, a silent peer is asked after as long. A server that takes no writes is
-     * passed over for the next of the list: nothing can be applied there. */
+    /* Keywords before dbname are defaults, which the dsn overrides. Unacknowledged bytes end the connection after 30 s,
+     * and a silent peer is probed after 30 s. A server that takes no writes is skipped for the next of the list,
+     * because nothing can be applied there. */
     static const char *const names[] = {"fallback_application_name",
                                         "connect_timeout",
                                         "tcp_user_timeout",
@@ -131,7 +132,7 @@ connect_by_dsn(const char *dsn)
                                         "target_session_attrs",
                                         "dbname",
                                         NULL};
-    const char *attributes = getenv("PGTARGETSESSIONATTRS"); /* somebody's choice, too */
+    const char *attributes = getenv("PGTARGETSESSIONATTRS"); /* set by the user, too */
     const char *const values[] = {"inbox-runner",
                                   "10",
                                   "30000",
@@ -141,7 +142,7 @@ connect_by_dsn(const char *dsn)
                                   NULL};
     PGconn *conn = PQconnectdbParams(names, values, 1);
     if (PQstatus(conn) == CONNECTION_OK) {
-        PQclear(PQexec(conn, sql_session)); /* works without, if the server will not */
+        PQclear(PQexec(conn, sql_session)); /* the runner works without it, too */
     }
     return conn;
 }
@@ -166,8 +167,8 @@ pg_close(struct runner_session *session)
     pg->conn = NULL;
 }
 
-/* state.sql costs more to parse and to plan than to execute: with it a `begin` took 320 to 460 us longer on a loaded
- * machine, prepared 40 to 130. Without, where somebody does not like it. */
+/* state.sql takes longer to parse and to plan than to execute: with it a `begin` took 320 to 460 us longer on a loaded
+ * machine, with it prepared 40 to 130. If a pool or server refuses to prepare it, it is sent as text. */
 static void
 prepare_state(struct runner_pg *pg)
 {
@@ -222,7 +223,7 @@ pg_open(struct runner_session *session, struct error *reterr)
                                                            : RUNNER_FAULT_OUTAGE;
 }
 
-/* What an apply function that listens was told and did not take would pile up. */
+/* Notifications that an apply function subscribed to and did not take would accumulate. */
 static void
 drop_notices(PGconn *conn)
 {
@@ -239,7 +240,7 @@ copy_value(const PGresult *result, int column, char *ret_text, size_t size)
     (void)snprintf(ret_text, size, "%s", PQgetvalue(result, 0, column));
 }
 
-/* Begins. False: it did not work, or *ret_changed and the session is not what it was. */
+/* Begins a transaction. False: it failed, or *ret_changed: the session's state has changed. */
 static bool
 begin_checked(struct runner_pg *pg, bool *ret_changed, struct error *reterr)
 {
@@ -316,12 +317,12 @@ pg_claim(struct runner_session *session, const char *consumer, const struct inbo
     if (error.code == INBOX_RETRY) {
         return RUNNER_FAULT_CONTENTION;
     }
-    /* The ids were checked when they came. But one may have a character that the database's encoding lacks. */
+    /* The ids were checked when they came, but one may have a character that the database's encoding lacks. */
     return error.code == INBOX_DATABASE && starts_with(error.sqlstate, "22") ? RUNNER_FAULT_MESSAGE
                                                                              : RUNNER_FAULT_OUTAGE;
 }
 
-/* The transaction has failed: why, as far as the statements told. */
+/* The reason why the transaction failed, as far as known. */
 static enum runner_fault
 failure(const struct runner_pg *pg, struct error *reterr)
 {
@@ -333,7 +334,7 @@ failure(const struct runner_pg *pg, struct error *reterr)
     return runner_pg_fault(pg->sqlstate);
 }
 
-/* Whether the transaction is another one than that in which the ids were claimed. */
+/* True if this is not the transaction in which the ids were claimed. */
 static bool
 is_another(struct runner_pg *pg)
 {
@@ -353,7 +354,7 @@ ended(struct error *reterr)
     return RUNNER_FAULT_ENDED;
 }
 
-/* What has become of the transaction in the application's hands. */
+/* What the application has done with the transaction. */
 static enum runner_fault
 inspect(struct runner_pg *pg, struct error *reterr)
 {

@@ -13,18 +13,18 @@
 struct runner_pump {
     struct session *session;
     struct runner_pump_stop stop;
-    bool stopping; /* seen; the descriptor stays readable */
-    bool cut;      /* done */
+    bool stopping; /* the stop was seen; the descriptor stays readable */
+    bool cut;      /* `cut` was called */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    int wake; /* eventfd: the owner wants something */
+    int wake; /* eventfd: the owner wants the session back */
     bool lent;
-    bool wanted; /* back */
+    bool wanted; /* the owner wants it back */
     bool quit;
 };
 
-/* The owner has to hear that the connection is over before anything else can happen with it. */
+/* The owner must learn that the connection is over before anything else can happen with it. */
 static bool
 is_over(const struct runner_pump *pump)
 {
@@ -32,7 +32,7 @@ is_over(const struct runner_pump *pump)
     return rabbit == NULL || !rabbit_is_open(rabbit) || session_fd(pump->session) < 0;
 }
 
-/* Cuts what the owner waits for, when it is time. Returns when that is. */
+/* Calls `cut` when the stop's deadline has come. Returns the deadline. */
 static uint64_t
 watch_stop(struct runner_pump *pump, short revents)
 {
@@ -87,7 +87,8 @@ pump_run(void *argument)
             continue;
         }
         uint64_t ignored;
-        (void)!read(pump->wake, &ignored, sizeof(ignored)); /* written once for each `wanted` */
+        /* It was written once for each `wanted`. */
+        (void)!read(pump->wake, &ignored, sizeof(ignored));
         pump->wanted = false;
         pump->lent = false;
         pthread_cond_broadcast(&pump->changed);
@@ -164,7 +165,7 @@ runner_pump_take_back(struct runner_pump *pump)
     assert(pump->lent);
     pump->wanted = true;
     const uint64_t one = 1;
-    (void)!write(pump->wake, &one, sizeof(one)); /* cannot fail: the counter is 0 or 1 */
+    (void)!write(pump->wake, &one, sizeof(one)); /* cannot fail: the counter was 0 */
     while (pump->lent) {
         pthread_cond_wait(&pump->changed, &pump->mutex);
     }

@@ -1,8 +1,7 @@
-/* runner_pump.h - keeps a session alive while its owner is busy: a helper thread that moves bytes
- * and tells the time, so that heartbeats go out while the application applies messages. It takes
- * no event and makes no call: what arrives waits inside the session, bounded by the prefetch. The
- * session has one user at a time: pump_lend hands it over, pump_take_back returns when it is the
- * caller's again. */
+/* runner_pump.h - keeps a session alive while its owner is busy: a helper thread reads and writes bytes and watches the
+ * time, so that heartbeats go out while the application applies messages. It takes no event and makes no call: what
+ * arrives waits inside the session, limited by the prefetch. Only one thread uses the session at a time:
+ * runner_pump_lend hands it over, and runner_pump_take_back returns when it is the caller's again. */
 #ifndef CONSUMERS_RUNNER_PUMP_H
 #define CONSUMERS_RUNNER_PUMP_H
 
@@ -10,8 +9,8 @@
 
 struct runner_pump;
 
-/* What else the thread watches while the session is lent: when `stop` has become readable, it asks when all has to be
- * over, and calls `cut` then, once. Both are called by the thread. */
+/* What else the thread watches while the session is lent: when `stop` becomes readable, it asks for the deadline of the
+ * stop, and calls `cut` at that time, once. Both functions are called on the pump's thread. */
 struct runner_pump_stop {
     int stop; /* -1: nothing to watch */
     uint64_t (*deadline_us)(void *context);
@@ -19,10 +18,9 @@ struct runner_pump_stop {
     void *context;
 };
 
-/* Starts the thread, with all signals blocked. NULL: no memory, descriptor or thread to be had.
- * The session is borrowed. */
+/* Starts the thread, with all signals blocked. NULL: no memory, descriptor or thread. The session is borrowed. */
 struct runner_pump *runner_pump_new(struct session *session, const struct runner_pump_stop *stop);
-/* The session must not be lent. */
+/* Ends the thread. The session must not be lent. Takes NULL. */
 void runner_pump_free(struct runner_pump *pump);
 
 void runner_pump_lend(struct runner_pump *pump);

@@ -84,7 +84,7 @@ block_key(struct runner_window *window, uint64_t key)
     }
 }
 
-/* Fills the batch. True if there is no point in waiting for more messages. */
+/* Fills the batch. True if waiting for more messages is useless. */
 static bool
 pick_entries(struct runner_window *window, uint64_t now_us, uint64_t *wait_until_us)
 {
@@ -101,7 +101,7 @@ pick_entries(struct runner_window *window, uint64_t now_us, uint64_t *wait_until
             continue;
         }
         if (entry->alone && window->batch_count > 0) {
-            return true; /* what came before it goes first */
+            return true; /* earlier messages go first */
         }
         window->batch[window->batch_count++] = i;
         if (entry->alone || window->batch_count == window->limits.batch_max) {
@@ -161,7 +161,7 @@ runner_window_committed(struct runner_window *window)
     outage_over(window);
 }
 
-/* An attempt of a message that ran alone. */
+/* Counts a failed attempt of a message that ran alone. */
 static enum runner_verdict
 charge(struct runner_window *window, struct runner_entry *entry, uint64_t now_us)
 {
@@ -225,8 +225,9 @@ runner_window_wait(struct runner_window *window, uint64_t now_us)
     return window->outage_until_us;
 }
 
-/* A message has met an outage alone. The first time counts for nothing: the database may just have come back when others
- * are committed. Once it is known, it need not be shown again, unless others meet one, too. */
+/* A message has met an outage alone. The first time does not count, because the database may just have come back when
+ * others are committed. Once the message is known as the cause, no more commits of others are needed, until others meet
+ * an outage too. */
 static bool
 is_its_doing(struct runner_window *window, struct runner_entry *entry)
 {
@@ -268,8 +269,8 @@ runner_window_open(const struct runner_window *window)
     return open;
 }
 
-/* Deadlocks and lock timeouts pass. What meets one after the other may do so for ever, and costs itself no attempt: then it
- * is to stop its own key alone. */
+/* Deadlocks and lock timeouts pass. But a message that meets one after the other may do so for ever, as it costs no
+ * attempt; then it must stop only its own key. */
 enum { CONTENTIONS_USUAL = 3 };
 
 bool
@@ -279,7 +280,7 @@ runner_window_needs_others(const struct runner_window *window)
            (window->entries[0].outages > 1 || window->entries[0].contentions > CONTENTIONS_USUAL);
 }
 
-/* Drops the entries that are settled, keeping the order of the others; their items go behind them, free. */
+/* Removes the settled entries and keeps the order of the others; the free items go behind them. */
 static void
 compact(struct runner_window *window, bool refusals)
 {
@@ -302,14 +303,15 @@ runner_window_settle(struct runner_window *window, bool refusals,
     assert(window->batch_count == 0);
     size_t settlements = 0;
     uint32_t prefix = 0;
-    const struct runner_entry *last = NULL; /* the last applied one with nothing open before it */
+    /* The last applied one before the first that is still to be applied. */
+    const struct runner_entry *last = NULL;
     while (prefix < window->count && window->entries[prefix].state != RUNNER_WAITING) {
         last = window->entries[prefix].state == RUNNER_APPLIED ? &window->entries[prefix] : last;
         prefix++;
     }
-    /* Refusals first: the multiple ack would acknowledge them. It must name a tag that is still
-     * open, or RabbitMQ closes the channel with "unknown delivery tag" (rabbit_channel.erl,
-     * collect_acks), hence the last applied one. */
+    /* Refusals come first, because the multiple ack would acknowledge them. It must name a tag that is still open, or
+     * RabbitMQ closes the channel with "unknown delivery tag" (rabbit_channel.erl, collect_acks); hence the last
+     * applied one. */
     for (uint32_t i = 0; i < window->count; i++) {
         const struct runner_entry *entry = &window->entries[i];
         if (entry->state == RUNNER_REFUSED) {

@@ -1,19 +1,18 @@
-/* runner_window.h - what the runner decides, without any I/O: which of the messages in hand go
- * into the next transaction, what follows from its outcome, and what is to be acknowledged.
+/* runner_window.h - the decisions of the runner, without I/O: which of the messages in hand go into the next
+ * transaction, what follows from its outcome, and what is acknowledged.
  *
- * The window holds every message that the broker has delivered and that is not settled, in the
- * order of the tags; the broker's prefetch bounds it. Its rules:
- *   - messages run in the order in which they came, up to batch_max in one transaction; one that was delivered
- *     before and counts its returns has one of its own, since it may be what ended the process;
- *   - when a transaction of several fails, each of them runs in one of its own from then on, in
- *     order;
- *   - a message that fails alone waits and is tried again, in place; those of its key wait behind
- *     it, others go on; after attempts_max it is refused, which hands it to the dead-letter
- *     exchange of the queue;
- *   - an outage stops everything for a while and costs nobody an attempt; but where others are committed
- *     and one message, alone, meets it again, it is that message's doing, and costs it one;
- *   - what is done up to some tag is acknowledged with one multiple ack, what is done beyond a gap
- *     one by one.
+ * The window holds every message that the broker has delivered and that is not settled, in the order of the tags; the
+ * broker's prefetch limits their number. Its rules:
+ *   - messages run in the order in which they came, up to batch_max in one transaction; a message that was
+ *     delivered before, by a queue that counts returns, has a transaction of its own, because it may have ended
+ *     the process;
+ *   - when a transaction of several fails, each of them runs in one of its own from then on, in order;
+ *   - a message that fails alone waits and is retried in its place; messages of its key wait behind it, others
+ *     go on; after attempts_max it is refused, which hands it to the dead-letter exchange of the queue;
+ *   - an outage stops everything for a while and costs no attempt; but if a message, alone, meets it again
+ *     while others are committed, that message is the cause, and it costs it an attempt;
+ *   - messages that are done, up to the first that is not, are acknowledged with one multiple ack; messages
+ *     behind such a gap one by one.
  * Nothing is allocated after runner_window_init. One thread at a time. */
 #ifndef CONSUMERS_RUNNER_WINDOW_H
 #define CONSUMERS_RUNNER_WINDOW_H
@@ -27,8 +26,8 @@
 #include "base/random.h"
 
 struct runner_limits {
-    uint32_t prefetch;      /* messages in hand at most */
-    uint32_t batch_max;     /* messages in one transaction at most; <= prefetch */
+    uint32_t prefetch;      /* most messages in hand */
+    uint32_t batch_max;     /* most messages in one transaction; <= prefetch */
     uint32_t attempts_max;  /* failures of one message, alone, until it is refused; >= 1 */
     uint64_t batch_wait_us; /* how long the first message of a batch waits for more */
     uint64_t retry_initial_us;
@@ -43,27 +42,27 @@ enum runner_state {
 
 struct runner_entry {
     uint64_t tag;
-    uint64_t key; /* hash of its ordering key; 0: none, nothing waits for it */
+    uint64_t key; /* hash of its ordering key; 0: it has none, and no message waits for it */
     uint64_t arrived_us;
-    uint64_t due_us; /* not to be tried before */
+    uint64_t due_us; /* it is not tried before */
     struct backoff backoff;
-    uint32_t attempts;    /* that failed, alone */
-    uint32_t contentions; /* with other transactions, that it met alone; they cost it nothing */
-    uint32_t outages;     /* that it met alone, in its own transaction */
-    uint64_t commits;     /* the window's counts at the last of these */
+    uint32_t attempts;    /* failed attempts, alone */
+    uint32_t contentions; /* conflicts with other transactions, alone; they cost no attempt */
+    uint32_t outages;     /* outages in its own transaction */
+    uint64_t commits;     /* the window's counts at the last outage */
     uint64_t failures;
-    bool culprit; /* it met one again while others were committed */
+    bool culprit; /* it met an outage again while others were committed */
     enum runner_state state;
-    bool alone;   /* a transaction with it and others has failed, or it comes again */
-    bool counted; /* the broker counts how often it was returned, and it was */
-    void *item;   /* the owner's: the message itself */
+    bool alone;   /* a transaction with it and others has failed, or it was redelivered */
+    bool counted; /* the broker counts returns, and it was returned */
+    void *item;   /* the message itself; the owner's */
 };
 
-/* One method for the broker. */
+/* One AMQP method to send. */
 struct runner_settlement {
     uint64_t tag;
     bool refuse;   /* basic.nack without requeue; otherwise basic.ack */
-    bool multiple; /* ack: this tag and all before it */
+    bool multiple; /* only with ack: this tag and all before it */
 };
 
 /* What follows for the messages of a transaction that failed. */
@@ -77,33 +76,33 @@ enum runner_verdict {
 struct runner_window {
     struct runner_limits limits;
     struct random random;
-    struct runner_entry *entries; /* `count` in use, by rising tag; the rest hold free items */
+    /* `count` in use, in the order of tags; the rest hold free items */
+    struct runner_entry *entries;
     uint32_t count;
-    uint32_t room;     /* the broker's prefetch now: more do not come before some are settled */
-    bool hurried;      /* no waiting for more messages */
+    uint32_t room;     /* the present prefetch: no more come before some are settled */
+    bool hurried;      /* do not wait for more messages */
     uint64_t commits;  /* transactions */
-    uint64_t failures; /* outages that single messages met within a transaction */
+    uint64_t failures; /* outages in transactions of single messages */
     uint32_t *batch;   /* indices of the entries that run now */
     uint32_t batch_count;
-    uint64_t *blocked; /* keys whose first message waits: used while a batch is picked */
+    uint64_t *blocked; /* keys whose first message waits; used while a batch is picked */
     uint32_t blocked_count;
     struct runner_settlement *settlements;
     struct backoff outage;
     uint64_t outage_until_us;
 };
 
-/* items: limits->prefetch pointers of the owner's, one of which goes with each message. False: no
- * memory. */
+/* items: limits->prefetch pointers of the owner's; each message gets one. False: no memory. */
 bool runner_window_init(struct runner_window *window, const struct runner_limits *limits,
                         void *const *items, uint64_t seed) MUST_CHECK;
 void runner_window_done(struct runner_window *window);
 
-/* A message has come. NULL if the window is full (the broker then sent more than the prefetch),
- * else the entry, whose item, key and `counted` the owner fills. Tags rise. */
+/* Adds a message. NULL if the window is full (the broker then sent more than the prefetch), else the entry, whose item,
+ * key and `counted` the owner fills in. Tags must ascend. */
 struct runner_entry *runner_window_add(struct runner_window *window, uint64_t tag, uint64_t key,
                                        uint64_t now_us);
 
-/* The message was returned to the queue before, and the queue counts that. */
+/* Marks a message that was returned to the queue before, if the queue counts that. */
 static inline void
 runner_window_count(struct runner_entry *entry)
 {
@@ -111,13 +110,13 @@ runner_window_count(struct runner_entry *entry)
     entry->alone = true;
 }
 
-/* Like runner_window_add for a message that must not be applied: it goes out with the next
- * settlement. */
+/* Like runner_window_add, for a message that must not be applied: it is refused with the next settlement. False if the
+ * window is full. */
 bool runner_window_add_refused(struct runner_window *window, uint64_t tag) MUST_CHECK;
 
-/* Picks the messages that run now, in one transaction, into window->batch and returns how many; 0:
- * none before *ret_until_us (CLOCK_NEVER_US: not until another message comes). A batch that was
- * picked must be answered by one of the calls below before the next is picked. */
+/* Picks the messages that run now, in one transaction, into window->batch, and returns how many. 0: none before
+ * *ret_until_us (CLOCK_NEVER_US: not until another message comes). Each picked batch needs one of the calls below
+ * before the next pick. */
 uint32_t runner_window_pick(struct runner_window *window, uint64_t now_us, uint64_t *ret_until_us);
 
 static inline struct runner_entry *
@@ -129,7 +128,7 @@ runner_window_picked(struct runner_window *window, uint32_t position)
 /* The transaction is committed. */
 void runner_window_committed(struct runner_window *window);
 
-/* It failed, and something in it may be the reason. */
+/* It failed, and one of its messages may be the reason. */
 enum runner_verdict runner_window_failed(struct runner_window *window, uint64_t now_us);
 
 /* The application wants one of its messages dead-lettered. */
@@ -138,28 +137,27 @@ enum runner_verdict runner_window_refused(struct runner_window *window);
 /* It failed because of other transactions (a deadlock, a serialization failure): costs no attempt. */
 enum runner_verdict runner_window_contended(struct runner_window *window, uint64_t now_us);
 
-/* It failed for a reason that has nothing to do with messages, as far as one can see; `inside`: it was
- * met within the transaction, which had begun. Several messages then get a transaction each, and one
- * alone lets the others go first. */
+/* It failed for a reason that does not seem to be a message; `inside`: after the transaction had begun. Several
+ * messages then get a transaction each, and a single one lets the others go first. */
 enum runner_verdict runner_window_outage(struct runner_window *window, bool inside,
                                          uint64_t now_us);
 
-/* The database cannot be reached at all, and there is no batch. Returns when the next try is. */
+/* The database cannot be reached, and there is no batch. Returns the time of the next try. */
 uint64_t runner_window_wait(struct runner_window *window, uint64_t now_us);
 
 /* How many messages are still to be applied. */
 uint32_t runner_window_open(const struct runner_window *window);
 
-/* A message that keeps meeting an outage, or other transactions, is all there is in hand: others are needed, to tell
- * whether it is the reason, and not to wait for it. */
+/* True if the only message in hand keeps meeting outages or conflicts: others are needed to find out whether it is the
+ * cause, and they should not wait for it. */
 bool runner_window_needs_others(const struct runner_window *window);
 
-/* What to tell the broker now, in this order, until nothing is left: forgets the messages, whose
- * items become free. `refusals`: only these, what is applied stays. Good until the next call. */
+/* Gives what to send to the broker now, in this order, and forgets these messages; their items become free. To be
+ * called until it returns 0. `refusals`: only refusals; applied messages stay. Valid until the next call. */
 size_t runner_window_settle(struct runner_window *window, bool refusals,
                             const struct runner_settlement **ret_settlements);
 
-/* The channel is gone: its tags mean nothing any more, and the broker will deliver again. */
+/* The channel is gone: its tags are invalid, and the broker will deliver the messages again. */
 void runner_window_clear(struct runner_window *window);
 
 #endif
