@@ -1,4 +1,4 @@
-"""Ours beside what a user would pick instead: same servers, same rows, one run, one table. See run."""
+"""Compares the relay with alternatives: same servers, same rows, one run, one table. See run."""
 import argparse
 import contextlib
 import os
@@ -15,8 +15,9 @@ from servers import (EXCHANGE, QUEUE, Broker, Supervised, TooLate, broker_connec
 WARM_UP_TRIES, WARM_UP_TRY_S = 20, 10
 NUMBER = re.compile(rb'n\\*"\s*:\s*(\d+)')
 LATENCY_RATE = 200
-SETTLE_S = 10  # without news when as many have come as there are rows, some of them perhaps twice
-# A quorum queue of RabbitMQ 3.10 that was made a second before its broker is killed has no leader afterwards, and takes nothing.
+# How long nothing must come after as many messages as there are rows: some of these may have been duplicates.
+SETTLE_S = 10
+# A quorum queue of RabbitMQ 3.10 that is created a second before its broker is killed has no leader afterwards, and takes nothing.
 QUEUE_AGE_S = 10
 
 
@@ -48,9 +49,9 @@ class Contest:
             self.database.execute("checkpoint")
 
     def warm_up(self):
-        """What makes its table or its slot at a first start has it before the rows come, and a row through: Debezium that has
-        stored no offset yet begins at its next start where the log then stands. How long that takes here and now says what
-        silence means, and how long a fault must last to be met."""
+        """A first start, for peers that create their table or slot then. It lasts until one row has arrived, because Debezium
+        without a stored offset begins at the end of the log at its next start. Its duration shows how long silence can last,
+        and how long a fault must last to be noticed."""
         begun = time.monotonic()
         process = Supervised(self.peer, self.log)
         try:
@@ -75,7 +76,7 @@ class Contest:
         self.process = Supervised(self.peer, self.log)
 
     def wait_for(self, count, quiet_s):
-        """So many in the queue, or no change for so long. True if they came."""
+        """Waits for `count` messages in the queue, or until nothing has changed for quiet_s. True if they came."""
         last, since = None, time.monotonic()
         while True:
             now = self.broker.count()
@@ -92,16 +93,16 @@ class Contest:
             raise TooLate(f"three tenths did not come in {self.quiet:.0f} s, so nothing was tried")
 
     def wait_for_all(self):
-        """All of them, and then as many again as come twice."""
+        """Waits for all messages, and then for duplicates."""
         if self.wait_for(self.messages, self.quiet):
             self.wait_for(float("inf"), SETTLE_S)
 
     def ledger(self):
-        """Lost, and how many came more than once."""
+        """How many were lost, and how many came more than once."""
         seen, came = set(), 0
         for body in self.broker.take_all():
             found = NUMBER.search(body)
-            if found and int(found.group(1)) > 0:  # 0 was of the first start
+            if found and int(found.group(1)) > 0:  # 0 is the row of the first start
                 seen.add(int(found.group(1)))
                 came += 1
         return self.messages - len(seen), came - len(seen)
@@ -117,7 +118,8 @@ class Contest:
 
 @contextlib.contextmanager
 def contest(options, peer, messages, *, side=0, exchange=True, bound=None):
-    """side: of how many rows one has the route "side"; exchange: whether it is there at the start; bound: routes, if not all."""
+    """side: one of so many rows has the route "side"; exchange: whether it exists at the start; bound: the bound routes, if not
+    all."""
     one = Contest(options, peer, messages, bound or peer.routes)
     try:
         one.prepare(side, exchange)
@@ -171,7 +173,7 @@ def latency(options, peer):
     messages = LATENCY_RATE * options.latency
     with contest(options, peer, 0) as one:
         one.start()
-        one.insert(0, 0)  # it is up and reads when this has come
+        one.insert(0, 0)  # when this row has come, the peer is reading
         if not one.wait_for(1, one.quiet):
             return {"latency": "did not start"}
         one.broker.open().queue_purge(QUEUE)
@@ -262,20 +264,20 @@ def table(columns, rows):
 
 HEAD = [
     "# Compared",
-    "What a user would pick instead of this, beside it: the same servers, the same rows, one run. Written by "
-    "`./dev bench peers --write docs/COMPARED.md`, which fetches the others by their own package clients; `--help` has the "
-    "sizes. Settings are the best that each one's documents offer, and stand below. Figures are of the machine and its load; "
-    "what says something is how they stand to each other.",
-    "- *messages/s*: between a tenth and nine tenths of a backlog, as the queue (a quorum queue) counts. What tails makes its "
-    "slot at a first start, and the backlog is written while it is stopped.\n"
-    "- *own CPU*: user and system time of the relay's processes over the same stretch, so without their start.\n"
+    "outbox-relay and what a user might choose instead, on the same servers, with the same rows, in one run. Written by "
+    "`./dev bench peers --write docs/COMPARED.md`, which fetches the others by their own package clients; `--help` lists the "
+    "sizes. Each has the best settings that its documents offer; they are listed below. The figures depend on the machine and "
+    "its load; what counts is their ratio.",
+    "- *messages/s*: between a tenth and nine tenths of a backlog, as counted by the queue (a quorum queue). A relay that tails "
+    "creates its slot at a first start, and the backlog is written while it is stopped.\n"
+    "- *own CPU*: user and system time of the relay's processes in the same period, so without their start.\n"
     "- *latency*: transactions of one row, from the writer's clock in the transaction to a consumer; the "
     "first fifth does not count.\n"
     "- *relay killed*, *broker killed*: SIGKILL when three tenths have come. *a third unroutable*: the routing key of "
-    "every third row has no binding for 15 s. *exchange late*: the exchange is made 15 s after the start. Both last twice as "
+    "every third row has no binding for 15 s. *exchange late*: the exchange is created 15 s after the start. Both last twice as "
     "long as a first start takes, if that is more.\n"
-    "- *lost*: what never came. *twice*: what came more than once; a consumer has to know it again. A supervisor starts "
-    "whatever ends again after a second.",
+    "- *lost*: messages that never came. *twice*: messages that came more than once, which a consumer must recognise. A "
+    "supervisor starts each relay again a second after it has ended.",
 ]
 
 

@@ -50,7 +50,7 @@ def relay(mode, directory):
     config = directory / f"{mode}.conf"
     peer = Peer(
         name=f"outbox-relay, {mode}",
-        settings=f"`mode = \"{mode}\"`, all else as it comes",
+        settings=f"`mode = \"{mode}\"`, all else as by default",
         insert="insert into outbox (key, exchange, routing_key, payload) "
                "select key, 'peers', route, convert_to(body, 'UTF8') from ({rows}) as rows",
         command=[str(binary), "run", "-c", str(config)],
