@@ -1,5 +1,5 @@
-/* tests/bench/bench.c - how fast the relay is, beside what this machine could do at all. Absolute figures say little: other
- * machine, other figure. So everything is measured in one run, in turns, and the medians are compared. */
+/* tests/bench/bench.c - how fast the relay is, compared with the limit of the machine. Absolute figures say little,
+ * because every machine gives others. So everything is measured in one run, in turns, and the medians are compared. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +87,7 @@ run(struct series *series, int round, const struct bench *bench, const char *nam
     note(series, round, bench, name, contestant(bench));
 }
 
-/* The ratios are taken within a round, so that a machine whose speed drifts does not decide. */
+/* The ratios are computed within a round, so that a machine whose speed changes does not distort them. */
 static void
 print(const char *mode, struct series *series, const struct series *limit, int rounds)
 {
@@ -137,7 +137,7 @@ print_poison(struct poison_series *series, int rounds)
         bench_median(series->seconds_to_heal, rounds));
 }
 
-/* Limit, relay and hand-made loop in turns. */
+/* Runs limit, relay and hand-made loop in turns. */
 static void
 run_poll(const struct bench *bench)
 {
@@ -214,7 +214,7 @@ run_depth(const struct bench *bench)
     bench_depth(bench->relay_path, bench->depth, bench->rounds, bench->messages);
 }
 
-/* Not to measure anything: that the bench comes to its end. It is a test. */
+/* A test: it measures nothing, and only shows that the bench works. */
 static void
 run_small(const struct bench *bench)
 {
@@ -222,7 +222,7 @@ run_small(const struct bench *bench)
     bench_depth(bench->relay_path, 1000, 2, 2000);
 }
 
-/* The log belongs to all of the server, and other tests begin new files of it. */
+/* The log belongs to the whole server, and other tests begin new files of it. */
 static void
 run_small_mysql(const struct bench *bench)
 {
@@ -247,7 +247,7 @@ is_small(const char *name)
     return strcmp(name, "small") == 0;
 }
 
-/* All of it, or the part that the name says. */
+/* Runs everything, or the part with this name. */
 static void
 run_parts(const struct bench *bench, const char *name)
 {
@@ -287,7 +287,8 @@ main(int argc, char **argv)
 {
     const bool named = argc > 2 && is_part(argv[2]);
     const char *part = named ? argv[2] : "all";
-    const bool depth = strcmp(part, "depth") == 0; /* its rows come before the rest */
+    /* Its number of rows comes before the other arguments. */
+    const bool depth = strcmp(part, "depth") == 0;
     const int at = named ? (depth ? 4 : 3) : 2;
     if (argc < 2 || argc > at + 2) {
         (void)fprintf(stderr,

@@ -1,5 +1,5 @@
-/* tests/bench/bench.h - what the programs of the bench share: the private servers they run on, one queue, one database, and
- * the messages. Every failure ends the bench: a figure of half a run is worth nothing. */
+/* tests/bench/bench.h - what the programs of the bench share: the private servers, one queue, one database, and the
+ * messages. Every failure ends the bench, because the figures of an incomplete run mean nothing. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -14,23 +14,23 @@
 
 #define BENCH_ROUNDS_MAX 9
 #define BENCH_PAYLOAD_BYTES 256
-#define BENCH_FILLER 0x5a /* a payload is its number, 1 and up, and that */
+#define BENCH_FILLER 0x5a /* a payload is the number of the message, from 1 on, and this byte */
 #define BENCH_KEYS 1000
 #define BENCH_QUEUE "bench"
 #define BENCH_QUEUE_POISONED "bench-poisoned"
 #define BENCH_DATABASE "outbox_bench"
-#define BENCH_PUBLICATION "outbox_relay_public" /* as the relay calls it */
+#define BENCH_PUBLICATION "outbox_relay_public" /* the relay's name for it */
 #define BENCH_LIMIT_SLOT "bench_limit"
 #define BENCH_ROWS_LEFT "select count(*) from (select from outbox limit 1) as row"
 
-/* What one run cost. */
+/* The cost of one run. */
 struct bench_result {
     double seconds;
-    double cpu_us; /* a message; user + system */
+    double cpu_us; /* for a message; user + system */
     double rss_mib;
 };
 
-/* What a process used. */
+/* The cost of a process. */
 struct bench_cost {
     double cpu_us; /* user + system */
     double rss_mib;
@@ -42,7 +42,7 @@ enum bench_transactions { BENCH_ONE_TRANSACTION, BENCH_TRANSACTION_PER_ROW };
 /* How the relay reads. */
 enum bench_reading { BENCH_POLL = 1, BENCH_TAIL = 2, BENCH_BOTH = BENCH_POLL | BENCH_TAIL };
 
-/* A number that must change, in whatever direction; begins as zeros. */
+/* A number that must keep changing, in any direction; all zero at first. */
 struct bench_progress {
     int64_t number;
     uint64_t since_us;
@@ -50,25 +50,27 @@ struct bench_progress {
 
 _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *bench_env(const char *name);
-void bench_say(const char *name, double rate); /* of one round */
+void bench_say(const char *name, double rate); /* the rate of one round */
 
-/* What most contests ask of a database, whichever it is. Each has a connection of its own for it. */
+/* The functions that most contests need of a database of any kind. Each contestant has its own connection. */
 struct bench_database {
-    const char *kind;   /* as a source has it */
-    const char *prefix; /* of the names of modes */
+    const char *kind;   /* as in a source of the configuration */
+    const char *prefix; /* prefix of the names of modes */
     const char *(*dsn)(void);
     void (*create)(void);
-    void (*tune)(void); /* the server is the bench's alone: its settings. NULL: they are good */
+    void (*tune)(void); /* sets up the server, which only the bench uses; NULL: not needed */
     void (*drop)(void);
-    void (*empty)(void); /* all tables, and nobody reads the log any more; ids begin with 1 again */
-    void (*fill)(int64_t rows); /* these and no others, at rest: every contestant finds the same */
-    bool (*is_empty)(void);     /* the outbox */
-    double (*server_cpu_us)(void); /* of the server's processes until now: user + system */
+    /* Empties all tables; nobody reads the log afterwards; ids begin with 1 again. */
+    void (*empty)(void);
+    /* Writes exactly these rows, and waits until the server is idle: the same for every contestant. */
+    void (*fill)(int64_t rows);
+    bool (*is_empty)(void);        /* whether the outbox is empty */
+    double (*server_cpu_us)(void); /* of the server's processes so far: user + system */
 
     /* The log. */
-    void (*mark_log)(void); /* the bare loop will read what is written from now on */
-    void (*write_log)(int64_t rows, enum bench_transactions transactions); /* and onto the disk */
-    pid_t (*log_holder)(pid_t relay); /* the process without which none of it comes to the relay */
+    void (*mark_log)(void); /* the bare loop reads what is written from now on */
+    void (*write_log)(int64_t rows, enum bench_transactions transactions); /* also onto the disk */
+    pid_t (*log_holder)(pid_t relay); /* the process that sends the log to the relay */
 
     /* The contestants, see below. */
     void (*read_and_delete)(int64_t rows);
@@ -77,30 +79,32 @@ struct bench_database {
 };
 extern const struct bench_database bench_postgres, bench_mysql;
 
-/* The one that all is about from now on. */
+/* The database that is used from now on. */
 void bench_use_database(const struct bench_database *database);
 const struct bench_database *bench_database(void);
 void bench_wait_until_empty(void);
 
-/* PostgreSQL: a connection to the bench's own database, statements that must succeed, a number. */
+/* PostgreSQL: a connection to the bench's database; statements, which must succeed; the number that a query gives. */
 PGconn *bench_connect(void);
 void bench_exec(PGconn *conn, const char *sql);
 int64_t bench_number(PGconn *conn, const char *sql);
-void bench_wait_for(PGconn *conn, const char *sql, int64_t wanted); /* the number to be that */
-void bench_empty(PGconn *conn);                                     /* all tables */
-void bench_settle_tables(PGconn *conn);                             /* at rest */
-void bench_insert(PGconn *conn, int64_t rows);                      /* in one transaction */
-void bench_drop_slots(PGconn *conn); /* when nobody reads them any more */
+/* until the query gives this number */
+void bench_wait_for(PGconn *conn, const char *sql, int64_t wanted);
+void bench_empty(PGconn *conn);                /* all tables */
+void bench_settle_tables(PGconn *conn);        /* until the server is idle */
+void bench_insert(PGconn *conn, int64_t rows); /* in one transaction */
+void bench_drop_slots(PGconn *conn);           /* once nobody reads them */
 
-/* A process's parent; what a process and its children, those that have ended included, have used until now. */
+/* The parent of a process; and the processor time of a process and its children so far, including those that have
+ * ended. */
 pid_t bench_parent(pid_t process);
 double bench_family_cpu_us(pid_t process);
 
-/* Stops what brings the log to the relay, until it is let go on. */
+/* Stops the process that sends the log to the relay, until bench_release_log. */
 pid_t bench_hold_log(pid_t relay);
 void bench_release_log(pid_t holder);
 
-/* The broker that all is about from now on; NULL: that of ./dev. */
+/* The broker that is used from now on; NULL: that of ./dev. */
 void bench_use_broker(const char *uri);
 const char *bench_broker(void);
 
@@ -112,25 +116,26 @@ void bench_fresh_queue(struct session *session, const char *queue);
 uint32_t bench_queue_length(struct session *session, const char *queue);
 struct rabbit_message bench_message(struct buffer *headers);
 
-/* Publishes on channel 1 and notes it in the window. */
+/* Publishes on channel 1 and adds the message to the window. */
 void bench_send(struct session *session, struct window *window,
                 const struct rabbit_message *message);
 
-/* Notes a confirm, which may be for many and out of order; any other event ends the bench. */
+/* Takes a confirm, which may be for many messages and out of order; any other event ends the bench. */
 void bench_confirm(struct window *window, const struct rabbit_event *event);
 
-/* Ends the bench if the number has stayed the same for a minute: nothing is waited for that does not come. */
+/* Ends the bench if the number has not changed for a minute. */
 void bench_expect_progress(struct bench_progress *progress, int64_t number, const char *what);
 
-/* Runs a contestant in a process of its own; waits for its end, which must be a good one. */
+/* Starts a contestant in a process of its own; and waits for its end, which must be successful. */
 pid_t bench_start(void (*contestant)(int64_t), int64_t messages);
 void bench_finish(pid_t pid, struct rusage *ret_usage);
 
 /* The contestants. Each runs in a process of its own. */
-void bench_publish(int64_t messages);     /* coalesced writes, a window of confirms; nothing else */
-void bench_read_and_delete(int64_t rows); /* the same rows, read and deleted by a bare loop */
+/* only publishes: coalesced writes, a window of confirms */
+void bench_publish(int64_t messages);
+void bench_read_and_delete(int64_t rows); /* a bare loop that reads and deletes the same rows */
 void bench_handmade(int64_t messages);    /* the loop that most teams write */
-void bench_bare_poll(int64_t messages);   /* all that must be done and nothing else, one thread */
+void bench_bare_poll(int64_t messages);   /* only what is necessary, in one thread */
 void bench_bare_tail(int64_t messages);   /* the same by the log */
 void bench_sink(const char *relay_path, int64_t messages, int rounds, enum bench_reading reading);
 struct bench_result bench_relay(int64_t messages, const char *relay_path);
@@ -141,28 +146,28 @@ void bench_latency(const char *relay_path, const char *mode, double rate, double
 void bench_depth(const char *relay_path, int64_t rows, int rounds, int64_t measured);
 void bench_scheduled(const char *relay_path, double due_per_s, double seconds);
 
-/* Messages that no queue takes among healthy ones. */
+/* Unroutable messages among good ones. */
 struct bench_poison {
-    double rate; /* of the healthy messages */
+    double rate; /* of the good messages */
     int64_t held;
     double seconds_to_heal;
 };
 struct bench_poison bench_poison(int64_t messages, const char *relay_path);
 
-/* Starts `outbox-relay run` on the bench's database and queue; ends it by SIGTERM and tells what it used. What it logs
- * goes to the file, if one is named. */
+/* Starts `outbox-relay run` with the bench's database and queue, and its log in the file, if one is named; ends it by
+ * SIGTERM and returns its cost. */
 pid_t bench_relay_start(const char *relay_path, const char *mode, const char *log_path);
 struct bench_cost bench_relay_stop(pid_t relay);
 
-/* In mode tail, and waits until it reads the log: from then on it does not look for rows in the table. */
+/* Starts it in mode tail, and waits until it reads the log: from then on it does not look for rows in the table. */
 pid_t bench_relay_start_live(const char *relay_path);
 
-/* Waits until the broker has so many in BENCH_QUEUE; seconds since start_us. The queue is asked, since asking the table
- * would cost what is measured. */
+/* Waits until BENCH_QUEUE has so many messages, and returns the seconds since start_us. It asks the queue, because
+ * asking the table would change the measurement. */
 double bench_wait_for_queue(struct session *session, int64_t messages, uint64_t start_us);
 
 void bench_sort(double *values, int64_t count);
-double bench_median(double *values, int count); /* and sorts */
+double bench_median(double *values, int count); /* also sorts the values */
 double bench_rusage_cpu_us(const struct rusage *usage);
 
 #endif

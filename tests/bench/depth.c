@@ -1,5 +1,5 @@
-/* How much is behind must not matter: neither to the rate nor to the memory. So many rows are behind when the relay starts,
- * and as many stay behind, because what it takes away is written again. */
+/* The size of the backlog must influence neither rate nor memory. The relay starts with a backlog, which keeps its
+ * size, because the rows that it deletes are written again. */
 #include <poll.h>
 #include <stdio.h>
 
@@ -8,19 +8,19 @@
 
 #define SHALLOW 10000
 #define CHUNK 1000
-#define WARM_SHARE \
-    10 /* of the messages that are measured, so many a hundred come before the clock starts */
+/* Before the clock starts, this percentage of the measured messages must have come. */
+#define WARM_SHARE 10
 #define LOOK_MS 2
 
 struct supply {
     PGconn *conn;
     struct session *session;
     int64_t rows;
-    int64_t taken;        /* written again up to here */
-    int64_t least_behind; /* what was written again late is not behind meanwhile */
+    int64_t taken;        /* how many were written again */
+    int64_t least_behind; /* rows that are written again late are missing meanwhile */
 };
 
-/* Waits until so many messages are in the queue, and writes what has gone from the table. */
+/* Waits until so many messages are in the queue, and writes deleted rows again. */
 static void
 supply_until(struct supply *supply, int64_t messages)
 {
@@ -69,7 +69,7 @@ measure(const struct depth *depth, PGconn *conn)
                                  .least_behind = (double)supply.least_behind};
 }
 
-/* What the round before took away at its end, when nothing was written any more, is there again. */
+/* Writes the rows again that the round before deleted at its end. */
 static void
 fill_up(PGconn *conn, int64_t rows)
 {

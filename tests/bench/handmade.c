@@ -1,4 +1,5 @@
-/* What most teams write: begin, select … for update skip locked, publish, wait for all confirms, delete, commit. */
+/* The loop that most teams write: begin, select … for update skip locked, publish, wait for all confirms, delete,
+ * commit. */
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* From commit to delivery, beside a direct publish of the same messages, at a steady rate. Those who write and the one who
- * consumes read the same clock. */
+/* The time from commit to delivery, compared with a direct publish of the same messages, at a steady rate. Writers and
+ * consumer use the same clock. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +14,7 @@
 #define MESSAGES_MAX 100000
 #define WINDOW 8192
 #define WRITERS 4
-#define START_US (50 * CLOCK_MS_US) /* until all are connected */
+#define START_US (50 * CLOCK_MS_US) /* time for all to connect */
 
 static uint64_t sent_us[MESSAGES_MAX];
 static uint64_t delivered_us[MESSAGES_MAX];
@@ -87,11 +87,11 @@ insert_one(PGconn *conn, const char *payload, size_t size)
 struct writer {
     pthread_t thread;
     PGconn *conn;
-    int64_t first; /* and from there every WRITERS-th */
+    int64_t first; /* the first message; then every WRITERS-th */
     int64_t messages;
     uint64_t start_us;
     double rate;
-    bool timed; /* its commits are what the latency counts from */
+    bool timed; /* its commits are the beginning of the measurement */
 };
 
 static void *
@@ -111,7 +111,7 @@ write_share(void *argument)
     return NULL;
 }
 
-/* Several, so that one slow commit does not hold the others up. */
+/* Several writers, so that a slow commit does not delay the others. */
 static void
 writers_start(struct writer *writers, int64_t messages, double rate, bool timed)
 {
@@ -138,13 +138,13 @@ writers_join(struct writer *writers)
     }
 }
 
-/* Takes what has been confirmed by now; waits up to wait_ms for something to come. */
+/* Takes the confirms so far; waits up to wait_ms for one. */
 static void
 take_confirms(struct session *session, struct window *window, int wait_ms)
 {
     struct rabbit_event event;
     struct pollfd fd = {.fd = session_fd(session), .events = session_poll_events(session)};
-    (void)poll(&fd, 1, wait_ms); /* the caller's loop ends by the count */
+    (void)poll(&fd, 1, wait_ms); /* the caller's loop ends with the last message */
     session_process(session, fd.revents, clock_monotonic_us());
     while (session_next(session, &event)) {
         bench_confirm(window, &event);
@@ -198,8 +198,8 @@ through_relay(const char *relay_path, const char *mode, int64_t messages, double
     PQfinish(conn);
 }
 
-/* beside_writers: while the same rows are committed to a table that nobody reads, which takes disk and processors as it does
- * beside the relay. */
+/* beside_writers: while the same rows are committed to a table that nobody reads, which uses disk and processors as
+ * with the relay. */
 static void
 directly(int64_t messages, double rate, bool beside_writers)
 {

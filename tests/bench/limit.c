@@ -1,4 +1,4 @@
-/* The limit of a broker: a publisher and nothing else. */
+/* The limit of a broker: only a publisher. */
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ bench_publish(int64_t messages)
         messages = fill_window(session, &window, &message, messages);
         session_flush(session, clock_monotonic_us());
         struct pollfd fd = {.fd = session_fd(session), .events = session_poll_events(session)};
-        (void)poll(&fd, 1, 1000); /* the loop ends by the count */
+        (void)poll(&fd, 1, 1000); /* the loop ends with the last message */
         session_process(session, fd.revents, clock_monotonic_us());
         while (session_next(session, &event)) {
             bench_confirm(&window, &event);

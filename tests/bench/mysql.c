@@ -12,10 +12,10 @@
 #define ROW_BYTES_MAX 128
 
 static MYSQL *own;
-static bool tuned; /* the server's settings are the bench's */
+static bool tuned; /* the server has the settings of the bench */
 
-/* What the private servers have small, so that tests meet its ends, is here as servers have it: the rows find room in memory,
- * and the log is one file. */
+/* The private servers have small values here, for the sake of tests. The bench uses values as in production: the rows
+ * fit into memory, and the log is one file. */
 static struct setting {
     const char *name;
     int64_t value;
@@ -91,8 +91,8 @@ drop(void)
     tuned = false;
 }
 
-/* In clear text, as the bare loops and everything with PostgreSQL: the private MariaDB has TLS, which is used where nothing else is
- * said. */
+/* Without TLS, like the bare loops and everything with PostgreSQL. The private MariaDB offers TLS, which is used unless
+ * the dsn says otherwise. */
 static const char *
 make_dsn(void)
 {
@@ -110,7 +110,7 @@ empty(void)
     run("truncate outbox_held_act");
 }
 
-/* Rows `first` and up, in one statement, by which they get these numbers as ids. */
+/* Inserts rows from `first` on in one statement; their ids are the same numbers. */
 static void
 insert(int64_t first, int64_t rows)
 {
@@ -133,12 +133,12 @@ insert_in_one_transaction(int64_t rows)
 {
     run("start transaction");
     for (int64_t i = 0; i < rows; i += ROWS_A_STATEMENT) {
-        insert(i + 1, ROWS_A_STATEMENT); /* the bench has thousands only */
+        insert(i + 1, ROWS_A_STATEMENT); /* the number of rows is always a multiple of it */
     }
     run("commit");
 }
 
-/* At the end all of it is on the disk, by `settle`. */
+/* Afterwards `settle` writes all of it to the disk. */
 static void
 insert_in_many_transactions(int64_t rows)
 {
@@ -152,7 +152,7 @@ insert_in_many_transactions(int64_t rows)
     set_global("sync_binlog", sync);
 }
 
-/* At rest: pages written, and the plans by what the table has now. None of it goes to the log. */
+/* Waits until the pages are written, and updates the statistics of the tables. Nothing of this goes to the log. */
 static void
 settle(void)
 {
@@ -175,7 +175,7 @@ is_empty(void)
     return mysql_fixture_int(own, "select exists(select 1 from outbox)") == 0;
 }
 
-/* Of the server, as its file says; 0: it does not. */
+/* The server's process, from its file; 0: not known. */
 static pid_t
 server_process(const char *path)
 {
@@ -183,7 +183,7 @@ server_process(const char *path)
     FILE *file = fopen(path, "r");
     if (file != NULL) {
         line[fread(line, 1, sizeof(line) - 1, file)] = '\0';
-        (void)fclose(file); /* was only read */
+        (void)fclose(file); /* it was only read */
     }
     return (pid_t)strtol(line, NULL, 10);
 }
@@ -218,8 +218,8 @@ write_log(int64_t rows, enum bench_transactions transactions)
     bench_mysql_mark_log_end(own);
 }
 
-/* What sends the log is a thread of the server, which cannot be stopped alone. While its reader is, a few MB of the log fit
- * into the socket, and no more comes. */
+/* A thread of the server sends the log, and it cannot be stopped alone. While the relay is stopped, a few MB of the log
+ * fit into the socket, and no more comes. */
 static pid_t
 log_holder(pid_t relay)
 {

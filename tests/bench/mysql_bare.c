@@ -1,6 +1,6 @@
-/* The limits over MariaDB's client library, as postgres_bare.c has them over libpq: one session, one thread that never waits
- * for the database while the broker has something to say. Values come as text, row by row as they arrive: of the ways that the
- * library has, that one costs least. */
+/* The limits with MariaDB's client library, like those of postgres_bare.c with libpq: one session, and one thread that
+ * never waits for the database while the broker has something to read. Values come as text, row by row, which is the
+ * cheapest way that the library has. */
 #include "tests/bench/mysql_bare.h"
 
 #include <poll.h>
@@ -21,11 +21,11 @@
 #include "tests/integration/mysql_fixture.h"
 
 #define BATCH 1000
-#define WAIT_MS 1000 /* the loops end by the count */
+#define WAIT_MS 1000 /* the loops end with the last message */
 #define ID_DIGITS 20
 #define EVENT_HEADER_BYTES 19
 #define EVENT_BYTES_MAX (1 << 20) /* rows come in events of 8 KB */
-#define TELL_BYTES 65536          /* of the log at a time */
+#define TELL_BYTES 65536          /* report after so many bytes of the log */
 #define READ                                                                             \
     "select id, message_id, timestampdiff(second, '1970-01-01', created_at), exchange, " \
     "routing_key, `key`, type, content_type, headers, payload "                          \
@@ -38,9 +38,9 @@ struct bare {
     struct lane lane;
     enum asked asked;
     int64_t deleted;
-    int64_t deleting; /* up to here, when the database has answered */
+    int64_t deleting; /* the rows before this index, once the database has answered */
     bool rows_were_last;
-    int log_more; /* an eventfd: more of the log was read; -1: none is */
+    int log_more; /* an eventfd: more of the log was read; -1: not used */
 };
 
 static _Noreturn void
@@ -57,12 +57,12 @@ connect_to_server(void)
     return conn;
 }
 
-/* A delete by ids; the text is good until the next one. */
+/* A DELETE by ids; the text is valid until the next call. */
 static const char *
 delete_of(const int64_t *ids, int64_t count)
 {
     static char sql[100 + (LANE_WINDOW + 2 * BATCH) * (ID_DIGITS + 1)];
-    const char *const end = sql + sizeof(sql); /* there is room for all that can be on the way */
+    const char *const end = sql + sizeof(sql); /* there is room for all unconfirmed messages */
     char *at = sql;
     at += snprintf(at, (size_t)(end - at), "delete from outbox where id in (");
     for (int64_t i = 0; i < count; i++) {
@@ -112,7 +112,7 @@ publish_values(struct lane *lane, MYSQL_ROW values, const unsigned long *sizes)
     lane_publish(lane, &row);
 }
 
-/* Of a row that came by the log, nothing was read but that there is one: it is as `insert` of mysql.c writes it. */
+/* Nothing was decoded of a row of the log: it is as `insert` of mysql.c wrote it. */
 static void
 publish_number(struct lane *lane, MYSQL_ROW values, const unsigned long *sizes)
 {
@@ -200,7 +200,7 @@ close_bare(struct bare *bare)
     mysql_close(bare->conn);
 }
 
-/* Rows and deletes in turns: after some rows, what is confirmed by then. */
+/* Reads and deletes in turns: after some rows, the messages that are confirmed. */
 static void
 go_on(struct bare *bare, bool more, void (*ask_for_more)(struct bare *))
 {
@@ -229,12 +229,12 @@ bench_mysql_bare_poll(int64_t messages)
 
 /* ---- the log ---- */
 
-/* What there is to be read of the log. */
+/* The part of the log to read. */
 static struct {
     char file[300];
     uint64_t from;
     uint64_t to;
-    _Atomic uint64_t read; /* up to here */
+    _Atomic uint64_t read; /* read so far */
     int more;              /* an eventfd, see struct bare */
 } the_log;
 
@@ -277,14 +277,15 @@ open_log(struct mysql_client_log *log)
 {
     MYSQL *conn = mysql_fixture_connect();
     mysql_fixture_exec(conn, "set @master_binlog_checksum = @@global.binlog_checksum");
-    mysql_fixture_exec(conn, "set @mariadb_slave_capability = 4"); /* events as they are */
+    /* So that events come unchanged. */
+    mysql_fixture_exec(conn, "set @mariadb_slave_capability = 4");
     if (!mysql_client_log_begin(conn, log)) {
         fail(conn);
     }
     return conn;
 }
 
-/* Of each event only where it ends is looked at: its header has that at 13. */
+/* Reads only the end of each event, which is at byte 13 of its header. */
 static void *
 read_log(void *unused)
 {
@@ -318,7 +319,7 @@ read_log(void *unused)
     return NULL;
 }
 
-/* Rows are as good as equally large, so how many were read of them is told by how much was. */
+/* All rows have nearly the same size, so the size of the log that was read gives their number. */
 static int64_t
 rows_read(int64_t messages)
 {
@@ -356,13 +357,13 @@ bench_mysql_bare_tail(int64_t messages)
         const bool more = lane_has_room(&bare.lane) && rows_read(messages) > bare.lane.published;
         go_on(&bare, more, look_up);
     }
-    (void)pthread_join(reader, NULL); /* it has read all */
+    (void)pthread_join(reader, NULL); /* it has read everything */
     close_bare(&bare);
 }
 
 /* ---- beside a publisher of its own ---- */
 
-/* How many came; at least one. */
+/* Returns how many came; at least one. */
 static int64_t
 read_ids(MYSQL *conn, int64_t after_id, int64_t *ids)
 {

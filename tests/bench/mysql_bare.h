@@ -1,4 +1,4 @@
-/* tests/bench/mysql_bare.h - the bare loops over MariaDB's client library, see bench.h. */
+/* tests/bench/mysql_bare.h - the bare loops with MariaDB's client library, see bench.h. */
 #ifndef MYSQL_BARE_H
 #define MYSQL_BARE_H
 

@@ -1,5 +1,5 @@
-/* One message in a hundred cannot be routed. The others must hardly notice; what is held must say why; and once the
- * binding is there, the keys with bad messages must come to the last message and in order. */
+/* One message in a hundred cannot be routed. The others must hardly be delayed; each held message must have its reason;
+ * and once the binding exists, all messages of the keys with bad ones must arrive, in order. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +15,13 @@
 #define POISONED_KEYS 1000
 #define HEAL_MAX_US (120 * CLOCK_S_US)
 #define LOOK_MS 20
-/* Between mending and retrying: what was refused before is told by then, and does not put off the retry again. */
+/* Between repairing the route and the retry: refusals from before have been reported by then, and do not postpone the
+ * retry. */
 #define OPERATOR_MS 1000
 
-/* Of every hundred messages the first is a bad one, and the fifty-first a good one of a key that had a bad one 20,000
- * messages before: further than what can be unconfirmed (window_messages), for within the window it may pass, which
- * ordering = "key" says. */
+/* In every hundred messages the first is a bad one, and the fifty-first a good one of a key that had a bad one 20,000
+ * messages before. That is more than can be unconfirmed (window_messages): within the window it might overtake, as
+ * ordering = "key" allows. */
 static void
 fill(PGconn *conn, int64_t messages)
 {
@@ -64,8 +65,8 @@ wait_until_none(PGconn *conn, const char *table)
     }
 }
 
-/* Every message of the poisoned keys is held, and each says why: it was refused, with the broker's reason, or it waits
- * behind one that was. */
+/* Every message of the keys with bad ones is held, and each has its reason: it was refused, with the broker's reason,
+ * or it waits behind such a message. */
 static void
 check_explained(PGconn *conn, int64_t poisoned)
 {
@@ -82,7 +83,7 @@ check_explained(PGconn *conn, int64_t poisoned)
     }
 }
 
-/* As `outbox-relay held retry` does: rows are locked in the order of ids, as the relay does. */
+/* Does the same as `outbox-relay held retry`; rows are locked in the order of ids, as by the relay. */
 static void
 retry_all(PGconn *conn)
 {
@@ -110,7 +111,7 @@ mend(PGconn *conn, struct session *session)
     return (double)(clock_monotonic_us() - start_us) / 1e6;
 }
 
-/* What the consumer of the poisoned keys has seen. */
+/* What the consumer of the keys with bad messages has seen. */
 struct ledger {
     int64_t last_id[POISONED_KEYS];
     char *seen; /* by id */
@@ -150,7 +151,7 @@ enter(struct ledger *ledger, const struct rabbit_message *message)
         bench_fail("a message with the id %lld came", (long long)id);
     }
     if (ledger->seen[id - 1]) {
-        return; /* a duplicate, which every consumer leaves out */
+        return; /* a duplicate, which a consumer ignores */
     }
     ledger->seen[id - 1] = 1;
     ledger->count++;

@@ -91,7 +91,7 @@ create(void)
     bench_exec(conn, "create database " BENCH_DATABASE);
     PQfinish(conn);
     conn = bench_connect();
-    load(conn, sql_schema); /* all that `init` makes, in its order */
+    load(conn, sql_schema); /* everything that `init` creates, in its order */
     load(conn, sql_schema_writing);
     load(conn, sql_schema_relay);
     load(conn, sql_schema_functions);
@@ -191,7 +191,7 @@ mark_log(void)
                "select pg_create_logical_replication_slot('" BENCH_LIMIT_SLOT "', 'pgoutput')");
 }
 
-/* An asynchronous commit is in the log the server sends only when it is on the disk: bench_settle_tables sees to that. */
+/* The server sends an asynchronous commit only when it is on the disk; bench_settle_tables ensures that. */
 static void
 write_log(int64_t rows, enum bench_transactions transactions)
 {
@@ -212,7 +212,7 @@ write_log(int64_t rows, enum bench_transactions transactions)
     bench_settle_tables(own());
 }
 
-/* What sends the log is a process of the server: while it is stopped, the relay is a subscriber to whom nothing comes. */
+/* A process of the server sends the log: while it is stopped, the relay reads the log but gets nothing. */
 static pid_t
 log_holder(pid_t relay)
 {

@@ -1,7 +1,7 @@
-/* The limits: all the work that must be done for a message and nothing else. A row is read (or comes by the log,
- * is decoded, and looked up in the table), encoded and published as the relay does, and deleted when it is confirmed. No order of keys,
- * no held messages, no late commits, no lease, no second try. One thread, as the relay; database and broker work at once:
- * while the next rows are being read and those of before deleted, the last ones are published. */
+/* The limits: only the work that is necessary for a message. A row is read (or comes from the log, is decoded, and
+ * looked up in the table), encoded and published as by the relay, and deleted when it is confirmed. There is no order
+ * of keys, no held messages, no late commits, no lease and no retry. One thread, as in the relay; database and broker
+ * work at the same time: while the next rows are read and earlier ones deleted, the last ones are published. */
 #include <endian.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,12 +19,12 @@
 #define STATUS_BYTES 34
 #define STATUS_US CLOCK_S_US
 #define XLOG_DATA_HEADER 25
-#define WAIT_MS 1000 /* the loops end by the count */
+#define WAIT_MS 1000 /* the loops end with the last message */
 
-/* Rows on their way from the log through the look-up. */
+/* Rows of the log that are being looked up. */
 struct batch_of_log {
     struct row rows[BATCH];
-    char *messages[BATCH]; /* libpq's, that the rows point into */
+    char *messages[BATCH]; /* libpq's memory, into which the rows point */
     int count;
 };
 
@@ -32,13 +32,13 @@ struct bare {
     PGconn *conn;
     struct lane lane;
     int64_t deleted;
-    int64_t deleting; /* up to here, when the database has answered */
+    int64_t deleting; /* the rows before this index, once the database has answered */
     bool asked;
-    /* of the log */
+    /* For the log. */
     PGconn *log;
     struct pgoutput decoder;
     struct batch_of_log batches[2];
-    int gathering; /* the batch that is filled; the other one is looked up */
+    int gathering; /* the batch that is being filled; the other one is looked up */
     uint64_t position;
     uint64_t status_us;
 };
@@ -58,7 +58,7 @@ open_bare(struct bare *bare, int64_t messages)
 {
     bare->conn = bench_connect();
     lane_open(&bare->lane, messages);
-    bench_exec(bare->conn, "set synchronous_commit = off"); /* as the relay */
+    bench_exec(bare->conn, "set synchronous_commit = off"); /* as in the relay */
     bench_exec(bare->conn, "set enable_seqscan = off");
     prepare(bare, "delete", "delete from outbox where id = any($1::int8[])");
     prepare(bare, "present",
@@ -118,7 +118,7 @@ send_delete(struct bare *bare)
     bare->deleting = bare->lane.confirmed;
 }
 
-/* All that was sent before is one round trip. */
+/* Everything that was sent before is one round trip. */
 static void
 send_sync(struct bare *bare)
 {
@@ -128,7 +128,7 @@ send_sync(struct bare *bare)
     bare->asked = true;
 }
 
-/* Takes what the database has answered so far. */
+/* Takes the answers of the database so far. */
 static void
 take_answers(struct bare *bare, void (*take_rows)(struct bare *, const PGresult *))
 {
@@ -143,7 +143,7 @@ take_answers(struct bare *bare, void (*take_rows)(struct bare *, const PGresult 
             bare->deleted = bare->deleting;
         } else if (status == PGRES_TUPLES_OK) {
             take_rows(bare, result);
-        } else if (status != PGRES_COMMAND_OK && result != NULL) { /* NULL is between two results */
+        } else if (status != PGRES_COMMAND_OK && result != NULL) { /* NULL separates two results */
             bench_fail("%s", PQresultErrorMessage(result));
         }
         PQclear(result);
@@ -302,7 +302,7 @@ read_log(struct bare *bare)
     }
 }
 
-/* The rows of one batch lie close together in the table, as the bench writes it. */
+/* The rows of one batch are close together in the table, because the bench writes them so. */
 static void
 look_up(struct bare *bare)
 {
@@ -365,7 +365,7 @@ check(PGconn *conn, PGresult *result, ExecStatusType wanted)
     }
 }
 
-/* An int8[] in binary: the ids as they came, each with its length before it. */
+/* An int8[] in binary: the ids as received, each with its length before it. */
 static int
 ids_of(PGresult *rows, char *array)
 {

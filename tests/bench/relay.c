@@ -38,7 +38,7 @@ static void
 write_config(const char *mode, const char *log_path)
 {
     FILE *file = create(config_path());
-    (void)fchmod(fileno(file), 0600); /* it has passwords in it, and the relay would say so */
+    (void)fchmod(fileno(file), 0600); /* it contains passwords; the relay would warn otherwise */
     (void)fprintf(file,
                   "log_level = \"%s\"\n"
                   "broker \"main\" { uri = \"%s\" }\n"
@@ -66,7 +66,7 @@ bench_relay_start(const char *relay_path, const char *mode, const char *log_path
     write_config(mode, log_path);
     const pid_t relay = fork();
     if (relay == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a bench that fails */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* so that it ends with a bench that fails */
         if (log_path != NULL) {
             log_to(log_path);
         }
@@ -84,7 +84,7 @@ log_has(const char *path, const char *event)
 {
     char line[1000];
     bool found = false;
-    FILE *file = fopen(path, "r"); /* NULL: the relay has not come to open it yet */
+    FILE *file = fopen(path, "r"); /* NULL: the relay has not opened it yet */
     while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
         found = strstr(line, event) != NULL;
     }
@@ -106,7 +106,7 @@ pid_t
 bench_relay_start_live(const char *relay_path)
 {
     const uint64_t start_us = clock_monotonic_us();
-    (void)unlink(tail_log()); /* that of the run before, if there was one */
+    (void)unlink(tail_log()); /* from the last run, if there was one */
     const pid_t relay = bench_relay_start(relay_path, "tail", tail_log());
     while (!log_has(tail_log(), " event=tailing ")) {
         if (clock_monotonic_us() - start_us > LIVE_MAX_US) {
@@ -117,7 +117,8 @@ bench_relay_start_live(const char *relay_path)
     return relay;
 }
 
-/* The most it had so far. getrusage would tell the bench's own, if that is more: the relay was forked from it. */
+/* Its peak memory so far. getrusage would give the bench's own if that is more, because the relay was forked from
+ * it. */
 static double
 peak_rss_mib(pid_t process)
 {
@@ -146,7 +147,7 @@ bench_relay_stop(pid_t relay)
     int status;
     const uint64_t start_us = clock_monotonic_us();
     pid_t ended;
-    (void)kill(relay, SIGTERM); /* wait4 tells */
+    (void)kill(relay, SIGTERM); /* wait4 shows whether it ended */
     while ((ended = wait4(relay, &status, WNOHANG, &usage)) == 0) {
         if (clock_monotonic_us() - start_us > STOP_MAX_US) {
             bench_fail("the relay was told to stop and goes on");
@@ -156,7 +157,7 @@ bench_relay_stop(pid_t relay)
     if (ended != relay || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         bench_fail("the relay did not drain (status %d)", status);
     }
-    (void)unlink(config_path()); /* the directory goes with the servers */
+    (void)unlink(config_path()); /* its directory is removed with the servers */
     return (struct bench_cost){.cpu_us = bench_rusage_cpu_us(&usage), .rss_mib = rss_mib};
 }
 

@@ -1,5 +1,5 @@
-/* Messages that are due later, so many a second: how late they reach a consumer. The database, which says what is due, and
- * the consumer read the same clock. */
+/* Scheduled messages at a steady rate: how late they reach a consumer. The database, which decides what is due, and the
+ * consumer use the same clock. */
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 #include "tests/bench/bench.h"
 
 #define MESSAGES_MAX 100000
-#define FIRST_DUE_US (4 * CLOCK_S_US) /* time for the relay to start and to set them aside */
+#define FIRST_DUE_US (4 * CLOCK_S_US) /* gives the relay time to start and to set them aside */
 
-/* Each carries the microsecond at which it is due. */
+/* Each message contains the microsecond at which it is due. */
 static void
 schedule(PGconn *conn, int64_t messages, double due_per_s)
 {

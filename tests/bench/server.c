@@ -1,4 +1,4 @@
-/* What the processes of a database server use. */
+/* The processor time of a database server's processes. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +10,11 @@
 struct process {
     long parent;
     double own_us;
-    double children_us; /* of those that have ended and were waited for */
+    double children_us; /* of children that have ended and were waited for */
 };
 
-/* proc(5): behind the name, which may hold anything, come the state, the parent and, ten further on, four times in clock ticks. */
+/* proc(5): after the name, which may contain anything, come the state, the parent and, ten further on, four times in
+ * clock ticks. */
 static bool
 look_at(long pid, struct process *ret_process)
 {
@@ -31,7 +32,7 @@ look_at(long pid, struct process *ret_process)
     if (at == NULL ||
         sscanf(at + 1, " %*c %ld %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu %lu %lu",
                &ret_process->parent, &times[0], &times[1], &times[2], &times[3]) != 5) {
-        return false; /* it has ended since */
+        return false; /* it has ended meanwhile */
     }
     const double tick_us = 1e6 / (double)sysconf(_SC_CLK_TCK);
     ret_process->own_us = (double)(times[0] + times[1]) * tick_us;
@@ -73,7 +74,7 @@ bench_family_cpu_us(pid_t process)
     struct process before;
     struct process after;
     double sum_us;
-    do { /* one that ends meanwhile would count nowhere */
+    do { /* a process that ends meanwhile would not be counted */
         if (!look_at(process, &before)) {
             bench_fail("the server has ended");
         }

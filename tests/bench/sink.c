@@ -58,9 +58,9 @@ struct connection {
     uint16_t channel; /* with confirms */
     uint64_t published;
     uint64_t confirmed;
-    uint64_t body_left; /* of the message whose frames are coming */
+    uint64_t body_left; /* of the message whose frames are arriving */
     size_t body_at;
-    size_t size; /* bytes of input not used yet */
+    size_t size; /* bytes of input that are not handled yet */
     uint8_t body[BENCH_PAYLOAD_BYTES];
     uint8_t input[READ_BYTES + FRAME_MAX];
 };
@@ -85,7 +85,7 @@ send_frame(const struct connection *connection, uint16_t channel, enum method me
     uint8_t *at = frame_begin_method(frame, channel, method, size);
     at = put_bytes(at, arguments, size);
     at = put_u8(at, FRAME_END);
-    /* A few bytes into a socket that is read all the time: it takes them or is gone. */
+    /* A few bytes for a socket that is read all the time: it takes them unless the connection is gone. */
     if (send(connection->fd, frame, (size_t)(at - frame), MSG_NOSIGNAL) != at - frame) {
         refuse("a peer that does not read");
     }
@@ -211,7 +211,7 @@ take_body(struct connection *connection, struct span payload)
     }
 }
 
-/* False: it has said good-bye. */
+/* False: the peer has closed the connection. */
 static bool
 take_method(struct connection *connection, uint16_t channel, struct span payload)
 {
@@ -304,7 +304,7 @@ take_input(struct connection *connection)
     return open;
 }
 
-/* False: it is over. */
+/* False: the connection is over. */
 static bool
 serve(struct connection *connection)
 {
@@ -344,7 +344,7 @@ serve_all(int listener)
         if (poll(polls, open + 1, -1) < 0 && errno != EINTR) {
             refuse("to wait");
         }
-        for (size_t i = open; i > 0; i--) { /* the last takes the place of one that goes */
+        for (size_t i = open; i > 0; i--) { /* the last one takes the place of one that ends */
             if (polls[i].revents != 0 && !serve(&connections[i - 1])) {
                 (void)close(connections[i - 1].fd);
                 connections[i - 1] = connections[open - 1];
@@ -382,7 +382,7 @@ sink_start(int64_t messages)
         mmap(NULL, sizeof(*sink.tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     sink.process = sink.tally == MAP_FAILED ? -1 : fork();
     if (sink.process == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a bench that fails */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* so that it ends with a bench that fails */
         tally = sink.tally;
         expected = messages;
         seen = calloc((size_t)messages / 8 + 1, 1);
@@ -394,7 +394,7 @@ sink_start(int64_t messages)
     if (sink.process < 0) {
         bench_fail("no sink: %s", strerror(errno));
     }
-    (void)close(listener); /* the sink has it */
+    (void)close(listener); /* the sink's process has it */
     return sink;
 }
 
@@ -402,9 +402,9 @@ void
 sink_stop(struct sink *sink)
 {
     int status;
-    (void)kill(sink->process, SIGKILL); /* waitpid tells whether it had ended before */
+    (void)kill(sink->process, SIGKILL); /* waitpid shows whether it had ended before */
     if (waitpid(sink->process, &status, 0) != sink->process || WIFEXITED(status)) {
         bench_fail("the sink ended by itself");
     }
-    (void)munmap(sink->tally, sizeof(*sink->tally)); /* whole mappings can be */
+    (void)munmap(sink->tally, sizeof(*sink->tally)); /* a whole mapping can always be unmapped */
 }

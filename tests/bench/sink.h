@@ -1,9 +1,9 @@
-/* tests/bench/sink.h - a broker that takes everything at memory speed: just enough of AMQP 0-9-1 for a publisher with confirms.
- * Beside it the relay shows what it costs itself, which a broker that takes three quarters of the machine hides.
+/* tests/bench/sink.h - a broker that takes everything at memory speed: just enough of AMQP 0-9-1 for a publisher with
+ * confirms. RabbitMQ takes three quarters of the machine; with the sink, the relay's own cost becomes visible.
  *
- * It is strict where it matters: every publish must be mandatory, persistent and have a message id, every body must be one
- * of bench_insert, and each must come once. It confirms as RabbitMQ does: all that one read of the socket brought by one
- * ack with `multiple`. Anything else than it knows ends the process, and that the bench. */
+ * It is strict where it matters: every publish must be mandatory and persistent and have a message id, every body must
+ * be one of bench_insert, and each must come once. As RabbitMQ does, it confirms all messages of one read of the socket
+ * by one ack with `multiple`. Anything unknown ends the process, and so the bench. */
 #ifndef SINK_H
 #define SINK_H
 
@@ -11,12 +11,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Shared with the process of the sink; the marks are of the monotonic clock, 0: not yet. */
+/* Shared with the process of the sink; the times are of the monotonic clock, 0: not yet. */
 struct sink_tally {
-    _Atomic int64_t came; /* different ones */
+    _Atomic int64_t came; /* different messages */
     _Atomic int64_t twice;
-    _Atomic uint64_t begun_us; /* a tenth has come */
-    _Atomic uint64_t ended_us; /* nine tenths */
+    _Atomic uint64_t begun_us; /* when a tenth had come */
+    _Atomic uint64_t ended_us; /* when nine tenths had come */
 };
 
 struct sink {
@@ -25,10 +25,10 @@ struct sink {
     struct sink_tally *tally;
 };
 
-/* Starts one that expects the messages 1 to so many. Any user and password will do. */
+/* Starts a sink that expects the messages 1 to `messages`. It accepts any user and password. */
 struct sink sink_start(int64_t messages);
 
-/* Ends it, however far it is. */
+/* Ends it at any time. */
 void sink_stop(struct sink *sink);
 
 #endif

@@ -1,5 +1,5 @@
-/* The relay against the sink, and the bare loops. The rate is that between the first and the last tenth, as the sink sees it, so
- * that neither a start nor an end counts. */
+/* The relay and the bare loops against the sink. The rate is measured between the first and the last tenth, by the
+ * sink, so that start and end do not count. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ struct contest {
 
 struct figures {
     double rate;
-    double cpu_us; /* of the relay, a message */
+    double cpu_us; /* of the relay, for a message */
     double server_cpu_us;
     double rss_mib;
 };
@@ -150,7 +150,7 @@ run_one(struct contest *contest, enum contestant contestant)
     return figures;
 }
 
-/* The ratio is taken within each round. */
+/* The ratio is computed within each round. */
 static double
 ratio(struct figures figures[][CONTESTANTS], int rounds, enum contestant above,
       enum contestant below)
@@ -198,7 +198,7 @@ print(const char *mode, struct figures figures[][CONTESTANTS], int rounds, enum 
     (void)fflush(stdout);
 }
 
-/* The relay polling is always there, to be compared with. */
+/* The polling relay always takes part, for comparison. */
 static bool
 is_wanted(enum contestant contestant, enum bench_reading reading)
 {

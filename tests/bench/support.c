@@ -101,7 +101,7 @@ bench_start(void (*contestant)(int64_t), int64_t messages)
 {
     const pid_t pid = fork();
     if (pid == 0) {
-        (void)alarm(CONTESTANT_MAX_S); /* its end is a failed contestant, and that of the bench */
+        (void)alarm(CONTESTANT_MAX_S); /* a contestant that takes longer fails, and so the bench */
         contestant(messages);
         _exit(0);
     }
@@ -214,7 +214,7 @@ span_of(const char *text)
     return (struct span){.data = text, .size = strlen(text)};
 }
 
-/* A quorum queue: what anybody should use for messages that matter. */
+/* A quorum queue: the kind to use for messages that matter. */
 void
 bench_fresh_queue(struct session *session, const char *queue)
 {
@@ -243,7 +243,7 @@ bench_queue_length(struct session *session, const char *queue)
     return rabbit_declared_count(session_rabbit(session));
 }
 
-/* The message that the relay makes of a row of the bench. */
+/* The message that the relay makes from a row of the bench. */
 struct rabbit_message
 bench_message(struct buffer *headers)
 {
@@ -286,6 +286,6 @@ bench_confirm(struct window *window, const struct rabbit_event *event)
     }
     for (uint64_t tag = event->multiple ? window_oldest(window) : event->tag; tag <= event->tag;
          tag++) {
-        (void)window_take(window, tag, &entry); /* false for one that was confirmed before */
+        (void)window_take(window, tag, &entry); /* false if it was confirmed before */
     }
 }

@@ -1,5 +1,6 @@
-/* Tailing. All rows are in the log and none of it has been sent when the clock starts, so that writing them is not measured:
- * the limit connects only then, and what brings the log to the relay, which is live before, is stopped as long. */
+/* Tailing. When the clock starts, all rows are in the log and nothing of it has been sent, so that writing them is not
+ * measured. The limit connects only then; for the relay, which is live before, the process that sends the log is
+ * stopped until then. */
 #include <signal.h>
 
 #include "base/clock.h"
