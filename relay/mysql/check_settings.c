@@ -107,9 +107,10 @@ check_writers_of_cluster(const struct inquiry *self)
 {
     if (is_on(self, "wsrep_on") || has_many_primaries(self)) {
         ADVICE(self, "%s",
-               "the server is one of a cluster in which each takes writes: let applications and "
-               "relay use the same one, for ids of several servers say nothing about the order of "
-               "their commits, and the ownership of the outbox is known to its own server alone");
+               "the server is one of a cluster in which each takes writes: let all relays of this "
+               "outbox use the same one, for the ownership is known to its own server alone; and "
+               "prefer mode = \"tail\", for ids of several servers say nothing about the order of "
+               "their commits, so whoever polls reads the table from its first row each time");
     } else if (strcmp(setting(self, "auto_increment_increment"), "1") != 0) {
         ADVICE(self,
                "auto_increment_increment is %s, as where several servers take writes: ids of "

@@ -47,6 +47,7 @@ enum my_state {
 struct my_setup {
     struct my_job job;
     bool is_mariadb;
+    bool others_write;
 };
 
 /* Asks for the ownership. */
@@ -129,6 +130,7 @@ struct source_mysql {
     struct my_link *link;          /* NULL: no connection */
     enum my_state state;
     bool is_mariadb;
+    bool others_write; /* other servers do, whose rows come with ids of theirs */
     bool standby_told;
     bool owned_told;
     uint64_t retry_us;       /* DOWN: when to connect; STANDBY: when to ask again */

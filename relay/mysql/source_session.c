@@ -10,6 +10,7 @@
 #include "mysql_contract_sql.h"
 #include "mysql_isolation_sql.h"
 #include "mysql_mark_sql.h"
+#include "mysql_others_write_sql.h"
 #include "mysql_own_before_sql.h"
 #include "mysql_own_sql.h"
 #include "mysql_session_sql.h"
@@ -133,12 +134,22 @@ check_privileges(struct my_session *session)
 }
 
 static bool
+ask_others(struct my_session *session, bool *ret_write)
+{
+    int64_t settings = 0;
+    const bool good = my_session_int(session, sql_others_write, &none, 0, &settings);
+    *ret_write = settings > 0;
+    return good;
+}
+
+static bool
 setup_run(struct my_session *session, struct my_job *job)
 {
     struct my_setup *setup = (struct my_setup *)job;
     setup->is_mariadb = session->is_mariadb;
     return my_source_check_server(session) && my_source_set_variables(session) &&
-           check_contract(session) && check_privileges(session) && show_relay(session);
+           check_contract(session) && check_privileges(session) && show_relay(session) &&
+           ask_others(session, &setup->others_write);
 }
 
 static bool
@@ -269,6 +280,7 @@ setup_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
     if (job->ok) {
         self->is_mariadb = self->setup.is_mariadb;
+        self->others_write = self->setup.others_write;
         my_source_own(self, now_us);
     } else {
         my_source_lost(self, &job->error, now_us);

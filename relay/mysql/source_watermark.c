@@ -164,6 +164,38 @@ tell_missing(struct source_mysql *self)
     }
 }
 
+static void
+tell_others(struct source_mysql *self)
+{
+    if (!self->watermark.told && self->config->mode == SOURCE_MODE_POLL) {
+        self->watermark.told = true;
+        my_notice(
+            self, ERROR_TRANSIENT,
+            "other servers of a cluster write the outbox, or may, and their rows come with "
+            "lower ids than are there already, so each look at it begins at its first row, "
+            "which is slow while much that was deleted is not purged: prefer mode = \"tail\"");
+    }
+}
+
+static void
+forget_final_id(struct my_watermark *watermark)
+{
+    if (watermark->mark.final_id > 0) {
+        watermark->final_own_id = watermark->mark.final_id;
+        watermark->mark.final_id = 0;
+    }
+}
+
+/* While the log is read, the id is for the sweep: rows up to it that the log has not brought once it has passed this
+ * moment are missed. */
+static int64_t
+final_id(const struct source_mysql *self)
+{
+    const struct my_watermark *watermark = &self->watermark;
+    return self->others_write && self->tail.state == MY_TAIL_STREAMING ? watermark->final_own_id
+                                                                       : watermark->mark.final_id;
+}
+
 /* True if the end of the log went back. Positions ascend during an ownership, so these are positions of another log. */
 static bool
 went_back(struct my_watermark *watermark)
@@ -211,6 +243,10 @@ watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_u
     } else if (watermark->last_id >= 0) {
         watermark_observe(&watermark->mark, watermark->log_end, watermark->last_id,
                           watermark->writers, watermark->count);
+        if (self->others_write) {
+            tell_others(self);
+            forget_final_id(watermark);
+        }
     }
     if (!self->owned_told) {
         self->owned_told = true;
@@ -218,7 +254,7 @@ watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_u
         return;
     }
     my_event_push(self, SOURCE_FINAL)->final = (struct source_final){
-        .id = watermark->mark.final_id,
+        .id = final_id(self),
         .position = watermark->mark.final_position,
         /* Without a list the log is never begun. */
         .log_end = watermark->has_list ? watermark->log_end : 0,

@@ -101,6 +101,39 @@ Test(source_mysql_outage, says_what_is_missing_to_know_who_writes)
     mysql_close(late);
 }
 
+/* ---- others write ---------------------------------------------------------------------------------------- */
+
+static void
+expect_rows(uint32_t count)
+{
+    struct batch *batch = source_fixture_fetch_after(source, 0);
+    cr_assert_eq(batch->count, count);
+    batch_free(batch);
+}
+
+/* As in a ring of two servers: a row of the other one comes after higher ids of this one. No id is final, and it is told once. */
+Test(source_mysql_outage, ids_of_other_servers_come_late)
+{
+    mysql_fixture_exec(admin, "set global auto_increment_increment = 2");
+    source = source_fixture_open(&config);
+    const struct source_event notice = source_fixture_next(source);
+    cr_assert_eq(notice.type, SOURCE_NOTICE);
+    cr_assert_not_null(strstr(notice.notice.error.text, "other servers"), "%s",
+                       notice.notice.error.text);
+    cr_assert_eq(source_fixture_next(source).type, SOURCE_OWNED);
+    mysql_fixture_exec(admin, "insert into outbox (id, routing_key, payload) values (10, 'k', '')");
+    for (int i = 0; i < 3; i++) {
+        source->ops->watermark(source, clock_monotonic_us());
+        const struct source_event event = source_fixture_next(source);
+        cr_assert_eq(event.type, SOURCE_FINAL, "it is told once");
+        cr_assert_eq(event.final.id, 0);
+        cr_assert_gt(event.final.position, 0, "of the log, there are such");
+    }
+    expect_rows(3);
+    mysql_fixture_exec(admin, "insert into outbox (id, routing_key, payload) values (7, 'k', '')");
+    expect_rows(4);
+}
+
 /* ---- settings ------------------------------------------------------------------------------------------- */
 
 /* What an administrator has set for all sessions. */
