@@ -1,5 +1,6 @@
 #include "relay/mysql/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 #include "mysql_check_engines_sql.h"
 #include "mysql_check_settings_sql.h"
 #include "mysql_check_strangers_sql.h"
+#include "mysql_extra_columns_sql.h"
 #include "mysql_locks_seen_sql.h"
 
 /* How often check_proxy asks for the session's id. */
@@ -222,6 +224,31 @@ check_columns(struct inquiry *self)
 }
 
 static void
+check_added_columns(struct inquiry *self)
+{
+    MYSQL_RES *rows;
+    MYSQL_ROW row;
+    char names[1000] = "";
+    size_t used = 0;
+    if (!my_session_ask(self->session, sql_extra_columns, &none, &rows)) {
+        PROBLEM(self, "the columns that others have added cannot be looked at: %s",
+                self->session->error.text);
+        return;
+    }
+    while ((row = mysql_fetch_row(rows)) != NULL && used < sizeof(names)) {
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s`%s`", used > 0 ? ", " : "",
+                                 row[0]); /* cut is fine */
+    }
+    mysql_free_result(rows);
+    if (used > 0) {
+        OK(self,
+           "what the outbox has in columns of your own (%s) goes along with messages that are set "
+           "aside",
+           names);
+    }
+}
+
+static void
 check_engines(struct inquiry *self)
 {
     MYSQL_RES *rows;
@@ -331,6 +358,7 @@ check_tables(struct inquiry *self)
 {
     check_schema(self);
     check_columns(self);
+    check_added_columns(self);
     check_engines(self);
     check_strangers(self);
     check_privileges(self);
