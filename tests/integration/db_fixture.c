@@ -95,6 +95,12 @@ db_port(void)
     return kind()->port();
 }
 
+const char *
+db_database(void)
+{
+    return kind()->database();
+}
+
 struct db *
 db_create_second(void)
 {

@@ -28,6 +28,9 @@ void db_drop(struct db *db);
 const char *db_dsn(void);
 int db_port(void);
 
+/* Its name. */
+const char *db_database(void);
+
 /* Another place for an outbox on the same server, without one yet: a connection to it, and how the relay reaches it. It goes with
  * the first. */
 struct db *db_create_second(void);
