@@ -190,6 +190,12 @@ db_try(struct db *db, const char *sql)
 }
 
 const char *
+db_error(struct db *db)
+{
+    return kind()->error(db->conn);
+}
+
+const char *
 db_text(struct db *db, const char *sql)
 {
     return kind()->text(db->conn, sql);
@@ -393,6 +399,12 @@ void
 db_allow(struct db *db, const char *rights, const char *table)
 {
     kind()->allow(db->conn, rights, table);
+}
+
+void
+db_allow_cancel(struct db *db)
+{
+    kind()->allow_cancel(db->conn);
 }
 
 struct db *

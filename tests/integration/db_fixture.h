@@ -57,9 +57,11 @@ void db_lift_headers(struct db *db);
 /* As an application cancels a scheduled message, by its message_id: true if it was cancelled. */
 bool db_cancel(struct db *db, const char *message_id);
 
-/* Runs SQL, one or more statements. db_try: false where the server refuses it or does not answer. */
+/* Runs SQL, one or more statements. db_try: false where the server refuses it or does not answer; db_error says why, until the
+ * connection is used again. */
 void db_exec(struct db *db, const char *sql);
 bool db_try(struct db *db, const char *sql);
+const char *db_error(struct db *db);
 
 /* A trigger that refuses "insert", "update" or "delete" of such rows, with the word "forbidden": "new.id = 3". One for each of
  * these, and each table. */
@@ -121,9 +123,10 @@ void db_shut_out(struct db *db, const char *name, bool out);
 void db_end_sessions_of(struct db *db, const char *name);
 void db_drop_user(struct db *db, const char *name);
 
-/* Gives such rights to one more account, which the first call makes and db_drop drops; and a connection as that account, which
- * has what was given before. */
+/* Gives such rights to one more account, which the first call makes and db_drop drops, or the right to cancel; and a connection as
+ * that account, which has what was given before. */
 void db_allow(struct db *db, const char *rights, const char *table);
+void db_allow_cancel(struct db *db);
 struct db *db_connect_allowed(void);
 
 /* The first column of the first row: NULL as 0 and as "". The text lives until the next call in the thread. */

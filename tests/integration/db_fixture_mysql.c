@@ -183,6 +183,12 @@ try(void *conn, const char *sql)
     return mysql_fixture_try(conn, sql) == 0;
 }
 
+static const char *
+last_error(void *conn)
+{
+    return mysql_error(conn);
+}
+
 static void
 exec(void *conn, const char *sql)
 {
@@ -414,6 +420,14 @@ allow(void *conn, const char *rights, const char *table)
     mysql_fixture_grant(conn, rights, table);
 }
 
+static void
+allow_cancel(void *conn)
+{
+    mysql_fixture_grant(conn, "usage", "*");
+    exec_format(conn, "grant execute on procedure outbox_cancel to '%s'@'%%'",
+                mysql_fixture_database());
+}
+
 static void *
 connect_allowed(void)
 {
@@ -546,6 +560,7 @@ const struct db_kind db_mysql = {
     .lift_headers = lift_headers,
     .cancel = cancel,
     .try = try,
+    .error = last_error,
     .exec = exec,
     .text = text,
     .forbid = forbid,
@@ -578,6 +593,7 @@ const struct db_kind db_mysql = {
     .end_sessions_of = end_sessions_of,
     .drop_user = drop_user,
     .allow = allow,
+    .allow_cancel = allow_cancel,
     .connect_allowed = connect_allowed,
     .prepare_begin = prepare_begin,
     .prepare_end = prepare_end,

@@ -156,6 +156,12 @@ try(void *conn, const char *sql)
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
+static const char *
+last_error(void *conn)
+{
+    return PQerrorMessage(conn);
+}
+
 static void
 exec(void *conn, const char *sql)
 {
@@ -344,6 +350,12 @@ allow(void *conn, const char *rights, const char *table)
     pg_fixture_grant(conn, rights, table);
 }
 
+static void
+allow_cancel(void *conn)
+{
+    pg_fixture_grant(conn, "execute", "function outbox_cancel");
+}
+
 static void *
 connect_allowed(void)
 {
@@ -508,6 +520,7 @@ const struct db_kind db_postgres = {
     .lift_headers = lift_headers,
     .cancel = cancel,
     .try = try,
+    .error = last_error,
     .exec = exec,
     .text = text,
     .forbid = forbid,
@@ -541,6 +554,7 @@ const struct db_kind db_postgres = {
     .end_sessions_of = end_sessions_of,
     .drop_user = drop_user,
     .allow = allow,
+    .allow_cancel = allow_cancel,
     .connect_allowed = connect_allowed,
     .prepare_begin = prepare_begin,
     .prepare_end = prepare_end,

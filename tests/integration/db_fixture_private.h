@@ -25,6 +25,7 @@ struct db_kind {
     void (*lift_headers)(void *conn);
     bool (*cancel)(void *conn, const char *message_id);
     bool (*try)(void *conn, const char *sql);
+    const char *(*error)(void *conn);
     void (*exec)(void *conn, const char *sql);
     const char *(*text)(void *conn, const char *sql);
     void (*forbid)(void *conn, const char *what, const char *table, const char *rows);
@@ -58,6 +59,7 @@ struct db_kind {
     void (*end_sessions_of)(void *conn, const char *name);
     void (*drop_user)(void *conn, const char *name);
     void (*allow)(void *conn, const char *rights, const char *table);
+    void (*allow_cancel)(void *conn);
     void *(*connect_allowed)(void);
     void (*prepare_begin)(void *conn, const char *name);
     void (*prepare_end)(void *conn, const char *name);

@@ -34,6 +34,24 @@ write_fixture_words(enum write_fixture_error which)
     return kind()->words[which];
 }
 
+void
+write_fixture_text(struct db *db, const char *text)
+{
+    kind()->text(db_conn(db), text);
+}
+
+bool
+write_fixture_returns(struct db *db)
+{
+    return kind()->returns(db_conn(db));
+}
+
+void
+write_fixture_make_by_hand(void)
+{
+    kind()->make_by_hand();
+}
+
 bool
 write_fixture_goes_on(void)
 {
