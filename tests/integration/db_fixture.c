@@ -147,6 +147,12 @@ db_load_log(struct db *db)
     kind()->load_log(db->conn);
 }
 
+void
+db_load(struct db *db, const char *name)
+{
+    kind()->load(db->conn, name);
+}
+
 const char *
 db_log_position(struct db *db)
 {
@@ -255,6 +261,12 @@ void
 db_rewrite(struct db *db, const char *table)
 {
     kind()->rewrite(db->conn, table);
+}
+
+void
+db_change_type(struct db *db, const char *table, const char *column, const char *type)
+{
+    kind()->change_type(db->conn, table, column, type);
 }
 
 void

@@ -45,6 +45,9 @@ void db_close(struct db *db);
 void db_load_outbox(struct db *db);
 void db_load_log(struct db *db);
 
+/* Runs tests/integration/NAME_postgres.sql or NAME_mysql.sql, in a session as an administrator has it. */
+void db_load(struct db *db, const char *name);
+
 /* Where the server's log ends now; and whether nothing keeps the server from forgetting what is before such a place. */
 const char *db_log_position(struct db *db);
 bool db_may_forget(struct db *db, const char *position);
@@ -80,6 +83,7 @@ void db_load_rows(struct db *db, const char *table_and_columns, const char *line
 
 void db_drop_index(struct db *db, const char *table, const char *index);
 void db_rewrite(struct db *db, const char *table); /* all of it is written anew */
+void db_change_type(struct db *db, const char *table, const char *column, const char *type);
 
 /* Another table in place of the outbox, whose ids begin anew; or a copy with what it holds and the ids that come next. */
 void db_make_anew(struct db *db);

@@ -96,12 +96,19 @@ close_it(void *conn)
     mysql_close(conn);
 }
 
-/* By a session as an administrator has it: what is made there keeps its sql_mode. */
-static void
-load_outbox(void *conn)
+/* A session as an administrator has it, in the same database: what is made there keeps its sql_mode. */
+static MYSQL *
+connect_plainly(MYSQL *conn)
 {
     MYSQL *plain = mysql_fixture_connect();
     (void)mysql_select_db(plain, mysql_fixture_text(conn, "select database()"));
+    return plain;
+}
+
+static void
+load_outbox(void *conn)
+{
+    MYSQL *plain = connect_plainly(conn);
     outbox_mysql_fixture_load(plain);
     outbox_mysql_fixture_load_relay(plain);
     mysql_close(plain);
@@ -111,6 +118,16 @@ static void
 load_log(void *conn)
 {
     (void)conn; /* the log has all tables */
+}
+
+static void
+load(void *conn, const char *name)
+{
+    char path[200];
+    MYSQL *plain = connect_plainly(conn);
+    (void)snprintf(path, sizeof(path), "tests/integration/%s_mysql.sql", name); /* fits */
+    mysql_fixture_load(plain, path);
+    mysql_close(plain);
 }
 
 /* Nobody keeps the server from it. */
@@ -253,6 +270,12 @@ static void
 rewrite(void *conn, const char *table)
 {
     exec_format(conn, "alter table %s force", table);
+}
+
+static void
+change_type(void *conn, const char *table, const char *column, const char *type)
+{
+    exec_format(conn, "alter table %s modify %s %s", table, column, type);
 }
 
 static void
@@ -554,6 +577,7 @@ const struct db_kind db_mysql = {
     .close = close_it,
     .load_outbox = load_outbox,
     .load_log = load_log,
+    .load = load,
     .log_position = log_position,
     .may_forget = may_forget,
     .lift_limits = lift_limits,
@@ -570,6 +594,7 @@ const struct db_kind db_mysql = {
     .load_rows = load_rows,
     .drop_index = drop_index,
     .rewrite = rewrite,
+    .change_type = change_type,
     .make_anew = make_anew,
     .copy_outbox = copy_outbox,
     .event_copied = "event=not_tailing", /* the ownership is of the database */

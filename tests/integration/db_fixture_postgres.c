@@ -107,6 +107,14 @@ load_log(void *conn)
     pg_fixture_load(conn, "outbox-sql/postgres/publication.sql");
 }
 
+static void
+load(void *conn, const char *name)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), "tests/integration/%s_postgres.sql", name); /* fits */
+    pg_fixture_load(conn, path);
+}
+
 static const char *
 log_position(void *conn)
 {
@@ -211,6 +219,13 @@ static void
 rewrite(void *conn, const char *table)
 {
     exec_format(conn, "vacuum full %s", table);
+}
+
+static void
+change_type(void *conn, const char *table, const char *column, const char *type)
+{
+    exec_format(conn, "alter table %s alter %s type %s using %s::%s", table, column, type, column,
+                type);
 }
 
 static void
@@ -514,6 +529,7 @@ const struct db_kind db_postgres = {
     .close = close_it,
     .load_outbox = load_outbox,
     .load_log = load_log,
+    .load = load,
     .log_position = log_position,
     .may_forget = may_forget,
     .lift_limits = lift_limits,
@@ -530,6 +546,7 @@ const struct db_kind db_postgres = {
     .load_rows = load_rows,
     .drop_index = drop_index,
     .rewrite = rewrite,
+    .change_type = change_type,
     .make_anew = make_anew,
     .copy_outbox = copy_outbox,
     .tells_tables_apart = true,

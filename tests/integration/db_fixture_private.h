@@ -19,6 +19,7 @@ struct db_kind {
     void (*close)(void *conn);
     void (*load_outbox)(void *conn);
     void (*load_log)(void *conn);
+    void (*load)(void *conn, const char *name);
     const char *(*log_position)(void *conn);
     bool (*may_forget)(void *conn, const char *position);
     void (*lift_limits)(void *conn);
@@ -35,6 +36,7 @@ struct db_kind {
     void (*load_rows)(void *conn, const char *table_and_columns, const char *lines);
     void (*drop_index)(void *conn, const char *table, const char *index);
     void (*rewrite)(void *conn, const char *table);
+    void (*change_type)(void *conn, const char *table, const char *column, const char *type);
     void (*make_anew)(void *conn);
     void (*copy_outbox)(void *conn);
     bool tells_tables_apart;

@@ -53,6 +53,34 @@ held_hold(const struct hold *holds, size_t holds_count)
     cr_assert_null(held.missing);
 }
 
+#define HOLDS_MAX 20
+
+void
+held_hold_from(int64_t first_id, size_t holds_count, enum held_state state)
+{
+    struct hold holds[HOLDS_MAX];
+    cr_assert_leq(holds_count, HOLDS_MAX);
+    for (size_t i = 0; i < holds_count; i++) {
+        holds[i] = (struct hold){.id = first_id + (int64_t)i, .state = state};
+    }
+    held_hold(holds, holds_count);
+}
+
+struct source_released
+held_give_back(void)
+{
+    const int64_t key = held_count("select hash_of('k')");
+    const struct release release = {.keys = &key, .key_count = 1, .rows_max = 100};
+    return source_fixture_release(source, release);
+}
+
+void
+held_reopen(void)
+{
+    source->ops->free(source);
+    source = source_fixture_own(&config);
+}
+
 void
 held_expect_text(const char *sql, const char *expected)
 {

@@ -32,6 +32,14 @@ void held_expect_text(const char *sql, const char *expected);
 /* None of them may be missing. */
 void held_hold(const struct hold *holds, size_t holds_count);
 
+/* So many, from this id on; none may be missing. */
+void held_hold_from(int64_t first_id, size_t holds_count, enum held_state state);
+/* Of those that wait, what has the key k. */
+struct source_released held_give_back(void);
+
+/* A relay that begins only now. */
+void held_reopen(void);
+
 /* The time of last_time() is so far away. */
 bool held_is_never(uint64_t in_us);
 
