@@ -229,6 +229,69 @@ source_fixture_wake(struct source *source, uint32_t rows_max)
     return source_fixture_expect(source, SOURCE_WOKEN).woken;
 }
 
+/* Whether it is withheld, which it must be if it is the next of those. */
+static bool
+expect_withheld(const struct row *row, const int64_t *next_withheld, const char *why)
+{
+    const bool meant = next_withheld != NULL && *next_withheld == row->id;
+    cr_assert_eq(row->withheld != NULL, meant, "%lld: %s", (long long)row->id,
+                 row->withheld != NULL ? row->withheld : "it was read");
+    if (meant) {
+        cr_assert_not_null(strstr(row->withheld, why), "%s", row->withheld);
+        cr_assert_eq(row->key.size + row->headers.size + row->payload.size, 0);
+    }
+    return meant;
+}
+
+size_t
+source_fixture_read_all(struct source *source, enum fetch_kind kind, int64_t rows,
+                        const int64_t *withheld, size_t withheld_count, const char *why)
+{
+    struct fetch fetch = {
+        .kind = kind, .after_id = INT64_MIN, .rows_max = 1000, .bytes_max = 4 << 20};
+    size_t found = 0;
+    size_t batches = 0;
+    for (bool complete = false; !complete; batches++) {
+        struct batch *batch = source_fixture_fetch(source, fetch);
+        for (size_t i = 0; i < batch->count; i++, rows--) {
+            const struct row *row = &batch->rows[i];
+            found += expect_withheld(row, found < withheld_count ? &withheld[found] : NULL, why);
+            fetch.after_id = row->id;
+        }
+        complete = batch->complete;
+        batch_free(batch);
+    }
+    cr_assert_eq(rows, 0);
+    cr_assert_eq(found, withheld_count);
+    return batches;
+}
+
+struct source_failures
+source_fixture_settle(struct source *source, size_t count)
+{
+    int64_t *const ids = calloc(count, sizeof(*ids));
+    cr_assert_not_null(ids);
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = (int64_t)i + 1;
+    }
+    source->ops->settle(source, ids, count, clock_monotonic_us());
+    const struct source_event event = source_fixture_expect(source, SOURCE_SETTLED);
+    free(ids);
+    return event.settled.failures;
+}
+
+void
+source_fixture_expect_failures(struct source_failures failures, const int64_t *ids, size_t count,
+                               const char *why)
+{
+    cr_assert_eq(failures.count, count, "%zu", failures.count);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(failures.items[i].id, ids[i]);
+        cr_assert_not_null(strstr(failures.items[i].reason, why), "%s", failures.items[i].reason);
+    }
+    source_failures_clear(&failures);
+}
+
 log_position
 source_fixture_tail(struct source *source, log_position position)
 {

@@ -28,6 +28,7 @@ struct source_fixture_kind {
     const char *words_no_table;      /* in the middle of an ownership */
     const char *words_no_privileges; /* where nothing but reading is granted */
     const char *words_no_keep;       /* where all is, but for outbox_sent */
+    const char *words_referenced;    /* by a row of another table */
 };
 
 const struct source_fixture_kind *source_fixture_kind(void);
@@ -70,6 +71,15 @@ struct source_held source_fixture_hold(struct source *source, const struct hold 
 struct source_released source_fixture_release(struct source *source, struct release release);
 struct source_heads source_fixture_heads(struct source *source);
 struct source_woken source_fixture_wake(struct source *source, uint32_t rows_max);
+/* All that there is, in batches; how many these were. So many rows; those that are withheld must be these, and say why in these words. */
+size_t source_fixture_read_all(struct source *source, enum fetch_kind kind, int64_t rows,
+                               const int64_t *withheld, size_t withheld_count, const char *why);
+
+/* The rows 1 to `count` are done with. What failed must be these rows, and say why in these words; frees the failures. */
+struct source_failures source_fixture_settle(struct source *source, size_t count);
+void source_fixture_expect_failures(struct source_failures failures, const int64_t *ids,
+                                    size_t count, const char *why);
+
 /* Returns once the log is read, from where it is. */
 log_position source_fixture_tail(struct source *source, log_position position);
 struct source_log source_fixture_log(struct source *source, uint32_t rows_max);

@@ -41,5 +41,6 @@ const struct source_fixture_kind source_fixture_postgres = {
         "on public.outbox; grant select, insert, update, delete on public.outbox_held; grant "
         "select, update on public.outbox_held_act; grant select, insert, update on "
         "public.outbox_relay",
+    .words_referenced = "23503",
     .words_no_keep = "lacks a privilege: grant select, insert, delete on public.outbox_sent",
 };

@@ -94,7 +94,7 @@ held_is_never(uint64_t in_us)
 }
 
 void
-held_be_without_right(const char *table)
+held_be_without_right(const char *right, const char *table)
 {
     (void)snprintf(user, sizeof(user), "source_held_%ld", (long)getpid()); /* fits */
     db_create_user(admin, user, "secret");
@@ -102,11 +102,11 @@ held_be_without_right(const char *table)
     source_fixture_close(source, &config);
     config = source_fixture_here_as(user, TAKEOVER_US);
     source = source_fixture_own(&config);
-    db_revoke(admin, user, "insert", table);
+    db_revoke(admin, user, right, table);
 }
 
 void
-held_give_right_back(const char *table)
+held_give_right_back(const char *right, const char *table)
 {
-    db_grant(admin, user, "insert", table);
+    db_grant(admin, user, right, table);
 }

@@ -43,8 +43,8 @@ void held_reopen(void);
 /* The time of last_time() is so far away. */
 bool held_is_never(uint64_t in_us);
 
-/* The source is another's, who may not insert into this table, which is no row's fault; and may again. */
-void held_be_without_right(const char *table);
-void held_give_right_back(const char *table);
+/* The source is another's, who has no such right, "insert", to this table, which is no row's fault; and has it again. */
+void held_be_without_right(const char *right, const char *table);
+void held_give_right_back(const char *right, const char *table);
 
 #endif

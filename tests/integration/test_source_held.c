@@ -313,7 +313,7 @@ Test(source_held, those_that_waited_go_back_in_portions)
 Test(source_held, what_is_left_behind_a_head_that_went_is_found)
 {
     hold_four_keys();
-    held_be_without_right("outbox");
+    held_be_without_right("insert", "outbox");
     const int64_t ids[] = {1};
     const int64_t keys[] = {hash_of("a")};
     source->ops->release(
@@ -323,7 +323,7 @@ Test(source_held, what_is_left_behind_a_head_that_went_is_found)
     (void)source_fixture_expect(source, SOURCE_LOST);
     cr_assert_eq(held_count("select count(*) from outbox_held"), 19);
     cr_assert_eq(held_count("select count(*) from outbox"), 0);
-    held_give_right_back("outbox");
+    held_give_right_back("insert", "outbox");
     (void)source_fixture_await_owned(source);
     const struct source_heads heads = source_fixture_heads(source);
     bool found = false;

@@ -117,7 +117,7 @@ Test(source_scheduled, what_is_due_never_is_never_woken)
 Test(source_scheduled, what_cannot_be_woken_stays_scheduled)
 {
     schedule();
-    held_be_without_right("outbox");
+    held_be_without_right("insert", "outbox");
     source->ops->wake(source, 10, clock_monotonic_us());
     (void)source_fixture_expect(source, SOURCE_LOST);
     cr_assert_eq(held_count("select count(*) from outbox_held where state = 'scheduled'"), 7);
