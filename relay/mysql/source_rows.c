@@ -79,6 +79,7 @@ static bool
 check_values(const struct values *values, struct error *reterr)
 {
     const bool whole = values->lengths[ROW_COLUMN_MESSAGE_ID] == UUID_BYTES &&
+                       values->texts[ROW_COLUMN_CREATED_AT] != NULL &&
                        values->texts[ROW_COLUMN_PAYLOAD] != NULL;
     if (values->texts[ROW_COLUMN_ID] == NULL ||
         (!whole && values->texts[ROW_COLUMN_WITHHELD] == NULL &&

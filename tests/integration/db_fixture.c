@@ -177,6 +177,12 @@ db_lift_headers(struct db *db)
     kind()->lift_headers(db->conn);
 }
 
+void
+db_lift_not_null(struct db *db)
+{
+    db_exec(db, kind()->lift_not_null);
+}
+
 bool
 db_cancel(struct db *db, const char *message_id)
 {

@@ -57,6 +57,9 @@ bool db_may_forget(struct db *db, const char *position);
 void db_lift_limits(struct db *db);
 void db_lift_headers(struct db *db);
 
+/* These columns of the outbox may be NULL: message_id, created_at, payload and routing_key. */
+void db_lift_not_null(struct db *db);
+
 /* As an application cancels a scheduled message, by its message_id: true if it was cancelled. */
 bool db_cancel(struct db *db, const char *message_id);
 

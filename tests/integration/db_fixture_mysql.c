@@ -582,6 +582,10 @@ const struct db_kind db_mysql = {
     .may_forget = may_forget,
     .lift_limits = lift_limits,
     .lift_headers = lift_headers,
+    .lift_not_null =
+        "alter table outbox modify message_id varbinary(37) default (unhex(replace(uuid(), "
+        "'-', ''))), modify created_at datetime(6) default (utc_timestamp(6)), modify payload "
+        "longblob, modify routing_key varchar(256) default ''",
     .cancel = cancel,
     .try = try,
     .error = last_error,

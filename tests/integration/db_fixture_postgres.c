@@ -534,6 +534,9 @@ const struct db_kind db_postgres = {
     .may_forget = may_forget,
     .lift_limits = lift_limits,
     .lift_headers = lift_headers,
+    .lift_not_null = "alter table outbox disable trigger user; alter table outbox alter payload "
+                     "drop not null, alter message_id drop not null, "
+                     "alter created_at drop not null, alter routing_key drop not null",
     .cancel = cancel,
     .try = try,
     .error = last_error,

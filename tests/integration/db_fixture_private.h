@@ -24,6 +24,7 @@ struct db_kind {
     bool (*may_forget)(void *conn, const char *position);
     void (*lift_limits)(void *conn);
     void (*lift_headers)(void *conn);
+    const char *lift_not_null;
     bool (*cancel)(void *conn, const char *message_id);
     bool (*try)(void *conn, const char *sql);
     const char *(*error)(void *conn);

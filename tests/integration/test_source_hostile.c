@@ -226,3 +226,15 @@ Test(source_hostile, headers_that_can_never_be_sent)
     hold_all();
     (void)source_fixture_read_all(source, FETCH_HEADS, 4, withheld, 1, "headers");
 }
+
+Test(source_hostile, a_null_that_must_not_be)
+{
+    const int64_t withheld[] = {2, 3, 4};
+    db_lift_limits(admin);
+    db_lift_not_null(admin);
+    held_run("insert into outbox (payload) values ('1'), (null), ('3'), ('4'), ('5'); "
+             "update outbox set message_id = null where id = 3; "
+             "update outbox set created_at = null where id = 4; "
+             "update outbox set routing_key = null where id = 5");
+    (void)source_fixture_read_all(source, FETCH_NEXT, 5, withheld, 3, "NULL");
+}

@@ -20,12 +20,14 @@ from (
         from (
             select id, bytes, next_attempt_at,
                 case
-                    when bytes is null or message_id_bytes <> 16 then 'payload is NULL, or message_id has not 16 bytes'
+                    when bytes is null or created_at is null or message_id_bytes <> 16
+                        then 'payload or created_at is NULL, or message_id has not 16 bytes'
                     when bytes > @message_bytes then 'the message is larger than can ever be sent: discard it'
                     when header_bytes > 524288 then 'headers are larger than can ever be sent: mend them in outbox_held and retry it, or discard it'
                 end as withheld
             from (
-                select id, next_attempt_at, octet_length(message_id) as message_id_bytes,
+                select id, next_attempt_at, created_at,
+                    coalesce(octet_length(message_id), 0) as message_id_bytes,
                     octet_length(headers) as header_bytes,
                     octet_length(payload) + coalesce(octet_length(headers), 0) as bytes
                 from outbox_held force index (outbox_held_due)

@@ -15,7 +15,9 @@ select id, message_id, created_at,
     coalesce(deliver_after > created_at, 0) as scheduled,
     null as withheld,
     coalesce(deliver_after > created_at, 0) = 0
-        and (coalesce(octet_length(payload) + coalesce(octet_length(headers), 0) > @bytes, 1) or octet_length(message_id) <> 16)
+        and (coalesce(octet_length(payload) + coalesce(octet_length(headers), 0) > @bytes, 1)
+            or coalesce(octet_length(message_id), 0) <> 16
+            or created_at is null)
         as cut,
     exchange, routing_key, `key`, type, content_type,
     if(deliver_after > created_at or octet_length(payload) + octet_length(headers) > @bytes, null, headers) as headers,

@@ -23,12 +23,14 @@ from (
             select id, scheduled, bytes,
                 case
                     when scheduled then null
-                    when bytes is null or message_id_bytes <> 16 then 'payload is NULL, or message_id has not 16 bytes'
+                    when bytes is null or created_at is null or message_id_bytes <> 16
+                        then 'payload or created_at is NULL, or message_id has not 16 bytes'
                     when bytes > @message_bytes then 'the message is larger than can ever be sent: discard it'
                     when header_bytes > 524288 then 'headers are larger than can ever be sent: mend them in outbox_held and retry it, or discard it'
                 end as withheld
             from (
-                select id, coalesce(deliver_after > created_at, 0) as scheduled, octet_length(message_id) as message_id_bytes,
+                select id, created_at, coalesce(deliver_after > created_at, 0) as scheduled,
+                    coalesce(octet_length(message_id), 0) as message_id_bytes,
                     octet_length(headers) as header_bytes,
                     octet_length(payload) + coalesce(octet_length(headers), 0) as bytes
                 from outbox force index (primary)
