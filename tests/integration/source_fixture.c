@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/integration/source_fixture_private.h"
@@ -199,6 +200,16 @@ source_fixture_watermark(struct source *source)
 {
     source->ops->watermark(source, clock_monotonic_us());
     return source_fixture_expect(source, SOURCE_FINAL).final.id;
+}
+
+void
+source_fixture_await_final(struct source *source, int64_t id)
+{
+    const uint64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (source_fixture_watermark(source) < id) {
+        cr_assert_lt(clock_monotonic_us(), until_us);
+        (void)usleep(5000); /* shorter is fine */
+    }
 }
 
 struct source_held

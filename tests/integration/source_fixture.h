@@ -65,6 +65,8 @@ void source_fixture_expect_return(struct source *source);
 struct batch *source_fixture_fetch(struct source *source, struct fetch fetch);
 struct batch *source_fixture_fetch_after(struct source *source, int64_t id);
 int64_t source_fixture_watermark(struct source *source);
+/* What somebody else's transaction holds back is waited for: in MySQL one of two phases does, whatever its database. */
+void source_fixture_await_final(struct source *source, int64_t id);
 /* Ask and give back the answer. */
 struct source_held source_fixture_hold(struct source *source, const struct hold *holds,
                                        size_t count);

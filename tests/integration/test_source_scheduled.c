@@ -3,23 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/integration/source_held_fixture.h"
 
 TestSuite(source_scheduled, .init = held_create, .fini = held_drop, .timeout = 120);
-
-/* What somebody else's transaction holds back is waited for. */
-static void
-await_final(int64_t id)
-{
-    const uint64_t until_us = clock_monotonic_us() + 30 * CLOCK_S_US;
-    while (source_fixture_watermark(source) < id) {
-        cr_assert_lt(clock_monotonic_us(), until_us);
-        (void)usleep(5000); /* shorter is fine */
-    }
-}
 
 /* Scheduled messages 1 to 7: 6 is due first, then 2 and 4, then 1; the others are not due. */
 static void
@@ -66,7 +54,8 @@ Test(source_scheduled, wakes_in_the_order_of_their_times_under_new_ids)
     held_expect_text("select group_concat(routing_key order by id) from outbox",
                      "before,x,x,x,between,x");
     held_expect_text(HELD_IDS("outbox_held"), "3,5,7");
-    await_final(held_count("select max(id) from outbox")); /* its own inserts do not hold it back */
+    source_fixture_await_final(
+        source, held_count("select max(id) from outbox")); /* its own inserts do not hold it back */
     struct batch *batch = source_fixture_fetch(
         source, (struct fetch){.kind = FETCH_NEXT, .rows_max = 10, .bytes_max = 1000});
     cr_assert_eq(batch->count, 6);
