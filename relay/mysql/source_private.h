@@ -53,6 +53,7 @@ struct my_setup {
 /* Asks for the ownership. */
 struct my_own {
     struct my_job job;
+    bool yields; /* to a relay that works the outbox through another server */
     bool owned;
     int64_t now_us; /* the server's clock, since 1970 */
 };
@@ -119,6 +120,8 @@ struct my_status {
     char host[256];
     int64_t started_at_us;
     int64_t owned_since_us;
+    bool written; /* in this ownership */
+    bool foreign; /* another relay has written since */
 };
 
 struct source_mysql {
@@ -131,6 +134,7 @@ struct source_mysql {
     enum my_state state;
     bool is_mariadb;
     bool others_write; /* other servers do, whose rows come with ids of theirs */
+    bool yields;       /* another relay was seen that works the outbox through another server */
     bool standby_told;
     bool owned_told;
     uint64_t retry_us;       /* DOWN: when to connect; STANDBY: when to ask again */

@@ -12,6 +12,7 @@
 #include "mysql_mark_sql.h"
 #include "mysql_others_write_sql.h"
 #include "mysql_own_before_sql.h"
+#include "mysql_own_elsewhere_sql.h"
 #include "mysql_own_sql.h"
 #include "mysql_session_sql.h"
 #include "mysql_still_owned_sql.h"
@@ -182,9 +183,25 @@ my_source_still_owns(struct my_session *session)
 }
 
 static bool
+ask_elsewhere(struct my_session *session, bool *ret_owned)
+{
+    int64_t rows = 0;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_int(&parameters, "lease_s", lease_s(session));
+    const bool good = my_session_int(session, sql_own_elsewhere, &parameters, 0, &rows);
+    *ret_owned = rows > 0;
+    return good;
+}
+
+static bool
 own_run(struct my_session *session, struct my_job *job)
 {
     struct my_own *own = (struct my_own *)job;
+    bool elsewhere = false;
+    own->owned = false;
+    if ((own->yields && !ask_elsewhere(session, &elsewhere)) || elsewhere) {
+        return elsewhere;
+    }
     struct my_parameters parameters = {.count = 0};
     int64_t shared = 0;
     my_parameters_text(&parameters, "lock_name", session->lock);
@@ -229,6 +246,7 @@ static void
 own_the_outbox(struct source_mysql *self, uint64_t now_us)
 {
     self->state = MY_OWNED;
+    self->yields = false;
     self->lease_until_us = my_link_answered_us(self->link) + self->config->takeover_us;
     self->owned_since_us = self->own.now_us;
     self->started_at_us = self->owned_since_us - (int64_t)(now_us - self->created_us);
@@ -271,6 +289,7 @@ void
 my_source_own(struct source_mysql *self, uint64_t now_us)
 {
     self->own.job = (struct my_job){.run = own_run, .done = own_done, .words = "for the ownership"};
+    self->own.yields = self->yields;
     self->retry_us = CLOCK_NEVER_US; /* set by the answer */
     my_ask(self, &self->own.job, now_us);
 }
@@ -328,6 +347,7 @@ lose(struct source_mysql *self, const struct error *error, bool announced, uint6
     self->heard_us = 0;
     self->ping_out = false;
     self->status.out = false;
+    self->status.written = false;
     my_fetch_lost(self, error, announced, now_us);
     my_settle_lost(self);
     my_watermark_lost(self);

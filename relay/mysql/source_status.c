@@ -5,6 +5,7 @@
 
 #include "relay/mysql/source_private.h"
 
+#include "mysql_status_foreign_sql.h"
 #include "mysql_status_sql.h"
 
 /* ---- on the link's thread ------------------------------------------------------------------------------- */
@@ -35,12 +36,40 @@ put_text(struct my_parameters *parameters, const char *name, const char *text)
     my_parameters_text(parameters, name, text[0] != '\0' ? text : NULL);
 }
 
+/* The ownership is a lock of this server, so a relay that writes beside its owner does it through another one. False with the reason
+ * in the session, also if there is none. */
+static bool
+check_foreign(struct my_session *session, struct my_status *status)
+{
+    MYSQL_RES *rows;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_int(&parameters, "owned_since_us", status->owned_since_us);
+    if (!my_session_ask(session, sql_status_foreign, &parameters, &rows)) {
+        return false;
+    }
+    const MYSQL_ROW row = mysql_fetch_row(rows);
+    status->foreign = row != NULL;
+    const bool good =
+        row == NULL ||
+        my_session_fail(
+            session, ERROR_CONFIG,
+            "another relay, process %s on \"%s\", works the same outbox through another "
+            "server, and each sends everything: name the same server in the dsn of all "
+            "relays, for the ownership is known to its own server alone",
+            row[1], row[0]);
+    mysql_free_result(rows);
+    return good;
+}
+
 static bool
 status_run(struct my_session *session, struct my_job *job)
 {
-    const struct my_status *status = (const struct my_status *)job;
+    struct my_status *status = (struct my_status *)job;
     const struct source_status *what = &status->what;
     struct my_parameters parameters = {.count = 0};
+    if (status->written && !check_foreign(session, status)) {
+        return false;
+    }
     my_parameters_text(&parameters, "source", session->config->name);
     my_parameters_text(&parameters, "host", status->host);
     my_parameters_int(&parameters, "pid", getpid());
@@ -68,8 +97,11 @@ status_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
 {
     self->status.out = false;
     if (!job->ok) {
+        self->yields = self->status.foreign;
         my_source_lost(self, &job->error, now_us);
+        return;
     }
+    self->status.written = true;
 }
 
 /* Why it reads as it does: why not from the log, and why slowly. */
@@ -89,6 +121,7 @@ send_status(struct source_mysql *self, const struct source_status *what, uint64_
     struct my_status *status = &self->status;
     const char *const paused = what->paused_reason != NULL ? what->paused_reason : "";
     status->out = true;
+    status->foreign = false;
     status->job =
         (struct my_job){.run = status_run, .done = status_done, .words = "to write the status"};
     status->what = *what;

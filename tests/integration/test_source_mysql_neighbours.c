@@ -202,3 +202,49 @@ Test(source_mysql_neighbours, so_does_a_counter_that_was_set_back)
     source->ops->wake(source, 1, clock_monotonic_us());
     expect_ids_anew();
 }
+
+/* ---- a cluster ------------------------------------------------------------------------------------------ */
+
+static void
+write_status(void)
+{
+    const struct source_status status = {.in_flight = 0};
+    source_fixture_status(source, &status);
+}
+
+/* As a relay that owns the outbox on another server of a cluster says it of itself. */
+static void
+write_foreign_status(void)
+{
+    run("replace into outbox_relay (source, host, pid, session, version, started_at, owned_since, "
+        "in_flight, confirmed, rate) "
+        "values ('orders', 'elsewhere', 7, connection_id(), '1', utc_timestamp(6), "
+        "utc_timestamp(6), 0, 0, 0)");
+}
+
+static bool
+stands_by(void)
+{
+    struct source_event event;
+    do {
+        event = source_fixture_next(source);
+    } while (event.type != SOURCE_STANDBY && event.type != SOURCE_OWNED);
+    return event.type == SOURCE_STANDBY;
+}
+
+/* Promise: of two relays that work an outbox through two servers of a cluster, where each has the ownership of its own server, one
+ * notices the other and says so, and stands by for as long as the other is there. */
+Test(source_mysql_neighbours, a_relay_that_owns_the_outbox_on_another_server)
+{
+    write_foreign_status(); /* of an owner before this one */
+    write_status();
+    write_status();
+    write_foreign_status();
+    source->ops->status(source, &(struct source_status){.in_flight = 0}, clock_monotonic_us());
+    const struct error lost = source_fixture_expect(source, SOURCE_LOST).lost;
+    cr_assert_not_null(strstr(lost.text, "process 7 on \"elsewhere\""), "%s", lost.text);
+    cr_assert(stands_by());
+    run("delete from outbox_relay");
+    (void)source_fixture_await_owned(source);
+    write_status();
+}
