@@ -241,6 +241,7 @@ postgres_await(PGconn *connection, uint64_t deadline_us)
     return good;
 }
 
+/* A table of somebody else may have no column "version". */
 bool
 postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_version,
                 struct error *reterr)
@@ -259,13 +260,15 @@ postgres_tables(PGconn *connection, enum postgres_tables *ret_tables, int *ret_v
         *ret_tables = outbox ? POSTGRES_TABLES_FOREIGN : POSTGRES_TABLES_ABSENT;
         return true;
     }
-    result = postgres_query(connection, "select version from :\"schema\".outbox_schema", reterr);
+    result = postgres_query(
+        connection,
+        "select to_jsonb(tables) ->> 'version' from :\"schema\".outbox_schema as tables", reterr);
     if (result == NULL) {
         return false;
     }
-    *ret_tables =
-        outbox && PQntuples(result) == 1 ? POSTGRES_TABLES_THERE : POSTGRES_TABLES_FOREIGN;
-    *ret_version = PQntuples(result) == 1 ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    const bool ours = outbox && PQntuples(result) == 1 && PQgetisnull(result, 0, 0) == 0;
+    *ret_tables = ours ? POSTGRES_TABLES_THERE : POSTGRES_TABLES_FOREIGN;
+    *ret_version = ours ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     return true;
 }
