@@ -142,6 +142,12 @@ db_load_outbox(struct db *db)
 }
 
 void
+db_load_outbox_alone(struct db *db)
+{
+    kind()->load_outbox_alone(db->conn);
+}
+
+void
 db_load_log(struct db *db)
 {
     kind()->load_log(db->conn);

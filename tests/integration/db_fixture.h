@@ -41,8 +41,9 @@ struct db *db_connect(void);
 struct db *db_try_connect(void);
 void db_close(struct db *db);
 
-/* The tables of the outbox, those of the relay among them; and what the log of the server needs to be read. */
+/* The tables of the outbox, those of the relay among them, or without these; and what the log of the server needs to be read. */
 void db_load_outbox(struct db *db);
+void db_load_outbox_alone(struct db *db);
 void db_load_log(struct db *db);
 
 /* Runs tests/integration/NAME_postgres.sql or NAME_mysql.sql, in a session as an administrator has it. */

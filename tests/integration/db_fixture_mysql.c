@@ -106,12 +106,26 @@ connect_plainly(MYSQL *conn)
 }
 
 static void
-load_outbox(void *conn)
+load_tables(MYSQL *conn, bool alone)
 {
     MYSQL *plain = connect_plainly(conn);
     outbox_mysql_fixture_load(plain);
-    outbox_mysql_fixture_load_relay(plain);
+    if (!alone) {
+        outbox_mysql_fixture_load_relay(plain);
+    }
     mysql_close(plain);
+}
+
+static void
+load_outbox(void *conn)
+{
+    load_tables(conn, false);
+}
+
+static void
+load_outbox_alone(void *conn)
+{
+    load_tables(conn, true);
 }
 
 static void
@@ -576,6 +590,7 @@ const struct db_kind db_mysql = {
     .connect = connect_to_it,
     .close = close_it,
     .load_outbox = load_outbox,
+    .load_outbox_alone = load_outbox_alone,
     .load_log = load_log,
     .load = load,
     .log_position = log_position,

@@ -102,6 +102,12 @@ load_outbox(void *conn)
 }
 
 static void
+load_outbox_alone(void *conn)
+{
+    pg_fixture_load(conn, "outbox-sql/postgres/schema.sql");
+}
+
+static void
 load_log(void *conn)
 {
     pg_fixture_load(conn, "outbox-sql/postgres/publication.sql");
@@ -528,6 +534,7 @@ const struct db_kind db_postgres = {
     .connect = connect_to_it,
     .close = close_it,
     .load_outbox = load_outbox,
+    .load_outbox_alone = load_outbox_alone,
     .load_log = load_log,
     .load = load,
     .log_position = log_position,

@@ -18,6 +18,7 @@ struct db_kind {
     void *(*connect)(bool must); /* NULL if it need not and cannot */
     void (*close)(void *conn);
     void (*load_outbox)(void *conn);
+    void (*load_outbox_alone)(void *conn);
     void (*load_log)(void *conn);
     void (*load)(void *conn, const char *name);
     const char *(*log_position)(void *conn);

@@ -1,9 +1,9 @@
-/* What `init` makes in a database of MariaDB or MySQL: what test_init.c asks of PostgreSQL's. */
+/* What `init` makes in MariaDB and MySQL alone, which commit each thing that is made: it goes on where one ended, and puts back what
+ * was dropped or altered, as test_schema.c asks of PostgreSQL's. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -74,21 +74,8 @@ expect_whole(void)
     cr_assert_eq(count("select @cancelled"), 1);
 }
 
-Test(init_mysql, creates_once)
-{
-    expect(0, "ok", "source \"orders\": tables created; if the relay's account is another, grant");
-    report_fixture_expect("ok", mysql_fixture_is_mariadb(db) ? "install soname 'metadata_lock_info'"
-                                                             : "select on performance_schema.*");
-    report_fixture_expect_none("there again");
-    run("insert into outbox (payload_text) values ('x')");
-    expect_whole();
-    cr_assert_eq(count("select count(*) from outbox"), 1, "what was there stays");
-    cr_assert_eq(count("select version from outbox_schema"), 1);
-    cr_assert_eq(count("select version from outbox_relay_schema"), 1);
-}
-
-/* As the files by hand. */
-Test(init_mysql, an_outbox_without_a_relay_gets_its_tables_while_writers_go_on)
+/* They may be in the middle of a transaction. */
+Test(init_mysql, writers_go_on_while_the_tables_of_the_relay_are_made)
 {
     MYSQL *writer = mysql_fixture_connect();
     outbox_mysql_fixture_load(db);
@@ -173,56 +160,6 @@ Test(init_mysql, puts_back_what_was_altered)
     }
 }
 
-/* Writers wait behind it only briefly, and then go on. */
-Test(init_mysql, somebody_who_keeps_the_outbox_locked_is_not_waited_for_long)
-{
-    MYSQL *other = mysql_fixture_connect();
-    MYSQL *writer = mysql_fixture_connect();
-    cr_assert_eq(init(), 0);
-    run("alter table outbox drop constraint outbox_key_1024_bytes");
-    mysql_fixture_exec(other, "start transaction");
-    mysql_fixture_exec(other, "insert into outbox (payload) values ('open')");
-    const uint64_t before_us = clock_monotonic_us();
-    expect(1, "problem",
-           "source \"orders\": a transaction that is open keeps a table locked, so the constraint "
-           "outbox_key_1024_bytes of outbox cannot be made: run init again when that has ended\n");
-    cr_assert_lt(clock_monotonic_us() - before_us, 45 * CLOCK_S_US, "not as long as for others");
-    mysql_fixture_exec(writer, "insert into outbox (payload) values ('x')");
-    mysql_fixture_exec(other, "commit");
-    expect(0, "ok", "outbox_key_1024_bytes of outbox was missing, and is there again");
-    mysql_close(writer);
-    mysql_close(other);
-}
-
-Test(init_mysql, refuses_another_version)
-{
-    cr_assert_eq(init(), 0);
-    run("drop trigger outbox_payload");
-    run("update outbox_relay_schema set version = 4");
-    expect(1, "problem",
-           "source \"orders\": the tables there have version 4, this relay makes version 1: "
-           "nothing was changed; use the relay that fits the tables\n");
-    run("update outbox_schema set version = 7");
-    expect(1, "problem", "the tables there have version 7, this relay makes version 1");
-    cr_assert_eq(count("select count(*) from information_schema.triggers where trigger_schema = "
-                       "database()"),
-                 0, "nothing was changed");
-}
-
-Test(init_mysql, refuses_a_table_that_is_somebody_elses)
-{
-    run("create table outbox (id int)");
-    expect(1, "problem",
-           "there is a table \"outbox\" or \"outbox_schema\" that init has not made: rename it, or "
-           "give the relay a database of its own\n");
-    cr_assert_eq(count("select count(*) from information_schema.tables where table_schema = "
-                       "database()"),
-                 1);
-    run("drop table outbox");
-    run("create table outbox_schema (id int)");
-    expect(1, "problem", "there is a table \"outbox\" or \"outbox_schema\" that init has not made");
-}
-
 static void
 be_user(const char *rights)
 {
@@ -230,15 +167,6 @@ be_user(const char *rights)
     free(config.dsn);
     config = source_mysql_fixture_config_as_user(10 * CLOCK_S_US);
     config.mode = SOURCE_MODE_POLL;
-}
-
-Test(init_mysql, says_who_must_run_it)
-{
-    be_user("select, insert, update, delete");
-    expect(1, "problem",
-           "source \"orders\": cannot make the table outbox (run init as an account that may, or "
-           "give the output of `outbox-relay init --print --kind mysql` to somebody who may): ");
-    report_fixture_expect("problem", "CREATE command denied");
 }
 
 /* As on managed servers: the owner of a database has no privilege of the server. Whether he may make the trigger is a setting of
@@ -261,56 +189,10 @@ Test(init_mysql, an_owner_without_super_makes_all_that_he_may)
     }
 }
 
-/* With the client that Debian has, whichever server it has; it leaves out comments. */
-Test(init_mysql, printed_sql_does_the_same)
+/* Promise: a log that cannot be read is a problem to one that must read it, and advice to one that may poll. */
+Test(init_mysql, columns_of_which_the_log_has_no_utf_8)
 {
-    char path[] = "/tmp/init-mysql-XXXXXX";
-    char command[600];
-    const int file = mkstemp(path);
-    FILE *const out = fdopen(file, "w");
-    cr_assert_not_null(out);
-    init_mysql_print(out, NULL);
-    cr_assert_eq(fclose(out), 0);
-    (void)snprintf(command, sizeof(command),
-                   "MYSQL_PWD=$OUTBOX_TEST_MYSQL_PASSWORD "
-                   "$(command -v mariadb || command -v mysql) --no-defaults "
-                   "--host=$OUTBOX_TEST_MYSQL_HOST --port=$OUTBOX_TEST_MYSQL_PORT "
-                   "--user=$OUTBOX_TEST_MYSQL_USER %s <%s",
-                   mysql_fixture_database(), path); /* fits */
-    cr_assert_eq(system(command), 0);               /* NOLINT: nobody else's words are in it */
-    (void)unlink(path);
-    expect_whole();
-}
-
-Test(init_mysql, many_at_a_time_create_one)
-{
-    enum { COUNT = 6 };
-    pid_t processes[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        processes[i] = fork();
-        if (processes[i] == 0) {
-            _exit(init() == 0 ? 0 : 1);
-        }
-    }
-    for (int i = 0; i < COUNT; i++) {
-        int status;
-        cr_assert_eq(waitpid(processes[i], &status, 0), processes[i]);
-        cr_assert_eq(status, 0);
-    }
-    expect_whole();
-}
-
-/* Promise: where the log is to be read it says by which grants; who polls is told nothing of it. */
-Test(init_mysql, the_log)
-{
-    const char *const grants = mysql_fixture_is_mariadb(db)
-                                   ? "grant replication slave, binlog monitor on *.*"
-                                   : "grant replication slave, replication client on *.*";
-    config.mode = SOURCE_MODE_TAIL;
-    expect(0, "ok", grants);
-    config.mode = SOURCE_MODE_POLL;
-    expect(0, "ok", "nothing to do");
-    report_fixture_expect_none("replication slave");
+    cr_assert_eq(init(), 0);
     run("alter table outbox modify type varchar(256) character set latin1");
     config.mode = SOURCE_MODE_TAIL;
     expect(1, "problem", "column \"type\" of table outbox is not in utf8mb4");

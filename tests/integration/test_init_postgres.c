@@ -1,4 +1,7 @@
+/* What `init` makes in PostgreSQL alone: migrations from older versions, publications, and what an administrator must do; all or
+ * nothing of it. */
 #include <criterion/criterion.h>
+#include <libpq-fe.h>
 #include <outbox/outbox_pg.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +9,8 @@
 
 #include "base/clock.h"
 #include "tests/integration/cli_fixture.h"
+#include "tests/integration/db_fixture_pg.h"
+#include "tests/integration/init_fixture.h"
 #include "tests/integration/pg_fixture.h"
 
 static PGconn *db;
@@ -13,73 +18,14 @@ static PGconn *db;
 static void
 set_up(void)
 {
-    cli_enter();
-    db = pg_fixture_create();
-    cli_write("relay.conf",
-              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres dsn = \"%s\" broker = main }\n",
-              pg_fixture_dsn());
+    init_set_up();
+    db = db_pg(init_db);
 }
 
-static void
-tear_down(void)
-{
-    pg_fixture_drop(db);
-    cli_leave();
-}
+TestSuite(init_postgres, .init = set_up, .fini = init_tear_down, .timeout = 120);
 
-TestSuite(init, .init = set_up, .fini = tear_down);
-
-#define GRANTS                                                                                    \
-    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
-    "on its "                                                                                     \
-    "sequence; select, insert, update, delete on outbox_held; select, update on "                 \
-    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "         \
-    "outbox_sent; and to the application's: insert on outbox; or, for INSERT with RETURNING, as " \
-    "ORMs do, insert, select on outbox_new, which shows nobody's messages\n"
-#define TAIL                                                                                       \
-    "ok       source \"orders\": the log can be read; if the relay's role is another: alter role " \
-    "NAME replication (Amazon RDS: grant rds_replication to NAME; Google Cloud SQL: alter user "   \
-    "NAME with replication); the relay makes its slot itself when it starts, for one that nobody " \
-    "reads keeps the server's log\n"
-#define CREATED "ok       source \"orders\": tables created; " GRANTS TAIL
-#define MIGRATED                                                                             \
-    "ok       source \"orders\": migrated: the tables for held messages are there now, the " \
-    "outbox stays as it is; writers need nothing new; " GRANTS
-#define EXTENDED                                                                              \
-    "ok       source \"orders\": migrated: the tables have what is new now; writers and the " \
-    "relay that runs go on\n" TAIL
-#define THERE "ok       source \"orders\": the tables are there already, nothing to do\n" TAIL
-
-/* A source of this mode, with more settings. */
-static void
-be(const char *mode, const char *more)
-{
-    cli_write("relay.conf",
-              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres mode = %s broker = main dsn = \"%s\" %s }\n",
-              mode, pg_fixture_dsn(), more);
-}
-
-static void
-expect(int status, const char *said)
-{
-    const int got = cli("init -c relay.conf");
-    cr_assert_str_eq(cli_stdout(), said, "%s", cli_stdout());
-    cr_assert_str_empty(cli_stderr());
-    cr_assert_eq(got, status);
-}
-
-Test(init, creates_once)
-{
-    expect(0, CREATED);
-    pg_exec(db, "insert into outbox (payload) values ('x')");
-    expect(0, THERE);
-    cr_assert_eq(pg_query_int(db, "select count(*) from outbox"), 1, "what was there stays");
-    cr_assert_eq(pg_query_int(db, "select version from outbox_schema"), 1);
-    cr_assert_eq(pg_query_int(db, "select version from outbox_relay_schema"), 3);
-    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held"), 0);
-}
+#define EXTENDED \
+    INIT_OK "migrated: the tables have what is new now; writers and the relay that runs go on\n"
 
 /* As liboutbox-pg does, in whatever transaction the connection is in. */
 static void
@@ -94,7 +40,7 @@ write_message(PGconn *connection)
 }
 
 /* What they have prepared before goes on after it. */
-Test(init, migrates_while_all_go_on)
+Test(init_postgres, migrates_while_all_go_on)
 {
     PGconn *const writer = pg_fixture_connect();
     PGconn *const relay = pg_fixture_connect();
@@ -105,7 +51,7 @@ Test(init, migrates_while_all_go_on)
     pg_exec(writer, "commit; prepare write as insert into outbox (payload) values ('y')");
     pg_exec(writer, "execute write");
     pg_exec(relay, "execute settle('{2}')");
-    expect(0, MIGRATED TAIL);
+    init_expect(0, "%s", init_words(INIT_WORDS_MIGRATED));
     pg_exec(relay, "execute settle('{1}')");
     pg_exec(writer, "execute write; begin");
     write_message(writer);
@@ -113,7 +59,7 @@ Test(init, migrates_while_all_go_on)
     cr_assert_eq(pg_query_int(db, "select count(*) from outbox"), 2);
     cr_assert_eq(pg_query_int(db, "select version from outbox_schema"), 1, "the writers' contract");
     cr_assert_eq(pg_query_int(db, "select version from outbox_relay_schema"), 3);
-    expect(0, THERE);
+    init_expect(0, INIT_THERE);
     PQfinish(relay);
     PQfinish(writer);
 }
@@ -123,21 +69,20 @@ Test(init, migrates_while_all_go_on)
     "changed, run it again when that has ended: canceling statement due to lock timeout\n"
 
 /* Writers wait behind it only briefly, and then go on. */
-Test(init, somebody_who_keeps_the_outbox_locked_is_not_waited_for_long)
+Test(init_postgres, somebody_who_keeps_the_outbox_locked_is_not_waited_for_long)
 {
     PGconn *const other = pg_fixture_connect();
     PGconn *const writer = pg_fixture_connect();
     pg_fixture_load(db, "tests/integration/older/schema.sql");
-    be("poll", "");
     pg_exec(other, "begin; lock table outbox in row exclusive mode");
     const uint64_t before_us = clock_monotonic_us();
-    expect(1, LOCKED);
+    init_expect(1, LOCKED);
     cr_assert_lt(clock_monotonic_us() - before_us, 60 * CLOCK_S_US, "not as long as for others");
     pg_exec(writer, "insert into outbox (payload) values ('x')");
     cr_assert_eq(pg_query_int(db, "select count(*) from pg_class where relname = 'outbox_held'"),
                  0);
     pg_exec(other, "commit");
-    expect(0, MIGRATED);
+    init_expect(0, "%s", init_words(INIT_WORDS_MIGRATED));
     PQfinish(writer);
     PQfinish(other);
 }
@@ -156,43 +101,43 @@ make_version_2(void)
     "in_flight, confirmed, rate) values ('orders', 'h', 1, '0.1.0', now(), now(), 0, 1, 0) " \
     "on conflict (single) do update set confirmed = outbox_relay.confirmed + 1"
 
-Test(init, extends_version_2_while_an_older_relay_goes_on)
+Test(init_postgres, extends_version_2_while_an_older_relay_goes_on)
 {
     PGconn *const relay = pg_fixture_connect();
     make_version_2();
     pg_exec(relay, "prepare status as " RELAY_WRITES);
     pg_exec(relay, "execute status");
-    expect(0, EXTENDED);
+    init_expect(0, EXTENDED);
     pg_exec(relay, "execute status");
     cr_assert_eq(pg_query_int(db, "select confirmed from outbox_relay where reads is null and "
                                   "swept = 0"),
                  2);
-    expect(0, THERE);
+    init_expect(0, INIT_THERE);
     PQfinish(relay);
 }
 
 /* Behind whoever waits for its lock, the relay would wait too. */
-Test(init, does_not_wait_long_for_the_table_that_the_relay_writes)
+Test(init_postgres, does_not_wait_long_for_the_table_that_the_relay_writes)
 {
     PGconn *const other = pg_fixture_connect();
     make_version_2();
     pg_exec(other, "begin; lock table outbox_relay in access share mode");
     const uint64_t before_us = clock_monotonic_us();
-    expect(1, LOCKED);
+    init_expect(1, LOCKED);
     cr_assert_lt(clock_monotonic_us() - before_us, 60 * CLOCK_S_US, "not as long as for others");
     pg_exec(other, "commit");
-    expect(0, EXTENDED);
+    init_expect(0, EXTENDED);
     PQfinish(other);
 }
 
-Test(init, the_last_part_of_the_printed_sql_extends)
+Test(init_postgres, the_last_part_of_the_printed_sql_extends)
 {
     make_version_2();
     cr_assert_eq(cli("init --print"), 0);
     const char *const last = strstr(cli_stdout(), "-- Where the relay's tables are there in");
     cr_assert_not_null(last);
     pg_exec(db, last);
-    expect(0, THERE);
+    init_expect(0, INIT_THERE);
 }
 
 /* The columns of outbox_relay and outbox_held, as init makes them. */
@@ -208,7 +153,7 @@ relay_columns(void)
                         "and not attisdropped");
 }
 
-Test(init, what_is_extended_is_as_what_is_new)
+Test(init_postgres, what_is_extended_is_as_what_is_new)
 {
     pg_fixture_load_outbox(db);
     const int64_t created = relay_columns();
@@ -216,8 +161,14 @@ Test(init, what_is_extended_is_as_what_is_new)
                 "drop column swept, drop column slot; alter table outbox_held drop column extra; "
                 "update outbox_relay_schema set version = 2");
     cr_assert_neq(relay_columns(), created);
-    expect(0, EXTENDED);
+    init_expect(0, EXTENDED);
     cr_assert_eq(relay_columns(), created);
+}
+
+static void
+expect_created(void)
+{
+    init_expect(0, "%s%s", init_words(INIT_WORDS_CREATED), init_words(INIT_WORDS_LOG));
 }
 
 static void
@@ -232,33 +183,35 @@ expect_publication(const char *name, const char *expected)
     cr_assert_str_eq(pg_query_text(db, sql), expected);
 }
 
-Test(init, creates_the_publication_and_no_slot)
+/* In the mode that is the default. */
+Test(init_postgres, creates_the_publication_and_no_slot)
 {
-    expect(0, CREATED);
+    init_configure("");
+    expect_created();
     expect_publication("outbox_relay_public", "outbox_relay_public t f f f outbox");
     cr_assert_eq(pg_query_int(db, "select count(*) from pg_replication_slots where database = "
                                   "current_database()"),
                  0);
 }
 
-Test(init, the_publication_may_have_another_name)
+Test(init_postgres, the_publication_may_have_another_name)
 {
-    be("tail", "publication = \"Orders 'new'\"");
-    expect(0, CREATED);
+    init_configure("mode = tail publication = \"Orders 'new'\"");
+    expect_created();
     expect_publication("Orders ''new''", "Orders 'new' t f f f outbox");
     cr_assert_eq(pg_query_int(db, "select count(*) from pg_publication"), 1);
 }
 
-Test(init, adds_the_outbox_to_a_publication_that_is_there)
+Test(init_postgres, adds_the_outbox_to_a_publication_that_is_there)
 {
+    init_configure("mode = tail");
     pg_exec(db, "create publication outbox_relay_public with (publish = 'insert')");
-    expect(0, CREATED);
+    expect_created();
     expect_publication("outbox_relay_public", "outbox_relay_public t f f f outbox");
 }
 
-Test(init, a_source_that_polls_needs_no_publication)
+Test(init_postgres, a_source_that_polls_needs_no_publication)
 {
-    be("poll", "");
     cr_assert_eq(cli("init -c relay.conf"), 0);
     cr_assert_eq(pg_query_int(db, "select count(*) from pg_publication"), 0);
 }
@@ -274,16 +227,6 @@ create_owner(char role[64])
                    "schema public to %s",
                    role, role, role); /* fits */
     pg_exec(db, sql);
-}
-
-static void
-be_owner(const char *mode, const char *role)
-{
-    cli_write("relay.conf",
-              "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = postgres mode = %s broker = main\n"
-              "  dsn = \"%s user=%s password=pw\" }\n",
-              mode, pg_fixture_dsn(), role);
 }
 
 static void
@@ -333,25 +276,25 @@ exec_for(const char *role, const char *format)
     pg_exec(db, sql);
 }
 
-Test(init, says_what_an_administrator_must_run)
+Test(init_postgres, says_what_an_administrator_must_run)
 {
     char role[64];
     create_owner(role);
-    be_owner("auto", role);
+    init_configure_as(role, "mode = auto");
     expect_then(0,
                 "advice  " NO_PUBLICATION ROLE_NEEDS
                 "ok       source \"orders\": until then it polls the table\n",
                 "NAME");
-    be_owner("tail", role);
+    init_configure_as(role, "mode = tail");
     expect_then(1, "problem " NO_PUBLICATION ROLE_NEEDS, "NAME");
     exec_for(role, "alter role %s replication; create publication outbox_relay_public for table "
                    "outbox with (publish = 'insert')");
-    expect(0, THERE);
+    init_expect(0, INIT_THERE "%s", init_words(INIT_WORDS_LOG));
     drop_owner(role);
 }
 
 /* Promise: whoever runs init need not be the relay, and gets no right that only the relay needs. */
-Test(init, an_owner_needs_no_right_to_read_the_log)
+Test(init_postgres, an_owner_needs_no_right_to_read_the_log)
 {
     char owner[64];
     char relay[80];
@@ -359,7 +302,7 @@ Test(init, an_owner_needs_no_right_to_read_the_log)
     (void)snprintf(relay, sizeof(relay), "Relay of %s", owner); /* fits */
     exec_for(owner, "drop role if exists \"Relay of %1$s\"; create role \"Relay of %1$s\"");
     exec_for(PQdb(db), "grant create on database %s to public");
-    be_owner("tail", owner);
+    init_configure_as(owner, "mode = tail");
     expect_then(0, ROLE_NEEDS "ok       source \"orders\": the log can be read then; " MAKES_SLOT,
                 "NAME");
     exec_for(relay, "grant select, insert, update, delete on outbox to \"%s\"");
@@ -373,33 +316,6 @@ Test(init, an_owner_needs_no_right_to_read_the_log)
     drop_owner(owner);
 }
 
-Test(init, the_second_part_of_the_printed_sql_migrates)
-{
-    pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
-    cr_assert_eq(cli("init --print"), 0);
-    const char *const second = strstr(cli_stdout(), "-- What only relays use.");
-    cr_assert_not_null(second);
-    pg_exec(db, "begin");
-    pg_exec(db, second); /* its end is a commit */
-    expect(0, THERE);
-}
-
-Test(init, refuses_another_version_of_the_relays_tables)
-{
-    expect(0, CREATED);
-    pg_exec(db, "update outbox_relay_schema set version = 4");
-    expect(1,
-           "problem  source \"orders\": the tables there have version 4, this relay makes version "
-           "3: nothing was changed; use the relay that fits the tables\n");
-}
-
-Test(init, printed_sql_does_the_same)
-{
-    cr_assert_eq(cli("init --print"), 0);
-    pg_exec(db, cli_stdout());
-    expect(0, THERE);
-}
-
 static void
 count_notice(void *context, const PGresult *result)
 {
@@ -409,7 +325,7 @@ count_notice(void *context, const PGresult *result)
 }
 
 /* As psql shows them to whoever runs it by hand. */
-Test(init, printed_sql_gives_no_notices)
+Test(init_postgres, printed_sql_gives_no_notices)
 {
     int notices = 0;
     pg_exec(db, "set client_min_messages = notice");
@@ -421,37 +337,17 @@ Test(init, printed_sql_gives_no_notices)
     cr_assert_eq(notices, 1);
 }
 
-Test(init, refuses_another_version)
-{
-    expect(0, CREATED);
-    pg_exec(db, "update outbox_schema set version = 7");
-    expect(1,
-           "problem  source \"orders\": the tables there have version 7, this relay makes version "
-           "1: nothing was changed; use the relay that fits the tables\n");
-}
-
-Test(init, refuses_a_table_that_is_somebody_elses)
-{
-    pg_exec(db, "create table outbox (id int)");
-    expect(1,
-           "problem  source \"orders\": there is a table \"outbox\" or \"outbox_schema\" that init "
-           "has not made: rename it, or give the relay a schema of its own by search_path in the "
-           "dsn\n");
-    cr_assert_eq(pg_query_int(db, "select count(*) from pg_class where relname = 'outbox_schema'"),
-                 0);
-}
-
-Test(init, leaves_nothing_behind_when_it_fails)
+Test(init_postgres, leaves_nothing_behind_when_it_fails)
 {
     pg_exec(db, "create table other (id int); create index outbox_deliver_after on other (id)");
-    expect(1,
-           "problem  source \"orders\": cannot create the tables (run init as a role that may, or "
+    init_expect(
+        1, "problem  source \"orders\": cannot create the tables (run init as a role that may, or "
            "give the output of `outbox-relay init --print` to somebody who may): relation "
            "\"outbox_deliver_after\" already exists\n");
     cr_assert_eq(pg_query_int(db, "select count(*) from pg_class where relname = 'outbox'"), 0);
 }
 
-Test(init, a_migration_that_fails_leaves_nothing_behind)
+Test(init_postgres, a_migration_that_fails_leaves_nothing_behind)
 {
     pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
     pg_exec(db, "create table outbox_sent (id int)");
@@ -459,17 +355,4 @@ Test(init, a_migration_that_fails_leaves_nothing_behind)
     cr_assert_not_null(strstr(cli_stdout(), "relation \"outbox_sent\" already exists"));
     cr_assert_eq(pg_query_int(db, "select count(*) from pg_class where relname = 'outbox_held'"),
                  0);
-}
-
-Test(init, many_at_a_time_create_one)
-{
-    enum { COUNT = 8 };
-    pid_t processes[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        processes[i] = cli_start("init -c relay.conf");
-    }
-    for (int i = 0; i < COUNT; i++) {
-        cr_assert_eq(cli_wait(processes[i]), 0);
-    }
-    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_schema"), 1);
 }
