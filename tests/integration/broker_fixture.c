@@ -19,7 +19,7 @@ struct broker {
 
 struct consumer {
     struct broker broker;
-    uint64_t tag; /* of the delivery that is out; 0: none */
+    uint64_t tag; /* of the delivery that is not acknowledged yet; 0: none */
 };
 
 static void
@@ -30,7 +30,7 @@ turn(struct session *session, uint64_t until_us)
     struct pollfd descriptor = {.fd = session_fd(session), .events = session_poll_events(session)};
     const int timeout_ms =
         clock_poll_timeout_ms(clock_monotonic_us(), due_us < until_us ? due_us : until_us);
-    (void)poll(&descriptor, 1, timeout_ms); /* failed: the next turn asks again */
+    (void)poll(&descriptor, 1, timeout_ms); /* if it fails, the next turn tries again */
     session_process(session, descriptor.revents, clock_monotonic_us());
 }
 
@@ -55,7 +55,7 @@ check_alive(const struct rabbit_event *event)
     check(event->type != RABBIT_CANCELLED, "the test's consumer was cancelled");
 }
 
-/* The event of this type; others are dropped unless they end something. */
+/* Waits for an event of this type; others are ignored unless they end something. */
 static void
 await_event(struct session *session, enum rabbit_event_type type)
 {
@@ -244,7 +244,7 @@ consumer_open(const char *uri, const char *queue)
     return consumer;
 }
 
-/* What was taken last is done with once the next is asked for. */
+/* Acknowledges the last taken message before the next is asked for. */
 static void
 acknowledge(struct consumer *consumer)
 {

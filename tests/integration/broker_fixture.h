@@ -1,7 +1,7 @@
-/* tests/integration/broker_fixture.h - the test's own look at the broker, synchronous: one
- * connection to make queues and exchanges and to count, one for each queue that is consumed. Whatever
- * goes wrong fails the test (relay_fixture.h). Names made here hold the process id, so tests do not
- * meet. Any thread; an object is one thread's at a time. */
+/* tests/integration/broker_fixture.h - the test's own synchronous connections to the broker: one to create queues and
+ * exchanges and to count messages, and one for each queue that is consumed. Any failure fails the test
+ * (relay_fixture.h). Names contain the process id, so tests do not collide. Any thread; one thread at a time for each
+ * object. */
 #ifndef TESTS_INTEGRATION_BROKER_FIXTURE_H
 #define TESTS_INTEGRATION_BROKER_FIXTURE_H
 
@@ -13,15 +13,15 @@
 
 struct broker;
 
-/* uri NULL: OUTBOX_TEST_AMQP_URI. Tries again while the broker does not answer. */
+/* uri NULL: OUTBOX_TEST_AMQP_URI. Retries while the broker does not answer. */
 struct broker *broker_open(const char *uri);
-void broker_close(struct broker *broker); /* queues stay; takes NULL */
+void broker_close(struct broker *broker); /* leaves the queues; takes NULL */
 
-/* A name of the test's own: "test-PID-WORD". A new string of the fixture, never freed. */
+/* The name "test-PID-WORD". A new string, which the fixture never frees. */
 const char *broker_name(const char *word);
 
 void broker_declare_queue(struct broker *broker, const char *queue); /* durable, quorum */
-/* Classic; with so many messages in it, it refuses more. */
+/* A classic queue that refuses more than this number of messages. */
 void broker_declare_small_queue(struct broker *broker, const char *queue, unsigned messages);
 void broker_delete_queue(struct broker *broker, const char *queue);
 void broker_declare_exchange(struct broker *broker, const char *exchange, const char *type);
@@ -31,36 +31,36 @@ void broker_bind(struct broker *broker, const char *queue, const char *exchange,
 void broker_unbind(struct broker *broker, const char *queue, const char *exchange,
                    const char *routing_key);
 
-/* Messages ready in the queue. A quorum queue's own count may be some milliseconds old. */
+/* Messages ready in the queue. The count of a quorum queue may be some milliseconds old. */
 uint32_t broker_count(struct broker *broker, const char *queue);
 
-/* A message as it came. The spans, and the text of message_id, live until the next call. */
+/* A received message. The spans, and the text of message_id, are valid until the next call. */
 struct delivery {
     struct rabbit_message message;
     bool redelivered;
     char message_id[64];
-    char body[128]; /* its beginning, as text */
+    char body[128]; /* the beginning of the body, as text */
 };
 
 struct consumer;
 
-/* Consumes the queue from now on; what is taken is acknowledged. */
+/* Consumes the queue from now on; messages that were taken are acknowledged. */
 struct consumer *consumer_open(const char *uri, const char *queue);
 void consumer_close(struct consumer *consumer); /* takes NULL */
 
 /* The next message; fails the test if there is none within PATIENCE_S. */
 void consumer_take(struct consumer *consumer, struct delivery *ret_delivery);
 
-/* False if there is none within that time. */
+/* False if none comes within wait_us. */
 bool consumer_take_within(struct consumer *consumer, uint64_t wait_us,
                           struct delivery *ret_delivery);
 
-/* The one that was taken last is not acknowledged but refused, and goes back to its queue or not. */
+/* Refuses the last taken message instead of acknowledging it, with or without requeue. */
 void consumer_refuse(struct consumer *consumer, bool requeue);
-/* Closes, and what was taken last goes back. */
+/* Closes; the last taken message goes back to the queue. */
 void consumer_leave(struct consumer *consumer);
 
-/* Takes one and checks that its body is this text. */
+/* Takes a message and checks that its body is this text. */
 void consumer_expect(struct consumer *consumer, const char *body);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-/* Names that the linker gives: ld(1), --wrap. */
+/* Names defined by the linker: ld(1), --wrap. */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);

@@ -1,5 +1,5 @@
-/* tests/integration/inbox_fixture.h - libinbox-pg over PostgreSQL, libinbox-mysql over MariaDB and MySQL: the same calls, with a
- * connection of db_fixture.h. What libinbox-mysql needs beside one is made by inbox_fixture_create. */
+/* tests/integration/inbox_fixture.h - libinbox-pg for PostgreSQL and libinbox-mysql for MariaDB and MySQL by the same
+ * calls, with a connection of db_fixture.h. inbox_fixture_create also creates the handle that libinbox-mysql needs. */
 #ifndef TESTS_INTEGRATION_INBOX_FIXTURE_H
 #define TESTS_INTEGRATION_INBOX_FIXTURE_H
 
@@ -10,11 +10,12 @@
 
 #include "tests/integration/db_fixture.h"
 
-/* As db_create and db_drop, with the tables of the inbox, inbox_newest among them. */
+/* Like db_create and db_drop, with the tables of the inbox, including inbox_newest. */
 struct db *inbox_fixture_create(void);
 void inbox_fixture_drop(struct db *db);
 
-/* The libraries' calls; a db may be NULL. A thread that has called them calls inbox_fixture_end_thread at its end. */
+/* The calls of the libraries; a db may be NULL. A thread that has used them calls inbox_fixture_end_thread at its
+ * end. */
 inbox_result inbox_fixture_claim_many(struct db *tx, const char *consumer,
                                       const struct inbox_id *ids, size_t id_count,
                                       inbox_verdict *ret_verdicts, struct inbox_error *reterr);
@@ -28,16 +29,16 @@ inbox_result inbox_fixture_forget(struct db *db, uint64_t age_s, uint32_t limit,
                                   uint64_t *ret_forgotten, struct inbox_error *reterr);
 void inbox_fixture_end_thread(void);
 
-/* Whether the tables guard ids and states: libinbox-mysql looks when an inbox is made, libinbox-pg each time. Outside of a
- * transaction. */
+/* Checks that the tables guard ids and states: libinbox-mysql does so when a handle is made, libinbox-pg in each call.
+ * Not within a transaction. */
 inbox_result inbox_fixture_look(struct db *db, struct inbox_error *reterr);
 
-/* As docs/CONSUMING.md says it for other languages: true if the message is to be applied. */
+/* The statements of docs/CONSUMING.md for other languages. True if the message is to be applied. */
 bool inbox_fixture_claim_by_hand(struct db *tx, const char *consumer, const char *message_id);
 bool inbox_fixture_advance_by_hand(struct db *tx, const char *consumer, const char *key,
                                    int version);
 
-/* Statements that are other ones for each kind. */
+/* Statements that differ between the kinds. */
 enum inbox_fixture_sql {
     INBOX_SQL_PARTITIONS_BY_LIST, /* of consumers: billing, mail */
     INBOX_SQL_PARTITIONS_BY_HASH, /* of ids */
@@ -48,7 +49,7 @@ enum inbox_fixture_sql {
 };
 const char *inbox_fixture_sql(enum inbox_fixture_sql which);
 
-/* What the server says of an error, as a struct inbox_error has it: `words` are a part of the message. */
+/* An error as struct inbox_error has it; `words` are a part of the message. */
 struct inbox_fixture_words {
     const char *sqlstate;
     const char *words;
@@ -56,7 +57,7 @@ struct inbox_fixture_words {
 enum inbox_fixture_error {
     INBOX_WORDS_LOCKED,
     INBOX_WORDS_DEADLOCK,
-    INBOX_WORDS_ANOTHER_INDEX, /* a unique one that is not the inbox's: "somebodys" */
+    INBOX_WORDS_ANOTHER_INDEX, /* a unique index that is not the inbox's: "somebodys" */
     INBOX_WORDS_DENIED,
     INBOX_WORDS_READ_ONLY,
     INBOX_WORDS_LOST, /* the connection; with any SQLSTATE */
@@ -68,8 +69,8 @@ enum inbox_fixture_error {
 };
 struct inbox_fixture_words inbox_fixture_words(enum inbox_fixture_error which);
 
-/* Whether a verdict counts what was committed after a transaction at "repeatable read" has first read. If not, it is
- * INBOX_RETRY: the transaction could not read what it means. */
+/* True if a verdict at "repeatable read" includes what was committed after the transaction first read. If not, the
+ * result is INBOX_RETRY, because the transaction could not see the rows. */
 bool inbox_fixture_sees_all(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* MariaDB and MySQL and libinbox-mysql behind inbox_fixture.h. */
+/* The part of inbox_fixture.h for MariaDB, MySQL and libinbox-mysql. */
 #include <inbox/inbox_mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 static inbox_mysql *inbox;
 
-/* By a session as an administrator has it, as in db_load_outbox. */
+/* In the session of an administrator, as in db_load_outbox. */
 static void
 load(void *conn)
 {
@@ -74,7 +74,7 @@ look(void *conn, struct inbox_error *reterr)
     return result;
 }
 
-/* True if it went in: of a row that is there already, or an error that is another one, false. */
+/* True if the row was inserted. False if it exists already, or if the error is another one. */
 static bool
 inserts(MYSQL *tx, const char *sql)
 {

@@ -1,4 +1,4 @@
-/* PostgreSQL and libinbox-pg behind inbox_fixture.h. */
+/* The part of inbox_fixture.h for PostgreSQL and libinbox-pg. */
 #include <inbox/inbox_pg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ look(void *conn, struct inbox_error *reterr)
     return result;
 }
 
-/* Whether it has changed one row. */
+/* True if it changed one row. */
 static bool
 changes_one(PGconn *tx, const char *sql)
 {
@@ -142,7 +142,7 @@ const struct inbox_fixture_kind inbox_fixture_postgres = {
             [INBOX_WORDS_ANOTHER_INDEX] = {"23505", "somebodys"},
             [INBOX_WORDS_DENIED] = {"42501", "permission denied"},
             [INBOX_WORDS_READ_ONLY] = {"25006", "read-only"},
-            [INBOX_WORDS_LOST] = {"", "terminat"}, /* the server's words, or libpq's */
+            [INBOX_WORDS_LOST] = {"", "terminat"}, /* from the server's message, or libpq's */
             [INBOX_WORDS_NO_INBOX_TABLE] = {"42P01", "inbox"},
             [INBOX_WORDS_WITHOUT_KEY] = {"42P10",
                                          "no unique index on inbox (consumer, message_id)"},

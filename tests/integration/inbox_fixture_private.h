@@ -1,4 +1,5 @@
-/* tests/integration/inbox_fixture_private.h - what a kind of database does for inbox_fixture.c; a `conn` is a PGconn or a MYSQL. */
+/* tests/integration/inbox_fixture_private.h - the functions of a kind of database for inbox_fixture.c; a `conn` is a
+ * PGconn or a MYSQL. */
 #ifndef TESTS_INTEGRATION_INBOX_FIXTURE_PRIVATE_H
 #define TESTS_INTEGRATION_INBOX_FIXTURE_PRIVATE_H
 

@@ -6,7 +6,7 @@
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/servers_fixture.h"
 
-/* A slot and a publication are of one database, a binary log is of all. */
+/* A slot and a publication belong to one database, a binary log to the whole server. */
 void
 log_open_scene(void)
 {

@@ -1,31 +1,32 @@
-/* tests/integration/log_fixture.h - what befalls the log that scene.relay reads, and how it is mended; each kind of database in its
- * own way. While applications write. */
+/* tests/integration/log_fixture.h - damages the log that scene.relay reads, and repairs it; each kind of database has
+ * its own ways. Applications write meanwhile. */
 #ifndef TESTS_INTEGRATION_LOG_FIXTURE_H
 #define TESTS_INTEGRATION_LOG_FIXTURE_H
 
 #include <stdbool.h>
 
 enum log_trouble {
-    LOG_REMOVED,        /* what the relay has not read yet of it */
-    LOG_BEGUN_ANEW,     /* what is read afterwards does not go on from what was read before */
-    LOG_NOT_KEPT,       /* there is none for the relay */
-    LOG_WITHOUT_OUTBOX, /* what is written into that is left out */
-    LOG_WITHOUT_ROWS,   /* there is something else in it */
-    LOG_SWITCHED_OFF,   /* for all databases, on a server of the test's own */
+    LOG_REMOVED,        /* the part that the relay has not read yet */
+    LOG_BEGUN_ANEW,     /* later parts do not continue the earlier ones */
+    LOG_NOT_KEPT,       /* there is no log for the relay */
+    LOG_WITHOUT_OUTBOX, /* rows of the outbox are left out */
+    LOG_WITHOUT_ROWS,   /* it has other events instead of rows */
+    LOG_SWITCHED_OFF,   /* for all databases, on the test's own server */
 };
 
-/* As scene_open_tail and scene_close, on a database server of the test's own where such a trouble is that of all its databases. */
+/* Like scene_open_tail and scene_close, on the test's own database server if the trouble affects all databases of the
+ * server. */
 void log_open_scene(void);
 void log_close_scene(void);
 
 void log_harm(enum log_trouble trouble);
-/* Waits for the relay to say what is wrong; the line lives until the next call. */
+/* Waits for the relay's message about the trouble; the line is valid until the next call. */
 const char *log_await_told(enum log_trouble trouble);
 void log_mend(enum log_trouble trouble);
 
-/* How often it is to be tried: a relay is the more patient the more often its log was lost. */
+/* How often to repeat the trouble: a relay waits longer each time that its log is lost. */
 unsigned log_rounds(enum log_trouble trouble);
-/* The session that owns the outbox ends with it, and what was on its way may come twice. */
+/* True if the owning session ends with the trouble, so that messages in flight may come twice. */
 bool log_repeats(enum log_trouble trouble);
 
 #endif

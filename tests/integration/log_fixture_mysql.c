@@ -1,4 +1,4 @@
-/* The binary log of MariaDB and MySQL behind log_fixture.h, on a server of the test's own. */
+/* The part of log_fixture.h for the binary log of MariaDB and MySQL, on the test's own server. */
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ end_reader(void)
                                               "where command like 'Binlog Dump%'"));
 }
 
-/* The file that is written. MySQL 8.4 and later have another word for it. */
+/* The file that is being written. MySQL 8.4 and later have another statement for it. */
 static void
 name_of_log(char *name, size_t size)
 {
@@ -28,7 +28,7 @@ name_of_log(char *name, size_t size)
                                                    : "show master status")); /* fits */
 }
 
-/* The server keeps it until all of its transactions are in the engine's files. */
+/* The server keeps the file until all of its transactions are in the engine's files. */
 static bool
 is_removed(void *context)
 {
@@ -39,15 +39,17 @@ is_removed(void *context)
     return !db_try(scene.db, sql);
 }
 
-/* From where the relay may go on as long as a transaction is open: from before that has written. And while it is stopped it does
- * not read to the end of a file, behind which is the next one. It is stopped when nothing is on its way: a row of the log that it
- * may not see yet, because of that transaction, would make it poll for another reason. */
+/* Removes the file of the log that the relay must read next. An open transaction keeps the relay from reading the log
+ * from a place after its beginning, and the stopped relay does not read on into the next file. The relay is stopped
+ * when nothing is in flight: a row that it must not see yet because of that transaction would make it poll for another
+ * reason. */
 static void
 purge(void)
 {
     char name[100];
     struct db *pause = db_connect();
-    db_exec(pause, "begin; update account set seq = seq"); /* applications wait for this */
+    /* Applications wait for this transaction. */
+    db_exec(pause, "begin; update account set seq = seq");
     await_empty_outbox(scene.db);
     writer = db_connect();
     db_exec(writer, "begin; insert into outbox (payload) values ('x')");
@@ -66,7 +68,7 @@ end_transaction(void)
     db_close(writer);
 }
 
-/* MySQL 8.4 and later have another word for it. */
+/* MySQL 8.4 and later have another statement for it. */
 static void
 begin_anew(void)
 {
@@ -111,7 +113,7 @@ ignore_database(void)
     restart_with(line);
 }
 
-/* Sessions have it as it was when they began: those of the applications have begun. */
+/* Sessions keep the value from their start, and those of the applications have started already. */
 static void
 log_statements(void)
 {
@@ -136,7 +138,7 @@ const struct log_ways log_ways_mysql[] = {
                      .rounds = 1},
     [LOG_BEGUN_ANEW] = {.harm = begin_anew,
                         .event = "event=source_lost",
-                        .words = "(RESET MASTER)", /* a look has shown it, or the reader */
+                        .words = "(RESET MASTER)", /* noticed by the watermark, or by the reader */
                         .rounds = 3,
                         .repeats = true},
     [LOG_NOT_KEPT] = {.harm = keep_no_log,

@@ -1,4 +1,4 @@
-/* The log of PostgreSQL behind log_fixture.h: a slot, and a publication. */
+/* The part of log_fixture.h for PostgreSQL: a slot, and a publication. */
 #include <stddef.h>
 
 #include "tests/integration/log_fixture_private.h"
@@ -9,7 +9,7 @@
 #define PUBLICATION "publication outbox_relay_public"
 #define CREATE "create " PUBLICATION " for table outbox with (publish = 'insert')"
 
-/* As an administrator does it: the reader is ended, and the slot dropped before it comes back. */
+/* As an administrator would: ends the reader, and drops the slot before it comes back. */
 static void
 drop_slot(void)
 {
@@ -31,7 +31,7 @@ create_publication(void)
     db_exec(scene.db, CREATE);
 }
 
-/* Servers from version 18 on go on and leave out what the publication would have passed on. */
+/* Servers from version 18 on continue, and leave out the rows that the publication would have included. */
 static void
 make_publication_anew(void)
 {

@@ -1,4 +1,5 @@
-/* tests/integration/message_fixture.h - messages that an application writes, and what a writer's library says of it. */
+/* tests/integration/message_fixture.h - messages that an application writes, and checks of a writer library's
+ * results. */
 #ifndef TESTS_INTEGRATION_MESSAGE_FIXTURE_H
 #define TESTS_INTEGRATION_MESSAGE_FIXTURE_H
 
@@ -9,10 +10,10 @@
 
 struct outbox_message message_fixture_of(const char *payload);
 
-/* Every field, with what could be taken for an escape, a quote, or another character set's. */
+/* Every field is set, with characters that could be taken for an escape, a quote, or another character set. */
 struct outbox_message message_fixture_with_everything(void);
 
-/* Fails the test unless the result is the wanted one, and the error says so, and has these words. */
+/* Fails the test unless the result is `wanted` and the error has the same code, this SQLSTATE and these words. */
 void message_fixture_expect(const struct outbox_error *error, outbox_result result,
                             outbox_result wanted, const char *sqlstate, const char *words);
 

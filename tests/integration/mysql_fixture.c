@@ -32,7 +32,8 @@ variable(const char *name)
     return value;
 }
 
-/* Without TLS the password goes encrypted by the server's key (caching_sha2_password). MariaDB's library asks for that by itself. */
+/* Without TLS the password is encrypted with the server's key (caching_sha2_password). MariaDB's library asks for that
+ * key by itself. */
 static void
 take_key(MYSQL *conn)
 {
@@ -60,7 +61,7 @@ port(void)
     return moved != 0 ? moved : (unsigned)strtoul(variable("OUTBOX_TEST_MYSQL_PORT"), NULL, 10);
 }
 
-/* False if the server does not let it in; `conn` is to be closed then too. */
+/* False if the server refuses the connection; then `conn` must still be closed. */
 static bool
 try_connect_at(MYSQL *conn, unsigned at, const char *user, const char *password, const char *to,
                unsigned long flags)
@@ -127,7 +128,7 @@ mysql_fixture_drop(MYSQL *conn)
     mysql_close(admin);
 }
 
-/* A row is: format, length of the name, length of its second part, which is empty, and the name. */
+/* A row has: format, length of the name, length of its second part, which is empty, and the name. */
 void
 mysql_fixture_roll_back_prepared(MYSQL *conn)
 {
@@ -139,7 +140,8 @@ mysql_fixture_roll_back_prepared(MYSQL *conn)
     for (MYSQL_ROW row = mysql_fetch_row(rows); row != NULL; row = mysql_fetch_row(rows)) {
         if (strncmp(row[3], database, strlen(database)) == 0) {
             (void)snprintf(sql, sizeof(sql), "xa rollback '%s'", row[3]); /* fits */
-            (void)mysql_fixture_try(conn, sql); /* the one who prepared it may just do so */
+            /* The session that prepared it may do so at the same time. */
+            (void)mysql_fixture_try(conn, sql);
         }
     }
     mysql_free_result(rows);
@@ -162,7 +164,7 @@ mysql_fixture_move(unsigned to)
     atomic_store(&moved_to, to);
 }
 
-/* Sessions that are in the database, but for this one. */
+/* The other sessions in the database. */
 void
 mysql_fixture_throw_out(MYSQL *conn)
 {
@@ -253,7 +255,7 @@ read_file(const char *path)
     return strdup(text);
 }
 
-/* Reads what the server answers to one statement, or to several: the first error, or 0. */
+/* Reads the server's answers to one statement or several. Returns the first error, or 0. */
 static unsigned int
 read_answers(MYSQL *conn)
 {
@@ -348,7 +350,7 @@ mysql_fixture_plain_isolation(MYSQL *conn)
     }
 }
 
-/* In InnoDB's own report, "---TRANSACTION 5, …\n…\nLOCK WAIT …\nMariaDB thread id 43, …": whether that thread's waits. */
+/* From InnoDB's report, "---TRANSACTION 5, …\n…\nLOCK WAIT …\nMariaDB thread id 43, …": whether that thread waits. */
 static bool
 report_says_waiting(const char *report, unsigned long thread_id)
 {
@@ -377,7 +379,8 @@ mysql_fixture_is_blocked(MYSQL *conn, unsigned long thread_id)
     return blocked;
 }
 
-/* Not by innodb_trx: it is a cache that is filled anew only when nobody has read it for 0.1 s, and tests run side by side. */
+/* Not by innodb_trx: it is a cache that is refreshed only when nobody has read it for 0.1 s, and tests run side by
+ * side. */
 void
 mysql_fixture_wait_blocked(MYSQL *conn, unsigned long thread_id)
 {
@@ -423,7 +426,7 @@ mysql_fixture_kill(MYSQL *conn, unsigned long thread_id)
     char sql[128];
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
     (void)snprintf(sql, sizeof(sql), "kill %lu", thread_id);
-    (void)mysql_fixture_try(conn, sql); /* it may have gone by itself */
+    (void)mysql_fixture_try(conn, sql); /* it may have ended by itself */
     (void)snprintf(sql, sizeof(sql),
                    "select count(*) from information_schema.processlist where id = %lu", thread_id);
     while (mysql_fixture_int(conn, sql) != 0) {

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define TICK_MS 50
-#define HEADER_BYTES 4 /* the size in three bytes, and which packet of an exchange it is */
+#define HEADER_BYTES 4 /* the size in three bytes, and the number of the packet in its exchange */
 #define PACKET_BYTES_MAX (HEADER_BYTES + (1 << 24))
 #define COMMAND_QUIT 0x01
 #define COMMAND_QUERY 0x03
@@ -36,10 +36,10 @@ struct client {
     pthread_t thread;
     int fd;
     int sessions[SESSIONS];
-    enum session session; /* that the last statement went to */
-    bool refused;         /* what is left of its answer is dropped */
+    enum session session; /* the session that got the last statement */
+    bool refused;         /* the rest of its answer is dropped */
     size_t size;
-    uint8_t *packet; /* the one that was read last, with its header */
+    uint8_t *packet; /* the last packet, with its header */
 };
 
 struct mysql_proxy {
@@ -51,7 +51,7 @@ struct mysql_proxy {
     _Atomic enum mysql_proxy_way way;
     _Atomic(const char *) refused;
     atomic_bool ending;
-    struct client *clients; /* those that are gone among them */
+    struct client *clients; /* including those that have ended */
 };
 
 #define CHECK(condition)                                                                         \
@@ -137,7 +137,7 @@ write_packet(const struct client *client, int fd)
     return write_bytes(client, fd, client->packet, client->size);
 }
 
-/* What kind of command or answer it is. */
+/* The first byte of the content: the kind of command or answer. */
 static uint8_t
 first_byte(const struct client *client)
 {
@@ -146,7 +146,7 @@ first_byte(const struct client *client)
 
 /* ---- from the client ------------------------------------------------------------------------------------ */
 
-/* What libmysqlclient has before the text of a query: no attributes, in one set of them. */
+/* The bytes that libmysqlclient sends before the text of a query: one set of zero attributes. */
 static const char *
 skip_attributes(const char *text)
 {
@@ -181,7 +181,7 @@ session_of(const struct client *client)
     return OWN;
 }
 
-/* A command is the first packet of an exchange; those of the handshake are answers to the server's. */
+/* A command is the first packet of an exchange; in the handshake clients only answer. */
 static bool
 carry_to_server(struct client *client)
 {
@@ -204,7 +204,7 @@ has_refused(const struct client *client)
     return text != NULL && memmem(client->packet, client->size, text, strlen(text)) != NULL;
 }
 
-/* In the place of the packet. */
+/* Sends the error instead of the packet. */
 static void
 make_error(struct client *client)
 {

@@ -4,10 +4,10 @@
 
 #include <mysql.h>
 
-/* Makes what an application needs to write, in the default database of `conn`; aborts where that fails. */
+/* Creates the tables that an application needs for writing, in the default database of `conn`; aborts if that fails. */
 void outbox_mysql_fixture_load(MYSQL *conn);
 
-/* Makes what a relay has beside it, and outbox_cancel. */
+/* Creates the relay's tables, and outbox_cancel. */
 void outbox_mysql_fixture_load_relay(MYSQL *conn);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 
 static char database[64];
-static bool has_user; /* of the name of the database */
+static bool has_user; /* a role with the database's name */
 static char dsn[1024];
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) die(const char *format, ...)
@@ -59,15 +59,15 @@ PGconn *
 pg_fixture_create(void)
 {
     (void)snprintf(database, sizeof(database), "outbox_test_%ld", (long)getpid());
-    /* Of two values for dbname the last counts. */
+    /* If there are two values for dbname, the last one counts. */
     (void)snprintf(dsn, sizeof(dsn), "%s dbname=%s", admin_dsn(), database);
     admin_exec("drop database if exists", "with (force)");
     admin_exec("create database", "template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'");
     return pg_fixture_connect();
 }
 
-/* What a test that failed may leave: the database could not be dropped, and as long as such a transaction is open no slot can be
- * made on its server, by no other test either. */
+/* A failed test may leave prepared transactions. While one exists, its database cannot be dropped, and no test can
+ * create a slot on the server. */
 static void
 roll_back_prepared(void)
 {
@@ -133,7 +133,8 @@ pg_exec(PGconn *conn, const char *sql)
     PQclear(result);
 }
 
-/* Rights in the database go with it. One whose test ended without may still be there: its name is of a process id. */
+/* Its rights in the database are dropped with the database. A role of the same name may be left from an earlier process
+ * with this id. */
 void
 pg_fixture_grant(PGconn *conn, const char *rights, const char *table)
 {
@@ -157,7 +158,7 @@ pg_fixture_connect_as_user(void)
     return conn;
 }
 
-/* `text` with `to` wherever `from` stood; to be freed. */
+/* Returns `text` with every `from` replaced by `to`; free it. */
 static char *
 replace(char *text, const char *from, const char *to)
 {
@@ -191,7 +192,7 @@ read_file(const char *path)
     return strdup(text);
 }
 
-/* As `psql -v schema=` with the one that new tables go to. */
+/* Like `psql -v schema=`, with the schema in which new tables are created. */
 static char *
 read_sql(PGconn *conn, const char *path)
 {

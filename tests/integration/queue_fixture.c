@@ -46,7 +46,7 @@ queue_fixture_name(void)
     return name;
 }
 
-/* The next event of this type; others but bad ones are dropped. */
+/* Waits for an event of this type; others are ignored, except failures. */
 static struct rabbit_event
 await(enum rabbit_event_type type)
 {
@@ -195,7 +195,7 @@ publish(const char *id, const char *key, const char *body, size_t body_length)
     published++;
 }
 
-/* The tags of the channel count what was published on it. */
+/* The tags of a channel count the messages that were published on it. */
 static void
 await_confirms(void)
 {
@@ -242,7 +242,7 @@ queue_fixture_take_dead(void)
                    event.message.message_id.size > 0 ? (const char *)event.message.message_id.data
                                                      : "");
     rabbit_cancel(session_rabbit(session), CHANNEL,
-                  "taker"); /* first: so that no second one comes */
+                  "taker"); /* first, so that no second message comes */
     rabbit_ack(session_rabbit(session), CHANNEL, event.tag, false);
     (void)await(RABBIT_CANCELLED);
     return taken;

@@ -23,7 +23,7 @@ die(const char *words)
     abort();
 }
 
-/* NULL if the server is not there (yet). */
+/* NULL if the server does not answer (yet). */
 static redisReply *
 ask(const char *command)
 {

@@ -22,14 +22,14 @@ struct relay {
     char directory[256];
     char config[300];
     char log[300];
-    int log_fd; /* of relay_options */
-    pid_t pid;  /* 0: does not run */
-    long seen;  /* bytes of the log up to the end of the line last waited for */
+    int log_fd; /* as in relay_options */
+    pid_t pid;  /* 0: not running */
+    long seen;  /* bytes of the log up to the end of the line that was last waited for */
     char line[LINE_BYTES];
     struct relay *next;
 };
 
-static struct relay *relays; /* all that were started and not yet freed */
+static struct relay *relays; /* all relays that are not freed yet */
 
 static void
 print_tail(const struct relay *relay)
@@ -192,7 +192,7 @@ relay_free(struct relay *relay)
         place = &(*place)->next;
     }
     *place = relay->next;
-    (void)unlink(relay->config); /* what stays goes with OUTBOX_TEST_DIR */
+    (void)unlink(relay->config); /* what is left is removed with OUTBOX_TEST_DIR */
     (void)unlink(relay->log);
     (void)rmdir(relay->directory);
     free(relay);
@@ -257,7 +257,7 @@ struct wanted {
     const char *more;
 };
 
-/* Only whole lines count: the last one may still be on its way. */
+/* Only whole lines count: the last one may be incomplete. */
 static bool
 is_logged(void *context)
 {

@@ -1,4 +1,5 @@
-/* tests/integration/report_fixture.h - keeps what `check` and `init` report, as the command line shows it. */
+/* tests/integration/report_fixture.h - keeps the lines that `check` and `init` report, as the command line prints
+ * them. */
 #ifndef TESTS_INTEGRATION_REPORT_FIXTURE_H
 #define TESTS_INTEGRATION_REPORT_FIXTURE_H
 
@@ -10,7 +11,7 @@ struct report report_fixture_begin(void);
 /* Its lines so far: "ok       source "orders": …\n". */
 const char *report_fixture_lines(void);
 
-/* There must be a line of this kind with these words; or there must be none with them. */
+/* Requires a line of this kind with these words; or that no line has them. */
 void report_fixture_expect(const char *word, const char *words);
 void report_fixture_expect_none(const char *words);
 

@@ -23,12 +23,12 @@ struct runner_fixture_options runner_fixture_made;
 static void *runner;
 static pthread_t thread;
 atomic_int runner_fixture_calls; /* of apply */
-static atomic_int accidents;     /* how often something is still to go wrong */
+static atomic_int accidents;     /* how many accidents are left */
 static struct db *other;         /* a connection for the accidents */
 char runner_fixture_report[1100];
 char runner_fixture_broker_lost[1100];
 static char consumer[40];
-static uint64_t warm_up; /* messages that do not count */
+static uint64_t warm_up; /* messages of the warm-up, which do not count */
 
 static const struct runner_fixture_kind *
 kind(void)
@@ -130,7 +130,7 @@ runner_fixture_call_connect(void *context)
     return db == NULL ? NULL : db_unwrap(db);
 }
 
-/* As an operator would: by rabbitmqctl. Other tests use the same broker. */
+/* With rabbitmqctl, as an operator would. Other tests use the same broker. */
 static void
 close_our_connection(void)
 {
@@ -160,7 +160,8 @@ meet_accident(struct db *tx, const char *body)
     if (strncmp(body, "accident: deadlock", 18) == 0) {
         kind()->deadlock(tx, other);
         if (strcmp(body, "accident: deadlock, and more") == 0) {
-            (void)db_try(tx, "select 1"); /* PostgreSQL refuses it: the transaction has failed */
+            /* PostgreSQL refuses it, because the transaction has failed */
+            (void)db_try(tx, "select 1");
         }
         return INBOX_APPLY_RETRY;
     }
@@ -176,12 +177,12 @@ meet_accident(struct db *tx, const char *body)
         kind()->stop(runner);
     } else if (strcmp(body, "accident: slow") == 0) {
         (void)nanosleep(&(struct timespec){.tv_sec = 10},
-                        NULL); /* this is the slowness, it waits for nothing */
+                        NULL); /* simulates slow work; waits for nothing */
     }
     return INBOX_APPLY_OK;
 }
 
-/* Accidents that a body asks for, before or after the effect; the effect is one row in `applied`. */
+/* The accidents that a body asks for, before or after the effect, which is one row in `applied`. */
 inbox_apply
 runner_fixture_apply(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
@@ -199,7 +200,8 @@ runner_fixture_apply(void *context, struct db *tx, const struct inbox_delivery *
         return db_try(tx, "insert into parent values nonsense") ? INBOX_APPLY_OK
                                                                 : kind()->after_ignored_failure;
     }
-    if (strcmp(body, "bad at commit") == 0) { /* or at once, where there is no such thing */
+    /* Or at once, if the database has no deferred checks. */
+    if (strcmp(body, "bad at commit") == 0) {
         return db_try(tx, "insert into child values ('nobody')") ? INBOX_APPLY_OK
                                                                  : INBOX_APPLY_RETRY;
     }
@@ -239,7 +241,7 @@ report(void *context, inbox_report_level level, const char *event, const char *t
     (void)level;
     if (strcmp(event, "broker_lost") == 0) {
         (void)snprintf(runner_fixture_broker_lost, sizeof(runner_fixture_broker_lost), "%s",
-                       text); /* before it counts */
+                       text); /* before it is counted */
     }
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         if (strcmp(events[i].name, event) == 0) {
@@ -318,7 +320,7 @@ runner_fixture_warm_up(void)
     atomic_store(&runner_fixture_calls, 0);
 }
 
-/* Until so many messages are dealt with. */
+/* Waits until so many messages are applied, duplicates or rejected. */
 void
 runner_fixture_wait(uint64_t count)
 {
@@ -367,14 +369,12 @@ runner_fixture_publish_many(int count)
     }
 }
 
-/* The ids that were applied, in order. */
 const char *
 runner_fixture_applied(void)
 {
     return db_text(runner_fixture_db, runner_fixture_sql(SQL_APPLIED));
 }
 
-/* The queue gives this many messages to another consumer before one that is published now. */
 void
 runner_fixture_expect_left(uint64_t count)
 {

@@ -1,4 +1,4 @@
-/* MariaDB and MySQL behind runner_fixture.h. */
+/* The part of runner_fixture.h for MariaDB and MySQL. */
 #include <criterion/criterion.h>
 #include <inbox/inbox_runner_mysql.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/runner_fixture_private.h"
 
-/* `commits`: how many the session had done before, which tells transactions apart. */
+/* `commits`: how many commits the session had made before, which distinguishes transactions. */
 static const char *const tables[] = {
     ("create table applied (no bigint auto_increment primary key, message_id varchar(255) not "
      "null, \"key\" varchar(255), body longtext, commits bigint)"),
@@ -28,7 +28,7 @@ conn_of(struct db *db)
     return db_conn(db);
 }
 
-/* A role to change to; roles are the server's, so it is named after the database. */
+/* A role to change to. Roles belong to the whole server, so its name contains the database's. */
 static char set_role[100];
 
 static void
@@ -199,7 +199,7 @@ execute(struct db *tx, const char *sql)
     return done;
 }
 
-/* A real one: `other` has written more, so that `tx` is the one that is rolled back. */
+/* A real deadlock: `other` has written more, so `tx` is rolled back. */
 static void
 deadlock(struct db *tx, struct db *other)
 {
@@ -223,7 +223,7 @@ dawdle(struct db *tx)
     cr_assert_eq(poll(&end, 1, 30000), 1, "the server does not end the session");
 }
 
-/* Ids are bytes here: it takes them all. */
+/* Ids are bytes here, so it takes every id. */
 static bool
 create_narrow(struct db **ret_db, const char **ret_dsn)
 {
@@ -257,7 +257,7 @@ refuse_writes(bool refuse)
     db_exec(runner_fixture_db, refuse ? "set global read_only = on" : "set global read_only = off");
 }
 
-/* Sessions of runners: those in the database that are not the test's own, which sleep between its questions. */
+/* Sessions of runners: those in the database that are not the test's own, which is idle between its queries. */
 static const char busy[] =
     "select coalesce(min(id), 0) from information_schema.processlist where db = database() and "
     "command = 'Query' and id <> connection_id()";
@@ -275,7 +275,7 @@ waits(void)
                        mysql_fixture_is_blocked(conn_of(runner_fixture_db), id));
 }
 
-/* Each once: they come back. */
+/* Ends each session once; the runners connect again. */
 static void
 end_sessions(void)
 {

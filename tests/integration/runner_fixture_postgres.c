@@ -1,4 +1,4 @@
-/* PostgreSQL behind runner_fixture.h. */
+/* The part of runner_fixture.h for PostgreSQL. */
 #include <criterion/criterion.h>
 #include <inbox/inbox_runner.h>
 #include <libpq-fe.h>

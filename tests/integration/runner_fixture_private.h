@@ -1,4 +1,4 @@
-/* tests/integration/runner_fixture_private.h - what a kind of database does for runner_fixture.c. */
+/* tests/integration/runner_fixture_private.h - the functions of a kind of database for runner_fixture.c. */
 #ifndef TESTS_INTEGRATION_RUNNER_FIXTURE_PRIVATE_H
 #define TESTS_INTEGRATION_RUNNER_FIXTURE_PRIVATE_H
 
@@ -8,21 +8,21 @@ struct runner_fixture_kind {
     const char *sql[SQL_COUNT];
     const char *own_server;
 
-    /* The inbox, and the tables applied, parent and child; what was made beside them. */
+    /* Creates the inbox and the tables applied, parent and child; and drops other objects. */
     void (*make_tables)(struct db *db);
     void (*clean_up)(struct db *db);
 
-    /* The library. `make` prints why it could not and gives NULL. */
+    /* The library's functions. `make` prints the reason and returns NULL if it fails. */
     void *(*make)(const struct runner_fixture_options *options);
     inbox_result (*run)(void *runner);
     void (*stop)(void *runner);
     void (*free)(void *runner);
     void (*count)(const void *runner, struct inbox_runner_counters *ret_counters);
 
-    /* In `apply`. */
+    /* Called in `apply`. */
     bool (*insert)(struct db *tx, const struct inbox_delivery *delivery);
     bool (*execute)(struct db *tx, const char *sql);
-    /* What `apply` says after a statement that failed: PostgreSQL notices by itself. */
+    /* What `apply` answers after a failed statement: with PostgreSQL the runner notices by itself. */
     inbox_apply after_ignored_failure;
     void (*deadlock)(struct db *tx, struct db *other);
     void (*dawdle)(struct db *tx);
@@ -37,7 +37,7 @@ struct runner_fixture_kind {
 extern const struct runner_fixture_kind runner_fixture_postgres;
 extern const struct runner_fixture_kind runner_fixture_mysql;
 
-/* The options that `make` got last, for the functions that the library calls. */
+/* The last options of `make`, for the functions that the library calls. */
 extern struct runner_fixture_options runner_fixture_made;
 inbox_apply runner_fixture_call_apply(void *context, void *conn,
                                       const struct inbox_delivery *delivery);

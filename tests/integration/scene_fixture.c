@@ -19,7 +19,7 @@ scene_open(void)
     }
     scene.broker = broker_open(NULL);
     scene.queue = broker_name("queue");
-    broker_delete_queue(scene.broker, scene.queue); /* that of an earlier process of this number */
+    broker_delete_queue(scene.broker, scene.queue); /* one of an earlier process with this id */
     broker_declare_queue(scene.broker, scene.queue);
 }
 
@@ -154,7 +154,7 @@ format_sql(const char *format, va_list args)
 void
 scene_await_tailing(void)
 {
-    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
+    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line has no more text */
 }
 
 void
@@ -199,7 +199,7 @@ scene_await(const char *what, const char *format, ...)
     char sql[8192];
     va_list args;
     va_start(args, format);
-    (void)snprintf(sql, sizeof(sql), "%s", format_sql(format, args)); /* as long as that */
+    (void)snprintf(sql, sizeof(sql), "%s", format_sql(format, args)); /* cut is fine */
     va_end(args);
     await(is_true, sql, what, PATIENCE_S);
 }
@@ -217,7 +217,7 @@ operate(const char *what, const char *condition, const char *change)
           condition);
 }
 
-/* In this order: on MariaDB and MySQL an assignment sees those before it. */
+/* The order matters: in MariaDB and MySQL an assignment sees the results of earlier ones. */
 void
 operator_retry(const char *condition)
 {

@@ -11,10 +11,11 @@
 
 #include "tests/integration/relay_fixture.h"
 
-/* Set once OUTBOX_TEST_DIR is the own instance: nobody else's is ever disturbed. */
+/* Set when OUTBOX_TEST_DIR is our own instance, so that no other is ever disturbed. */
 #define OWN "OUTBOX_TEST_OWN"
 
-static int leash = -1; /* the guardian reads at its other end; the end of it is ours */
+/* a pipe that the guardian reads: when it is closed, the guardian ends the instance */
+static int leash = -1;
 static pid_t guardian;
 
 static _Noreturn void
@@ -45,8 +46,8 @@ await_shell(pid_t pid, const char *line)
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "failed: %s", line);
 }
 
-/* Waits for the leash to be let go, then ends the instance. A session of its own: whoever ends this
- * test and its process group does not end that. */
+/* Waits until the leash is closed, then ends the instance. In a session of its own, so that it survives if the test and
+ * its process group are killed. */
 static _Noreturn void
 guard(int end, int other_end, const char *last_words)
 {
@@ -68,11 +69,11 @@ start_guardian(const char *last_words)
     if (guardian == 0) {
         guard(ends[0], ends[1], last_words);
     }
-    (void)close(ends[0]); /* was never used here */
+    (void)close(ends[0]); /* not used here */
     leash = ends[1];
 }
 
-/* One line `export NAME=value` as bash would read it; blanks in values are escaped, and '' is an empty one. */
+/* Reads a line `export NAME=value` as bash would; blanks in values are escaped, and '' is an empty value. */
 static void
 set_variable(char *line)
 {
@@ -181,7 +182,7 @@ servers_stop(void)
 {
     int status;
     if (leash >= 0) {
-        (void)close(leash); /* that it is closed is all it says */
+        (void)close(leash); /* closing it is the signal */
         leash = -1;
         while (waitpid(guardian, &status, 0) < 0 && errno == EINTR) {
         }

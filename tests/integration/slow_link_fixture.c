@@ -19,17 +19,17 @@
 
 #define CONNECTIONS_MAX 24
 #define WAYS (2 * CONNECTIONS_MAX)
-/* The kernel's own buffers would make a short transfer look as if the link were fast. */
+/* With the kernel's larger buffers a short transfer would look as if the link were fast. */
 #define SOCKET_BYTES 16384
-/* The loopback sends up to 64 KiB at a time. A window that is never wide enough for that looks shut to TCP_USER_TIMEOUT, which
- * the server has, however many bytes go. */
+/* The loopback sends up to 64 KiB at a time. If the window is never that large, the server's TCP_USER_TIMEOUT regards
+ * the connection as stuck, however many bytes pass. */
 #define SERVER_SOCKET_BYTES 98304
 #define PACKET_BYTES 1448
-/* A text to be cut at is shorter than this. */
+/* The text at which to cut is shorter than this. */
 #define TAIL_BYTES 64
-/* On its way at a time: what a connection's window would allow. */
+/* The most bytes in transit, as limited by a connection's window. */
 #define WAY_BYTES ((size_t)128 << 10)
-/* What waits for its turn before the line: the sender is asked for no more. */
+/* How far ahead the line may be reserved; beyond that nothing more is read from the sender. */
 #define HORIZON_US (20 * CLOCK_MS_US)
 #define RETRANSMIT_US (200 * CLOCK_MS_US)
 #define TICK_MS 50
@@ -45,17 +45,17 @@ struct packet {
     char bytes[PACKET_BYTES];
 };
 
-/* One way of a connection. The other one is beside it, with the same number but for the last bit. */
+/* One direction of a connection. The index of the other one differs in the last bit. */
 struct way {
     int from; /* -1: free */
     int to;
     struct packet *first;
     struct packet *last;
     size_t bytes;
-    char tail[TAIL_BYTES]; /* the last that came, looked through for what is cut at */
+    char tail[TAIL_BYTES]; /* the end of the last bytes, searched for the text */
     size_t tail_size;
-    bool ended;   /* nothing more comes */
-    bool blocked; /* the receiver takes no more now */
+    bool ended;   /* the sender has ended */
+    bool blocked; /* the receiver accepts no more now */
 };
 
 struct slow_link {
@@ -72,8 +72,8 @@ struct slow_link {
     atomic_int cuts;
     atomic_bool ending;
     _Atomic uint64_t carried[2];
-    uint64_t free_us[2]; /* when the line, in this direction, has time for the next packet */
-    size_t turn;         /* who may send first */
+    uint64_t free_us[2]; /* when the line is free for the next packet, in each direction */
+    size_t turn;         /* the connection that may send first */
     struct random random;
     struct way ways[WAYS];
 };
@@ -100,7 +100,7 @@ set_option(int fd, int level, int option, int value)
     CHECK(setsockopt(fd, level, option, &value, sizeof(value)) == 0);
 }
 
-/* receive_bytes: what lies at the near end of the link. */
+/* receive_bytes: the size of the buffer at the near end of the link. */
 static int
 new_socket(int receive_bytes)
 {
@@ -158,7 +158,7 @@ end_connection(struct slow_link *link, size_t at)
     }
 }
 
-/* Both ends get a reset, and lose what they have not read. */
+/* Resets both ends, which lose what they have not read. */
 static void
 cut_connection(struct slow_link *link, size_t at)
 {
@@ -174,7 +174,7 @@ cut_connection(struct slow_link *link, size_t at)
 
 /* ---- bytes ---- */
 
-/* When a packet that is sent now arrives: the line takes one at a time, and TCP keeps their order. */
+/* When a packet that is sent now arrives. The line takes one packet at a time, and TCP keeps their order. */
 static uint64_t
 arrival_us(struct slow_link *link, const struct way *way, size_t direction, size_t size,
            uint64_t now_us)
@@ -215,7 +215,7 @@ may_read(const struct slow_link *link, size_t at, uint64_t now_us)
            atomic_load(&link->bytes_per_s) > 0 && link->free_us[at % 2] <= now_us + HORIZON_US;
 }
 
-/* The text may lie across packets, of which the first may be gone already: the end of what came before is kept. */
+/* The text may span packets, the first of which may be gone already; so the end of earlier bytes is kept. */
 static bool
 is_to_be_cut(const struct slow_link *link, struct way *way, const struct packet *packet)
 {
@@ -229,7 +229,7 @@ is_to_be_cut(const struct slow_link *link, struct way *way, const struct packet 
     return text != NULL && memmem(both, size, text, strlen(text)) != NULL;
 }
 
-/* One packet onto the line. False if the connection is gone. */
+/* Puts one packet on the line. False if the connection is gone. */
 static bool
 read_packet(struct slow_link *link, size_t at, uint64_t now_us)
 {
@@ -256,7 +256,7 @@ read_packet(struct slow_link *link, size_t at, uint64_t now_us)
     return true;
 }
 
-/* What has arrived. False if the connection is over. */
+/* Delivers what has arrived. False if the connection is over. */
 static bool
 write_packets(struct way *way, uint64_t now_us)
 {
@@ -282,7 +282,7 @@ write_packets(struct way *way, uint64_t now_us)
     return !way->ended || way->first != NULL;
 }
 
-/* Each connection in turn, a packet at a time. */
+/* Lets each connection in turn send one packet. */
 static void
 carry(struct slow_link *link)
 {
@@ -324,7 +324,7 @@ next_us(const struct slow_link *link, uint64_t now_us)
     return next_us;
 }
 
-/* Until something can be read, or written, or arrives. */
+/* Waits until something can be read or written, or a packet arrives. */
 static void
 wait_for_bytes(struct slow_link *link)
 {
@@ -338,7 +338,7 @@ wait_for_bytes(struct slow_link *link)
         polls[1 + 2 * i] = (struct pollfd){.fd = reads ? way->from : -1, .events = POLLIN};
         polls[2 + 2 * i] = (struct pollfd){.fd = writes ? way->to : -1, .events = POLLOUT};
     }
-    /* What it says of others than the first is seen by trying. */
+    /* Its results except the first are not needed: reads and writes are simply tried. */
     (void)poll(polls, 1 + 2 * WAYS, clock_poll_timeout_ms(now_us, next_us(link, now_us)));
     if (polls[0].revents != 0) {
         take_connection(link);

@@ -1,7 +1,7 @@
-/* tests/integration/slow_link_fixture.h - a bad link to a server: a port of the loopback behind which bytes go both ways
- * as slowly, as late and as haltingly as one likes; all connections share it, as they share a line. It can end connections
- * without a word, too. Settings hold from the call on, for all its connections; any thread. Whatever goes wrong here prints
- * why and aborts. */
+/* tests/integration/slow_link_fixture.h - a slow link to a server: a port of the loopback that carries bytes in both
+ * directions with a limited rate, a delay and losses. All connections share the link. It can also cut connections
+ * without notice. Settings apply from the call on, to all its connections; any thread. Any failure here prints the
+ * reason and aborts. */
 #ifndef TESTS_INTEGRATION_SLOW_LINK_FIXTURE_H
 #define TESTS_INTEGRATION_SLOW_LINK_FIXTURE_H
 
@@ -12,24 +12,24 @@ struct slow_link;
 /* Begins to listen, for the server at 127.0.0.1:port; a thread carries the bytes. */
 struct slow_link *slow_link_open(int port, uint64_t bytes_per_s);
 int slow_link_port(const struct slow_link *link);
-/* Each way. UINT64_MAX: as fast as it goes; 0: nothing goes. */
+/* For each direction. UINT64_MAX: no limit; 0: nothing passes. */
 void slow_link_rate(struct slow_link *link, uint64_t bytes_per_s);
-/* How long each byte travels, one way. */
+/* The delay of each byte, one way. */
 void slow_link_delay(struct slow_link *link, uint64_t one_way_us);
-/* So many of a hundred packets are lost: TCP sends them again when it has waited for a round trip and 200 ms, and what comes
- * behind in the same connection waits for them. */
+/* This percentage of the packets is lost: TCP sends them again after a round trip and 200 ms, and later packets of the
+ * connection wait for them. */
 void slow_link_loss(struct slow_link *link, unsigned percent);
-/* Cuts each connection over which a client sends this text, and gives the server nothing of it; NULL: none. The text stays
- * the caller's, and must live. */
+/* Cuts each connection over which a client sends this text, before the server gets it; NULL: none. The text stays the
+ * caller's and must remain valid. */
 void slow_link_cut_at(struct slow_link *link, const char *text);
-/* Cuts all connections that there are. */
+/* Cuts all present connections. */
 void slow_link_cut(struct slow_link *link);
-/* How many connections came so far, and how many were cut. */
+/* The number of connections so far, and of those that were cut. */
 int slow_link_connections(const struct slow_link *link);
 int slow_link_cuts(const struct slow_link *link);
-/* How many bytes came from clients or, of the server, for them. */
+/* The bytes that came from clients or, with from_server, from the server. */
 uint64_t slow_link_bytes(const struct slow_link *link, int from_server);
-/* Ends all connections, and frees it. */
+/* Ends all connections and frees the link. */
 void slow_link_close(struct slow_link *link);
 
 #endif

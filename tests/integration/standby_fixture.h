@@ -1,23 +1,23 @@
-/* tests/integration/standby_fixture.h - a second database server beside the own one of servers_fixture.h, of the same kind, which
- * ends with it. One in a process. Whatever goes wrong fails the test. */
+/* tests/integration/standby_fixture.h - a second database server of the same kind beside that of servers_fixture.h,
+ * which ends with it. One in a process. Any failure fails the test. */
 #ifndef TESTS_INTEGRATION_STANDBY_FIXTURE_H
 #define TESTS_INTEGRATION_STANDBY_FIXTURE_H
 
-/* A replica; commits of the first are answered when it has them. Before the database of db_fixture.h is created: from then on the
- * dsn names both servers, and leads to the one that takes writes. */
+/* Starts a replica; commits of the first server are answered when the replica has them. To be called before db_create:
+ * then the dsn names both servers, and leads to the one that takes writes. */
 void standby_follow(void);
 
-/* The first one is killed, and the replica takes its place. */
+/* Kills the first server and promotes the replica. */
 void standby_promote(void);
-/* Waits until scene.relay has told what it has noticed of it, where it can. */
+/* Waits until scene.relay has logged the notices about it, if there are any. */
 void standby_await_promoted(void);
 
-/* A new server with a dump of the database of db_fixture.h in it takes the first one's place, at the same address. Who was
- * connected has to connect anew. */
+/* A new server with a dump of the database takes the first one's place, at the same address. All clients must connect
+ * again. */
 void standby_restore(void);
 void standby_await_restored(void);
 
-/* Commits wait for a standby that does not answer: they are in the log and visible for nobody. */
+/* Makes commits wait for a standby that does not answer: they are in the log but not visible. */
 void standby_hold_commits(void);
 void standby_let_commits_go(void);
 

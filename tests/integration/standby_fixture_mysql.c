@@ -1,4 +1,4 @@
-/* MariaDB and MySQL behind standby_fixture.h. */
+/* The part of standby_fixture.h for MariaDB and MySQL. */
 #include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/standby_fixture_private.h"
 
-/* MySQL has other words for nearly all of it. */
+/* MySQL has other statements for nearly everything. */
 struct words {
     const char *plugins[2]; /* of a server, and of its replica */
     const char *hold;
@@ -18,11 +18,11 @@ struct words {
     const char *stop;
     const char *stop_reading;
     const char *status;
-    const char *place[2][2]; /* what was read, and what was done: file and offset */
+    const char *place[2][2]; /* read and executed: file and offset */
 };
 
 static const struct words mariadb = {
-    .plugins = {"do 0", "do 0"}, /* it has them */
+    .plugins = {"do 0", "do 0"}, /* they are built in */
     .hold = "set global rpl_semi_sync_master_timeout = 3600000, "
             "rpl_semi_sync_master_wait_point = 'AFTER_SYNC', rpl_semi_sync_master_enabled = on",
     .answer = "set global rpl_semi_sync_slave_enabled = on",
@@ -77,7 +77,7 @@ name_both(void)
     check(setenv("OUTBOX_TEST_MYSQL_DSN", dsn, 1) == 0, "out of memory");
 }
 
-/* All that the first one writes, from the beginning on. */
+/* Everything that the first server writes, from the beginning on. */
 static void
 follow(void)
 {
@@ -188,7 +188,7 @@ run(bool hold)
     mysql_close(conn);
 }
 
-/* Without a replica, which it waits for all the same. */
+/* There is no replica, so commits wait for one in vain. */
 static void
 hold_commits(void)
 {
@@ -201,7 +201,7 @@ let_commits_go(void)
     run(false);
 }
 
-/* A session of another server is another one: there is nothing more to notice. */
+/* The session on another server is a new one, so there is nothing more to notice. */
 const struct standby_ways standby_ways_mysql = {
     .follow = follow,
     .promote = promote,

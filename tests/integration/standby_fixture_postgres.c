@@ -1,4 +1,4 @@
-/* PostgreSQL behind standby_fixture.h. */
+/* The part of standby_fixture.h for PostgreSQL. */
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,8 +117,8 @@ send(PGconn *conn)
           PQerrorMessage(conn));
 }
 
-/* Commits something of no interest, again and again, until that waits for a standby: the server learns of it a little later than
- * its sessions do. */
+/* Commits something irrelevant repeatedly, until a commit waits for a standby: the server applies the setting a little
+ * later than its sessions. */
 static bool
 commits_wait(void *context)
 {

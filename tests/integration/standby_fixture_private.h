@@ -1,4 +1,4 @@
-/* tests/integration/standby_fixture_private.h - what a kind of database does for standby_fixture.c. */
+/* tests/integration/standby_fixture_private.h - the functions of a kind of database for standby_fixture.c. */
 #ifndef TESTS_INTEGRATION_STANDBY_FIXTURE_PRIVATE_H
 #define TESTS_INTEGRATION_STANDBY_FIXTURE_PRIVATE_H
 
@@ -8,7 +8,7 @@ struct standby_ways {
     void (*restore)(void);
     void (*hold_commits)(void);
     void (*let_commits_go)(void);
-    /* Notices, in this order; NULL: there is none. */
+    /* The relay's notices, in this order; NULL: none. */
     const char *promoted[2];
     const char *restored[2];
 };

@@ -46,7 +46,7 @@ nap(struct writer *writer, unsigned us_max)
     }
 }
 
-/* Its key, and then the row of its account, which is locked by then. */
+/* Writes the outbox row; the row of the account must be locked. */
 static bool
 insert(struct writer *writer)
 {
@@ -62,7 +62,7 @@ insert(struct writer *writer)
     return db_try(writer->db, sql);
 }
 
-/* False if the connection broke on the way: whether it was committed is then not known. */
+/* False if the connection broke; then it is unknown whether the transaction was committed. */
 static bool
 transact(struct writer *writer)
 {
@@ -136,12 +136,12 @@ traffic_end(struct traffic *traffic)
 {
     atomic_store(&traffic->stopping, true);
     for (unsigned i = 0; i < traffic->options.writers; i++) {
-        (void)pthread_join(traffic->writers[i].thread, NULL); /* fails for no thread only */
+        (void)pthread_join(traffic->writers[i].thread, NULL); /* fails only without a thread */
     }
     free(traffic);
 }
 
-/* `more` is SQL for what follows the number. */
+/* `more` is SQL for the text after the number. */
 static void
 add_messages(struct db *db, const char *routing_key, unsigned keys, unsigned per_key,
              const char *more)
@@ -187,7 +187,7 @@ traffic_committed(struct db *db)
     return db_int(db, "select sum(seq) from account");
 }
 
-/* For each key the messages so far, each by a number made from its message-id: the n-th has n. */
+/* For each key the messages so far, as numbers computed from their message-ids: the n-th has number n. */
 struct account {
     uint64_t *messages;
     uint64_t count;
@@ -293,7 +293,7 @@ ledger_balance(struct ledger *ledger, struct consumer *consumer, struct db *db)
     await_empty_outbox(db);
 }
 
-/* What the queue still holds: repetitions at most. */
+/* The messages that are left in the queue may only be duplicates. */
 static void
 note_rest(struct ledger *ledger, struct consumer *consumer)
 {
