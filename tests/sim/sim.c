@@ -1,14 +1,13 @@
-/* tests/sim/sim.c - the real core against a world that breaks at random, from a seed: transactions
- * that commit late, two relays, lost and reordered confirms, nacks, returns, closed channels, routes
- * that take nothing, lost connections to either side, a blocked broker, frozen, drained and killed
- * relays, operators, crashes of both servers, at any point between two actions. The promises of the
- * design are checked at every step; then everything is mended, and all that was committed must have
- * arrived.
+/* tests/sim/sim.c - the real core in a world that breaks at random, from a seed: transactions that commit late, two
+ * relays, lost and reordered confirms, nacks, returns, closed channels, routes that take nothing, lost connections to
+ * either side, a blocked broker, frozen, drained and killed relays, operators, crashes of both servers, at any point
+ * between two actions. The promises of the design are checked at every step. In the end everything is repaired, and all
+ * committed messages must have arrived.
  *
  *   sim [--runs N] [--from S] [--jobs N] [--seed S] [--trace] [--count]
  *
- * Runs the seeds S, S+1, …, by so many processes. A failing seed is printed, and runs alone with
- * --seed. --count says how often what happened. */
+ * Runs the seeds S, S+1, … in N processes. A failing seed is printed, and runs alone with --seed. --count prints how
+ * often each event happened. */
 #include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -23,8 +22,9 @@
 #include "tests/sim/sim.h"
 
 #define JOBS_MAX 64
-#define RUN_SECONDS_MAX 120       /* a core that never comes back; real time */
-#define CALM_US (90 * CLOCK_S_US) /* once all is mended, all that can goes out within this */
+#define RUN_SECONDS_MAX 120 /* for a core that does not return; real time */
+/* once everything is repaired, everything that can be sent is sent within this time */
+#define CALM_US (90 * CLOCK_S_US)
 
 struct world world;
 struct relay relays[RELAYS_MAX];
@@ -98,7 +98,7 @@ drain(struct relay *relay)
     relay->stirred = true;
 }
 
-/* One that is trying a bad route more often than others. */
+/* Drains a relay, preferably one that is trying a bad route. */
 static void
 drain_some(void)
 {
@@ -132,8 +132,8 @@ break_route(void)
     }
 }
 
-/* The owner's session ends, he has it again at once, and what he sends anew finds no queue, while the
- * copies of before are out on the same channel. */
+/* The owner's session ends and begins again at once. Messages that it sends again find no queue, while earlier copies
+ * are in flight on the same channel. */
 static void
 flicker(void)
 {
@@ -183,7 +183,7 @@ fault(struct relay *relay)
             declare_or_delete_exchange();
         }
         break;
-    case 11: /* a network that comes back, but not all behind it */
+    case 11: /* the network comes back, but not everything behind it */
         relay_cut_session(relay);
         break_route();
         break;
@@ -195,7 +195,7 @@ fault(struct relay *relay)
 
 /* ---- what goes on ----------------------------------------------------------------------------- */
 
-/* The server ends sessions that have been silent for the takeover time. */
+/* The server ends sessions that were silent for the takeover time. */
 static void
 expire_sessions(void)
 {
@@ -272,7 +272,7 @@ choose_options(void)
     return options;
 }
 
-/* Each kind of run is there for a promise that the others cannot show. */
+/* Each kind of run tests a promise that the others cannot. */
 static void
 choose_world(void)
 {
@@ -385,7 +385,7 @@ mend(void)
     }
 }
 
-/* All goes out by itself but for what waits for an operator; then, once he has acted, everything. */
+/* Everything is sent without help, except what waits for an operator; then, once he has acted, everything. */
 static void
 calm_down(void)
 {
@@ -413,7 +413,7 @@ let_pass(uint64_t time_us)
     }
 }
 
-/* Who owns the outbox and may read the log does so before long, and comes to its end. */
+/* The owner of the outbox soon reads the log, if it may, and reaches its end. */
 static void
 catch_up(void)
 {
@@ -511,7 +511,7 @@ run_share(const struct arguments *arguments, uint64_t job, uint64_t *tally)
     }
 }
 
-/* The first process that fails is the last that is waited for. */
+/* After a process has failed, no more are waited for. */
 static bool
 run_all(const struct arguments *arguments, uint64_t (*tallies)[EVENTS])
 {
@@ -521,7 +521,7 @@ run_all(const struct arguments *arguments, uint64_t (*tallies)[EVENTS])
         children[job] = fork();
         if (children[job] == 0) {
             run_share(arguments, job, tallies[job]);
-            exit(0); /* not _exit: leaks are looked for */
+            exit(0); /* not _exit, so that leaks are found */
         }
         assert(children[job] > 0);
     }

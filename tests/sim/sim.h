@@ -1,5 +1,5 @@
-/* tests/sim/sim.h - the relays in the world: each a core with what a worker has around it. They act
- * by sim_relay.c (sim_requests.c, sim_tail.c), are watched by sim_checks.c, and live through what sim.c makes happen. */
+/* tests/sim/sim.h - the relays in the world: each is a core with the parts of a worker around it. They act in
+ * sim_relay.c (sim_requests.c, sim_tail.c), sim_checks.c watches them, and sim.c decides what happens to them. */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
@@ -9,13 +9,15 @@
 
 #define RELAYS_MAX 2
 #define TAKEOVER_US (3 * CLOCK_S_US)
-#define TAGS_MAX 8192     /* publishes of one channel */
-#define ACTIONS_MAX 10000 /* nothing takes more at a time */
+#define TAGS_MAX 8192     /* most publishes of one channel */
+#define ACTIONS_MAX 10000 /* most actions at a time */
 #define QUIET_US (3 * CLOCK_S_US)
-#define QUIET_REQUESTS_MAX 40 /* of a kind in that time, beside those of sweeps */
-/* To find one culprit: a window of 64 is halved six times, and may double again after each. */
+#define QUIET_REQUESTS_MAX 40 /* most requests of a kind in that time, without those of sweeps */
+/* Most closed channels until a culprit is found: a window of 64 is halved six times, and may double again after each
+ * close. */
 #define CLOSES_MAX 20
-#define MANY_RETRYING 9 /* eight messages say something of a route; and two keys are one for it */
+/* eight refused messages show a bad route; two keys with the same hash count as one */
+#define MANY_RETRYING 9
 
 enum request_type {
     REQUEST_FETCH,
@@ -28,7 +30,7 @@ enum request_type {
     REQUEST_TYPES,
 };
 
-/* Rows lent to the core. What is given back is wiped, so that nobody reads it any more. */
+/* Rows lent to the core. Returned rows are overwritten, so that a later use is noticed. */
 struct loan {
     struct batch batch;
     struct loan *next;
@@ -39,16 +41,17 @@ enum tail_link_state { TAIL_LINK_CLOSED, TAIL_LINK_ASKED, TAIL_LINK_OPEN };
 
 struct tail_link {
     enum tail_link_state state;
-    bool cut;         /* the server has gone, and the relay has yet to notice */
-    uint64_t next;    /* what was committed before has come; asked: wanted from here on */
-    size_t rows_done; /* of the first that has not */
-    uint64_t told;    /* up to where the core was told that it has all */
-    bool asked;       /* for more: */
+    bool cut; /* the server has ended the connection, and the relay has not noticed yet */
+    /* Everything committed before this position has come; TAIL_LINK_ASKED: where reading is to begin. */
+    uint64_t next;
+    size_t rows_done; /* rows delivered of the first commit that has not come completely */
+    uint64_t told;    /* the position up to which the core was told that it has everything */
+    bool asked;       /* the core asked for more: */
     uint32_t rows_max;
     uint64_t bytes_max;
 };
 
-/* What was asked of the database, and once it was carried out, the answer. Arrays are from malloc. */
+/* A request to the database, and, once it was executed, its answer. Arrays are from malloc. */
 struct request {
     enum request_type type;
     bool executed;
@@ -56,7 +59,7 @@ struct request {
     struct fetch fetch;
     struct release release;
     struct hold *holds;
-    int64_t *ids;  /* of a settle, of a fetch to leave out, of a release */
+    int64_t *ids;  /* of a settle or a release; of a fetch: to leave out */
     int64_t *keys; /* of a release */
     size_t count;
     struct loan *loan;
@@ -74,10 +77,10 @@ struct link {
     struct pipe *pipe;
     bool connecting;
     bool channel_wanted;
-    bool blocked; /* the core was told */
-    /* By tag; id 0: nothing more to come, negative: of an earlier ownership. */
+    bool blocked; /* the core was told that the broker blocks publishers */
+    /* By tag; id 0: nothing more will come; negative: from an earlier ownership. */
     struct sent sent[TAGS_MAX];
-    bool doubtful[TAGS_MAX]; /* by tag; a return may have been for it or for an earlier copy */
+    bool doubtful[TAGS_MAX]; /* by tag; a return may belong to it or to an earlier copy */
     uint64_t sent_count;
 };
 
@@ -86,34 +89,35 @@ struct relay {
     struct pipeline *pipeline;
     struct pipeline_options options;
     bool session;               /* connected to the database */
-    struct watermark watermark; /* what is known of it by this session */
+    struct watermark watermark; /* what this session knows about the writers */
     bool owned_told;            /* the core knows that it owns */
     bool frozen;
-    bool unaware;       /* the server ended the session and no word of it got through yet */
-    bool degraded;      /* by its own report */
-    uint32_t bad_route; /* the number of the broken one that it means; 0: of none */
-    int64_t charged_id; /* meanwhile; 0: none */
+    bool unaware;       /* the server ended the session, and the relay does not know yet */
+    bool degraded;      /* as it reported */
+    uint32_t bad_route; /* the number of the broken route that it reported; 0: none */
+    int64_t charged_id; /* a message that lost an attempt meanwhile; 0: none */
     bool draining;
     bool drained;
     bool heads_told; /* since the ownership began */
-    bool stirred;    /* something happened, or there is more to do, since the core was asked last */
-    uint64_t next_us; /* the deadline that the core named when it was asked last */
-    bool acts_told;   /* operators did something, and the heads were not asked since */
+    /* Something has happened, or there is more to do, since the core was last asked. */
+    bool stirred;
+    uint64_t next_us; /* the deadline that the core last named */
+    bool acts_told;   /* operators have acted, and the heads were not asked for since */
     uint64_t wake_asked_us;
-    uint64_t heard_us;                      /* when the server last heard of this session */
-    uint64_t asked[REQUEST_TYPES];          /* how many requests of each kind */
-    struct request requests[REQUEST_TYPES]; /* in the order they were sent */
+    uint64_t heard_us;                      /* when the server last heard from this session */
+    uint64_t asked[REQUEST_TYPES];          /* number of requests of each kind */
+    struct request requests[REQUEST_TYPES]; /* in the order in which they were sent */
     size_t request_count;
     struct link links[PIPELINE_LANES_MAX];
     struct loan *loans;
     struct tail_link tail;
     uint64_t safe_told; /* since the ownership began */
-    /* What this incarnation knows of each row: in flight on the present channel, and not known to
-     * be refused; where; confirmed. */
+    /* What this process knows about each row: in flight on the present channel and not known to be refused; on which
+     * lane; confirmed. */
     bool in_flight[IDS_MAX];
     uint32_t row_lane[IDS_MAX];
     bool confirmed[IDS_MAX];
-    bool probe[IDS_MAX]; /* it was read from the held table last */
+    bool probe[IDS_MAX]; /* it was last read from the held table */
 };
 
 extern struct world world;
@@ -147,7 +151,7 @@ void tail_end(struct relay *relay);
 void tail_more(struct relay *relay, uint32_t rows_max, uint64_t bytes_max);
 void tail_safe(struct relay *relay, uint64_t position);
 void tail_close(struct relay *relay);
-/* The server of its log has gone; the relay notices later. */
+/* The server ends the connection of the log; the relay notices later. */
 void tail_cut(struct relay *relay);
 void tail_steps(struct relay *relay);
 
@@ -155,11 +159,13 @@ void tail_steps(struct relay *relay);
 void check_publish(const struct relay *relay, const struct row *row, uint32_t lane);
 void check_hold(struct relay *relay, const struct pipeline_action *action);
 void check_report(struct relay *relay, const struct pipeline_report *report);
-void check_idle(const struct relay *relay); /* it says that there is nothing to do now */
+/* to be called when the core says that there is nothing to do now */
+void check_idle(const struct relay *relay);
 void check_drained(const struct relay *relay);
-void check_world(void); /* now and then */
+void check_world(void); /* to be called regularly */
 bool is_settled_down(void);
-void check_settled_down(void); /* all is mended: only what waits for an operator may be left */
+/* to be called after everything was repaired: only messages that wait for an operator may be left */
+void check_settled_down(void);
 void check_end(void);
 bool is_up_to_date(const struct relay *relay);
 void check_up_to_date(void);

@@ -1,4 +1,4 @@
-/* The promises that are not about one statement or one channel. */
+/* The promises that concern more than one statement or one channel. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -15,8 +15,8 @@ message_of(const struct row *row)
     return &world.messages[index];
 }
 
-/* No message is published while an earlier one of its key is left behind, in either table; or with
- * strict, while any other of its key is under way. */
+/* No message is published while an earlier one of its key is left behind in either table; or, with strict, while
+ * another one of its key is in flight. */
 static void
 check_order(const struct relay *relay, const struct row *row)
 {
@@ -28,7 +28,7 @@ check_order(const struct relay *relay, const struct row *row)
             continue;
         }
         if (other->stuck && other->safe > 0) {
-            continue; /* it went out, and may be sent once more */
+            continue; /* it was published, and may be sent again */
         }
         PROMISE(!world.rules.strict || !relay->in_flight[id],
                 "row %ld of key %ld published while row %ld is under way", (long)row->id,
@@ -47,7 +47,7 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
             relay->index, (long)row->id);
     PROMISE(!relay->in_flight[row->id], "row %ld published while it is in flight", (long)row->id);
     PROMISE(!relay->confirmed[row->id], "row %ld published after its confirm", (long)row->id);
-    /* Else it would pass what was written before its time, and has a higher id. */
+    /* Otherwise it would overtake messages that were written before it was due. */
     PROMISE(!message_of(row)->stored.scheduled,
             "row %ld published in the place from before its time", (long)row->id);
     PROMISE(!row->scheduled, "row %ld published without its payload", (long)row->id);
@@ -65,8 +65,8 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
 
 /* ---- other actions ---------------------------------------------------------------------------- */
 
-/* On a route that is known to be bad no message is charged with anything. That it is good again is
- * told after what follows from it. */
+/* On a route that is known to be bad no message loses an attempt. That the route is good again is reported after its
+ * consequences. */
 static void
 check_charge(struct relay *relay, const struct hold *hold)
 {
@@ -77,8 +77,8 @@ check_charge(struct relay *relay, const struct hold *hold)
     }
 }
 
-/* What is under way is not set aside. (A held message is: how its last try ended may be written down
- * after the next one has begun.) */
+/* A message in flight is not set aside. (A held message is: the result of its last attempt may be written after the
+ * next one has begun.) */
 void
 check_hold(struct relay *relay, const struct pipeline_action *action)
 {
@@ -97,7 +97,7 @@ check_hold(struct relay *relay, const struct pipeline_action *action)
     }
 }
 
-/* It may have been the trouble before that. */
+/* It may belong to the trouble before. */
 static bool
 is_for_trouble(const char *reason)
 {
@@ -116,7 +116,7 @@ is_for_trouble(const char *reason)
     return false;
 }
 
-/* Held messages that the relay tries again from time to time, and did not get rid of. */
+/* Held messages that the relay retries, so far without success. */
 static uint32_t
 count_retrying(const struct relay *relay)
 {
@@ -128,7 +128,8 @@ count_retrying(const struct relay *relay)
     return count;
 }
 
-/* A route that took nothing since it was called bad is not good, unless there are too few messages to tell. */
+/* A route that took nothing since it was reported as bad is not reported as good, unless there are too few messages to
+ * decide. */
 static void
 check_healed(const struct relay *relay)
 {
@@ -187,7 +188,7 @@ check_report(struct relay *relay, const struct pipeline_report *report)
     }
 }
 
-/* What operators did is looked for often enough, and then looked at. */
+/* The core asks often enough for acts of operators, and then for the heads. */
 void
 check_idle(const struct relay *relay)
 {
@@ -223,8 +224,8 @@ is_dead(const struct slot *slot)
     return slot->place == PLACE_HELD && slot->state == HELD_DEAD;
 }
 
-/* A message that closes channels is found out in about as many closes as the window can be halved;
- * and anew each time that it is tried, or after a relay lost what it knew. */
+/* A message that closes channels is found after about as many closes as the window can be halved; and again each time
+ * that it is tried, or after a relay forgot what it knew. */
 static void
 check_closes(void)
 {
@@ -256,7 +257,7 @@ check_tables(void)
     PROMISE(live == world.live, "%u messages are live, not %u", live, world.live);
 }
 
-/* Beyond the limit comes only what was on its way when it was reached, and what operators bring
+/* Beyond the limit there are only messages that were in flight when it was reached, and those that operators bring
  * back. */
 static void
 check_held(void)
@@ -284,7 +285,7 @@ check_world(void)
     check_closes();
 }
 
-/* By hash: two keys with the same are one for the relay. */
+/* By hash: two keys with the same hash are one for the relay. */
 static bool
 is_led(int64_t key)
 {
@@ -309,7 +310,7 @@ count_dead(void)
     return count;
 }
 
-/* The row that is still on its way, or 0. */
+/* A row that is still to be sent, or 0. */
 static int64_t
 find_unsettled(void)
 {

@@ -1,4 +1,4 @@
-/* What a worker does around the core, and what can happen to it. */
+/* What a worker does around the core, and what can happen to a relay. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ relay_start(struct relay *relay)
     memset(relay->probe, 0, sizeof(relay->probe));
 }
 
-/* What had not reached the broker is gone with the socket, or still comes. */
+/* Publishes that had not reached the broker are lost with the socket, or still arrive. */
 void
 relay_cut_lane(struct relay *relay, uint32_t lane)
 {
@@ -91,7 +91,7 @@ relay_kill(struct relay *relay)
     relay_start(relay);
 }
 
-/* What is the only one on its way there; NULL: there are others, or none. */
+/* The only message in flight on this lane; NULL: there are others, or none. */
 static struct message *
 alone_on(const struct relay *relay, uint32_t lane)
 {
@@ -107,7 +107,7 @@ alone_on(const struct relay *relay, uint32_t lane)
     return found != 0 ? world_message_at(&world, found) : NULL;
 }
 
-/* A network that fails, which the socket tells; or whatever makes the relay itself let go. */
+/* The network fails, and the socket reports it; or the relay itself closes the connection. */
 void
 relay_lose_lane(struct relay *relay, uint32_t lane)
 {
@@ -252,8 +252,8 @@ do_action(struct relay *relay, const struct pipeline_action *action)
     }
 }
 
-/* A core that says that there is nothing to do must also name a time that is not now, and if nothing
- * happens, have nothing to do before that time. */
+/* A core that says that there is nothing to do must also name a later time, and must have nothing to do before that
+ * time if nothing happens. */
 static void
 relay_rests(struct relay *relay)
 {
@@ -263,8 +263,8 @@ relay_rests(struct relay *relay)
     relay->stirred = false;
 }
 
-/* Some actions, or all there are. In some runs the core is not asked before its time, as by a worker
- * that sleeps until then. */
+/* Takes some actions, or all. In some runs the core is not asked before its time, like a worker that sleeps until
+ * then. */
 static void
 relay_acts(struct relay *relay)
 {
@@ -288,7 +288,7 @@ relay_acts(struct relay *relay)
 
 /* ---- the session with the database ------------------------------------------------------------ */
 
-/* With the ownership goes what was known of rows: what is in flight counts for nothing any more. */
+/* The knowledge about rows ends with the ownership: messages in flight no longer count. */
 static void
 forget_all(struct relay *relay)
 {
@@ -348,7 +348,7 @@ session_steps(struct relay *relay)
         return;
     }
     if (!relay->owned_told) {
-        relay->heard_us = world.now_us; /* a standby asks for the lock from time to time */
+        relay->heard_us = world.now_us; /* a standby asks for the lock regularly */
     }
     if (world.owner == NOBODY && !relay->owned_told) {
         win_ownership(relay);
@@ -361,8 +361,8 @@ session_steps(struct relay *relay)
 
 /* ---- the lanes -------------------------------------------------------------------------------- */
 
-/* A return has no tag. It is for the first copy that is out: a later one may be on its way before
- * the confirm of a returned one has come. */
+/* A return has no tag. It belongs to the first copy in flight: a later one may have been sent before the confirm of a
+ * returned one came. */
 static uint64_t
 tag_of_returned(const struct link *link, int64_t id)
 {
@@ -373,8 +373,8 @@ tag_of_returned(const struct link *link, int64_t id)
     return tag;
 }
 
-/* If it was for a copy of an earlier ownership it may as well have been for the later one: whose
- * confirm says nothing then. */
+/* If that copy is from an earlier ownership, the return may as well belong to the later copy, whose confirm then proves
+ * nothing. */
 static void
 note_doubt(struct link *link, uint64_t tag)
 {
@@ -519,7 +519,7 @@ void
 relay_steps(struct relay *relay)
 {
     if (relay->session && chance(70)) {
-        request_execute(relay); /* the server goes on whether the relay is frozen or not */
+        request_execute(relay); /* the server goes on, also while the relay is frozen */
     }
     if (relay->frozen) {
         relay->frozen = chance(95);

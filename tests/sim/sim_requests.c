@@ -1,4 +1,4 @@
-/* What relays ask of the database: sent, carried out, answered, each at its own time. */
+/* The requests of relays to the database: sent, executed, answered, each at its own time. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ loan_free(struct loan *loan)
     }
 }
 
-/* To the core, which has its rows. */
+/* The core now has these rows. */
 void
 loan_lend(struct relay *relay, struct loan *loan)
 {
@@ -181,7 +181,7 @@ execute_fetch(struct request *request)
     request->loan = loan;
 }
 
-/* Somebody's trigger, rule or constraint is against one row of it. */
+/* A trigger, rule or constraint of others refuses one of its rows. */
 static bool
 fails(struct request *request, size_t *ret_index)
 {
@@ -192,7 +192,7 @@ fails(struct request *request, size_t *ret_index)
     return true;
 }
 
-/* Not that it matters why. */
+/* The reason does not matter. */
 static void
 add_failure(struct source_failures *failures, int64_t id, int64_t key_hash, const char *what)
 {
@@ -256,7 +256,7 @@ execute_release(struct request *request)
     }
 }
 
-/* What the source does with what the server says. */
+/* What the source does with the server's answer. */
 static void
 execute_watermark(struct relay *relay, struct request *request)
 {
@@ -303,7 +303,7 @@ execute(struct relay *relay, struct request *request)
     }
 }
 
-/* A fetch that met a large row is carried out again after what was asked later. */
+/* A fetch that met a large row is executed again, after later requests. */
 static void
 repeat(struct relay *relay, size_t index)
 {
@@ -319,7 +319,7 @@ repeat(struct relay *relay, size_t index)
     world_note(&world, "relay %d has its fetch carried out again", relay->index);
 }
 
-/* True if there is more of it to come, later. */
+/* True if the look has more queries. */
 static bool
 goes_on_looking(struct request *request)
 {

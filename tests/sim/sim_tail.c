@@ -1,5 +1,5 @@
-/* The log as a relay reads it: over a connection of its own, from where the server still keeps it, and as late and in as
- * small pieces as it likes. */
+/* The log as a relay reads it: over a connection of its own, from where the server still keeps it, with any delay and
+ * in pieces of any size. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -71,8 +71,8 @@ tail_more(struct relay *relay, uint32_t rows_max, uint64_t bytes_max)
     link->bytes_max = bytes_max;
 }
 
-/* What was committed before is not in the outbox any more: it was deleted, or is held. (What came back since was committed
- * anew by that.) */
+/* Rows committed before this position are not in the outbox any more: they were deleted or held. (If one came back
+ * since, that was a new commit.) */
 void
 tail_safe(struct relay *relay, uint64_t position)
 {
@@ -85,7 +85,7 @@ tail_safe(struct relay *relay, uint64_t position)
             relay->index, position, relay->safe_told);
     relay->safe_told = position;
     if (link->cut) {
-        return; /* nobody hears it */
+        return; /* there is no connection */
     }
     for (int64_t id = 1; id < world.next_id; id++) {
         const struct slot *slot = &world.slots[id];
@@ -100,7 +100,7 @@ tail_safe(struct relay *relay, uint64_t position)
 
 /* ---- what the server does ------------------------------------------------------------------------- */
 
-/* Another relay may read it still, or again: then it has to let go. */
+/* Another relay may still read the slot, or again: then it must let go. */
 static bool
 is_taken(const struct relay *relay)
 {
@@ -115,8 +115,8 @@ is_taken(const struct relay *relay)
     return false;
 }
 
-/* A new slot begins where the log ends; an old one does not go back behind what was called safe. Where a log is not kept for
- * its reader, there is nothing behind the place that it was thrown away up to, and who asks for that is refused. */
+/* A new slot begins at the end of the log; an old one never goes back before its safe position. If the log is not kept
+ * for its reader, nothing before the removed part can be read, and such a request is refused. */
 static void
 open_log(struct relay *relay)
 {
@@ -141,7 +141,7 @@ open_log(struct relay *relay)
     pipeline_tailing(relay->pipeline, from, world.now_us);
 }
 
-/* The rows of one commit, as far as they fit; behind the last of them its end may not have come yet. */
+/* The rows of one commit, as far as they fit. After the last row, the end of the commit may not have come yet. */
 static void
 deliver_commit(struct tail_link *link, const struct log_commit *commit, struct loan *loan,
                size_t rows_max, uint64_t *bytes)
@@ -175,7 +175,7 @@ deliver(struct tail_link *link, struct loan *loan)
     loan->batch.complete = true;
 }
 
-/* As far as a keepalive may say that there was nothing for this reader. */
+/* The position up to which a keepalive may report that there was nothing for this reader. */
 static void
 keep_alive(struct tail_link *link)
 {

@@ -33,7 +33,7 @@ promise_broken(const char *condition, const char *format, ...)
     abort();
 }
 
-/* Pipes are large and most runs use few, so only what was used is cleared. */
+/* Pipes are large, and most runs use few of them, so only used ones are cleared. */
 void
 world_init(struct world *world, uint64_t seed)
 {
@@ -84,8 +84,8 @@ world_key_hash(int64_t key)
     return (int64_t)(same * UINT64_C(0x9e3779b97f4a7c15));
 }
 
-/* By id, and only if whoever sees the later one, in the table or in the log, sees the earlier one too. A scheduled message has
- * no place before it has got one by waking up. */
+/* By id, and only if everybody who sees the later one, in the table or in the log, sees the earlier one too. A
+ * scheduled message has no place before it becomes due and gets one. */
 bool
 world_precedes(const struct message *earlier, const struct message *later)
 {

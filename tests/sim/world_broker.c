@@ -26,7 +26,7 @@ world_connect(struct world *world, bool probe)
     return NULL;
 }
 
-/* Once more only after something went wrong. */
+/* A message may come again only after something went wrong. */
 static void
 check_repetition(const struct world *world, const struct message *message, int64_t id)
 {
@@ -60,8 +60,8 @@ send_frame(struct pipe *pipe, struct frame frame)
     pipe->out[(pipe->out_head + pipe->out_count++) % PIPE_OUT] = frame;
 }
 
-/* The first time counts: the consumer's inbox drops repetitions. Where nothing is refused, and where
- * at most one message of a key is under way, no message may be behind one that it precedes. */
+/* The first time counts, because the consumer's inbox ignores duplicates. If nothing is refused, or if at most one
+ * message of a key is in flight, no message may come after one that it precedes. */
 static void
 check_order(const struct world *world, const struct message *message)
 {
@@ -104,7 +104,7 @@ make_safe(struct world *world, const struct unconfirmed *unconfirmed)
     }
 }
 
-/* Nobody will be told, but the broker has them. */
+/* The broker keeps these messages, but nobody gets their confirms. */
 static void
 keep_unconfirmed(struct world *world, struct pipe *pipe)
 {
@@ -121,7 +121,7 @@ world_cut(struct world *world, struct pipe *pipe)
     pipe->connected = false;
 }
 
-/* A queue is a log: what it loses is its end. */
+/* A queue is a log, of which the end may be lost. */
 void
 world_broker_crash(struct world *world)
 {
@@ -176,8 +176,8 @@ judge(struct world *world, const struct message *message)
                : own;
 }
 
-/* The broker took these for the same exchange before it went missing, and did not confirm them: by what it says, any of
- * them may have been the one. */
+/* The broker took these messages for the same exchange before that went missing, and did not confirm them: judging by
+ * its reason, any of them may be the culprit. */
 static void
 blame_others(struct world *world, const struct pipe *pipe, uint32_t exchange)
 {
@@ -187,8 +187,8 @@ blame_others(struct world *world, const struct pipe *pipe, uint32_t exchange)
     }
 }
 
-/* Of a missing exchange the broker says the name; the relay may fail to find it in the words. A cut may take with it what the
- * broker has said before. */
+/* The broker names a missing exchange, but the relay may not find the name in its message. A cut connection may lose
+ * what the broker has sent before. */
 static void
 close_channel(struct world *world, struct pipe *pipe, struct message *message)
 {
@@ -261,7 +261,7 @@ world_broker_reads(struct world *world, struct pipe *pipe)
 
 /* ---- what it says of it ----------------------------------------------------------------------- */
 
-/* All up to it have the same answer to come. */
+/* All messages up to it get the same answer. */
 static bool
 may_be_multiple(const struct pipe *pipe, const struct unconfirmed *last)
 {

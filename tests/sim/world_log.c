@@ -1,4 +1,4 @@
-/* The log of what was put into the outbox, in the order of the commits. */
+/* The log of the inserts into the outbox, in the order of the commits. */
 #include <assert.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ world_log_other(struct world *world)
     world->log.end += LOG_STEP;
 }
 
-/* The older half is not kept, whoever may want to read it. */
+/* Removes the older half, even if somebody wants to read it. */
 static void
 make_room(struct world *world)
 {

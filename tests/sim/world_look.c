@@ -1,4 +1,4 @@
-/* What one kind of database does in its own way, and what a relay sees there of those who write. */
+/* The differences between the kinds of database, and how a relay sees the writers. */
 #include <assert.h>
 
 #include "tests/sim/world.h"
@@ -17,7 +17,7 @@ add_writer(struct look *look, struct watermark_writer writer)
     look->writers[look->writer_count++] = writer;
 }
 
-/* Who takes ids without a lock is seen by nobody, until his commit is in the log. */
+/* A transaction that takes ids without a lock is invisible until its commit is in the log. */
 static bool
 is_hidden(const struct world *world, const struct transaction *transaction)
 {

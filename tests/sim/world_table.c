@@ -1,5 +1,5 @@
-/* The tables outbox and outbox_held, and what a relay's statements do to them. Each is carried out
- * at once and in whole. */
+/* The tables outbox and outbox_held, and the statements of relays. Each statement is executed at once and
+ * completely. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ world_transaction(struct world *world)
     return world->writing;
 }
 
-/* Half of what was written down is forgotten when there is no more room: a crash undoes little. */
+/* When there is no more room, half of the record is forgotten, because a crash undoes little. */
 static void
 make_room(struct world *world)
 {
@@ -68,7 +68,7 @@ world_delete(struct world *world, int64_t id, enum fate fate)
     *slot = (struct slot){.place = PLACE_GONE, .message = slot->message};
 }
 
-/* Somebody is just changing the row, and the statement does not wait for him. */
+/* Somebody is changing the row, and the statement does not wait. */
 static bool
 is_locked(struct world *world)
 {
@@ -276,8 +276,8 @@ world_settle(struct world *world, const int64_t *ids, size_t count)
     }
 }
 
-/* A message is charged only for what it did itself, and no more often than it did it; or where chance has done what it
- * might have done, so often that nobody believes in chance. */
+/* A message loses an attempt only for a failure of its own, and only once for each; or if failures by chance looked
+ * like its own so often that chance is unlikely. */
 static void
 check_attempts(const struct world *world, const struct hold *hold)
 {
@@ -291,8 +291,9 @@ check_attempts(const struct world *world, const struct hold *hold)
             (long)hold->id, hold->attempts, most);
 }
 
-/* A dead message stays dead, but behind an earlier one that nobody could know of: it came late, or the
- * log missed it, or it went out and could not be deleted, or it was scheduled, or its transaction was open when this one woke up; or another key has the same hash. */
+/* A dead message stays dead, unless there is an earlier one that nobody could know of: it came late, or the log lacked
+ * it, or it was published and could not be deleted, or it was scheduled, or its transaction was open when this one
+ * became due; or another key has the same hash. */
 static bool
 may_be_led_late(const struct world *world, const struct message *message)
 {
@@ -336,9 +337,9 @@ check_hold(const struct world *world, const struct hold *hold)
     }
 }
 
-/* While the route takes nothing, whatever the message, a message is charged before that is seen (late
- * confirms hide it), and again after a relay has lost what it knew; but not each time that it is
- * tried. Where only a few are refused, or for changing reasons, it cannot be seen. */
+/* While the route takes no message at all, a message may lose an attempt before that is noticed (late confirms hide
+ * it), and again after a relay has forgotten what it knew; but not each time that it is tried. If only a few messages
+ * are refused, or for changing reasons, it cannot be noticed. */
 static void
 check_route(struct world *world, const struct hold *hold)
 {
@@ -501,7 +502,7 @@ world_release(struct world *world, const struct release *release)
     return released;
 }
 
-/* But those that are marked. */
+/* Without the marked ones. */
 static int64_t
 next_scheduled(const struct world *world)
 {
@@ -522,7 +523,7 @@ wake_one(struct world *world, int64_t old_id)
 {
     const int64_t id = world->next_id++;
     assert(id < IDS_MAX);
-    /* Undone in the opposite order: the message goes back to where it was. */
+    /* The record is undone in reverse order, so the message goes back to where it was. */
     struct slot *old = world_change(world, old_id);
     struct message *message = &world->messages[old->message];
     *world_change(world, id) = (struct slot){.place = PLACE_OUTBOX, .message = old->message};

@@ -1,4 +1,4 @@
-/* Who else changes the tables: applications, operators, and a crash. */
+/* The others who change the tables: applications, operators, and a crash. */
 #include <assert.h>
 #include <string.h>
 
@@ -56,7 +56,7 @@ is_in_use(const struct world *world, uint64_t session)
     return false;
 }
 
-/* One that is free goes on; else there is a new one. */
+/* An idle session, or else a new one. */
 static uint64_t
 choose_session(struct world *world)
 {
@@ -78,8 +78,8 @@ has_room(const struct world *world)
            world->message_count + TRANSACTION_IDS_MAX < APPLICATION_MAX;
 }
 
-/* Ids are taken now; other transactions take theirs before this one ends. Writers of a key are
- * serialised, as by the lock on the row whose change the message tells. */
+/* Ids are taken now; other transactions take theirs before this one ends. Writers of a key run one after the other, as
+ * with a lock on the row that the message is about. */
 void
 world_begin(struct world *world)
 {
@@ -100,7 +100,7 @@ world_begin(struct world *world)
     }
 }
 
-/* Of an id that was taken in advance there is not always a row. */
+/* An id that was taken in advance does not always become a row. */
 void
 world_go_on(struct world *world)
 {
@@ -122,7 +122,7 @@ world_go_on(struct world *world)
     }
 }
 
-/* It is in the log, and statements do not see it yet. */
+/* The commit is in the log, but statements do not see it yet. */
 static void
 commit(struct world *world, struct transaction *transaction)
 {
@@ -158,7 +158,7 @@ become_visible(struct world *world, const struct transaction *transaction)
     }
 }
 
-/* In a crash it may have been in the log. */
+/* With a crash it may have been in the log. */
 static void
 roll_back(struct world *world, const struct transaction *transaction)
 {
@@ -199,7 +199,7 @@ world_end_some(struct world *world)
         const size_t index = (size_t)random_between(&world->random, 0, world->open_count - 1);
         const bool committed = world->open[index].position > 0;
         if (world->open[index].prepared && world_chance(world, 80)) {
-            return; /* who decides of it takes his time */
+            return; /* its owner decides later */
         }
         end_transaction(world, index, committed || !world_chance(world, 20));
     }
@@ -259,7 +259,7 @@ application_cancels(struct world *world, int64_t id)
     world_count(world, EVENT_CANCEL);
 }
 
-/* As the function outbox_cancel: in the outbox its time must be to come. */
+/* Like the function outbox_cancel: a message in the outbox must not be due yet. */
 static bool
 may_be_cancelled(const struct world *world, const struct slot *slot)
 {
@@ -270,7 +270,7 @@ may_be_cancelled(const struct world *world, const struct slot *slot)
     return slot->place == PLACE_HELD && slot->state == HELD_SCHEDULED;
 }
 
-/* Operators look at what keeps others back more than at the rest. */
+/* Operators prefer messages that hold others back. */
 static bool
 is_of_interest(const struct slot *slot, bool heads_only)
 {
@@ -314,9 +314,9 @@ world_retry_dead(struct world *world)
 
 /* ---- a crash ---------------------------------------------------------------------------------- */
 
-/* A message that is no longer confirmed in the database has not lost its place in the queue. But it
- * gets a new place if it wakes up again, so nothing can be said of it; the same goes for those whose
- * key went on without them for a while. */
+/* A message whose confirmation the database has lost keeps its place in the queue. But it gets a new place if it
+ * becomes due again, so its order cannot be checked; nor can that of messages whose key went on without them for a
+ * while. */
 static void
 undo(struct world *world, const struct change *change)
 {
@@ -325,7 +325,7 @@ undo(struct world *world, const struct change *change)
     world_count(world, EVENT_UNDONE);
     world->slots[change->id] = change->slot;
     if (change->slot.place == PLACE_NONE) {
-        return; /* of a row that woke up; what it was before is the next to be undone */
+        return; /* of a row that became due; its earlier state is the next to be undone */
     }
     world->live -= before->stored.fate == FATE_LIVE;
     if (change->slot.place == PLACE_OPEN) {
@@ -338,7 +338,7 @@ undo(struct world *world, const struct change *change)
     world->live += before->stored.fate == FATE_LIVE;
 }
 
-/* What became visible late was committed before some of what is written down before it. */
+/* Transactions that became visible late were committed before some that were recorded earlier. */
 static void
 undo_after(struct world *world, uint64_t last)
 {
@@ -354,7 +354,7 @@ undo_after(struct world *world, uint64_t last)
     memmove(world->changes, world->changes + kept, world->change_count * sizeof(world->changes[0]));
 }
 
-/* What was committed and not visible yet becomes so, if it is not lost; what was prepared stays so. */
+/* Committed transactions that are not visible yet become so, unless they are lost; prepared ones stay prepared. */
 static void
 end_in_crash(struct world *world, uint64_t last)
 {
@@ -369,7 +369,7 @@ end_in_crash(struct world *world, uint64_t last)
     }
 }
 
-/* The sequence never falls behind an id that survived. */
+/* The sequence is never lower than an id that survived. */
 static void
 rewind_sequence(struct world *world)
 {
