@@ -27,7 +27,7 @@ struct error binlog_error;
 char binlog_trace[1024];
 struct binlog_made binlog_made;
 
-static uint8_t *event; /* that was fed last */
+static uint8_t *event; /* the last event */
 
 void
 binlog_begin(uint64_t position, const char *const *names, size_t name_count)
@@ -75,7 +75,7 @@ binlog_open(const char *server, const char *scene)
     binlog_begin(BINLOG_FILE | 4, binlog_columns, BINLOG_COLUMNS);
 }
 
-/* The bytes stay until the next are fed. */
+/* The bytes stay valid until the next event is fed. */
 bool
 binlog_feed(const void *bytes, size_t size)
 {
@@ -130,7 +130,6 @@ note_item(void)
     }
 }
 
-/* All that comes of what was fed. False: it ended by an error. */
 bool
 binlog_take(void)
 {
@@ -143,7 +142,6 @@ binlog_take(void)
     return true;
 }
 
-/* The rest of the file, as words. */
 const char *
 binlog_read_all(void)
 {
@@ -174,7 +172,6 @@ binlog_expect_scene(const char *scene, const char *expected)
     }
 }
 
-/* The next row of the file. */
 const struct row *
 binlog_next_row(void)
 {
@@ -241,7 +238,7 @@ void
 binlog_make_query_in(const char *schema, uint32_t end, const char *text)
 {
     const size_t schema_size = strlen(schema);
-    uint8_t body[512] = {[8] = (uint8_t)schema_size}; /* nothing else told */
+    uint8_t body[512] = {[8] = (uint8_t)schema_size}; /* no status variables */
     cr_assert_lt(14 + schema_size + strlen(text), sizeof(body));
     memcpy(body + 13, schema, schema_size);
     memcpy(body + 14 + schema_size, text, strlen(text));

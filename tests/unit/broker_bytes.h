@@ -1,4 +1,4 @@
-/* Bytes as a broker would send them, built field by field. Header-only, for the tests of amqp/. */
+/* Builds bytes as a broker would send them, field by field. Header-only, for the tests of amqp/. */
 #ifndef TESTS_BROKER_BYTES_H
 #define TESTS_BROKER_BYTES_H
 
@@ -183,7 +183,7 @@ broker_delivery(struct broker_bytes *out, uint16_t channel, uint64_t tag)
     broker_end(out);
 }
 
-/* A content header with every property there is. */
+/* A content header with every property. */
 static inline void
 broker_header(struct broker_bytes *out, uint16_t channel, uint64_t body_size)
 {

@@ -44,7 +44,7 @@ trickle(const struct fake_redis *fake, int fd, const char *reply)
     }
 }
 
-/* False: the connection is to be closed. */
+/* False: the connection must be closed. */
 static bool
 answer(struct fake_redis *fake, int fd)
 {

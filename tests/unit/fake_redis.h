@@ -1,5 +1,5 @@
-/* tests/unit/fake_redis.h - a server on a Unix socket that answers each command with the next of a list of replies, as
- * they stand on the wire. A NULL ends the list: then it reads and says nothing. */
+/* tests/unit/fake_redis.h - a server on a Unix socket that answers each command with the next of a list of replies, in
+ * the form of the protocol. NULL ends the list: from then on it reads and does not answer. */
 #ifndef TESTS_UNIT_FAKE_REDIS_H
 #define TESTS_UNIT_FAKE_REDIS_H
 
@@ -13,11 +13,11 @@ struct fake_redis {
     char path[64]; /* of the socket */
     int listener;
     int stop[2]; /* a pipe: closed to stop */
-    const char *const
-        *replies; /* "\b" in front: one byte every 20 ms; "\v": closes the connection */
+    /* A reply that begins with "\b" is sent at one byte every 20 ms; "\v" closes the connection. */
+    const char *const *replies;
     atomic_uint connections;
     atomic_uint commands;
-    char seen[FAKE_REDIS_COMMANDS_MAX][256]; /* words of each command, each behind a blank */
+    char seen[FAKE_REDIS_COMMANDS_MAX][256]; /* the words of each command, each after a blank */
     pthread_t thread;
 };
 

@@ -319,7 +319,7 @@ answer_lanes(void)
     }
 }
 
-/* The source in the order in which the core asks. */
+/* The source answers in the order in which the core asks. */
 static void (*const answers[])(void) = {
     answer_lanes, answer_settle, answer_hold,      answer_release, answer_heads,
     answer_wake,  answer_fetch,  answer_watermark, answer_begin,   answer_log,
@@ -453,7 +453,7 @@ will_close(uint32_t lane)
     return any;
 }
 
-/* In the order of the channel; what comes after the one for which it closes is not looked at. */
+/* In the order of the channel; messages after the one for which it closes are not handled. */
 static void
 broker_looks_at(uint32_t lane)
 {
@@ -482,7 +482,7 @@ broker_answers(void)
     }
 }
 
-/* A second time is a loss of nothing, as the sockets tell it. */
+/* A second loss changes nothing, as with sockets. */
 void
 lose_lane(uint32_t lane)
 {
@@ -521,8 +521,8 @@ refuse_log(void)
 void
 lose_source(void)
 {
-    tables_settled(); /* nobody will tell, */
-    tables_held();    /* and they are gone */
+    tables_settled(); /* the core will not learn of it, */
+    tables_held();    /* but it is done */
     memset(&out, 0, sizeof(out));
     pipeline_source_lost(driver.pipeline, driver.now_us);
 }
@@ -536,8 +536,8 @@ own_source(void)
 
 /* ---- time ----------------------------------------------------------------------------------------- */
 
-/* An answer comes within 1 ms. With none out, to when the core wants to be asked again: one that has
- * nothing to do and wants to be asked at once would keep the worker busy for nothing. */
+/* An answer comes within 1 ms. If none is outstanding, time moves to the core's deadline: a core that has nothing to do
+ * and wants to be asked at once would keep the worker busy in vain. */
 static void
 pass_until(uint64_t end_us, bool busy)
 {
@@ -563,7 +563,7 @@ run(uint64_t us)
     }
 }
 
-/* One answer at a time, so that what is waited for is not answered in turn. */
+/* One answer at a time, so that the awaited action is not answered itself. */
 static void
 answer_until(enum pipeline_action_type type)
 {
@@ -605,7 +605,7 @@ const struct pipeline_report *
 await_report(enum pipeline_report_type type)
 {
     for (int i = 0; i < 10000; i++) {
-        (void)await(PIPELINE_REPORT); /* looked for below */
+        (void)await(PIPELINE_REPORT); /* it is searched for below */
         if (reported(type) > 0) {
             break;
         }

@@ -1,4 +1,4 @@
-/* What scenes have in common: brokers, how they begin, how one looks at what was wanted. */
+/* What scenes have in common: brokers, beginnings, and checks of the actions. */
 #include <criterion/criterion.h>
 
 #include "tests/unit/pipeline_driver.h"
@@ -37,7 +37,7 @@ start_live(void)
     driver.options.tail = true;
     driver.broker = takes_all;
     start();
-    (void)await_report(REPORT_TAILING); /* is all that is wanted */
+    (void)await_report(REPORT_TAILING); /* only its arrival matters */
     driver.broker = broker;
 }
 

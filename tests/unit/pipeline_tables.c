@@ -8,14 +8,14 @@
 #define ROWS_MAX 40000
 #define LOG_MAX 10000
 
-/* A row that was put into the outbox, with what was committed there. */
+/* A row that was inserted into the outbox, with its content at that commit. */
 struct logged {
     int64_t id;
     uint64_t position;
 };
 
 struct answers out;
-static struct row rows[ROWS_MAX]; /* what was given; the core may have them for long */
+static struct row rows[ROWS_MAX]; /* delivered rows; the core may keep them for long */
 static size_t rows_used;
 static struct logged entries[LOG_MAX];
 static size_t entry_count;
@@ -227,7 +227,7 @@ carry_out_settle(const int64_t *ids, size_t count)
     delete_confirmed(ids, count, &out.settled.failures);
 }
 
-/* NULL: as it was. */
+/* NULL: unchanged. */
 static void
 keep_reason(struct message *message, const char *reason)
 {
@@ -353,7 +353,7 @@ carry_out_heads(void)
     qsort(out.head_list, out.heads.count, sizeof(out.head_list[0]), by_key_and_id);
 }
 
-/* Under a new id, as the table gives it. */
+/* Under a new id from the table. */
 static void
 wake_one(int64_t id)
 {
@@ -504,7 +504,7 @@ ask_more(size_t rows_max)
     out.more_rows = rows_max;
 }
 
-/* What was committed before is not needed any more, even if everything stops now. */
+/* Everything committed before is not needed any more, even if all parts stop now. */
 static void
 check_safe(uint64_t position)
 {
@@ -542,7 +542,7 @@ tables_held(void)
     are_gone(IS_HELD);
 }
 
-/* Each at most once outstanding. */
+/* Each at most once at a time. */
 static void
 ask_once(bool *asked)
 {

@@ -1,11 +1,11 @@
-/* tests/unit/pipeline_tables.h - the two tables of a scene and the log of what was committed to the
- * outbox, and the answers to what was asked of them. Used by the driver alone. */
+/* tests/unit/pipeline_tables.h - the two tables of a scene, the log of the commits to the outbox, and the answers to
+ * requests. Used only by the driver. */
 #ifndef TESTS_PIPELINE_TABLES_H
 #define TESTS_PIPELINE_TABLES_H
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Answers that are out. */
+/* Outstanding answers. */
 struct answers {
     bool fetch_out;
     bool settle_out;
@@ -30,28 +30,28 @@ struct answers {
     struct source_heads heads;
     struct source_woken woken;
     struct source_final final;
-    uint64_t asked_position; /* by a TAIL_BEGIN that is out; 0: none is */
+    uint64_t asked_position; /* position in the outstanding TAIL_BEGIN; 0: none is */
     bool tailing;
     bool more;
     size_t more_rows;
     struct batch log_rows;
-    size_t log_at;     /* the next row of the log to be given */
-    uint64_t log_told; /* all before was given */
-    uint64_t safe;     /* what the core said of this ownership */
+    size_t log_at;     /* the next row of the log to deliver */
+    uint64_t log_told; /* everything before it was delivered */
+    uint64_t safe;     /* the safe position that the core reported in this ownership */
 };
 
 extern struct answers out;
 
-/* Carries out what the action asks of the source, if it does. */
+/* Executes the action if it is a request to the source. */
 void tables_ask(const struct pipeline_action *action);
 
-/* What was settled or held is there for good. */
+/* Makes the last settle or hold permanent. */
 void tables_settled(void);
 void tables_held(void);
 
-/* The log is read; from which position on. */
+/* The log is being read; returns from which position on. */
 uint64_t tables_tailing(void);
-/* There is something to answer a TAIL_MORE with. */
+/* True if there is something to answer a TAIL_MORE with. */
 bool tables_log(struct source_log *ret_log);
 
 #endif

@@ -53,7 +53,7 @@ Test(busy, grows_with_its_keys)
     }
 }
 
-/* Against a plain array, with so few places that keys get into each other's way all the time. */
+/* Compared with a plain array, with so few places that keys collide all the time. */
 Test(busy, comes_and_goes_like_a_plain_count)
 {
     enum { KEYS = 40 };

@@ -74,7 +74,7 @@ Test(cli_table, many_rows)
     cr_assert_eq(fclose(out), 0);
 }
 
-/* Of a long list the titles stand once, and columns grow with what comes. */
+/* A long list has its titles once, and columns become wider as needed. */
 Test(cli_table, a_list_in_pieces_goes_on)
 {
     char *text = NULL;

@@ -67,7 +67,7 @@ Test(cli_text, nothing_reaches_the_terminal_as_a_command)
     expect_clean("\xc2\x9b"
                  "1m\xc2\xa0",
                  "\\x9b1m\xc2\xa0");
-    expect_clean("\xff\xc2", "\\xff\\xc2"); /* no UTF-8 */
+    expect_clean("\xff\xc2", "\\xff\\xc2"); /* not UTF-8 */
     expect_clean("\xff\xc2\x9b", "\\xff\\xc2\\x9b");
 }
 
@@ -130,7 +130,7 @@ Test(cli_text, base64_of_the_rfc)
     }
 }
 
-/* Promise: what a server says forges no line of `check` and `init`, and moves no cursor. */
+/* Promise: a server's message cannot forge lines of `check` and `init`, nor move the cursor. */
 Test(cli_text, words_of_a_server_stay_words)
 {
     char *text = NULL;

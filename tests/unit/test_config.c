@@ -72,7 +72,7 @@ load_good(const char *text)
     return config;
 }
 
-/* The file is refused with exactly these lines. */
+/* Expects that the file is refused with exactly these lines. */
 static void
 expect_problems(const char *text, const char *expected)
 {
@@ -82,7 +82,7 @@ expect_problems(const char *text, const char *expected)
                      problems);
 }
 
-/* As expect_problems, behind a good broker in line 1 and a good source in line 2. */
+/* Like expect_problems, after a good broker in line 1 and a good source in line 2. */
 static void
 expect_more_problems(const char *text, const char *expected)
 {
@@ -442,7 +442,8 @@ Test(config, warnings)
     config_free(config);
 }
 
-/* The first sentence of advice, else the first warning, of a configuration with these; "" if there is none. */
+/* The first sentence of the advice, else of the warnings, for a configuration with these values; "" if there is
+ * none. */
 static const char *
 advice_for(const char *uri, const char *dsn)
 {
@@ -483,7 +484,7 @@ Test(config, databases_that_are_not_verified)
 {
     static const struct {
         const char *dsn;
-        const char *words; /* "": nothing to say */
+        const char *words; /* "": none */
     } cases[] = {
         {"dbname=x", ""},
         {"host=localhost", ""},
@@ -555,7 +556,7 @@ Test(config, files_that_are_none)
                                "/: cannot be read: Is a directory\n");
 }
 
-/* Wherever a password may slip to, it is not shown. */
+/* Wherever a password is written, it is not shown. */
 Test(config, secrets_are_never_shown)
 {
     static const char *const texts[] = {

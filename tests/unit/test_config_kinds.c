@@ -1,4 +1,4 @@
-/* What of a source's section depends on its kind of database, with two kinds that are made up. */
+/* The parts of a source's section that depend on its kind of database, with two invented kinds. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 
-/* Takes what begins with its own name, and gives it back in capitals. */
+/* Accepts a dsn that begins with the kind's name, and returns it in capitals. */
 static bool
 take(const char *name, const char *text, char **ret_dsn, struct error *reterr)
 {
@@ -126,7 +126,7 @@ expect_problems(const char *text, const char *expected)
     cr_expect_str_eq(problems, expected);
 }
 
-/* Wherever in its section it stands. */
+/* Wherever `kind` stands in its section. */
 Test(config_kinds, a_dsn_is_read_as_its_kind_reads_it)
 {
     char problems[1000];
@@ -166,7 +166,7 @@ Test(config_kinds, a_key_is_checked_by_its_kind)
                     "3: source \"a\": wal_retain_max needs slot\n");
 }
 
-/* Nobody can say what its dsn or keys should be, and they are blamed for nothing. */
+/* Its dsn and keys cannot be checked, and so are not reported. */
 Test(config_kinds, an_unknown_kind)
 {
     expect_problems(BROKER "source a { kind = plum dsn = plum-1 broker = main slot = bad }\n",

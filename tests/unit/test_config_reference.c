@@ -20,7 +20,8 @@ read_all(FILE *file, size_t *ret_size)
     return text;
 }
 
-/* The committed file is what the table says. If this fails: outbox-relay config-reference > docs/CONFIGURATION.md */
+/* The committed file must be what the table gives. If this fails: outbox-relay config-reference >
+ * docs/CONFIGURATION.md */
 Test(config_reference, docs_are_up_to_date)
 {
     char *made = NULL;

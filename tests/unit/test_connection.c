@@ -67,7 +67,7 @@ written(struct rabbit *rabbit, uint64_t now_us)
     rabbit_written(rabbit, buffer_size(rabbit_output(rabbit)), now_us);
 }
 
-/* Does the output have these bytes somewhere? */
+/* True if the output contains these bytes. */
 static bool
 says(const struct rabbit *rabbit, const void *data, size_t size)
 {
@@ -369,7 +369,7 @@ Test(connection, a_delivery_in_several_frames_has_all_properties)
     rabbit_free(rabbit);
 }
 
-/* Every other one is the fault of what was sent. */
+/* Every second one blames what was sent. */
 Test(connection, tells_the_code_by_which_the_broker_ended_it)
 {
     static const uint16_t codes[] = {320, 501, 506, 505, 530, 541};
@@ -383,7 +383,7 @@ Test(connection, tells_the_code_by_which_the_broker_ended_it)
     }
 }
 
-/* A window of deliveries is ordered by them: a broker that lies ends the connection, not the process. */
+/* A window of deliveries is ordered by tags: a broker that breaks the order ends the connection, not the process. */
 Test(connection, tags_of_deliveries_ascend)
 {
     static const uint64_t wrong[] = {7, 6, 0};
@@ -562,7 +562,7 @@ Test(connection, a_message_that_can_never_go_is_told_from_one_that_cannot_go_now
     cr_assert(rabbit_publish(rabbit, 1, &message, &error), "%s", error.text);
     cr_assert_not(rabbit_publish(rabbit, 1, &message, &error));
     cr_assert_eq(error.class, ERROR_TRANSIENT, "%s", error.text);
-    rabbit_ack(rabbit, 1, 1, false); /* still has its place */
+    rabbit_ack(rabbit, 1, 1, false); /* the consumer still works */
     nothing(rabbit);
     written(rabbit, SECOND);
     cr_assert(rabbit_publish(rabbit, 1, &message, &error), "%s", error.text);
@@ -571,7 +571,7 @@ Test(connection, a_message_that_can_never_go_is_told_from_one_that_cannot_go_now
 
 /* ---- whatever the peer sends ----------------------------------------------------------------- */
 
-/* All that a broker may say in one life, channels 1 (confirms) and 2 open when it comes. */
+/* Everything that a broker may send in one connection, with channels 1 (confirms) and 2 open. */
 static size_t
 record_life(struct broker_bytes *life)
 {
@@ -604,7 +604,7 @@ rabbit_in_life(void)
     return rabbit;
 }
 
-/* Appends a digest of each event to `story`; returns how many there were. */
+/* Appends a summary of each event to `story`; returns their number. */
 static size_t
 take_all(struct rabbit *rabbit, char *story, size_t story_size)
 {
@@ -657,7 +657,7 @@ Test(connection, cut_off_anywhere_it_waits_or_ends)
     }
 }
 
-/* Bytes changed at random, each seed a case of its own; the sanitizers watch. */
+/* Changes bytes at random; each seed is a case of its own, watched by the sanitizers. */
 Test(connection, damaged_bytes_never_crash_or_loop, .timeout = 120)
 {
     static struct broker_bytes life;

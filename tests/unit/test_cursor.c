@@ -170,7 +170,7 @@ Test(cursor, counts_what_was_dropped)
     cr_assert_eq(cursor.forgotten, 2, "also when it was read again");
 }
 
-/* Rows that the log has brought are above what the table had shown, and rows that it has not brought are among them. */
+/* Rows from the log have higher ids than the table had shown, with rows between them that the log has not brought. */
 Test(cursor, goes_on_where_it_was_when_the_log_is_left)
 {
     cursor_final(&cursor, 80, 0);

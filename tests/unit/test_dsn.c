@@ -25,7 +25,7 @@ or_empty(const char *text)
     return text == NULL ? "" : text;
 }
 
-/* Every string that passes means to libpq what it means here. */
+/* libpq must understand every accepted string in the same way. */
 Test(dsn, good_strings_are_read_as_libpq_reads_them)
 {
     static const char *const texts[] = {
@@ -78,8 +78,8 @@ Test(dsn, good_strings_are_read_as_libpq_reads_them)
     }
 }
 
-/* All that libpq would refuse, and what it would take for something else than was meant: the words say what is wrong, and
- * show nothing of the string. */
+/* Everything that libpq would refuse or misunderstand. The message says what is wrong, and shows nothing of the
+ * string. */
 Test(dsn, bad_strings_are_refused_without_quoting_them)
 {
     static const struct {
@@ -194,7 +194,7 @@ Test(dsn, the_last_of_a_name_counts)
     cr_assert_eq(dsn.count, 0);
 }
 
-/* Every string cut anywhere, and with every byte replaced, ends in a verdict. */
+/* Every string, cut at every place and with every byte replaced, gets a result. */
 Test(dsn, no_string_reads_beyond_its_end)
 {
     static const char *const texts[] = {
@@ -258,7 +258,7 @@ Test(dsn, files_are_looked_at)
     struct dsn dsn;
     cr_assert(dsn_mysql_parse(text, &dsn, &error), "%s", error.text);
     cr_assert(dsn_mysql_files_check(&dsn, &error), "%s",
-              error.text); /* its library reads it all the same */
+              error.text); /* the library reads the file anyway */
     dsn_done(&dsn);
     cr_assert(dsn_mysql_parse("mysql://h/d?sslcert=/tmp", &dsn, &error), "%s", error.text);
     cr_assert_not(dsn_mysql_files_check(&dsn, &error));

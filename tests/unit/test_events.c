@@ -5,7 +5,7 @@
 
 static struct source_events events;
 
-/* Several times round the ring. */
+/* Several times around the ring. */
 Test(events, come_in_the_order_in_which_they_were_told)
 {
     struct source_event event;
@@ -29,7 +29,7 @@ Test(events, come_in_the_order_in_which_they_were_told)
     cr_assert_eq(taken, told);
 }
 
-/* What was told before in the same place is not there any more. */
+/* Nothing of an earlier event in the same place is left. */
 Test(events, one_that_is_pushed_is_empty)
 {
     struct source_event event;

@@ -26,9 +26,9 @@ begin(enum fetch_kind kind, int64_t after_id)
     fetch_plan_send(&plan, 0, 0);
 }
 
-static size_t first_bytes = 1; /* of the first row; nobody reads them */
+static size_t first_bytes = 1; /* of the first row; they are never read */
 
-/* Rows of one byte each but the first, `took_us` after they were asked for. */
+/* Answers with rows of one byte each, except the first, `took_us` after the request. */
 static bool
 answer(size_t count, bool complete, uint64_t took_us, bool *ret_news)
 {
@@ -68,7 +68,7 @@ Test(fetch_plan, a_source_may_want_fewer)
     cr_assert_eq(plan.exact_left, 0, "none was cut");
 }
 
-/* A row above its share, at first and behind others. */
+/* A row larger than its share, as the first one and after others. */
 Test(fetch_plan, counts_bytes_where_large_rows_are)
 {
     begin(FETCH_NEXT, 0);
@@ -89,7 +89,7 @@ Test(fetch_plan, counts_bytes_where_large_rows_are)
     cr_assert(plan.exact);
 }
 
-/* Nothing but a row that was cut, although bytes were counted: then that row comes alone, however large. */
+/* Only a row that was cut, although bytes were counted: then that row is fetched alone, however large it is. */
 Test(fetch_plan, a_row_that_is_larger_than_a_batch_comes_alone)
 {
     begin(FETCH_NEXT, 0);
@@ -108,7 +108,7 @@ Test(fetch_plan, a_row_that_is_larger_than_a_batch_comes_alone)
     cr_assert(fetch_plan_is_alone(&plan));
 }
 
-/* That nothing but a cut row came, each time before the session ends over it, does not clear it. */
+/* An answer with only a cut row, before each loss of the session, must not clear the row of suspicion. */
 Test(fetch_plan, a_large_row_over_which_sessions_end_is_read_without_its_texts)
 {
     for (int i = 0; i < 3; i++) {
@@ -123,7 +123,7 @@ Test(fetch_plan, a_large_row_over_which_sessions_end_is_read_without_its_texts)
     cr_assert_eq(fetch_plan_rows(&plan), 1);
 }
 
-/* As long as answers come fast, more is asked for where bytes are counted, and half of it after one that did not. */
+/* As long as answers are fast, more is asked for where bytes are counted, and half as much after a slow one. */
 Test(fetch_plan, a_source_may_ask_for_little_at_first)
 {
     static const int64_t bytes[] = {50, 200, 800, 1000};
@@ -143,7 +143,7 @@ Test(fetch_plan, a_source_may_ask_for_little_at_first)
     cr_assert_eq(plan.bytes_cap, 4000);
 }
 
-/* All that comes after it would else come one by one as well. */
+/* Otherwise everything after it would come one by one, too. */
 Test(fetch_plan, a_large_row_that_comes_fast_makes_it_ask_for_more)
 {
     bool news;
@@ -165,7 +165,7 @@ Test(fetch_plan, a_large_row_that_comes_fast_makes_it_ask_for_more)
     cr_assert_eq(plan.bytes_cap, 200, "it took its time");
 }
 
-/* That it was cut at the first row came soon, however slow the link is. */
+/* The answer that the first row was cut is fast, however slow the link is. */
 Test(fetch_plan, a_large_row_that_is_met_first_does_not_make_it_ask_for_more)
 {
     begin(FETCH_NEXT, 0);
@@ -249,7 +249,7 @@ Test(fetch_plan, says_once_that_it_is_slow_and_asks_for_more_again)
     cr_assert_eq(fetch_plan_rows(&plan), 100);
 }
 
-/* One that ends for a reason of its own teaches nothing. */
+/* A session that ends for another reason proves nothing. */
 Test(fetch_plan, a_row_over_which_sessions_end_is_read_without_its_texts)
 {
     begin(FETCH_NEXT, 0);

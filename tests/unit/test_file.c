@@ -41,7 +41,7 @@ Test(file, a_regular_file_is_usable)
     cr_assert(file_is_usable("keyfile", path, &error), "%s", error.text);
 }
 
-/* Its opening would wait for a writer that never comes. */
+/* Opening it would wait for a writer. */
 Test(file, a_pipe_is_not_and_nobody_waits_for_it)
 {
     cr_assert_eq(unlink(path), 0);

@@ -8,8 +8,7 @@
 #define FRAME_MAX 4096u
 #define ROOM (FRAME_MAX - FRAME_OVERHEAD)
 
-/* Encodes and checks every frame; returns the number of body frames, the body put together in
- * `body`. */
+/* Encodes a message and checks every frame; returns the number of body frames, and their content in `body`. */
 static size_t
 encode(const struct rabbit_message *message, uint8_t *body, size_t *ret_body_size)
 {
@@ -90,7 +89,7 @@ Test(frame, a_publish_is_these_bytes)
     cr_assert_arr_eq(bytes, expected, size);
 }
 
-/* Priority 0 is not the same as none. */
+/* Priority 0 differs from no priority. */
 Test(frame, properties_stand_in_the_order_of_the_specification)
 {
     static const uint8_t expected[] = "\x02\0\x01\0\0\0\x1f\0\x3c\0\0\0\0\0\0\0\0\0\0\x1f\x80"
@@ -106,7 +105,7 @@ Test(frame, properties_stand_in_the_order_of_the_specification)
         .delivery_mode = 2,
     };
     uint8_t bytes[64];
-    const size_t method = 8 + 4 + 5; /* the frame before */
+    const size_t method = 8 + 4 + 5; /* the first frame */
     cr_assert_eq(frame_publish_size(&message, FRAME_MAX), method + sizeof(expected) - 1);
     frame_put_publish(bytes, 1, &message, FRAME_MAX);
     cr_assert_arr_eq(bytes + method, expected, sizeof(expected) - 1);
@@ -140,9 +139,9 @@ Test(frame, partial_and_bad_are_told_apart)
         "\x01\0\x01\0\0\0\x04\0\x14\0\x0b\xcd", /* end mark */
         "\x04\0\x01\0\0\0\x04",                 /* type */
         "\x01\0\x11\0\0\0\x04",                 /* channel 17 */
-        "\x01\0\x01\0\0\0\x03",                 /* no whole method */
+        "\x01\0\x01\0\0\0\x03",                 /* incomplete method */
         "\x01\0\x01\0\0\x0f\xf9",               /* 4089 bytes */
-        "\x02\0\x01\0\0\0\x0d",                 /* no whole header */
+        "\x02\0\x01\0\0\0\x0d",                 /* incomplete header */
         "\x03\0\0\0\0\0\x01",                   /* body on channel 0 */
         "\x08\0\x01\0\0\0\0",                   /* heartbeat on channel 1 */
     };

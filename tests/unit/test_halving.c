@@ -2,7 +2,7 @@
 
 #include "relay/ports/halving.h"
 
-/* Hands on so many, of which some are bad; how many parts it took. */
+/* Passes on `count` items, some of them bad; returns how many parts that took. */
 static size_t
 hand_on(size_t count, const bool *bad, bool *ret_blamed)
 {

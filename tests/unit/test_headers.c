@@ -144,7 +144,7 @@ Test(headers, a_number_that_cannot_be_read_is_named)
     assert_refused("{\"open", "headers: cannot be read");
 }
 
-/* What the parser allocates, all in all. */
+/* All memory that the parser allocates. */
 static size_t allocated;
 
 static void *
@@ -154,7 +154,7 @@ counting_malloc(size_t size)
     return malloc(size);
 }
 
-/* {"a":[[],[],...]} and so on: `size` bytes that begin and end so, and are `part` again and again between. */
+/* {"a":[[],[],...]} and the like: `size` bytes with this beginning and end, and `part` repeated between. */
 static char *
 repeated(const char *begin, const char *part, const char *end, size_t size)
 {
@@ -176,7 +176,7 @@ assert_bounded(const char *begin, const char *part, const char *end, size_t size
 {
     char *text = repeated(begin, part, end, size);
     allocated = 0;
-    (void)encode(text); /* taken or refused: what counts is the memory */
+    (void)encode(text); /* accepted or refused: only the memory matters */
     cr_assert_leq(allocated, most, "%s%s...: %zu bytes for %zu", begin, part, allocated, size);
     free(text);
 }
@@ -199,7 +199,7 @@ Test(headers, memory_has_a_bound_before_they_are_parsed)
     cr_assert(allocated > 0, "nothing is counted");
 }
 
-/* Bits of JSON in any order: taken and a whole table, or refused with words. */
+/* Pieces of JSON in any order: either accepted with a complete table, or refused with a message. */
 Test(headers, no_text_does_harm)
 {
     static const char *const bits[] = {"{",    "}",     "[",       "]",      "\"",

@@ -119,8 +119,7 @@ Test(held, is_empty_when_cleared)
     cr_assert_null(held_find(&held, held_subject(1, 0, false)));
 }
 
-/* Row ids follow one another; they must not share the lower bits of their hashes, which choose the
- * bucket. */
+/* Row ids are consecutive; the lower bits of their hashes, which choose the bucket, must differ. */
 Test(held, ids_that_follow_one_another_spread)
 {
     enum { BUCKETS = 256 };

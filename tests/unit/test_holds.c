@@ -62,7 +62,7 @@ Test(holds, another_content_does_not_change_why_it_is_there)
     cr_assert_null(holds.items[0].reason);
 }
 
-/* Takes even ids into the list it is given. */
+/* Adds even ids to the given list. */
 static bool
 takes_even(void *context, const struct hold *hold, const struct hold_note *note)
 {

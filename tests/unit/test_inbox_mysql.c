@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What needs a server is in tests/integration. */
+/* Tests that need a server are in tests/integration. */
 Test(inbox_mysql, no_connection)
 {
     struct inbox_error error;
@@ -26,7 +26,7 @@ Test(inbox_mysql, no_connection)
     inbox_mysql_free(NULL);
 }
 
-/* As that of another client library looks to this one. */
+/* What a connection of the other client library looks like for this one. */
 Test(inbox_mysql, a_connection_of_another_client_library)
 {
     struct inbox_error error;

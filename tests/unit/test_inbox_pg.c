@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <inbox/inbox_pg.h>
 
-/* What needs a server is in tests/integration. */
+/* Tests that need a server are in tests/integration. */
 Test(inbox_pg, no_connection)
 {
     struct inbox_error error;

@@ -2,7 +2,7 @@
 #include <inbox/inbox_redis.h>
 #include <string.h>
 
-/* What needs a server is in tests/integration. */
+/* Tests that need a server are in tests/integration. */
 
 static struct inbox_error error;
 

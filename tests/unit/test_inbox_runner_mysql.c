@@ -69,7 +69,7 @@ Test(inbox_runner_mysql, what_is_missing_or_wrong_is_named)
     cr_expect_str_eq(error.message, "ret_runner is missing");
 }
 
-/* Every option reaches the runner: each of them is refused when it is wrong. */
+/* Every option reaches the runner: a wrong value of each is refused. */
 Test(inbox_runner_mysql, numbers_out_of_range_are_named)
 {
     struct inbox_runner_mysql_options options = valid();

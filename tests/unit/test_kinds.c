@@ -4,7 +4,7 @@
 #include "relay/config/keys.h"
 #include "relay/kinds/kinds.h"
 
-/* Promise: a kind of database that can be configured can do all that is asked of one. */
+/* Promise: a kind of database that can be configured has every function. */
 Test(kinds, each_is_whole)
 {
     cr_assert_not_null(database_kinds[0]);
@@ -24,7 +24,7 @@ Test(kinds, each_is_whole)
     }
 }
 
-/* A name that is no key would be refused to nobody. */
+/* A name that is not a key would have no effect. */
 Test(kinds, own_keys_are_keys)
 {
     for (size_t i = 0; database_kinds[i] != NULL; i++) {

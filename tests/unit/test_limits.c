@@ -1,5 +1,5 @@
-/* The numbers of base/limits.h, wherever they must stand a second time: in the tables, in the functions, and in the statements
- * that read. */
+/* The numbers of base/limits.h in all places where they are repeated: in the tables, in the functions, and in the
+ * statements that read. */
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <outbox/outbox.h>
@@ -15,13 +15,13 @@
 #include "schema_functions_sql.h"
 #include "schema_writing_sql.h"
 
-/* What is measured, as it stands between "octet_length(" and ")". */
+/* What is measured: the text between "octet_length(" and ")". */
 struct limit {
     const char *measured;
     unsigned long bytes;
 };
 
-/* What may be written. */
+/* Limits for writing. */
 static const struct limit written[] = {
     {"exchange", LIMIT_NAME_BYTES},
     {"routing_key", LIMIT_NAME_BYTES},
@@ -43,7 +43,7 @@ static const struct limit written_mysql[] = {
     {NULL, 0},
 };
 
-/* What is read. */
+/* Limits for reading. */
 static const struct limit withheld[] = {
     {"exchange", LIMIT_NAME_BYTES},
     {"routing_key", LIMIT_NAME_BYTES},
@@ -54,7 +54,7 @@ static const struct limit withheld[] = {
     {NULL, 0},
 };
 
-/* Every number of three digits or more in the line, other than one of a larger number's name ("128 KiB"). */
+/* Every number of three digits or more in the line, except in a name such as "128 KiB". */
 static void
 expect_line(const char *line, size_t length, unsigned long bytes)
 {
@@ -83,7 +83,7 @@ find(const struct limit *limits, const char *text)
     return NULL;
 }
 
-/* Each comparison of a length is with its limit, and each limit is looked at. */
+/* Each comparison of a length uses its limit, and each limit is compared. */
 static void
 expect_limits(const char *sql, const struct limit *limits)
 {
@@ -116,7 +116,7 @@ Test(limits, of_the_table_of_mysql)
     expect_limits(sql_outbox, written_mysql);
 }
 
-/* Room for one character more, so that what is cut without strict mode is still too long. */
+/* Room for one more character, so that a value that is cut without strict mode is still too long. */
 Test(limits, of_the_columns_of_mysql)
 {
     unsigned names = 0;
@@ -142,7 +142,7 @@ Test(limits, of_what_is_read)
     expect_limits(sql_fetch_heads, withheld);
 }
 
-/* As the server stores them, and what of numbers can be made into text at all. */
+/* As the server stores them, and the numbers that can be made into text. */
 static void
 expect_all(const char *sql, const char *before, unsigned long bytes, unsigned times)
 {
@@ -162,7 +162,7 @@ Test(limits, of_headers_as_they_are_stored)
     expect_all(sql_fetch_heads, "digits > ", LIMIT_HEADERS_BYTES, 1);
 }
 
-/* Promise: what liboutbox-pg takes, the table takes. */
+/* Promise: the table accepts everything that liboutbox-pg accepts. */
 Test(limits, of_the_library)
 {
     cr_assert_eq(OUTBOX_NAME_MAX_BYTES, LIMIT_NAME_BYTES);

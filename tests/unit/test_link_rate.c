@@ -14,7 +14,7 @@ take_line(void *context, const char *word, const char *words)
                    words); /* fits */
 }
 
-/* So many rows that came `each_us` after one another, and `pause_us` more before this one. */
+/* Rows that came `each_us` apart, with an additional pause of `pause_us` before this one. */
 static struct link_transfer
 transfer_of(size_t rows, uint64_t each_us, size_t paused, uint64_t pause_us)
 {
@@ -56,7 +56,7 @@ Test(link_rate, one_that_is_too_slow)
     cr_assert_not_null(strstr(lines, "set batch_bytes = 1MiB, or takeover = 35s"), "%s", lines);
 }
 
-/* Of the two last quarters the better one counts. */
+/* Of the last two quarters the faster one counts. */
 Test(link_rate, a_pause_makes_no_slow_link)
 {
     tell(transfer_of(LINK_ROWS, 1000, LINK_ROWS * 5 / 8, 2 * CLOCK_S_US));

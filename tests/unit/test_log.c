@@ -48,7 +48,7 @@ Test(log, journal_line_has_a_priority_and_no_time)
 {
     const struct log_field fields[] = {LOG_STR("peer", "rabbit"), {0}};
     (void)log_format_line(line, sizeof(line), LOG_FORMAT_LOGFMT, true, NOON_US, LOG_ERROR, "lost",
-                          fields); /* its length is not the question */
+                          fields); /* its length does not matter here */
     cr_assert_str_eq(line, "<3>level=error event=lost peer=rabbit\n");
     (void)log_format_line(line, sizeof(line), LOG_FORMAT_JSON, true, NOON_US, LOG_DEBUG, "lost",
                           fields); /* as above */
@@ -135,7 +135,7 @@ Test(log, every_short_buffer_ends_properly)
     }
 }
 
-/* What `act` writes to stderr. */
+/* Returns what `act` writes to stderr. */
 static const char *
 stderr_of(void (*act)(void))
 {

@@ -11,7 +11,7 @@
 
 #define PATIENCE_US (60 * CLOCK_S_US)
 #define SHORT_US (50 * CLOCK_MS_US)
-/* Of one line that is put: "line 000001 xxx…\n". */
+/* Size of a line: "line 000001 xxx…\n". */
 #define LINE_BYTES 200
 /* More than the writer's buffer and the pipe hold. */
 #define MANY 20000
@@ -48,15 +48,15 @@ put_lines(unsigned first, unsigned count)
     }
 }
 
-/* What a reader sees of one writer: how many lines, told gaps, and lines that the gaps are of. */
+/* What a reader sees of one writer: the number of lines, of reported gaps, and of the lines in these. */
 struct seen {
     unsigned lines;
     unsigned gaps;
     unsigned dropped;
-    unsigned next; /* the number that is due */
+    unsigned next; /* the next expected number */
 };
 
-/* Each line is whole, in its place, or told of as left out. */
+/* Each line is complete and in its place, or reported as left out. */
 static void
 take_line(struct seen *seen, const char *line)
 {
@@ -74,14 +74,14 @@ take_line(struct seen *seen, const char *line)
     seen->next++;
 }
 
-/* Reads until `until` numbers are accounted for. */
+/* Reads until all numbers below `until` are accounted for. */
 static void
 read_lines(struct seen *seen, unsigned until)
 {
     char line[LINE_BYTES + 10];
     FILE *const stream = fdopen(dup(ends[0]), "r");
     cr_assert_not_null(stream);
-    cr_assert_eq(setvbuf(stream, NULL, _IONBF, 0), 0); /* what is not asked for stays in the pipe */
+    cr_assert_eq(setvbuf(stream, NULL, _IONBF, 0), 0); /* so that unread bytes stay in the pipe */
     while (seen->next < until) {
         cr_assert_not_null(fgets(line, sizeof(line), stream));
         take_line(seen, line);
@@ -108,12 +108,12 @@ Test(log_writer, lines_come_in_order)
     end();
 }
 
-/* Promise: who logs never waits for who reads; what was left out is counted, and told in its place. */
+/* Promise: a thread that logs never waits for the reader; missing lines are counted, and reported in their place. */
 Test(log_writer, a_reader_that_stops_costs_lines_and_nothing_else)
 {
     struct seen seen = {0};
     start(O_CLOEXEC);
-    put_lines(0, MANY); /* comes back, though nobody has read a byte */
+    put_lines(0, MANY); /* returns although nothing was read */
     cr_assert_not(log_writer_flush(writer, SHORT_US));
     read_lines(&seen, MANY);
     cr_assert_eq(seen.gaps, 1);
@@ -125,7 +125,7 @@ Test(log_writer, a_reader_that_stops_costs_lines_and_nothing_else)
     end();
 }
 
-/* Somebody who shares the pipe, such as a parent in Node, makes it non-blocking. */
+/* A process that shares the pipe, such as a parent in Node, makes it non-blocking. */
 Test(log_writer, a_descriptor_that_is_non_blocking_loses_nothing)
 {
     struct seen seen = {0};
@@ -148,7 +148,7 @@ Test(log_writer, a_reader_that_went_away_stops_nobody)
     cr_assert_eq(close(ends[1]), 0);
 }
 
-/* As a disk that is full for a while. */
+/* Like a disk that is full for a while. */
 Test(log_writer, what_could_not_be_written_is_told_when_it_can)
 {
     struct seen seen = {0};

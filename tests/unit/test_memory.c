@@ -23,11 +23,11 @@ Test(memory, is_zeroed_and_never_null)
 
 Test(memory, ends_the_process_when_there_is_none, .signal = SIGABRT)
 {
-    volatile size_t too_much = SIZE_MAX / 16; /* volatile: the compiler would refuse it */
+    volatile size_t too_much = SIZE_MAX / 16; /* volatile, because the compiler would refuse it */
     memory_free(memory_array(too_much, 8));
 }
 
-/* Promise: a core dump with the passwords is made only for who asks for it. */
+/* Promise: a core dump, which contains passwords, is made only on request. */
 Test(memory, is_dumped_only_on_request)
 {
     cr_assert_eq(prctl(PR_GET_DUMPABLE), 1);

@@ -93,7 +93,7 @@ Test(mysql_binlog, times)
     }
 }
 
-/* A table whose times have no fractions, or other ones. */
+/* A table whose times have no fraction, or one with another precision. */
 Test(mysql_binlog, times_of_fewer_digits)
 {
     for (size_t i = 0; i < BINLOG_SERVERS; i++) {
@@ -130,7 +130,7 @@ Test(mysql_binlog, two_phases)
     binlog_expect_scene("xa-rollback", "(1) prepared X'61',X'62',7 2 rolled back X'61',X'62',7 3");
 }
 
-/* MariaDB writes it as a transaction like any other. */
+/* MariaDB writes it as an ordinary transaction. */
 Test(mysql_binlog, two_phases_in_one)
 {
     binlog_open("mariadb10", "xa-one-phase");
@@ -139,7 +139,7 @@ Test(mysql_binlog, two_phases_in_one)
     cr_assert_str_eq(binlog_read_all(), "(1) committed X'61',X'62',7 2");
 }
 
-/* Each type of column stands before those of the outbox once, so one byte too few or too many would be seen. */
+/* Each type of column once stands before the outbox's, so that one byte too few or too many is noticed. */
 Test(mysql_binlog, columns_of_every_type)
 {
     binlog_expect_scene("types-full", "1 2");
@@ -151,7 +151,7 @@ Test(mysql_binlog, columns_of_every_type)
     }
 }
 
-/* The same, with the names given in the place of those that are not told. */
+/* The same, with names given by the caller instead of the log. */
 Test(mysql_binlog, columns_by_their_order)
 {
     for (size_t i = 0; i < BINLOG_SERVERS; i++) {
@@ -176,7 +176,7 @@ Test(mysql_binlog, rows_without_all_their_columns)
     cr_assert_not_null(strstr(binlog_error.text, "\"exchange\""), "%s", binlog_error.text);
 }
 
-/* What is missing is of no interest: two columns that are not ours, or empty in every row. */
+/* The missing columns are not needed: two are not ours, or empty in every row. */
 Test(mysql_binlog, rows_without_columns_that_are_not_needed)
 {
     const char *names[BINLOG_COLUMNS + 1] = {"tenant"};
@@ -194,7 +194,7 @@ Test(mysql_binlog, rows_without_columns_that_are_not_needed)
     }
 }
 
-/* MySQL tells of each row which partition it is in. */
+/* MySQL names the partition of each row. */
 Test(mysql_binlog, a_table_in_partitions)
 {
     binlog_expect_scene("partitioned", "1 2");
@@ -240,8 +240,8 @@ Test(mysql_binlog, what_mysql_alone_writes)
 
 /* ---- damage ---- */
 
-/* Of all bits that one changes, and every length to which one cuts it, the checksum sees it; but for the description of the
- * format, which says whether there are checksums. */
+/* The checksum detects every changed bit and every cut, except in the format description, which announces whether there
+ * are checksums. */
 Test(mysql_binlog, a_checksum_sees_damage)
 {
     for (size_t i = 0; i < BINLOG_SERVERS; i++) {
@@ -262,7 +262,7 @@ Test(mysql_binlog, a_checksum_sees_damage)
     }
 }
 
-/* Whatever is changed, cut or left out: nothing is read outside (the sanitizers see it), and what is wrong is said. */
+/* Whatever is changed, cut or left out: nothing outside is read (the sanitizers check it), and errors are reported. */
 static void
 feed_damaged(const char *server, const char *scene, size_t damaged, size_t bit)
 {
@@ -305,7 +305,7 @@ Test(mysql_binlog, every_bit_changed)
     }
 }
 
-/* Each event ends at every byte, its size being what is left. */
+/* Each event is cut at every byte, with its size set accordingly. */
 Test(mysql_binlog, every_length)
 {
     for (size_t i = 0; i < BINLOG_SERVERS; i++) {

@@ -7,7 +7,7 @@
 
 TestSuite(mysql_binlog_file, .init = binlog_setup, .fini = binlog_teardown);
 
-/* What a replica is told first: the file, and how it is written; with the place of that in the file, or without. */
+/* What a replica gets first: the file and its format; the latter with its place in the file, or without. */
 static void
 begin_within(uint64_t position, bool place)
 {
@@ -24,8 +24,8 @@ begin_within(uint64_t position, bool place)
     binlog_events.at = binlog_file + (uint32_t)position;
 }
 
-/* From each place between two groups it gives what comes behind, and the position of a row is below those places that are
- * behind its group, and of no other. */
+/* From each place between two groups it gives everything after it; and the position of a row is below exactly those
+ * places that come after its group. */
 static void
 check_positions(const char *server, const char *scene)
 {
@@ -84,7 +84,7 @@ Test(mysql_binlog_file, a_position_is_told_when_its_group_is_over)
     cr_assert_eq(my_binlog_position(binlog), BINLOG_FILE | 600);
 }
 
-/* Between two events there may be some that are not sent. */
+/* Between two events there may be others that are not sent. */
 Test(mysql_binlog_file, a_group_lies_where_it_begins)
 {
     binlog_make(MY_EVENT_ANONYMOUS_GTID, 0, 1000, "", 0);
@@ -157,7 +157,7 @@ Test(mysql_binlog_file, a_log_that_was_begun_anew)
     binlog_expect_refused(ERROR_TRANSIENT, "begun anew");
 }
 
-/* A crash leaves the part of a transaction that was written. */
+/* A crash leaves a part of a transaction. */
 Test(mysql_binlog_file, a_transaction_that_was_cut_off)
 {
     binlog_begin_transaction();
@@ -168,7 +168,7 @@ Test(mysql_binlog_file, a_transaction_that_was_cut_off)
     cr_assert_eq(my_binlog_position(binlog), 2 * BINLOG_FILE | 600);
 }
 
-/* One that a server makes up for a replica has a checksum or none, whatever the file has. */
+/* A ROTATE that the server makes up for a replica may have a checksum or not, whatever the file has. */
 Test(mysql_binlog_file, a_rotation_with_a_checksum_or_without)
 {
     for (int checksums = 0; checksums < 2; checksums++) {

@@ -27,7 +27,7 @@ begin_and(const char *schema, const char *text)
     binlog_make_query_in(schema, 0, text);
 }
 
-/* Many databases have an outbox. */
+/* Several databases of a server may have an outbox. */
 Test(mysql_binlog_group, definitions_of_other_tables)
 {
     static const struct {
@@ -67,7 +67,7 @@ Test(mysql_binlog_group, definitions_of_the_outbox)
     }
 }
 
-/* By a trigger it may write any table of its schema. */
+/* A trigger of such a statement may write any table of its schema. */
 Test(mysql_binlog_group, statements_that_change_rows)
 {
     begin_and("shop", "insert into purchase values (1)");

@@ -56,7 +56,7 @@ Test(mysql_binlog_query, definitions)
     }
 }
 
-/* Whatever is not known to write none. */
+/* Every statement that is not known to write no rows. */
 Test(mysql_binlog_query, rows)
 {
     static const char *const texts[] = {

@@ -4,7 +4,7 @@
 #include "tests/fuzz/binlog_file.h"
 #include "tests/unit/binlog_driver.h"
 
-/* Tables as real servers describe them are in test_mysql_binlog.c; here is how one description follows another. */
+/* Descriptions from real servers are tested in test_mysql_binlog.c; here is how one description follows another. */
 
 #define TYPES_AT 23 /* in the body of the event: id, flags, "shop", "outbox", how many columns */
 
@@ -13,7 +13,7 @@ TestSuite(mysql_binlog_table, .init = binlog_setup, .fini = binlog_teardown);
 static struct span description; /* the event of this type, from the scene `row` */
 static struct span rows;
 
-/* Up to the description of the outbox, which is told, and without the rows behind it. */
+/* Reads up to the description of the outbox, without the rows after it. */
 static void
 read_up_to_rows(void)
 {
@@ -23,8 +23,7 @@ read_up_to_rows(void)
         cr_assert(binlog_feed(description.data, description.size), "%s", binlog_error.text);
     } while (((const uint8_t *)description.data)[4] != MY_EVENT_TABLE_MAP);
     cr_assert(binlog_file_next(&binlog_events, &rows));
-    memset((uint8_t *)(uintptr_t)rows.data + 13, 0,
-           4); /* where it ends: it is fed again and again */
+    memset((uint8_t *)(uintptr_t)rows.data + 13, 0, 4); /* where it ends, as it is fed repeatedly */
     cr_assert(binlog->table.map.known);
 }
 
@@ -58,7 +57,7 @@ Test(mysql_binlog_table, once_for_many_rows)
     expect_rows("42");
 }
 
-/* Numbers of tables are given out again. */
+/* Ids of tables are reused. */
 Test(mysql_binlog_table, another_table_with_its_number)
 {
     uint8_t body[200];
@@ -86,7 +85,7 @@ Test(mysql_binlog_table, another_number)
     expect_rows("");
 }
 
-/* After a start of the server its numbers begin anew. */
+/* After a restart of the server, ids begin anew. */
 Test(mysql_binlog_table, forgotten_with_the_file)
 {
     read_up_to_rows();
@@ -105,7 +104,7 @@ Test(mysql_binlog_table, other_columns_than_before)
     body[TYPES_AT] = MY_TYPE_LONG;
     describe(body, size);
     binlog_expect_refused(ERROR_CONFIG, "column \"id\" of table outbox has another type");
-    body[TYPES_AT] = 12; /* DATETIME of old */
+    body[TYPES_AT] = 12; /* the old DATETIME */
     describe(body, size);
     binlog_expect_refused(ERROR_CONFIG, "alter table outbox force");
 }

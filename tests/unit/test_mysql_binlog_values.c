@@ -3,7 +3,7 @@
 
 #include "relay/mysql/binlog_values.h"
 
-/* Types as real servers write them are in test_mysql_binlog.c; here is what is at the edges of them. */
+/* Values from real servers are tested in test_mysql_binlog.c; here are the edge cases. */
 
 static struct reader reader;
 
@@ -18,7 +18,7 @@ size_of(enum my_type type, unsigned metadata, const char *bytes, size_t size)
     return value.size;
 }
 
-/* 255 bytes are the most whose length has one byte. */
+/* Up to 255 bytes the length has one byte. */
 Test(mysql_binlog_values, lengths)
 {
     cr_assert_eq(size_of(MY_TYPE_VARCHAR, 255, "\1ab", 3), 1);
@@ -26,7 +26,7 @@ Test(mysql_binlog_values, lengths)
     cr_assert_eq(size_of(MY_TYPE_BLOB, 1, "\2ab", 3), 2);
     cr_assert_eq(size_of(MY_TYPE_BLOB, 4, "\2\0\0\0ab", 6), 2);
     cr_assert_eq(size_of(MY_TYPE_VARCHAR, 10, "\0", 1), 0);
-    /* CHAR(255) of 4 bytes a character: 1020 = 0x3fc, the two upper bits of which stand upside down in the type */
+    /* CHAR(255) with 4 bytes a character: 1020 = 0x3fc, whose two upper bits are inverted in the type. */
     cr_assert_eq(size_of(MY_TYPE_STRING, 0xfc00 | (MY_TYPE_STRING ^ 0x30), "\1\0ab", 4), 1);
     cr_assert_eq(size_of(MY_TYPE_STRING, 0xff00 | MY_TYPE_STRING, "\1ab", 3), 1);
     cr_assert_eq(size_of(MY_TYPE_STRING, 0x0200 | MY_TYPE_ENUM, "ab", 2), 2);

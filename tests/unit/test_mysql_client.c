@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As one of another library looks to this one: where the functions should be, there is something else. */
+/* What a connection of another library looks like for this one: something else is in the place of the functions. */
 static MYSQL *
 foreign(void)
 {

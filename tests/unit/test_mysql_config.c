@@ -32,7 +32,7 @@ Test(mysql_config, good_dsns)
     }
 }
 
-/* In words that say what to do, and show nothing of it. */
+/* The messages say what to do, and show nothing of the dsn. */
 Test(mysql_config, bad_dsns)
 {
     static const struct {
@@ -107,7 +107,7 @@ expect_advice(const char *text, const char *warning, const char *advice)
     free(dsn);
 }
 
-/* A name in sslrootcert verifies nobody by itself here, whatever it does with libpq. */
+/* Here sslrootcert alone verifies nobody, unlike in libpq. */
 Test(mysql_config, what_is_not_as_safe_as_it_could_be)
 {
     expect_advice("dbname=d", NULL, NULL);

@@ -25,7 +25,7 @@ Test(mysql_connect, hosts_are_counted)
     }
 }
 
-/* What cannot be reached is named, each host in its turn, and the password is not. */
+/* Unreachable hosts are named, one after the other, without the password. */
 Test(mysql_connect, a_server_that_is_not_there)
 {
     struct dsn dsn = parsed("host=/nonexistent/a,/nonexistent/b password=hunter2");

@@ -4,7 +4,7 @@
 
 #include "relay/mysql/datetime.h"
 
-/* The text alone in its memory: a read past its end is seen by the sanitizer. */
+/* The text has memory of its own size, so the sanitizer notices a read past its end. */
 static int64_t
 us_of(const char *text)
 {

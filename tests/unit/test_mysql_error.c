@@ -44,7 +44,7 @@ Test(mysql_error, tells_what_ends_a_session)
 #endif
 }
 
-/* What a trigger does may fail in ways that reading a row cannot. */
+/* A trigger may fail in ways that reading a row cannot. */
 Test(mysql_error, tells_what_a_row_may_be_to_blame_for)
 {
     static const unsigned moved[] = {1146, 1054, 1142, 1205};

@@ -20,7 +20,7 @@ teardown(void)
 
 TestSuite(mysql_hash, .init = setup, .fini = teardown);
 
-/* The text alone in its memory: a read past its end is seen by the sanitizer. */
+/* The text has memory of its own size, so the sanitizer notices a read past its end. */
 static int64_t
 hash_of(const char *text)
 {

@@ -12,7 +12,7 @@
 static struct my_inflate *inflate_it;
 static atomic_bool stopping;
 static struct error error;
-static uint8_t text[LONG]; /* that is compressed */
+static uint8_t text[LONG]; /* to be compressed */
 static uint8_t compressed[2 * LONG];
 static size_t size;
 static struct span content;
@@ -34,7 +34,7 @@ teardown(void)
 
 TestSuite(mysql_inflate, .init = setup, .fini = teardown);
 
-/* The bytes alone in their memory: a read past their end is seen by the sanitizer. */
+/* The bytes have memory of their own size, so the sanitizer notices a read past their end. */
 static bool
 take_record(const void *bytes, size_t count)
 {
@@ -46,7 +46,7 @@ take_record(const void *bytes, size_t count)
     return good;
 }
 
-/* As MariaDB writes it: the size in as many bytes as it takes, the highest first. */
+/* As MariaDB writes it: the size in as many bytes as necessary, the highest first. */
 static void
 make_record(size_t text_size, size_t announced)
 {
@@ -80,7 +80,7 @@ Test(mysql_inflate, a_record_of_another_size)
     cr_assert_eq(error.class, ERROR_CONNECTION);
 }
 
-/* Whatever it says, no more memory is taken than may be. */
+/* Whatever size it announces, no more memory is taken than allowed. */
 Test(mysql_inflate, a_record_that_is_too_large)
 {
     make_record(1000, BYTES_MAX + 1);

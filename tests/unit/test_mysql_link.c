@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 
-/* It never says a word: a server that hangs, or a network that swallows what it is given. */
+/* It never answers, like a server that hangs or a network that loses everything. */
 static int
 listen_in_silence(unsigned *ret_port)
 {
@@ -66,7 +66,7 @@ Test(mysql_link, says_why_no_host_could_be_had, .timeout = 60)
     unsigned port;
     char dsn[100];
     const int server = listen_in_silence(&port);
-    cr_assert_eq(close(server), 0); /* so nobody listens there */
+    cr_assert_eq(close(server), 0); /* so that nothing listens there */
     (void)snprintf(dsn, sizeof(dsn), "host=127.0.0.1,127.0.0.1 port=%u", port);
     struct my_link *link = start(dsn);
     struct pollfd readable = {.fd = my_link_fd(link), .events = POLLIN};

@@ -34,7 +34,7 @@ Test(mysql_names, names_that_a_lock_may_not_tell_apart_have_a_hash)
     cr_assert_eq(strncmp(names[2], "outbox_relay_s_", strlen("outbox_relay_s_")), 0);
 }
 
-/* Beside the ownership, and one for each session. */
+/* Different from the ownership's, and one for each session. */
 Test(mysql_names, a_session_has_a_name_of_its_own)
 {
     char mark[MY_MARK_BYTES];

@@ -49,7 +49,7 @@ Test(mysql_position, the_base_is_what_the_names_have_in_common)
     cr_assert_str_eq(log_name.base, "shop-bin.");
 }
 
-/* The number of the file stays what it is. */
+/* The number of the file does not change. */
 Test(mysql_position, an_offset_of_4_gib_is_the_last_below)
 {
     cr_assert(take("log.000003", UINT64_C(1) << 32));

@@ -101,7 +101,7 @@ Test(mysql_prepared, without_rows_of_ours)
     expect_commit("a", 300, MY_PREPARED_NONE);
 }
 
-/* MySQL: the commit is all of it. */
+/* MySQL: there is only the commit. */
 Test(mysql_prepared, in_one_phase)
 {
     row(1, 100, 10);
@@ -113,7 +113,7 @@ Test(mysql_prepared, in_one_phase)
     expect_rows(1, 2, 300);
 }
 
-/* A crash has cut it off: there is no PREPARED. */
+/* A crash has cut the group off, so there is no PREPARED. */
 Test(mysql_prepared, a_group_without_an_end)
 {
     row(1, 100, 10);

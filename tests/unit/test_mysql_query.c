@@ -2,7 +2,7 @@
 
 #include "consumers/mysql_query.h"
 
-/* The numbers as a reader knows them. What needs a server is in tests/integration/test_inbox.c. */
+/* The numbers are written out for readers. Tests that need a server are in tests/integration/test_inbox.c. */
 Test(mysql_query, what_an_error_means)
 {
     cr_assert_eq(mysql_query_classify(1213), INBOX_RETRY, "deadlock");

@@ -5,7 +5,7 @@
 #include "relay/mysql/row_copies.h"
 
 static struct my_row_copies copies;
-static char text[100000]; /* that rows point into, and that changes afterwards */
+static char text[100000]; /* rows point into it, and it changes afterwards */
 
 static struct span
 put(size_t at, const char *value)
@@ -99,7 +99,7 @@ Test(mysql_row_copies, let_go_of)
     cr_assert_eq(copies.count + copies.bytes + copies.content_bytes, 0);
 }
 
-/* What has no bytes has a place all the same: NULL means something else. */
+/* An empty value has a pointer too, because NULL means something else. */
 Test(mysql_row_copies, empty_values)
 {
     const struct row row = {.id = 1};

@@ -38,14 +38,14 @@ Test(mysql_tail, nothing_lacks)
 {
     struct my_tail_facts facts = good();
     expect(&facts, 0, "");
-    facts.format[0] = '\0'; /* a server that knows no other */
+    facts.format[0] = '\0'; /* a server without this setting */
     facts.image[0] = '\0';
     expect(&facts, 0, "");
     (void)snprintf(facts.image, sizeof(facts.image), "FULL_NODUP");
     expect(&facts, 0, "");
 }
 
-/* Of a log that is not there nothing else is said. */
+/* Without a log nothing else is reported. */
 Test(mysql_tail, no_log)
 {
     struct my_tail_facts facts = {.format = "MIXED", .image = "MINIMAL"};

@@ -63,7 +63,7 @@ Test(outbox_message, payload_has_a_limit)
     accept(&message);
     message.payload_length = 1;
     refuse(&message, "payload is NULL");
-    message.payload = "x"; /* never read beyond its length: only counted */
+    message.payload = "x"; /* it is not read, only its length is used */
     message.payload_length = OUTBOX_PAYLOAD_MAX_BYTES;
     accept(&message);
     message.payload_length++;
@@ -188,7 +188,7 @@ Test(outbox_message, struct_of_another_version)
     refuse(&message, "OUTBOX_MESSAGE_INIT");
 }
 
-/* Every byte that text can hold, read back by another implementation. */
+/* Every byte that text can contain, read back by another implementation. */
 Test(outbox_message, headers_survive_json)
 {
     char value[256];

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What needs a server is in tests/integration. */
+/* Tests that need a server are in tests/integration. */
 Test(outbox_mysql, no_connection)
 {
     struct outbox_error error;
@@ -21,7 +21,7 @@ Test(outbox_mysql, no_connection)
     mysql_close(conn);
 }
 
-/* As that of another client library looks to this one. */
+/* What a connection of the other client library looks like for this one. */
 Test(outbox_mysql, a_connection_of_another_client_library)
 {
     struct outbox_error error;

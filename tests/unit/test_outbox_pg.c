@@ -2,7 +2,7 @@
 #include <outbox/outbox_pg.h>
 #include <string.h>
 
-/* What needs a server is in tests/integration. */
+/* Tests that need a server are in tests/integration. */
 Test(outbox_pg, no_connection)
 {
     struct outbox_error error;

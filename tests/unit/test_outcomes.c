@@ -14,7 +14,7 @@ TestSuite(outcomes, .init = setup);
 
 #define CAUSE outcomes_cause(REFUSED_RETURNED, 77)
 
-/* What the last refusal of so many different messages says. */
+/* The result after the last of this many refusals, of different messages. */
 static bool
 refuse(int64_t first, int64_t last, uint64_t cause)
 {

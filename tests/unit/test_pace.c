@@ -4,7 +4,7 @@
 
 #define START_US (UINT64_C(7) * PACE_CROWD_US)
 
-/* Pieces at equal distances; after how many of them there was something to rest for. */
+/* Pieces at equal intervals; returns after how many of them the pace made the reader wait. */
 static uint32_t
 rests(struct pace *pace, uint64_t from_us, uint32_t pieces, uint64_t distance_us)
 {

@@ -31,7 +31,7 @@ Test(pg_array, too_much_is_remembered)
 {
     struct pg_array array;
     pg_array_init(&array, 17, 2);
-    pg_array_add(&array, "", (size_t)1 << 30); /* refused before a byte is read */
+    pg_array_add(&array, "", (size_t)1 << 30); /* refused before any byte is read */
     cr_assert(array.failed);
     pg_array_add_text(&array, "x");
     cr_assert(array.failed);

@@ -2,8 +2,8 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, each with one thing that goes wrong; what may happen together is the simulation's
- * part. Here: the stream of the outbox, its lanes, the ownership. */
+/* Single scenes, each with one failure; the simulation tests combinations. Here: the stream of the outbox, its lanes,
+ * the ownership. */
 
 TestSuite(pipeline, .init = driver_init, .fini = driver_done);
 
@@ -115,7 +115,7 @@ Test(pipeline, a_drain_gives_back_what_was_queued)
     cr_assert(driver.drained);
 }
 
-/* Otherwise a sweep longer than its interval would begin anew for ever, and nothing new be read. */
+/* Otherwise a sweep longer than its interval would begin again for ever, and nothing new would be read. */
 Test(pipeline, a_long_sweep_ends_and_is_followed_by_a_longer_pause)
 {
     driver.broker = takes_all;
@@ -126,7 +126,7 @@ Test(pipeline, a_long_sweep_ends_and_is_followed_by_a_longer_pause)
     while (await_fetch(FETCH_NEXT)->action.fetch.after_id != INT64_MIN) {
     }
     put_range(11, 14, 1);
-    message_of(2)->place = message_of(3)->place = IN_OUTBOX; /* what the sweep finds */
+    message_of(2)->place = message_of(3)->place = IN_OUTBOX; /* the sweep finds them */
     carry_out_fetch_again();
     later(2 * driver.options.sweep_interval_us);
     answer_fetch();
@@ -145,7 +145,7 @@ Test(pipeline, a_sweep_tells_what_was_missed_and_asks_for_the_heads)
     driver.broker = takes_all;
     start_with(10);
     run(CLOCK_S_US);
-    message_of(4)->place = IN_OUTBOX; /* it appeared where nothing could come any more */
+    message_of(4)->place = IN_OUTBOX; /* it appeared below the final id */
     run(driver.options.sweep_interval_us);
     cr_assert_eq(report_of(REPORT_SWEPT)->count, 1);
     cr_assert_eq(report_of(REPORT_SWEPT)->id, 4);

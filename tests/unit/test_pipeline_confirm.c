@@ -2,7 +2,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: what the broker says of messages in flight. */
+/* Single scenes, as in test_pipeline.c: the broker's answers for messages in flight. */
 
 TestSuite(pipeline_confirm, .init = driver_init, .fini = driver_done);
 
@@ -20,8 +20,8 @@ Test(pipeline_confirm, refuses_a_confirm_for_what_was_never_sent)
     cr_assert_eq(only(PIPELINE_SETTLE)->action.count, 2);
 }
 
-/* A copy that was sent under an earlier ownership is out still when ours is: the return may be for
- * either, so the confirm of ours does not tell that a queue has it. */
+/* A copy from an earlier ownership is still in flight when ours is. The return may belong to either, so the confirm of
+ * ours does not prove that a queue has it. */
 Test(pipeline_confirm, a_confirm_that_may_be_another_copys_proves_nothing)
 {
     start_with(1);
@@ -30,7 +30,7 @@ Test(pipeline_confirm, a_confirm_that_may_be_another_copys_proves_nothing)
     cr_assert_eq(await(PIPELINE_PUBLISH)->id, 1);
     cr_assert_eq(counts().in_flight, 2);
     give_back(1);
-    message_of(1)->refused = false; /* nobody knows which of them was */
+    message_of(1)->refused = false; /* it is unknown which copy was */
     take(1);
     cr_assert_eq(counts().confirmed, 0);
     driver.broker = takes_all;

@@ -1,4 +1,5 @@
-/* Connections that end without a word: a message on which that happens each time is set aside, and an outage blames none. */
+/* Connections that end without a reason: a message that causes this each time is set aside, and an outage blames no
+ * message. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ find_culprit(int64_t last, int64_t bad, unsigned cuts_max)
     cr_assert_eq(report->attempts, 0, "others must pass first");
     cr_assert_not_null(strstr(report->reason, "alone"), "%s", report->reason);
     cr_assert_leq(driver.closes, cuts_max, "%u connections", driver.closes);
-    run(30 * CLOCK_S_US); /* the waits between two connections have grown */
+    run(30 * CLOCK_S_US); /* the pauses between connections have grown */
     cr_assert_eq(count_in(IN_OUTBOX), 0);
     cr_assert_eq(count_in(IN_HELD), 1);
     cr_assert_eq(message_of(bad)->place, IN_HELD);
@@ -56,7 +57,7 @@ Test(pipeline_cut, likewise_when_it_is_the_only_one)
     find_culprit(1, 1, CUTS_ASIDE);
 }
 
-/* Where others pass between, it costs attempts, up to the end. */
+/* If others are taken meanwhile, it loses attempts until it is dead. */
 Test(pipeline_cut, it_is_dead_in_the_end)
 {
     driver.options.max_attempts = 2;
@@ -72,7 +73,7 @@ Test(pipeline_cut, it_is_dead_in_the_end)
     cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
-/* Nothing passes: it is the network, however long that lasts. */
+/* Nothing is taken, so it is the network, however long that lasts. */
 Test(pipeline_cut, an_outage_that_cuts_everything_costs_no_attempt)
 {
     driver.options.max_attempts = 2;

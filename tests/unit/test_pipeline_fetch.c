@@ -36,7 +36,7 @@ Test(pipeline_fetch, with_as_many_refused_as_may_be_only_these_are_tried)
     cr_assert_null(status().paused_reason);
 }
 
-/* What was read already stays in the outbox as well. */
+/* Rows that were read already also stay in the outbox. */
 Test(pipeline_fetch, what_is_in_memory_when_it_is_full_stays_there)
 {
     driver.options.held_max = 3;
@@ -57,8 +57,7 @@ Test(pipeline_fetch, what_is_in_memory_when_it_is_full_stays_there)
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
 }
 
-/* A lane that is stuck keeps its rows in memory for long; tries of held messages come and go behind
- * them. */
+/* A stuck lane keeps its rows in memory for long; held messages are tried meanwhile. */
 Test(pipeline_fetch, held_messages_are_tried_while_the_stream_is_stuck)
 {
     driver.options.batch_rows = 10;
@@ -78,7 +77,7 @@ Test(pipeline_fetch, held_messages_are_tried_while_the_stream_is_stuck)
     cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
-/* Likewise with one that is read and put off again and again. */
+/* The same with a held message that is read and postponed repeatedly. */
 Test(pipeline_fetch, a_held_message_is_put_off_while_the_stream_is_stuck)
 {
     driver.options.batch_rows = 10;
@@ -94,7 +93,7 @@ Test(pipeline_fetch, a_held_message_is_put_off_while_the_stream_is_stuck)
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
 }
 
-/* Without end there would be no turn for the other. */
+/* Otherwise one of them would never get its turn. */
 Test(pipeline_fetch, held_messages_and_the_stream_are_read_in_turns)
 {
     driver.options.batch_rows = 5;

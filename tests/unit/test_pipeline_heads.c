@@ -3,11 +3,11 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: what the table says of held messages. */
+/* Single scenes, as in test_pipeline.c: what the table tells about held messages. */
 
 TestSuite(pipeline_heads, .init = driver_init, .fini = driver_done);
 
-/* Message 1 of key 1 is held, with 2 and 3 behind it, and not due for long. */
+/* Message 1 of key 1 is held, with 2 and 3 behind it, and is not due for long. */
 static void
 start_with_1(enum held_state state)
 {
@@ -22,7 +22,7 @@ start_with_1(enum held_state state)
     cr_assert_eq(noted(PIPELINE_PUBLISH), 0);
 }
 
-/* An operator's word comes to the core. */
+/* The core learns that an operator acted. */
 static void
 act_and_run(void)
 {
@@ -39,7 +39,7 @@ Test(pipeline_heads, are_asked_for_at_each_ownership_before_anything_is_read)
     cr_assert_eq(noted(PIPELINE_PUBLISH), 0, "its key is closed from the start");
     lose_source();
     cr_assert_eq(counts().held, 0);
-    message_of(1)->place = NOWHERE; /* another server, that knows nothing of it */
+    message_of(1)->place = NOWHERE; /* another server, which does not have it */
     message_of(2)->place = IN_OUTBOX;
     own_source();
     turn();
@@ -133,7 +133,7 @@ Test(pipeline_heads, an_operator_brings_a_dead_message_back)
     cr_assert_eq(count_in(IN_HELD), 0);
 }
 
-/* It is refused again: what it waited before it died does not count. */
+/* It is refused again: its pauses before it died do not count. */
 Test(pipeline_heads, one_that_was_brought_back_waits_as_if_it_were_new)
 {
     driver.options.max_attempts = 100;
@@ -148,7 +148,7 @@ Test(pipeline_heads, one_that_was_brought_back_waits_as_if_it_were_new)
     cr_assert_leq(report->retry_at_us - driver.now_us, driver.options.retry_initial_us);
 }
 
-/* Messages that are due are read before the core has heard of what the operator did. */
+/* Messages that are due are read before the core knows of the operator's act. */
 Test(pipeline_heads, one_that_was_brought_back_may_come_before_the_heads_tell)
 {
     start_with_1(HELD_DEAD);
@@ -180,7 +180,7 @@ Test(pipeline_heads, of_two_heads_of_a_key_the_second_waits)
     cr_assert_eq(count_in(IN_HELD), 0);
 }
 
-/* The table did not know of it when it was asked. */
+/* It was not in the table when that was asked. */
 Test(pipeline_heads, an_answer_does_not_undo_what_was_decided_since)
 {
     start_with_1(HELD_DEAD);
@@ -188,19 +188,19 @@ Test(pipeline_heads, an_answer_does_not_undo_what_was_decided_since)
     put(6, 6);
     cr_assert_eq(await(PIPELINE_PUBLISH)->id, 6);
     driver.acts = true;
-    (void)await(PIPELINE_HEADS); /* carried out now */
+    (void)await(PIPELINE_HEADS); /* it is executed now */
     give_back(6);
     answer_heads();
     cr_assert_eq(counts().held, 2);
     cr_assert_eq(reported(REPORT_GONE), 0);
-    (void)await(PIPELINE_HOLD); /* it was not known to the table before */
+    (void)await(PIPELINE_HOLD); /* it was not in the table before */
     answer_hold();
     cr_assert_eq(message_of(6)->state, HELD_RETRYING);
     act_and_run();
     cr_assert_eq(reported(REPORT_GONE), 0);
 }
 
-/* Nor when it was decided before, and not yet told. */
+/* Nor a decision that was made before and not written yet. */
 Test(pipeline_heads, an_answer_does_not_undo_what_was_not_told_yet)
 {
     driver.options.hold_delay_us = 2 * CLOCK_S_US;

@@ -2,7 +2,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: what is set aside, and how it comes back. */
+/* Single scenes, as in test_pipeline.c: which messages are set aside, and how they come back. */
 
 TestSuite(pipeline_held, .init = driver_init, .fini = driver_done);
 
@@ -10,7 +10,7 @@ static void
 await_state(int64_t id, enum held_state state)
 {
     for (int i = 0; i < 1000 && message_of(id)->state != state; i++) {
-        (void)await(PIPELINE_HOLD); /* what it holds is looked at in the table */
+        (void)await(PIPELINE_HOLD); /* its content is checked in the table */
     }
     cr_assert_eq(message_of(id)->state, state);
 }
@@ -184,7 +184,7 @@ Test(pipeline_held, a_dead_message_may_let_its_key_go_on)
     driver.options.skip_dead = true;
     start_with_1_held();
     put_range(2, 4, 1);
-    (void)await_report(REPORT_DEAD); /* its words are checked above */
+    (void)await_report(REPORT_DEAD); /* its text is checked above */
     await_state(1, HELD_DEAD);
     cr_assert(message_of(1)->skipped);
     run(CLOCK_S_US);

@@ -2,11 +2,11 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: what is told to the held table, and when. */
+/* Single scenes, as in test_pipeline.c: what is written to the held table, and when. */
 
 TestSuite(pipeline_hold, .init = driver_init, .fini = driver_done);
 
-/* Whoever takes over may try it at once, so nothing of its key may be in the outbox before it. */
+/* The next owner may try it at once, so the outbox must have nothing of its key before it. */
 Test(pipeline_hold, a_refused_message_moves_when_those_before_it_are_deleted)
 {
     put_range(1, 3, 1);
@@ -118,7 +118,7 @@ Test(pipeline_hold, a_drain_does_not_wait_for_what_is_held)
     cr_assert(driver.drained);
 }
 
-/* Somebody's constraint is against it. Its key waits, and the others go. */
+/* A constraint of others refuses it. Its key waits, and the others go on. */
 Test(pipeline_hold, one_that_cannot_be_set_aside_is_told_again_and_not_sent_again)
 {
     put(1, 1);

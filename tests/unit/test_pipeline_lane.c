@@ -2,7 +2,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: what lanes report. */
+/* Single scenes, as in test_pipeline.c: reports of lanes. */
 
 TestSuite(pipeline_lane, .init = driver_init, .fini = driver_done);
 
@@ -71,7 +71,7 @@ Test(pipeline_lane, a_lost_lane_costs_no_attempt_and_its_window_is_read_again)
     cr_assert_eq(counts().refused, 0);
 }
 
-/* The rows of a fetch that was out then come after those that were lost with the lane. */
+/* The rows of an outstanding fetch must come after those that were lost with the lane. */
 Test(pipeline_lane, what_was_read_beside_a_lost_window_does_not_overtake_it)
 {
     start_with(6);
@@ -189,7 +189,7 @@ Test(pipeline_lane, finds_the_last_one_that_closes_the_channel)
     find_culprit(256, 256, 9);
 }
 
-/* The broker may end the connection for it, as RabbitMQ does when its channel crashes. */
+/* The broker may end the connection because of it, as RabbitMQ does when its channel crashes. */
 Test(pipeline_lane, finds_the_one_that_closes_the_connection)
 {
     driver.closes_connections = true;
@@ -212,13 +212,13 @@ Test(pipeline_lane, bytes_that_the_broker_takes_are_progress)
     (void)await_report(REPORT_TIMEOUT); /* it comes */
 }
 
-/* A broker that takes heartbeats, and messages as well, is lost if it confirms none. */
+/* A broker that takes heartbeats and messages counts as lost if it confirms none. */
 Test(pipeline_lane, bytes_that_were_put_out_later_are_no_progress)
 {
     start_with(2);
     const uint64_t quarter_us = driver.options.confirm_timeout_us / 4;
     uint64_t out = 2000;
-    for (int i = 0; i < 4; i++) { /* the first tells that the two have arrived */
+    for (int i = 0; i < 4; i++) { /* the first one shows that both have arrived */
         cr_assert_eq(noted(PIPELINE_DISCONNECT), 0);
         pipeline_lane_arrived(driver.pipeline, 0, out, out, driver.now_us);
         later(quarter_us);
@@ -227,7 +227,7 @@ Test(pipeline_lane, bytes_that_were_put_out_later_are_no_progress)
     cr_assert_eq(noted(PIPELINE_DISCONNECT), 1);
 }
 
-/* Nobody says that a message did it. */
+/* There is no sign that a message caused it. */
 Test(pipeline_lane, a_lost_connection_blames_no_message)
 {
     driver.options.lane_count = 1;
@@ -242,8 +242,7 @@ Test(pipeline_lane, a_lost_connection_blames_no_message)
     cr_assert_eq(message_of(1)->place, IN_OUTBOX);
 }
 
-/* What was confirmed before the close is not told any more: half of the window is all there is to go
- * by. */
+/* Confirms from before the close are lost, so the culprit can only be found by halving the window. */
 Test(pipeline_lane, finds_it_by_halves_when_confirms_are_lost_with_the_channel)
 {
     driver.confirms_late = true;

@@ -2,11 +2,11 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: held messages are tried again. */
+/* Single scenes, as in test_pipeline.c: held messages are retried. */
 
 TestSuite(pipeline_probe, .init = driver_init, .fini = driver_done);
 
-#define PROBES 1 /* the lane for them, with one lane for the stream */
+#define PROBES 1 /* the probe lane, if the stream has one lane */
 
 Test(pipeline_probe, is_tried_at_its_time_on_a_lane_of_its_own)
 {
@@ -64,7 +64,7 @@ Test(pipeline_probe, many_heads_are_tried_some_at_a_time)
     }
 }
 
-/* The clock of the database has a say in when it is due. */
+/* It must also be due by the clock of the database. */
 Test(pipeline_probe, one_that_is_not_due_in_the_table_is_looked_for_again)
 {
     put_held(1, 1, HELD_RETRYING, 1);
@@ -93,8 +93,8 @@ Test(pipeline_probe, a_probe_that_is_lost_with_its_lane_costs_no_attempt)
     cr_assert_eq(count_in(IN_HELD), 0);
 }
 
-/* A message of 100 MB that closes the channel at each try would otherwise throw away what the others
- * have in flight, again and again. */
+/* A message of 100 MB that closes the channel at each attempt would otherwise discard what others have in flight, again
+ * and again. */
 Test(pipeline_probe, a_probe_that_closes_its_channel_costs_the_others_nothing)
 {
     put_held(1, 1, HELD_RETRYING, 1);
@@ -134,7 +134,7 @@ Test(pipeline_probe, is_not_tried_while_an_earlier_one_of_its_key_is_on_its_way)
     CHECK_PUBLISHED(1, 5);
 }
 
-/* The broker took what had lost its place meanwhile. */
+/* The broker took it after it had lost its place. */
 Test(pipeline_probe, a_probe_that_was_overtaken_is_deleted_when_it_is_confirmed)
 {
     driver.final_id = 2;

@@ -2,7 +2,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: which row goes next, and on which lane. */
+/* Single scenes, as in test_pipeline.c: which row is published next, and on which lane. */
 
 TestSuite(pipeline_publish, .init = driver_init, .fini = driver_done);
 
@@ -66,7 +66,7 @@ Test(pipeline_publish, what_would_fit_does_not_pass_what_does_not)
     cr_assert_eq(note_at(PIPELINE_PUBLISH, 1)->id, 3);
 }
 
-/* What has no key takes a lane that is there. */
+/* A message without a key takes a lane that is ready. */
 Test(pipeline_publish, unordered_messages_go_where_there_is_least_in_flight)
 {
     driver.options.lane_count = 3;
@@ -111,7 +111,7 @@ Test(pipeline_publish, strict_has_one_of_a_key_on_its_way)
     cr_assert_eq(only(PIPELINE_PUBLISH)->id, 4);
 }
 
-/* The failure that tells the two apart: 2 is taken now, and 1 after it. */
+/* The difference between the two orderings: 2 is taken now, and 1 after it. */
 Test(pipeline_publish, a_nack_can_invert_two_of_a_key)
 {
     put_range(1, 2, 1);

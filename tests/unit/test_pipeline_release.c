@@ -2,7 +2,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: what waited behind a held message that went out comes back. */
+/* Single scenes, as in test_pipeline.c: messages that waited behind a held message come back after it was sent. */
 
 TestSuite(pipeline_release, .init = driver_init, .fini = driver_done);
 
@@ -54,7 +54,7 @@ Test(pipeline_release, a_part_that_fills_a_release_keeps_the_key_closed_beyond_i
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
 }
 
-/* It was carried out before 2 and 3 moved back. */
+/* The fetch was executed before 2 and 3 moved back. */
 Test(pipeline_release, a_fetch_that_was_out_with_a_release_lets_nothing_pass)
 {
     start_with_1_tried();
@@ -77,7 +77,7 @@ Test(pipeline_release, a_fetch_that_was_out_with_a_release_lets_nothing_pass)
     cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
 }
 
-/* Or between the two, and its answer does not say which. */
+/* Or between the two moves, and its answer does not show that. */
 Test(pipeline_release, a_fetch_that_saw_half_of_a_release_lets_nothing_pass)
 {
     start_with_1_tried();
@@ -97,7 +97,7 @@ Test(pipeline_release, a_fetch_that_saw_half_of_a_release_lets_nothing_pass)
     CHECK_PUBLISHED(1, 2, 3, 4);
 }
 
-/* There was nothing to move back, so nothing else leads to it. */
+/* Nothing moved back, so nothing else makes the relay read it. */
 Test(pipeline_release, one_that_was_read_during_a_release_is_read_again)
 {
     start_with_1_tried();
@@ -117,7 +117,7 @@ Test(pipeline_release, one_that_was_read_during_a_release_is_read_again)
     cr_assert_eq(message_of(2)->taken, 1);
 }
 
-/* It was committed late, with an id lower than those that moved back in part. */
+/* It was committed late, with a lower id than those that moved back in part. */
 Test(pipeline_release, one_that_was_read_during_a_part_of_a_release_goes_before_it)
 {
     driver.options.batch_rows = 3;
@@ -147,7 +147,7 @@ Test(pipeline_release, one_refused_behind_a_release_goes_before_those_it_moved)
     start_with_1_tried();
     put(2, 1);
     put_held(3, 1, HELD_WAITING, 0);
-    message_of(2)->place = NOWHERE; /* appears late, behind the held head's back */
+    message_of(2)->place = NOWHERE; /* committed late, after its key was held */
     take(1);
     turn();
     message_of(2)->place = IN_OUTBOX;
@@ -195,7 +195,7 @@ Test(pipeline_release, one_that_cannot_go_back_lets_nothing_pass_that_was_refuse
     give_back(1);
     answer_release();
     driver.broker = takes_all;
-    run(5 * CLOCK_S_US); /* the driver watches the order */
+    run(5 * CLOCK_S_US); /* the driver checks the order */
     cr_assert(message_of(1)->skipped);
     CHECK_PUBLISHED(1, 2, 3);
 }

@@ -15,7 +15,7 @@ names_missing(int64_t id)
     return missing && !driver.mended ? CLOSES_NAMED : TAKES;
 }
 
-/* Four in five are bad for good. */
+/* Four in five are always refused. */
 static enum verdict
 returns_most(int64_t id)
 {
@@ -28,7 +28,7 @@ returns_20th(int64_t id)
     return !driver.mended || id % 20 == 0 ? RETURNS : TAKES;
 }
 
-/* The refusals are known again from here on: what was taken back is as if it had not been tried. */
+/* Counts refusals only from here on: messages whose refusal was taken back count as not tried. */
 static void
 forget_refusals(void)
 {
@@ -43,7 +43,7 @@ start_degraded(enum verdict (*broker)(int64_t id), int64_t last)
     put_each(1, last);
     driver.broker = broker;
     start();
-    (void)await_report(REPORT_DEGRADED); /* its words are for the test */
+    (void)await_report(REPORT_DEGRADED); /* its text is for the test */
 }
 
 /* ---- what is a bad route -------------------------------------------------------------------------- */
@@ -209,7 +209,7 @@ returns_9_to_16(int64_t id)
     return !driver.mended || (id > 8 && id <= 16) ? RETURNS : TAKES;
 }
 
-/* Eight in a row are refused for the same reason, but beside them others are taken. */
+/* Eight in a row are refused for the same reason, but others are taken meanwhile. */
 Test(pipeline_route, what_is_refused_of_a_good_sample_costs_an_attempt)
 {
     start_degraded(returns_9_to_16, 200);
@@ -223,12 +223,12 @@ Test(pipeline_route, what_is_refused_of_a_good_sample_costs_an_attempt)
     }
 }
 
-/* As long as one of it has no outcome. */
+/* While one message of the sample has no outcome. */
 Test(pipeline_route, nothing_of_a_sample_moves_aside_before_it_is_through)
 {
     start_degraded(returns_all, 200);
     driver.broker = NULL;
-    (void)await(PIPELINE_PUBLISH); /* and those with it */
+    (void)await(PIPELINE_PUBLISH); /* and the others of the sample */
     for (int64_t id = 2; id <= 16; id++) {
         give_back(id);
     }
@@ -241,7 +241,7 @@ Test(pipeline_route, nothing_of_a_sample_moves_aside_before_it_is_through)
     cr_assert_eq(noted(PIPELINE_HOLD), 0, "it is as bad as it was");
 }
 
-/* What is said is what most were refused for, not what the last one was. */
+/* The reported reason is that of most refusals, not of the last one. */
 Test(pipeline_route, says_the_reason_that_counts)
 {
     put_each(1, 30);
@@ -277,7 +277,7 @@ Test(pipeline_route, a_refusal_waits_for_what_went_before_it)
     cr_assert_eq(count_in(IN_HELD), 10);
 }
 
-/* Some hundred bad messages in a row, with good ones behind them, are no reason to wait for ever. */
+/* A few hundred bad messages in a row, followed by good ones, are no reason to wait for ever. */
 static enum verdict
 returns_first_hundreds(int64_t id)
 {
@@ -305,7 +305,7 @@ Test(pipeline_route, a_route_that_stays_half_bad_does_not_stop_the_good)
     }
 }
 
-/* With nothing in the outbox there are only these to try it with. */
+/* With an empty outbox only these can be tried. */
 Test(pipeline_route, held_messages_are_the_sample_when_there_is_nothing_else)
 {
     start_degraded(returns_all, 100);
@@ -334,8 +334,8 @@ Test(pipeline_route, heals_when_nothing_is_left)
     cr_assert_null(status().paused_reason);
 }
 
-/* Nearly every key is held when the route is found to be bad, so a sample has the few that are due: the others are as good
- * a reason to go on waiting. */
+/* Nearly every key is held when the route is found to be bad, so a sample has only the few that are due: the others are
+ * also a reason to go on waiting. */
 Test(pipeline_route, a_few_that_are_due_say_nothing_where_many_are_held)
 {
     driver.options.strict = true;
@@ -352,7 +352,7 @@ Test(pipeline_route, a_few_that_are_due_say_nothing_where_many_are_held)
     run(CLOCK_S_US);
     cr_assert_eq(count_in(IN_HELD), 47);
     put_each(112, 114);
-    (void)await_report(REPORT_DEGRADED); /* its words are for others */
+    (void)await_report(REPORT_DEGRADED); /* its text is tested elsewhere */
     turn();                              /* forgets what was reported */
     run(60 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 0, "nothing goes");
@@ -375,11 +375,12 @@ closes_all(int64_t id)
     return driver.mended ? TAKES : CLOSES;
 }
 
-/* Where a channel closes nothing is known of what stood behind: a sample that had all there was has not tried all. */
+/* After a closed channel nothing is known about the messages behind the culprit, so a sample with all messages has not
+ * tried all. */
 Test(pipeline_route, a_sample_that_a_channel_took_with_it_says_nothing)
 {
     start_degraded(closes_all, 12);
-    lose_lane(0); /* the next channel begins with many at a time */
+    lose_lane(0); /* the next channel begins with a large window */
     run(60 * CLOCK_S_US);
     cr_assert_eq(reported(REPORT_HEALED), 0);
     cr_assert_eq(count_in(IN_OUTBOX), 12);
@@ -390,7 +391,7 @@ Test(pipeline_route, a_sample_that_a_channel_took_with_it_says_nothing)
     cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
-/* With others that are dead: they are not tried, and say nothing. */
+/* The others are dead: they are not tried, and prove nothing. */
 Test(pipeline_route, a_few_that_are_left_say_nothing)
 {
     for (int64_t id = 501; id <= 550; id++) {
@@ -404,7 +405,7 @@ Test(pipeline_route, a_few_that_are_left_say_nothing)
     cr_assert_eq(reported(REPORT_HEALED), 1);
 }
 
-/* An outage: what was held before it is tried on, and does not die of it. */
+/* An outage: messages that were held before are retried, and do not die of it. */
 Test(pipeline_route, held_messages_lose_no_attempts_while_everything_is_refused)
 {
     driver.options.max_attempts = 20;
@@ -475,7 +476,7 @@ Test(pipeline_route, keeps_the_order_of_keys)
     }
 }
 
-/* Its words are not lost among those of others that were refused after it, before it could be weighed. */
+/* Its reason is not hidden by those of later refusals, before it was decided. */
 Test(pipeline_route, the_cause_is_named_among_many)
 {
     static char exchanges[20][4];

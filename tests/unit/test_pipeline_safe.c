@@ -2,14 +2,14 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: up to which position of the log all is safe. The driver watches that what is told is
- * so; here is what it waits for, and that it does not wait for ever. */
+/* Single scenes, as in test_pipeline.c: up to which position of the log everything is safe. The driver checks that a
+ * reported position is safe; here is what the core waits for, and that it does not wait for ever. */
 
 TestSuite(pipeline_safe, .init = driver_init, .fini = driver_done);
 
 #define LONG (10 * CLOCK_S_US)
 
-/* Not 2. */
+/* Takes all except 2. */
 static enum verdict
 takes_others(int64_t id)
 {
@@ -22,7 +22,7 @@ check_not_past(int64_t id)
     cr_assert_leq(safe_position(), message_of(id)->position, "%ld is not safe", (long)id);
 }
 
-/* All there is. */
+/* Takes all. */
 static void
 check_safe_soon(void)
 {
@@ -30,7 +30,7 @@ check_safe_soon(void)
     cr_assert_eq(safe_position(), driver.log_end);
 }
 
-/* Live, with message 1 of key 1 at the broker, and all before it safe. */
+/* Live, with message 1 of key 1 in flight, and everything before it safe. */
 static void
 start_with_1_in_flight(void)
 {
@@ -90,7 +90,7 @@ Test(pipeline_safe, not_past_what_is_in_flight)
     check_safe_soon();
 }
 
-/* The others are through, and those behind them too. */
+/* The others are confirmed, and those behind them too. */
 Test(pipeline_safe, one_in_flight_holds_up_those_behind_it)
 {
     driver.options.lane_count = 2;
@@ -164,7 +164,7 @@ Test(pipeline_safe, not_past_what_is_refused_and_not_set_aside)
     check_safe_soon();
 }
 
-/* The first of a key was refused, but what went before it is not deleted. */
+/* The first of a key was refused, but messages before it are not deleted yet. */
 Test(pipeline_safe, not_past_what_cannot_be_set_aside_yet)
 {
     start_live();
@@ -195,7 +195,7 @@ Test(pipeline_safe, what_is_held_is_safe)
     cr_assert_eq(safe_position(), driver.log_end);
 }
 
-/* It was read, and is in no list of the core's. */
+/* It was read, and is in no list of the core. */
 Test(pipeline_safe, not_past_what_is_left_until_its_key_is_open)
 {
     start_live();
@@ -230,7 +230,7 @@ Test(pipeline_safe, not_past_what_was_dropped_from_memory)
     check_safe_soon();
 }
 
-/* It was dropped and is back in memory, behind the mark. */
+/* It was dropped and read again, after the mark. */
 Test(pipeline_safe, not_past_what_was_dropped_and_read_again)
 {
     start_with_1_in_flight();
@@ -242,7 +242,7 @@ Test(pipeline_safe, not_past_what_was_dropped_and_read_again)
     check_safe_soon();
 }
 
-/* Its tags begin anew. */
+/* Its tags begin again. */
 Test(pipeline_safe, a_lane_that_was_lost_with_nothing_in_flight_is_not_waited_for)
 {
     driver.options.lane_count = 2;
@@ -267,7 +267,7 @@ Test(pipeline_safe, not_past_what_is_not_visible)
     put(1, 1);
     put_unseen(2, 1);
     run(CLOCK_S_US);
-    check_not_past(1); /* they came together */
+    check_not_past(1); /* they are from one transaction */
     message_of(2)->unseen = false;
     check_safe_soon();
 }
@@ -302,7 +302,7 @@ Test(pipeline_safe, a_scheduled_message_is_safe_once_it_is_set_aside)
     check_safe_soon();
 }
 
-/* Nothing holds up the server's log while the table is read. */
+/* The server's log is not retained while the table is read. */
 Test(pipeline_safe, goes_on_while_the_table_is_read)
 {
     driver.options.tail = true;

@@ -2,7 +2,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* What is confirmed is deleted, and nothing else. */
+/* Only confirmed messages are deleted. */
 
 TestSuite(pipeline_settle, .init = driver_init, .fini = driver_done);
 
@@ -31,7 +31,7 @@ Test(pipeline_settle, settles_nothing_of_an_earlier_ownership)
     later(CLOCK_S_US);
     take(3);
     nack(4);
-    message_of(4)->refused = false; /* it was told of another message */
+    message_of(4)->refused = false; /* the refusal was for another message */
     own_source();
     later(driver.options.settle_delay_us);
     cr_assert_eq(noted(PIPELINE_SETTLE), 0, "after a failover these ids may be other messages");
@@ -43,7 +43,7 @@ Test(pipeline_settle, settles_nothing_of_an_earlier_ownership)
     cr_assert_eq(noted(PIPELINE_HOLD), 0);
 }
 
-/* It went out: it is not sent again when the table is read from before it, and holds nobody up. */
+/* It was published: it is not sent again when the table is read from an earlier id, and delays no other message. */
 Test(pipeline_settle, one_that_cannot_be_deleted_is_tried_again_and_not_sent_again)
 {
     start_with(3);

@@ -3,7 +3,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: rows that come from the log. */
+/* Single scenes, as in test_pipeline.c: rows of the log. */
 
 TestSuite(pipeline_tail, .init = driver_init, .fini = driver_done);
 
@@ -32,7 +32,7 @@ check_sent_once(int64_t first, int64_t last)
     }
 }
 
-/* Nothing of what is put from now on comes from the log, until it goes on. */
+/* New rows do not come from the log until it goes on. */
 static void
 stop_log(void)
 {
@@ -109,7 +109,7 @@ Test(pipeline_tail, a_source_that_knows_no_position_is_asked_why)
     check_sent_once(1, 2);
 }
 
-/* As a slot does that was just made. */
+/* Like a slot that was just created. */
 Test(pipeline_tail, a_log_that_begins_behind_what_was_read_waits_for_the_table)
 {
     driver.options.tail = true;
@@ -167,7 +167,7 @@ Test(pipeline_tail, a_log_that_cannot_be_read_is_tried_ever_more_seldom)
     cr_assert_null(status().not_tailing_reason);
 }
 
-/* Where others fill the log it is thrown away up to behind the last message of an outbox that nobody writes. */
+/* If others fill the log, it is removed beyond the last message of an outbox without writers. */
 Test(pipeline_tail, a_log_that_is_not_kept_so_far_back_is_asked_for_from_later_on)
 {
     driver.options.tail = true;
@@ -196,7 +196,7 @@ Test(pipeline_tail, rows_come_from_the_log_and_not_from_the_table)
     cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
-/* They were read from the table, because of another that was dropped, before the log came to them. */
+/* They were read from the table, because another one was dropped, before the log delivered them. */
 Test(pipeline_tail, rows_that_are_in_memory_are_not_let_in_twice)
 {
     start_with_1_in_flight();
@@ -250,7 +250,7 @@ Test(pipeline_tail, polls_when_a_row_is_not_visible_for_long)
     put_unseen(1, 1);
     put(2, 2);
     const uint64_t since_us = driver.now_us;
-    (void)await(PIPELINE_TAIL_END); /* it is the time that counts */
+    (void)await(PIPELINE_TAIL_END); /* only its time matters */
     cr_assert_geq(driver.now_us, since_us + 500 * CLOCK_MS_US);
     cr_assert_leq(driver.now_us, since_us + 600 * CLOCK_MS_US);
     cr_assert_not_null(strstr(status().not_tailing_reason, "synchronous standby"));
@@ -262,7 +262,7 @@ Test(pipeline_tail, polls_when_a_row_is_not_visible_for_long)
     cr_assert(counts().tailing);
 }
 
-/* The look for rows comes late because nothing could go out: that is no fault of the database. */
+/* The look-up is late because nothing could be published: that is not the database's fault. */
 Test(pipeline_tail, a_row_that_waited_for_the_broker_has_its_time_to_become_visible)
 {
     start_live();
@@ -298,7 +298,7 @@ Test(pipeline_tail, after_a_lane_was_lost_the_table_is_read_before_the_log_goes_
     cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
-/* What was in memory when it was asked was left out, and is dropped before the answer comes. */
+/* Rows in memory at the time of the request were left out, and are dropped before the answer comes. */
 Test(pipeline_tail, an_answer_to_what_is_no_longer_so_is_not_used)
 {
     start_with_1_in_flight();
@@ -347,7 +347,7 @@ Test(pipeline_tail, polls_at_once_when_the_log_is_lost_in_the_middle_of_a_transa
     cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
-/* Where the table was read to is not known any more: rows came from the log, and not in the order of their ids. */
+/* It is unknown up to where the table was read, because rows came from the log, in another order. */
 Test(pipeline_tail, a_row_that_the_log_had_not_brought_is_found_in_the_table)
 {
     start_live();
@@ -367,7 +367,7 @@ Test(pipeline_tail, a_row_that_the_log_had_not_brought_is_found_in_the_table)
     check_sent_once(1, 9);
 }
 
-/* A publication was narrowed, which was noticed when the log had long passed the rows that it left out. */
+/* A publication was changed, which was noticed when the log had long passed the rows that it left out. */
 Test(pipeline_tail, rows_that_a_refused_log_left_out_are_found_at_once)
 {
     start_live();
@@ -403,7 +403,7 @@ Test(pipeline_tail, the_log_is_let_go_of_when_the_broker_is_away_for_long)
     lose_lane(0);
     put(1, 1);
     const uint64_t since_us = driver.now_us;
-    (void)await(PIPELINE_TAIL_END); /* it is the time that counts */
+    (void)await(PIPELINE_TAIL_END); /* only its time matters */
     cr_assert_geq(driver.now_us, since_us + 7 * CLOCK_S_US);
     cr_assert_leq(driver.now_us, since_us + 7100 * CLOCK_MS_US);
     run(30 * CLOCK_S_US);
@@ -534,7 +534,7 @@ Test(pipeline_tail, what_was_released_is_not_sent_again_when_the_log_brings_it)
     cr_assert(counts().tailing);
 }
 
-/* It was put, set aside and released while the log did not come along. */
+/* It was inserted, set aside and released while the log lagged. */
 Test(pipeline_tail, what_the_log_brings_twice_is_sent_once)
 {
     driver.options.strict = true;
@@ -586,7 +586,7 @@ Test(pipeline_tail, a_row_that_the_log_is_late_with_is_not_missed)
     CHECK_PUBLISHED(1, 1, 2, 3);
 }
 
-/* Committed between what the sweep asked and what it read. */
+/* It was committed between the sweep's question and its read. */
 Test(pipeline_tail, a_row_that_is_newer_than_the_sweep_is_not_missed)
 {
     start_live();
@@ -616,7 +616,7 @@ Test(pipeline_tail, rows_that_were_missed_are_sent_and_cost_the_log_its_trust)
     put_each(1, 10);
     run(CLOCK_S_US);
     for (int64_t id = 3; id <= 7; id++) {
-        message_of(id)->place = IN_OUTBOX; /* they appeared behind the log's back */
+        message_of(id)->place = IN_OUTBOX; /* they appeared without the log */
     }
     run(driver.options.sweep_interval_us);
     cr_assert_eq(count_in(IN_OUTBOX), 0);
@@ -628,7 +628,7 @@ Test(pipeline_tail, rows_that_were_missed_are_sent_and_cost_the_log_its_trust)
     cr_assert(counts().tailing);
 }
 
-/* What the log is read for is over: it is looked at as often as without it. */
+/* Tailing has ended: the table is swept as often as without it. */
 Test(pipeline_tail, the_table_is_swept_again_after_a_sweep)
 {
     start_live();
@@ -639,7 +639,7 @@ Test(pipeline_tail, the_table_is_swept_again_after_a_sweep)
     cr_assert(counts().tailing);
 }
 
-/* They are behind one that was refused and is not set aside yet. */
+/* They are behind a message that was refused and is not set aside yet. */
 Test(pipeline_tail, rows_that_were_left_in_the_outbox_are_not_missed)
 {
     driver.options.hold_delay_us = 2 * driver.options.sweep_interval_us;
@@ -680,7 +680,7 @@ Test(pipeline_tail, rows_that_move_back_while_the_sweep_reads_are_not_missed)
 
 /* ---- the worker is not kept busy ------------------------------------------------------------------ */
 
-/* Nobody answers anything: it looks now and then. */
+/* Nothing is answered: it retries from time to time. */
 static void
 check_quiet(const char *state)
 {

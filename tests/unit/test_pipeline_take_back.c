@@ -2,7 +2,7 @@
 
 #include "tests/unit/pipeline_driver.h"
 
-/* Single scenes, as in test_pipeline.c: what was refused stays in the outbox after all. */
+/* Single scenes, as in test_pipeline.c: refused messages that stay in the outbox after all. */
 
 TestSuite(pipeline_take_back, .init = driver_init, .fini = driver_done);
 
@@ -22,7 +22,7 @@ Test(pipeline_take_back, a_refused_message_stays_if_one_before_it_is_lost)
     cr_assert_eq(count_in(IN_OUTBOX), 0);
 }
 
-/* 3 was refused while those behind it were on their way back, and 2, before it, was lost. */
+/* 3 was refused while those behind it were being released, and 2, before it, was lost. */
 Test(pipeline_take_back, a_refusal_that_is_taken_back_leaves_the_key_closed_for_those_held)
 {
     driver.options.batch_rows = 2;

@@ -32,7 +32,7 @@ Test(pipeline_wake, a_scheduled_message_waits_aside_and_goes_out_on_time)
     cr_assert_leq(driver.now_us, due_us + 50 * CLOCK_MS_US);
 }
 
-/* No relay ran when its time came: it is behind 2 all the same, which was written before that time. */
+/* No relay was running when it became due: it is still behind 2, which was written before that. */
 Test(pipeline_wake, one_whose_time_has_come_before_it_is_read_gets_a_new_place)
 {
     schedule(1, 1, CLOCK_S_US);
@@ -46,7 +46,7 @@ Test(pipeline_wake, one_whose_time_has_come_before_it_is_read_gets_a_new_place)
     cr_assert_eq(count_in(IN_HELD) + count_in(IN_OUTBOX), 0);
 }
 
-/* Somebody is about to cancel it, and then does not. */
+/* Somebody has locked it to cancel it, and then does not. */
 Test(pipeline_wake, a_scheduled_message_that_cannot_be_moved_now_is_read_again)
 {
     schedule(1, 1, 2 * CLOCK_S_US);

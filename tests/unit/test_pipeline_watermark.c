@@ -10,7 +10,7 @@ static void
 start_with_late_rows(void)
 {
     put_each(1, 3);
-    driver.final_id = 1; /* rows behind it may still come */
+    driver.final_id = 1; /* rows with higher ids may still come late */
     start();
     answer_watermark();
     answer_fetch();

@@ -26,7 +26,7 @@ static const int64_t by_length[LENGTH_MAX + 1] = {
     INT64_C(4463852556669114991),  INT64_C(7005817330312134559),
 };
 
-/* The text alone in its memory: a read past its end is seen by the sanitizer. */
+/* The text has memory of its own size, so the sanitizer notices a read past its end. */
 static int64_t
 hash_of(const char *of, size_t size)
 {

@@ -10,10 +10,10 @@
 #define CORPUS SOURCE_ROOT "/tests/fuzz/corpus/pgoutput/"
 #define FILE_BYTES_MAX 8192
 #define MESSAGE_BYTES_MAX 1000
-/* 2024-05-06 07:08:09.123456, as tests/fuzz/capture has it. */
+/* 2024-05-06 07:08:09.123456, the time in tests/fuzz/capture. */
 #define CREATED_AT_US INT64_C(1714979289123456)
 
-/* What a real server sent: taken by tests/fuzz/capture. */
+/* Streams of a real server, captured by tests/fuzz/capture. */
 static const char *const captured[] = {
     "altered", "defaults",        "everything", "large", "messages",    "origin",
     "row",     "payload-as-text", "text",       "times", "transaction", "without-payload",
@@ -24,7 +24,7 @@ static struct reader stream;
 static struct pgoutput pgoutput;
 static struct pgoutput_event event;
 static struct error error;
-static void *message; /* that was decoded last, in memory of its own size */
+static void *message; /* the last decoded message, in memory of its own size */
 
 static void
 teardown(void)
@@ -58,7 +58,7 @@ take(void)
     return next;
 }
 
-/* The bytes stay until the next are decoded. */
+/* The bytes stay valid until the next message is decoded. */
 static bool
 decode(struct span bytes)
 {
@@ -100,7 +100,7 @@ assert_text(struct span span, const char *text)
               (int)span.size, (const char *)span.data, text);
 }
 
-/* The message of this type that comes next; those before it are decoded. */
+/* The next message of this type; those before it are decoded. */
 static struct span
 skip_to(char type)
 {
@@ -174,7 +174,7 @@ Test(postgres_pgoutput, rows_have_the_position_of_their_transaction)
     expect(PGOUTPUT_NOTHING);
     expect(PGOUTPUT_ROW);
     cr_assert_eq(event.row.id, 101);
-    expect(PGOUTPUT_ROW); /* what was rolled back to the savepoint is not there */
+    expect(PGOUTPUT_ROW); /* rows that were rolled back to the savepoint are missing */
     cr_assert_eq(event.row.position, position);
     cr_assert_not(event.row.exchange_is_null, "an empty exchange is one");
     cr_assert(event.row.has_key, "an empty key is one");
@@ -188,7 +188,7 @@ Test(postgres_pgoutput, rows_have_the_position_of_their_transaction)
     const uint64_t end = event.position;
     expect(PGOUTPUT_BEGIN);
     cr_assert_geq(event.position, end);
-    expect(PGOUTPUT_ROW); /* the description holds on */
+    expect(PGOUTPUT_ROW); /* the description is still valid */
     cr_assert_geq(event.row.position, end);
     expect(PGOUTPUT_COMMIT);
     expect_end();
@@ -354,7 +354,7 @@ Test(postgres_pgoutput, rows_and_commits_need_a_transaction)
 
 static uint8_t changed[4096];
 
-/* The message with the bytes at this place replaced. */
+/* The message with other bytes at this place. */
 static struct span
 with(struct span bytes, size_t offset, const void *instead, size_t size)
 {
@@ -399,7 +399,7 @@ Test(postgres_pgoutput, a_message_of_a_transaction_needs_one)
     expect_refused(with(at_once, 1, "\2", 1), ERROR_CONNECTION, "not understood");
 }
 
-/* The captured row with some of its bytes replaced. */
+/* The captured row with some bytes replaced. */
 static void
 expect_row_refused(size_t offset, const char *instead, enum error_class class, const char *words)
 {
@@ -416,7 +416,7 @@ Test(postgres_pgoutput, a_row_that_does_not_fit_the_table_is_refused)
     expect_row_refused(120, "\2", ERROR_CONFIG, "form that is not known"); /* jsonb's version */
 }
 
-/* The captured row with one value cut out, and this instead. */
+/* The captured row with one value replaced by this. */
 static void
 expect_row_refused_with(char kind, size_t offset, size_t value_bytes, enum error_class class,
                         const char *words)
@@ -447,7 +447,7 @@ Test(postgres_pgoutput, a_table_has_at_most_1600_columns)
     expect_refused(with(skip_to('R'), count, "\6\101", 2), ERROR_CONNECTION, "so many columns");
 }
 
-/* Each message of each stream, in the state that those before it made; where one is refused, the stream ends. */
+/* Each message of each stream, in the state after the earlier ones; if one is refused, the stream ends. */
 static void
 for_each_message(void (*check)(struct span bytes))
 {
@@ -494,7 +494,7 @@ Test(postgres_pgoutput, a_message_that_is_longer_than_it_says_is_refused)
     for_each_message(check_one_more_byte);
 }
 
-/* Whatever is made of it: it ends, and the sanitizers see nothing. */
+/* Whatever the result: it ends, and the sanitizers find nothing. */
 static void
 check_every_flip(struct span bytes)
 {

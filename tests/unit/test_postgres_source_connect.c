@@ -1,4 +1,4 @@
-/* With what libpq is asked to connect. That a connection comes about is tested with a server
+/* The options for connecting with libpq. Connections themselves are tested with a server
  * (tests/integration/test_source.c). */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ value_of(const PQconninfoOption *options, const char *name)
     return "";
 }
 
-/* Port 1 of this machine: nobody answers, and nothing but the options is looked at. */
+/* Port 1 of this machine, where nothing listens; only the options are checked. */
 static PQconninfoOption *
 options_for(const char *dsn, bool replication)
 {
@@ -37,7 +37,7 @@ options_for(const char *dsn, bool replication)
     return options;
 }
 
-/* What libpq has decrypted and keeps, no poll would tell of. */
+/* poll(2) would not report bytes that libpq has decrypted and keeps. */
 Test(postgres_source_connect, no_encryption_by_gssapi)
 {
     static const char *const dsns[] = {"dbname=d", "dbname=d gssencmode=prefer"};
@@ -49,7 +49,7 @@ Test(postgres_source_connect, no_encryption_by_gssapi)
     }
 }
 
-/* A server that takes no writes is of no use, but the log is read from the one that was found. */
+/* A server that takes no writes is useless, but the log is read from the one that was found. */
 Test(postgres_source_connect, what_is_a_default_and_what_is_not)
 {
     PQconninfoOption *options =

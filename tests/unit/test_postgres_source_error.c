@@ -59,7 +59,7 @@ Test(postgres_source_error, words_without_a_code_are_passed_on_as_one_line)
     cr_assert_str_eq(error_of("a:  ").text, "a:  ");
 }
 
-/* A standby, or a role that may only read, as libpq says it and as the server does. */
+/* A standby, or a role that may only read, as reported by libpq and by the server. */
 Test(postgres_source_error, a_database_that_takes_no_changes_is_named)
 {
     const struct error session = error_of("connection to server at \"db\", port 5432 failed: "
@@ -72,7 +72,7 @@ Test(postgres_source_error, a_database_that_takes_no_changes_is_named)
                        statement.text);
 }
 
-/* A statement of ours that is not there, or there already, in the session that a pool has given. */
+/* A prepared statement that is missing, or exists already, in the session that a pool gave us. */
 Test(postgres_source_error, a_session_that_is_not_ours_is_a_pools)
 {
     static const char *const words[] = {

@@ -12,7 +12,7 @@ init(const char *dsn)
     cr_assert(pg_hosts_init(&hosts, dsn, &error), "%s", error.text);
 }
 
-/* As pg_hosts_next, with the look-up waited for. */
+/* Like pg_hosts_next, but waits for the look-up. */
 static enum pg_hosts_step
 next(struct pg_target *ret_target)
 {

@@ -6,7 +6,7 @@
 
 #define COLUMNS 15
 
-/* Results are made with libpq's own means, so no server is needed. */
+/* Results are made by functions of libpq, so no server is needed. */
 static PGresult *
 result_of(Oid headers_type)
 {
@@ -120,7 +120,7 @@ Test(postgres_source_rows, refuses_a_payload_that_is_null)
     cr_assert_not_null(strstr(error.text, "NULL"), "%s", error.text);
 }
 
-/* The statement said why it is not whole: then it is one message's trouble, not that of all. */
+/* The statement gave the reason why the row is not complete, so only this message is affected. */
 Test(postgres_source_rows, takes_what_is_withheld_as_it_is)
 {
     struct error error;
@@ -152,7 +152,7 @@ Test(postgres_source_rows, says_what_cannot_go_now)
     batch_free(batch);
 }
 
-/* A message that was skipped has a key, which is sent with it, and goes without its order. */
+/* A skipped message has a key, which is sent with it, but is sent without order. */
 Test(postgres_source_rows, a_key_does_not_make_it_ordered)
 {
     struct error error;

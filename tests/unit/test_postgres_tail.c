@@ -14,7 +14,7 @@ tell(void *context, const char *words)
     (void)snprintf(told + length, sizeof(told) - length, "%s\n", words); /* compared as a whole */
 }
 
-/* A server that is fit. */
+/* A server that can be used. */
 static struct postgres_tail
 fit(void)
 {

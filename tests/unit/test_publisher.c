@@ -7,8 +7,8 @@
 #include "relay/rabbit/headers.h"
 #include "relay/rabbit/publisher.h"
 
-/* What a published message looks like is tested on a real broker (test_relay_messages); here, how a returned one is
- * recognised. */
+/* How a published message looks is tested with a real broker (tests/integration/test_relay_delivery.c); here, how a
+ * returned one is recognised. */
 
 static struct buffer buffer;
 static struct table_writer writer;
@@ -81,7 +81,7 @@ Test(publisher, finds_the_exchange_for_which_a_channel_was_closed)
         "406 PRECONDITION_FAILED - message size 5 is larger than configured max size 4", &found));
 }
 
-/* RabbitMQ cuts its words after 252 bytes. */
+/* RabbitMQ cuts its message after 252 bytes. */
 Test(publisher, finds_an_exchange_whose_name_was_cut)
 {
     static const char before[] = "NOT_FOUND - no exchange '";
@@ -101,7 +101,7 @@ Test(publisher, finds_an_exchange_whose_name_was_cut)
     cr_assert_not(publisher_blamed_exchange("no exchange 'x...", &found), "these were not cut");
 }
 
-/* It is one routing key that is forbidden: the exchange takes others. */
+/* Only one routing key is forbidden: the exchange takes others. */
 Test(publisher, blames_no_exchange_for_a_forbidden_topic)
 {
     struct span found;

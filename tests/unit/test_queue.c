@@ -89,7 +89,7 @@ Test(queue, counts_probes_that_are_to_be_published)
     cr_assert_eq(queue.probes, 1);
 }
 
-/* A lane that is stuck keeps the first rows, while others come and go behind them. */
+/* A stuck lane keeps the first rows, while others come and go behind them. */
 Test(queue, places_in_the_middle_are_used_again)
 {
     push(1);
@@ -126,7 +126,7 @@ Test(queue, goes_round)
     cr_assert_eq(queue.live, 1);
 }
 
-/* A pass that has come so far goes on where it was, whatever leaves before it. */
+/* A pass continues where it was, whatever leaves before it. */
 Test(queue, a_pass_keeps_its_place_when_those_before_it_leave)
 {
     uint32_t index;
@@ -137,7 +137,7 @@ Test(queue, a_pass_keeps_its_place_when_those_before_it_leave)
     cr_assert(queue_pass(&queue, &index) && index == 1);
     cr_assert_not(queue_is_rewound(&queue));
     (void)queue_take(&queue, 0);                /* 1 */
-    cr_assert_null(queue_take_dropped(&queue)); /* its place is free now */
+    cr_assert_null(queue_take_dropped(&queue)); /* frees its place */
     cr_assert(queue_pass(&queue, &index));
     cr_assert_eq(queue_at(&queue, index)->row->id, 3);
     cr_assert_not(queue_pass(&queue, &index));
@@ -160,7 +160,7 @@ Test(queue, numbers_what_was_pushed)
     cr_assert_eq(queue_oldest(&queue), 2);
 }
 
-/* Neither does a message that is tried again, nor one that will not be published, hold up anything. */
+/* A message that is retried, or will not be published, delays nothing. */
 Test(queue, the_oldest_is_to_be_published_and_no_probe)
 {
     push_probe(1);
@@ -183,7 +183,7 @@ Test(queue, a_row_keeps_its_number_when_gaps_are_closed)
     push(4);
     cr_assert_eq(queue_take(&queue, 1)->id, 2);
     cr_assert_eq(queue_take(&queue, 2)->id, 3);
-    push(5); /* there is no place behind the last */
+    push(5); /* there is no place after the last one */
     cr_assert_eq(queue_take(&queue, 0)->id, 1);
     cr_assert_eq(queue_oldest(&queue), 3);
     cr_assert_eq(queue_take(&queue, 1)->id, 4);

@@ -98,7 +98,7 @@ Test(redis_link, deadline_holds_against_a_trickle, .timeout = 60)
     cr_assert_lt(elapsed_ms(slow, 100), 20000u);
 }
 
-/* The default action of SIGPIPE ends the test. */
+/* SIGPIPE would end the test. */
 Test(redis_link, no_signal_when_the_other_side_is_gone, .timeout = 60)
 {
     static const char *const replies[] = {NULL};

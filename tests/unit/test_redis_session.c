@@ -60,7 +60,7 @@ Test(redis_session, refused_by_the_server_then_left_alone, .timeout = 60)
     cr_assert_str_eq(error.message, "Redis: WRONGPASS no");
     cr_assert_str_eq(fake.seen[0], " AUTH secret");
     cr_assert_gt(session.rest_until_us, 0);
-    session.rest_until_us = CLOCK_NEVER_US; /* however long this machine takes to ask again */
+    session.rest_until_us = CLOCK_NEVER_US; /* however slow this machine is */
     cr_assert_eq(redis_session_begin(&session, &error), INBOX_CONNECTION);
     cr_assert(strstr(error.message, "left alone") != NULL);
     cr_assert_eq(atomic_load(&fake.connections), 1u);

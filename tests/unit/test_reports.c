@@ -9,7 +9,7 @@ Test(reports, come_in_their_order)
     struct pipeline_report report;
     int64_t put = 0;
     int64_t taken = 0;
-    while (put < 5 * REPORTS_MAX) { /* several times round the ring */
+    while (put < 5 * REPORTS_MAX) { /* several times around the ring */
         for (int i = 0; i < 3; i++) {
             reports_put(&reports, &(struct pipeline_report){.id = put++});
         }

@@ -87,7 +87,7 @@ Test(runner, missing_arguments_are_refused)
     cr_expect_eq(inbox_runner_new(NULL, NULL, NULL), INBOX_INVALID);
 }
 
-/* It shares the eventfd, and may share the signal handler. */
+/* The child shares the eventfd, and may share the signal handler. */
 Test(runner, a_stop_by_a_forked_child_is_not_the_parents)
 {
     make_runner();

@@ -68,7 +68,7 @@ Test(runner_delivery, what_an_answer_needs_is_shown)
     event.message.correlation_id = text_span("order-4711");
     event.message.reply_to = text_span("shop.replies");
     event.message.expiration = text_span("60000");
-    event.message.has_priority = true; /* of 0, which is not none */
+    event.message.has_priority = true; /* priority 0 differs from none */
     cr_assert(runner_delivery_set(&delivery, &event));
     cr_expect_str_eq(delivery.shown.correlation_id, "order-4711");
     cr_expect_str_eq(delivery.shown.reply_to, "shop.replies");

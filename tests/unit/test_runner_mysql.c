@@ -67,7 +67,7 @@ give_foreign(void *context)
     return context;
 }
 
-/* As that of another client library looks to this one. It cannot be used, nor be closed. */
+/* What a connection of the other client library looks like for this one. It can neither be used nor closed. */
 Test(runner_mysql, a_connection_of_another_client_library)
 {
     MYSQL *conn = calloc(1, sizeof(*conn));
@@ -82,7 +82,7 @@ Test(runner_mysql, a_connection_of_another_client_library)
     free(conn);
 }
 
-/* The client library would wait for the writer of a pipe. */
+/* The client library would wait for a pipe's writer. */
 Test(runner_mysql, files_are_looked_at_before_they_are_opened, .timeout = 60)
 {
     char directory[] = "/tmp/test_runner_mysql.XXXXXX";

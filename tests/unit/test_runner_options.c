@@ -24,7 +24,7 @@ valid(void)
     return options;
 }
 
-/* The text must name the option. */
+/* The message must name the option. */
 static void
 expect_invalid(const struct inbox_runner_options *options, const char *name)
 {

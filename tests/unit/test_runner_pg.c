@@ -50,7 +50,7 @@ Test(runner_pg, a_database_that_is_not_there_is_an_outage)
     session->kind->free(session);
 }
 
-/* libpq would wait for the writer of a pipe. */
+/* libpq would wait for a pipe's writer. */
 Test(runner_pg, files_are_looked_at_before_libpq_opens_them, .timeout = 60)
 {
     char directory[] = "/tmp/test_runner_pg.XXXXXX";

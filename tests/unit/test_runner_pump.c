@@ -35,7 +35,7 @@ Test(runner_pump, a_session_can_be_lent_and_taken_back_any_number_of_times)
     session_free(session);
 }
 
-/* A lost connection is the owner's to hear of, and must not keep the thread busy meanwhile. */
+/* The owner must learn of a lost connection; meanwhile it must not keep the thread busy. */
 Test(runner_pump, a_connection_that_is_over_is_left_alone)
 {
     struct session *session = make_session();

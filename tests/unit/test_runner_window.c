@@ -40,7 +40,7 @@ add(uint64_t tag, uint64_t key)
     cr_assert_not_null(runner_window_add(&window, tag, key, NOW_US));
 }
 
-/* Picks at `now_us`; the tags must be those given (0 ends them). */
+/* Picks at `now_us`, and requires these tags (0 ends the list). */
 static void
 expect_batch(uint64_t now_us, uint64_t first, uint64_t second, uint64_t third, uint64_t fourth)
 {
@@ -150,7 +150,7 @@ Test(runner_window, a_message_that_fails_alone_holds_its_key_and_nothing_else)
     runner_window_committed(&window);
     expect_batch(NOW_US, 4, 0, 0, 0);
     runner_window_committed(&window);
-    SETTLED(ACK_ONE(2), ACK_ONE(4)); /* a multiple ack would take 1 and 3 along */
+    SETTLED(ACK_ONE(2), ACK_ONE(4)); /* a multiple ack would also acknowledge 1 and 3 */
     uint64_t until_us;
     cr_expect_eq(runner_window_pick(&window, NOW_US, &until_us), 0);
     cr_expect_gt(until_us, NOW_US);
@@ -196,7 +196,7 @@ Test(runner_window, the_application_refuses_one_of_a_batch)
     SETTLED(REFUSE(1), ACK_TO(2));
 }
 
-/* A multiple ack must name a tag that is open: RabbitMQ answers any other with a closed channel. */
+/* A multiple ack must name an open tag: RabbitMQ closes the channel for any other. */
 Test(runner_window, the_multiple_ack_never_names_a_refused_tag)
 {
     add(1, 0);
@@ -309,7 +309,7 @@ Test(runner_window, a_lost_channel_forgets_everything)
     expect_batch(NOW_US + WAIT_US, 1, 0, 0, 0);
 }
 
-/* The message that does it, alone, and another one: what each of its turns brings. */
+/* The message that causes the outage, alone, and another one; returns the verdict of its turn. */
 static enum runner_verdict
 outage_of_first(uint64_t now_us, bool other_commits)
 {
@@ -330,7 +330,7 @@ Test(runner_window, an_outage_that_only_one_message_meets_is_its_doing)
     expect_batch(now_us, 1, 2, 0, 0);
     cr_expect_eq(runner_window_outage(&window, true, now_us), RUNNER_OUTAGE);
     cr_expect_eq(outage_of_first(now_us += CLOCK_S_US, true), RUNNER_OUTAGE);
-    for (int attempt = 1; attempt < ATTEMPTS_MAX; attempt++) { /* no others are left to show it */
+    for (int attempt = 1; attempt < ATTEMPTS_MAX; attempt++) { /* no other messages are left */
         expect_batch(now_us += CLOCK_S_US, 1, 0, 0, 0);
         cr_expect_eq(runner_window_outage(&window, true, now_us), RUNNER_AGAIN);
     }

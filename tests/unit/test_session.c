@@ -16,7 +16,7 @@
 
 static struct broker_bytes out;
 
-/* A listening socket and the connection that came: the broker, played by the test itself. */
+/* A listening socket and an accepted connection: the test itself plays the broker. */
 struct peer {
     int listen_fd;
     int fd;
@@ -53,7 +53,7 @@ peer_send(struct peer *peer)
     out.size = 0;
 }
 
-/* Takes what has come first: a socket that is closed over unread bytes resets the connection. */
+/* Reads what has come first, because closing a socket with unread bytes resets the connection. */
 static void
 peer_hang_up(struct peer *peer)
 {
@@ -145,7 +145,7 @@ open_session(struct peer *peer)
     return session;
 }
 
-/* A port where nobody listens. */
+/* A port where nothing listens. */
 static uint16_t
 dead_port(void)
 {
@@ -249,7 +249,7 @@ Test(session, why_the_broker_closed_is_told_although_it_hung_up)
     peer_send(&peer);
     peer_hang_up(&peer);
     rabbit_channel_open(session_rabbit(session), 1, true);
-    session_flush(session, clock_monotonic_us()); /* no SIGPIPE, no lost words */
+    session_flush(session, clock_monotonic_us()); /* no SIGPIPE, and the error is kept */
     rabbit_channel_open(session_rabbit(session), 2, true);
     session_flush(session, clock_monotonic_us());
     expect_closed(session, "320 CONNECTION_FORCED - for the test");
@@ -266,7 +266,7 @@ Test(session, hanging_up_in_the_handshake_counts_as_a_failed_host)
     broker_start(&out, "PLAIN");
     peer_send(&peer);
     peer_hang_up(&peer);
-    /* closed with our words unread, a TCP socket resets: either is told */
+    /* A TCP socket that is closed with unread bytes is reset, so either error may come. */
     const struct rabbit_event event = expect(session, RABBIT_CLOSED);
     cr_assert_eq(event.error.class, ERROR_CONNECTION);
     session_free(session);
@@ -287,7 +287,7 @@ Test(session, abort_and_free_at_any_time_give_no_event)
     session_free(session);
     session = new_session("no-such-host.invalid", 1, 0);
     session_open(session, clock_monotonic_us());
-    session_free(session); /* the look-up may still be under way */
+    session_free(session); /* the look-up may still be running */
     session_free(NULL);
     peer_done(&peer);
 }

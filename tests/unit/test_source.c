@@ -46,7 +46,7 @@ Test(source, an_event_that_nobody_took_frees_what_it_points_to)
     }
 }
 
-/* An error's words lie where other events have pointers. */
+/* An error's text is in the place where other events have pointers. */
 Test(source, an_event_without_pointers_frees_nothing)
 {
     struct source_event event = {.type = SOURCE_LOST};

@@ -12,12 +12,12 @@
 #include "relay/daemon/supervisor.h"
 #include "relay/daemon/worker.h"
 
-/* Workers that do as they are told: stand-ins for relay/daemon/worker.c. */
+/* Workers with a given behaviour, in place of relay/daemon/worker.c. */
 enum behaviour {
-    DRAINS,       /* ends when it is told to drain */
-    DRAINS_DIRTY, /* the same, but says that something was left */
-    NEVER_ENDS,   /* drains for ever */
-    ENDS_AT_ONCE, /* by itself */
+    DRAINS,       /* ends when it must drain */
+    DRAINS_DIRTY, /* the same, but reports that messages were left */
+    NEVER_ENDS,   /* never finishes draining */
+    ENDS_AT_ONCE, /* ends by itself at once */
     CANNOT_START,
 };
 
@@ -27,7 +27,7 @@ struct worker {
     atomic_bool finished;
 };
 
-/* Tell the parent that signals are taken now, and that the first one was. */
+/* To tell the parent that signals are handled now, and that the first one was. */
 static int started_fd = -1;
 static int draining_fd = -1;
 
@@ -97,7 +97,7 @@ static char orders[] = "orders";
 static char invoices[] = "invoices";
 static struct source_config sources[] = {{.name = orders}, {.name = invoices}};
 
-/* Where the supervising process logs to; -1: stderr. */
+/* The log of the supervising process; -1: stderr. */
 static int log_to = -1;
 
 static void
@@ -119,8 +119,8 @@ await(int fd)
     cr_assert_eq(eventfd_read(fd, &times), 0);
 }
 
-/* The exit status of a process that supervises two such workers and gets these signals: the second of those that end it half a
- * second after the first was taken, or at once after it was sent where the number is negative. */
+/* Returns the exit status of a process that supervises two such workers and gets these signals: the second ending one
+ * half a second after the first was handled, or, if the number is negative, right after the first was sent. */
 static int
 exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const int *signals)
 {
@@ -141,7 +141,8 @@ exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const 
     for (bool draining = false; *signals != 0; signals++) {
         if (draining && *signals > 0) {
             await(draining_fd);
-            cr_assert_eq(usleep(500000), 0); /* longer than what counts as one signal */
+            /* Longer than the time within which two signals count as one. */
+            cr_assert_eq(usleep(500000), 0);
         }
         cr_assert_eq(kill(child, abs(*signals)), 0);
         draining = *signals == SIGTERM || *signals == SIGINT;
@@ -201,7 +202,7 @@ Test(supervisor, worker_that_cannot_start_ends_the_others)
     cr_assert_eq(EXIT_OF(DRAINS, CANNOT_START, MINUTE_US, 0), 21);
 }
 
-/* Promise: who reads the log, or does not, decides nothing. */
+/* Promise: whether somebody reads the log has no influence. */
 Test(supervisor, full_pipe_on_stderr_stops_no_stop)
 {
     int ends[2];

@@ -56,7 +56,7 @@ Test(suspects, waits_grow_up_to_a_limit)
     cr_assert_leq(longest_us, 50000);
 }
 
-/* The one that was let through closes the channel again: its time was set when it went. */
+/* The message that was let through closes the channel again: the time of the next one was set when it was sent. */
 Test(suspects, one_that_is_known_keeps_its_time)
 {
     add(7, 100);

@@ -130,7 +130,7 @@ Test(table, no_bytes_lead_the_reader_astray)
     for (int round = 0; round < 100000; round++) {
         const size_t size = random_between(&random, 0, sizeof(bytes));
         for (size_t i = 0; i < size; i++) {
-            /* small numbers make lengths that fit, letters make types */
+            /* Small numbers become lengths that fit, letters become types. */
             bytes[i] = random_chance(&random, 50)
                            ? (uint8_t)random_between(&random, 0, 4)
                            : (uint8_t) "tbBsuIilfdDSAxFTV"[random_next(&random) % 17];

@@ -57,8 +57,8 @@ connect_to(const struct place *host, const struct tls_context *context)
 Test(transport, carries_bytes_both_ways_without_delay)
 {
     struct place host;
-    char name[] =
-        "localhost"; /* may be ::1 first, where nobody listens: the next address is tried */
+    /* The first address may be ::1, where nothing listens; then the next one is tried. */
+    char name[] = "localhost";
     const int listener = listen_on_loopback(&host, name);
     struct transport *transport = connect_to(&host, NULL);
     cr_assert_eq(settle(transport), TRANSPORT_READY);

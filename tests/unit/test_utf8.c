@@ -4,7 +4,7 @@
 
 #include "base/utf8.h"
 
-/* Encodes any number below 2^21 in as many bytes as asked, valid or not. */
+/* Encodes any number below 2^21 in the given number of bytes, valid or not. */
 static void
 encode(uint32_t code, size_t length, uint8_t *ret_bytes)
 {

@@ -35,7 +35,7 @@ observe(int64_t last_id, size_t count, const uint64_t *writers)
     return watermark.final_id;
 }
 
-/* The same, asked for the position. */
+/* The same for the position. */
 static uint64_t
 observe_position(uint64_t position, int64_t last_id, size_t count, const uint64_t *writers)
 {
@@ -95,7 +95,7 @@ Test(watermark, a_position_waits_with_its_ids)
     cr_assert_eq(observe_position(600, 40, 0, NULL), 600);
 }
 
-/* 9 holds the lock, but whatever it will write gets an id above 5. */
+/* 9 holds the lock, but anything that it writes gets an id above 5. */
 Test(watermark, a_writer_that_took_no_id_yet_holds_no_position_back)
 {
     cr_assert_eq(observe_position(100, 5, 0, NULL), 100);
@@ -123,7 +123,7 @@ observe_all(int64_t last_id, const struct watermark_writer *writers, size_t coun
     return watermark.final_id;
 }
 
-/* Session 1 prepares and leaves, between two looks or before a third. */
+/* Session 1 prepares its transaction and ends, between two looks or before a third. */
 Test(watermark, what_is_left_of_one_that_was_awaited_is_awaited)
 {
     cr_assert_eq(observe_all(5, NULL, 0), 5);
@@ -136,7 +136,7 @@ Test(watermark, what_is_left_of_one_that_was_awaited_is_awaited)
     cr_assert_eq(observe_all(40, NULL, 0), 40);
 }
 
-/* Somebody who uses XA for all he does must not hold it back for ever. */
+/* An application that uses XA for everything must not block it for ever. */
 Test(watermark, orphans_that_come_and_go_end_the_wait)
 {
     cr_assert_eq(observe_all(5, NULL, 0), 5);

@@ -85,7 +85,7 @@ Test(window, goes_round)
 Test(window, finds_the_copy_that_was_not_returned)
 {
     push_ids(7, 7);
-    push_ids(7, 7); /* returned once, sent again before its confirm came */
+    push_ids(7, 7); /* it was returned, and sent again before its confirm came */
     window_find_unreturned(&window, 7)->returned = true;
     struct window_entry *second = window_find_unreturned(&window, 7);
     cr_assert_not_null(second);
