@@ -1,6 +1,6 @@
--- Begins an act of an operator, a transaction: those of the messages @ids that still are as @state to @older_us say
--- (held_list.sql), with @waiting also those that wait, locked in the order of ids, as the relay does. What is done is decided by
--- what they are by then.
+-- Begins an act of an operator, a transaction: chooses those of the messages @ids that still match @state to @older_us
+-- (held_list.sql), with @waiting also waiting ones, and locks them in the order of ids, like the relay. The act depends on
+-- their state at this time.
 select id, state, key_hash, skipped
 from outbox_held
 where id in (@ids)

@@ -1,5 +1,5 @@
--- Or the messages @ids are deleted. Where that takes away what kept a key back, the relay lets go those that wait behind it, since
--- it looks at the keys anew after each act: to give them a leader here would race with a relay that is just sending the message
--- which is discarded.
+-- Deletes the messages @ids. If one of them held a key back, the relay releases the messages behind it, because it looks
+-- at all keys again after each act. Choosing a new leader here would race with a relay that is just sending the discarded
+-- message.
 delete from outbox_held
 where id in (@ids)

@@ -1,4 +1,4 @@
--- Of the keys with these hashes, those that have messages waiting: how many.
+-- How many of the keys with these hashes have waiting messages.
 select count(distinct key_hash)
 from outbox_held
 where state = 'waiting'

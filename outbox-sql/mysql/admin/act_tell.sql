@@ -1,4 +1,4 @@
--- Then notes who does what to the messages @ids.
+-- Records who does what to the messages @ids.
 insert into outbox_held_act (who, what, message_id, held_id, `key`, state)
 select concat(@who, ', database account ', current_user()), @what, message_id, id, `key`, state
 from outbox_held

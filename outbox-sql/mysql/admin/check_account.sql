@@ -1,2 +1,2 @@
--- Where this session is, and as whom; NULL: the dsn names no database.
+-- The database and the account of this session; NULL: the dsn names no database.
 select database(), current_user()

@@ -1,5 +1,5 @@
--- What is not as it was made about the columns of the outbox and of what is held, or keeps their rows where they are: a row
--- each, "problem" or "advice", and what to do about it. As far as this account may see it.
+-- What differs in the columns of the outbox and of outbox_held from those that init created, or prevents their rows from
+-- being moved: a row each, with "problem" or "advice", and what to do about it. Only as far as this account may see it.
 with
     wanted (of_tables, name, type, definition) as (
         select 'outbox', 'id', 'bigint', 'bigint not null auto_increment'

@@ -1,4 +1,4 @@
--- Tables of the product that are kept by another engine than InnoDB, which alone has transactions.
+-- Tables of the product with another engine than InnoDB, which alone has transactions.
 select table_name, engine
 from information_schema.tables
 where table_schema = database()

@@ -1,4 +1,4 @@
--- A MiB, in rows of 4 KiB (relay/ports/link_rate.h). They are random, so that nothing on the way makes them much smaller.
+-- A MiB in rows of 4 KiB (relay/ports/link_rate.h). They are random, so that compression on the way hardly shrinks them.
 with recursive counted (number) as (
     select 1
     union all

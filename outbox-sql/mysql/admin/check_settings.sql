@@ -1,4 +1,4 @@
--- What of the server's settings matters to a relay. One that a server has not is not among them.
+-- The server's settings that matter to a relay. Those that a server does not have are missing.
 select lower(variable_name), variable_value
 from /*!80000 performance_schema.global_variables */ /*M! information_schema.global_variables */
 where variable_name in ('auto_increment_increment', 'binlog_format', 'group_replication_group_name',

@@ -1,4 +1,4 @@
--- Triggers on the relay's tables that are not the product's, as far as this account may see them.
+-- Triggers of others on the relay's tables, as far as this account may see them.
 select event_object_table, trigger_name, lower(concat(action_timing, ' ', event_manipulation))
 from information_schema.triggers
 where event_object_schema = database()

@@ -1,6 +1,6 @@
--- The sessions that may have written to the outbox in a transaction that is not over, without that of the relay (@lock_name): on
--- MariaDB, by its plugin metadata_lock_info. What the account may not see of others is NULL. Prepared transactions are not among
--- them (xa recover).
+-- The sessions that may have written to the outbox in a transaction that is still open, without the relay's (@lock_name):
+-- for MariaDB, by its plugin metadata_lock_info. What the account may not see of others is NULL. Prepared transactions are
+-- not among them (xa recover).
 select distinct locks.thread_id as id, null as application, process.user
 from information_schema.metadata_lock_info as locks
 left join information_schema.processlist as process on process.id = locks.thread_id

@@ -1,5 +1,5 @@
--- As explain_writers_info.sql, by the performance schema: on MySQL, and on MariaDB where it is on. A prepared transaction whose session
--- has gone has no id.
+-- Like explain_writers_info.sql, by the performance schema: for MySQL, and for MariaDB if it is on. A prepared transaction
+-- whose session has ended has no id.
 select distinct threads.processlist_id as id, attribute.attr_value as application, threads.processlist_user as user
 from performance_schema.metadata_locks as locks
 left join performance_schema.threads as threads on threads.thread_id = locks.owner_thread_id

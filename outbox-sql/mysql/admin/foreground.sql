@@ -1,6 +1,6 @@
--- Once per session of check, init and the operator's commands. A lock that somebody keeps must not make the operator wait for
--- ever, but he may think about an answer for as long as he likes. What the server or somebody's init_connect has set else must
--- not matter. An id of 0 is an id. As in relay/session.sql a list of ids must not become a table of its own.
+-- Once for each session of check, init and the operator's commands. The operator must not wait for ever for a lock of
+-- others, but may think about an answer for as long as he likes. Other settings of the server, or of an init_connect, must
+-- not matter. An id of 0 is an id. As in relay/session.sql, a list of ids must not become a table of its own.
 set session
     wait_timeout = 28800,
     innodb_lock_wait_timeout = 10,

@@ -1,4 +1,5 @@
--- The held messages of which held_list.sql says what @named to @older_us mean, so that an act can be upon these and no others.
+-- The held messages that match @named to @older_us, with the meaning of held_list.sql, so that an act can apply to exactly
+-- these.
 select id, state
 from outbox_held
 where (not @named or id in (@ids))

@@ -1,5 +1,5 @@
--- The held messages with the id @id or the message id @message_id, a UUID; the other is NULL. Nothing keeps an application from
--- giving the same message id twice.
+-- The held messages with the id @id or the message id @message_id, a UUID; the other one is NULL. An application can give
+-- the same message id twice.
 select id
 from outbox_held
 where id = @id

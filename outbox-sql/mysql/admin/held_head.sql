@@ -1,4 +1,4 @@
--- The message that keeps the key @of_key back.
+-- The message that holds the key @of_key back.
 select id
 from outbox_held force index (outbox_held_heads)
 where key_hash = cast(conv(left(sha2(@of_key, 256), 15), 16, 10) as signed)

@@ -1,6 +1,6 @@
--- Behind which messages those of the ids @ids wait that do, and how many behind each, in the order of ids. A head is NULL where
--- there is none: a running relay is about to move those on. It is looked for once a key, in each state by itself: with both in one
--- condition all heads would be read for each key.
+-- The messages behind which those of the ids @ids wait, and how many wait behind each, in the order of ids. The head is
+-- NULL if there is none: then a running relay is about to move them on. It is searched for once for each key, and for each
+-- state separately: with both states in one condition, all heads would be read for each key.
 select head.id, lower(insert(insert(insert(insert(hex(head.message_id), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')) as message_id,
     head.state, sum(waiting.waiting) as waiting
 from (

@@ -1,8 +1,8 @@
--- Held messages in the order of their ids: with @named those with the ids @ids, else all; @state in this state, @of_key of this
--- key, @type of this type, @reason whose last error has these words in it, @older_us held for longer than so many microseconds,
--- @after those after this id, each NULL: any; @limit_rows at most so many; with @whole their headers and payload as well. Times in
--- microseconds since 1970; NULL stands for one that never comes. Of a text that could never be sent, for which somebody has made the
--- column wider, only the beginning is shown. The hash is that of outbox_held.sql.
+-- Held messages in the order of their ids: with @named those with the ids @ids, else all; in the state @state, of the key
+-- @of_key, of the type @type, whose last error contains @reason, held for longer than @older_us microseconds, after the id
+-- @after; each of these may be NULL, which means any. At most @limit_rows; with @whole also headers and payload. Times are
+-- in microseconds since 1970; NULL is a time that never comes. Of a text that could never be sent, because somebody has
+-- made the column wider, only the beginning is shown. The hash is that of outbox_held.sql.
 select id, lower(insert(insert(insert(insert(hex(message_id), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')) as message_id,
     state, skipped, attempts,
     if(octet_length(`key`) > 65536, concat(left(`key`, 200), '... (', octet_length(`key`), ' bytes)'), `key`) as `key`,

@@ -1,4 +1,4 @@
--- How many messages of the key @of_key wait, and how many of them before the id @id. More than a million are not counted.
+-- How many messages of the key @of_key wait, and how many of them have an id below @id. At most a million are counted.
 select count(*) as waiting, coalesce(sum(id < @id), 0) as before_it
 from (
     select id

@@ -1,5 +1,5 @@
--- Whether the performance schema tells who has which metadata lock (explain_writers_schema.sql): if it is off, or this instrument, as on
--- MariaDB by default, it only seems that nobody has one.
+-- Whether the performance schema shows who has which metadata lock (explain_writers_schema.sql). If it is off, or this
+-- instrument is off, as in MariaDB by default, it looks as if nobody had one.
 select count(*)
 from performance_schema.setup_instruments
 where name = 'wait/lock/metadata/sql/mdl'

@@ -1,5 +1,5 @@
--- What is there to be sent, and what is held. More than a million of each are not counted: whoever asks wants the answer
--- at once. The oldest is the one that has been due for the longest. Each state by itself, along its own index.
+-- What is to be sent, and what is held. At most a million of each are counted, because the answer must come at once. The
+-- oldest is the one that has been due for the longest time. Each state is counted separately, along its part of the index.
 select
     (select count(*) from (select 1 from outbox limit 1000001) as pending) as pending,
     (

@@ -1,4 +1,4 @@
--- What the owner of the outbox said of itself last. Times in microseconds since 1970.
+-- The last report of the outbox's owner about itself. Times are in microseconds since 1970.
 select host, pid, version, in_flight, read_up_to, published_up_to, confirmed, rate, paused_reason,
     timestampdiff(microsecond, '1970-01-01', owned_since) as owned_since,
     timestampdiff(microsecond, '1970-01-01', updated_at) as updated_at,

@@ -1,6 +1,6 @@
--- The session that owns the outbox (@lock_name) first, then those of relays that stand by: each holds a lock of its own, @mark and the
--- number of its session. What the account may not see of others is NULL, and relays of another account are not seen at all
--- without the privilege PROCESS.
+-- The session that owns the outbox (@lock_name) comes first, then those of standby relays: each holds a lock named by
+-- @mark and the number of its session. What the account may not see of others is NULL, and relays of another account are
+-- not shown at all without the privilege PROCESS.
 select owner.id, process.host, true as owns
 from (select is_used_lock(@lock_name) as id) as owner
 left join information_schema.processlist as process on process.id = owner.id

@@ -1,6 +1,6 @@
--- Which database this is, and whether the tables are there: the outbox, and those that only relays use. Those on which the
--- account has no privilege are not seen. The version cannot be asked for in the same statement: without its table it would not even
--- be parsed.
+-- The database of this session, and whether the tables exist: the outbox, and those that only relays use. Tables on which
+-- the account has no privilege are not shown. The version cannot be part of this statement, because without its table it
+-- could not even be parsed.
 select database(),
     (select count(*) from information_schema.tables where table_schema = database() and table_name = 'outbox') as outbox,
     (

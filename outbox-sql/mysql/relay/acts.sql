@@ -1,4 +1,4 @@
--- What operators did, of which the relay has not taken note. A large heap of it in portions.
+-- Acts of operators that the relay has not noticed yet. A large number of them comes in portions.
 select id
 from outbox_held_act force index (outbox_held_act_unseen)
 where seen_at is null

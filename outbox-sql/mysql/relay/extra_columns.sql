@@ -1,5 +1,6 @@
--- Columns of the outbox that `outbox-relay init` has not made, in their order. What others have added means nothing to the relay,
--- but a message that is set aside has it again when it goes back. Generated columns come of themselves.
+-- Columns of the outbox that `outbox-relay init` did not create, in their order. Columns of others mean nothing to the
+-- relay, but a message that was set aside must have their values again when it moves back. Generated columns are left out,
+-- because the server computes them again.
 select column_name, lower(data_type)
 from information_schema.columns
 where table_schema = database()

@@ -1,8 +1,9 @@
--- Held messages that are to be tried again now: except @ids, at most @rows, @bytes of all together as in fetch_next_exact.sql,
--- @message_bytes the most that a message can have. One that was skipped goes as if it had no key.
--- One that somebody is changing is left for later: the relay would have to wait for it to tell what became of the try. (`for
--- share` is not known to MariaDB, and the older words for it do not skip.) What was locked is read as it is, not as it was when the
--- statement began.
+-- Held messages that are to be retried now, except @ids: at most @rows, and at most @bytes together as in
+-- fetch_next_exact.sql; @message_bytes is the largest size of a message. A skipped message is sent as if it had no key.
+--
+-- A row that another transaction is changing is left for later: otherwise the relay would have to wait for it to write the
+-- result of the attempt. (MariaDB does not know `for share`, and its older words cannot skip rows.) Locked rows are read
+-- in their present state, not in that of the statement's beginning.
 select held.id, message_id, created_at, key_hash,
     `key` is not null and skipped = 0 as ordered, 0 as scheduled, withheld, bytes_up_to > @bytes as cut,
     if(wanted and bytes_up_to <= @bytes, exchange, null) as exchange,

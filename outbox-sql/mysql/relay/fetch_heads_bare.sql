@@ -1,5 +1,6 @@
--- As fetch_heads.sql, of messages that cannot be read: all, as @why says; or, if that is NULL, those in @unread, a JSON object of ids and
--- why, in hexadecimal digits, with their ids in @unread_ids. They come "withheld", without their texts.
+-- Like fetch_heads.sql, for messages that cannot be read: all, with the reason @why; or, if @why is NULL, those in
+-- @unread, a JSON object of ids and reasons in hex, whose ids are also in @unread_ids. They come "withheld", without their
+-- texts.
 select id, message_id, created_at, key_hash,
     `key` is not null and skipped = 0 as ordered, 0 as scheduled,
     coalesce(@why, convert(unhex(json_unquote(json_extract(@unread, concat('$."', id, '"')))) using utf8mb4)) as withheld,

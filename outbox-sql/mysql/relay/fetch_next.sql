@@ -1,14 +1,19 @@
--- The next rows by id: after @after_id and up to @end_id, at most @rows, except some ids: @except_last is the last of them (or one
--- below all), @except_edges where each run of them begins and where it is over. A row with
--- more bytes of payload and headers than @bytes, or that is not whole, comes "cut", without these: there the reader stops and goes
--- on with fetch_next_exact.sql. What is "scheduled" comes without them, and is not cut: it was written for a later time, which
--- may have come. So whether it takes a new place does not depend on when a relay looks. What was due already when it was written is
--- a message like any other, and so is what has got its new place (wake.sql).
--- 8,000 ids as a list would cost 5 us for each row, most of it to read the statement; their edges are few, and cost 0.2. ("+ 0": it
--- is not what the index is for.)
--- The relay computes the hash of the key (relay/mysql/hash.h): sha2() here takes a fifth of the statement's time.
--- One select, as a derived table would be written down, payloads and all. The index is named, whatever the statistics of a table that
--- fills and drains all day say.
+-- The next rows by id: after @after_id and up to @end_id, at most @rows, without certain ids: @except_last is the last of
+-- these (or below all ids), @except_edges has where each run of them begins and where it ends.
+--
+-- A row with more than @bytes of payload and headers, or an incomplete one, comes "cut", without these: there the reader
+-- stops and continues with fetch_next_exact.sql. A "scheduled" row comes without them too, but is not cut: it was written
+-- for a later time, which may have come; so its place does not depend on when a relay looks. A row that was due already
+-- when it was written is an ordinary message, and so is one that has got its new place (wake.sql).
+--
+-- 8,000 ids as a list would cost 5 us for each row, most of it for parsing the statement; the edges of their runs are few,
+-- and cost 0.2 us. ("+ 0" keeps the index from being used for this condition.)
+--
+-- The relay computes the hash of the key (relay/mysql/hash.h), because sha2() here would take a fifth of the statement's
+-- time.
+--
+-- It is a single select, because a derived table would be written out with all payloads. The index is named, because the
+-- statistics of a table that fills and drains all day are useless.
 select id, message_id, created_at,
     null as key_hash,
     `key` is not null as ordered,

@@ -1,5 +1,5 @@
--- As fetch_next_exact.sql, of rows that cannot be read, as @why says: their payload and headers are not even named, so that the server
--- does not touch them. They come "withheld".
+-- Like fetch_next_exact.sql, for rows that cannot be read, with the reason @why: payload and headers are not even named,
+-- so that the server does not read them. The rows come "withheld".
 select id, message_id, created_at,
     if(`key` is null, 0, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed)) as key_hash,
     `key` is not null as ordered, 0 as scheduled, @why as withheld, 0 as cut,

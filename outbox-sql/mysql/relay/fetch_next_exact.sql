@@ -1,9 +1,10 @@
--- As fetch_next.sql, but @bytes bounds the bytes of all rows together: a row is whole if it and those before it have no more bytes
--- than @bytes. One row more comes cut; it says that there is more, and if it is the first, that it is larger than all may be.
--- @message_bytes is the most that a message can have. What is larger than anything that can be sent, or is not whole, comes
--- "withheld", which says why: without its texts and its payload, and not cut.
--- First the ids, with the bytes of each and of those before it; then, in the same snapshot, the rows. The server reads a payload to
--- know its length, so the relay asks for few rows where they are large.
+-- Like fetch_next.sql, but @bytes limits all rows together: a row is complete if it and those before it have at most
+-- @bytes. One more row comes "cut", which shows that there are more; if it is the first, it alone is larger than @bytes.
+-- @message_bytes is the largest size of a message. A row that is too large to be sent, or incomplete, comes "withheld"
+-- with the reason: without its texts and its payload, and not cut.
+--
+-- First the ids are read, with the bytes of each row and of those before it; then, in the same snapshot, the rows. The
+-- server reads a payload to know its length, so the relay asks for few rows where they are large.
 select outbox.id, message_id, created_at,
     if(`key` is null, 0, cast(conv(left(sha2(`key`, 256), 15), 16, 10) as signed)) as key_hash,
     `key` is not null as ordered, scheduled, withheld, bytes_up_to > @bytes as cut,

@@ -1,4 +1,4 @@
--- Forgets messages that went out longer than @age_us microseconds ago, at most @rows.
+-- Forgets messages that were sent more than @age_us microseconds ago, at most @rows.
 delete from outbox_sent
 where sent_at < utc_timestamp(6) - interval @age_us microsecond
 order by sent_at

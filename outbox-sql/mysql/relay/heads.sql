@@ -1,7 +1,8 @@
--- All that keeps a key back, or itself if it has none: held messages that are tried again, dead ones that were not
--- skipped; and of keys that have messages waiting behind none of these, the first of the waiting ("orphans": an operator
--- discarded what they waited for). Of what waits only the index is read; MySQL takes one step for each key there ("state" is
--- grouped by for that), MariaDB all of its part of the index: 80 ms for 200,000 that wait.
+-- Everything that holds a key back, or only itself if it has no key: held messages that are retried, and dead ones that
+-- are not skipped; and for keys with waiting messages but none of these, the first waiting one ("orphans": an operator
+-- discarded the message that they waited for). Of the waiting messages only the index is read; MySQL takes one step for
+-- each key in it (which is why "state" is in the group by), MariaDB reads its whole part of the index: 80 ms for 200,000
+-- waiting messages.
 select id, key_hash, `key` is not null and not skipped as ordered, state = 'dead' as dead, false as orphans, attempts,
     case
         when state = 'dead' or next_attempt_at is null then 0

@@ -1,5 +1,5 @@
--- Gives messages that are held already another state: @asked as in hold_insert.sql. Waiting ones keep attempts and last error
--- that they had; a message that was skipped stays so, for its key has gone on without it.
+-- Changes the state of messages that are held already: @asked as in hold_insert.sql. Waiting ones keep their attempts and
+-- last error; a skipped message stays skipped, because its key has gone on without it.
 update json_table(@asked, '$[*]' columns (
     id bigint path '$[0]',
     state varchar(9) path '$[1]',

@@ -1,5 +1,5 @@
--- Locks those of the messages @ids that are held already, in the order of ids, as operators' commands do, so that neither
--- waits for the other in a circle. And whether an operator has said to try it again, of which the relay has not taken note.
+-- Locks those of the messages @ids that are held already, in the order of ids, like operators' commands, so that the two
+-- cannot deadlock. Also tells whether an operator has asked for a retry that the relay has not noticed yet.
 select held.id,
     exists (
         select 1

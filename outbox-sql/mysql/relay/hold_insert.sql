@@ -1,7 +1,7 @@
--- Sets messages aside that are in the outbox, where moved.sql then deletes them: @asked is a list of lists of id, state,
--- skipped (0 or 1), attempts, microseconds to the next attempt, and the last error in hex. Attempts and last error are those
--- of retrying and dead, else 0 and NULL. A scheduled one that is due already is so from now on: what wake_due.sql has looked at stays
--- looked at. A microsecond for each keeps those in the order of their times.
+-- Sets messages of the outbox aside; moved.sql then deletes them there. @asked is a list of lists of id, state, skipped (0
+-- or 1), attempts, microseconds until the next attempt, and the last error in hex. Attempts and last error are set for
+-- retrying and dead, else 0 and NULL. A scheduled message that is due already becomes due now, because wake_due.sql does
+-- not look at earlier times again. Adding one microsecond for each keeps several in the order of their times.
 insert into outbox_held (id, message_id, exchange, routing_key, `key`, type, content_type, headers, payload, created_at,
     deliver_after, state, skipped, attempts, next_attempt_at, last_error /*@extra_name*/)
 select outbox.id, outbox.message_id, outbox.exchange, outbox.routing_key, outbox.`key`, outbox.type, outbox.content_type,

@@ -1,5 +1,5 @@
--- hold_lock.sql for scheduled messages. One may be locked by somebody who cancels it: not to wait for him, it is told as
--- missing, and read again if he does not.
+-- hold_lock.sql for scheduled messages. One may be locked by a transaction that cancels it: instead of waiting, the relay
+-- regards it as missing, and reads it again if it is not cancelled.
 select outbox.id
 from json_table(@ids, '$[*]' columns (id bigint path '$')) as asked
 straight_join outbox force index (primary) on outbox.id = asked.id

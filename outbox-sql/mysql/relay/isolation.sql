@@ -1,2 +1,2 @@
--- Once per session: each statement sees what is committed when it begins, and a delete locks no gaps.
+-- Once for each session: each statement sees what was committed when it began, and a delete locks no gaps.
 set session transaction isolation level read committed

@@ -1,2 +1,2 @@
--- The same where it has its new name: MySQL 8.2 and later.
+-- The same with its new name: MySQL 8.2 and later.
 show binary log status

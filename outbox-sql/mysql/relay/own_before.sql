@@ -1,3 +1,4 @@
--- Who has not asked for the ownership yet and finds that this session has it shares the session with another relay, or with what
--- is left of one: a pool before the server does that. The lock would be given to him too, so this is asked first.
+-- A relay that has not asked for the ownership yet and finds that its session has it already shares the session with
+-- another relay, or with the rest of one, as behind a pool. GET_LOCK would give the lock to it too, so this is asked
+-- first.
 select coalesce(is_used_lock(@lock_name) = connection_id(), 0)

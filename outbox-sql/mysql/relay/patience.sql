@@ -1,5 +1,5 @@
--- What follows may take @lease_s seconds, until the next such statement: one large row over a slow link, or one that is slow to
--- read. So long, too, the server keeps the session.
+-- Statements may take @lease_s seconds from now on, until the next such statement: for one large row over a slow link, or
+-- a slow read. The server keeps the session as long.
 set session
     wait_timeout = @lease_s,
     /*M! max_statement_time = @lease_s, */

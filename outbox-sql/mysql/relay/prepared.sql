@@ -1,3 +1,3 @@
--- The transactions that were prepared (XA) and are not over, of the whole server: a session that has prepared one and is gone
--- holds no lock in MariaDB's lists.
+-- The prepared transactions (XA) that are still open, of the whole server: in MariaDB's list of locks, a transaction has
+-- none after its session has ended.
 xa recover

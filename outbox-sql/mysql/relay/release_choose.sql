@@ -1,5 +1,5 @@
--- The messages with the lowest ids that wait behind the key with the hash @key_hash, at most @rows; and whether it has something
--- of columns that others have added to the outbox.
+-- The messages with the lowest ids that wait for the key with the hash @key_hash, at most @rows; and whether they have
+-- values for columns that others have added to the outbox.
 select id, extra is not null as laden
 from outbox_held force index (outbox_held_waiting)
 where state = 'waiting'

@@ -1,9 +1,9 @@
--- Once per session. @lease_s: so long the server waits for a session that is silent, within a message or between two, and for
--- one that takes nothing; then it ends it, and the ownership with it. @lock_s: so long a statement waits for a row or table that
--- others have locked; @statement_s: so long it may take (MySQL: reads alone; @statement_ms). What the server or somebody's
--- init_connect has set else must not matter, such as a commit that begins another transaction (completion_type). An id of 0 is an
--- id. Numbers of the dictionary must be the newest (MySQL), and a list of ids must not become a table of its own (MariaDB), for
--- which a delete would read all of the outbox.
+-- Once for each session. @lease_s: how long the server waits for a silent session, within a packet or between two, and for
+-- one that takes no data; then it ends the session, and the ownership with it. @lock_s: how long a statement waits for a
+-- row or table that others have locked. @statement_s: how long a statement may take (MySQL: only reads; @statement_ms).
+-- Other settings of the server, or of an init_connect, must not matter, such as a commit that begins another transaction
+-- (completion_type). An id of 0 is an id. Numbers from the dictionary must be up to date (MySQL), and a list of ids must
+-- not become a table of its own (MariaDB), because then a delete would read the whole outbox.
 set session
     wait_timeout = @lease_s,
     net_read_timeout = @lease_s,

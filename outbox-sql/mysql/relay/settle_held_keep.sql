@@ -1,4 +1,4 @@
--- That the held messages @ids went is remembered; settle_held.sql then deletes them.
+-- Records that the held messages @ids were sent; settle_held.sql then deletes them.
 insert into outbox_sent (message_id, id)
 select held.message_id, held.id
 from json_table(@ids, '$[*]' columns (id bigint path '$')) as asked

@@ -1,4 +1,4 @@
--- The messages @ids, a JSON list, are confirmed: that they went is remembered, in the transaction in which settle.sql deletes them.
+-- Records that the messages @ids, a JSON list, were sent, in the transaction in which settle.sql deletes them.
 insert into outbox_sent (message_id, id)
 select outbox.message_id, outbox.id
 from json_table(@ids, '$[*]' columns (id bigint path '$')) as asked

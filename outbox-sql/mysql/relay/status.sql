@@ -1,4 +1,5 @@
--- What the relay says of itself. Times are microseconds: since 1970, by this server's clock, or (..._for_us) ago; NULL: there is none.
+-- What the relay reports about itself. Times are in microseconds: since 1970, by this server's clock, or (..._for_us)
+-- before now; NULL: none.
 replace into outbox_relay (source, host, pid, session, version, started_at, owned_since, updated_at, in_flight, in_flight_since,
     read_up_to, published_up_to, confirmed, rate, paused_reason, paused_since, `reads`, reads_reason, swept)
 values (@source, @host, @pid, connection_id(), @version, timestampadd(microsecond, @started_at_us, '1970-01-01'),

@@ -1,7 +1,6 @@
--- Locks scheduled messages whose time lies between @from_us and @now_us (microseconds since 1970), in the order of their times, at most
--- @rows. Not those that somebody holds locked, such as one that is being cancelled in a transaction still open. @from_us: so
--- that index entries of the many that went before, which a long transaction elsewhere keeps, are not walked over again each
--- time.
+-- Locks scheduled messages with a time between @from_us and @now_us (microseconds since 1970), in the order of their
+-- times, at most @rows. Skips those that are locked, such as one that an open transaction is cancelling. @from_us avoids
+-- walking over index entries of earlier messages again and again, which a long transaction elsewhere keeps.
 select id, timestampdiff(microsecond, '1970-01-01', next_attempt_at) as due_us, extra is not null as laden
 from outbox_held force index (outbox_held_due)
 where state = 'scheduled'

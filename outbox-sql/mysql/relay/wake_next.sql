@@ -1,5 +1,5 @@
--- The time by this server's clock, and that of the first scheduled message from @from_us on, NULL if there is none: both in
--- microseconds since 1970.
+-- The time by this server's clock, and that of the first scheduled message at or after @from_us, NULL if there is none:
+-- both in microseconds since 1970.
 select timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) as now_us,
     (
         select timestampdiff(microsecond, '1970-01-01', next_attempt_at)

@@ -1,5 +1,5 @@
--- The scheduled message @id cannot go to the outbox: @error says why. One without a key is tried from where it is, as there is
--- no order to keep; one with a key is set aside as dead, and keeps nobody back.
+-- The scheduled message @id cannot move to the outbox, for the reason @error. One without a key is sent from outbox_held,
+-- because it has no order to keep; one with a key becomes dead, and holds no other message back.
 update outbox_held
 set state = case when `key` is null then 'retrying' else 'dead' end,
     skipped = `key` is not null,

@@ -1,6 +1,6 @@
--- The same by the performance schema, which MySQL has on: the thread, 1 if it may write, 1 if it is this session's. A lock that is
--- waited for is not held. And whether locks or threads have been left out of the lists for want of room, ever since the
--- server was started: then they cannot be believed.
+-- The same by the performance schema, which MySQL has on by default: the thread, 1 if it may write, 1 if it is this
+-- session's. Locks that are only waited for do not count. Also tells whether locks or threads were left out for lack of
+-- memory since the server started: then the list cannot be trusted.
 select owner_thread_id,
     lock_status <> 'PENDING' and lock_type not in ('INTENTION_EXCLUSIVE', 'SHARED', 'SHARED_HIGH_PRIO', 'SHARED_READ', 'SHARED_READ_ONLY'),
     owner_thread_id = /*!80016 ps_current_thread_id() */

@@ -1,5 +1,5 @@
--- The columns of the outbox in their order, by the names that stand in the log, and whether what they hold is UTF-8 as it stands
--- there, or no text.
+-- The columns of the outbox in their order, with their names as in the log, and whether their bytes in the log are UTF-8,
+-- or no text at all.
 select table_schema, table_name, column_name, coalesce(character_set_name in ('utf8mb4', 'utf8mb3', 'utf8', 'ascii'), 1)
 from information_schema.columns
 where table_schema = database() and table_name = 'outbox'

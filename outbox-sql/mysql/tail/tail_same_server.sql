@@ -1,2 +1,2 @@
--- By the second connection: whether it is on the server where the lock is held.
+-- On the second connection: whether its server is the one that has this lock.
 select is_used_lock(@token) is not null

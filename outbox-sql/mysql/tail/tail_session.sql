@@ -1,5 +1,5 @@
--- What a replica says of itself, for both servers: that it knows all of MariaDB's events (4) and checksums, and that an idle server
--- shall say every 0.25 s where its log ends. No limit of time ends the sending.
+-- What a replica tells the server, for both kinds: that it understands all of MariaDB's events (4) and checksums, and that
+-- an idle server must report every 0.25 s where its log ends. No time limit ends the sending.
 set
     @`mariadb_slave_capability` = 4,
     @`master_binlog_checksum` = @@global.binlog_checksum,

@@ -1,2 +1,3 @@
--- By the owning session, once: a lock of this name, which nobody else knows, by which the second connection recognises the server.
+-- Once on the owning session: takes a lock with this name, which nobody else knows, so that the second connection can
+-- recognise the server.
 select get_lock(@token, 0)
