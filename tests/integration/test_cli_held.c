@@ -197,6 +197,18 @@ Test(cli_held, chooses_by_each_option)
     }
 }
 
+/* A key is what it is, byte for byte. */
+Test(cli_held, keys_that_are_nearly_alike_are_others)
+{
+    held_put(db, 1, "a", "dead", NULL);
+    held_put(db, 2, "A", "dead", NULL);
+    held_put(db, 3, "a ", "dead", NULL);
+    held_put(db, 4, "\xc3\xa4", "dead", NULL);
+    cr_assert_str_eq(listed("--key a"), "1");
+    cr_assert_str_eq(listed("--key A"), "2");
+    cr_assert_str_eq(listed("--key \xc3\xa4"), "4");
+}
+
 Test(cli_held, a_list_for_programs_has_no_limit_of_its_own)
 {
     db_exec(db, "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) "
@@ -347,6 +359,7 @@ Test(cli_held, shows_a_message_to_people)
 Test(cli_held, shows_behind_what_a_message_waits)
 {
     put_all();
+    held_put(db, 0, "order-1", "dead", "skipped = true");
     held_put(db, 3, "order-1", "waiting", NULL);
     cr_assert_eq(cli("held show 3 -c relay.conf"), 0);
     cr_assert_not_null(

@@ -126,6 +126,12 @@ Test(cli_held_act, waiting_ones_wait_for_their_head)
                 "1 waits " BEHIND_B "it goes when that has gone\n",
                 "");
     expect_held(ALL_AS_IT_WAS);
+    held_put(db, 9, "a", "dead", "skipped = true");
+    held_put(db, 50, "c", "waiting", NULL);
+    held_expect("held retry 50 12", 0,
+                "1 waits " BEHIND_A "it goes when that has gone\n"
+                "1 waits behind none that is held: a running relay moves them on\n",
+                "");
     expect_acts("");
     held_expect(
         "held retry --key b", 0,
@@ -412,6 +418,49 @@ Test(cli_held_act, finds_ids_in_all_sources)
                 "");
     cr_assert_eq(db_int(second, "select count(*) from outbox_held"), 1);
     db_close(second);
+}
+
+/* More than one statement takes. */
+static void
+put_many(const char *key, const char *state)
+{
+    char sql[400];
+    (void)snprintf(
+        sql, sizeof(sql),
+        "insert into outbox_held (id, message_id, routing_key, \"key\", payload, created_at, "
+        "state) select i, new_id(), '', %s, '', from_now(0), %s from " DB_SERIES("1", "25000"),
+        key, state); /* fits */
+    db_exec(db, sql);
+}
+
+/* What cannot be done to one is done to none. */
+Test(cli_held_act, an_act_upon_many_is_all_or_nothing)
+{
+    put_many("concat('k', i - mod(i, 2))", "case mod(i, 2) when 0 then 'dead' else 'waiting' end");
+    db_forbid(db, "delete", "outbox_held", "old.id = 24998");
+    cr_assert_eq(cli("held discard --yes --state dead -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stderr(), "forbidden"), "%s", cli_stderr());
+    cr_assert_eq(db_int(db, "select count(*) from outbox_held"), 25000);
+    cr_assert_eq(db_int(db, "select count(*) from outbox_held_act"), 0);
+    db_exec(db, "update outbox_held set state = 'retrying' where id = 24998");
+    held_expect("held discard --yes --state dead", 0,
+                "12499 messages are discarded (12499 dead)\n"
+                "12498 keys go on with what waited behind\n",
+                "");
+    cr_assert_eq(db_int(db, "select count(*) from outbox_held where state = 'waiting'"), 12500);
+    cr_assert_eq(db_int(db, "select count(*) from outbox_held_act"), 12499);
+}
+
+/* It is counted once, in however many parts those are looked at that wait. */
+Test(cli_held_act, a_crowd_waits_behind_one_message)
+{
+    put_many("'k'", "'waiting'");
+    held_put(db, 0, "k", "dead", NULL);
+    held_expect("held retry --all --dry-run", 0,
+                "1 message would be tried again at once (1 dead)\n"
+                "25000 wait behind id 0 (message " HELD_UUID("00") ", dead): they go when that has "
+                                                                   "gone\n",
+                "");
 }
 
 /* One statement: the message goes with the note of it, or neither. */
