@@ -143,6 +143,33 @@ Test(source_slow, an_owner_that_stopped_in_the_middle_of_a_statement_is_ended)
     source_fixture_close(second, &other);
 }
 
+/* Promise: an owner that stops while the server sends it a large answer is ended, and its successor does the work; when it goes on,
+ * it notices that it has lost the outbox. */
+Test(source_slow, an_owner_that_stopped_in_the_middle_of_an_answer_is_ended)
+{
+    const struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 1, .bytes_max = 64 << 20};
+    struct source_config other = source_fixture_here(TAKEOVER_US);
+    db_exec(admin, "insert into outbox (payload_text) values (repeat('x', 12000000))");
+    source = source_fixture_own(&config);
+    struct source *second = source_fixture_open(&other);
+    (void)source_fixture_expect(second, SOURCE_STANDBY);
+    const uint64_t before = slow_link_bytes(slow, 1);
+    slow_link_rate(slow, 1000000);
+    source->ops->fetch(source, &fetch, clock_monotonic_us());
+    while (slow_link_bytes(slow, 1) < before + 100000) {
+        (void)usleep(1000);
+    }
+    slow_link_rate(slow, 0);
+    (void)source_fixture_expect(second, SOURCE_OWNED);
+    struct batch *batch = source_fixture_fetch(second, fetch);
+    cr_assert_eq(batch->count, 1);
+    batch_free(batch);
+    slow_link_rate(slow, UINT64_MAX);
+    (void)source_fixture_expect(source, SOURCE_LOST);
+    source_fixture_close(source, &config);
+    source_fixture_close(second, &other);
+}
+
 /* Whoever frees a source does not wait for its server. */
 Test(source_slow, is_freed_at_once_however_long_an_answer_takes)
 {
