@@ -204,6 +204,11 @@ refused(struct source_postgres *self, const PGresult *result)
                   "replication slot \"%s\" can't be made while a transaction is open for more than "
                   "a minute: it has to wait for all that were open before it",
                   tail->slot);
+    } else if (sqlstate != NULL && strcmp(sqlstate, "42710") == 0 &&
+               tail->state == PG_TAIL_CREATING) {
+        error_set(&error, ERROR_TRANSIENT,
+                  "replication slot \"%s\" was made meanwhile by an earlier connection of a relay",
+                  tail->slot);
     } else {
         pg_tail_refused(self, result, &error);
     }
