@@ -1,5 +1,6 @@
 /* MariaDB and MySQL behind db_fixture.h. */
 #include <mysql.h>
+#include <mysqld_error.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -485,10 +486,19 @@ prepare_end(void *conn, const char *name)
     exec_format(conn, "xa end '%s'; xa prepare '%s'", name, name);
 }
 
+/* The session that has prepared it may be about to end: until then the name is not known to others. */
 static void
 end_prepared(void *conn, const char *name, bool commit)
 {
-    exec_format(conn, "xa %s '%s'", commit ? "commit" : "rollback", name);
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql), "xa %s '%s'", commit ? "commit" : "rollback", name); /* fits */
+    for (unsigned i = 0; mysql_fixture_try(conn, sql) != 0; i++) {
+        if (mysql_errno(conn) != ER_XAER_NOTA || i > 30000) {
+            (void)fprintf(stderr, "%s: %s\n", sql, mysql_error(conn));
+            abort();
+        }
+        (void)usleep(1000);
+    }
 }
 
 static void

@@ -13,7 +13,10 @@ struct source_fixture_kind {
     const struct database_kind *kind;
     log_position (*log_end)(struct db *db);     /* where the log of the server ends */
     void (*next_id)(struct db *db, int64_t id); /* the one that the next row gets */
-    int relay_version;                          /* of the tables of the relay */
+    /* In SQL: the session that is sent the log for this database, or 0; and what begins another file of the log. */
+    const char *reader;
+    const char *next_file;
+    int relay_version; /* of the tables of the relay */
     /* The first and the last time that a row may have been made at, in SQL and as it is read; and one that nobody awaits. */
     const char *first_time;
     int64_t first_time_us;

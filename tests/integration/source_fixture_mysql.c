@@ -43,6 +43,10 @@ const struct source_fixture_kind source_fixture_mysql = {
     .kind = &database_mysql,
     .log_end = log_end,
     .next_id = next_id,
+    .reader =
+        "select coalesce(max(id), 0) from information_schema.processlist where db = database() "
+        "and command like 'Binlog Dump%'",
+    .next_file = "flush binary logs",
     .relay_version = 1,
     .first_time = "timestamp '1000-01-01 00:00:00'",
     .first_time_us = INT64_C(-30610224000000000),

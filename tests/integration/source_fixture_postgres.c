@@ -24,6 +24,9 @@ const struct source_fixture_kind source_fixture_postgres = {
     .kind = &database_postgres,
     .log_end = log_end,
     .next_id = next_id,
+    .reader = "select coalesce(max(active_pid), 0) from pg_replication_slots where database = "
+              "current_database()",
+    .next_file = "select pg_switch_wal()",
     .relay_version = 3,
     .first_time = "timestamptz '-infinity'",
     .first_time_us = INT64_MIN,
