@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "tests/integration/db_fixture.h"
-#include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/source_fixture.h"
 
 #define WRITERS 8
@@ -20,7 +19,6 @@
 static struct db *admin;
 static struct source_config config;
 static struct source *source;
-static struct slow_link *slow; /* to the server, in some tests: it counts what is asked */
 
 static void
 create(void)
@@ -35,9 +33,6 @@ static void
 drop(void)
 {
     source_fixture_close(source, &config);
-    if (slow != NULL) {
-        slow_link_close(slow);
-    }
     db_drop(admin);
 }
 
@@ -238,105 +233,24 @@ Test(source_watermark, the_first_final_position_is_behind_what_was_committed_bef
 
 /* ---- stretches ------------------------------------------------------------------------------------------ */
 
-/* The lease of 2 s makes stretches of 200,000 ids. */
-static void
-begin_with_short_stretches(void)
-{
-    char more[100];
-    slow = slow_link_open(db_port(), UINT64_MAX);
-    (void)snprintf(more, sizeof(more), "host=127.0.0.1 port=%d sslmode=disable",
-                   slow_link_port(slow)); /* fits */
-    source_fixture_close(source, &config);
-    config = source_fixture_here_with(more, 2 * CLOCK_S_US);
-    source = source_fixture_own(&config);
-}
-
+/* The lease of 10 s makes stretches of 1,000,000 ids. */
 Test(source_watermark, walks_over_ids_without_rows_in_stretches)
 {
-    begin_with_short_stretches();
     write_row(admin);
-    source_fixture_kind()->next_id(admin, 500000);
+    source_fixture_kind()->next_id(admin, 5000000);
     write_row(admin);
     write_row(admin);
-    (void)await_final(500001);
+    (void)await_final(5000001);
     struct batch *batch = fetch_after(INT64_MIN);
     cr_assert(batch->count == 1 && batch->rows[0].id == 1);
     cr_assert_not(batch->complete, "it has seen a stretch only");
     batch_free(batch);
     batch = fetch_after(1);
-    cr_assert(batch->count == 2 && batch->rows[0].id == 500000 && batch->complete);
+    cr_assert(batch->count == 2 && batch->rows[0].id == 5000000 && batch->complete);
     batch_free(batch);
-    batch = fetch_after(500001);
+    batch = fetch_after(5000001);
     cr_assert(batch->count == 0 && batch->complete);
     batch_free(batch);
-}
-
-#define LAST_ID INT64_C(1000000000)
-
-/* All these ids, of which only the last has a row: 5000 stretches, unless they grow. */
-static void
-leave_ids_out(void)
-{
-    source_fixture_kind()->next_id(admin, LAST_ID);
-    write_row(admin);
-    (void)await_final(LAST_ID);
-}
-
-/* Without a stretch to walk over. */
-static uint64_t
-bytes_of_a_statement(void)
-{
-    const uint64_t before = slow_link_bytes(slow, 0);
-    batch_free(fetch_after(LAST_ID));
-    return slow_link_bytes(slow, 0) - before;
-}
-
-/* How many statements it takes to find that row. */
-static uint64_t
-walk(void)
-{
-    const uint64_t before = slow_link_bytes(slow, 0);
-    struct batch *batch = fetch_after(INT64_MIN);
-    const uint64_t after = slow_link_bytes(slow, 0);
-    cr_assert(batch->count == 1 && batch->rows[0].id == LAST_ID);
-    batch_free(batch);
-    return (after - before) / bytes_of_a_statement();
-}
-
-Test(source_watermark, stretches_grow_where_there_is_nothing)
-{
-    begin_with_short_stretches();
-    leave_ids_out();
-    const uint64_t walks = walk();
-    cr_assert(walks > 5 && walks < 300, "%" PRIu64, walks);
-}
-
-/* One that outlasts the lease would do so again and again. */
-Test(source_watermark, a_stretch_that_took_too_long_is_not_tried_again)
-{
-    const struct fetch fetch = fetch_all_after(INT64_MIN);
-    struct db *other = db_connect();
-    begin_with_short_stretches();
-    leave_ids_out();
-    const uint64_t one = bytes_of_a_statement();
-    const uint64_t before = slow_link_bytes(slow, 0);
-    source->ops->fetch(source, &fetch, clock_monotonic_us());
-    while (slow_link_bytes(slow, 0) < before + 3 * one) {
-        source_fixture_turn(source);
-    }
-    db_lock_outbox(other);
-    struct source_event event;
-    do {
-        event = source_fixture_next(source);
-    } while (event.type == SOURCE_ALIVE);
-    cr_assert_eq(event.type, SOURCE_LOST);
-    db_unlock_outbox(other);
-    (void)source_fixture_await_owned(source);
-    (void)await_final(LAST_ID);
-    /* It was one of the first that took too long, 200,000 ids doubled as often, and half of that is the most now. */
-    const uint64_t walks = walk();
-    cr_assert_gt(walks, 300, "%" PRIu64, walks);
-    db_close(other);
 }
 
 /* ---- many writers --------------------------------------------------------------------------------------- */

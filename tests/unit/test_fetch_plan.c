@@ -199,6 +199,34 @@ Test(fetch_plan, walks_over_what_is_final_in_stretches)
     cr_assert_not(batch.complete, "of the stretch alone");
 }
 
+/* The stretch that is read at the given one of the statements, which all come at once and find nothing. */
+static int64_t
+stretch_at(int statement)
+{
+    begin(FETCH_NEXT, 0);
+    for (int sent = 0;; sent++) {
+        fetch_plan_send(&plan, INT64_MAX, 0);
+        if (sent == statement) {
+            return plan.stretch;
+        }
+        cr_assert_not(answer_soon(0, true));
+    }
+}
+
+Test(fetch_plan, a_stretch_that_took_too_long_is_not_tried_again)
+{
+    const int64_t too_long = stretch_at(5);
+    fetch_plan_lost(&plan, true, "gone", TAKEOVER_US);
+    cr_assert_eq(stretch_at(20), too_long / 2);
+}
+
+Test(fetch_plan, a_session_that_ends_early_says_nothing_of_its_stretch)
+{
+    const int64_t stretch = stretch_at(5);
+    fetch_plan_lost(&plan, true, "gone", 1);
+    cr_assert_gt(stretch_at(20), stretch);
+}
+
 Test(fetch_plan, halves_down_to_the_row_that_is_to_blame)
 {
     begin(FETCH_NEXT, 0);
