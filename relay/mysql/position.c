@@ -34,8 +34,8 @@ my_position_of(struct span name, uint64_t offset, struct my_log *ret_log, uint64
     const size_t digits = digits_at_end(name);
     const size_t base = name.size - digits;
     if (digits == 0 || digits > MY_LOG_DIGITS_MAX || base == 0 || text[base - 1] != '.' ||
-        base >= sizeof(ret_log->base)) {
-        return false;
+        base + MY_LOG_DIGITS_MAX >= MY_LOG_NAME_BYTES) {
+        return false; /* no server's name is that long */
     }
     const uint64_t number = number_of(text + base, digits);
     if (number == 0 || number > INT32_MAX) {
@@ -53,7 +53,7 @@ my_position_place(const struct my_log *log, uint64_t position, char ret_name[MY_
 {
     const int length =
         snprintf(ret_name, MY_LOG_NAME_BYTES, "%s%06" PRIu64, log->base, position >> 32);
-    assert(length > 0 && length < MY_LOG_NAME_BYTES); /* no server has a longer name (FN_REFLEN) */
+    assert(length > 0 && length < MY_LOG_NAME_BYTES); /* my_position_of took no longer base */
     *ret_offset = (uint32_t)position;
 }
 

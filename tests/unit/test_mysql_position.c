@@ -72,9 +72,19 @@ Test(mysql_position, what_is_no_name_of_a_file)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         cr_assert_not(take(names[i], 4), "%s", names[i]);
     }
-    char name[sizeof(log_name.base) + 7];
+}
+
+/* A later file of the log has more digits, and is named as well. */
+Test(mysql_position, the_longest_name)
+{
+    enum { DIGITS = 6 };
+    char name[MY_LOG_NAME_BYTES - MY_LOG_DIGITS_MAX + DIGITS + 1];
+    char last[MY_LOG_NAME_BYTES];
+    uint32_t offset;
     memset(name, 'a', sizeof(name));
-    memcpy(name + sizeof(name) - 8, ".000001", 8);
+    memcpy(name + sizeof(name) - DIGITS - 2, ".000001", DIGITS + 2);
     cr_assert_not(take(name, 4), "too long");
-    cr_assert(take(name + 1, 4), "the longest");
+    cr_assert(take(name + 1, 4));
+    my_position_place(&log_name, (uint64_t)INT32_MAX << 32, last, &offset);
+    cr_assert_eq(strlen(last), sizeof(last) - 1);
 }
