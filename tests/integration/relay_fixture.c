@@ -243,9 +243,35 @@ relay_kill(struct relay *relay)
     check(status == 128 + SIGKILL, "the relay had ended by itself: exit status %d", status);
 }
 
+/* True once SIGTERM is blocked, for its signalfd; before, it would kill a relay that was started just now. True for one that has
+ * ended, too. */
+static bool
+takes_signals(void *context)
+{
+    const struct relay *relay = context;
+    char name[40];
+    char line[LINE_BYTES];
+    unsigned long long blocked = 0;
+    bool ended = false;
+    (void)snprintf(name, sizeof(name), "/proc/%d/status", (int)relay->pid); /* fits */
+    FILE *file = fopen(name, "r");
+    if (file == NULL) {
+        return true;
+    }
+    while (fgets(line, sizeof(line), file) != NULL) {
+        ended = ended || strncmp(line, "State:\tZ", 8) == 0;
+        if (strncmp(line, "SigBlk:", 7) == 0) {
+            blocked = strtoull(line + 7, NULL, 16);
+        }
+    }
+    (void)fclose(file);
+    return ended || (blocked & (1ULL << (SIGTERM - 1))) != 0;
+}
+
 void
 relay_drain(struct relay *relay)
 {
+    await(takes_signals, relay, "the relay takes signals", PATIENCE_S);
     relay_signal(relay, SIGTERM);
     const int status = relay_await_exit(relay, PATIENCE_S);
     check(status == 0, "drained: exit status %d", status);
