@@ -199,8 +199,11 @@ own_run(struct my_session *session, struct my_job *job)
     struct my_own *own = (struct my_own *)job;
     bool elsewhere = false;
     own->owned = false;
-    if ((own->yields && !ask_elsewhere(session, &elsewhere)) || elsewhere) {
-        return elsewhere;
+    if (own->yields && !ask_elsewhere(session, &elsewhere)) {
+        return false;
+    }
+    if (elsewhere) {
+        return true;
     }
     struct my_parameters parameters = {.count = 0};
     int64_t shared = 0;
