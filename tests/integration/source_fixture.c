@@ -317,6 +317,22 @@ source_fixture_log(struct source *source, uint32_t rows_max)
     return source_fixture_expect(source, SOURCE_LOG).log;
 }
 
+struct error
+source_fixture_end_of_log(struct source *source, enum error_class class)
+{
+    struct source_event event = {.type = SOURCE_LOG};
+    while (event.type == SOURCE_LOG || event.type == SOURCE_ALIVE) {
+        if (event.type == SOURCE_LOG) {
+            source->ops->tail_more(source, 1000, 1 << 20, clock_monotonic_us());
+        }
+        event = source_fixture_next(source);
+        source_event_done(&event);
+    }
+    cr_assert_eq(event.type, SOURCE_NOT_TAILING, "%d", event.type);
+    cr_assert_eq(event.not_tailing.class, class, "%s", event.not_tailing.text);
+    return event.not_tailing;
+}
+
 /* Requests are carried out in their order, so the answer to a later one says that it is done. */
 void
 source_fixture_status(struct source *source, const struct source_status *status)

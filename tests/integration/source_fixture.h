@@ -88,6 +88,8 @@ void source_fixture_expect_failures(struct source_failures failures, const int64
 /* Returns once the log is read, from where it is. */
 log_position source_fixture_tail(struct source *source, log_position position);
 struct source_log source_fixture_log(struct source *source, uint32_t rows_max);
+/* Reads all that there is of the log, whatever it has, until it is not read any more. Returns why. */
+struct error source_fixture_end_of_log(struct source *source, enum error_class class);
 /* Returns once it was written. */
 void source_fixture_status(struct source *source, const struct source_status *status);
 

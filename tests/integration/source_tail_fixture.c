@@ -98,21 +98,6 @@ struct error tail_refusal(enum error_class class)
     return error;
 }
 
-struct error tail_end_of_log(enum error_class class)
-{
-    struct source_event event = {.type = SOURCE_LOG};
-    while (event.type == SOURCE_LOG || event.type == SOURCE_ALIVE) {
-        if (event.type == SOURCE_LOG) {
-            source->ops->tail_more(source, ROWS_MAX, 1 << 20, clock_monotonic_us());
-        }
-        event = source_fixture_next(source);
-        source_event_done(&event);
-    }
-    cr_assert_eq(event.type, SOURCE_NOT_TAILING, "%d", event.type);
-    cr_assert_eq(event.not_tailing.class, class, "%s", event.not_tailing.text);
-    return event.not_tailing;
-}
-
 void
 tail_expect_words(const struct error *error, const char *words)
 {

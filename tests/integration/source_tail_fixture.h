@@ -38,9 +38,8 @@ log_position tail_expect_position(log_position position);
 /* Where the log of the server ends. */
 log_position tail_log_end(void);
 
-/* It is not read, or not any more, and says why: what is of no interest comes before; or all that there is of the log. */
+/* It is not read, or not any more, and says why; what is of no interest comes before. */
 struct error tail_refusal(enum error_class class);
-struct error tail_end_of_log(enum error_class class);
 void tail_expect_words(const struct error *error, const char *words);
 /* Asked for, it is refused; and an operator is told what it is and what to do. */
 void tail_expect_refused(const char *what, const char *remedy);

@@ -44,7 +44,7 @@ Test(source_mysql_tail, columns_may_come_and_go)
     tail_run("insert into outbox (payload) values ('1')");
     tail_expect_rows(1, 1, 1);
     tail_run("alter table outbox add column tenant varchar(10) default 'x' after id");
-    const struct error error = tail_end_of_log(ERROR_TRANSIENT);
+    const struct error error = source_fixture_end_of_log(source, ERROR_TRANSIENT);
     tail_expect_words(&error, "the definition of table outbox");
     cr_assert_gt(source_fixture_tail(source, before), before);
     tail_run("insert into outbox (payload) values ('2')");
@@ -56,7 +56,7 @@ Test(source_mysql_tail, a_table_that_takes_the_name)
 {
     (void)source_fixture_tail(source, 0);
     tail_run("create table _outbox_gho like outbox");
-    (void)tail_end_of_log(ERROR_TRANSIENT);
+    (void)source_fixture_end_of_log(source, ERROR_TRANSIENT);
     const log_position behind = tail_log_end();
     tail_run("alter table _outbox_gho add column tenant varchar(10) first");
     cr_assert_eq(source_fixture_tail(source, behind), behind);
@@ -67,7 +67,7 @@ Test(source_mysql_tail, a_table_that_takes_the_name)
     tail_expect_rows(1, 1, 1);
     (void)tail_expect_position(tail_log_end());
     tail_run("rename table outbox to _outbox_del, _outbox_gho to outbox");
-    (void)tail_end_of_log(ERROR_TRANSIENT);
+    (void)source_fixture_end_of_log(source, ERROR_TRANSIENT);
     (void)source_fixture_tail(source, tail_log_end());
     tail_run("insert into outbox (payload) values ('2')");
     tail_expect_rows(2, 1, 1);

@@ -168,17 +168,8 @@ Test(source_mysql_tail_server, a_server_that_does_not_say_who_writes)
 static void
 expect_end(enum error_class class, const char *words)
 {
-    struct source_event event = {.type = SOURCE_LOG};
-    while (event.type == SOURCE_LOG || event.type == SOURCE_ALIVE) {
-        if (event.type == SOURCE_LOG) {
-            source->ops->tail_more(source, ROWS_MAX, 1 << 20, clock_monotonic_us());
-        }
-        event = source_fixture_next(source);
-        source_event_done(&event);
-    }
-    cr_assert_eq(event.type, SOURCE_NOT_TAILING, "%d", event.type);
-    cr_assert_eq(event.not_tailing.class, class, "%s", event.not_tailing.text);
-    expect_words(&event.not_tailing, words);
+    const struct error error = source_fixture_end_of_log(source, class);
+    expect_words(&error, words);
 }
 
 /* Where the log ends now. */

@@ -194,7 +194,7 @@ Test(source_postgres_tail, a_publication_made_anew_costs_the_slot)
     tail_run("insert into outbox (payload) values ('1')");
     tail_run("create publication outbox_relay_public for table public.outbox");
     (void)source_fixture_tail(source, 0);
-    const struct error error = tail_end_of_log(ERROR_TRANSIENT);
+    const struct error error = source_fixture_end_of_log(source, ERROR_TRANSIENT);
     uint64_t position = 0;
     if (PQserverVersion(db_pg(admin)) < 180000) {
         tail_expect_words(
@@ -220,7 +220,7 @@ Test(source_postgres_tail, a_publication_made_anew_ends_a_log_once)
     tail_run("insert into outbox (payload) values ('1')");
     tail_run("create publication outbox_relay_public for table outbox");
     tail_run("insert into outbox (payload) values ('2')");
-    (void)tail_end_of_log(ERROR_TRANSIENT);
+    (void)source_fixture_end_of_log(source, ERROR_TRANSIENT);
     source->ops->tail_begin(source, 0, clock_monotonic_us());
     if (PQserverVersion(db_pg(admin)) < 180000) {
         tail_expect_notice("can't be used any more");

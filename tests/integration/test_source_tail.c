@@ -266,7 +266,7 @@ Test(source_tail, a_connection_that_is_ended_can_be_had_again)
 {
     const log_position position = source_fixture_tail(source, 0);
     tail_end_reader();
-    const struct error error = tail_end_of_log(ERROR_CONNECTION);
+    const struct error error = source_fixture_end_of_log(source, ERROR_CONNECTION);
     tail_expect_words(&error, source_fixture_kind()->words_session_ended);
     (void)source_fixture_tail(source, position);
     tail_run("insert into outbox (payload) values ('1')");
