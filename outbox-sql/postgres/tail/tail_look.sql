@@ -119,7 +119,7 @@ select
         when not publication.columns @> '["id", "message_id", "exchange", "routing_key", "key", "type", "content_type",
             "headers", "payload", "created_at", "deliver_after"]' then
             format('publication "%s" leaves out columns of the outbox: alter publication %1$I set table %s', $3::text, words)
-        when slot.plugin <> 'pgoutput' or slot.database <> current_database() then
+        when slot.plugin not in ('pgoutput', '') or slot.database <> current_database() then -- '': it is being made
             format('replication slot "%s" is not the relay''s (plugin %s, database %s): drop it, or set `slot` to another name',
                 $2::text, slot.plugin, slot.database)
         when slot.slot_type <> 'logical' then
