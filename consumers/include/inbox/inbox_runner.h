@@ -34,8 +34,8 @@
  * in hand, until the queue gives some that had not been returned: a process that dies early then uses up no other
  * message's limit.
  *
- * The queue must exist. Order per key needs one consumer at a time (x-single-active-consumer); then up to prefetch
- * messages can wait behind a failing one. Messages without x-outbox-key are unordered.
+ * The queue must exist. Order per key needs one consumer at a time (x-single-active-consumer), with RabbitMQ before 4 on
+ * a quorum queue (docs/OPERATIONS.md, "Order"); then up to prefetch messages can wait behind a failing one. Messages without x-outbox-key are unordered.
  *
  * Threads. inbox_runner_run calls all functions of yours in the thread that called it, and libpq blocks that thread.
  * Meanwhile one thread of the library, with all signals blocked, keeps the connection to the broker alive, and uses
