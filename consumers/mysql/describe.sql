@@ -1,6 +1,7 @@
--- What a library must know of a table before it believes in it: the database, the engine of @table (NULL: there is no such
--- table), the columns of its primary key in the order of the alphabet, with the length where only a part of one counts, and
--- whether the two that it should have, consumer and @named, are bytes of any length up to 255 and up to @max_bytes.
+-- What a library must know of a table before it uses it: the database; the engine of @table (NULL: there is no such
+-- table); the columns of its primary key in alphabetical order, with the length where the key has only a part of one;
+-- and whether the two columns that it should have, consumer and @named, are bytes of any length up to 255 and up to
+-- @max_bytes.
 select cast(convert(database() using utf8mb4) as binary),
     (
         select engine from information_schema.tables where table_schema = database() and table_name = @table

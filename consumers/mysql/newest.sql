@@ -1,4 +1,4 @@
--- Which version of what a key names a consumer has applied last, as committed at this moment or by this transaction itself.
+-- Which version of what a key names a consumer has applied last, committed by now or in this transaction itself.
 select version
 from inbox_newest
 where consumer = @consumer and message_key = @message_key

@@ -1,7 +1,8 @@
--- Which of some messages a consumer has claimed, as committed at this moment or by this transaction itself: a read that
--- locks sees these, whatever the transaction has seen before, and waits for a transaction that has claimed one of them and is
--- still open. The library repeats the line in parentheses for each message, with `union all` between. A list of ids in one
--- select would be shorter, but for a small table, or a long list, the server reads all rows of the consumer instead, and waits for
--- claims that it was not asked about. The limit is there because the session's sql_select_limit is for those that have none.
+-- Which of some messages a consumer has claimed, committed by now or in this transaction itself: a read that locks sees
+-- these, whatever the transaction has read before, and waits for a transaction that has claimed one of them and is
+-- still open. The library repeats the line in parentheses for each message, with `union all` between. A list of ids in
+-- one select would be shorter. But for a small table or a long list the server would read all rows of the consumer
+-- instead, and wait for claims that nobody asked about. The limit is there because the session's sql_select_limit
+-- applies only to statements without one.
 (select message_id from inbox where consumer = @consumer and message_id = @message_id lock in share mode)
 limit 65536

@@ -1,2 +1,2 @@
--- How often the session was told to roll back. The server rolls back by itself as well, after a deadlock, which does not count.
+-- How often the session was told to roll back. Rollbacks by the server itself, after a deadlock, are not counted.
 show session status like 'Com_rollback'

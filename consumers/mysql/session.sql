@@ -1,3 +1,4 @@
--- Once per connection of the runner. A deadlock ends the transaction without a word to who does not look at errors; with
--- autocommit what `apply` did after that would be committed at once, without the claim of its message.
+-- Once per connection of the runner. A deadlock ends the transaction, and an `apply` function that does not check for
+-- errors does not notice. With autocommit, what it does afterwards would be committed at once, without the claim of its
+-- message.
 set autocommit = 0

@@ -1,6 +1,7 @@
--- Notes that a consumer applies version $3 of what a key names, if that is newer than what it applied last, and the tables
--- are of the version $4: says the version of the tables, and whether it is newer. $1 consumer, $2 key, both UTF-8 bytes.
--- It waits for a transaction that is at the same key, and locks the row also where it changes nothing. All is qualified, and the
+-- Records that a consumer applies version $3 of what a key names, if it is newer than the last one applied, and if the
+-- tables have the version $4: returns the version of the tables, and whether it is newer. $1 consumer, $2 key, both
+-- UTF-8 bytes. It waits for a transaction that has changed the same key, and locks the row even if it changes nothing.
+-- Everything is qualified, and the conflict named, for the reasons in claim.sql.
 -- conflict named, as claim.sql says.
 with advanced as (
     insert into inbox_newest as newest (consumer, message_key, version)

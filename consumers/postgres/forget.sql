@@ -1,9 +1,10 @@
--- Forgets up to $2 claims that are older than $1 seconds, the oldest first, if the tables are of the version $3; says the
--- version found, and how many. Two at once wait for each other and do not deadlock: rows are deleted in the order of
--- their place in the table. (FOR UPDATE would need a right that consumers do without.)
--- A place is one of a heap: where the inbox is partitioned, each partition has a row at the same. The array makes it a look
--- at places only, in their order; the pair, as text because older servers cannot hash places, leaves those of the right
--- partition, and "is true" keeps it from becoming a join with an order of its own. All is qualified, as claim.sql says.
+-- Deletes up to $2 claims that are older than $1 seconds, the oldest first, if the tables have the version $3; returns
+-- the version found, and how many were deleted. Two such statements wait for each other and do not deadlock, because
+-- rows are deleted in the order of their ctid. (FOR UPDATE would need a right that consumers do not have.)
+--
+-- A ctid is unique only within a partition, so tableoid is compared too. With the array the server only looks at these
+-- ctids, in their order. The pair is compared as text, because older servers cannot hash a ctid; "is true" keeps this
+-- comparison from becoming a join with an order of its own. Everything is qualified, for the reasons in claim.sql.
 with oldest as materialized (
     select tableoid as heap, ctid as place
     from inbox

@@ -1,5 +1,5 @@
--- Which version of what the key $2 names a consumer $1 has applied last, behind the version of the tables. After advance.sql, which
--- has locked the row.
+-- The version of the tables, and which version of what the key $2 names the consumer $1 has applied last. Run after
+-- advance.sql, which has locked the row.
 select (select version from inbox_schema), (
         select version
         from inbox_newest

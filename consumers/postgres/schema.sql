@@ -1,17 +1,18 @@
 -- The inbox: which messages a consumer has applied. PostgreSQL 13 or newer, in the database of the consumer. By hand:
 -- psql --single-transaction -f schema.sql
--- All that is not the inbox's is qualified, as claim.sql says; the tables go to the first schema of the search_path.
+-- Everything but the inbox's tables is qualified, for the reasons in claim.sql; the tables go to the first schema of
+-- the search_path.
 --
--- A row is written in the transaction of the effect, so it is there if and only if the effect is. The primary key is what
--- lets an id in only once: partitions by list or hash of its columns keep that, partitions by seen_at cannot.
+-- A row is written in the same transaction as the effect, so it exists if and only if the effect does. The primary key
+-- accepts an id only once: partitions by list or hash of its columns keep that, partitions by seen_at cannot.
 create table inbox (
     consumer pg_catalog.text not null,
     message_id pg_catalog.text not null,
     seen_at pg_catalog.timestamptz not null default pg_catalog.now(),
     primary key (consumer, message_id)
 )
--- Rows are inserted all day and forgotten oldest first: what a vacuum costs must follow the number of dead rows, not the
--- size of the table. Truncation is off because it takes an exclusive lock that consumers would wait for.
+-- Rows are inserted all day, and deleted oldest first: the cost of a vacuum must follow the number of dead rows, not
+-- the size of the table. Truncation is off, because it takes an exclusive lock that consumers would wait for.
 with (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 10000,
@@ -21,7 +22,7 @@ with (
     vacuum_truncate = off
 );
 
--- To forget by age.
+-- For deleting by age.
 create index inbox_seen_at on inbox (seen_at);
 
 comment on table inbox is 'Messages that were applied, in the same transaction as their effect';

@@ -1,10 +1,10 @@
--- For consumers that must not apply an older state after a newer one (inbox_pg_advance): which version of what a key names a
--- consumer has applied last. Beside the inbox and after it; consumers that do not ask for it need no such table. By hand:
+-- For consumers that must not apply an older state after a newer one (inbox_pg_advance): which version of what a key
+-- names a consumer has applied last. Created after the inbox; consumers that do not use it need no such table. By hand:
 -- psql --single-transaction -f schema_newest.sql
--- All that is not the inbox's is qualified, as claim.sql says.
+-- Everything but the inbox's tables is qualified, for the reasons in claim.sql.
 --
--- A row for each key, for as long as an older version may still come. Room is left in the pages, so that an update needs no new
--- index entry.
+-- A row for each key, to be kept for as long as an older version may still come. The pages have free space, so that an
+-- update needs no new index entry.
 create table inbox_newest (
     consumer pg_catalog.text not null,
     message_key pg_catalog.text not null,

@@ -1,8 +1,8 @@
--- Once per connection of the runner. A consumer whose machine went silent inside a transaction holds the ids that it has
--- claimed, and its successor waits for them: so the server finds out within a minute, not in hours. Values that are set
--- lower already stay. All is qualified, as claim.sql says. Over a Unix socket the first four are 0, and stay so. The last
--- one (since PostgreSQL 14) lets the server notice while a statement runs or waits for a lock that nobody will read its
--- answer.
+-- Once per connection of the runner. A consumer whose machine went silent inside a transaction keeps the ids that it
+-- has claimed, and its successor waits for them: with these settings the server notices within a minute instead of
+-- hours. Values that are already lower stay. Everything is qualified, for the reasons in claim.sql. Over a Unix socket
+-- the first four are 0, and stay so. With the last one (since PostgreSQL 14) the server notices while a statement runs,
+-- or waits for a lock, that nobody will read its answer.
 select pg_catalog.set_config(name, value, false)
 from (values ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
         ('tcp_user_timeout', '60000')) as wanted (name, value)

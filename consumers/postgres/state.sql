@@ -1,7 +1,7 @@
--- With each `begin` of the runner, in the same round trip: what an apply function may have left behind in the session, as
--- one text to compare with what it was at first, and when this transaction began, which tells it from every other one.
--- What `inbox` means is among it: a temporary table of that name would be taken for ours. All is qualified, as claim.sql
--- says.
+-- With each `begin` of the runner, in the same round trip: the settings that an apply function may have changed in the
+-- session, as one text to compare with the first one; and when this transaction began, which distinguishes it from
+-- every other one. The meaning of `inbox` is included, because a temporary table of that name would be taken for ours.
+-- Everything is qualified, for the reasons in claim.sql.
 select pg_catalog.concat_ws(' | ', current_user, session_user, pg_catalog.to_regclass('inbox')::pg_catalog.oid,
         pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_read_only'),
         pg_catalog.current_setting('default_transaction_isolation'),

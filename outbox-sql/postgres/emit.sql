@@ -1,5 +1,6 @@
--- Emits messages (schema_emit.sql), in the order of the arrays, if the tables are of the version $10; says the version found
--- and how many were emitted. The parameters are those of write.sql, and so is the way to name things.
+-- Emits messages (outbox_emit in schema_functions.sql), in the order of the arrays, if the tables have the version $10;
+-- returns the version found and how many were emitted. The parameters, and the reason why all names are qualified:
+-- write.sql.
 with emitted as materialized (
     select outbox_emit(
         message.payload,

@@ -1,9 +1,10 @@
--- What a source that reads the log needs (mode = "tail" or "auto"): the publication, which passes on what is inserted into
--- the outbox and nothing else. Run after schema.sql; does nothing where it is there. Its lock stands in nobody's way but that
--- of a vacuum or a change of the table. By hand: psql --single-transaction -v schema=public -f publication.sql, before it,
--- if the source has another name for it: -c "set outbox.publication = 'name'".
+-- What a source that reads the log needs (mode = "tail" or "auto"): the publication, which passes on only inserts into
+-- the outbox. Run after schema.sql; if the publication exists, nothing is done. Its lock blocks only a vacuum or a
+-- change of the table. By hand, with -c "set outbox.publication = 'name'" before -f if the source has another name for it:
+-- psql --single-transaction -v schema=public -f publication.sql
 --
--- The slot is made by the relay when it starts, because one that nobody reads keeps the server's log for ever. Also needed:
+-- The relay makes the slot when it starts, because a slot that nobody reads keeps the server's log for ever. Also
+-- needed:
 --                            the server                                               the relay's role
 --   PostgreSQL               wal_level = logical in postgresql.conf, restart          alter role relay replication
 --   Amazon RDS, Aurora       rds.logical_replication = 1 in the parameter group,      grant rds_replication to relay
@@ -24,7 +25,7 @@ declare
     );
 begin
     if not exists (select from pg_publication where pubname = name) then
-        -- The second option is for an outbox in partitions; on others it has no effect.
+        -- The second option is for a partitioned outbox; otherwise it has no effect.
         execute format('create publication %I for table %I.outbox with (publish = ''insert'', '
             'publish_via_partition_root = true)', name, schema);
     elsif not exists (

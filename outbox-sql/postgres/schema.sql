@@ -1,8 +1,9 @@
--- The outbox of one database: PostgreSQL 13 or newer (the relay needs 14.1). Run inside a transaction; `outbox-relay init` does so after it has
--- looked whether the table is there. By hand: psql --single-transaction -v schema=public -f schema.sql -f schema_writing.sql
+-- The outbox of one database: PostgreSQL 13 or newer (the relay needs 14.1). Run in a transaction; `outbox-relay init`
+-- does so if the table does not exist. By hand:
+-- psql --single-transaction -v schema=public -f schema.sql -f schema_writing.sql
 --
 -- A row is in "outbox" if and only if its message is committed and not yet confirmed by the broker (or set aside).
--- Ids must grow within a session in the order of the inserts, so the sequence caches nothing (cache 1).
+-- Within a session, ids must grow in the order of the inserts, so the sequence caches nothing (cache 1).
 set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
 
 create table :"schema".outbox (
@@ -18,9 +19,9 @@ create table :"schema".outbox (
     created_at timestamptz not null default now(),
     deliver_after timestamptz
 )
--- Rows come and go all day, so what a vacuum costs must follow the number of dead rows, not the size of the table, and
--- the index must be cleaned each time: the relay reads along it. Truncation is off because it takes an exclusive lock
--- that writers would wait for; the pages are used again anyway.
+-- Rows come and go all day, so the cost of a vacuum must follow the number of dead rows, not the size of the table; and
+-- it must clean the index each time, because the relay reads along it. Truncation is off, because it takes an exclusive
+-- lock that writers would wait for; the pages are used again anyway.
 with (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 2000,
@@ -53,7 +54,7 @@ comment on column :"schema".outbox.payload is 'The body, sent as it is';
 comment on column :"schema".outbox.created_at is 'Start of the transaction that wrote the row';
 comment on column :"schema".outbox.deliver_after is 'Not to be sent before this time, and then behind what was written before it; NULL: at once';
 
--- One row, read by the relay and by the writer libraries, hence by every role that may insert.
+-- One row, read by the relay and by the writer libraries, so by every role that may insert.
 create table :"schema".outbox_schema (
     version integer not null,
     single boolean primary key default true check (single)

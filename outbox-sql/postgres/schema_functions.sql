@@ -1,18 +1,20 @@
--- What applications and the relay call, a part of schema_relay.sql (version 3, revision 2). Run inside a transaction, after it;
--- `outbox-relay init` does so, and again where an older relay's functions are. By hand:
+-- The functions that applications and the relay call, a part of schema_relay.sql (version 3, revision 2). Run in a
+-- transaction, after schema_relay.sql; `outbox-relay init` does so, and again where the functions of an older relay
+-- are. By hand:
 -- psql --single-transaction -v schema=public -f schema_functions.sql
 --
--- Who writes calls functions that work with their owner's rights. So nothing in them is looked up in a schema in which others
--- may create something: the search_path has pg_catalog alone (a temporary schema is searched first unless it is named, never
--- for functions), and all else is qualified. Naming pg_catalog first would not do: an overload with just the types of a call
--- wins from any schema of the path.
+-- Applications call functions that have their owner's rights. So no name in them may be looked up in a schema where
+-- others may create objects: the search_path has only pg_catalog, and everything else is qualified. (pg_temp is named
+-- last, because a temporary schema that is not named is searched first; it is never searched for functions.) Naming
+-- pg_catalog before others would not be enough: an overload with exactly the types of a call wins from any schema of
+-- the path.
 set local search_path = pg_catalog, pg_temp;
 set local outbox.schema = :'schema';
 
 do $do$ begin execute format($create$
 -- Cancels a message whose deliver_after is to come: true if it was cancelled and will not be sent. Two statements, each
--- with a snapshot of its own, in this order: a relay that moves the message from the one table to the other meanwhile
--- cannot hide it.
+-- with a snapshot of its own, in this order: so a relay that moves the message from the one table to the other
+-- meanwhile cannot hide it.
 create or replace function %1$I.outbox_cancel(message uuid) returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -30,17 +32,17 @@ $create$, current_setting('outbox.schema')); end $do$;
 revoke all on function :"schema".outbox_cancel(uuid) from public;
 comment on function :"schema".outbox_cancel(uuid) is 'Cancels a scheduled message; grant execute to those who may';
 
--- Messages without a table: they stand in the server's log alone, and the relay of a source with tableless = true writes
+-- Messages without a table: they are only in the server's log, and the relay of a source with tableless = true writes
 -- them into the outbox as soon as the log brings them.
 --
--- What stands in the log: a transactional message with the prefix 'outbox.SCHEMA', for the log is that of all schemas of the
--- database. Its content is a JSON object of columns of the outbox. Only payload must be there: a text, the bytes in base64,
--- or in hex behind \x. message_id should be, for by it a consumer recognises a duplicate. Anything else the relay sets aside
--- as dead. So without outbox_emit:
+-- In the log: a transactional message with the prefix 'outbox.SCHEMA', because the log is shared by all schemas of the
+-- database. Its content is a JSON object of columns of the outbox. Only payload is required: a text, the bytes in
+-- base64, or in hex after \x. message_id should be there, because consumers recognise a duplicate by it. The relay sets
+-- aside anything else as dead. So, without outbox_emit:
 --     select pg_logical_emit_message(true, 'outbox.public', json_build_object('routing_key', 'orders',
 --         'message_id', gen_random_uuid(), 'payload', encode('hello', 'base64'))::text)
 
--- What is wrong with it: the limits of schema_writing.sql, of which the log knows nothing. NULL: nothing.
+-- What makes a message unfit: the limits of schema_writing.sql, which nothing enforces in the log. NULL: it is fit.
 create or replace function :"schema".outbox_unfit(
     exchange text,
     routing_key text,
@@ -69,8 +71,8 @@ $$;
 comment on function :"schema".outbox_unfit is 'What of a message is larger than it may be';
 
 do $do$ begin execute format($create$
--- Emits one, in the transaction that is open: it goes if that commits. Says its message_id. Refused if nobody could ever
--- read it, because the log would have forgotten it by the time that there is a slot.
+-- Emits one message in the open transaction: it is sent if that commits. Returns its message_id. Refuses if there is no
+-- slot that keeps the log: by the time there is one, the log would have forgotten the message.
 create or replace function %1$I.outbox_emit(
     payload bytea,
     routing_key text default '',
@@ -143,7 +145,7 @@ $create$, current_setting('outbox.schema'), format('%I.outbox', current_setting(
 revoke all on function :"schema".outbox_emit(bytea, text, text, text, text, text, jsonb, timestamptz, uuid) from public;
 comment on function :"schema".outbox_emit is 'Sends a message without touching the outbox; grant execute to those who write';
 
--- What was emitted, as a row of the outbox; problem: why it can't be one, NULL: it can.
+-- What was emitted, as a row of the outbox; problem: why it cannot be one, NULL: it can.
 do $do$ begin execute format($create$
 create or replace function %1$I.outbox_emitted(
     content bytea,
@@ -204,12 +206,13 @@ $$
 $create$, current_setting('outbox.schema')); end $do$;
 comment on function :"schema".outbox_emitted(bytea) is 'The relay''s: reads what outbox_emit wrote into the log';
 
--- Columns that others have added to the outbox mean nothing to the relay, but a message that is set aside has them again when
--- it goes back. Until then outbox_held.extra has their values by name, as the texts that their types write and read: JSON
--- itself would change some, such as bounds of arrays. Both directions have the same settings, so that each type reads what it
--- wrote. Generated columns come of themselves.
+-- The relay does not use columns that others have added to the outbox, but a message that was set aside must have their
+-- values again when it goes back. Until then outbox_held.extra keeps them by name, as the texts that their types write
+-- and read: JSON itself would change some, such as bounds of arrays. Both directions use the same settings, so that
+-- each type reads what it wrote. Generated columns are computed again.
 
--- value: what it gets of outbox_held.extra, or has in a message that is written without it, if it was added since.
+-- value: what a message gets that goes back: its value in outbox_held.extra, or, if the column was added since, the
+-- value of a row that is written without it.
 create or replace function :"schema".outbox_extra_columns(outbox regclass) returns table (name text, value text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -239,7 +242,7 @@ end
 $$;
 comment on function :"schema".outbox_extra_columns(regclass) is 'Columns of the outbox that `outbox-relay init` has not made';
 
--- Locks the rows, as the statement does that moves them then.
+-- Locks the rows in advance; the statement that moves them locks the same ones.
 create or replace function :"schema".outbox_extras(outbox regclass, names text[], ids bigint[])
     returns table (id bigint, extra jsonb)
 language plpgsql
@@ -268,8 +271,8 @@ end
 $$;
 comment on function :"schema".outbox_extras is 'The relay''s: what messages have in columns that others have added';
 
--- Moves messages of outbox_held to the outbox: those that wait under the ids they had, or scheduled ones anew, in the order of
--- their times. How many there were.
+-- Moves messages from outbox_held to the outbox: waiting ones with the ids they had, or scheduled ones with new ids, in
+-- the order of their times. Returns how many.
 create or replace function :"schema".outbox_put_back(
     outbox regclass,
     held regclass,

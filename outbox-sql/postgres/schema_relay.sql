@@ -1,9 +1,9 @@
--- What the relay keeps beside the outbox, version 3, revision 2: messages set aside, what operators did to them, and what the relay
--- says of itself. Run inside a transaction, after schema.sql; `outbox-relay init` does so where it is missing. Takes no
--- lock on the outbox, so writers and an older relay go on. By hand:
--- psql --single-transaction -v schema=public -f schema_relay.sql, and then schema_functions.sql
+-- The relay's tables beside the outbox, version 3, revision 2: messages set aside, what operators did to them, and the
+-- relay's report on itself. Run in a transaction, after schema.sql; `outbox-relay init` does so where they are missing.
+-- Takes no lock on the outbox, so writers and an older relay go on. By hand:
+-- psql --single-transaction -v schema=public -f schema_relay.sql -f schema_functions.sql
 --
--- A message is in "outbox" or in "outbox_held", never in both; moves between them are one statement each.
+-- A message is in "outbox" or in "outbox_held", never in both; each move between them is one statement.
 set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
 
 create table :"schema".outbox_held (
@@ -40,7 +40,7 @@ with (
     toast.vacuum_truncate = off
 );
 
--- Keys are found by their hash, which the relay uses too: a key may be longer than an index takes.
+-- Keys are found by their hash, which the relay uses too, because a key may be too long for an index.
 create index outbox_held_due on :"schema".outbox_held (state, next_attempt_at, id) where state in ('scheduled', 'retrying');
 create index outbox_held_heads on :"schema".outbox_held (hashtextextended(key, 0), id)
     where state = 'retrying' or (state = 'dead' and not skipped);
@@ -56,7 +56,7 @@ comment on column :"schema".outbox_held.attempts is 'How often the broker refuse
 comment on column :"schema".outbox_held.last_error is 'Why the broker, or the relay, refused it last';
 comment on column :"schema".outbox_held.extra is 'What it had in columns that others have added to the outbox, as texts: it gets that back';
 
--- What operators did by `outbox-relay held`. A running relay takes note of what it has not seen.
+-- What operators did by `outbox-relay held`. A running relay notes those acts that it has not seen.
 create table :"schema".outbox_held_act (
     id bigint generated always as identity primary key,
     at timestamptz not null default now(),
@@ -75,8 +75,8 @@ comment on column :"schema".outbox_held_act.who is 'The operator''s login and ma
 comment on column :"schema".outbox_held_act.state is 'The state that the message had before';
 comment on column :"schema".outbox_held_act.seen_at is 'When the relay took note';
 
--- What the owner of the outbox says of itself about once a second. At most one row; how old updated_at is says whether it
--- can be believed.
+-- What the owner of the outbox reports on itself about once a second. At most one row; if updated_at is old, the relay
+-- does not run or does not reach the database.
 create table :"schema".outbox_relay (
     single boolean primary key default true check (single),
     source text not null,
@@ -112,7 +112,8 @@ comment on column :"schema".outbox_relay.reads_reason is 'Why it polls although 
 comment on column :"schema".outbox_relay.swept is 'Messages, since the relay started, that the log did not deliver and the sweep of the table found';
 comment on column :"schema".outbox_relay.slot is 'Where it reads what outbox_emit sends; empty: it does not; NULL: an older relay, which does not say';
 
--- Messages that went out, if the relay is told to remember them (keep_sent). Not logged: a crash of the server empties it.
+-- Messages that were sent, if the relay is told to record them (keep_sent). Not logged: a crash of the server empties
+-- it.
 create unlogged table :"schema".outbox_sent (
     message_id uuid not null,
     id bigint not null,

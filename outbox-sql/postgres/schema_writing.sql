@@ -1,16 +1,18 @@
--- What eases and guards writing to the outbox, for new tables and for those of older relays alike (the outbox stays at version
--- 1: whoever writes or reads it as before goes on). Run inside a transaction, after schema.sql; `outbox-relay init` does so.
--- Does nothing where it is there. Writers wait for it as long as it waits for a transaction that has written to the outbox
--- and is open: at most the time below; then it fails, nothing is changed, and it can be run again. By hand:
+-- What makes writing to the outbox easier and checks it, for new tables and for those of older relays alike (the outbox
+-- stays at version 1: whoever writes or reads it as before can go on). Run in a transaction, after schema.sql;
+-- `outbox-relay init` does so. Does nothing where everything is there. It waits for open transactions that have written
+-- to the outbox, and meanwhile other writers wait for it: at most for the time below; then it fails, nothing is
+-- changed, and it can be run again. By hand:
 -- psql --single-transaction -v schema=public -f schema_writing.sql
 set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
 set local lock_timeout = '1500ms'; -- more than deadlock_timeout, by default 1 s, after which a vacuum gives way
 set local outbox.schema = :'schema';
 
--- One statement for the table, so one wait for its lock. The payload may be NULL in an INSERT (drivers and ORMs leave out what
--- has no value), never in a row. What is checked is what is written from now on: rows that are there stay ("not valid"), and
--- are not read for it. A text that is too long for AMQP could only be set aside; a key has no such limit, but one
--- that is megabytes long would be read again and again. Headers are bounded as the JSON text that they are to the relay.
+-- One statement for the table, so that it waits only once for the lock. The payload may be NULL in an INSERT (drivers
+-- and ORMs leave out columns without a value), never in a row. Only rows written from now on are checked; existing ones
+-- are not ("not valid"), and reading them all would take long. A text that is too long for AMQP could only be set
+-- aside. A key has no such limit, but one of megabytes would be read again and again. Headers are limited by their size
+-- as JSON text, which is how the relay reads them.
 do $do$
 declare
     outbox constant regclass := format('%I.outbox', current_setting('outbox.schema'));
@@ -53,7 +55,7 @@ $do$;
 comment on column :"schema".outbox.payload is 'The body, sent as it is; or give payload_text';
 comment on column :"schema".outbox.payload_text is 'The body as text, such as JSON: sent in UTF-8, character by character. Instead of payload, which it becomes';
 
--- No search_path of its own, which would cost each row more than what it does: all is qualified.
+-- It sets no search_path, which would cost each row more than its own work: everything is qualified.
 create or replace function :"schema".outbox_payload() returns trigger
 language plpgsql
 as $$
@@ -73,9 +75,9 @@ end
 $$;
 comment on function :"schema".outbox_payload() is 'Makes payload of payload_text';
 
--- A number such as 1e131000 is as short for the server as 1, and a gigabyte of text is made of some kilobytes of them: by the
--- check of the table too, and when the server says which row has failed it. So these are looked at first. No table of AMQP
--- that fits has more than 256 KiB as the server keeps it.
+-- The server stores a number such as 1e131000 as briefly as 1, so a few kilobytes of such numbers can become a gigabyte
+-- of text: in the check of the table, and when the server reports which row has failed it. So these are refused first.
+-- No headers that fit into AMQP take more than 256 KiB as the server stores them.
 create or replace function :"schema".outbox_headers() returns trigger
 language plpgsql
 as $$
@@ -109,8 +111,8 @@ begin
 end
 $do$;
 
--- For what writes by INSERT … RETURNING, as ORMs do: that needs the right to read what it gives back, and on the outbox it
--- would be the right to read everybody's messages. A view that shows no row takes inserts just the same.
+-- For programs that write by INSERT … RETURNING, such as ORMs: that needs the right to read the returned columns, and
+-- on the outbox this would be the right to read everybody's messages. A view without rows accepts inserts all the same.
 create or replace view :"schema".outbox_new as
 select id, message_id, exchange, routing_key, key, type, content_type, headers, payload, payload_text, created_at, deliver_after
 from :"schema".outbox

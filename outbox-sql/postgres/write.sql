@@ -1,9 +1,11 @@
--- Writes messages, in the order of the arrays, if the tables are of the version $10; says the version found and how many
--- rows were written. $1 message_id, $2 exchange, $3 routing_key, $4 key, $5 type, $6 content_type, $7 headers,
--- $8 payload, $9 deliver_after. Text comes as UTF-8 bytes, so that client_encoding does not matter. RETURNING names no
+-- Writes messages, in the order of the arrays, if the tables have the version $10; returns the version found and how
+-- many rows were written. $1 message_id, $2 exchange, $3 routing_key, $4 key, $5 type, $6 content_type, $7 headers, $8
+-- payload, $9 deliver_after. Text comes as UTF-8 bytes, so that client_encoding does not matter. RETURNING names no
 -- column, so that INSERT is the only right needed on outbox.
--- It runs in the application's session, whose search_path says where the outbox is and must stay what it is. So all that is
--- not the outbox's is qualified, operators and types too: an overload that fits better wins from any schema of the path.
+--
+-- It runs in the application's session, whose search_path says where the outbox is and must not be changed. So
+-- everything but the outbox's own tables is qualified, operators and types too: an overload that fits better wins from
+-- any schema of the path.
 with written as (
     insert into outbox
         (message_id, exchange, routing_key, key, type, content_type, headers, payload, deliver_after)

@@ -1,5 +1,5 @@
--- Whether the relay's tables are there, in the schema of the outbox. The version cannot be asked for in the same
--- statement: without its table it would not even be parsed.
+-- Whether the relay's tables are in the schema of the outbox. Their version needs another statement: if its table is
+-- absent, a statement that reads it cannot even be parsed.
 select to_regclass(format('%I.outbox', :'schema')) is not null as outbox,
     to_regclass(format('%I.outbox_held', :'schema')) is not null
         and to_regclass(format('%I.outbox_held_act', :'schema')) is not null

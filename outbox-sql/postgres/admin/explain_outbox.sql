@@ -1,8 +1,7 @@
--- The messages with the id $1 or the message id $2, the other is NULL, that are in the outbox, and how many are before
--- each. More than a million are not counted. There is no index for message ids: writers would pay for it.
--- Of a text that could never be sent only the beginning.
--- A text may have characters that UTF-8 has not, over which the whole statement fails. With $3 they come as ASCII, what is
--- beyond it as \ooo.
+-- The messages of the outbox with the id $1 or the message id $2 (the other one is NULL), and how many messages are
+-- before each. At most a million are counted. There is no index for message ids, because writers would pay for it. Of a
+-- text that is too long to be sent, only the beginning. A text may have characters that do not exist in UTF-8, which
+-- would make the whole statement fail. With $3 texts come as ASCII, with other bytes as \ooo.
 select id, message_id,
     case when $3::bool then encode(convert_to(key, getdatabaseencoding()), 'escape') else key end as key,
     case when $3::bool then encode(convert_to(type, getdatabaseencoding()), 'escape') else type end as type,

@@ -1,6 +1,7 @@
--- The transactions that may have written to the outbox and are not over (writers.sql), without that of the relay. What the
--- role may not see of others is NULL; a prepared transaction has no session but a name. Its locks keep the virtual transaction
--- of the session that has prepared it (since 14.1; '-1/…' after a restart), so what joins them is the lock on its own id.
+-- The open transactions that may have written to the outbox (writers.sql), without the relay's. What the role may not
+-- see of others is NULL. A prepared transaction has no session but a name. Its locks keep the virtual transaction of
+-- the session that prepared it (since 14.1; '-1/…' after a restart), so they are joined by the lock on its own
+-- transaction id.
 select distinct on (coalesce(activity.xact_start, prepared.prepared), lock.pid, prepared.gid)
     coalesce(lock.pid::text, '') as pid, coalesce(activity.application_name, '') as application,
     coalesce(activity.usename, prepared.owner)::text as role, prepared.gid,

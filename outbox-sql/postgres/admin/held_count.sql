@@ -1,5 +1,5 @@
--- How many held messages there are of each state, and their ids, so that an act can be upon these and no others. $1 to $6
--- as in held_list.sql.
+-- The held messages that match $1 to $6, with the meaning of held_list.sql: how many of each state, and their ids, so
+-- that an act can apply to exactly these.
 select
     count(*) filter (where state = 'scheduled') as scheduled,
     count(*) filter (where state = 'retrying') as retrying,

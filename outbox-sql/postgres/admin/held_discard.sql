@@ -1,8 +1,7 @@
--- Those of the messages $1 that still are as $2 to $6 say (held_list.sql) are deleted; $7 is who says so. All rows are
--- locked in one go, in the order of ids, as the relay does; what is done is decided by what they are by then. Where that
--- takes away what kept a key back, the relay lets go those that wait behind it, since it looks at the keys anew after each
--- act: to give them a leader here would race with a relay that is just sending the message which is discarded. freed
--- counts these keys.
+-- Deletes those of the messages $1 that still match $2 to $6 (held_list.sql); $7 is the operator. All rows are locked
+-- at once in the order of ids, like the relay; the act depends on their state at that time. If one of them held a key
+-- back, the relay releases the messages behind it, because it looks at all keys again after each act. Choosing a new
+-- leader here would race with a relay that is just sending the discarded message. freed counts these keys.
 with
     locked as (
         select id, message_id, key, state, skipped

@@ -1,5 +1,5 @@
--- The held messages with the id $1 or the message id $2; the other is NULL. Nothing keeps an application from giving the
--- same message id twice.
+-- The held messages with the id $1 or the message id $2; the other one is NULL. An application can give the same
+-- message id twice.
 select coalesce(array_agg(id order by id), '{}') as ids, count(*)
 from :"schema".outbox_held
 where id = $1::int8

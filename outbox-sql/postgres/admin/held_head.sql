@@ -1,4 +1,4 @@
--- The message that keeps the key $1 back.
+-- The message that holds the key $1 back.
 select id
 from :"schema".outbox_held
 where hashtextextended(key, 0) = hashtextextended($1::text, 0)

@@ -1,5 +1,5 @@
--- Behind which messages those of the ids $1 wait that do, and how many behind each. A head is NULL where there is none:
--- a running relay is about to move those on.
+-- For those of the messages $1 that wait: the messages they wait behind (heads), and how many wait behind each. A head
+-- is NULL where there is none: a running relay is about to move the waiting ones on.
 select head.id, head.message_id, head.state, count(*) as waiting
 from :"schema".outbox_held as held
 left join lateral (

@@ -1,10 +1,10 @@
 -- Held messages in the order of their ids: $1 those with these ids, $2 in this state, $3 of this key, $4 of this type,
--- $5 whose last error has these words in it, $6 held for longer than so many microseconds, each NULL: any; $7 at most so
--- many, $8 with their headers and payload, $9 those after this id, NULL: from the first. Times in microseconds since 1970;
--- NULL stands for one that never comes. Of a text that could never be sent only the beginning is shown, and of such headers
--- how many bytes they have where they are stored: as text they may be a gigabyte (fetch_next_exact.sql).
--- A text may have characters that UTF-8 has not, over which the whole statement fails. With $10 they come as ASCII, what is
--- beyond it as \ooo.
+-- $5 whose last error contains this text, $6 held for longer than so many microseconds; NULL in any of these: no
+-- condition. $7 at most so many, $8 with their headers and payload, $9 those after this id, NULL: from the first. Times
+-- are in microseconds since 1970; NULL: a time that never comes. Of a text that is too long to be sent only the
+-- beginning is shown, and of such headers their size as stored: as text they may be a gigabyte (fetch_next_exact.sql).
+-- A text may have characters that do not exist in UTF-8, which would make the whole statement fail. With $10 texts come
+-- as ASCII, with other bytes as \ooo.
 select id, message_id, state, skipped, attempts,
     case when $10::bool then encode(convert_to(key, getdatabaseencoding()), 'escape') else key end as key,
     case when $10::bool then encode(convert_to(type, getdatabaseencoding()), 'escape') else type end as type,

@@ -1,6 +1,7 @@
--- Those of the messages $1 that still are as $2 to $6 say (held_list.sql) are tried again at once; $7 is who says so.
--- Waiting ones stay: they go when the message before them has gone. A dead one begins anew; if its key went on without it,
--- it stays apart from its key. A scheduled one is due from now on. Rows are locked in the order of ids, as the relay does.
+-- Makes those of the messages $1 that still match $2 to $6 (held_list.sql) due at once; $7 is the operator. Waiting
+-- ones stay: they are sent when the message before them is gone. A dead one gets all attempts again; if its key went on
+-- without it, it stays apart from its key. A scheduled one is due from now on. Rows are locked in the order of ids,
+-- like the relay.
 with
     chosen as (
         select id, message_id, key, state

@@ -1,4 +1,4 @@
--- How many messages of the key $1 wait, and how many of them before the id $2. More than a million are not counted.
+-- How many messages of the key $1 wait, and how many of them before the id $2. At most a million are counted.
 select count(*) as waiting, count(*) filter (where id < $2::int8) as before
 from (
     select id

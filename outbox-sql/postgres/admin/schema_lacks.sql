@@ -1,8 +1,9 @@
--- What of today's limits, triggers, functions and views is not there as `init` makes it: one row each. $1 is the text of
--- schema_functions.sql, $2 that of schema_writing.sql: what they say is what there must be. `state` is missing, altered or
--- disabled; `before` is what has to be run before these two are run again, NULL: nothing. NULL relations: the table is absent.
--- A check constraint is known by what it says, whatever its name. One that is "not valid" counts: it looks at every row that
--- is written. Expressions are compared without blanks and parentheses, which the server sets as it likes.
+-- Which of the current limits, triggers, functions and views are not there as `init` makes them: one row each. $1 is
+-- the text of schema_functions.sql and $2 that of schema_writing.sql, which say what there must be. `state` is missing,
+-- altered or disabled. `before` is what must be run before these two scripts are run again; NULL: nothing. A NULL
+-- relation: the table is absent. A check constraint is recognised by its condition, whatever its name. One that is "not
+-- valid" counts, because it checks every row that is written. Expressions are compared without blanks and parentheses,
+-- which the server may change.
 with
     place as (
         select format('%I.outbox', :'schema')::regclass as outbox, to_regclass(format('%I.outbox_held', :'schema')) as held,
@@ -71,7 +72,7 @@ with
         left join pg_trigger as there on there.tgrelid = outbox and there.tgname = wanted.name
         where pg_get_triggerdef(there.oid) like wanted.definition is not true
         union all
-        -- In a partition it has the same name.
+        -- In a partition the trigger has the same name.
         select format('the trigger %I on %s', tgname, tgrelid::regclass), 'disabled',
             format('alter table %s enable trigger %I', tgrelid::regclass, tgname)
         from place
@@ -85,7 +86,7 @@ with
             and tgenabled not in ('O', 'A')
     ),
     written_function as (
-        -- Each begins with its name; those in a `format` have its placeholders.
+        -- Each piece begins with the function's name; a piece from a `format` has placeholders.
         select substring(split_part(piece, '(', 1) from '\w+$') as name, split_part(piece, '$$', 1) as head,
             case when left(piece, 1) = '%'
                 then format(split_part(piece, '$$', 2), :'schema', format('%I.outbox', :'schema'), 'outbox.' || :'schema')
@@ -108,14 +109,14 @@ with
                 and proname = name
                 and prosrc = body
                 and prosecdef = (head like '%security definer%')
-                and lower(array_to_string(proconfig, E'\n')) is not distinct from ( -- some are kept as the server spells them
+                and lower(array_to_string(proconfig, E'\n')) is not distinct from ( -- the server changes the case of some
                     select lower(string_agg(setting[1] || '=' || replace(setting[2], '''', ''), E'\n' order by number))
                     from regexp_matches(head, '^set (\w+) = (.*)$', 'gn') with ordinality as settings (setting, number)
                 )
         )
     ),
     lacking_view as (
-        -- Where the table was renamed, it went along.
+        -- If the table is renamed, the view follows it.
         select format('the view %I.outbox_new', :'schema') as what, case when there.oid is null then 'missing' else 'altered' end as state,
             null as before
         from place

@@ -1,5 +1,6 @@
--- What is there to be sent, and what is held. More than a million of each are not counted: whoever asks wants the answer
--- at once. The oldest is the one that has been due for the longest. Each state by itself, along its own index.
+-- How many messages are to be sent, and how many are held. At most a million of each are counted, because the operator
+-- wants the answer at once. The oldest is the one that has been due for the longest time. Each state is read along its
+-- own index.
 with pending as (select created_at, deliver_after from :"schema".outbox order by id limit 1000001)
 select
     (select count(*) from pending) as pending,

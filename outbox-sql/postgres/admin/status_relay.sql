@@ -1,4 +1,4 @@
--- What the owner of the outbox said of itself last. Times in microseconds since 1970.
+-- The last report of the outbox's owner on itself. Times in microseconds since 1970.
 select host, pid, version, in_flight, read_up_to, published_up_to, confirmed, rate, paused_reason,
     (extract(epoch from owned_since) * 1000000)::int8 as owned_since,
     (extract(epoch from updated_at) * 1000000)::int8 as updated_at,

@@ -1,5 +1,5 @@
--- How much of its log the server keeps for the slot $1: bytes; NULL if it has dropped what the slot needs. No row: there is
--- no such slot here.
+-- How many bytes of its log the server keeps for the slot $1; NULL if it has dropped what the slot needs. No row: there
+-- is no such slot in this database.
 select
     case
         when wal_status = 'lost' then null

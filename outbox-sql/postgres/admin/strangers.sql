@@ -1,5 +1,6 @@
--- What others have put on the outbox and on what is held, or changed about them, that keeps a relay from its work, or may: a
--- row each, "problem" or "advice", and what to do about it. Said of the role that asks, so it must be the relay's.
+-- What others have added to the outbox and to outbox_held, or changed in them, that stops a relay, or may stop it: a
+-- row each, with "problem" or "advice", and what to do about it. The answers are for the role that asks, so it must be
+-- the relay's.
 with
     tables as (
         select name, to_regclass(format('%I.%I', :'schema', name)) as relation

@@ -1,6 +1,6 @@
--- What `init` and `check` want to know of a server whose log is to be read by the slot $1 through the publication $2. What
--- can stand in SQL is quoted for it. What later versions have added to a view is read as JSON, and is NULL where it is not
--- there. $3: the conditions on which the table must insist, as in tail_look.sql.
+-- What `init` and `check` must know of a server whose log is to be read by the slot $1 through the publication $2.
+-- Names are returned quoted for SQL. Columns that later versions added to a view are read as JSON, and are NULL where
+-- they do not exist. $3: the conditions that the table must enforce, as in tail_look.sql.
 with
     published as (
         select to_jsonb(tables) as attributes
@@ -40,7 +40,7 @@ with
         from pg_replication_slots
         where slot_name = $1::text
     ),
-    -- Who, but for its owner, may take messages out of the outbox: if it is one, it is the relay.
+    -- The one role, except the table's owner, that may delete from the outbox: it is the relay's.
     relay as (
         select case when count(*) = 1 then min(acl.grantee) end as role
         from pg_class, aclexplode(relacl) as acl
@@ -95,6 +95,6 @@ select
                 and contype = 'c'
                 and regexp_replace(pg_get_expr(conbin, conrelid), '[\s()]', '', 'g')
                     = regexp_replace(wanted, '[\s()]', '', 'g')
-                and pg_get_constraintdef(oid) not like '%NOT ENFORCED%' -- from 18 on
+                and pg_get_constraintdef(oid) not like '%NOT ENFORCED%' -- exists since 18
         )
     ) as unlimited

@@ -1,4 +1,4 @@
--- What the default names of the replication slot and the publication are made of.
+-- The parts of the default names of the replication slot and the publication.
 select current_database() as database, nspname as schema
 from pg_class
 join pg_namespace on pg_namespace.oid = relnamespace

@@ -1,7 +1,7 @@
--- Takes note of what operators did: true if there was anything. A large heap of it in portions. And which table is the
--- outbox now: the ownership is of the one that it was, and somebody may have renamed that. And whether this session has the
--- ownership ($1: the outbox that is owned), and what session.sql set: a connection pool may have given another one, or others
--- may have used this, or reset it.
+-- Notes what operators did since the last look, at most a portion of it at a time: true if there was anything. Also
+-- says which table is the outbox now, because somebody may have renamed the one that is owned; whether this session has
+-- the ownership ($1: the outbox that is owned); and the settings that session.sql made: a connection pool may have
+-- given the relay another session, or others may have used or reset this one.
 with
     seen as (
         update :"schema".outbox_held_act

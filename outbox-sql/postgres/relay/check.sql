@@ -1,5 +1,4 @@
--- What `outbox-relay check` wants to know of a database, whether the tables are there or not.
--- NULL stands for what cannot be said without the tables.
+-- What `outbox-relay check` asks of a database, whether the tables exist or not. NULL: cannot be answered without them.
 with
     relation as (
         select outbox.oid, outbox.reloptions, toast.reloptions as toast_reloptions
@@ -16,7 +15,8 @@ with
             and depend.refobjid = to_regclass(format('%I.outbox', :'schema'))
             and attribute.attname = 'id'
     ),
-    -- Columns that others have added; which of them is never NULL, and nothing but who writes a row gives it a value.
+    -- Columns that others have added; and those of them that must not be NULL, but get a value only from whoever writes
+    -- a row.
     added as (
         select attrelid = (select oid from relation) as is_outbox, attnum, attname,
             attnotnull and not atthasdef and attidentity = '' as needed
@@ -42,7 +42,7 @@ select
     (select seqrelid::regclass::text from id_sequence) as sequence,
     current_setting('autovacuum')::bool and current_setting('track_counts')::bool as autovacuum,
     exists (select from options where option_name = 'autovacuum_enabled' and not option_value::bool) as vacuum_off,
-    -- Who else may create something in their schema, as the statement that ends it.
+    -- Who else may create objects in their schema, as the statement that takes this right away.
     (
         select format('revoke create on schema %I from %s', nspname, string_agg(grantee, ', ' order by grantee))
         from (

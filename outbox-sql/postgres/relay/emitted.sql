@@ -1,7 +1,8 @@
--- Writes what the log brought without a table into the outbox: of $1, the contents in the order of their commits, those from $2
--- on, so many: $3. Their ids are in that order. $4: why they cannot be written, NULL: they can. What can't be a message, or is
--- $4, is set aside as dead, with its content as payload and no key for others to wait behind. Once this is answered the log may
--- forget them, so unlike all else of the session it must survive a crash.
+-- Writes messages without a table, as the log brought them, into the outbox: of $1, their contents in the order of the
+-- commits, those from place $2 on, $3 of them. Their ids follow this order. $4: why they cannot be written; NULL: they
+-- can. A content that cannot be a message, or a reason in $4, makes a dead message: the content is its payload, and it
+-- has no key, so that no others wait behind it. After the answer the log may forget them, so this commit must survive a
+-- crash of the server, unlike all others of this session.
 with
     asked as materialized (
         select content, position

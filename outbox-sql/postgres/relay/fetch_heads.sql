@@ -1,8 +1,9 @@
--- Held messages that are to be tried again now: $1 except these ids, $2 at most so many rows, $3 bytes of all together as
--- in fetch_next_exact.sql, $4 the most bytes that a message can have, $5 why they cannot be read, NULL: they can, $6 the ids
--- of which it is known that they cannot, and $7 why, of each. One that was skipped goes as if it had no key.
--- What is measured stands in both files: psql includes no file within a statement, and each row would pay for a function.
--- One that somebody is changing is left for later: the relay would have to wait for it to tell what became of the try.
+-- Held messages to be tried again now: $1 except these ids, $2 at most so many rows, $3 bytes of all rows together as
+-- in fetch_next_exact.sql, $4 the most bytes that a message can have, $5 why they cannot be read (NULL: they can), $6
+-- the ids of those that are known to be unreadable, and $7 why, for each. A skipped one is sent as if it had no key.
+-- The measuring stands in both files: psql cannot include a file within a statement, and a function would cost time for
+-- each row. A message that somebody is changing is left for later: otherwise the relay would have to wait for that
+-- transaction before it could record the result of the try.
 select id, message_id, created_at, key_hash, ordered, scheduled, withheld, bytes_before >= $3::int8 as cut,
     case when wanted and bytes_before < $3::int8 then exchange end as exchange,
     case when wanted and bytes_before < $3::int8 then routing_key end as routing_key,

@@ -1,13 +1,18 @@
--- The next rows by id: $1 after this id, $2 except these ids, $3 at most so many rows, $4 bytes, $5 up to this id. A row with
--- more bytes than $4, or of which it cannot be said cheaply that it has not, comes "cut", without its texts and its payload:
--- there the reader stops and goes on with fetch_next_exact.sql, which costs about twice as much. What is
--- "scheduled" comes without headers and payload, and is not cut: it was written for a later time, which may have come. So
--- whether it takes a new place does not depend on when a relay looks. What was due already when it was written is a message
--- like any other, and so is what has got its new place (wake.sql).
--- "not in (select unnest())" makes a hash table once, where "<> all()" with a parameter compares with each element for
+-- The next rows by id: $1 after this id, $2 except these ids, $3 at most so many rows, $4 bytes, $5 up to this id.
+--
+-- A row that has more than $4 bytes, or may have more because an exact answer would cost too much, comes as "cut",
+-- without its texts and its payload: there the reader stops and goes on with fetch_next_exact.sql, which costs about
+-- twice as much.
+--
+-- A row that was written for a later time comes as "scheduled", without headers and payload, and is never cut. Its
+-- time may have come by now: the moment of the relay's look must not decide whether the row gets a new place. A row that
+-- was due already when it was written is a message like any other; so is one that has got its new place (wake.sql).
+--
+-- "not in (select unnest())" makes a hash table once, while "<> all()" with a parameter compares with each element for
 -- each row.
--- Headers that are small on the disk can be a gigabyte as text: compressed, and numbers like 1e100000. Here they become text
--- only if they have few bytes and are not compressed: then they hold no more than 40 numbers of 131 KiB.
+--
+-- Headers that are small on the disk can be a gigabyte as text: compressed ones, and numbers like 1e100000. Here they
+-- become text only if they have few bytes and are not compressed: then they hold at most 40 numbers of 131 KiB.
 select id, message_id, created_at, key_hash, ordered, scheduled, null::text as withheld,
     not scheduled
         and ((bytes + coalesce(octet_length(headers_text), 0) <= $4::int8) is not true

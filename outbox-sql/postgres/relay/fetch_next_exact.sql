@@ -1,10 +1,13 @@
--- As fetch_next.sql, but $4 bounds the bytes of all rows together: a row is whole if those before it have fewer bytes
--- than $4, so the first always is. One row more comes cut; it says that there is more. $6 is the most bytes that a message
--- can have; $7 why the rows cannot be read, NULL: they can. What is larger than anything that can be sent, or than RabbitMQ
--- takes, or is $7, comes "withheld", which says why: without its texts and its payload, and not cut.
--- The size of a large payload is known without reading it. Headers that are not small beyond doubt are measured before they
--- become text: as they are without compression (|| gives back its left side, not compressed), and by the digits of their
--- numbers, of which it looks at no more than it must. "offset 0": so that each is done once.
+-- Like fetch_next.sql, but $4 bounds the bytes of all rows together: a row is whole if those before it have fewer bytes
+-- than $4, so the first one always is. One more row comes as "cut", to say that there is more. $6 is the most bytes
+-- that a message can have; $7 why the rows cannot be read (NULL: they can).
+--
+-- A row comes as "withheld", with the reason and without its texts and its payload, if it is larger than any message
+-- can be or than RabbitMQ accepts, or if $7 is given. It is not cut.
+--
+-- The size of a large payload is known without reading it. Headers that may be large are measured before they become
+-- text: their size without compression (|| returns its left side uncompressed), and the digits of their numbers, of
+-- which only as many are looked at as needed. "offset 0" makes the server do each of these once.
 select id, message_id, created_at, key_hash, ordered, scheduled, withheld, bytes_before >= $4::int8 as cut,
     case when wanted and bytes_before < $4::int8 then exchange end as exchange,
     case when wanted and bytes_before < $4::int8 then routing_key end as routing_key,

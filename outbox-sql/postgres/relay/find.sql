@@ -1,10 +1,14 @@
--- The first statement of every session of the product, and the only one that the search_path of its role has a say in: the
--- schema of the outbox that the search_path shows; if it shows none, the schema that new tables go to, and one where there
--- are outbox tables that this role may not use. With that search_path anybody who may create something in one of its
--- schemas could give another meaning to names and operators that are not qualified, and pg_catalog is no exception: an
--- operator that fits the types better wins from any schema. So all is qualified here; session.sql then leaves only
--- pg_catalog in the path (a session that begins so is one that a pool has given to the product before, without a reset:
--- a process other than the one that the client was told of), and what is the outbox's is written :"schema".outbox in all statements.
+-- The first statement of every session of the product, and the only one that the search_path of its role can affect. It
+-- says the schema of the outbox that the search_path finds; and, in case it finds none, the schema where new tables are
+-- created and a schema with outbox tables that this role may not use.
+--
+-- With that search_path, anybody who may create objects in one of its schemas could give another meaning to unqualified
+-- names and operators. pg_catalog gives no protection: an operator that fits the types better wins from any schema of
+-- the path. So everything here is qualified. The next statement, search_path.sql, leaves only pg_catalog in the path,
+-- and later statements qualify the names of the outbox's own objects.
+--
+-- A session that has this path already ("used") comes from a pool that gave it to the product before and did not reset
+-- it: then its server process is not the one that the client was told of.
 select
     (
         select namespace.nspname

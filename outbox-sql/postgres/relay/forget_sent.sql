@@ -1,5 +1,6 @@
--- Forgets messages that went out longer than $1 microseconds ago, at most $2 of them. A place is one of a heap, and a table
--- in partitions has several; "is true" keeps what compares both from becoming a join that reads all of the table.
+-- Deletes the records of messages that were sent longer than $1 microseconds ago, at most $2 of them. A ctid is unique
+-- only within a partition, so tableoid is compared too; "is true" keeps this comparison from becoming a join that reads
+-- the whole table.
 with oldest as materialized (
     select tableoid as heap, ctid as place
     from :"schema".outbox_sent

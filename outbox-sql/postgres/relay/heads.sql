@@ -1,7 +1,7 @@
--- All that keeps a key back, or itself if it has none: held messages that are tried again, dead ones that were not
--- skipped; and of keys that have messages waiting behind none of these, the first of the waiting ("orphans": an operator
--- discarded what they waited for). Keys with waiting messages are found by one step along the index for each, not by
--- reading what waits.
+-- All messages that hold back their key, or, without a key, only themselves: held messages that are tried again, and
+-- dead ones that were not skipped. Also "orphans": for keys whose waiting messages have none of these before them,
+-- because an operator discarded it, the first waiting message. Keys with waiting messages are found by one step along
+-- the index for each key, without reading all that waits.
 with recursive
     head as materialized (
         select id, hashtextextended(key, 0) as key_hash, key is not null and not skipped as ordered,

@@ -1,14 +1,17 @@
--- Sets messages aside, or gives those that are held already another state: $1 ids, $2 states (1 scheduled, 2 retrying,
--- 3 waiting, 4 dead), $3 skipped, $4 attempts, $5 microseconds to the next attempt, $6 last errors. Attempts and last
--- error are those of retrying and dead; waiting ones keep what they had; a message that
--- was skipped stays so, for its key has gone on without it. Gives back the ids that are in neither table:
--- somebody cancelled or deleted them.
--- A scheduled one that is due already is so from now on: what wake.sql has looked at stays looked at. A microsecond for each
--- keeps those in the order of their times.
--- Rows are locked in the order of ids, as operators' commands do, so that neither waits for the other in a circle. What
--- was refused before the relay took note that an operator said to try it again is tried again at once.
--- One snapshot for all parts, so a message that was moved is not met again as a held one. Only what it has in columns that
--- others have added to the outbox is read by a function (schema_functions.sql), which has a later one, and locks what it reads.
+-- Sets messages aside, or gives held ones another state: $1 ids, $2 states (1 scheduled, 2 retrying, 3 waiting, 4
+-- dead), $3 skipped, $4 attempts, $5 microseconds to the next attempt, $6 last errors. Attempts and last error apply to
+-- retrying and dead messages; waiting ones keep what they had. A skipped message stays skipped, because its key has
+-- gone on without it. Returns the ids that are in neither table: somebody cancelled or deleted them.
+--
+-- If the time of a scheduled message has passed, it is due from now on, because wake.sql does not look at earlier times
+-- again. Adding a microsecond for each keeps such messages in the order of their times.
+--
+-- Rows are locked in the order of ids, as operators' commands do, so that the two cannot deadlock. If an operator asked
+-- for a retry and the relay has not noticed it when the message is refused, the message is tried again at once.
+--
+-- All parts use one snapshot, so a message that was just moved is not found again as a held one. Only the values of
+-- columns that others have added are read by a function (schema_functions.sql): it has a later snapshot, and locks the
+-- rows it reads.
 with
     asked as materialized (
         select id, (array['scheduled', 'retrying', 'waiting', 'dead'])[state] as state, state in (2, 4) as refused,
@@ -18,8 +21,8 @@ with
             as asked (id, state, skipped, attempts, retry_after_us, error)
     ),
     free as (
-        -- A scheduled one may be locked by somebody who cancels it: not to wait for him, it is told as missing, and read
-        -- again if he does not.
+        -- A scheduled row may be locked by somebody who cancels it. Instead of waiting, it is reported as missing, and
+        -- read again if the cancelling is rolled back.
         select id
         from :"schema".outbox
         where id = any(array(select id from asked where state = 'scheduled'))
@@ -46,7 +49,7 @@ with
     moved as (
         delete from :"schema".outbox
         where id = any(array(select id from going))
-            and (select count(*) from extras) >= 0 -- they are read before
+            and (select count(*) from extras) >= 0 -- so that they are read before the rows are deleted
         returning *
     ),
     inserted as (

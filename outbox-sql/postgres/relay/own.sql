@@ -1,10 +1,14 @@
 -- Ownership of the outbox $1 (its oid), for as long as this session lives. 1869968482 is 'outb' in ASCII: the class of
--- locks that are the relay's.
--- The server ends the session of a silent owner by idle_session_timeout, but not while it waits for the rest of a request
--- that was cut in the middle: an owner that was stopped between two writes would keep the outbox for ever. So whoever
--- waits ends a session that has stood so for twice the lease, if it may. (The lease of that owner is over by then.)
--- Who has not asked yet and finds that this session owns the outbox shares it with another relay, or with what is left of
--- one: a connection pool gives each transaction a session. The lock would be given to him too, so he does not ask for it.
+-- the relay's locks.
+--
+-- The server ends the session of a silent owner by idle_session_timeout, but not while it waits for the rest of a
+-- request that was sent only in part: an owner that stopped between two writes would keep the outbox for ever. So
+-- whoever waits for the ownership ends a session that has been in this state for twice the lease, if it may. (That
+-- owner's lease is over by then.)
+--
+-- If this session owns the outbox although this relay has not asked for it yet, a connection pool has given the same
+-- session to two relays, or to a new one after an old one. The server would grant the lock again, so the relay does not
+-- ask.
 with
     before as materialized (
         select exists (

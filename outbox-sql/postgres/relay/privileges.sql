@@ -1,5 +1,7 @@
--- What the relay's role may not do and must, a row a table: "grant <privileges> on <object>" would mend it. Tables that
--- are not there do not count. The relay updates no row of the outbox, but hold.sql locks some. The last columns: needed only if the relay is told to remember what it sent; only if tableless.
+-- The rights that the relay's role needs and lacks, one row for each table: "grant <privileges> on <object>" gives
+-- them. Tables that do not exist are left out. The relay updates no row of the outbox, but hold.sql locks some, which
+-- needs the right to update. The last two columns: needed only if the relay keeps a record of what it sent (keep_sent);
+-- only if tableless.
 select string_agg(privilege, ', ' order by position) as privileges, object, bool_and(for_sent) as for_sent,
     for_tableless
 from (

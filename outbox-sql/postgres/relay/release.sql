@@ -1,12 +1,17 @@
--- Messages that wait behind the keys with the hashes $1 go back to the outbox, under the ids they had, those with the
--- lowest ids first, at most $2. Gives back how many, and the lowest and the highest id of them: nothing of these keys up
--- to that one is left waiting. (One that an operator discarded meanwhile is counted too: fewer than $2 must mean that
--- there is no more.)
--- Each key by itself along its part of the index, whatever the statistics say; and || '' keeps the second look at the
--- state, for rows that somebody changed meanwhile, from being an invitation to read that whole index.
--- If one of them has something in columns that others have added to the outbox, a function moves them all: so they come in the
--- order of their ids.
--- Without deliver_after, as in wake.sql: what waits has its place. (Relays before version 0.2 left the time there.)
+-- Moves messages that wait behind the keys with the hashes $1 back to the outbox, with the ids they had, the lowest ids
+-- first, at most $2. Returns how many, and the lowest and the highest of their ids: up to the highest one, no message
+-- of these keys is left waiting. (One that an operator discarded meanwhile is counted too, because fewer than $2 must
+-- mean that there are no more.)
+--
+-- Each key is read by itself along its part of the index, whatever the statistics say. When a row was changed
+-- meanwhile, its state is looked at again; || '' keeps the server from reading the whole index of waiting messages for
+-- that.
+--
+-- If one of them has values in columns that others have added to the outbox, a function moves all of them, so that they
+-- keep the order of their ids.
+--
+-- deliver_after is left out, as in wake.sql: a waiting message has its place already. (Relays before version 0.2 left
+-- the time there.)
 with
     chosen as materialized (
         select waiting.id, waiting.laden

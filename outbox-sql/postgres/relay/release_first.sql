@@ -1,5 +1,5 @@
--- The message that release.sql would move first, and the hash of its key: the lowest id that waits behind the keys with the
--- hashes $1.
+-- The message that release.sql would move first, and the hash of its key: the lowest id that waits behind the keys with
+-- the hashes $1.
 select waiting.id, key.key_hash
 from (select distinct key_hash from unnest($1::int8[]) as key_hash) as key
 cross join lateral (

@@ -1,8 +1,8 @@
--- The second statement of every session of the product (find.sql): from now on a name that is not qualified is one of
--- pg_catalog, whoever may create what in which schema. And what the role or the database has set for others' sessions does not
--- make ours fail, or mean something else: isolation; timeouts, which session.sql sets for the relay (the last is of 17); how
--- texts and arrays are read and bytes written; that an error ends the session. That it may not write stays as it is: who says
--- so is told (25006).
+-- The second statement of every session of the product (after find.sql). From now on unqualified names are those of
+-- pg_catalog, whatever others may create in other schemas. It also resets what the role or the database may have set
+-- for other sessions and would make ours fail or give other results: isolation; timeouts, which session.sql sets for
+-- the relay (the last one exists since 17); how texts and arrays are read and bytes are written; that an error ends the
+-- session. A setting that forbids writing stays: it was meant, and is reported (25006).
 select
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
     pg_catalog.set_config('default_transaction_isolation', 'read committed', false),

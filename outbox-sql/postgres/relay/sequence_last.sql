@@ -1,7 +1,8 @@
--- How far the server's log is on its disk, and where it ends (NULL: it is none that could be read, for want of wal_level =
--- logical), and the last id given out by the sequence $1 (its oid; NULL if none was). In this order: whoever has committed
--- before that place of the log took its ids before the sequence is read. Readers are given what is on the disk; where the log
--- ends may lie behind that for good while nobody writes (by the header of a page).
+-- Up to where the server's log is on its disk; where it ends (NULL: nothing can read it, because wal_level is not
+-- logical); and the last id that the sequence $1 (its oid) has given out (NULL: none). The sequence is read last: so
+-- the ids of whoever committed before that place of the log are among those that it has given out. Readers get only
+-- what is on the disk. While nobody writes, the end of the log may stay beyond that place, by the size of a page's
+-- header.
 select
     case when readable then pg_current_wal_flush_lsn() end,
     case when readable then pg_current_wal_insert_lsn() end,

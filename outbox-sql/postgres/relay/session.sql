@@ -1,9 +1,9 @@
--- Once per connection; $1 is the lease in milliseconds.
--- A crash of the server may undo the last deletes: duplicates, never a loss, for one flush less per batch. The server
--- ends the session of a relay that is silent for the lease's length. Statements read along an index whatever the
--- statistics of a table that fills and drains all day say. A statement that takes too long ends before its session does.
--- What else the role or the database has set is undone by search_path.sql. No policy may hide rows from it: with row_security
--- off, one that would is an error.
+-- Once per connection; $1 is the lease in milliseconds. A crash of the server may undo the last deletes, because the
+-- session does not wait for the flush: that means duplicates, never a loss, and saves a flush for each batch. The
+-- server ends the session of a relay that is silent for the length of the lease. Statements read along an index
+-- whatever the statistics say, because the table fills and drains all day. A statement that takes too long is ended
+-- before the session is. Other settings of the role or the database are reset by search_path.sql. No policy may hide
+-- rows from the relay: with row_security off, a policy that would is an error.
 select
     set_config('synchronous_commit', 'off', false),
     set_config('idle_session_timeout', $1::text, false),

@@ -1,3 +1,3 @@
--- The messages $1 are confirmed: their rows go.
+-- Deletes the rows of the confirmed messages $1.
 delete from :"schema".outbox
 where id = any($1::int8[])

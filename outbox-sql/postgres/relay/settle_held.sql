@@ -1,3 +1,3 @@
--- The held messages $1 are confirmed: their rows go.
+-- Deletes the rows of the confirmed held messages $1.
 delete from :"schema".outbox_held
 where id = any($1::int8[])

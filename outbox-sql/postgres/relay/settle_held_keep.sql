@@ -1,4 +1,4 @@
--- The held messages $1 are confirmed: their rows go, and that they went is remembered.
+-- Deletes the rows of the confirmed held messages $1, and records when they were sent.
 with
     gone as (
         delete from :"schema".outbox_held

@@ -1,4 +1,4 @@
--- The messages $1 are confirmed: their rows go, and that they went is remembered.
+-- Deletes the rows of the confirmed messages $1, and records when they were sent.
 with
     gone as (
         delete from :"schema".outbox

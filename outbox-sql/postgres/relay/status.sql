@@ -1,8 +1,8 @@
--- What the relay says of itself: $1 source, $2 host, $3 process id, $4 version, $5 and $6 when the relay was started and
--- when it came to own the outbox (microseconds since 1970, by this server's clock), $7 in flight, $8 for so long, $9 read
--- up to, $10 published up to, $11 confirmed, $12 rate, $13 why it is paused, $14 for so long, $15 how it reads, $16 why it
--- does not tail, $17 swept, $18 the slot by which it reads what is emitted without a table.
--- No index has the columns that change, and a page has room for many versions of the row: so an update writes one page.
+-- Writes the relay's report on itself: $1 source, $2 host, $3 process id, $4 version, $5 and $6 when the relay was
+-- started and when it came to own the outbox (microseconds since 1970, by this server's clock), $7 in flight, $8 for
+-- how long, $9 read up to, $10 published up to, $11 confirmed, $12 rate, $13 why it is paused, $14 for how long, $15
+-- how it reads, $16 why it does not tail, $17 swept, $18 the slot by which it reads messages without a table. No index
+-- has the columns that change, and a page has room for many versions of the row, so an update writes only one page.
 insert into :"schema".outbox_relay (source, host, pid, version, started_at, owned_since, updated_at, in_flight, in_flight_since,
     read_up_to, published_up_to, confirmed, rate, paused_reason, paused_since, reads, reads_reason, swept, slot)
 values ($1::text, $2::text, $3::int8, $4::text, to_timestamp($5::int8 / 1000000.0), to_timestamp($6::int8 / 1000000.0),

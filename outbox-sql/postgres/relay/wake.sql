@@ -1,13 +1,19 @@
--- Scheduled messages whose time has come go to the outbox, at most $1, in the order of their times and under new ids, so
--- that from now on they stand in the order of their key, and without deliver_after: who reads one knows by that that it has
--- its place. $2: only those with a time from this one on (microseconds since
--- 1970; NULL: all), so that index entries of the many that went before, which a long transaction elsewhere keeps, are not
--- walked over again each time. Gives back how many; the microseconds until the next one is due: 0 if more are due
--- already, NULL if there is none; and the next $2: nothing due before it is left, but for what somebody holds locked, such
--- as one that is being cancelled in a transaction still open: a look at all finds that. || '' and the function as
--- in release.sql.
--- A server gives the log to its readers only as far as it is on the disk, and the relay's session does not wait for that
--- (session.sql): then its own rows came 200 ms late by the log (wal_writer_delay). So this commit is written at once.
+-- Moves scheduled messages whose time has come to the outbox, at most $1, in the order of their times and with new ids,
+-- which give them their place in the order of their key. They have no deliver_after any more: by that a reader knows
+-- that they have their place.
+--
+-- $2: only those with a time from this one on (microseconds since 1970; NULL: all). Otherwise each look would pass over
+-- the index entries of all messages that were moved before, as long as a long transaction elsewhere keeps these
+-- entries.
+--
+-- Returns how many were moved; the microseconds until the next one is due: 0 if more are due already, NULL if there is
+-- none; and the next $2. Nothing due before that is left, except what somebody holds locked, such as a message that is
+-- being cancelled in a transaction still open: a look with NULL finds it later. || '' and the function: as in
+-- release.sql.
+--
+-- A server gives the log to its readers only up to what is on the disk, and the relay's session does not wait for the
+-- flush (session.sql): so the log brought the relay's own rows 200 ms late (wal_writer_delay). Therefore this commit is
+-- flushed at once.
 with
     due as materialized (
         select id, next_attempt_at, extra is not null as laden
@@ -49,7 +55,7 @@ with
         from due
     ),
     next as (
-        -- All parts see the table as it was: the next is the one behind those that were due.
+        -- All parts see the table as it was before: the next one comes after those that were due.
         select next_attempt_at
         from :"schema".outbox_held
         where state = 'scheduled'

@@ -1,5 +1,5 @@
--- The scheduled message that wake.sql would move first cannot go to the outbox: $1 says why. One without a key is tried from
--- where it is, as there is no order to keep; one with a key is set aside as dead, and keeps nobody back.
+-- For the scheduled message that wake.sql would move first, but cannot: $1 says why. One without a key is tried from
+-- outbox_held, because it has no order to keep; one with a key becomes dead, and holds no other message back.
 with
     due as materialized (
         select id

@@ -1,6 +1,6 @@
--- The transactions that may have taken ids of the table $1 (its oid) and are not over: an INSERT or COPY locks the table
--- before it asks for an id, and keeps the lock to the end of its transaction, also when that is a prepared one. One into a
--- partition locks only that.
+-- The open transactions that may have taken ids of the table $1 (its oid): an INSERT or COPY locks the table before it
+-- asks for an id, and keeps the lock until its transaction ends, also if that one is prepared. An insert into a
+-- partition locks only the partition.
 select virtualtransaction
 from pg_locks
 where locktype = 'relation'

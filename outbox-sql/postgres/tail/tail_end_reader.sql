@@ -1,5 +1,5 @@
--- Ends the relay of this source that reads the slot $1. Whoever owns the outbox may do so: it is an earlier owner's, whose connection the
--- server has not given up yet.
+-- Ends the session of this source's relay that reads the slot $1. Only the owner of the outbox runs this: so it is a
+-- former owner's session, whose connection the server still believes in.
 select count(pg_terminate_backend(activity.pid)) as ended
 from pg_replication_slots as slot
 join pg_stat_activity as activity on activity.pid = slot.active_pid

@@ -1,7 +1,8 @@
--- What reading the log of the outbox $1 (its oid) by the slot $2 and the publication $3 meets: one row. trouble: what an
--- operator must mend, with what is to be run; NULL: nothing. What later versions have added to a view is read as JSON, and
--- is NULL where it is not there. $5: conditions on which the table must insist, NULL: none; those that are not valid do, for
--- what the log brings is what is written from now on. Without wal_level = logical nothing is asked of the log: Amazon Aurora makes that an error.
+-- What concerns reading the log of the outbox $1 (its oid) by the slot $2 and the publication $3: one row. trouble:
+-- what an operator must repair, with the command to run; NULL: nothing. Columns that later versions added to a view are
+-- read as JSON, and are NULL where they do not exist. $5: conditions that the table must enforce, NULL: none; one that
+-- is "not valid" is enough, because the log brings only rows that are written from now on. Without wal_level = logical
+-- nothing is asked of the log, because that is an error on Amazon Aurora.
 with
 setting as (
     select
@@ -33,8 +34,9 @@ limits as (
     )
 ),
 publication as (
-    -- The view says all of it, but it is an error where a publication is dropped at that moment, and would cost the session.
-    -- So only where nothing else says that the outbox is in it: all tables of its schema may be.
+    -- The view has the whole answer, but fails if a publication is dropped at that moment, and the failure would cost
+    -- the session. So it is asked only where nothing else says that the outbox is in the publication: that may have all
+    -- tables of the schema.
     select
         pubinsert as inserts,
         case

@@ -1,7 +1,7 @@
--- Once on the connection that reads the log: which server it has reached, to be compared with what tail_look.sql says on the
--- other one. The creation of a slot waits for transactions that are open, for each of them at most so long. A warning of
--- what is left out of the log must come, whatever the role has set. All is qualified, because this is said with the
--- search_path of the role (find.sql); nothing else that is SQL is said here.
+-- Once on the connection that reads the log: which server it has reached, to be compared with the answer of
+-- tail_look.sql on the other connection. Creating a slot waits for open transactions, for each of them at most this
+-- long. The server's warning about what it leaves out of the log must come, whatever the role has set. Everything is
+-- qualified, because the search_path is the role's here (find.sql); no other SQL is sent on this connection.
 select
     pg_catalog.concat((select system_identifier from pg_catalog.pg_control_system()), ' ',
         extract(epoch from pg_catalog.pg_postmaster_start_time())) as server,
