@@ -226,6 +226,13 @@ pg_error_may_be_of_row(const PGresult *result, bool moves)
            !is_among(sqlstate, of_moved_row, sizeof(of_moved_row) / sizeof(of_moved_row[0]));
 }
 
+bool
+pg_error_is_deadlock(const PGresult *result)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return sqlstate != NULL && strcmp(sqlstate, "40P01") == 0;
+}
+
 static bool
 is_sqlstate(const char *text)
 {

@@ -487,10 +487,33 @@ pg_held_answer(struct source_postgres *self, const struct pg_request *request,
     }
 }
 
+/* False if nothing is sent for this kind of request. */
+static bool
+send_again(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us)
+{
+    if (kind == PG_REQUEST_HOLD) {
+        send_hold(self, now_us);
+    } else if (kind == PG_REQUEST_SETTLE_HELD && self->release.burying) {
+        bury(self, now_us);
+    } else if (kind == PG_REQUEST_SETTLE_HELD) {
+        send_confirmed(self, now_us);
+    } else if (kind == PG_REQUEST_RELEASE) {
+        send_release(self, PG_RELEASE, now_us);
+    } else if (kind == PG_REQUEST_WAKE) {
+        send_wake(self, now_us);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 bool
 pg_held_refused(struct source_postgres *self, const struct pg_request *request,
                 const PGresult *result, uint64_t now_us)
 {
+    if (pg_error_is_deadlock(result)) {
+        return send_again(self, request->kind, now_us);
+    }
     if (request->kind == PG_REQUEST_HOLD) {
         return refuse_hold(self, result, now_us);
     }

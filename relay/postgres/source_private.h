@@ -385,6 +385,8 @@ void pg_error_from_result(const PGresult *result, struct error *reterr);
 /* True if the content of a row can be the cause of this error. `moves`: the statement moves or deletes the row, and so
  * runs triggers, rules, constraints and policies that others put on the tables. */
 bool pg_error_may_be_of_row(const PGresult *result, bool moves);
+/* True if somebody locks rows in another order, and the server has undone our statement for it: the same again will do. */
+bool pg_error_is_deadlock(const PGresult *result);
 /* error: the session is not this connection's own. */
 void pg_error_set_pooled(struct error *reterr);
 /* The error that the oldest request was not answered in time: which one it is, since when it waits, and how much data

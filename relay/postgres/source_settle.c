@@ -91,6 +91,10 @@ bool
 pg_settle_refused(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     struct pg_settle *settle = &self->settle;
+    if (pg_error_is_deadlock(result)) {
+        send_part(self, now_us);
+        return true;
+    }
     if (settle->probing || !pg_error_may_be_of_row(result, true)) {
         return false;
     }

@@ -121,6 +121,57 @@ Test(source_hostile, a_row_that_is_locked_is_waited_for)
     db_close(other);
 }
 
+/* Changes these two rows, the second one first, while the relay has locked the first one and waits for the second. The server then
+ * undoes the relay's statement; its session goes on, and nothing that it has in hand is sent again. */
+static struct db *
+deadlock_begins(int64_t second)
+{
+    char sql[100];
+    struct db *other = db_connect();
+    db_begin_winner(other);
+    (void)snprintf(sql, sizeof(sql), "update outbox set type = 't' where id = %ld", second);
+    db_exec(other, sql);
+    config.takeover_us = 60 * CLOCK_S_US; /* so that no wait for a lock ends before */
+    held_reopen();
+    return other;
+}
+
+static void
+deadlock_ends(struct db *other, int64_t first)
+{
+    char sql[100];
+    db_wait_blocked(admin, db_owner(admin));
+    (void)snprintf(sql, sizeof(sql), "update outbox set type = 't' where id = %ld; commit", first);
+    db_exec(other, sql);
+    db_close(other);
+}
+
+Test(source_hostile, a_deadlock_while_rows_are_deleted)
+{
+    const int64_t ids[] = {1, 2, 3};
+    source_fixture_insert(admin, 3);
+    struct db *other = deadlock_begins(2);
+    source->ops->settle(source, ids, 3, clock_monotonic_us());
+    deadlock_ends(other, 1);
+    source_fixture_expect_failures(source_fixture_expect(source, SOURCE_SETTLED).settled.failures,
+                                   NULL, 0, "");
+    cr_assert_eq(held_count("select count(*) from outbox"), 0);
+}
+
+Test(source_hostile, a_deadlock_while_rows_are_set_aside)
+{
+    static const struct hold holds[] = {{.id = 1, .state = HELD_RETRYING, .reason = "r"},
+                                        {.id = 2, .state = HELD_RETRYING, .reason = "r"}};
+    source_fixture_insert(admin, 3);
+    struct db *other = deadlock_begins(2);
+    source->ops->hold(source, holds, 2, clock_monotonic_us());
+    deadlock_ends(other, 1);
+    const struct source_held held = source_fixture_expect(source, SOURCE_HELD).held;
+    cr_assert_eq(held.missing_count, 0);
+    source_fixture_expect_failures(held.failures, NULL, 0, "");
+    cr_assert_eq(held_count("select count(*) from outbox_held"), 2);
+}
+
 /* ---- moving --------------------------------------------------------------------------------------------- */
 
 /* Among many: the others move. */
