@@ -180,7 +180,8 @@ const struct config_key config_keys[] = {
            "`classic` has one copy.")},
     {QUEUE_KEY("single_active_consumer", single_active_consumer), BOOL, DEFAULT("false"),
      MEANS("Only one consumer of the queue gets messages at a time, the others stand by: what the "
-           "order of a key needs.")},
+           "order of a key needs. Before RabbitMQ 4 a `classic` queue does not keep the order when "
+           "a consumer is cancelled, and may crash (docs/OPERATIONS.md).")},
     {QUEUE_KEY("dead_letter_queue", dead_letter_queue), AMQP_NAME,
      MEANS("Where a message goes that its consumer rejects, or that was given out too often "
            "(`delivery_limit`): to this queue, which is best declared in a section of its own. A "
