@@ -1,5 +1,5 @@
-/* What operators are told of writers of a MariaDB or MySQL database, where these have rights and names of their own. What they see and
- * do in either kind of database: tests/integration/test_cli_*.c. */
+/* What operators are told about writers in MariaDB and MySQL, which have their own rights and names. What is the same
+ * in both kinds of database: tests/integration/test_cli_*.c. */
 #include <criterion/criterion.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ explained(struct admin *admin, const char *text)
     return findings;
 }
 
-/* The only writer that has a session; NULL: none. Others may have prepared transactions in this server. */
+/* The only writer that has a session; NULL: none. Other tests may have prepared transactions in this server. */
 static const struct admin_writer *
 session_of(const struct admin_findings *findings)
 {
@@ -75,7 +75,7 @@ session_of(const struct admin_findings *findings)
     return session;
 }
 
-/* MySQL shows the locks of others to whom it was granted, MariaDB shows when a transaction began. */
+/* What an account sees depends on its rights: in MySQL the locks of others, in MariaDB since when a transaction is open. */
 Test(admin_mysql, what_the_account_may_not_see_is_not_told)
 {
     static const char *const tables[] = {"outbox",       "outbox_held", "outbox_held_act",

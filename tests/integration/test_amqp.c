@@ -453,7 +453,7 @@ Test(amqp, heartbeats_keep_an_idle_connection_open, .timeout = 60)
     close_session(session);
 }
 
-/* Runs a command while the session lives on; its output goes to `output`. */
+/* Runs a command while the session's turns go on; its output goes to `output`. */
 static void
 run(const char *command, char *output, size_t size)
 {
@@ -464,7 +464,7 @@ run(const char *command, char *output, size_t size)
     cr_assert_eq(pclose(pipe), 0, "%s: %s", command, output);
 }
 
-/* The Erlang pid of the connection that has this name, as rabbitmqctl says it. */
+/* The Erlang pid of the connection with this name, as rabbitmqctl shows it. */
 static void
 broker_pid(const char *name, char *pid, size_t size)
 {
@@ -509,7 +509,7 @@ alarm_is(const char *state)
     run(command, output, sizeof(output));
 }
 
-/* The broker is other tests' too: the alarm goes off again whatever happens here. */
+/* Other tests use this broker too: the alarm must end whatever happens here. */
 static void
 alarm_off(void)
 {
@@ -523,7 +523,7 @@ Test(amqp, a_memory_alarm_blocks_and_unblocks, .timeout = 120, .fini = alarm_off
     alarm_is("on");
     publish(session, "amq.direct", "nobody", (struct span){"hello", 5});
     cr_assert_gt(expect(session, RABBIT_BLOCKED).text.size, 0);
-    /* The broker does not read any more: its window is shut, yet its heartbeats go on coming. */
+    /* The broker does not read any more: its receive window is full, but it goes on sending heartbeats. */
     uint8_t *bytes = pattern(1u << 20);
     for (int i = 0; i < 16; i++) {
         publish(session, "amq.direct", "nobody", (struct span){bytes, 1u << 20});

@@ -1,4 +1,4 @@
-/* What `check` says, of PostgreSQL and of MariaDB or MySQL, and of the broker. What it says of one of them alone:
+/* What `check` says about databases of both kinds and about the broker. What it says about one kind alone:
  * test_check_postgres.c, test_check_mysql.c. */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ run(const char *sql)
 
 /* ---- the tables ----------------------------------------------------------------------------------------- */
 
-/* Promise: all that was looked at is said, and that it is well. */
+/* Promise: `check` lists everything that it looked at, and says that all is well. */
 Test(check, all_good)
 {
     check_expect_good();
@@ -74,7 +74,7 @@ Test(check, a_limit_that_was_dropped)
     check_expect(PROBLEM "%s\n", check_words(CHECK_WORDS_NO_LIMIT));
 }
 
-/* What it says is to be run, helps. */
+/* The statement that it recommends solves the problem. */
 Test(check, a_column_that_is_missing)
 {
     const char *const remedy = check_words(CHECK_WORDS_NO_COLUMN);
@@ -97,7 +97,7 @@ Test(check, columns_that_others_have_added)
     check_expect_ok(line);
 }
 
-/* A message has no value for what only the other table has. */
+/* A column that only outbox_held has gets no value from a message. */
 Test(check, a_column_that_nothing_gives_a_value)
 {
     char sql[200];
@@ -111,7 +111,7 @@ Test(check, a_column_that_nothing_gives_a_value)
 
 /* ---- the role ------------------------------------------------------------------------------------------- */
 
-/* What the relay refuses to start without, `check` must name, and the other way round. */
+/* `check` and the relay must demand the same rights. */
 Test(check, remembering_what_was_sent_needs_more)
 {
     check_configure(CHECK_POLL " keep_sent = 1h");
@@ -138,7 +138,7 @@ Test(check, the_log_can_be_read)
     cr_assert_null(strstr(cli_stdout(), " log "), "%s", cli_stdout());
 }
 
-/* To one that may poll it is advice; one that must not cannot start. */
+/* It is advice if the relay may poll instead; without polling the relay could not start. */
 Test(check, a_log_that_the_role_may_not_read)
 {
     const char *const words = check_words(CHECK_WORDS_LOG_DENIED);
@@ -200,7 +200,7 @@ Test(check, credentials_that_are_wrong)
     cr_assert_null(strstr(cli_stdout(), "hunter2"), "%s", cli_stdout());
 }
 
-/* Promise: what a server says, or somebody made it say, moves no cursor and forges no line. */
+/* Promise: a server's text, whoever chose it, cannot move the terminal's cursor or look like a line of `check`. */
 Test(check, words_of_a_server_stay_words)
 {
     check_configure("mode = poll exchange = \"x\\nok       forged\x1b[2J\"");

@@ -1,4 +1,4 @@
-/* What `check` says of the link to the database: over a real one that is slow, or far. */
+/* What `check` says about the link to the database, over a real link that is slow or has a long delay. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ tear_down(void)
 
 TestSuite(check_link, .init = set_up, .fini = tear_down, .timeout = 120);
 
-/* There is no broker: that is no matter of the link. What it said is in cli_stdout(). */
+/* There is no broker, which does not matter for the link. The output is in cli_stdout(). */
 static void
 check(const char *settings)
 {
@@ -52,7 +52,7 @@ expect(const char *words)
     cr_assert_not_null(strstr(line, words), "expected: %s\ngot:\n%s", words, line);
 }
 
-/* So many seconds, or somewhat more: a machine that is slow makes a link slower. */
+/* At least this many seconds, at most twice as many: a slow machine makes the link slower. */
 static void
 expect_seconds(const char *words, long least)
 {
@@ -89,8 +89,8 @@ Test(check_link, one_that_needs_smaller_batches_or_a_longer_lease)
     expect_nothing();
 }
 
-/* 40 kbit/s: no lease that one may set is long enough for 4 MiB, and this one not for the smallest batch. It waits for some
- * rows only. */
+/* 40 kbit/s: the longest lease that can be configured is too short for 4 MiB, and this one is too short even for the
+ * smallest batch. The measurement must not wait for all the rows of a whole batch. */
 Test(check_link, one_that_needs_both)
 {
     slow_link_rate(slow, 5000);
@@ -101,7 +101,7 @@ Test(check_link, one_that_needs_both)
     expect("set batch_bytes = 64KiB and takeover = ");
 }
 
-/* 200 ms for each round trip: it carries enough all the same. */
+/* 200 ms for each round trip, but enough bytes a second. */
 Test(check_link, one_that_is_far)
 {
     slow_link_rate(slow, 12500000);

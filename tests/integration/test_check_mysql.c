@@ -1,4 +1,4 @@
-/* What `check` says of MariaDB and MySQL alone: engines, settings, what stands before the server, and its log. */
+/* What `check` says about MariaDB and MySQL alone: engines, settings, proxies, and the log. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,6 @@ tear_down(void)
 }
 
 TestSuite(check_mysql, .init = set_up, .fini = tear_down, .timeout = 120);
-/* They need no tables. */
 TestSuite(check_mysql_settings, .init = set_up_nothing, .fini = tear_down, .timeout = 120);
 
 static void
@@ -67,7 +66,7 @@ Test(check_mysql, all_is_well_after_init)
     report_fixture_expect_none("advice");
 }
 
-/* Promise: what was dropped is named; the trigger alone can be done without. */
+/* Promise: a dropped trigger is named, as advice only, because the outbox works without it. */
 Test(check_mysql, a_trigger_that_was_dropped)
 {
     run("drop trigger outbox_payload");
@@ -86,7 +85,7 @@ Test(check_mysql, a_trigger_of_somebody_else)
     expect(0, "advice", "the trigger audit of somebody else runs before delete on outbox");
 }
 
-/* Promise: a dsn without a database. */
+/* Promise: it says if the dsn names no database. */
 Test(check_mysql, no_database)
 {
     struct source_config whole = config;
@@ -97,7 +96,7 @@ Test(check_mysql, no_database)
 
 /* ---- columns -------------------------------------------------------------------------------------------- */
 
-/* Promise: what others have changed about the columns is named, with the statement that mends it. */
+/* Promise: columns that others have changed are named, with the statement that restores them. */
 Test(check_mysql, columns_that_are_not_as_they_were_made)
 {
     run("alter table outbox_held drop constraint outbox_held_extra_object");
@@ -147,7 +146,7 @@ Test(check_mysql, a_foreign_key_that_keeps_messages)
 /* ---- settings ------------------------------------------------------------------------------------------- */
 
 #define AND(name, value) " union all select '" name "', '" value "'"
-/* Rows of name and value in the place of the server's, which other tests share. */
+/* Rows of names and values instead of the server's own, which other tests share. */
 #define SETTINGS(flush, sync, increment, packet)                                     \
     "select 'innodb_flush_log_at_trx_commit' as name, '" flush                       \
     "' as value" AND("sync_binlog", sync) AND("auto_increment_increment", increment) \
@@ -191,7 +190,7 @@ Test(check_mysql_settings, a_log_of_statements)
                        "binlog_format is STATEMENT, with which a relay can change nothing");
 }
 
-/* Promise: what a crash of the server may lose although it was sent is said, with the statement that ends it. */
+/* Promise: settings that let a crash of the server undo what was sent are named, with the statement that changes them. */
 Test(check_mysql_settings, a_server_that_writes_late)
 {
     expect_of_settings(SETTINGS("2", "1", "1", "16777216"), 0, "advice",
@@ -271,12 +270,12 @@ Test(check_mysql, what_protects_the_connection)
     config = whole;
 }
 
-/* Promise: where the server does not say who writes, the one thing to do about it is said. */
+/* Promise: if the server does not show who writes, `check` names the statement that helps. */
 Test(check_mysql, an_account_that_may_not_see_who_writes)
 {
     struct source_config whole = config;
     if (mysql_fixture_is_mariadb(db)) {
-        return; /* its plugin shows all to everybody, and the server is shared with tests that need it */
+        return; /* its plugin shows everything to every account, and other tests on this server need the plugin */
     }
     mysql_fixture_grant(db, "all", "*");
     config = source_mysql_fixture_config_as_user(10 * CLOCK_S_US);
@@ -288,7 +287,7 @@ Test(check_mysql, an_account_that_may_not_see_who_writes)
 
 /* ---- the log -------------------------------------------------------------------------------------------- */
 
-/* Promise: what is to be granted is named as this server calls it. */
+/* Promise: the right that is missing has the name that this server uses. */
 Test(check_mysql, an_account_that_may_not_ask_where_the_log_ends)
 {
     struct source_config whole = config;

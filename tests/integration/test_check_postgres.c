@@ -1,4 +1,4 @@
-/* What `check` says of PostgreSQL alone: who may create something, sequences, autovacuum, publications and slots. */
+/* What `check` says about PostgreSQL alone: rights to create, sequences, autovacuum, publications and slots. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -114,7 +114,7 @@ create_slot(void)
     run_with("select pg_create_logical_replication_slot('", slot, "', 'pgoutput')");
 }
 
-/* What any client may make the slot keep. */
+/* Any client may write this into the log that the slot keeps. */
 static void
 emit_two_megabytes(void)
 {
@@ -139,7 +139,7 @@ Test(check_postgres, the_slot_of_a_log_that_can_be_read)
     expect_said(" MiB of it, and nobody reads it now\n");
 }
 
-/* What it says is to be run, is run. */
+/* The test runs the statements that `check` recommends. */
 Test(check_postgres, publications_that_do_not_do)
 {
     check_let_read_log();
@@ -177,7 +177,7 @@ Test(check_postgres, slots_that_do_not_do)
     check_expect(PROBLEM "the slot \"%s\" is another database's or made for something else: name "
                          "another by `slot`\n",
                  slot);
-    run_with("select pg_drop_replication_slot('", slot, "')"); /* it is of no database */
+    run_with("select pg_drop_replication_slot('", slot, "')"); /* it has no database */
 }
 
 Test(check_postgres, a_slot_that_keeps_too_much)
@@ -191,7 +191,8 @@ Test(check_postgres, a_slot_that_keeps_too_much)
                 "drops it, or select pg_drop_replication_slot('");
 }
 
-/* It alone has the messages, so nobody is told to drop it. What can't be a message gets an id of the outbox. */
+/* The slot may have the only copy of the messages, so `check` does not recommend to drop it. A content that cannot be a
+ * message gets an id from the outbox's sequence, so the right to use it is needed. */
 Test(check_postgres, a_source_without_a_table)
 {
     check_let_read_log();

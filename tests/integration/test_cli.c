@@ -158,7 +158,7 @@ Test(cli, run_stays_through_outages_and_still_drains)
     cr_assert_null(strstr(cli_stderr(), "hunter2"), "%s", cli_stderr());
 }
 
-/* Promise: who did not get what was asked for is told so, whatever the command. */
+/* Promise: if the output could not be written, the user is told, for every command. */
 Test(cli, output_that_cannot_be_written_is_an_error)
 {
     static const char *const commands[] = {"--help",

@@ -1,4 +1,4 @@
-/* What an operator sees of texts that are no UTF-8, in a database whose encoding lets them in. */
+/* What an operator sees of texts that are not valid UTF-8, in databases whose encodings allow them. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +91,8 @@ Test(cli_bytes, one_bad_row_does_not_hide_the_others)
     expect("held retry 2 -c relay.conf", "1 message is tried again");
 }
 
-/* Characters of another encoding that UTF-8 has not: each such row is found, and the others are read as they are. */
+/* Some characters of this encoding do not exist in UTF-8: each such row is found, and the other rows are shown as
+ * usual. */
 Test(cli_bytes, characters_that_utf8_has_not)
 {
     static const char bad[] = "routing_key = convert_from('\\xfefe', 'EUC_JP'), key = 'k\\'";

@@ -24,7 +24,7 @@ tear_down(void)
 
 TestSuite(cli_explain, .init = set_up, .fini = tear_down);
 
-/* As a relay's session that owns the outbox. */
+/* A session that owns the outbox, like a relay's. */
 static struct db *
 relay(void)
 {
@@ -33,7 +33,7 @@ relay(void)
     return session;
 }
 
-/* What the owner tells of itself. */
+/* What the owner reports on itself. */
 static void
 tell(const char *changes)
 {
@@ -51,7 +51,7 @@ tell(const char *changes)
     }
 }
 
-/* Messages 1 to 3 in the outbox, written 10 min ago: the second of key "a". */
+/* Messages 1 to 3 in the outbox, written 10 minutes ago; the second has the key "a". */
 static void
 write_three(void)
 {
@@ -71,7 +71,7 @@ expect(const char *id, int status, const char *expected)
                      held_timeless(cli_stdout()), expected);
 }
 
-/* "where" and the rest of the only story that is told. */
+/* Explains the message, expects one answer with this "where", and returns it. */
 static json_t *
 story(const char *id, const char *where)
 {
@@ -318,8 +318,7 @@ Test(cli_explain, not_here)
            "written, or its transaction was rolled back or is not over.\n");
 }
 
-/* Since when a transaction is open, MariaDB and MySQL tell from a list that they make anew when nobody has read it for a tenth of
- * a second. */
+/* MariaDB and MySQL say when a transaction began from a list that they refresh only if nobody has read it for 0.1 s. */
 static void
 explain_until_since_is_known(void)
 {
@@ -329,7 +328,7 @@ explain_until_since_is_known(void)
     } while (strstr(cli_stdout(), "open since ?") != NULL && tries++ < 100 && usleep(300000) == 0);
 }
 
-/* Readers are no writers, nor is who writes to other tables, or the owner of the outbox. */
+/* Sessions that only read, write to other tables or own the outbox are not listed as writers. */
 Test(cli_explain, who_may_have_it)
 {
     char expected[2000];
@@ -364,7 +363,8 @@ Test(cli_explain, who_may_have_it)
     db_close(owner);
 }
 
-/* MariaDB and MySQL do not say of which database it is, so it would be told to the other tests as well. */
+/* MariaDB and MySQL do not say to which database a prepared transaction belongs, so other tests on the same server
+ * would see it. */
 static void
 set_up_own(void)
 {
@@ -381,7 +381,8 @@ tear_down_own(void)
 
 TestSuite(cli_explain_prepared, .init = set_up_own, .fini = tear_down_own);
 
-/* Its locks keep the name of the session's transaction; after a restart of the server they have one of their own. */
+/* A prepared transaction's locks keep the name of the session's transaction; after a restart of the server they have
+ * their own. */
 Test(cli_explain_prepared, a_prepared_transaction_may_have_it)
 {
     char expected[600];
@@ -402,7 +403,7 @@ Test(cli_explain_prepared, a_prepared_transaction_may_have_it)
     db_end_prepared(db, "explained", false);
 }
 
-/* A message id is the application's: nothing keeps it from being there twice. */
+/* Applications choose the message id, so two messages may have the same one. */
 Test(cli_explain, tells_of_all_that_have_the_id)
 {
     write_three();
@@ -413,7 +414,7 @@ Test(cli_explain, tells_of_all_that_have_the_id)
     json_decref(array);
 }
 
-/* The acts of the row's id may be those upon another message. */
+/* An act on another message may have the same id, so the message id must be the same, too. */
 Test(cli_explain, tells_of_acts_upon_this_message_only)
 {
     write_three();

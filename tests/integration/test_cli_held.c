@@ -24,7 +24,7 @@ tear_down(void)
 
 TestSuite(cli_held, .init = set_up, .fini = tear_down);
 
-/* One of each state. */
+/* One message in each state. */
 static void
 put_all(void)
 {
@@ -97,7 +97,7 @@ tear_down_large(void)
 
 TestSuite(cli_held_large, .init = set_up_large, .fini = tear_down_large, .timeout = 120);
 
-/* As an outbox without today's limits may have handed them on: all is shown, and nothing of it at length. */
+/* Rows that were written before the outbox had its limits: all are shown, but long values only in part. */
 Test(cli_held_large, hostile_rows_are_shown_in_few_words)
 {
     db_write_fast(db);
@@ -197,7 +197,7 @@ Test(cli_held, chooses_by_each_option)
     }
 }
 
-/* A key is what it is, byte for byte. */
+/* Keys are compared byte for byte. */
 Test(cli_held, keys_that_are_nearly_alike_are_others)
 {
     held_put(db, 1, "a", "dead", NULL);
@@ -221,13 +221,13 @@ Test(cli_held, a_list_for_programs_has_no_limit_of_its_own)
                        cli_stdout());
 }
 
-/* Promise: a list of any length needs little memory, and is whole and in order. */
+/* Promise: a list of any length is complete and in order, and needs little memory. */
 Test(cli_held, a_long_list_is_printed_as_it_comes)
 {
     db_exec(db, "insert into outbox_held (id, message_id, routing_key, payload, created_at, state, "
                 "last_error) select i, new_id(), '', '', from_now(0), 'dead', repeat('x', 300) "
                 "from " DB_SERIES("1", "100000"));
-#ifndef __SANITIZE_ADDRESS__ /* which takes terabytes of addresses for itself */
+#ifndef __SANITIZE_ADDRESS__ /* its address space of terabytes would exceed the limit on memory */
     static const char few[] = "ulimit -v 150000;";
 #else
     static const char few[] = "";
@@ -309,7 +309,7 @@ Test(cli_held, a_payload_that_is_no_text_is_base64_and_a_dump)
         "%s", cli_stdout());
 }
 
-/* `text` with the line that begins with `word` taken out: it holds a time. */
+/* `text` without the line that begins with `word`, because that line has a time in it. */
 static const char *
 without(const char *text, const char *word)
 {
@@ -375,7 +375,7 @@ Test(cli_held, shows_behind_what_a_message_waits)
         "%s", cli_stdout());
 }
 
-/* What an application or a broker wrote must not write to the operator's terminal as it likes. */
+/* Texts of an application or a broker must not control the operator's terminal. */
 Test(cli_held, control_characters_do_nothing)
 {
     held_put(db, 1, "k", "dead",
@@ -478,7 +478,7 @@ Test(cli_held, helps)
     }
 }
 
-/* It says these words and what to run, and nothing else. */
+/* It fails with these words and the command to run, and prints nothing else. */
 static void
 expect_error(const char *command, const char *words)
 {
@@ -522,7 +522,7 @@ Test(cli_held, tables_of_another_version)
     held_expect("status", 1, "", expected);
 }
 
-/* One that cannot be asked does not hide the other. */
+/* A source that cannot be reached does not hide the others. */
 Test(cli_held, several_sources)
 {
     put_all();

@@ -24,7 +24,7 @@ tear_down(void)
 
 TestSuite(cli_held_act, .init = set_up, .fini = tear_down);
 
-/* A key that is retried and one that is dead, each with two that wait; a scheduled one without a key. */
+/* A retrying key and a dead key, each with two waiting messages, and a scheduled message without a key. */
 static void
 put_all(void)
 {
@@ -39,7 +39,7 @@ put_all(void)
              "next_attempt_at = from_now(259200), deliver_after = from_now(259200)");
 }
 
-/* All that is held: "id state attempts due", ids ascending. */
+/* All held messages as "id state attempts due", in the order of ids. */
 static const char *
 held(void)
 {
@@ -49,7 +49,7 @@ held(void)
                       "from outbox_held");
 }
 
-/* "what id state", in the order they were written. */
+/* All acts as "what id state", in the order in which they were recorded. */
 static const char *
 acts(void)
 {
@@ -100,7 +100,7 @@ Test(cli_held_act, an_act_says_who_did_it_to_what)
         expected);
 }
 
-/* The relay reads deliver_after again when the message is back in the outbox. */
+/* When the message is back in the outbox, the relay looks at deliver_after again. */
 Test(cli_held_act, a_scheduled_one_goes_now)
 {
     put_all();
@@ -168,7 +168,7 @@ Test(cli_held_act, a_dry_run_changes_nothing)
     expect_acts("");
 }
 
-/* The relay lets them go: no row changes here but the discarded one. */
+/* Releasing the others is the relay's work: `discard` changes no other row. */
 Test(cli_held_act, those_behind_a_discarded_head_keep_waiting_for_the_relay)
 {
     put_all();
@@ -313,7 +313,7 @@ Test(cli_held_act, counts_what_it_did_when_others_act_meanwhile)
     db_close(other);
 }
 
-/* The operator has agreed to discard what was dead, not what somebody has just tried again. */
+/* The operator agreed to discard dead messages, so one that somebody has retried meanwhile stays. */
 Test(cli_held_act, leaves_what_is_not_as_chosen_any_more)
 {
     put_all();
@@ -332,7 +332,7 @@ Test(cli_held_act, leaves_what_is_not_as_chosen_any_more)
     db_close(other);
 }
 
-/* What waits behind is the relay's: it may be moving that just now. */
+/* The relay may be moving the messages that wait behind. */
 Test(cli_held_act, a_discard_locks_only_what_it_discards)
 {
     put_all();
@@ -347,7 +347,8 @@ Test(cli_held_act, a_discard_locks_only_what_it_discards)
     db_close(other);
 }
 
-/* Rows are locked by their ids, not as they come: two operators, or one and the relay, do not lock each other out. */
+/* Rows are locked in the order of ids, not in that of the arguments: so two operators, or one and the relay, cannot
+ * deadlock. */
 Test(cli_held_act, locks_in_the_order_of_ids)
 {
     held_put(db, 3, "c", "dead", NULL);
@@ -382,7 +383,7 @@ Test(cli_held_act, tries_again_after_a_deadlock)
     db_close(other);
 }
 
-/* Two sources of one server. */
+/* A second database on the same server, for a second source. */
 static struct db *
 make_second_source(void)
 {
@@ -420,7 +421,7 @@ Test(cli_held_act, finds_ids_in_all_sources)
     db_close(second);
 }
 
-/* More than one statement takes. */
+/* More messages than one statement handles. */
 static void
 put_many(const char *key, const char *state)
 {
@@ -433,7 +434,7 @@ put_many(const char *key, const char *state)
     db_exec(db, sql);
 }
 
-/* What cannot be done to one is done to none. */
+/* If the act fails for one message, it is done to none. */
 Test(cli_held_act, an_act_upon_many_is_all_or_nothing)
 {
     put_many("concat('k', i - mod(i, 2))", "case mod(i, 2) when 0 then 'dead' else 'waiting' end");
@@ -451,7 +452,7 @@ Test(cli_held_act, an_act_upon_many_is_all_or_nothing)
     cr_assert_eq(db_int(db, "select count(*) from outbox_held_act"), 12499);
 }
 
-/* It is counted once, in however many parts those are looked at that wait. */
+/* Waiting messages are looked at in parts, but the head is counted only once. */
 Test(cli_held_act, a_crowd_waits_behind_one_message)
 {
     put_many("'k'", "'waiting'");
@@ -463,7 +464,7 @@ Test(cli_held_act, a_crowd_waits_behind_one_message)
                 "");
 }
 
-/* One statement: the message goes with the note of it, or neither. */
+/* The act and its record are one statement. */
 Test(cli_held_act, an_act_that_cannot_be_written_down_is_not_done)
 {
     put_all();

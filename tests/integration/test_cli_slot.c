@@ -23,7 +23,7 @@ tear_down(void)
 
 TestSuite(cli_slot, .init = set_up, .fini = tear_down);
 
-/* Of a slot that nobody reads too, and when there is no relay. */
+/* Also for a slot that nobody reads, and without a relay. */
 Test(cli_slot, what_it_keeps)
 {
     char name[100];

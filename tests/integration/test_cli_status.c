@@ -23,7 +23,7 @@ tear_down(void)
 
 TestSuite(cli_status, .init = set_up, .fini = tear_down);
 
-/* A session as a relay's: with its name, and the ownership if it is free. */
+/* A session that looks like a relay's: it has the name, and the ownership if that is free. */
 static struct db *
 relay(void)
 {
@@ -32,7 +32,7 @@ relay(void)
     return session;
 }
 
-/* What the owner tells of itself. */
+/* What the owner reports on itself. */
 static void
 tell(const char *changes)
 {
@@ -165,7 +165,7 @@ Test(cli_status, how_it_reads)
     db_close(owner);
 }
 
-/* With AGE for the first "(N s)": how long this machine took is not the point. */
+/* With AGE in the place of the first "(N s)", because the time that this machine took does not matter. */
 static const char *
 ageless(const char *text)
 {
@@ -183,7 +183,7 @@ ageless(const char *text)
     return rest;
 }
 
-/* What an earlier owner wrote says nothing about this one. */
+/* A report of an earlier owner is not shown for this one. */
 Test(cli_status, an_owner_that_has_said_nothing_yet)
 {
     char expected[1000];
@@ -201,7 +201,7 @@ Test(cli_status, an_owner_that_has_said_nothing_yet)
     db_close(owner);
 }
 
-/* Without the limits, whose checks take most of the time. */
+/* Without the limits, because their checks would take most of the time. */
 Test(cli_status, more_than_a_million)
 {
     db_lift_limits(db);
@@ -258,7 +258,7 @@ Test(cli_status, for_programs)
     db_close(standby);
 }
 
-/* A role that may read the tables, and sees of other sessions no more than that they are there. */
+/* A role that may read the tables, but sees no more of other sessions than that they exist. */
 static void
 be_a_reader(char role[64])
 {
@@ -277,7 +277,7 @@ be_a_reader(char role[64])
               db_kind(), db_dsn(), role);
 }
 
-/* The age of the owner's session is hidden from a reader, so the row may be older than it. */
+/* A reader cannot see how old the owner's session is, so the report may be from before it. */
 Test(cli_status, says_how_old_the_news_is)
 {
     char expected[1000];

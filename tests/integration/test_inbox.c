@@ -9,7 +9,7 @@
 
 #define EURO "\xe2\x82\xac"
 
-static struct db *home; /* which no test leaves in a transaction, or without a session */
+static struct db *home; /* no test leaves it in a transaction or disconnected */
 static struct db *tx;
 static struct db *other;
 static struct inbox_error error;
@@ -85,7 +85,7 @@ Test(inbox, first_then_duplicate)
     cr_assert_eq(claim(tx, "billing", "m1"), INBOX_FIRST, "%s", error.message);
     cr_assert_eq(claim(tx, "billing", "m1"), INBOX_DUPLICATE, "in the same transaction");
     cr_assert_eq(claim(tx, "mailing", "m1"), INBOX_FIRST, "another consumer");
-    db_exec(tx, "commit"); /* which it was still in */
+    db_exec(tx, "commit"); /* the duplicate has not ended the transaction */
     db_exec(other, "begin");
     cr_assert_eq(claim(other, "billing", "m1"), INBOX_DUPLICATE);
     cr_assert_eq(claim(other, "billing", "m2"), INBOX_FIRST, "%s", error.message);
@@ -190,7 +190,7 @@ Test(inbox, large_batch)
     cr_assert_eq(count_rows(tx), COUNT);
 }
 
-/* The longest statement that there is. */
+/* The longest possible statement. */
 Test(inbox, batch_of_the_longest_names)
 {
     enum { COUNT = 201 };
@@ -213,7 +213,7 @@ Test(inbox, batch_of_the_longest_names)
     }
 }
 
-/* A claim in a thread of its own: it blocks. At its end the attempt is written to `ends`. */
+/* A claim in its own thread, because it blocks. At its end the attempt is written to `ends`. */
 struct attempt {
     struct db *db;
     const char *const *texts;
@@ -233,12 +233,12 @@ run_attempt(void *argument)
         claim_many(attempt->db, attempt->texts, attempt->count, attempt->verdicts, &attempt->error);
     inbox_fixture_end_thread();
     if (attempt->ends != 0) {
-        (void)!write(attempt->ends, &attempt, sizeof(attempt)); /* a few bytes: all of them */
+        (void)!write(attempt->ends, &attempt, sizeof(attempt)); /* too few to be split */
     }
     return NULL;
 }
 
-/* Returns when it waits. */
+/* Returns when the attempt waits for a lock. */
 static void
 start_attempt(struct attempt *attempt)
 {
@@ -249,7 +249,8 @@ start_attempt(struct attempt *attempt)
     db_close(watcher);
 }
 
-/* A transaction at that level claims what another one has claimed, which then ends so. */
+/* A transaction of this isolation level claims a message that another transaction has claimed; then the other one ends
+ * as told. */
 static void
 claim_while_open(const char *level, const char *how_it_ends, struct attempt *ret_attempt)
 {
@@ -266,7 +267,8 @@ claim_while_open(const char *level, const char *how_it_ends, struct attempt *ret
     db_exec(tx, "delete from inbox");
 }
 
-/* Whether the transaction has begun to read before or after the other one's commit: only some kinds see that claim if before. */
+/* The transaction began to read before the other one's commit: whether it sees that claim depends on the kind of
+ * database. */
 static void
 expect_unseen(inbox_result result, inbox_verdict verdict)
 {
@@ -299,7 +301,7 @@ Test(inbox, waits_for_a_claim_at_every_isolation_level)
     }
 }
 
-/* The other ones have claimed nothing: each waits for the first, or is to run all of it again. */
+/* The other ones have claimed nothing: each waits for the first one, or is told to run everything again. */
 Test(inbox, one_of_several_that_wait_is_the_first)
 {
     static const char *const texts[] = {"m1"};
@@ -341,7 +343,8 @@ Test(inbox, wait_is_bounded)
     expect_words(claim(other, "billing", "m1"), INBOX_RETRY, INBOX_WORDS_LOCKED);
 }
 
-/* Each holds what the other asks for. The server takes one of them as the victim, whose error this is. */
+/* Each transaction holds what the other one waits for. The server chooses one of them as the victim; returns that one
+ * and its error. */
 static struct db *
 make_deadlock(struct inbox_error *ret_error)
 {
@@ -362,7 +365,7 @@ make_deadlock(struct inbox_error *ret_error)
     return other_lost ? other : tx;
 }
 
-/* The client of MariaDB goes on to say that a transaction is open: an error brings no news of that. */
+/* MariaDB's client library goes on to say that a transaction is open, because an error does not update its state. */
 Test(inbox, a_deadlock_ends_the_transaction)
 {
     struct db *victim = make_deadlock(&error);
@@ -373,8 +376,8 @@ Test(inbox, a_deadlock_ends_the_transaction)
     cr_assert_eq(count_rows(tx), 0);
 }
 
-/* Without the sort, {a, b} and {b, a} would each hold what the other waits for. A third transaction holds the one in the
- * middle until both have begun and wait, so that they overlap for sure. */
+/* Without the sort, {a, b} and {b, a} would each hold what the other one waits for. A third transaction holds the id in
+ * the middle until both have begun and wait, so that they certainly overlap. */
 Test(inbox, batches_that_overlap_do_not_deadlock)
 {
     static const char *const forward[] = {"a", "m", "z"};
@@ -401,7 +404,7 @@ Test(inbox, batches_that_overlap_do_not_deadlock)
     db_close(third);
 }
 
-/* Also in a batch, where the others are claimed nevertheless, if any are. */
+/* Also in a batch; if the claim succeeds, the other messages of the batch are claimed. */
 Test(inbox, duplicate_that_the_snapshot_cannot_see)
 {
     static const char *const texts[] = {"m2", "m1"};
@@ -472,7 +475,7 @@ Test(inbox, names_are_bytes)
     }
 }
 
-/* Another rule of somebody's is no sign that the message was applied. */
+/* A conflict with an index that somebody else added does not mean that the message was applied. */
 Test(inbox, only_its_own_id_makes_a_duplicate)
 {
     db_exec(tx, "create unique index somebodys on inbox (message_id)");
@@ -487,7 +490,7 @@ Test(inbox, what_the_server_refuses_is_told)
     expect_words(claim(tx, "billing", "m1"), INBOX_DATABASE, INBOX_WORDS_READ_ONLY);
 }
 
-/* What docs/CONSUMING.md says for other languages; it is one inbox with the library's. */
+/* The statements that docs/CONSUMING.md has for other languages, on the same inbox as the library. */
 Test(inbox, plain_sql_claims_the_same)
 {
     db_exec(tx, "start transaction");
@@ -539,7 +542,7 @@ expect_usable(void)
     cr_assert_eq(inbox_fixture_look(tx, &error), INBOX_OK, "%s", error.message);
 }
 
-/* 100 of each, whose ages are the numbers from 1 of these seconds, and `more`. */
+/* 100 claims, each `seconds` older than the one before it, and all older by `more`. */
 static void
 fill(const char *consumer, const char *name, int seconds, int more)
 {
@@ -551,7 +554,8 @@ fill(const char *consumer, const char *name, int seconds, int more)
     db_exec(tx, sql);
 }
 
-/* A place in a table is one of a partition's: at each of them a fresh claim stands at the place of an old one. */
+/* A row's position is unique only within a partition: here, fresh claims in one partition have the positions of old
+ * ones in the other. */
 static void
 expect_only_old_ones_forgotten(void)
 {
@@ -594,7 +598,7 @@ expect_unguarded(enum inbox_fixture_error why)
     expect_words(0, INBOX_SCHEMA, why);
 }
 
-/* The primary key must have the column that partitions, and so lets an id in twice. */
+/* The primary key must contain the partitioning column, seen_at, and so accepts an id twice. */
 Test(inbox, partitions_by_time_guard_no_id)
 {
     db_exec(tx, inbox_fixture_sql(INBOX_SQL_PARTITIONS_BY_TIME));

@@ -6,7 +6,7 @@
 
 #include "tests/integration/inbox_fixture.h"
 
-static struct db *home; /* which no test leaves in a transaction, or without a session */
+static struct db *home; /* no test leaves it in a transaction or disconnected */
 static struct db *tx;
 static struct db *other;
 static struct inbox_error error;
@@ -132,7 +132,7 @@ Test(inbox_advance, keys_are_utf8_whatever_the_connection_says)
                  1);
 }
 
-/* An advance in a thread of its own: it blocks. */
+/* An advance in its own thread, because it blocks. */
 struct attempt {
     struct db *db;
     int64_t version;
@@ -151,7 +151,7 @@ run_attempt(void *argument)
     return NULL;
 }
 
-/* Another transaction is at version 5 of the same key, and ends in some way while this one waits. */
+/* Another transaction has applied version 5 of the same key, and ends as told while this one waits for it. */
 static void
 expect_while_open(int64_t version, const char *how_it_ends, inbox_verdict wanted)
 {
@@ -199,7 +199,7 @@ Test(inbox_advance, what_the_snapshot_cannot_see)
 
 enum { KEYS = 100 };
 
-/* A consumer that gets one version of each key, at the same moment as another gets another. */
+/* One of two consumers that get different versions of each key at the same time. */
 struct consumer {
     struct db *db;
     int version;
@@ -208,7 +208,7 @@ struct consumer {
     pthread_t thread;
 };
 
-/* As a consumer does: what is newer is written into a table. */
+/* Like a consumer: writes the version into a table if it is newer. */
 static inbox_result
 apply(struct db *db, const char *key, int version)
 {
@@ -244,7 +244,7 @@ run_consumer(void *argument)
     return NULL;
 }
 
-/* For some keys one has found no row to update, and then meets the other's when it inserts its own. */
+/* For some keys, one consumer finds no row to update, and then its insert meets the row of the other one. */
 Test(inbox_advance, two_at_once_leave_the_newer)
 {
     pthread_barrier_t barrier;

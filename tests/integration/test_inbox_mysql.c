@@ -9,8 +9,8 @@
 
 #define EURO "\xe2\x82\xac"
 
-/* What only MariaDB, MySQL and their clients have: settings of sessions and of connections, transactions that begin otherwise, and
- * an inbox that is made beforehand. */
+/* What only MariaDB, MySQL and their clients have: settings of sessions and of connections, other ways to begin a
+ * transaction, and an inbox object that is made in advance. */
 static MYSQL *tx;
 static MYSQL *other;
 static inbox_mysql *inbox;
@@ -105,7 +105,7 @@ Test(inbox_mysql, refuses_a_busy_connection)
                  error.message);
 }
 
-/* What is longer than the column would be cut without strict mode, and then be the same id as another. */
+/* Without strict mode, the server would shorten an id that is too long, and so make it equal to another one. */
 Test(inbox_mysql, nothing_is_cut)
 {
     char longest[256];
@@ -151,7 +151,7 @@ claim_many(MYSQL *conn, const char *const *texts, size_t count, inbox_verdict *r
     return inbox_mysql_claim_many(inbox, conn, "billing", ids, count, ret_verdicts, reterr);
 }
 
-/* A claim in a thread of its own: it blocks. */
+/* A claim in its own thread, because it blocks. */
 struct attempt {
     MYSQL *conn;
     const char *const *texts;
@@ -172,7 +172,7 @@ run_attempt(void *argument)
     return NULL;
 }
 
-/* Returns when it waits. */
+/* Returns when the attempt waits for a lock. */
 static void
 start_attempt(struct attempt *attempt)
 {
@@ -185,7 +185,7 @@ start_attempt(struct attempt *attempt)
 Test(inbox_mysql, with_snapshot_isolation_it_is_a_retry)
 {
     if (!mysql_fixture_is_mariadb(tx)) {
-        return; /* MySQL has no such thing */
+        return; /* MySQL does not have this */
     }
     mysql_fixture_exec(tx, "set innodb_snapshot_isolation = on");
     mysql_fixture_exec(tx, "set session transaction isolation level repeatable read");
@@ -197,7 +197,7 @@ Test(inbox_mysql, with_snapshot_isolation_it_is_a_retry)
     expect_failure(claim(tx, "billing", "m1"), INBOX_RETRY, "HY000", "run all of it again");
 }
 
-/* What is read after the wait for another claim must be as new as that claim's effect. */
+/* Reads after the wait for another claim must show that claim's effect. */
 Test(inbox_mysql, claim_does_not_fix_what_the_transaction_sees)
 {
     static const char *const texts[] = {"m1", "m2"};
@@ -236,7 +236,7 @@ Test(inbox_mysql, another_database_is_another_inbox)
     expect_failure(claim(tx, "billing", "m1"), INBOX_SCHEMA, "3D000", "default database");
 }
 
-/* The client connects anew by itself, to a session with autocommit. The claim must not be committed there. */
+/* The client reconnects by itself, to a session with autocommit. The claim must not be committed there. */
 Test(inbox_mysql, a_client_that_reconnects_claims_nothing_outside)
 {
     const bool reconnect = true;
@@ -257,14 +257,14 @@ expect_inbox_found(void)
     inbox_mysql_free(another);
 }
 
-/* Claims and forgets with a setting of the session. */
+/* Claims and forgets with this setting of the session. */
 static void
 expect_the_same_with(const char *setting)
 {
     static const char *const name = EURO "'\"\\` \\' -- ";
     mysql_fixture_exec(tx, setting);
     expect_inbox_found();
-    mysql_fixture_exec(tx, "start transaction"); /* `begin` is another thing to ORACLE */
+    mysql_fixture_exec(tx, "start transaction"); /* ORACLE has another `begin` */
     cr_assert_eq(claim(tx, name, name), INBOX_FIRST, "%s: %s", setting, error.message);
     cr_assert_eq(claim(tx, name, name), INBOX_DUPLICATE, "%s", setting);
     mysql_fixture_exec(tx, "commit");
@@ -297,7 +297,7 @@ Test(inbox_mysql, character_set_and_sql_mode_do_not_matter)
     }
 }
 
-/* What an application may have set in its session. */
+/* Settings that an application may have made in its session. */
 Test(inbox_mysql, settings_of_the_session_do_not_matter)
 {
     static const char *const texts[] = {"a", "b", "c"};
@@ -336,7 +336,7 @@ advance(MYSQL *conn, int64_t version)
     return verdict;
 }
 
-/* Where an update that changes nothing counts as one row. */
+/* Connections on which an update that changes nothing counts as one row. */
 Test(inbox_mysql, found_rows_do_not_matter)
 {
     MYSQL *conn = mysql_fixture_connect_with(CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS);

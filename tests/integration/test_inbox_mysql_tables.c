@@ -5,7 +5,7 @@
 
 #include "tests/integration/mysql_fixture.h"
 
-/* The tables in other forms, which libinbox-mysql looks at when an inbox is made; and its statements, which run by hand. */
+/* Tables of other forms, which libinbox-mysql checks when an inbox is made; and its statements, run by hand. */
 static MYSQL *tx;
 static inbox_mysql *inbox;
 static struct inbox_error error;
@@ -75,7 +75,7 @@ Test(inbox_mysql_tables, a_table_that_guards_no_id_is_refused)
     expect_inbox();
 }
 
-/* 'a', 'A' and 'a ' would be one name, or names would be cut. */
+/* With these types 'a', 'A' and 'a ' would be one name, or names would be shortened. */
 Test(inbox_mysql_tables, columns_that_take_two_names_for_one_are_refused)
 {
     static const char *const types[] = {
@@ -134,7 +134,7 @@ Test(inbox_mysql_tables, a_table_that_guards_no_state_is_refused)
     expect_not_advanced(7, INBOX_SCHEMA, "", "schema_newest.sql");
 }
 
-/* The version never changes: that must end. */
+/* The version never changes, so the library would try again for ever. */
 Test(inbox_mysql_tables, a_trigger_cannot_keep_it_for_ever)
 {
     inbox_verdict verdict;
@@ -146,7 +146,7 @@ Test(inbox_mysql_tables, a_trigger_cannot_keep_it_for_ever)
     expect_not_advanced(8, INBOX_RETRY, "", "trigger");
 }
 
-/* Each file as it stands there. */
+/* Each file runs unchanged. */
 Test(inbox_mysql_tables, statements_run_by_hand)
 {
     mysql_fixture_exec(tx, "set @consumer = 'billing', @message_id = 'm1', @age_s = 1, "

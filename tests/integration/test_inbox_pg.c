@@ -4,8 +4,8 @@
 
 #include "tests/integration/pg_fixture.h"
 
-/* What only PostgreSQL and libpq have: transactions that have failed, connections in pipeline mode, and rows that a trigger leaves
- * out without a word. */
+/* What only PostgreSQL and libpq have: transactions that have failed, connections in pipeline mode, and triggers that
+ * leave out rows without an error. */
 static PGconn *tx;
 static struct inbox_error error;
 

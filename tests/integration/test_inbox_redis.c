@@ -40,7 +40,7 @@ set_up(void)
     (void)snprintf(prefix, sizeof(prefix), "test%ld:", (long)getpid());
     options.consumer = "billing";
     options.prefix = prefix;
-    options.timeout_ms = 10000; /* a busy machine is no failure here */
+    options.timeout_ms = 10000; /* a slow machine must not make the test fail */
     options.hint_ttl_s = 60;
     options.done_ttl_s = 60;
     options.host = environment("OUTBOX_TEST_REDIS_HOST");
@@ -190,7 +190,7 @@ Test(inbox_redis, claim_then_release)
     cr_assert_eq(claim(redis, "m1", &lease), INBOX_BUSY);
 }
 
-/* Asks until it is not busy any more: that is how long the lease lasts, however slow the machine is. */
+/* Asks until the id is not busy: that takes as long as the lease, whatever the speed of the machine. */
 static void
 claim_when_free(inbox_redis *by, const char *id, struct inbox_redis_lease *ret_lease)
 {
@@ -360,7 +360,7 @@ Test(inbox_redis_loss, restart_without_persistence)
     expect_loss_once(redis, "m1", INBOX_FIRST);
 }
 
-/* Nothing is missing here, but with appendfsync everysec the last second could be, and nobody can tell. */
+/* Nothing is missing here, but with appendfsync everysec the last second could be, and nobody could notice. */
 Test(inbox_redis_loss, restart_with_persistence_may_have_lost)
 {
     start_own(1);
@@ -400,7 +400,7 @@ Test(inbox_redis_loss, frozen_server_costs_a_timeout_and_then_nothing)
     options.timeout_ms = 100;
     options.backoff_max_ms = 3600000;
     redis = handle();
-    /* The first call may be slow on a busy machine; what is measured comes after. */
+    /* The first call may be slow on a busy machine, so only later ones are measured. */
     (void)inbox_redis_remember(redis, ids, 1, &error);
     redis_fixture_freeze(1);
     uint64_t before_us = clock_monotonic_us();
@@ -451,7 +451,7 @@ Test(inbox_redis_loss, rights_needed_are_few)
 {
     start_as("+eval +mget +get +set +del +pttl +info");
     expect_all_calls_to_work();
-    redis_fixture_restart(); /* it forgets users that no file has */
+    redis_fixture_restart(); /* a restart drops users that are in no file */
     (void)redis_fixture_command("ACL SETUSER app on >secret allkeys +@all");
     expect_loss_once(redis, "m2", INBOX_FIRST);
 }
@@ -487,7 +487,7 @@ expect_refusal(const char *rights, const char *words)
 Test(inbox_redis_loss, a_missing_right_is_named)
 {
     expect_refusal("+mget +get +set +del +pttl +info", "eval");
-    expect_refusal("+eval +mget +get +del +pttl +info", "script"); /* only Redis 8 says which */
+    expect_refusal("+eval +mget +get +del +pttl +info", "script"); /* only Redis 8 names it */
     expect_refusal("+eval +mget +set +del +pttl +info", "script");
     expect_refusal("resetkeys ~other:* +eval +mget +get +set +del +pttl +info", "key");
 }

@@ -1,4 +1,4 @@
-/* What `init` makes, in PostgreSQL and in MariaDB or MySQL. What it makes in one of them alone: test_init_postgres.c, test_schema.c,
+/* What `init` makes in both kinds of database. What it makes in one kind alone: test_init_postgres.c, test_schema.c,
  * test_init_mysql.c. */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ count(const char *table)
     return db_int(init_db, sql);
 }
 
-/* All is there that writers and the relay use. */
+/* Everything that writers and the relay use is there. */
 static void
 expect_whole(void)
 {
@@ -91,7 +91,7 @@ expect_put_back(const char *what)
     cr_assert_not_null(strstr(cli_stdout(), INIT_REPAIRED), "%s", cli_stdout());
 }
 
-/* Writers wait behind it only briefly, and then go on. */
+/* Writers wait for init only briefly, and then go on. */
 Test(init, somebody_who_keeps_the_outbox_locked_is_not_waited_for_long)
 {
     struct db *other = db_connect();
@@ -198,7 +198,7 @@ Test(init, says_who_must_run_it)
 
 /* ---- the log -------------------------------------------------------------------------------------------- */
 
-/* Promise: where the log is to be read it says by whom that can be; who polls is told nothing of it. */
+/* Promise: with a mode that reads the log, init says who can read it; with mode = poll it does not mention the log. */
 Test(init, the_log)
 {
     init_configure("mode = tail");

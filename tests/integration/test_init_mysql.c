@@ -1,5 +1,5 @@
-/* What `init` makes in MariaDB and MySQL alone, which commit each thing that is made: it goes on where one ended, and puts back what
- * was dropped or altered, as test_schema.c asks of PostgreSQL's. */
+/* What `init` makes in MariaDB and MySQL, which commit each statement by itself: it continues where an earlier one
+ * stopped, and restores what was dropped or altered. (For PostgreSQL, test_schema.c tests the latter.) */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ count(const char *sql)
     return mysql_fixture_int(db, sql);
 }
 
-/* The problems that it told of. */
+/* Returns how many problems it reported. */
 static size_t
 init(void)
 {
@@ -74,7 +74,7 @@ expect_whole(void)
     cr_assert_eq(count("select @cancelled"), 1);
 }
 
-/* They may be in the middle of a transaction. */
+/* Writers may be in the middle of a transaction. */
 Test(init_mysql, writers_go_on_while_the_tables_of_the_relay_are_made)
 {
     MYSQL *writer = mysql_fixture_connect();
@@ -89,7 +89,8 @@ Test(init_mysql, writers_go_on_while_the_tables_of_the_relay_are_made)
     mysql_close(writer);
 }
 
-/* A server commits each thing that is made: an init that was killed on the way is gone on with. */
+/* The server commits each statement, so an init that was killed has made some of the objects: the next one makes the
+ * rest. */
 Test(init_mysql, goes_on_where_one_before_it_ended)
 {
     static const char *const undone[] = {
@@ -107,7 +108,7 @@ Test(init_mysql, goes_on_where_one_before_it_ended)
     }
 }
 
-/* One thing at a time, and what it is called. */
+/* Drops or alters one object by `sql`, and expects that init restores it and says so. */
 static void
 expect_put_back(const char *sql, const char *what, const char *state)
 {
@@ -154,7 +155,7 @@ Test(init_mysql, puts_back_what_was_altered)
     run("drop index outbox_held_due on outbox_held");
     expect_put_back("create index outbox_held_due on outbox_held (state, id)",
                     "the index outbox_held_due of outbox_held", "altered");
-    if (!mysql_fixture_is_mariadb(db)) { /* which enforces all */
+    if (!mysql_fixture_is_mariadb(db)) { /* which has no constraint that is not enforced */
         expect_put_back("alter table outbox alter check outbox_key_1024_bytes not enforced",
                         "the constraint outbox_key_1024_bytes of outbox", "disabled");
     }
@@ -169,8 +170,8 @@ be_user(const char *rights)
     config.mode = SOURCE_MODE_POLL;
 }
 
-/* As on managed servers: the owner of a database has no privilege of the server. Whether he may make the trigger is a setting of
- * the server's, which other tests share. */
+/* As on managed servers: the owner of a database has no server-wide privilege. A setting of the server, which other
+ * tests share, decides whether the owner may create the trigger. */
 Test(init_mysql, an_owner_without_super_makes_all_that_he_may)
 {
     const bool trusted = count("select @@log_bin_trust_function_creators") == 1;
@@ -189,7 +190,7 @@ Test(init_mysql, an_owner_without_super_makes_all_that_he_may)
     }
 }
 
-/* Promise: a log that cannot be read is a problem to one that must read it, and advice to one that may poll. */
+/* Promise: a log that cannot be read is a problem for mode = tail, and advice for mode = auto, which polls meanwhile. */
 Test(init_mysql, columns_of_which_the_log_has_no_utf_8)
 {
     cr_assert_eq(init(), 0);

@@ -1,5 +1,5 @@
-/* What `init` makes in PostgreSQL alone: migrations from older versions, publications, and what an administrator must do; all or
- * nothing of it. */
+/* What `init` makes in PostgreSQL alone: migrations from older versions, publications, and what an administrator must
+ * do. It makes everything or nothing. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
 #include <outbox/outbox_pg.h>
@@ -27,7 +27,7 @@ TestSuite(init_postgres, .init = set_up, .fini = init_tear_down, .timeout = 120)
 #define EXTENDED \
     INIT_OK "migrated: the tables have what is new now; writers and the relay that runs go on\n"
 
-/* As liboutbox-pg does, in whatever transaction the connection is in. */
+/* Like liboutbox-pg, in the transaction that the connection is in. */
 static void
 write_message(PGconn *connection)
 {
@@ -39,7 +39,7 @@ write_message(PGconn *connection)
                  error.message);
 }
 
-/* What they have prepared before goes on after it. */
+/* Statements that were prepared before the migration work after it. */
 Test(init_postgres, migrates_while_all_go_on)
 {
     PGconn *const writer = pg_fixture_connect();
@@ -68,7 +68,7 @@ Test(init_postgres, migrates_while_all_go_on)
     "problem  source \"orders\": a transaction that is open keeps a table locked: nothing was " \
     "changed, run it again when that has ended: canceling statement due to lock timeout\n"
 
-/* Writers wait behind it only briefly, and then go on. */
+/* Writers wait for init only briefly, and then go on. */
 Test(init_postgres, somebody_who_keeps_the_outbox_locked_is_not_waited_for_long)
 {
     PGconn *const other = pg_fixture_connect();
@@ -87,7 +87,7 @@ Test(init_postgres, somebody_who_keeps_the_outbox_locked_is_not_waited_for_long)
     PQfinish(other);
 }
 
-/* Version 2, as the relay before this one made it. */
+/* The tables of version 2, as the previous release made them. */
 static void
 make_version_2(void)
 {
@@ -116,7 +116,7 @@ Test(init_postgres, extends_version_2_while_an_older_relay_goes_on)
     PQfinish(relay);
 }
 
-/* Behind whoever waits for its lock, the relay would wait too. */
+/* The relay would wait behind init's request for the lock. */
 Test(init_postgres, does_not_wait_long_for_the_table_that_the_relay_writes)
 {
     PGconn *const other = pg_fixture_connect();
@@ -183,7 +183,7 @@ expect_publication(const char *name, const char *expected)
     cr_assert_str_eq(pg_query_text(db, sql), expected);
 }
 
-/* In the mode that is the default. */
+/* With the default mode. */
 Test(init_postgres, creates_the_publication_and_no_slot)
 {
     init_configure("");
@@ -237,7 +237,7 @@ drop_owner(const char *role)
     pg_exec(db, sql);
 }
 
-/* What comes after the first line: `format` with `name` for each %1$s. */
+/* Expects this output after the first line: `format` with `name` for each %1$s. */
 static void
 expect_then(int status, const char *format, const char *name)
 {
@@ -293,7 +293,7 @@ Test(init_postgres, says_what_an_administrator_must_run)
     drop_owner(role);
 }
 
-/* Promise: whoever runs init need not be the relay, and gets no right that only the relay needs. */
+/* Promise: another role than the relay's can run init, and gets no right that only the relay needs. */
 Test(init_postgres, an_owner_needs_no_right_to_read_the_log)
 {
     char owner[64];
@@ -320,11 +320,11 @@ static void
 count_notice(void *context, const PGresult *result)
 {
     int *const count = context;
-    (void)result; /* any is one too many */
+    (void)result; /* every notice counts, whatever it says */
     (*count)++;
 }
 
-/* As psql shows them to whoever runs it by hand. */
+/* As psql shows them to somebody who runs it by hand. */
 Test(init_postgres, printed_sql_gives_no_notices)
 {
     int notices = 0;

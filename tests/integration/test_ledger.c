@@ -1,4 +1,4 @@
-/* The demo's ledger must be able to find what it looks for: here somebody falsifies the books of either bank. */
+/* The demo's ledger must find errors: here somebody falsifies the books of one of the two banks. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ teardown(void)
 
 TestSuite(ledger, .init = setup, .fini = teardown);
 
-/* The exit code; the last line that it printed is in last_line. */
+/* Returns the exit code; last_line has the last line of the output. */
 static int
 run_ledger(void)
 {
@@ -101,7 +101,7 @@ Test(ledger, a_transfer_that_mariadb_lost)
     expect(1, "ledger: committed=12 applied=11 lost=1 applied_twice=0 out_of_order=0\n");
 }
 
-/* Each is the other's mirror: in sum as many were booked as were sent. */
+/* The two errors cancel out in the sums: as many transfers arrived as were sent. */
 Test(ledger, a_transfer_lost_here_and_another_invented_there)
 {
     pg_exec(pg, "delete from entry where account = 1 and sequence = 2");

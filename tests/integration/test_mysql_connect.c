@@ -40,7 +40,7 @@ connect_by(const char *text, unsigned *ret_number, struct error *reterr)
     return mysql;
 }
 
-/* OUTBOX_TEST_MYSQL_DSN, and more. */
+/* Connects with OUTBOX_TEST_MYSQL_DSN and further options. */
 static MYSQL *
 connect_with(const char *more, unsigned *ret_number, struct error *reterr)
 {
@@ -103,7 +103,7 @@ Test(mysql_connect, what_must_be_mended_is_told_from_an_outage)
                    "connecting to the database at 127.0.0.1: ");
 }
 
-/* A session that comes back by itself has no transaction any more, and no settings. */
+/* A session that reconnected by itself would have lost its transaction and its settings. */
 Test(mysql_connect, a_lost_connection_stays_lost)
 {
     const bool on = true;
@@ -127,7 +127,7 @@ Test(mysql_connect, the_servers_errors_are_not_the_librarys)
 
 /* ---- TLS ------------------------------------------------------------------------------------------------------------------ */
 
-/* "sslrootcert=FILE", and what is behind it, with a file of the server's directory of certificates. */
+/* "sslrootcert=FILE" with a file of the server's directory of certificates, and further options. */
 static const char *
 with_file(const char *name, const char *file, const char *more)
 {
@@ -159,7 +159,8 @@ Test(mysql_connect, tls_is_used_as_sslmode_says)
     expect_tls(with_file("sslrootcert", "ca.pem", "sslmode=verify-full host=localhost"), true);
 }
 
-/* An authority that has not signed it; and "127.1", which is the same host by a name that the certificate does not have. */
+/* An authority that did not sign the certificate; and "127.1", which is the same host by a name that the certificate
+ * does not have. */
 Test(mysql_connect, certificates_are_verified_as_sslmode_says)
 {
     expect_refused(with_file("sslrootcert", "client.pem", "sslmode=verify-ca"), 0, ERROR_CONFIG,
@@ -171,8 +172,8 @@ Test(mysql_connect, certificates_are_verified_as_sslmode_says)
     expect_tls("sslmode=require host=127.1", true);
 }
 
-/* A new account, whose password the server does not remember: caching_sha2_password, where that is the default, then wants all of
- * it, over TLS or under the server's key. */
+/* The server does not know the password of a new account yet. So caching_sha2_password, where it is the default, asks
+ * for the whole password, over TLS or encrypted with the server's key. */
 Test(mysql_connect, an_account_that_was_never_there)
 {
     static const char *const modes[] = {"sslmode=disable", "sslmode=require"};
@@ -223,14 +224,14 @@ setup_server(void)
 
 TestSuite(mysql_connect_server, .init = setup_server, .fini = teardown, .timeout = 120);
 
-/* What the libraries call it in their words, or this one's for them. */
+/* The error text of each client library, or of base/mysql instead. */
 #ifdef OUTBOX_LIBMYSQLCLIENT
 #define TLS_NAME "SSL"
 #else
 #define TLS_NAME "TLS"
 #endif
 
-/* The libraries of MariaDB, 3.3, would go on in clear text. */
+/* MariaDB's client library 3.3 would go on without TLS. */
 Test(mysql_connect_server, a_server_without_tls)
 {
     const char *off = mysql_fixture_is_mariadb(admin) ? "skip-ssl" : "tls-version=";
