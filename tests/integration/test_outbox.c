@@ -1,4 +1,4 @@
-/* The libraries that write, against real servers: what they write, what they refuse, and what they say when something fails. */
+/* The writer libraries with real servers: what they write, what they refuse, and what they say when something fails. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "tests/integration/message_fixture.h"
 #include "tests/integration/write_fixture.h"
 
-static struct db *home; /* which no test leaves in a transaction, or without a session */
+static struct db *home; /* no test leaves it in a transaction or disconnected */
 static struct db *tx;
 static struct outbox_error error;
 
@@ -149,7 +149,7 @@ Test(outbox, order_of_rows_is_the_order_of_the_array)
     static struct outbox_message messages[COUNT];
     static char payloads[COUNT][8];
     for (int i = 0; i < COUNT; i++) {
-        /* Neither rising nor falling, so that no sort by content can give this order. */
+        /* Neither rising nor falling, so that sorting by content cannot produce this order. */
         (void)snprintf(payloads[i], sizeof(payloads[i]), "%d", (int)((i * 7919L) % COUNT));
         messages[i] = message_fixture_of(payloads[i]);
     }
@@ -200,7 +200,7 @@ Test(outbox, a_read_only_transaction_is_told)
 
 /* ---- what fails ---- */
 
-/* Two transactions that wait for each other: ours is the victim. */
+/* Two transactions wait for each other, and ours is the victim. */
 Test(outbox, a_deadlock_is_a_retry_of_all)
 {
     struct db *other = db_connect();
@@ -266,7 +266,7 @@ Test(outbox, refuses_before_it_sends)
     expect_written("x");
 }
 
-/* Also where the server would cut what is too long and go on. */
+/* Also on servers that would shorten a text that is too long, and go on. */
 Test(outbox, limits_are_looked_at_before_the_server_cuts)
 {
     char text[1026];
@@ -348,7 +348,7 @@ Test(outbox, version_row_is_alone)
 
 Test(outbox, few_rights_are_needed)
 {
-    db_allow(home, "select", "outbox_schema"); /* which PostgreSQL gives everybody */
+    db_allow(home, "select", "outbox_schema"); /* on PostgreSQL everybody has it */
     struct db *const admin = tx;
     tx = db_connect_allowed();
     db_exec(tx, "begin");

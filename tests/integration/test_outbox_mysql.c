@@ -1,5 +1,5 @@
-/* What only MariaDB, MySQL and their clients have, of liboutbox-mysql: settings of sessions, transactions that begin and end in
- * other ways, connections that are made anew, and the packets of the protocol. The rest: test_outbox.c. */
+/* What only MariaDB, MySQL and their clients have, for liboutbox-mysql: settings of sessions, other ways to begin and
+ * end transactions, reconnects, and the packets of the protocol. The rest: test_outbox.c. */
 #include <criterion/criterion.h>
 #include <outbox/outbox_mysql.h>
 #include <stdio.h>
@@ -131,7 +131,7 @@ Test(outbox_mysql, times_from_the_first_to_the_last)
            "message 0: deliver_after_us is after the year 9999");
 }
 
-/* Two questions to the server for any number of messages, and nothing prepared. */
+/* The library sends two questions for any number of messages, and prepares nothing. */
 static int64_t
 status_value(const char *name)
 {
@@ -189,7 +189,7 @@ run_prepared(const char *sql)
     (void)mysql_stmt_close(statement);
 }
 
-/* What a driver that prepares everything does. (MySQL prepares no START TRANSACTION.) */
+/* Like a driver that prepares every statement. (MySQL cannot prepare START TRANSACTION.) */
 Test(outbox_mysql, what_prepared_statements_do_to_the_transaction_counts)
 {
     run_prepared("set autocommit = 0");
@@ -200,7 +200,7 @@ Test(outbox_mysql, what_prepared_statements_do_to_the_transaction_counts)
     cr_assert_eq(row_count(), 1);
 }
 
-/* A plain read would begin the snapshot, and what is committed after it would not be seen. */
+/* A plain read would begin the snapshot, and the transaction would not see later commits. */
 Test(outbox_mysql, does_not_begin_the_snapshot_of_the_transaction)
 {
     MYSQL *other = mysql_fixture_connect();
@@ -215,8 +215,8 @@ Test(outbox_mysql, does_not_begin_the_snapshot_of_the_transaction)
 
 /* ---- what fails, and what has been rolled back then ---- */
 
-/* Two transactions that wait for each other. The server ends the one that has changed fewer rows: ours. `next` is what closes
- * the circle. */
+/* Two transactions wait for each other. The server ends the one that has changed fewer rows, which is ours. The
+ * caller's next statements close the circle. */
 static MYSQL *
 begin_deadlock(void)
 {
@@ -250,7 +250,8 @@ overlook_a_deadlock(void)
     end_deadlock(other);
 }
 
-/* The promise that the question before the write is for: who overlooks the error of an own statement has no transaction. */
+/* Why the library asks the server before it writes: an application that ignored the error of its own statement has no
+ * transaction any more. */
 Test(outbox_mysql, a_deadlock_that_the_application_overlooked_is_noticed)
 {
     overlook_a_deadlock();
@@ -269,7 +270,7 @@ Test(outbox_mysql, it_is_noticed_with_autocommit_off_too)
     run("commit");
 }
 
-/* Who changes the tables waits for the writers, and they for him. */
+/* Writers block a change of the tables' version, and it blocks them. */
 Test(outbox_mysql, a_change_of_the_version_is_waited_for)
 {
     MYSQL *other = mysql_fixture_connect();
@@ -301,7 +302,7 @@ expect_lost(void)
                        error.message);
 }
 
-/* Where the server could not say anything. */
+/* Without any answer from the server. */
 Test(outbox_mysql, connection_lost)
 {
     run("begin");
@@ -327,8 +328,8 @@ Test(outbox_mysql, a_transaction_does_not_go_on_on_another_connection)
     cr_assert_eq(row_count(), 0);
 }
 
-/* With autocommit off the client believes in no transaction before the first statement, and where it cannot send it connects
- * anew, to a session in which autocommit is on, or off if that is asked for. */
+/* With autocommit off, the client knows of no transaction before the first statement. If it cannot send, it reconnects
+ * by itself: to a session with autocommit on, or off if an option asks for that. */
 static void
 expect_no_other_connection(void)
 {
@@ -357,7 +358,7 @@ Test(outbox_mysql, refuses_a_connection_that_is_busy)
     cr_assert_str_eq(mysql_fetch_row(rows)[0], "1");
     mysql_free_result(rows);
     expect_written("x");
-    /* And what several statements have in store. */
+    /* Also if further results of several statements are waiting. */
     cr_assert_eq(mysql_set_server_option(tx, MYSQL_OPTION_MULTI_STATEMENTS_ON), 0);
     cr_assert_eq(mysql_query(tx, "select 1; select 2"), 0);
     mysql_free_result(mysql_store_result(tx));
@@ -367,7 +368,7 @@ Test(outbox_mysql, refuses_a_connection_that_is_busy)
     expect_written("x");
 }
 
-/* What a server answers in other cases, as far as somebody's trigger can say it. */
+/* Other answers of a server, as far as a trigger can produce them. */
 Test(outbox_mysql, errors_say_what_to_do)
 {
     static const struct {
@@ -418,7 +419,7 @@ write_zeros(const void *zeros, size_t length)
     return outbox_mysql_write(tx, &message, NULL, &error);
 }
 
-/* What the library lets through, the server takes, to the byte; what is beyond is refused before it is sent, and the
+/* The library and the server have the same limit, to the byte. What is larger is refused before it is sent, and the
  * transaction goes on. */
 Test(outbox_mysql, max_allowed_packet_is_named_before_it_is_reached)
 {

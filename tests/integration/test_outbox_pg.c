@@ -7,8 +7,8 @@
 #include "tests/integration/message_fixture.h"
 #include "tests/integration/pg_fixture.h"
 
-/* What only PostgreSQL and libpq have, of liboutbox-pg: transactions that have failed, connections in pipeline mode, rows that a
- * trigger leaves out, and messages without a table. The rest: test_outbox.c. */
+/* What only PostgreSQL and libpq have, for liboutbox-pg: transactions that have failed, connections in pipeline mode,
+ * triggers that leave out rows, and messages without a table. The rest: test_outbox.c. */
 static PGconn *tx;
 static struct outbox_error error;
 
@@ -176,10 +176,10 @@ Test(outbox_pg, large_payload_over_a_non_blocking_connection)
 
 /* ---- without the table ----------------------------------------------------------------------------- */
 
-/* What the relay calls its slot where nothing else is configured. */
+/* The default name of the relay's slot. */
 #define SLOT "'outbox_relay_' || current_database() || '_public'"
 
-/* The log of this database, by a slot that only looks. */
+/* A slot keeps the log of this database for read_log. */
 static void
 keep_log(void)
 {
@@ -211,8 +211,8 @@ tear_down_emit(void)
 
 TestSuite(outbox_pg_emit, .init = set_up_emit, .fini = tear_down_emit, .timeout = 120);
 
-/* What the relay will make of the messages that were committed, in their order. pgoutput's message 'M': flags, position,
- * prefix, the length of the content, the content. */
+/* What the relay will make of the committed messages, in their order. pgoutput's message 'M': flags, position, prefix,
+ * length of the content, content. */
 static const char *
 read_log(const char *expression)
 {
@@ -323,7 +323,7 @@ Test(outbox_pg_emit, refused_where_nobody_keeps_the_log)
 {
     forget_log();
     expect_emit_refused(NO_SLOT);
-    /* Somebody else's, such as a subscription's, is read by somebody else. */
+    /* A slot of others, such as a subscription, is not read by the relay. */
     pg_exec(tx, "select pg_create_logical_replication_slot('other_' || pg_backend_pid(), "
                 "'pgoutput')");
     expect_emit_refused(NO_SLOT);
@@ -355,7 +355,7 @@ Test(outbox_pg_emit, refused_without_the_function)
     pg_exec(tx, "rollback");
 }
 
-/* A writer needs no right but that to the function; others have none. */
+/* A writer needs only the right to execute the function. Without it nobody can emit. */
 Test(outbox_pg_emit, needs_execute_and_nothing_else)
 {
     char role[64];

@@ -1,5 +1,5 @@
-/* A connection pool before the server: PgBouncer, which gives a client a session of the server for as long as the client
- * lives (session mode, in which the ownership works), or for a transaction (in which it cannot). */
+/* A connection pool before the server: PgBouncer. It gives a client a session of the server for as long as the client
+ * is connected (session mode, which is enough for the ownership), or for a transaction (which is not). */
 #include <criterion/criterion.h>
 #include <grp.h>
 #include <pwd.h>
@@ -34,8 +34,7 @@ static void
 tear_down(void)
 {
     if (pool > 0) {
-        (void)kill(pool, SIGKILL);    /* it has ended, or does now */
-        (void)waitpid(pool, NULL, 0); /* ours */
+        (void)kill(pool, SIGKILL); /* it may have ended already */
     }
     pg_fixture_drop(db);
     cli_leave();
@@ -43,8 +42,8 @@ tear_down(void)
 
 TestSuite(pool, .init = set_up, .fini = tear_down, .timeout = 120);
 
-/* It does not run as root: it becomes another user, and gets the directory. That undoes what makes it end with the test, so
- * that comes last. */
+/* PgBouncer refuses to run as root: so it becomes another user, and gets the directory. That resets PR_SET_PDEATHSIG,
+ * which is therefore set afterwards. */
 static void
 give_up_root(void)
 {
@@ -68,12 +67,12 @@ become_pool(pid_t parent)
         give_up_root();
     }
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) {
-        (void)execv(program, argv); /* does not come back when it works */
+        (void)execv(program, argv); /* returns only if it fails */
     }
     _exit(127);
 }
 
-/* Starts the pool with these words in its file, and waits until it serves. */
+/* Starts the pool with these lines in its file, and waits until it serves. */
 static void
 start(const char *words)
 {
@@ -145,7 +144,7 @@ Test(pool, session_mode_is_no_problem)
     "server, and the ownership of the outbox needs the session: connect to the server itself, " \
     "or by a pool in session mode\n"
 
-/* Whichever free session the pool takes: that which was used last, or the next in turn. */
+/* Whichever free session the pool chooses: the one that was used last, or, in the next test, the next in turn. */
 Test(pool, check_finds_transaction_mode)
 {
     start("pool_mode = transaction");
@@ -173,13 +172,14 @@ Test(pool, check_does_not_wait_for_a_session_that_is_not_free)
                  "no session free for a second connection");
 }
 
-/* Promise: a relay alone behind such a pool, which gets the same session each time, does not begin to work. */
+/* Promise: with a pool in transaction mode a relay does not begin to work, even if it is the only client and always
+ * gets the same session. */
 Test(pool, a_relay_alone_is_refused)
 {
     start("pool_mode = transaction");
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("error=\"" POOLED);
-    /* pg_locks has those of the server's other databases too, and other programs' relays work there */
+    /* pg_locks also has the locks of other databases, where relays of other tests work. */
     cr_assert_eq(
         pg_query_int(db, "select count(*) from pg_locks where locktype = 'advisory' and database = "
                          "(select oid from pg_database where datname = current_database())"),
@@ -187,7 +187,7 @@ Test(pool, a_relay_alone_is_refused)
     end(relay);
 }
 
-/* Nobody can be asked, and a session of its own is none of anybody's business. */
+/* The relay cannot get a second session to compare with, but a session of its own is all that it needs. */
 Test(pool, a_relay_in_the_only_session_works)
 {
     start("pool_mode = session\ndefault_pool_size = 1");
@@ -196,8 +196,9 @@ Test(pool, a_relay_in_the_only_session_works)
     end(relay);
 }
 
-/* The pool has no other session to give: with more of them it would give the second client another one whenever the relay has just
- * asked something in the first. And it takes no third client, so that a relay that begins cannot see what it is. */
+/* One session of the server: with more, the pool would give the second client another one whenever the relay has just
+ * used the first. And two clients: so a relay cannot open a second connection when it starts, and cannot recognise the
+ * pool. */
 #define ONE_SESSION "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 2"
 
 static void
@@ -213,14 +214,14 @@ expect_noticed(const char *statement)
     end(relay);
 }
 
-/* Promise: a relay that the pool has taken its session from says so. Here its prepared statements are all there, and nothing fails
- * but the ownership. */
+/* Promise: a relay that lost its session to the pool says so. Here its prepared statements still exist, and only the
+ * ownership is gone. */
 Test(pool, a_relay_whose_ownership_is_gone_says_why)
 {
     expect_noticed("select pg_advisory_unlock_all()");
 }
 
-/* What it finds there was left by the other: it is not that there are no tables. */
+/* The second relay meets the session as the first one left it, and must not report missing tables. */
 Test(pool, a_second_relay_in_the_same_session_says_why)
 {
     start(ONE_SESSION);
@@ -235,20 +236,21 @@ Test(pool, a_second_relay_in_the_same_session_says_why)
     end(first);
 }
 
-/* Here the ownership is there, and what it was prepared with is not. A pool of version 1.21 or later prepares it anew. */
+/* Here the ownership is there, but the prepared statements are gone. PgBouncer 1.21 or later would prepare them again. */
 Test(pool, a_relay_whose_session_was_reset_says_why)
 {
     expect_noticed("reset all; deallocate all");
 }
 
-/* Here nothing that it asks fails, but it is asked without what session.sql set: rows may be hidden, and names mean others. */
+/* Here no request fails, but the settings of session.sql are gone: policies may hide rows, and names may have other
+ * meanings. */
 Test(pool, a_relay_whose_settings_were_reset_says_why)
 {
     expect_noticed("reset all");
 }
 
-/* Promise: of two relays that the pool gives the same session, the second does not take the lock that the session has already.
- * Nothing else is left of the first, which stands still: it could not notice anything itself. */
+/* Promise: of two relays that the pool gives the same session, the second does not take the lock that the session has
+ * already. The lock is all that shows the first one, which is stopped and could not notice anything itself. */
 Test(pool, an_ownership_is_not_shared)
 {
     start(ONE_SESSION);

@@ -1,5 +1,5 @@
-/* The relay is killed, stopped, doubled and told to go, with applications writing all the time.
- * What is committed comes, in the order of its key once duplicates are left out. */
+/* The relay is killed, stopped, started twice and told to end, with applications writing all the time. All that is
+ * committed arrives, in the order of its key if duplicates are left out. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -55,8 +55,8 @@ Test(relay_crash, killed_again_and_again_it_loses_nothing)
         (void)usleep((useconds_t)random_between(&random, 0, 250000)); /* the random moment */
         relay_kill(scene.relay);
         relay_start_again(scene.relay);
-        if (kill % 2 == 0) { /* the next kill meets it at work, else maybe still starting */
-            (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* says no more */
+        if (kill % 2 == 0) { /* every second time the next kill may come during the start */
+            (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* is enough */
         }
     }
     traffic_end(traffic);
@@ -64,7 +64,7 @@ Test(relay_crash, killed_again_and_again_it_loses_nothing)
     relay_drain(scene.relay);
 }
 
-/* Promise: a session that the database ends costs nothing but a new one. */
+/* Promise: if the database ends the relay's session, it only needs a new one. */
 Test(relay_crash, its_session_ended_by_the_database_it_loses_nothing)
 {
     struct traffic *traffic = start_traffic();
@@ -72,7 +72,7 @@ Test(relay_crash, its_session_ended_by_the_database_it_loses_nothing)
     for (unsigned i = 0; i < 5; i++) {
         burst(100);
         db_end_session(scene.db, db_owner(scene.db));
-        (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* that it is told counts */
+        (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* is enough */
         (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
     }
     traffic_end(traffic);
@@ -84,11 +84,11 @@ static struct relay *
 start_standby(const char *source)
 {
     struct relay *relay = relay_start(&(struct relay_options){.source = source});
-    (void)relay_await_log(relay, "event=source_standby", NULL); /* the line says no more */
+    (void)relay_await_log(relay, "event=source_standby", NULL); /* is enough */
     return relay;
 }
 
-/* Promise: of two relays one works and one waits, and takes over when the first is killed. */
+/* Promise: of two relays, one works and one waits; it takes over when the first is killed. */
 Test(relay_crash, a_standby_takes_over_from_an_owner_that_was_killed)
 {
     struct traffic *traffic = start_traffic();
@@ -98,7 +98,7 @@ Test(relay_crash, a_standby_takes_over_from_an_owner_that_was_killed)
         burst(200);
         await_queue(500);
         relay_kill(scene.relay);
-        (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+        (void)relay_await_log(standby, "event=source_owned", NULL); /* is enough */
         struct relay *killed = scene.relay;
         scene.relay = standby;
         standby = killed;
@@ -112,7 +112,7 @@ Test(relay_crash, a_standby_takes_over_from_an_owner_that_was_killed)
     relay_free(standby);
 }
 
-/* Promise: an owner that drains leaves the outbox to the standby, and no message comes twice. */
+/* Promise: an owner that drains leaves the outbox to the standby, and no message arrives twice. */
 Test(relay_crash, a_standby_takes_over_from_an_owner_that_drains)
 {
     struct traffic *traffic = start_traffic();
@@ -121,7 +121,7 @@ Test(relay_crash, a_standby_takes_over_from_an_owner_that_drains)
     burst(200);
     await_queue(500);
     relay_drain(scene.relay);
-    (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+    (void)relay_await_log(standby, "event=source_owned", NULL); /* is enough */
     traffic_end(traffic);
     const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
     check(duplicates == 0, "%llu came twice", (unsigned long long)duplicates);
@@ -131,8 +131,8 @@ Test(relay_crash, a_standby_takes_over_from_an_owner_that_drains)
 
 #define SHORT_LEASE "takeover = \"2s\"\n"
 
-/* Promise: an owner that is stopped for longer than its lease loses the outbox; when it goes on, it
- * publishes nothing beside its successor, and waits in turn. */
+/* Promise: an owner that is stopped for longer than its lease loses the outbox. When it continues, it publishes nothing
+ * beside its successor, and becomes the standby. */
 Test(relay_crash, an_owner_that_was_stopped_does_not_publish_beside_its_successor)
 {
     struct traffic *traffic = start_traffic();
@@ -143,10 +143,10 @@ Test(relay_crash, an_owner_that_was_stopped_does_not_publish_beside_its_successo
         burst(400);
         await_queue(before + 500);
         relay_signal(scene.relay, SIGSTOP);
-        (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+        (void)relay_await_log(standby, "event=source_owned", NULL); /* is enough */
         burst(200);
-        relay_signal(scene.relay, SIGCONT);                               /* both at work, almost */
-        (void)relay_await_log(scene.relay, "event=source_lost", NULL);    /* it says no more */
+        relay_signal(scene.relay, SIGCONT); /* both run, almost at the same time */
+        (void)relay_await_log(scene.relay, "event=source_lost", NULL);    /* is enough */
         (void)relay_await_log(scene.relay, "event=source_standby", NULL); /* likewise */
         struct relay *successor = standby;
         standby = scene.relay;
@@ -168,8 +168,8 @@ nothing_is_in_between(void *context)
            traffic_committed(scene.db);
 }
 
-/* Promise: SIGTERM ends with everything settled that was sent: each message is either in the queue or
- * in the outbox, and the next relay sends none again. */
+/* Promise: after SIGTERM, everything that was sent is settled: each message is either in the queue or in the outbox,
+ * and the next relay sends none again. */
 Test(relay_crash, told_to_go_it_settles_what_is_in_flight)
 {
     traffic_set_up(scene.db);
@@ -194,7 +194,7 @@ is_at_work_without_broker(void *context)
            relay_logged(scene.relay, "refused") > 0;
 }
 
-/* Promise: with the broker away there is nothing to wait for. */
+/* Promise: without the broker, SIGTERM does not wait for anything. */
 Test(relay_crash, told_to_go_without_a_broker_it_goes)
 {
     scene.relay = relay_start(&(struct relay_options){.uri = "amqp://guest:guest@127.0.0.1:1/"});

@@ -1,4 +1,5 @@
-/* Something between relay and broker that hangs up: on a certain message, each time, or on anything, now and then. */
+/* Something between relay and broker closes connections: for a certain message, each time, or now and then for no
+ * reason. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 
 #define POISON "what nobody may say"
 #define KEYS 20
-/* A window of 256 is halved down to one message, which is alone three times; the first cut starts no search. */
+/* The first cut starts no search. Then the window of 256 is halved down to one message, which is sent alone three
+ * times. */
 #define CUTS_MOST 16
 
 static struct slow_link *slow;
@@ -58,7 +60,7 @@ start_traffic(void)
         .routing_key = scene.queue, .writers = 2, .keys = KEYS, .pause_us_max = 10000});
 }
 
-/* The next message of a key, between others that are committed with it. */
+/* The next message of its key, committed with others before and after it. */
 static void
 write_poison(void)
 {
@@ -73,7 +75,7 @@ write_poison(void)
     scene_exec("commit");
 }
 
-/* Promise: a message on which the connection is cut each time stops its own key alone. */
+/* Promise: a message at which the connection is cut each time stops only its own key. */
 Test(relay_cut, a_message_that_something_between_does_not_let_pass)
 {
     slow_link_cut_at(slow, POISON);
@@ -101,13 +103,13 @@ static bool
 have_cut_enough(void *context)
 {
     static int rounds;
-    (void)context;                                               /* has the shape of a condition */
+    (void)context; /* unused, but a condition has it */
     (void)usleep((useconds_t)(50000 + 10000 * (rounds++ % 10))); /* the rate of cuts */
     slow_link_cut(slow);
     return slow_link_cuts(slow) >= 30;
 }
 
-/* Promise: a network that cuts connections all the time condemns no message. */
+/* Promise: a network that cuts connections all the time makes no message dead. */
 Test(relay_cut, a_network_that_fails_now_and_then)
 {
     start_relay();

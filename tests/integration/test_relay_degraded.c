@@ -1,6 +1,6 @@
-/* Promise: where the route refuses everything, no message is to blame. The relay says so once, sets nothing aside for it,
- * costs no message an attempt, and goes on by itself when the route is mended. With ordering = "strict" not even the order
- * of a key can break on the way. */
+/* Promise: if the route refuses everything, no message is to blame. The relay reports it once, sets nothing aside,
+ * counts no attempt for any message, and goes on by itself when the route is repaired. With ordering = "strict" the
+ * order of each key is kept as well. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -60,7 +60,7 @@ await_paused(const char *reason)
 static void
 expect_mended(void)
 {
-    (void)relay_await_log(scene.relay, "event=healed", NULL); /* the line says no more */
+    (void)relay_await_log(scene.relay, "event=healed", NULL); /* is enough */
     (void)ledger_check(NULL, scene.queue, scene.db); /* duplicates: where channels were closed */
     check(relay_logged(scene.relay, "event=message_dead") == 0,
           "the route was blamed on a message");
@@ -84,7 +84,7 @@ lose_the_exchange(const char *source)
     struct traffic *traffic = start_traffic();
     await_traffic(200);
     broker_delete_exchange(scene.broker, scene.exchange);
-    (void)relay_await_log(scene.relay, "event=degraded", scene.exchange); /* says enough */
+    (void)relay_await_log(scene.relay, "event=degraded", scene.exchange); /* is enough */
     await_paused("NOT_FOUND");
     await_traffic(500);
     expect_no_blame();
@@ -104,7 +104,7 @@ Test(relay_degraded, an_exchange_that_is_deleted_and_made_again_with_four_connec
     lose_the_exchange(STRICT FEW_ATTEMPTS "publishers = 4\nbatch_rows = 50\n");
 }
 
-/* Again and again, at a time when nobody waits for the relay to notice. */
+/* Again and again, without waiting until the relay has noticed. */
 Test(relay_degraded, an_exchange_that_comes_and_goes)
 {
     traffic_set_up(scene.db);
@@ -123,7 +123,7 @@ Test(relay_degraded, an_exchange_that_comes_and_goes)
     scene_drain_relay();
 }
 
-/* Everything is unroutable: nothing is lost, nobody is blamed, nothing comes twice. */
+/* Everything is unroutable: nothing is lost, no message is blamed, nothing arrives twice. */
 Test(relay_degraded, a_queue_that_is_unbound_and_bound_again)
 {
     traffic_set_up(scene.db);
@@ -131,7 +131,7 @@ Test(relay_degraded, a_queue_that_is_unbound_and_bound_again)
     struct traffic *traffic = start_traffic();
     await_traffic(200);
     broker_unbind(scene.broker, scene.queue, scene.exchange, scene.queue);
-    (void)relay_await_log(scene.relay, "event=degraded", "unroutable"); /* says enough */
+    (void)relay_await_log(scene.relay, "event=degraded", "unroutable"); /* is enough */
     await_paused("unroutable");
     await_traffic(500);
     expect_no_blame();
@@ -141,7 +141,7 @@ Test(relay_degraded, a_queue_that_is_unbound_and_bound_again)
     expect_mended();
 }
 
-/* Promise: it was like that when the relay came, and is for its successor. */
+/* Promise: it makes no difference that the route was bad before the relay started, nor that the relay is killed. */
 Test(relay_degraded, a_relay_that_is_killed_while_the_route_is_bad)
 {
     traffic_set_up(scene.db);
@@ -151,7 +151,7 @@ Test(relay_degraded, a_relay_that_is_killed_while_the_route_is_bad)
     for (unsigned i = 0; i < 3; i++) {
         relay_kill(scene.relay);
         relay_start_again(scene.relay);
-        (void)relay_await_log(scene.relay, "event=degraded", "unroutable"); /* says enough */
+        (void)relay_await_log(scene.relay, "event=degraded", "unroutable"); /* is enough */
         await_paused("unroutable");
     }
     expect_no_blame();
@@ -159,7 +159,7 @@ Test(relay_degraded, a_relay_that_is_killed_while_the_route_is_bad)
     expect_mended();
 }
 
-/* Promise: the same for a queue that is full and refuses what comes, with messages that go elsewhere among them. */
+/* Promise: the same for a queue that is full and refuses messages, while other messages go elsewhere. */
 Test(relay_degraded, a_full_queue_that_is_drained_later)
 {
     const char *small = broker_name("small");
@@ -168,7 +168,7 @@ Test(relay_degraded, a_full_queue_that_is_drained_later)
     traffic_set_up(scene.db);
     scene_start_relay(STRICT FEW_ATTEMPTS);
     traffic_burst(scene.db, "small", 50, 20);
-    (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* says enough */
+    (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* is enough */
     await_paused("a queue is full");
     traffic_burst(scene.db, "small", 50, 20);
     expect_no_blame();
@@ -179,8 +179,9 @@ Test(relay_degraded, a_full_queue_that_is_drained_later)
     broker_delete_queue(scene.broker, small);
 }
 
-/* Writes so many messages of keys of their own; of each n, in random order, one goes nowhere until that is bound. (With all
- * in random order eight of the first ten went nowhere now and then: then the route is to blame, and rightly.) */
+/* Writes `count` messages, each with its own key. Of every `nth` messages, in random order, one is unroutable until
+ * "nowhere" is bound. (With all of them in random order, eight of the first ten were unroutable now and then, and the
+ * relay rightly blamed the route.) */
 static void
 mix(unsigned count, unsigned nth)
 {
@@ -208,8 +209,8 @@ refuse_some(unsigned count, unsigned nth)
     scene_drain_relay();
 }
 
-/* Promise: one route that is bad among others costs the others nothing: what goes there is set aside, key by key. The
- * broker tells of the bad ones first: it returns a message at once, and confirms one when it is on disk. */
+/* Promise: one bad route does not affect messages with other routes: its messages are set aside, key by key. The bad
+ * ones are known first: the broker returns a message at once, but confirms one only when it is on disk. */
 Test(relay_degraded, one_of_two_messages)
 {
     refuse_some(100, 2);

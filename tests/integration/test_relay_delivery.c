@@ -1,4 +1,4 @@
-/* What goes out is what was written: every property, every header, every byte, at the right time. */
+/* What is sent is what was written: every property, every header, every byte, at the right time. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ element(struct span fields, unsigned n, char type)
     return found;
 }
 
-/* Promise: the AMQP properties of a message are those of its row, and say who sent it. */
+/* Promise: the AMQP properties of a message are those of its row; app-id names the relay. */
 Test(relay_delivery, a_message_has_the_properties_of_its_row)
 {
     struct delivery delivery;
@@ -79,8 +79,7 @@ Test(relay_delivery, a_message_has_the_properties_of_its_row)
     broker_delete_exchange(scene.broker, exchange);
 }
 
-/* Promise: a plain insert of a routing key and a payload is enough; what the row does not have, the
- * message does not have. */
+/* Promise: an insert with only a routing key and a payload is enough; properties that the row does not have are absent. */
 Test(relay_delivery, a_plain_insert_is_a_message)
 {
     struct delivery delivery;
@@ -139,7 +138,7 @@ expect_scalars(struct span headers)
     check(!table_find(headers, "nothing", &found), "null is a header");
 }
 
-/* Promise: headers of every JSON type, nested, arrive as the AMQP types, beside the relay's own. */
+/* Promise: headers of every JSON type, also nested, arrive as AMQP types, beside the relay's own headers. */
 Test(relay_delivery, headers_of_every_type_arrive)
 {
     struct delivery delivery;
@@ -158,7 +157,7 @@ Test(relay_delivery, headers_of_every_type_arrive)
     const struct span array = field(field(object, "a", 'F').text, "b", 'A').text;
     check(element(array, 0, 'l').integer == 7, "object.a.b[0]");
     expect_text(element(array, 1, 'S').text, "two");
-    (void)element(array, 2, 'V'); /* its type is all there is */
+    (void)element(array, 2, 'V'); /* null has a type and no value */
     check(field(element(array, 3, 'F').text, "c", 't').integer == 0, "object.a.b[3].c");
     check(field(object, "none", 'F').text.size == 0, "object.none");
     const struct span arrays = field(headers, "array", 'A').text;
@@ -169,7 +168,7 @@ Test(relay_delivery, headers_of_every_type_arrive)
     consumer_close(consumer);
 }
 
-/* Promise: a header with the name of a property is that property, and no header. */
+/* Promise: a header with the name of a property becomes that property instead of a header. */
 Test(relay_delivery, properties_without_a_column_are_written_as_headers)
 {
     struct delivery delivery;
@@ -188,7 +187,7 @@ Test(relay_delivery, properties_without_a_column_are_written_as_headers)
     check(field(message->headers, "mine", 'l').integer == 1, "mine");
     struct table_field found;
     check(!table_find(message->headers, "amqp-correlation-id", &found), "it is a header too");
-    /* Only now: from RabbitMQ 4 on a quorum queue gives what has a higher priority first. */
+    /* Written only now, because from RabbitMQ 4 on a quorum queue delivers higher priorities first. */
     scene_exec("insert into outbox (routing_key, payload, headers) values ('%s', 'second', "
                "'{\"amqp-expiration\": \"600000\", \"amqp-priority\": 255}')",
                scene.queue);
@@ -200,7 +199,7 @@ Test(relay_delivery, properties_without_a_column_are_written_as_headers)
     consumer_close(consumer);
 }
 
-/* Promise: CC and BCC are more routing keys; the consumer does not see BCC. */
+/* Promise: CC and BCC are further routing keys, and the consumer does not see BCC. */
 Test(relay_delivery, routing_keys_of_the_sender_are_followed)
 {
     struct delivery delivery;
@@ -228,9 +227,9 @@ Test(relay_delivery, routing_keys_of_the_sender_are_followed)
     broker_delete_queue(scene.broker, copy);
 }
 
-#define FRAME_BODY (131072 - 8) /* what one body frame holds */
+#define FRAME_BODY (131072 - 8) /* the most that fits into one body frame */
 
-/* Bytes that show where they stand: a frame that is lost, doubled or swapped does not compare. */
+/* Every byte depends on its place, so a frame that is lost, doubled or swapped is noticed. */
 static uint8_t *
 make_payload(size_t size)
 {
@@ -264,8 +263,8 @@ insert_payload(const uint8_t *payload, size_t size)
     free(sql);
 }
 
-/* Promise: a payload of any size arrives byte for byte; sizes around what a frame holds are where
- * encoders go wrong. */
+/* Promise: a payload of any size arrives byte for byte. Most sizes are around multiples of a frame, where encoders
+ * fail. */
 Test(relay_delivery_large, payloads_of_every_size_arrive_byte_for_byte)
 {
     static const size_t sizes[] = {0,
@@ -297,13 +296,14 @@ Test(relay_delivery_large, payloads_of_every_size_arrive_byte_for_byte)
     }
     consumer_close(consumer);
     await_empty_outbox(scene.db);
-    /* Of its own: other tests' transactions may keep its slot waiting. */
+    /* One warning is not the fault of the payloads: transactions of other tests can delay the creation of the slot. */
     check(relay_logged(scene.relay, "level=warning") ==
               relay_logged(scene.relay, "waits for transactions that were open"),
           "the relay had trouble");
 }
 
-/* The log of MariaDB and MySQL is the whole server's: large rows of other tests are in memory once. */
+/* The log of MariaDB and MySQL has the changes of all databases, so the relay's memory also held large rows of other
+ * tests. */
 static uint64_t
 others_kib(void)
 {
@@ -332,8 +332,7 @@ now_ms(void)
     return db_int(scene.db, "select epoch_us(from_now(0))") / 1000;
 }
 
-/* Promise: deliver_after is kept, and a message that waits for its time blocks nobody, not even its
- * key. */
+/* Promise: deliver_after is obeyed, and a message that waits for its time delays no other, not even of its key. */
 Test(relay_delivery, a_message_goes_when_it_is_due)
 {
     scene_start_relay(NULL);
@@ -369,7 +368,7 @@ tls_uri(const char *ca)
     return uri;
 }
 
-/* Promise: amqps works, also with payloads that are larger than any record. */
+/* Promise: amqps works, also for payloads larger than a TLS record. */
 Test(relay_delivery, messages_go_by_tls)
 {
     struct delivery delivery;
@@ -390,19 +389,19 @@ Test(relay_delivery, messages_go_by_tls)
     free(payload);
 }
 
-/* Promise: a broker that cannot prove who it is gets nothing, and the log says so. */
+/* Promise: a broker whose certificate is not valid gets nothing, and the log says so. */
 Test(relay_delivery, a_broker_with_another_certificate_gets_nothing)
 {
     const char *not_its_ca = test_env("OUTBOX_TEST_AMQP_CERT");
     scene.relay = relay_start(&(struct relay_options){.uri = tls_uri(not_its_ca)});
     scene_exec("insert into outbox (routing_key, payload) values ('%s', 'secret')", scene.queue);
-    (void)relay_await_log(scene.relay, "event=lane_lost", "certificate"); /* says enough */
+    (void)relay_await_log(scene.relay, "event=lane_lost", "certificate"); /* is enough */
     check(broker_count(scene.broker, scene.queue) == 0, "it was sent all the same");
     relay_drain(scene.relay);
 }
 
-/* Promise: a table of another version is not touched; the log names both; once it is right, the work
- * begins. */
+/* Promise: the relay does not touch tables of another version, and logs both versions; when the version is right, it
+ * begins to work. */
 Test(relay_delivery, a_table_of_another_version_is_refused)
 {
     scene_exec("update outbox_schema set version = 99");

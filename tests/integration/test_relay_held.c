@@ -1,5 +1,6 @@
-/* Promise: one bad message stops only its own key. Its key waits behind it, in order, through kills and takeovers, for as
- * long as it takes; whoever mends the cause, or tells the relay what to do with it, sees the key go on. */
+/* Promise: one bad message stops only its own key. The other messages of the key wait behind it, in order, for as long
+ * as it takes, also when relays are killed or taken over. When the cause is repaired, or an operator says what to do
+ * with the message, the key goes on. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ insert_message(const char *routing_key, const char *key, const char *payload)
                routing_key, key, payload);
 }
 
-/* A message of each of the keys 0 to keys - 1 that is unroutable until this is bound. */
+/* One message for each of the keys 0 to keys - 1, unroutable until the routing key is bound. */
 static void
 insert_poison(const char *routing_key, unsigned keys)
 {
@@ -55,8 +56,8 @@ expect_ledger(bool duplicates_allowed)
 
 /* ---- the cause is mended -------------------------------------------------------------------------- */
 
-/* Promise: a message that is unroutable holds back its key and no other, and goes once it is bound; its key follows to the
- * last message, those written meanwhile among them. */
+/* Promise: an unroutable message holds back only its own key, and is sent once it is bound; then all the others of its
+ * key follow, also those that were written meanwhile. */
 Test(relay_held, an_unroutable_message_goes_once_it_is_bound_and_its_key_follows)
 {
     traffic_set_up(scene.db);
@@ -68,7 +69,7 @@ Test(relay_held, an_unroutable_message_goes_once_it_is_bound_and_its_key_follows
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue, .writers = 4, .keys = 10, .pause_us_max = 3000});
     burst(20, 50);
-    (void)relay_await_log(scene.relay, "attempt=4 ", "unroutable"); /* the line says enough */
+    (void)relay_await_log(scene.relay, "attempt=4 ", "unroutable"); /* is enough */
     scene_await("nothing but its \"key\" is left",
                 "select not exists (select 1 from outbox_held where \"key\" <> 'k0')");
     scene_bind("later");
@@ -78,7 +79,7 @@ Test(relay_held, an_unroutable_message_goes_once_it_is_bound_and_its_key_follows
     scene_drain_relay();
 }
 
-/* The healthy keys are those from 10 on: so many of their messages have come, and none of the others' behind the poison. */
+/* Takes `count` messages of the healthy keys, 10 and above; no message behind a poison may come. */
 static void
 take_healthy(struct ledger *ledger, struct consumer *consumer, uint64_t count)
 {
@@ -120,19 +121,19 @@ poison_among_ten_thousand(const char *source, bool apart)
     scene_drain_relay();
 }
 
-/* Promise: all that can go goes while the poison waits, and what waits is in order once it has gone. */
+/* Promise: everything else is sent while the poison waits, and then what waited is sent in order. */
 Test(relay_held, poison_among_ten_thousand)
 {
     poison_among_ten_thousand(NO_SWEEP, true);
 }
 
-/* Promise: the same with all of it on its way at once, if nothing may pass. */
+/* Promise: the same in strict order, with all messages in flight at once. */
 Test(relay_held, poison_among_ten_thousand_in_strict_order)
 {
     poison_among_ten_thousand(NO_SWEEP STRICT "publishers = 2\n", false);
 }
 
-/* Promise: many keys that were held at once, with thousands waiting, go on in order; in more steps than one. */
+/* Promise: many keys held at once, with thousands of waiting messages, go on in order, in more than one step. */
 Test(relay_held, many_keys_with_thousands_waiting_go_on_in_order)
 {
     traffic_set_up(scene.db);
@@ -151,7 +152,7 @@ Test(relay_held, many_keys_with_thousands_waiting_go_on_in_order)
     scene_drain_relay();
 }
 
-/* Promise: if what waits has another bad message in it, the key stops there again. */
+/* Promise: if there is another bad message among the waiting ones, the key stops there again. */
 Test(relay_held, another_one_among_those_that_wait)
 {
     struct ledger *ledger = ledger_new();
@@ -194,14 +195,13 @@ TestSuite(relay_held_large, .init = open_large_route, .fini = scene_close_own, .
 static void
 stop_at_a_large_one(unsigned mebibytes, const char *words)
 {
-    /* A slow disk may take its time to write so much. */
+    /* A slow disk may need long to write so much. */
     scene_start_patient_relay("takeover = \"60s\"\n");
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     scene_exec("insert into outbox (routing_key, \"key\", payload) "
                "values ('%s', 'k', bytes(repeat('x', %u * 1024 * 1024)))",
                scene.queue, mebibytes);
-    (void)relay_await_log(scene.relay, "event=message_refused",
-                          words); /* the words are what counts */
+    (void)relay_await_log(scene.relay, "event=message_refused", words); /* is enough */
     insert_message(scene.queue, "k", "behind");
     insert_message(scene.queue, "l", "beside");
     consumer_expect(consumer, "beside");
@@ -218,7 +218,7 @@ Test(relay_held_large, a_message_larger_than_the_relay_takes)
     stop_at_a_large_one(200, "larger than can ever be sent");
 }
 
-/* The broker closes the channel. */
+/* The broker closes the channel for such a message. */
 Test(relay_held_large, a_message_larger_than_the_broker_takes)
 {
     stop_at_a_large_one(130, "PRECONDITION_FAILED");
@@ -237,27 +237,26 @@ start_with_a_dead_one(const char *source)
     insert_message(scene.queue, "k", "behind");
 }
 
-/* Nothing tries it any more: another message is refused and tried again for some time. */
+/* Waits while another message is refused and tried again, and expects that this one is not tried. */
 static void
 expect_not_tried(void)
 {
     insert_message("never", "other", "other");
-    (void)relay_await_log(scene.relay, "event=message_dead", NULL); /* the other one; says enough */
+    (void)relay_await_log(scene.relay, "event=message_dead", NULL); /* of the other message */
     check(scene_count("select attempts from outbox_held where payload = 'dead'") == 3,
           "it was tried again");
     operator_discard("payload = 'other'");
 }
 
-/* Promise: a dead message blocks its key until an operator tells to try it again. */
+/* Promise: a dead message blocks its key until an operator retries it. */
 Test(relay_held, a_dead_message_blocks_its_key_until_an_operator_retries_it)
 {
     start_with_a_dead_one("max_attempts = 3\non_dead = \"block\"\n");
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     await_held("waiting", 1);
     expect_not_tried();
-    operator_retry(
-        "payload = 'dead'"); /* too early: it is dead once more, and has three attempts again */
-    (void)relay_await_log(scene.relay, "event=message_dead", "attempt=3 "); /* as above */
+    operator_retry("payload = 'dead'"); /* too early: it dies again, after three new attempts */
+    (void)relay_await_log(scene.relay, "event=message_dead", "attempt=3 "); /* is enough */
     scene_bind("later");
     expect_not_tried();
     check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
@@ -269,7 +268,7 @@ Test(relay_held, a_dead_message_blocks_its_key_until_an_operator_retries_it)
     scene_drain_relay();
 }
 
-/* Promise: or discards it. */
+/* Promise: or until an operator discards it. */
 Test(relay_held, a_dead_message_blocks_its_key_until_an_operator_discards_it)
 {
     start_with_a_dead_one("max_attempts = 3\n"); /* block is the default */
@@ -283,7 +282,7 @@ Test(relay_held, a_dead_message_blocks_its_key_until_an_operator_discards_it)
     scene_drain_relay();
 }
 
-/* Promise: a key that skips its dead message goes on without it; an operator may still have it sent. */
+/* Promise: with on_dead = "skip" a key goes on without its dead message; an operator can still have that sent. */
 Test(relay_held, a_dead_message_is_skipped)
 {
     start_with_a_dead_one("max_attempts = 3\non_dead = \"skip\"\n");
@@ -306,8 +305,8 @@ Test(relay_held, a_dead_message_is_skipped)
 
 /* ---- operators ------------------------------------------------------------------------------------ */
 
-/* Promise: what an operator does is picked up within a second, whatever the relay would have waited for. The best of
- * three counts, for this machine has other things to do. */
+/* Promise: the relay notices an operator's act within a second, whatever it would have waited for otherwise. Of three
+ * tries the best counts, because this machine may be busy. */
 static void
 act_and_measure(void (*act)(const char *condition), const char *routing_key, const char *first)
 {
@@ -350,7 +349,7 @@ Test(relay_held, a_discard_is_picked_up_within_a_second)
     act_and_measure(operator_discard, scene.queue, "behind");
 }
 
-/* Promise: nothing has to be told where something is deleted without a word; it takes until the next sweep. */
+/* Promise: a held message that somebody deletes directly in the table is noticed by the next sweep. */
 Test(relay_held, a_message_that_is_gone_without_a_word_is_noticed)
 {
     scene_start_patient_relay("sweep_interval = \"1s\"\n");
@@ -368,14 +367,14 @@ Test(relay_held, a_message_that_is_gone_without_a_word_is_noticed)
 
 /* ---- how many ------------------------------------------------------------------------------------- */
 
-/* Promise: at held_max the stream pauses, and says so; it goes on once one of them has gone. */
+/* Promise: at held_max the source pauses, and says so; it goes on when one of the held messages is gone. */
 Test(relay_held, too_many_pause_the_stream_until_some_go)
 {
     traffic_set_up(scene.db);
     scene_start_relay("held_max = 5\n");
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     insert_poison("later", 5);
-    (void)relay_await_log(scene.relay, "event=held_max_reached", "held=5"); /* says it all */
+    (void)relay_await_log(scene.relay, "event=held_max_reached", "held=5"); /* is enough */
     insert_message(scene.queue, "healthy", "k100 1");
     scene_await("the relay tells why it is paused",
                 "select coalesce(max(paused_reason) like '%%held_max%%', false) from outbox_relay");
@@ -404,7 +403,7 @@ static struct relay *standby;
 static void
 await_standby(struct relay *relay)
 {
-    (void)relay_await_log(relay, "event=source_standby", NULL); /* the line says no more */
+    (void)relay_await_log(relay, "event=source_standby", NULL); /* is enough */
 }
 
 static void
@@ -419,7 +418,7 @@ static void
 kill_owner(void)
 {
     relay_kill(scene.relay);
-    (void)relay_await_log(standby, "event=source_owned", NULL); /* the line says no more */
+    (void)relay_await_log(standby, "event=source_owned", NULL); /* is enough */
     struct relay *killed = scene.relay;
     scene.relay = standby;
     standby = killed;
@@ -427,13 +426,13 @@ kill_owner(void)
     await_standby(standby);
 }
 
-/* Some keys are held, others and they have more; the owner is killed before and while they go on. */
+/* Some keys are held, and others and new messages come. The owner is killed before and while the keys go on. */
 static void
 hold_kill_release_kill(struct random *random, unsigned round)
 {
     char later[16];
     (void)snprintf(later, sizeof(later), "later %u", round);
-    insert_poison(later, 7); /* more might be the route's fault */
+    insert_poison(later, 7); /* the relay would blame the route if there were more */
     scene_await("they are held",
                 "select count(*) = 7 from outbox_held where routing_key = '%s' "
                 "and state = 'retrying'",
@@ -465,7 +464,7 @@ kill_in_the_middle(const char *source)
     relay_free(standby);
 }
 
-/* Promise: a successor holds back what its predecessor held back, and lets it go in order. */
+/* Promise: a successor holds back what its predecessor held back, and releases it in order. */
 Test(relay_held, takeovers_while_keys_are_held_and_go_on)
 {
     kill_in_the_middle("batch_rows = 200\n");
@@ -476,7 +475,7 @@ Test(relay_held, takeovers_while_keys_are_held_and_go_on_in_strict_order)
     kill_in_the_middle(STRICT "publishers = 2\n");
 }
 
-/* Promise: the same for a dead one: its key is blocked for the successor, too. */
+/* Promise: the same for a dead message: the successor keeps its key blocked. */
 Test(relay_held, a_takeover_with_a_dead_message)
 {
     start_two("max_attempts = 2\n");
@@ -502,8 +501,8 @@ Test(relay_held, a_takeover_with_a_dead_message)
 
 /* ---- others --------------------------------------------------------------------------------------- */
 
-/* Promise: held messages are tried again where they close nobody else's channel: with a missing exchange, the first time
- * may cost others a repetition, and no later time does. */
+/* Promise: held messages are tried again on a channel of their own: a missing exchange may make others arrive twice at
+ * the first try, but not later. */
 Test(relay_held, a_message_that_closes_its_channel_disturbs_others_once)
 {
     traffic_set_up(scene.db);
@@ -511,7 +510,7 @@ Test(relay_held, a_message_that_closes_its_channel_disturbs_others_once)
     scene_exec("insert into outbox (exchange, routing_key, \"key\", payload) "
                "values ('%s', '', 'bad', 'bad')",
                broker_name("missing"));
-    (void)relay_await_log(scene.relay, "event=message_refused", "attempt=1 "); /* is all it says */
+    (void)relay_await_log(scene.relay, "event=message_refused", "attempt=1 "); /* is enough */
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue, .writers = 4, .keys = 100, .pause_us_max = 1000});
     (void)relay_await_log(scene.relay, "event=message_refused", "attempt=12 "); /* likewise */

@@ -1,4 +1,4 @@
-/* Promise: any id but the very lowest is as good as another, and the last of the sequence as the first. */
+/* Promise: any id but the very lowest one works, up to the last one of the sequence. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ Test(relay_ids, both_ends)
     relay_drain(scene.relay);
 }
 
-/* Refused, held with what waits behind it, and back. */
+/* Both are refused, held with the messages behind them, and moved back. */
 Test(relay_ids, both_ends_are_held_and_go_back)
 {
     static const char *const keys[] = {"a", "b"};
@@ -47,8 +47,7 @@ Test(relay_ids, both_ends_are_held_and_go_back)
     insert("0", "b", "nobody");
     scene_start_patient_relay(NULL);
     scene_await("they are held", "select count(*) = 2 from outbox_held where state = 'retrying'");
-    relay_drain(
-        scene.relay); /* while it runs, what is written below what it has read is found late */
+    relay_drain(scene.relay); /* a running relay finds rows below its cursor late */
     insert("-1", "a", scene.queue);
     insert(HIGHEST, "b", scene.queue);
     relay_start_again(scene.relay);
@@ -81,7 +80,8 @@ await_dead(const char *words)
     (void)relay_await_log(scene.relay, "event=source_notice", words);
 }
 
-/* Who writes is refused by the server; what was written, goes. A scheduled one needs a new id, and says that there is none. */
+/* The server refuses further inserts, but what is written is sent. A scheduled message needs a new id, and reports that
+ * there is none. */
 Test(relay_ids, the_sequence_is_at_its_end)
 {
     scene_exec("insert into outbox (\"key\", routing_key, payload, deliver_after) "
@@ -102,7 +102,7 @@ Test(relay_ids, the_sequence_is_at_its_end)
     if (words != NULL) {
         await_dead(words);
         relay_drain(scene.relay);
-    } else { /* one that tails takes the id for that of the row which went, until its next sweep */
+    } else { /* one that tails takes its id for the row that went, until the next sweep */
         scene_await("it is back", "select count(*) = 0 from outbox_held");
         relay_drain(scene.relay);
         relay_start_again(scene.relay);

@@ -1,4 +1,4 @@
-/* Who reads the relay's log, or stops reading it, changes nothing for the messages. */
+/* Whoever reads the relay's log, or stops reading it, does not affect the messages. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 
 TestSuite(relay_log, .init = scene_open, .fini = scene_close, .timeout = 240);
 
-/* A pipe without room for a line; nobody reads it. */
+/* A full pipe that nobody reads. */
 static int ends[2];
 
 static void
@@ -23,7 +23,7 @@ fill_pipe(void)
     check(write(ends[1], blanks, sizeof(blanks)) == (ssize_t)sizeof(blanks), "write");
 }
 
-/* Reads to the end, after the last writer has gone. True if `text` was there. */
+/* Reads until the last writer has closed the pipe. True if `text` was there. */
 static bool
 read_for(const char *text)
 {
@@ -38,7 +38,7 @@ read_for(const char *text)
     return memmem(log, size, text, strlen(text)) != NULL;
 }
 
-/* Promise: with a full pipe on stderr messages go, refused ones are set aside, and SIGTERM drains. */
+/* Promise: with a full pipe as stderr messages are sent, refused ones are set aside, and SIGTERM drains. */
 Test(relay_log, a_log_that_nobody_reads_stops_nothing)
 {
     fill_pipe();
@@ -49,7 +49,7 @@ Test(relay_log, a_log_that_nobody_reads_stops_nothing)
                                                       .log_fd = ends[1]});
     scene_exec("insert into outbox (routing_key, payload) values ('%s', 'first')", scene.queue);
     consumer_expect(consumer, "first");
-    /* Each of those that are refused tells a line. */
+    /* Each message that is refused writes a line. */
     scene_exec(
         "insert into outbox (routing_key, \"key\", payload) select case when mod(i, 3) = 0 then "
         "'nowhere' else '%s' end, concat('k', i), 'x' from " DB_SERIES("1", "300"),
@@ -69,7 +69,7 @@ has_owner(void *context)
     return db_owner(scene.db) != 0;
 }
 
-/* Promise: a second SIGTERM, and the end of shutdown_timeout, leave at once, whoever reads. */
+/* Promise: a second SIGTERM, or the end of shutdown_timeout, ends the relay at once, even if nobody reads the log. */
 Test(relay_log, a_log_that_nobody_reads_does_not_keep_it)
 {
     fill_pipe();
@@ -77,6 +77,6 @@ Test(relay_log, a_log_that_nobody_reads_does_not_keep_it)
         .global = "shutdown_timeout = \"0s\"\n", .source = "", .log_fd = ends[1]});
     await(has_owner, NULL, "it owns the outbox", PATIENCE_S);
     relay_signal(scene.relay, SIGTERM);
-    (void)relay_await_exit(scene.relay, PATIENCE_S); /* 0 or 1: whether all was drained by then */
+    (void)relay_await_exit(scene.relay, PATIENCE_S); /* 0 if all was drained by then, else 1 */
     check(!read_for("event=stopped"), "it waited for the reader");
 }

@@ -1,5 +1,5 @@
-/* Promise: whatever rows hold, the relay stays small. What is too large to be sent is never read; what is large and can be
- * sent is read a little at a time. */
+/* Promise: whatever the rows contain, the relay's memory stays small. It never reads what is too large to be sent, and
+ * reads large rows that can be sent a few at a time. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +30,8 @@ TestSuite(relay_memory, .init = open_limited, .fini = scene_close, .timeout = 24
 TestSuite(relay_memory_unlimited, .init = open_unlimited, .fini = scene_close_own, .timeout = 240);
 
 #define HOSTILE_KIB (UINT64_C(32) * 1024)
-/* Some batches of 4 MiB, read, queued and being written, above what the libraries take of a system, which is 5 MiB more in
- * later ones. */
+/* Some batches of 4 MiB, being read, queued and written, in addition to what the system's libraries need; later
+ * versions of those need 5 MiB more. */
 #define BATCHES_KIB (UINT64_C(30) * 1024)
 
 static void
@@ -51,7 +51,7 @@ insert_good(int count)
                scene.queue, count);
 }
 
-/* All that is hostile is held, all else is in the queue. */
+/* All hostile messages are held, all others are in the queue. */
 static void
 await_sorted(int64_t hostile, uint64_t good)
 {
@@ -62,7 +62,7 @@ await_sorted(int64_t hostile, uint64_t good)
     check(broker_count(scene.broker, scene.queue) == good, "not all else came");
 }
 
-/* Tried again, from where it is held; operators see that it was. */
+/* They are tried again from outbox_held, and operators can see that. */
 static void
 try_again(const char *what)
 {
@@ -90,7 +90,7 @@ Test(relay_memory_unlimited, headers_that_would_be_a_gigabyte)
     relay_drain(scene.relay);
 }
 
-/* What the limits let through: payloads of half a batch, and headers and texts as long as they may be. */
+/* The largest messages within the limits: payloads of half a batch, and the longest headers and texts. */
 static void
 insert_largest(void)
 {
@@ -138,7 +138,7 @@ expect_largest(const char *what, uint64_t idle)
     relay_drain(scene.relay);
 }
 
-/* As a backlog, and as it is written. */
+/* First as a backlog, then as they are written. */
 Test(relay_memory, all_that_may_be_sent)
 {
     const uint64_t idle = idle_kib();

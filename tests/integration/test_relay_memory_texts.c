@@ -1,4 +1,4 @@
-/* Promise: texts of 20 megabytes, which an outbox without the limits of today took, are never read. */
+/* Promise: texts of 20 megabytes, which an outbox without the current limits accepted, are never read. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -41,7 +41,7 @@ insert_huge(const char *column, unsigned count)
                column, scene.queue, count);
 }
 
-/* What is too large is held, all else is in the queue; and the same when it is tried again from there. */
+/* What is too large is held, and all else is in the queue; the same when it is tried again from outbox_held. */
 Test(relay_memory_texts, are_held)
 {
     insert_good();

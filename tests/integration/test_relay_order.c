@@ -1,6 +1,5 @@
-/* Commits in any order, and the order of each key: with writers that overlap, wait for each other,
- * roll back and come late. The sweep is switched off as far as it goes, so that nothing is healed
- * that the regular look had missed. */
+/* Commits in any order, and the order of each key: writers overlap, wait for each other, roll back and commit late.
+ * sweep_interval is as long as possible, so that the sweep cannot repair what the regular reading has missed. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +41,7 @@ insert_many(unsigned from, unsigned to)
                scene.queue, from, to);
 }
 
-/* Takes messages that were made by insert_many; they come in any order of keys. */
+/* Takes messages of insert_many, with the keys in any order. */
 static void
 take_many(struct consumer *consumer, unsigned count)
 {
@@ -53,8 +52,8 @@ take_many(struct consumer *consumer, unsigned count)
     }
 }
 
-/* Promise: a transaction that takes its id first and commits last is not lost, however many have
- * passed it meanwhile; nor does it hold them up. One that was rolled back is not sent. */
+/* Promise: a transaction that takes its id first and commits last is not lost, however many others passed it meanwhile,
+ * and does not delay them. One that is rolled back is not sent. */
 Test(relay_order, a_transaction_that_stays_open_for_long_is_not_lost)
 {
     scene_start_relay(NO_SWEEP);
@@ -80,7 +79,7 @@ Test(relay_order, a_transaction_that_stays_open_for_long_is_not_lost)
     relay_drain(scene.relay);
 }
 
-/* Promise: nothing is lost when ids are taken in one order and committed in another, all the time. */
+/* Promise: nothing is lost while ids are always taken in one order and committed in another. */
 Test(relay_order, many_late_committers_lose_nothing)
 {
     traffic_set_up(scene.db);
@@ -88,7 +87,7 @@ Test(relay_order, many_late_committers_lose_nothing)
     struct traffic *traffic = traffic_start(&(struct traffic_options){
         .routing_key = scene.queue,
         .writers = 12,
-        .keys = 64, /* few of them meet */
+        .keys = 64, /* so many that few transactions meet */
         .transactions = 150,
         .open_us_max = 60000,
     });
@@ -118,22 +117,21 @@ write_and_check_order(const char *source)
     relay_drain(scene.relay);
 }
 
-/* Promise: the order of a key is the order of its commits; what is rolled back is never sent. */
+/* Promise: the order of a key is the order of its commits, and what is rolled back is never sent. */
 Test(relay_order, each_key_keeps_its_order_with_many_writers)
 {
     write_and_check_order(NO_SWEEP);
 }
 
-/* Promise: the same with several publishing connections, and a window and batches so small that
- * they are full all the time. */
+/* Promise: the same with several publishing connections, and with a window and batches so small that they are always
+ * full. */
 Test(relay_order, each_key_keeps_its_order_on_four_connections)
 {
     write_and_check_order(NO_SWEEP "publishers = 4\nwindow_messages = 16\nbatch_rows = 7\n");
 }
 
-/* Promise: a message with deliver_after never passes those of its key that were written before it and
- * have no such time: not when it is due at once, and not when it becomes due while the relay works
- * off a backlog. */
+/* Promise: a message with deliver_after never passes messages of its key that were written before it without
+ * deliver_after: neither if it is due at once, nor if it becomes due while the relay works on a backlog. */
 Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
 {
     struct delivery delivery;
@@ -141,7 +139,7 @@ Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
     scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) values "
                "('%s', 'k1', 'first', null), ('%s', 'k1', 'then', from_now(-1))",
                scene.queue, scene.queue);
-    scene_start_relay("window_messages = 16\nbatch_rows = 16\n"); /* slow, so that there is time */
+    scene_start_relay("window_messages = 16\nbatch_rows = 16\n"); /* slow */
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     do {
         consumer_take(consumer, &delivery);
@@ -154,8 +152,8 @@ Test(relay_order, a_message_that_is_due_passes_none_of_its_key)
 
 /* ---- prepared ------------------------------------------------------------------------------------- */
 
-/* On a server of its own: as long as such a transaction is open no slot can be made on its server, and should this test fail it
- * stays open. */
+/* On its own server, because while a prepared transaction is open no slot can be made there; if this test fails, the
+ * transaction stays. */
 TestSuite(relay_order_prepared, .init = scene_open_own, .fini = scene_close_own, .timeout = 240);
 
 /* Promise: the same for a prepared transaction, which has no session. */

@@ -1,5 +1,5 @@
-/* Servers that go away and come back, and servers that say no. The relay never ends over it, loses
- * nothing, and goes on by itself. The servers are this program's own, one test at a time. */
+/* Servers that are away for a while, and servers that refuse. The relay never ends because of that, loses nothing, and
+ * goes on by itself. The servers belong to this program, and one test uses them at a time. */
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
 #include <signal.h>
@@ -56,7 +56,7 @@ has_grown(void *context)
     return traffic_committed(scene.db) >= *wanted;
 }
 
-/* The applications write on: so many more. */
+/* Waits until the applications have written this many more. */
 static void
 await_traffic(int64_t more)
 {
@@ -71,7 +71,7 @@ Test(relay_outage, a_broker_that_is_restarted_and_one_that_crashes)
     scene_start_relay("publishers = 2\n");
     burst(500);
     servers_do("restart rabbitmq");
-    (void)relay_await_log(scene.relay, "event=lane_lost", NULL);  /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL);  /* is enough */
     (void)relay_await_log(scene.relay, "event=lane_ready", NULL); /* likewise */
     burst(500);
     servers_do("kill rabbitmq");
@@ -87,15 +87,15 @@ Test(relay_outage, a_broker_that_is_restarted_and_one_that_crashes)
     relay_drain(scene.relay);
 }
 
-/* Promise: a database that is restarted, or crashes, under load costs no message. The crash undoes
- * what was settled last: those come twice. */
+/* Promise: a database that is restarted, or crashes, under load costs no message. The crash undoes the last deletes, so
+ * those messages arrive twice. */
 Test(relay_outage, a_database_that_is_restarted_and_one_that_crashes)
 {
     struct traffic *traffic = start_traffic();
     scene_start_relay(NULL);
     burst(500);
     do_database("restart");
-    (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* is enough */
     (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
     scene_reconnect();
     burst(500);
@@ -110,8 +110,8 @@ Test(relay_outage, a_database_that_is_restarted_and_one_that_crashes)
     relay_drain(scene.relay);
 }
 
-/* Promise: a broker that goes silent with messages in flight counts as lost after confirm_timeout,
- * and the messages are sent again. */
+/* Promise: a broker that does not answer, with messages in flight, counts as lost after confirm_timeout, and the
+ * messages are sent again. */
 Test(relay_outage, a_broker_that_is_silent)
 {
     traffic_set_up(scene.db);
@@ -136,7 +136,7 @@ queue_process(const char *act)
     servers_rabbitmqctl(words);
 }
 
-/* Promise: so does one that is there and takes all that comes, heartbeats too, but confirms nothing. */
+/* Promise: so does a broker that accepts everything and sends heartbeats, but confirms nothing. */
 Test(relay_outage, a_broker_that_takes_all_and_confirms_nothing)
 {
     struct traffic *traffic = start_traffic();
@@ -145,7 +145,7 @@ Test(relay_outage, a_broker_that_takes_all_and_confirms_nothing)
     relay_await_work(scene.relay);
     await_traffic(100);
     queue_process("suspend");
-    (void)relay_await_log(scene.relay, "event=confirm_timeout", NULL); /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=confirm_timeout", NULL); /* is enough */
     queue_process("resume");
     await_traffic(100);
     traffic_end(traffic);
@@ -176,14 +176,14 @@ resume_and_check(void)
     relay_drain(scene.relay);
 }
 
-/* Promise: the drain waits for what is in flight; a second signal does not; nothing is lost. */
+/* Promise: the drain waits for messages in flight; a second signal ends it. Nothing is lost. */
 Test(relay_outage, a_second_signal_leaves_at_once)
 {
     struct relay *relay = start_with_messages_in_flight("shutdown_timeout = \"5m\"\n");
     relay_signal(relay, SIGTERM);
-    (void)relay_await_log(relay, "event=draining", NULL); /* the line says no more */
+    (void)relay_await_log(relay, "event=draining", NULL); /* is enough */
     const uint64_t until_us = clock_monotonic_us() + 2 * CLOCK_S_US;
-    while (clock_monotonic_us() < until_us) { /* that it stays can only be seen by waiting */
+    while (clock_monotonic_us() < until_us) { /* that it does not end can only be seen by waiting */
         check(kill(relay_pid(relay), 0) == 0 && relay_logged(relay, "event=source_drained") == 0,
               "it left what was in flight");
     }
@@ -193,7 +193,7 @@ Test(relay_outage, a_second_signal_leaves_at_once)
     resume_and_check();
 }
 
-/* Promise: the drain ends at shutdown_timeout, with exit status 1; nothing is lost. */
+/* Promise: the drain ends at shutdown_timeout, with exit status 1, and nothing is lost. */
 Test(relay_outage, the_drain_has_an_end)
 {
     struct relay *relay = start_with_messages_in_flight("shutdown_timeout = \"2s\"\n");
@@ -205,8 +205,8 @@ Test(relay_outage, the_drain_has_an_end)
     resume_and_check();
 }
 
-/* The outbox as a database that lost its last transactions shows it: the ids of the messages that are
- * in flight belong to other messages now. The owner's session ends with that. */
+/* Makes the outbox as if the database had lost its last transactions: the ids of the messages in flight belong to other
+ * messages now, and the owner's session has ended. */
 static void
 give_ids_out_again(void)
 {
@@ -219,8 +219,8 @@ give_ids_out_again(void)
     db_unlock_outbox(scene.db);
 }
 
-/* Promise: after a crash or a failover of the database, ids may come again with other messages. The
- * confirm of the message that had the id first does not settle the one that has it now. */
+/* Promise: after a crash or a failover of the database, ids may come again with other messages. The confirm of the
+ * first message with such an id does not delete the new one. */
 Test(relay_outage, a_database_that_gives_out_ids_again)
 {
     struct delivery delivery;
@@ -231,7 +231,7 @@ Test(relay_outage, a_database_that_gives_out_ids_again)
                scene.queue);
     scene_await("the messages are in flight", "select in_flight = 10 from outbox_relay");
     give_ids_out_again();
-    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* the line says no more */
+    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* is enough */
     servers_do("resume rabbitmq");
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     for (unsigned i = 1; i <= 20;) {
@@ -270,8 +270,8 @@ expect_one(void)
     await_empty_outbox(scene.db);
 }
 
-/* Promise: a broker that refuses the password is told of, without the password, and tried again: it
- * is mended at the broker, and the relay goes on. */
+/* Promise: if the broker refuses the password, the relay says so, without the password, and tries again. When the
+ * broker accepts it, the relay goes on. */
 Test(relay_outage, a_broker_that_refuses_the_password)
 {
     servers_rabbitmqctl("add_user shop first-password");
@@ -290,7 +290,7 @@ Test(relay_outage, a_broker_that_refuses_the_password)
     servers_rabbitmqctl("delete_user shop");
 }
 
-/* Promise: the same of the database. */
+/* Promise: the same for the database. */
 Test(relay_outage, a_database_that_refuses_the_password)
 {
     char dsn[512];
@@ -309,7 +309,7 @@ Test(relay_outage, a_database_that_refuses_the_password)
     db_drop_user(scene.db, "shop");
 }
 
-/* Promise: a relay that may not touch the table says so, and works once it may. */
+/* Promise: a relay without rights to the table says so, and works once it has them. */
 Test(relay_outage, a_database_that_grants_too_little)
 {
     char dsn[512];
@@ -331,7 +331,7 @@ Test(relay_outage, a_database_that_grants_too_little)
     db_drop_user(scene.db, "reader");
 }
 
-/* Each channel that there is, by an error of the broker's own: it ends their connections with code 541. */
+/* Crashes every open channel inside the broker, which ends their connections with code 541. */
 static void
 crash_channels(void)
 {
@@ -339,8 +339,8 @@ crash_channels(void)
         "eval '[exit(Channel, for_the_test) || Channel <- rabbit_channel:list()].'");
 }
 
-/* Promise: an internal error of the broker, which may have a message as its cause or not, costs no message and makes none
- * dead, and is told in the broker's words. */
+/* Promise: an internal error of the broker, whether a message is the cause or not, costs no message and makes none
+ * dead, and is logged in the broker's words. */
 Test(relay_outage, a_broker_with_internal_errors)
 {
     struct traffic *traffic = start_traffic();
@@ -349,7 +349,7 @@ Test(relay_outage, a_broker_with_internal_errors)
         await_traffic(100);
         crash_channels();
         (void)relay_await_log(scene.relay, "event=lane_lost",
-                              "541 INTERNAL_ERROR"); /* it is told */
+                              "541 INTERNAL_ERROR"); /* it is in the log */
     }
     traffic_end(traffic);
     scene_reconnect();
@@ -358,10 +358,10 @@ Test(relay_outage, a_broker_with_internal_errors)
     relay_drain(scene.relay);
 }
 
-/* In the process that runs the tests, each of which is a process of its own. */
+/* Runs in the parent process; each test has a process of its own. */
 ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {
-    (void)tests; /* servers do not depend on what is tested */
+    (void)tests; /* the servers are the same for all tests */
     char services[64];
     (void)snprintf(services, sizeof(services), "%s rabbitmq", db_server()); /* fits */
     servers_start(services);

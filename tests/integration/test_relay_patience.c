@@ -1,5 +1,5 @@
-/* Minutes in which nothing may happen: an idle connection that must live on its heartbeats, and a
- * broker that takes nothing. Each waits for more than a minute, so they run side by side. */
+/* Minutes in which nothing happens: an idle connection must be kept by its heartbeats, and a broker that accepts
+ * nothing must be waited for. Each test takes more than a minute, so they run in parallel. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
-/* The minute is many of them; a machine that has other things to do misses none. */
+/* A minute is ten of these heartbeats, and a machine that is busy does not miss them. */
 #define SHORT_HEARTBEAT "heartbeat = \"6s\"\n"
 #define LONG_WAIT_S 65
 
@@ -24,8 +24,7 @@ expect_no_trouble(void)
     check(relay_logged(scene.relay, "event=lane_ready") == 1, "it connected more than once");
 }
 
-/* Promise: a connection without messages lives on its heartbeats, and the next message goes at once.
- */
+/* Promise: a connection without messages is kept by its heartbeats, and the next message is sent at once. */
 Test(relay_patience, an_idle_connection_lives, .init = scene_open, .fini = scene_close)
 {
     scene.relay = relay_start(
@@ -34,7 +33,7 @@ Test(relay_patience, an_idle_connection_lives, .init = scene_open, .fini = scene
     scene_exec("insert into outbox (routing_key, payload) values ('%s', 'first')", scene.queue);
     consumer_expect(consumer, "first");
     const uint64_t until_us = clock_monotonic_us() + LONG_WAIT_S * CLOCK_S_US;
-    while (clock_monotonic_us() < until_us) { /* this wait is what is tested */
+    while (clock_monotonic_us() < until_us) { /* the wait itself is tested */
         expect_no_trouble();
         (void)usleep(500000);
     }
@@ -67,7 +66,7 @@ struct stillness {
     uint64_t since_us;
 };
 
-/* The number in the queue has been the same for some seconds. */
+/* The number of messages in the queue has not changed for some seconds. */
 static bool
 is_still(void *context)
 {
@@ -87,8 +86,8 @@ await_stillness(void)
     return stillness.count;
 }
 
-/* Promise: while the broker is blocked nothing is published, nothing is lost, the connection is
- * kept; afterwards it goes on at once, and no message comes twice. */
+/* Promise: while the broker is blocked, nothing is published or lost and the connection is kept; afterwards the relay
+ * goes on at once, and no message arrives twice. */
 Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
      .fini = close_own_scene)
 {
@@ -101,14 +100,14 @@ Test(relay_patience, a_blocked_broker_is_waited_for, .init = open_own_scene,
     (void)relay_await_log(scene.relay, "event=lane_blocked", NULL); /* likewise */
     const uint32_t count = await_stillness();
     const uint64_t until_us = clock_monotonic_us() + LONG_WAIT_S * CLOCK_S_US;
-    while (clock_monotonic_us() < until_us) { /* this wait is what is tested */
+    while (clock_monotonic_us() < until_us) { /* the wait itself is tested */
         expect_no_trouble();
         check(broker_count(scene.broker, scene.queue) == count, "something was published");
         (void)usleep(500000);
     }
     traffic_end(traffic);
     servers_do("alarm off");
-    (void)relay_await_log(scene.relay, "event=lane_unblocked", NULL); /* the line says no more */
+    (void)relay_await_log(scene.relay, "event=lane_unblocked", NULL); /* is enough */
     const uint64_t start_us = clock_monotonic_us();
     await_empty_outbox(scene.db);
     const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
@@ -127,17 +126,17 @@ start_traffic(void)
         .routing_key = scene.queue, .writers = 4, .keys = 20, .pause_us_max = 100000});
 }
 
-/* Promise: a minute without a broker costs no message an attempt: nothing is set aside, nothing is dead, and afterwards all
- * goes in order. */
+/* Promise: a minute without a broker costs no message an attempt: none is set aside or dead, and afterwards all are
+ * sent in order. */
 Test(relay_patience, an_outage_of_a_minute_is_no_messages_fault, .init = open_own_scene,
      .fini = close_own_scene)
 {
     struct traffic *traffic = start_traffic();
     scene_start_relay("max_attempts = 3\n");
     servers_do("stop --keep rabbitmq");
-    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* is enough */
     const uint64_t until_us = clock_monotonic_us() + LONG_WAIT_S * CLOCK_S_US;
-    while (clock_monotonic_us() < until_us) { /* this wait is what is tested */
+    while (clock_monotonic_us() < until_us) { /* the wait itself is tested */
         check(scene_count("select count(*) from outbox_held") == 0, "a message was set aside");
         (void)usleep(500000);
     }

@@ -1,6 +1,6 @@
-/* Promise: a message that cannot go stops only its own key. It is logged in words that tell what to
- * do, tried again, and once the cause is mended its key goes on, in order. Nothing a row contains
- * can do more than that. */
+/* Promise: a message that cannot be sent stops only its own key. The log says what to do about it, the relay tries
+ * again, and once the cause is repaired its key goes on, in order. Nothing that a row contains can do more harm than
+ * that. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +38,8 @@ finish(void)
     relay_drain(scene.relay);
 }
 
-/* Three messages of key "bad", the first of them spoilt: one that cannot go. And those of others, before and after them.
- * It is spoilt before it is in the outbox, whose rows nobody changes. */
+/* Three messages of the key "bad", the first of which is spoilt, that is, it cannot be sent; and messages of other keys
+ * before and after them. It is spoilt before it is inserted, because rows in the outbox do not change. */
 static void
 insert_messages(const char *spoil)
 {
@@ -69,7 +69,7 @@ starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* All the others come: each of them, repetitions aside, and none of the key that is paused. */
+/* All messages of the other keys come, perhaps some twice, and none of the key "bad". */
 static void
 expect_others(void)
 {
@@ -86,7 +86,7 @@ expect_others(void)
     }
 }
 
-/* The others again, which came twice because their channel was closed, then the key in order. */
+/* Others may come again, because their channel was closed; then the key "bad" comes in order. */
 static void
 expect_bad_key(const char *first)
 {
@@ -102,7 +102,7 @@ expect_bad_key(const char *first)
     }
 }
 
-/* The relay says what is wrong, tries again and says it again; meanwhile its key is set aside. */
+/* The relay says what is wrong, tries again and says it again; meanwhile the key's messages are set aside. */
 static void
 expect_refused(const char *words)
 {
@@ -137,7 +137,7 @@ refuse_and_mend(const char *spoil, const char *words, const char *mend)
     finish();
 }
 
-/* What of the key was on its way when the broker returned its first message has gone out; what comes later waits. */
+/* Later messages of the key that were in flight when the broker returned the first one have been sent; new ones wait. */
 Test(relay_refused, an_unroutable_message_goes_once_its_queue_is_bound)
 {
     char nobody[200];
@@ -146,12 +146,12 @@ Test(relay_refused, an_unroutable_message_goes_once_its_queue_is_bound)
     scene_exec("insert into outbox (exchange, routing_key, \"key\", payload) "
                "values ('amq.direct', '%s', 'bad', 'bad 1')",
                nobody);
-    (void)relay_await_log(scene.relay, "event=message_refused", nobody); /* says it all */
+    (void)relay_await_log(scene.relay, "event=message_refused", nobody); /* is enough */
     scene_exec("insert into outbox (routing_key, \"key\", payload) values ('%s', 'bad', 'bad 2'), "
                "('%s', 'bad', 'bad 3'), ('%s', 'good', 'good')",
                scene.queue, scene.queue, scene.queue);
     consumer_expect(consumer, "good");
-    (void)relay_await_log(scene.relay, "attempt=3 ", "unroutable"); /* as above */
+    (void)relay_await_log(scene.relay, "attempt=3 ", "unroutable"); /* is enough */
     check(broker_count(scene.broker, scene.queue) == 0, "something of its key came");
     broker_bind(scene.broker, scene.queue, "amq.direct", nobody);
     expect_bad_key("bad 1");
@@ -181,8 +181,8 @@ is_full(void *context)
     return broker_count(scene.broker, *queue) >= 5;
 }
 
-/* Promise: also one whose name is so long that the broker cuts it. One channel is closed for it (but for probes), and not
- * one at each halving of a window. */
+/* Promise: also an exchange with a name so long that the broker shortens it in its error. One channel is closed for it
+ * (apart from probes), and not one more each time that a window is halved. */
 Test(relay_refused, a_missing_exchange_with_a_long_name_is_recognised)
 {
     scene.relay = relay_start(&(struct relay_options){.global = "log_level = \"debug\"\n"});
@@ -191,7 +191,7 @@ Test(relay_refused, a_missing_exchange_with_a_long_name_is_recognised)
     scene_exec("insert into outbox (exchange, routing_key, payload) select "
                "case i when 100 then repeat('x', 250) end, '%s', 'x' from " DB_SERIES("1", "200"),
                scene.queue);
-    (void)relay_await_log(scene.relay, "event=message_refused", "NOT_FOUND"); /* says no more */
+    (void)relay_await_log(scene.relay, "event=message_refused", "NOT_FOUND"); /* is enough */
     scene_await("the others are through", "select not exists (select 1 from outbox)");
     check(relay_logged(scene.relay, "event=channel_closed source=test lane=0") == 1,
           "it was searched for");
@@ -199,8 +199,8 @@ Test(relay_refused, a_missing_exchange_with_a_long_name_is_recognised)
     relay_drain(scene.relay);
 }
 
-/* The broker's nack: what it could not take now is tried again until it can, and no message is blamed; others go
- * meanwhile. */
+/* The broker's nack means "not now": the message is tried again until the queue has room, and none is blamed; messages
+ * for other queues are sent meanwhile. */
 Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
 {
     struct delivery delivery;
@@ -230,7 +230,7 @@ Test(relay_refused, a_full_queue_is_tried_until_it_has_room)
     broker_delete_queue(scene.broker, small);
 }
 
-/* Internal exchanges take messages from exchanges only: 403. */
+/* Only exchanges may publish to an internal exchange: 403. */
 Test(relay_refused, an_exchange_that_may_not_be_used_costs_only_its_key)
 {
     char mend[200];
@@ -322,7 +322,7 @@ Test(relay_refused, a_reply_to_that_would_close_the_channel_costs_only_its_key)
                     MEND_ALL);
 }
 
-/* The broker would close the channel. */
+/* The broker would close the channel for it. */
 Test(relay_refused, routing_keys_that_are_no_array_cost_only_their_key)
 {
     refuse_and_mend("headers = '{\"CC\": \"orders\"}'", "must be an array", MEND_ALL);
@@ -333,7 +333,7 @@ Test(relay_refused, a_header_with_a_name_of_the_relays_costs_only_its_key)
     refuse_and_mend("headers = '{\"x-outbox-id\": 1}'", "x-outbox-id", MEND_ALL);
 }
 
-/* Discarding the message is another way to mend. */
+/* Discarding the message also lets the key go on. */
 Test(relay_refused, a_refused_message_can_be_discarded)
 {
     start();
@@ -346,7 +346,7 @@ Test(relay_refused, a_refused_message_can_be_discarded)
     finish();
 }
 
-/* Without a key a message stops nothing but itself. */
+/* A message without a key stops no other. */
 Test(relay_refused, an_unordered_message_stops_only_itself)
 {
     start();
@@ -355,7 +355,7 @@ Test(relay_refused, an_unordered_message_stops_only_itself)
                scene.queue, scene.queue, scene.queue);
     consumer_expect(consumer, "good 1");
     consumer_expect(consumer, "good 2");
-    (void)relay_await_log(scene.relay, "event=message_refused", "attempt=2"); /* is all it says */
+    (void)relay_await_log(scene.relay, "event=message_refused", "attempt=2"); /* is enough */
     scene_exec("insert into outbox (routing_key, payload) values ('%s', 'good 3')", scene.queue);
     consumer_expect(consumer, "good 3");
     scene_exec("update outbox_held set routing_key = '%s' where payload = 'bad'", scene.queue);
@@ -363,7 +363,7 @@ Test(relay_refused, an_unordered_message_stops_only_itself)
     finish();
 }
 
-/* Promise: however many are refused, the log says so of a hundred in a minute. The others pass. */
+/* Promise: however many messages are refused, the log reports at most a hundred a minute. The others are sent. */
 Test(relay_refused, many_that_are_refused_do_not_fill_the_log)
 {
     const uint64_t start_us = clock_monotonic_us();
@@ -387,8 +387,8 @@ Test(relay_refused, many_that_are_refused_do_not_fill_the_log)
     finish();
 }
 
-/* One of each kind at once, under traffic: every one of them is told, the rest never waits, and what
- * was refused goes in the end. */
+/* All kinds of refusal at once, under traffic: each one is logged, other keys never wait, and what was refused is sent
+ * in the end. */
 Test(relay_refused_unlimited, all_kinds_at_once_under_traffic)
 {
     traffic_set_up(scene.db);
@@ -400,7 +400,7 @@ Test(relay_refused_unlimited, all_kinds_at_once_under_traffic)
         "('a', 'test-missing-exchange', '', null, '1'), ('b', '', 'test-nobody', null, '1'), "
         "('c', '', repeat('r', 300), null, '1'), ('d', '', '', '[]', '1'), "
         "('e', 'amq.rabbitmq.trace', '', null, '1')");
-    for (unsigned i = 0; i < 20; i++) { /* some rounds of each: every one is tried again */
+    for (unsigned i = 0; i < 20; i++) { /* every kind several times, and all are tried again */
         (void)relay_await_log(scene.relay, "event=message_refused", NULL);
     }
     traffic_end(traffic);

@@ -1,5 +1,5 @@
-/* Promise: a message with deliver_after waits beside the outbox and goes out on time. Before that it stands in nobody's
- * way, not even its key's; from then on it is one of its key's like any other. Until then it can be cancelled. */
+/* Promise: a message with deliver_after waits in outbox_held and is sent on time. Before that it delays no other, not
+ * even of its key, and can be cancelled; from then on it has its place in its key like any other. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ finish(void)
     scene_drain_relay();
 }
 
-/* The key, and how many seconds it waits, as SQL has them: 'k'; 1; null. */
+/* The key, and the seconds until it is due, in SQL: 'k'; 1; null. */
 static void
 insert_at(const char *key, const char *payload, const char *wait)
 {
@@ -52,8 +52,8 @@ await_scheduled(int64_t count)
                 (long long)count);
 }
 
-/* Its time comes now, and not whenever this machine gets there: so what must happen before that has happened. (Half a second
- * ahead, for the relay does not look again for what would have been due earlier.) */
+/* Makes it due now, so that all that must happen before has happened, however slow the machine is. (In half a second,
+ * because the relay does not look again at earlier times.) */
 static void
 let_come_due(const char *payload)
 {
@@ -76,7 +76,7 @@ enum {
     PER_SECOND = 1000,
     SECONDS = 4,
     TIMED = PER_SECOND * SECONDS,
-    ORDINARY = 400, /* one each hundredth of a second */
+    ORDINARY = 400, /* one every hundredth of a second */
 };
 
 /* By the database's clock. */
@@ -86,7 +86,7 @@ now_us(void)
     return db_int(scene.db, "select epoch_us(from_now(0))");
 }
 
-/* Their payload is when they are due, in microseconds since 1970. Half of them have a key. */
+/* Their payload is the time when they are due, in microseconds since 1970. Half of them have a key. */
 static void
 insert_timed(void)
 {
@@ -99,8 +99,8 @@ insert_timed(void)
                (int)CLOCK_S_US / PER_SECOND, TIMED - 1);
 }
 
-/* Messages that wait for nothing, while the others become due: what they take is what anything takes on this machine now. Their
- * payload is "now " and when they were written. */
+/* Messages without deliver_after, sent while the others become due, show how long any message takes on this machine
+ * now. Their payload is "now " and the time when they were written. */
 static void *
 write_ordinary(void *unused)
 {
@@ -111,7 +111,7 @@ write_ordinary(void *unused)
                    "insert into outbox (routing_key, payload) "
                    "values ('%s', bytes(concat('now ', epoch_us(from_now(0)))))",
                    scene.queue);
-    (void)sleep(2); /* the others are due then */
+    (void)sleep(2); /* the others become due then */
     for (unsigned i = 0; i < ORDINARY; i++) {
         db_exec(session, sql);
         (void)usleep(10000); /* the rate of writing */
@@ -128,7 +128,7 @@ compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Nine of ten took less. */
+/* Nine of ten times are below the result. */
 static int64_t
 nine_of_ten(const char *what, int64_t *times, unsigned count)
 {
@@ -139,7 +139,8 @@ nine_of_ten(const char *what, int64_t *times, unsigned count)
     return times[count / 10 * 9];
 }
 
-/* How much later they came than a message may that waits for nothing; 0 or less: in time. None came before its time. */
+/* How much later scheduled messages came than ordinary ones, beyond what is allowed; 0 or less: in time. None may come
+ * early. */
 static int64_t
 measure_lateness_us(void)
 {
@@ -161,9 +162,9 @@ measure_lateness_us(void)
     return nine_of_ten("late", late_us, TIMED) - ON_TIME_US - 4 * usual_us;
 }
 
-/* Promise: at a thousand due per second each goes out within a tenth of a second. This machine has other things to do: what it
- * needs for other messages at the same time, some times over, is allowed on top of that, one of three tries will do, and one of
- * ten may be later. */
+/* Promise: a thousand messages due per second are each sent within a tenth of a second. Because this machine may be
+ * busy, four times the delay of ordinary messages at the same time is allowed in addition, one try of three is enough,
+ * and one message of ten may be later. */
 Test(relay_scheduled, a_thousand_in_a_second_go_on_time)
 {
     int64_t best_us = INT64_MAX;
@@ -174,7 +175,7 @@ Test(relay_scheduled, a_thousand_in_a_second_go_on_time)
         insert_timed();
         const int64_t late_us = measure_lateness_us();
         best_us = late_us < best_us ? late_us : best_us;
-        (void)pthread_join(writer, NULL); /* fails for no thread only */
+        (void)pthread_join(writer, NULL); /* it cannot fail for a running thread */
         await_empty_outbox(scene.db);
     }
     check(best_us <= 0, "late by %lld us", (long long)best_us);
@@ -183,7 +184,8 @@ Test(relay_scheduled, a_thousand_in_a_second_go_on_time)
 
 /* ---- order ---------------------------------------------------------------------------------------- */
 
-/* Promise: scheduled messages of a key go in the order of their times, those of the same time in that of their ids. */
+/* Promise: scheduled messages of a key are sent in the order of their times, and those with the same time in the order
+ * of ids. */
 Test(relay_scheduled, those_of_a_key_go_in_the_order_of_their_times)
 {
     char body[16];
@@ -202,8 +204,8 @@ Test(relay_scheduled, those_of_a_key_go_in_the_order_of_their_times)
     finish();
 }
 
-/* Promise: it blocks nobody before it is due; then it is behind what was written before, and before what is written after.
- */
+/* Promise: it delays no other before it is due; then it comes after what was written before that time, and before what
+ * is written later. */
 Test(relay_scheduled, it_does_not_block_its_key_and_then_stands_in_its_order)
 {
     start(NULL);
@@ -219,7 +221,7 @@ Test(relay_scheduled, it_does_not_block_its_key_and_then_stands_in_its_order)
     finish();
 }
 
-/* Their time comes while no relay runs. What is written before it has higher ids. */
+/* They become due while no relay runs. The message that is written before that has a higher id. */
 static void
 expect_behind(const char *source)
 {
@@ -228,7 +230,7 @@ expect_behind(const char *source)
     consumer_expect(consumer, "start");
     await_empty_outbox(scene.db);
     relay_kill(scene.relay);
-    /* One statement: the same now. */
+    /* One statement, so that both use the same "now". */
     scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) values "
                "('%s', 'k', 'scheduled 2', from_now(1)), ('%s', 'k', 'scheduled 1', from_now(0.9))",
                scene.queue, scene.queue);
@@ -243,7 +245,7 @@ expect_behind(const char *source)
     finish();
 }
 
-/* Promise: its place does not depend on whether a relay ran when its time came. */
+/* Promise: its place does not depend on whether a relay ran when it became due. */
 Test(relay_scheduled, one_whose_time_came_without_a_relay_passes_nothing)
 {
     expect_behind(NULL);
@@ -254,7 +256,7 @@ Test(relay_scheduled, nor_does_it_with_strict)
     expect_behind("ordering = \"strict\"\n");
 }
 
-/* Promise: if its key is held back when it is due, it waits with the others, in its place. */
+/* Promise: if its key is held back when it becomes due, it waits in its place among the others. */
 Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
 {
     const char *later = broker_name("later");
@@ -262,7 +264,7 @@ Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
     insert_at("'k'", "scheduled", FAR_OFF);
     scene_exec("insert into outbox (routing_key, \"key\", payload) values ('%s', 'k', 'held')",
                later);
-    (void)relay_await_log(scene.relay, "event=message_refused", NULL); /* that it is held counts */
+    (void)relay_await_log(scene.relay, "event=message_refused", NULL); /* is enough */
     insert_now("'k'", "before");
     scene_await("one waits", "select count(*) = 1 from outbox_held where state = 'waiting'");
     await_scheduled(1);
@@ -280,7 +282,8 @@ Test(relay_scheduled, it_waits_behind_a_held_message_of_its_key)
     finish();
 }
 
-/* Promise: what is due already when it is written is a message like any other, also for a relay that reads it later. */
+/* Promise: a message that is already due when it is written is one like any other, also for a relay that reads it
+ * later. */
 Test(relay_scheduled, a_time_that_is_past_is_none)
 {
     scene_exec("insert into outbox (routing_key, \"key\", payload, deliver_after) values "
@@ -340,7 +343,7 @@ Test(relay_scheduled, it_can_be_cancelled_when_the_relay_has_set_it_aside)
     finish();
 }
 
-/* Promise: true means that it does not go, false that it is out of reach; whatever the relay does at that moment. */
+/* Promise: true means that it is not sent, false that it was too late, whatever the relay does at that moment. */
 Test(relay_scheduled, cancelled_while_they_become_due_they_go_or_do_not)
 {
     struct delivery delivery;
@@ -351,7 +354,7 @@ Test(relay_scheduled, cancelled_while_they_become_due_they_go_or_do_not)
                "concat('k', mod(i, 7)), bytes(concat(i)), at_us(%lld + i * 5000) "
                "from " DB_SERIES("0", "399"),
                scene.queue, (long long)now_us() + 100 * (long long)CLOCK_MS_US);
-    for (unsigned i = 0; i < 400; i++) { /* about at the pace at which they become due */
+    for (unsigned i = 0; i < 400; i++) { /* about as fast as they become due */
         char id[40];
         (void)snprintf(id, sizeof(id), "00000000-0000-7000-8000-000000000%u", 100 + i); /* fits */
         (void)usleep(4000);
@@ -374,7 +377,7 @@ Test(relay_scheduled, cancelled_while_they_become_due_they_go_or_do_not)
 
 /* ---- never, and after a restart ------------------------------------------------------------------- */
 
-/* Promise: what is never due waits for ever, hurts nobody, and can be cancelled. */
+/* Promise: a message that is never due waits for ever, delays no other, and can be cancelled. */
 Test(relay_scheduled, infinity_never_comes)
 {
     start(NULL);
@@ -398,7 +401,8 @@ Test(relay_scheduled, infinity_never_comes)
     finish();
 }
 
-/* Promise: schedules survive the relay, however it ends; what became due meanwhile goes when it is back. */
+/* Promise: scheduled messages are kept, however the relay ends; those that became due meanwhile are sent when it is
+ * back. */
 Test(relay_scheduled, they_survive_the_relay)
 {
     start(NULL);
@@ -425,7 +429,7 @@ Test(relay_scheduled, they_survive_the_relay)
     finish();
 }
 
-/* Promise: a crowd of them for later costs those for now nothing but its own move. */
+/* Promise: many messages for later do not delay those for now, except by the time for moving them. */
 Test(relay_scheduled, many_for_later_do_not_keep_others)
 {
     traffic_set_up(scene.db);

@@ -97,7 +97,7 @@ start_relays(enum side side, const char *broker, const char *source)
         relay_await_work(scene.relay);
     }
     standby = relay_start(&options);
-    (void)relay_await_log(standby, "event=source_standby", NULL); /* that it is told counts */
+    (void)relay_await_log(standby, "event=source_standby", NULL); /* is enough */
 }
 
 static void

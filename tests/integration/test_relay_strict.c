@@ -58,7 +58,7 @@ Test(relay_strict, with_strict_none_passes_one_that_is_returned)
 {
     scene_start_relay(STRICT);
     insert_pair("later");
-    (void)relay_await_log(scene.relay, "attempt=3 ", "unroutable"); /* the line says enough */
+    (void)relay_await_log(scene.relay, "attempt=3 ", "unroutable"); /* is enough */
     scene_await("the second waits behind the first",
                 "select count(*) = 1 from outbox_held where state = 'waiting'");
     check(broker_count(scene.broker, scene.queue) == 0, "the second came first");
@@ -111,7 +111,7 @@ Test(relay_strict, with_strict_none_passes_one_that_is_nacked)
     const char *full = declare_full_queue();
     insert_pair("full");
     for (unsigned i = 0; i < 3; i++) {
-        (void)relay_await_log(scene.relay, "event=message_refused", "attempt=0 "); /* says all */
+        (void)relay_await_log(scene.relay, "event=message_refused", "attempt=0 "); /* is enough */
     }
     check(broker_count(scene.broker, scene.queue) == 0, "the second came first");
     make_room(full);
@@ -144,7 +144,7 @@ Test(relay_strict, a_thousand_keys_and_a_full_queue)
                                                                       .open_us_max = 2000});
     traffic_burst(scene.db, "small", 1000, 4);
     traffic_end(traffic);
-    (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* says enough */
+    (void)relay_await_log(scene.relay, "event=degraded", "a queue is full"); /* is enough */
     const uint64_t duplicates = ledger_check(NULL, small, scene.db);
     check(duplicates == 0, "%llu came twice without a reason", (unsigned long long)duplicates);
     check(relay_logged(scene.relay, "event=message_dead") == 0, "the full queue was its fault");

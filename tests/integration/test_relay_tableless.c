@@ -177,7 +177,7 @@ Test(relay_tableless, killed_again_and_again_it_loses_nothing)
         (void)usleep((useconds_t)random_between(&random, 0, 400000)); /* the random moment */
         relay_kill(scene.relay);
         relay_start_again(scene.relay);
-        (void)relay_await_log(scene.relay, "event=tailing", NULL); /* says no more */
+        (void)relay_await_log(scene.relay, "event=tailing", NULL); /* is enough */
     }
     for (unsigned i = 0; i < SESSIONS; i++) {
         end_traffic(sessions[i]);
@@ -244,7 +244,7 @@ Test(relay_tableless, what_the_outbox_does_not_take_is_dead)
         "select count(*) = 4 and bool_and(state = 'dead' and last_error like '%%(23514: "
         "%%mine%%') and array_agg(convert_from(payload, 'UTF8')::json ->> 'key' order by id) "
         "= array['bad1', 'bad150', 'bad151', 'bad300'] from outbox_held");
-    (void)relay_await_log(scene.relay, "event=source_notice", "23514"); /* says no more */
+    (void)relay_await_log(scene.relay, "event=source_notice", "23514"); /* is enough */
     scene_exec("delete from outbox_held");
     finish();
 }
@@ -417,7 +417,7 @@ Test(relay_tableless, a_lost_slot_is_an_error)
     relay_start_again(scene.relay);
     const char *line = relay_await_log(scene.relay, "does not exist", "is lost");
     check(strstr(line, "level=error") != NULL, "%s", line);
-    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* says no more */
+    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* is enough */
     emit("after");
     consumer_expect(consumer, "after");
     finish();

@@ -433,7 +433,7 @@ Test(relay_tail_prepared, a_prepared_transaction_survives_the_relay)
     consumer_expect(consumer, "between");
     db_end_prepared(scene.db, "one", true);
     consumer_expect(consumer, "kept");
-    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* the line says no more */
+    (void)relay_await_log(scene.relay, "event=tailing", NULL); /* is enough */
     insert("null", "after");
     consumer_expect(consumer, "after");
     await_empty_outbox(scene.db);
@@ -460,7 +460,7 @@ Test(relay_tail, held_messages_and_those_behind_them_keep_their_order)
     start();
     scene_exec("insert into outbox (routing_key, \"key\", payload) values ('%s', 'k', '1')",
                broker_name("nowhere"));
-    (void)relay_await_log(scene.relay, "event=message_refused", NULL); /* that it is held counts */
+    (void)relay_await_log(scene.relay, "event=message_refused", NULL); /* is enough */
     for (unsigned i = 2; i <= 500; i++) {
         char payload[16];
         (void)snprintf(payload, sizeof(payload), "%u", i);

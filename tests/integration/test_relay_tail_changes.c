@@ -30,7 +30,7 @@ Test(relay_tail_changes, an_owner_that_was_stopped_leaves_the_log_to_its_success
 {
     start(SHORT_LEASE);
     struct relay *standby = relay_start(&(struct relay_options){.source = SHORT_LEASE});
-    (void)relay_await_log(standby, "event=source_standby", NULL); /* the line says no more */
+    (void)relay_await_log(standby, "event=source_standby", NULL); /* is enough */
     for (unsigned i = 0; i < 2; i++) {
         struct relay *stopped = scene.relay;
         relay_signal(stopped, SIGSTOP);

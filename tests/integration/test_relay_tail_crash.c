@@ -78,7 +78,7 @@ Test(relay_tail_crash, killed_and_crashed_again_and_again)
             crash_database();
         }
         if (round % 3 != 2) { /* the next one meets it at work, else still starting */
-            (void)relay_await_log(scene.relay, "event=tailing", NULL); /* says no more */
+            (void)relay_await_log(scene.relay, "event=tailing", NULL); /* is enough */
         }
     }
     traffic_end(traffic);

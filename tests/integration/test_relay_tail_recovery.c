@@ -41,7 +41,7 @@ lose_and_mend(enum log_trouble trouble)
     start();
     for (unsigned i = 0; i < log_rounds(trouble); i++) {
         log_harm(trouble);
-        (void)log_await_told(trouble); /* that it is told counts */
+        (void)log_await_told(trouble); /* is enough */
         scene_expect_no_pause();
         log_mend(trouble);
         scene_await_tailing();

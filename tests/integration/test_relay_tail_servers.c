@@ -60,7 +60,7 @@ finish(struct traffic *traffic)
 static void
 expect_event(const char *event, const char *words)
 {
-    (void)relay_await_log(scene.relay, event, words); /* the words are what counts */
+    (void)relay_await_log(scene.relay, event, words); /* is enough */
 }
 
 static void
@@ -141,7 +141,7 @@ Test(relay_tail_servers, a_dump_in_a_new_server)
     traffic_burst(scene.db, scene.queue, 20, 50);
     standby_restore();
     relay_signal(scene.relay, SIGCONT);
-    (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* is enough */
     standby_await_restored();
     scene_await_tailing();
     scene_reconnect();
@@ -158,7 +158,7 @@ Test(relay_tail_standby, a_standby_that_is_promoted)
     struct traffic *traffic = start_traffic();
     scene_await("applications write", "select sum(seq) > 200 from account");
     standby_promote();
-    (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* is enough */
     standby_await_promoted();
     scene_await_tailing();
     scene_reconnect();
@@ -174,7 +174,7 @@ static void
 stop_broker(void)
 {
     servers_do("stop --keep rabbitmq");
-    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* is enough */
 }
 
 static void

@@ -53,7 +53,7 @@ finish(struct traffic *traffic, bool may_repeat)
 static void
 expect_event(const char *event, const char *words)
 {
-    (void)relay_await_log(scene.relay, event, words); /* the words are what counts */
+    (void)relay_await_log(scene.relay, event, words); /* is enough */
 }
 
 /* A reader of the slot that is no relay. */
@@ -135,7 +135,7 @@ static void
 stop_broker(void)
 {
     servers_do("stop --keep rabbitmq");
-    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* that it is told counts */
+    (void)relay_await_log(scene.relay, "event=lane_lost", NULL); /* is enough */
 }
 
 static void
