@@ -102,7 +102,7 @@ Test(relay_ids, the_sequence_is_at_its_end)
     if (words != NULL) {
         await_dead(words);
         relay_drain(scene.relay);
-    } else { /* one that tails takes its id for the row that went, until the next sweep */
+    } else { /* until the next sweep, a tailing relay takes it for the row that had its id */
         scene_await("it is back", "select count(*) = 0 from outbox_held");
         relay_drain(scene.relay);
         relay_start_again(scene.relay);

@@ -1,4 +1,4 @@
-/* Passwords change under a running relay. */
+/* Passwords are changed while the relay runs. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,10 +60,10 @@ expect_delivery(struct consumer *consumer, const char *payload)
     scene_exec("insert into outbox (routing_key, payload) values ('%s', '%s')", scene.queue,
                payload);
     consumer_expect(consumer, payload);
-    await_empty_outbox(scene.db); /* else it would come twice after what is to come */
+    await_empty_outbox(scene.db); /* otherwise it would come again, after the next one */
 }
 
-/* Promise: the database's password is read again for every connection, that of the log too. */
+/* Promise: the database's password is read again for every connection, also for that to the log. */
 Test(relay_secrets, a_new_password_of_the_database_needs_no_restart)
 {
     char dsn[500];
@@ -81,7 +81,7 @@ Test(relay_secrets, a_new_password_of_the_database_needs_no_restart)
     write_password("second");
     expect_delivery(consumer, "with the second");
     await_reading();
-    /* A file that is gone for a while is an outage as well. */
+    /* While the file is missing, it is an outage too. */
     check(unlink(path) == 0, "%s", path);
     db_end_sessions_of(scene.db, user);
     (void)relay_await_log(scene.relay, "event=source_lost", "cannot be opened: No such file");
@@ -112,7 +112,7 @@ rabbitmqctl(const char *command, const char *arguments)
     servers_rabbitmqctl(words);
 }
 
-/* Promise: so is the broker's. */
+/* Promise: the broker's password is, too. */
 Test(relay_secrets, a_new_password_of_the_broker_needs_no_restart)
 {
     struct consumer *const consumer = consumer_open(NULL, scene.queue);

@@ -1,6 +1,6 @@
-/* Slow, late and lossy links, on the database's side and on the broker's, to two relays of one outbox: everything that the
- * link can carry arrives, in order, about as fast as the link is, and nobody calls it an outage. Each test waits for its link
- * most of the time. With OUTBOX_TEST_LONG they carry ten times as much. */
+/* Slow, delayed and lossy links on the side of the database and of the broker, with two relays for one outbox.
+ * Everything arrives in order, about as fast as the link can carry it, and no relay takes the link for an outage. Each
+ * test waits for its link most of the time. With OUTBOX_TEST_LONG they carry ten times as much. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +11,9 @@
 #include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
-/* What a row, or a message, has beside its payload: about as much on either side. */
+/* What a row or a message needs besides its payload, about the same on both sides. */
 #define OVERHEAD_BYTES 250
-/* For what a machine with other work to do needs. */
+/* For a machine that is busy. */
 #define GRACE_US (10 * SANITIZED_FACTOR * CLOCK_S_US)
 #define KEYS 10
 #define WAIT_US (120 * CLOCK_S_US)
@@ -22,7 +22,7 @@ struct bad_link {
     uint64_t bytes_per_s;
     uint64_t delay_us; /* one way */
     unsigned loss_percent;
-    /* Bytes, by all of these: a connection has 128 KiB on their way at a time. */
+    /* Bytes that the link carries with this rate, delay and loss; a connection has at most 128 KiB in flight. */
     uint64_t carries_per_s;
     unsigned per_key;       /* messages, */
     unsigned payload_bytes; /* of this size */
@@ -60,7 +60,7 @@ close_scene(void)
 
 TestSuite(relay_slow, .init = open_scene, .fini = close_scene, .timeout = 280);
 
-/* A link to the one server, as fast as it goes, and the address behind it. */
+/* A link to the server on this side, at full speed at first, and its address. */
 static void
 open_link(enum side side)
 {
@@ -106,7 +106,7 @@ write_messages(unsigned keys, unsigned per_key, unsigned payload_bytes)
     traffic_large(scene.db, scene.queue, keys, per_key, payload_bytes);
 }
 
-/* All of it comes, in order, and once, within so long. */
+/* All messages arrive, in order and once, within this time. */
 static void
 take_all(uint64_t most_us)
 {
@@ -141,7 +141,7 @@ expect_calm(const struct relay *relay)
     }
 }
 
-/* The one that owned the outbox still does. */
+/* The first relay owns the outbox still. */
 static void
 expect_owner(void)
 {
@@ -210,7 +210,7 @@ Test(relay_slow, broker_lossy)
     carry(BROKER, &lossy);
 }
 
-/* Each takes 2.4 s. */
+/* Each message takes 2.4 s. */
 static void
 carry_large(enum side side, const char *broker, const char *source)
 {
@@ -224,16 +224,15 @@ carry_large(enum side side, const char *broker, const char *source)
 
 Test(relay_slow, database_messages_longer_than_the_lease)
 {
-    /* The stand-by's answer waits behind one of them for longer than its lease: it may have to come back. */
+    /* The standby's answer waits behind such a message for longer than its lease: it may have to connect again. */
     carry_large(DATABASE, NULL, "takeover = \"2s\"\n");
     check(relay_logged(standby, "is not there") == 0, "a session that was lost is told as none");
 }
 
-/* Whoever looks is told what is slow. */
+/* Log and status say that the table is read slowly. */
 Test(relay_slow, database_that_is_slow_says_so)
 {
-    check(setenv("OUTBOX_TEST_MODE", "poll", 1) == 0,
-          "out of memory"); /* it is the table that is read */
+    check(setenv("OUTBOX_TEST_MODE", "poll", 1) == 0, "out of memory");
     open_link(DATABASE);
     start_relays(DATABASE, NULL, "takeover = \"4s\"\n");
     slow_link_rate(slow, mbit_1.bytes_per_s);

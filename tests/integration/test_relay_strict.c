@@ -1,5 +1,5 @@
-/* The order of a key and refusals. With ordering = "key" a message that is refused while later ones of its key are on
- * their way is passed by them; with "strict" nothing ever passes. */
+/* Refusals and the order of a key. With ordering = "key", later messages of its key that are already in flight pass a
+ * message that is refused; with "strict" none ever passes another. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -10,8 +10,7 @@
 
 TestSuite(relay_strict, .init = scene_open_route, .fini = scene_close, .timeout = 240);
 
-/* Two messages of a key, the first of which is refused. A relay that starts after they were written reads and sends them
- * together. */
+/* Two messages of a key, the first of which is refused. A relay that starts afterwards reads and sends them together. */
 static void
 insert_pair(const char *routing_key)
 {
@@ -34,7 +33,7 @@ expect_pair(const char *one, const char *two)
 static bool
 has_one(void *context)
 {
-    (void)context; /* of the scene */
+    (void)context; /* unused, but a condition has it */
     return broker_count(scene.broker, scene.queue) == 1;
 }
 
@@ -44,7 +43,7 @@ await_one(void)
     await(has_one, NULL, "the second message is taken", PATIENCE_S);
 }
 
-/* What docs/GUARANTEES.md says of "key": the one way in which its order can break. */
+/* What docs/GUARANTEES.md says about "key": the only way in which its order can break. */
 Test(relay_strict, with_key_a_message_passes_one_that_is_returned)
 {
     insert_pair("later");
@@ -66,7 +65,7 @@ Test(relay_strict, with_strict_none_passes_one_that_is_returned)
     expect_pair("first", "second");
 }
 
-/* A queue that has no room, and is bound with this routing key. */
+/* A queue that is full, bound with the routing key "full". */
 static const char *
 declare_full_queue(void)
 {
@@ -81,7 +80,7 @@ declare_full_queue(void)
 static void
 make_room(const char *full)
 {
-    scene_bind("full"); /* before the other lets go: no moment without a queue for it */
+    scene_bind("full"); /* bound first, so that it is never unroutable */
     broker_delete_queue(scene.broker, full);
 }
 
@@ -104,7 +103,8 @@ Test(relay_strict, with_key_a_message_passes_one_that_is_nacked)
     scene_drain_relay();
 }
 
-/* The first is nacked by the full queue although the other queue is not full; that one has it twice then. */
+/* The full queue makes the broker nack the first message, although another queue takes it each time, and so has it
+ * several times. */
 Test(relay_strict, with_strict_none_passes_one_that_is_nacked)
 {
     scene_start_relay(STRICT "max_attempts = 1\n");
@@ -118,7 +118,7 @@ Test(relay_strict, with_strict_none_passes_one_that_is_nacked)
     struct delivery delivery;
     struct consumer *consumer = consumer_open(NULL, scene.queue);
     consumer_expect(consumer, "first");
-    do { /* until the full queue is gone, the first is nacked and taken */
+    do { /* "first" is nacked and taken until the full queue is gone */
         consumer_take(consumer, &delivery);
     } while (delivery.body[0] == 'f');
     check(delivery.body[0] == 's', "\"%s\" came", delivery.body);
@@ -128,7 +128,8 @@ Test(relay_strict, with_strict_none_passes_one_that_is_nacked)
     scene_drain_relay();
 }
 
-/* Promise: order, with many keys, two connections, and a queue that is full most of the time. No message is blamed. */
+/* Promise: order is kept with many keys, two connections, and a queue that is full most of the time. No message is
+ * blamed. */
 Test(relay_strict, a_thousand_keys_and_a_full_queue)
 {
     const char *small = broker_name("small");
@@ -152,7 +153,7 @@ Test(relay_strict, a_thousand_keys_and_a_full_queue)
     broker_delete_queue(scene.broker, small);
 }
 
-/* Promise: the same without trouble at the broker: no message waits for a sweep or a retry. */
+/* Promise: the same without trouble at the broker; and no message waits for a sweep or a retry. */
 Test(relay_strict, a_thousand_keys_one_at_a_time_each)
 {
     traffic_set_up(scene.db);

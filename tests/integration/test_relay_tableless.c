@@ -1,5 +1,5 @@
-/* Messages that stand in the database's log alone: what is committed goes, in the order of the commits, like what is written
- * into the table; and whatever happens to the relay, nothing of it is lost. */
+/* Messages that are only in the database's log: what is committed is sent, in the order of the commits, like rows of
+ * the table; and whatever happens to the relay, nothing is lost. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ expect_span(struct span span, const char *bytes, size_t size)
           "\"%.*s\" came instead of \"%s\"", (int)span.size, (const char *)span.data, bytes);
 }
 
-/* Promise: a message is what it would be had it been written into the table. */
+/* Promise: a message is the same as if it had been written into the table. */
 Test(relay_tableless, every_field_arrives)
 {
     struct delivery delivery;
@@ -80,7 +80,7 @@ Test(relay_tableless, every_field_arrives)
     finish();
 }
 
-/* The next number of its kind, of two that go side by side. */
+/* Emitted and written messages are numbered separately: this must be the next one of its kind. */
 static void
 note(const char *body, unsigned *emitted, unsigned *written)
 {
@@ -90,7 +90,7 @@ note(const char *body, unsigned *emitted, unsigned *written)
     *last = number;
 }
 
-/* Promise: in the order of the commits, once; of what was rolled back nothing. */
+/* Promise: they are sent in the order of the commits, once, and without those that were rolled back. */
 Test(relay_tableless, in_order_and_once_beside_rows_of_the_table)
 {
     enum { COUNT = 500 };
@@ -116,7 +116,7 @@ Test(relay_tableless, in_order_and_once_beside_rows_of_the_table)
     finish();
 }
 
-/* Promise: a transaction of any size goes through, some of it at a time. */
+/* Promise: a transaction of any size is sent, in parts. */
 Test(relay_tableless, one_large_transaction)
 {
     enum { COUNT = 20000 };
@@ -135,7 +135,7 @@ Test(relay_tableless, one_large_transaction)
 
 /* ---- crashes --------------------------------------------------------------------------------------- */
 
-/* Each message is a transaction, and counts an account up as those of traffic_fixture.h do. */
+/* Each message is a transaction that increments an account, like those of traffic_fixture.h. */
 static void
 begin_traffic(PGconn *session, unsigned count)
 {
@@ -160,7 +160,7 @@ end_traffic(PGconn *session)
     PQfinish(session);
 }
 
-/* Promise: kill -9 of the relay at any moment loses nothing. What is written twice has the same message id. */
+/* Promise: kill -9 of the relay at any moment loses nothing. A message that is written twice has the same message id. */
 Test(relay_tableless, killed_again_and_again_it_loses_nothing)
 {
     enum { SESSIONS = 4, KILLS = 10 };
@@ -199,7 +199,7 @@ expect_dead(const char *content, const char *reason)
         content, reason);
 }
 
-/* Promise: it is set aside with its content and a reason, and nothing waits for it. */
+/* Promise: it is set aside with its content and a reason, and no other message waits for it. */
 Test(relay_tableless, what_cannot_be_a_message_is_dead)
 {
     start();
@@ -219,7 +219,7 @@ Test(relay_tableless, what_cannot_be_a_message_is_dead)
     finish();
 }
 
-/* Promise: one that cannot be written stops no other, and is kept. */
+/* Promise: a message that cannot be written stops no other, and is kept. */
 Test(relay_tableless, what_the_outbox_does_not_take_is_dead)
 {
     enum { COUNT = 300 };
@@ -249,7 +249,7 @@ Test(relay_tableless, what_the_outbox_does_not_take_is_dead)
     finish();
 }
 
-/* Promise: what somebody else emits, or outside of a transaction's fate, is nobody's message. */
+/* Promise: messages with another prefix, or not part of a transaction, are not sent. */
 Test(relay_tableless, what_has_another_prefix_is_left_alone)
 {
     start();
@@ -268,7 +268,7 @@ static char tenant_queue[64];
 static struct relay *tenant_relay;
 static struct consumer *tenant_consumer;
 
-/* The same in a schema of its own, and a relay for that. */
+/* An outbox in a schema of its own, and a relay for it. */
 static void
 open_tenant(void)
 {
@@ -299,7 +299,7 @@ close_tenant(void)
     broker_delete_queue(scene.broker, tenant_queue);
 }
 
-/* Promise: the log is that of all schemas; each source takes what was emitted in its own. */
+/* Promise: although all schemas share the log, each source takes only messages that were emitted in its own. */
 Test(relay_tableless, each_of_two_tenants_gets_its_own)
 {
     start();
@@ -318,7 +318,7 @@ Test(relay_tableless, each_of_two_tenants_gets_its_own)
     finish();
 }
 
-/* As outbox_emit wrote it before version 0.2. */
+/* Emits a message without a schema, like outbox_emit before version 0.2. */
 static void
 emit_without_schema(const char *payload)
 {
@@ -327,7 +327,7 @@ emit_without_schema(const char *payload)
                scene.queue, payload);
 }
 
-/* Promise: what names no schema goes to the source that asks for it, and whoever leaves it says so. */
+/* Promise: a message without a schema goes to the source that asks for it; another source says that it leaves it. */
 Test(relay_tableless, the_old_prefix_is_for_the_source_that_asks)
 {
     scene_start_relay(TABLELESS "tableless_old_prefix = true\n");
@@ -350,8 +350,8 @@ Test(relay_tableless, the_old_prefix_is_for_the_source_that_asks)
 
 static const char slot[] = "from pg_replication_slots where database = current_database()";
 
-/* Promise: the slot does not pass what is not in the outbox, however long that takes; and if it never gets there, because the
- * relay is killed, it comes again. */
+/* Promise: the slot does not pass what is not yet in the outbox, however long that takes; and if the relay is killed
+ * before it is there, the log brings it again. */
 Test(relay_tableless, the_slot_stays_before_what_is_not_written)
 {
     char position[32];
@@ -367,7 +367,7 @@ Test(relay_tableless, the_slot_stays_before_what_is_not_written)
     scene_exec("create table other as select from generate_series(1, 100000)");
     (void)snprintf(position, sizeof(position), "%s",
                    db_text(scene.db, "select pg_current_wal_insert_lsn()"));
-    /* Time enough to tell the server: the position goes out ten times a second. */
+    /* Enough time to report the position to the server, which happens ten times a second. */
     check(!consumer_take_within(consumer, CLOCK_S_US, &delivery), "it came before it was written");
     check(scene_count("select (confirmed_flush_lsn < '%s')::int %s", position, slot) == 1,
           "the slot has passed what is not written");
@@ -389,7 +389,7 @@ start_with(const char *uri, const char *source)
     scene.relay = relay_start(&(struct relay_options){.uri = uri, .source = source});
 }
 
-/* Promise: a slot that holds back too much is told, and kept: it alone has the messages. */
+/* Promise: a slot that makes the server keep too much log is reported, and kept, because only the log has the messages. */
 Test(relay_tableless, the_wal_budget_does_not_drop_the_slot)
 {
     start();
@@ -407,7 +407,7 @@ Test(relay_tableless, the_wal_budget_does_not_drop_the_slot)
     finish();
 }
 
-/* Promise: a slot that was lost is no silent loss. */
+/* Promise: if the slot is lost, the relay says so. */
 Test(relay_tableless, a_lost_slot_is_an_error)
 {
     start();

@@ -1,5 +1,6 @@
-/* Rows leave through the database's log: what is committed, however it was written, in the order of the commits, once; and
- * nothing else. All the time: a relay that goes back to the table meanwhile fails here. */
+/* Rows are read from the database's log: what is committed is sent, however it was written, in the order of the
+ * commits, once, and nothing else. The relay must tail all the time: a test fails if it goes back to the table
+ * meanwhile. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ start(void)
 static void
 expect_log_only(void)
 {
-    /* What this machine takes too long to make visible is looked for in the table, as it should be. */
+    /* If this machine takes too long to make a commit visible, the relay looks for it in the table, which is right. */
     const unsigned looked = relay_logged(scene.relay, "is in the log and perhaps not visible");
     const unsigned tailing = relay_logged(scene.relay, "event=tailing");
     check(tailing >= 1 && tailing <= 1 + looked, "it has not read the log all the time");
@@ -101,7 +102,7 @@ struct looks {
     uint64_t since_us;
 };
 
-/* Nobody has looked at the table for five seconds. A session tells the server of its looks once a second. */
+/* Nobody has read the table for five seconds. (A session reports its reads to the server's statistics once a second.) */
 static bool
 is_left_alone(void *context)
 {
@@ -113,7 +114,7 @@ is_left_alone(void *context)
     return clock_monotonic_us() - looks->since_us > 5 * CLOCK_S_US;
 }
 
-/* Promise: an idle outbox is not looked at; what is written then goes all the same. */
+/* Promise: an idle outbox is not read, and what is written then is sent all the same. */
 Test(relay_tail_alone, an_idle_table_is_left_alone)
 {
     struct looks looks = {-1, 0};
@@ -170,7 +171,7 @@ shuffle(unsigned *numbers, struct random *random)
     }
 }
 
-/* Promise: messages without a key go in the order of the commits too, whatever that of their ids is. */
+/* Promise: messages without a key are also sent in the order of the commits, whatever the order of their ids. */
 Test(relay_tail, the_order_is_that_of_the_commits)
 {
     static unsigned order[ROUNDS][SESSIONS];
@@ -209,8 +210,8 @@ Test(relay_tail, thousands_of_tiny_transactions)
     finish_traffic();
 }
 
-/* Promise: a transaction of any size goes through a relay that stays small. OUTBOX_TEST_ROWS makes it larger. On a server of its
- * own, since the log of MariaDB and MySQL has large rows of other tests too. */
+/* Promise: the relay's memory stays small with a transaction of any size. OUTBOX_TEST_ROWS makes it larger. On its own
+ * server, because the log of MariaDB and MySQL also has large rows of other tests. */
 Test(relay_tail_alone, one_huge_transaction)
 {
     const char *rows = getenv("OUTBOX_TEST_ROWS");
@@ -258,7 +259,7 @@ expect_numbers(unsigned from, unsigned to)
     }
 }
 
-/* As the server loads files: COPY, or LOAD DATA. */
+/* Written as the server loads files: by COPY or LOAD DATA. */
 static void
 load_numbers(unsigned from, unsigned to)
 {
@@ -324,14 +325,15 @@ Test(relay_tail, what_its_own_transaction_deleted_is_not_sent)
     finish();
 }
 
-/* In MariaDB and MySQL a truncated table begins its ids anew, which docs/OPERATIONS.md warns of. */
+/* In MariaDB and MySQL the ids of a truncated table begin again, which docs/OPERATIONS.md warns of. So here the rows
+ * are deleted. */
 static void
 remove_all(void)
 {
     db_exec(scene.db, db_is_mysql() ? "delete from outbox" : "truncate outbox");
 }
 
-/* Promise: what is in the log, but not in the table any more, is not sent: here the relay comes to it too late. */
+/* Promise: a row that is in the log but no longer in the table is not sent: here the relay comes too late. */
 Test(relay_tail, what_was_truncated_is_not_sent)
 {
     start();
@@ -351,7 +353,7 @@ Test(relay_tail, what_was_truncated_is_not_sent)
 
 /* ---- while the table changes ----------------------------------------------------------------------- */
 
-/* Waits until the relay has sent a hundred more. */
+/* Waits until the relay has sent a hundred more messages. */
 static void
 let_go_on(void)
 {
@@ -382,7 +384,7 @@ Test(relay_tail, the_table_may_be_altered_meanwhile)
     db_rewrite(scene.db, "outbox");
     let_go_on();
     traffic_end(traffic);
-    if (db_is_mysql()) { /* each change ends the reading, which is begun anew behind it */
+    if (db_is_mysql()) { /* the relay reads on behind each change */
         finish_changed_traffic();
     } else {
         finish_traffic();
@@ -391,8 +393,8 @@ Test(relay_tail, the_table_may_be_altered_meanwhile)
 
 /* ---- prepared transactions ------------------------------------------------------------------------- */
 
-/* On a server of its own: as long as such a one is open, no slot can be made on its server, and should this test fail it stays
- * open. */
+/* On its own server, because while a prepared transaction is open no slot can be made there; if this test fails, the
+ * transaction stays. */
 static void
 prepare(const char *payload, const char *name)
 {
@@ -421,8 +423,8 @@ Test(relay_tail_prepared, prepared_transactions)
     finish();
 }
 
-/* Promise: one that was prepared before the relay started is not lost; until it is over the relay does not know up to where
- * the table is complete, and polls. */
+/* Promise: a transaction that was prepared before the relay started is not lost; until it ends, the relay does not know
+ * up to where the table is complete, and polls. */
 Test(relay_tail_prepared, a_prepared_transaction_survives_the_relay)
 {
     start();

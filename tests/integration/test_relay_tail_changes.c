@@ -1,4 +1,5 @@
-/* What changes under a relay that tails, and is no fault of the log: its owner, and the table. Applications write all the time. */
+/* Changes while a relay tails that are not the log's fault: of its owner, and of the table. Applications write all the
+ * time. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ start(const char *source)
 
 /* ---- the owner ------------------------------------------------------------------------------------- */
 
-/* Promise: an owner that was stopped leaves the log to its successor, whose first message does not wait for it. */
+/* Promise: an owner that was stopped leaves the log to its successor, which sends its first message without waiting for
+ * it. */
 Test(relay_tail_changes, an_owner_that_was_stopped_leaves_the_log_to_its_successor)
 {
     start(SHORT_LEASE);
@@ -51,8 +53,8 @@ Test(relay_tail_changes, an_owner_that_was_stopped_leaves_the_log_to_its_success
 
 /* ---- the table ------------------------------------------------------------------------------------- */
 
-/* Promise: a table under the same name, whose ids begin anew, is another one for the relay, too; if not for itself, then for one
- * that is started when the table is there. */
+/* Promise: a table with the same name whose ids begin again is another one for the relay; if it cannot notice that
+ * while it runs, then when it starts again. */
 Test(relay_tail_changes, a_table_that_is_made_anew)
 {
     start(NO_SWEEP);
@@ -62,7 +64,7 @@ Test(relay_tail_changes, a_table_that_is_made_anew)
         db_make_anew(scene.db);
         traffic_burst(scene.db, scene.queue, 20, 10);
         (void)relay_await_log(scene.relay, "event=source_lost",
-                              "is another"); /* session or log find it */
+                              "is another"); /* from the session or the log */
     } else {
         relay_drain(scene.relay);
         db_make_anew(scene.db);
@@ -76,13 +78,13 @@ Test(relay_tail_changes, a_table_that_is_made_anew)
     scene_drain_relay();
 }
 
-/* Promise: so is a copy that takes the name of the table, as tools for changes of a schema make it. */
+/* Promise: the same for a copy that takes the table's name, as tools for schema changes make it. */
 Test(relay_tail_changes, a_table_that_is_copied_and_renamed)
 {
     start(NO_SWEEP);
     for (unsigned i = 0; i < 2; i++) {
         db_copy_outbox(scene.db);
-        (void)relay_await_log(scene.relay, db_event_copied(), NULL); /* the server's words too */
+        (void)relay_await_log(scene.relay, db_event_copied(), NULL); /* is enough */
         scene_await_tailing();
         scene_expect_no_pause();
     }

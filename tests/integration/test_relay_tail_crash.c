@@ -1,6 +1,6 @@
-/* While it tails, the relay is killed and the database crashes, again and again, with applications writing all the time. What
- * is committed comes, in the order of its key once duplicates are left out; and in the end the server may forget all of its
- * log. */
+/* While the relay tails, it is killed and the database crashes, again and again, with applications writing all the
+ * time. All that is committed arrives, in the order of its key if duplicates are left out; and in the end no relay
+ * needs any of the log. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ may_forget(void *context)
     return db_may_forget(scene.db, context);
 }
 
-/* Nothing of the log up to now is left that a relay would need. */
+/* The server may drop all of the log up to now. */
 static void
 expect_all_safe(void)
 {
@@ -54,7 +54,7 @@ expect_all_safe(void)
     await(may_forget, position, "the server may forget its log", PATIENCE_S);
 }
 
-/* OUTBOX_TEST_ROUNDS: more of them. */
+/* OUTBOX_TEST_ROUNDS: more rounds. */
 Test(relay_tail_crash, killed_and_crashed_again_and_again)
 {
     const char *text = getenv("OUTBOX_TEST_ROUNDS");
@@ -77,7 +77,7 @@ Test(relay_tail_crash, killed_and_crashed_again_and_again)
         } else {
             crash_database();
         }
-        if (round % 3 != 2) { /* the next one meets it at work, else still starting */
+        if (round % 3 != 2) { /* every third time the next kill may come during the start */
             (void)relay_await_log(scene.relay, "event=tailing", NULL); /* is enough */
         }
     }

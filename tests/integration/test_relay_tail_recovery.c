@@ -1,6 +1,5 @@
-/* The log is lost in one of the ways in which an operator can take it away. Nothing else is: the relay says
- * what is wrong and what to do, goes on by polling at once, and reads the log again as soon as it can. Applications write all
- * the time. */
+/* An operator takes away the log, in different ways, and nothing else. The relay says what is wrong and what to do,
+ * polls at once, and reads the log again as soon as it can. Applications write all the time. */
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
@@ -23,7 +22,7 @@ start(void)
     scene_await("applications write", "select count(*) >= 10 from account where seq > 0");
 }
 
-/* A log that is lost is no reason to send anything twice, unless more is lost with it. */
+/* Losing only the log must not make a message arrive twice. */
 static void
 finish(bool may_repeat)
 {
@@ -34,7 +33,8 @@ finish(bool may_repeat)
     scene_drain_relay();
 }
 
-/* What the log does not bring meanwhile, the table does; no log is trusted that was read while it was in trouble. */
+/* The table supplies what the log does not bring meanwhile, and the relay does not trust what it read from the damaged
+ * log. */
 static void
 lose_and_mend(enum log_trouble trouble)
 {

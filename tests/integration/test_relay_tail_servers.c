@@ -1,5 +1,6 @@
-/* The log is lost with its server, or by the way that server is set up: each test has servers of its own. The relay says what is
- * wrong and what to do, goes on by polling, and reads the log again as soon as it can; nothing is lost. */
+/* The log is lost together with its server, or is missing because of the server's configuration: each test has its own
+ * servers. The relay says what is wrong and what to do, polls, and reads the log again as soon as it can; nothing is
+ * lost. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -84,7 +85,7 @@ expect_polling_relay(const char *mode, const char *level)
     consumer_close(consumer);
 }
 
-/* Promise: where the server is not set up for it, the relay polls, and says what to set; set, it tails. */
+/* Promise: if the server is not configured for it, the relay polls, and says what to set; when it is set, it tails. */
 Test(relay_tail_servers, without_a_log_it_polls)
 {
     log_harm(LOG_SWITCHED_OFF);
@@ -101,8 +102,8 @@ Test(relay_tail_servers, without_a_log_it_polls)
     scene_drain_relay();
 }
 
-/* Promise: what is in the log, but not committed for anybody else since a synchronous standby has not answered, is not sent
- * before it is. */
+/* Promise: a commit that is in the log, but not visible because a synchronous standby has not answered, is not sent
+ * before it is visible. */
 Test(relay_tail_servers, a_commit_that_waits_for_a_standby_is_not_sent)
 {
     struct delivery delivery;
@@ -129,15 +130,16 @@ Test(relay_tail_servers, a_commit_that_waits_for_a_standby_is_not_sent)
 
 /* ---- another server -------------------------------------------------------------------------------- */
 
-/* Promise: a dump that is restored into a new server at the same address is a table to be polled, and then a log of its own: no
- * position of the old one means anything. What was sent and deleted behind the dump comes again. */
+/* Promise: if a dump is restored into a new server at the same address, the relay polls the table, and then reads the
+ * new log from its own beginning: positions of the old log mean nothing. What was sent and deleted after the dump comes
+ * again. */
 Test(relay_tail_servers, a_dump_in_a_new_server)
 {
     scene_start_relay(NO_SWEEP);
     struct traffic *traffic = start_traffic();
     scene_await("applications write", "select sum(seq) > 200 from account");
     traffic_end(traffic);
-    relay_signal(scene.relay, SIGSTOP); /* with its back to the server, as at night */
+    relay_signal(scene.relay, SIGSTOP); /* so that it reads no more of this one */
     traffic_burst(scene.db, scene.queue, 20, 50);
     standby_restore();
     relay_signal(scene.relay, SIGCONT);
@@ -150,8 +152,8 @@ Test(relay_tail_servers, a_dump_in_a_new_server)
     scene_drain_relay();
 }
 
-/* Promise: after a failover to a standby that has everything, the relay finds the new primary by itself and reads the log
- * there; nothing is lost. */
+/* Promise: after a failover to a standby that has everything, the relay finds the new primary by itself and reads its
+ * log; nothing is lost. */
 Test(relay_tail_standby, a_standby_that_is_promoted)
 {
     scene_start_relay(NO_SWEEP);
@@ -193,7 +195,7 @@ do_database(const char *command)
     servers_do(line);
 }
 
-/* Promise: a server that shuts down waits for those who read its log; the relay does not let it wait for the broker. */
+/* Promise: a server that shuts down waits for the readers of its log; the relay does not make it wait for the broker. */
 Test(relay_tail_broker, away_for_long_it_does_not_keep_the_database_from_its_end)
 {
     scene_start_relay(NO_SWEEP);
@@ -204,7 +206,7 @@ Test(relay_tail_broker, away_for_long_it_does_not_keep_the_database_from_its_end
     const uint64_t start_us = clock_monotonic_us();
     do_database("stop --keep");
     const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
-    /* The server waits for ever for who does not read; after 30 s tests/services would kill it. */
+    /* The server waits for ever for a reader that does not read; after 30 s tests/services would kill it. */
     check(took_ms < 25000, "the database took %llu ms to end", (unsigned long long)took_ms);
     do_database("start");
     start_broker();

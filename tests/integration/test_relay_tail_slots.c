@@ -1,5 +1,5 @@
-/* The slot by which PostgreSQL keeps its log for the relay: read by somebody else, given up by the server, and dropped by the relay
- * before the disk is full. There is nothing of the kind on MariaDB and MySQL. Applications write all the time. */
+/* The slot with which PostgreSQL keeps its log for the relay: read by others, invalidated by the server, and dropped by
+ * the relay before the disk is full. MariaDB and MySQL have no slots. Applications write all the time. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -56,7 +56,7 @@ expect_event(const char *event, const char *words)
     (void)relay_await_log(scene.relay, event, words); /* is enough */
 }
 
-/* A reader of the slot that is no relay. */
+/* Reads the slot like a program that is not a relay. */
 static PGconn *
 read_slot(void)
 {
@@ -95,7 +95,7 @@ Test(relay_tail_slots, a_slot_that_a_stranger_reads_is_left_to_him)
     finish(traffic, false);
 }
 
-/* More log than the server may keep, and a checkpoint that takes it away. */
+/* Writes more log than the server may keep; a checkpoint then removes it. */
 static void
 outgrow_slot(void)
 {
@@ -108,7 +108,7 @@ outgrow_slot(void)
     scene_await("the slot is lost", "select wal_status = 'lost' from pg_replication_slots limit 1");
 }
 
-/* Promise: a slot from which the server has taken the log, while the relay was away or while it stood still, is made anew. */
+/* Promise: a slot whose log the server has removed, while the relay did not run or was stopped, is made again. */
 Test(relay_tail_slots_server, a_slot_that_the_server_has_given_up)
 {
     db_exec(scene.db, "alter system set max_slot_wal_keep_size = '16MB'");
@@ -125,7 +125,7 @@ Test(relay_tail_slots_server, a_slot_that_the_server_has_given_up)
     relay_signal(scene.relay, SIGSTOP);
     outgrow_slot();
     relay_signal(scene.relay, SIGCONT);
-    /* Whether it has noticed while it read the log, or meanwhile polled for a commit that took long to be visible. */
+    /* It may notice while it reads the log, or while it polls because a commit is not visible yet. */
     expect_event("event=source_notice", "max_slot_wal_keep_size");
     scene_await_tailing();
     finish(traffic, true);
@@ -153,8 +153,8 @@ tails_again(void *context)
     return relay_logged(scene.relay, "event=tailing") == 2;
 }
 
-/* Promise: the disk of the server comes first: a slot that holds back too much, because the broker is away, is dropped, and made
- * again a minute later or more. */
+/* Promise: the server's disk is more important: a slot that makes it keep too much, because the broker is away, is
+ * dropped, and made again a minute later or more. */
 Test(relay_tail_slots_broker, away_while_the_log_grows_the_slot_is_dropped)
 {
     scene_start_relay(NO_SWEEP "wal_retain_max = \"32MiB\"\n");

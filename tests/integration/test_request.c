@@ -1,5 +1,5 @@
-/* A request and its reply over two outboxes: what the writer of the request names in its headers comes to `apply` as
- * properties, and what that writes in its transaction comes back with them. */
+/* A request and its reply through two outboxes: what the request's writer sets in its headers arrives in `apply` as
+ * properties, and the reply that `apply` writes in its transaction comes back with them. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +36,7 @@ tear_down(void)
 
 TestSuite(request, .init = set_up, .fini = tear_down, .timeout = 240);
 
-/* To whom it asks for an answer, where it does. */
+/* Writes the reply, if the request asks for one. */
 static inbox_apply
 answer(void *context, struct db *tx, const struct inbox_delivery *request)
 {

@@ -1,5 +1,6 @@
-/* The runner and an apply function that does what it must not: fails in ways that look like an outage of everybody's, ends the
- * transaction, leaves the session changed, lets the runner wait when it is to stop. Nothing is lost, and others go on. */
+/* The runner with an apply function that does what it must not do: it fails in ways that look like an outage, ends the
+ * transaction, leaves the session changed, or blocks the runner when it must stop. Nothing is lost, and other messages
+ * go on. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,7 @@ applied(const char *id)
     return db_int(runner_fixture_db, sql);
 }
 
-/* The first message is at fault, the others are not, and those of its key wait for it. */
+/* Only the first message is rejected; the later one of its key waits for that, and the others are applied. */
 static void
 expect_rejected(const struct runner_fixture_options *options, const char *id, const char *body)
 {
@@ -83,7 +84,8 @@ Test(runner_culprit, a_message_that_ends_its_session_each_time)
     expect_sql_rejected(runner_fixture_sql(SQL_ENDS_ITS_SESSION));
 }
 
-/* It costs itself no attempt, so it waits for ever; but it is the first of a new channel, and the others must not wait with it. */
+/* A lock costs no attempt, so this message waits for ever. It is the first on each new channel, and the others must not
+ * wait for it. */
 Test(runner_culprit, a_message_that_always_meets_a_lock)
 {
     char body[200];
@@ -141,7 +143,7 @@ name_good(int index, char ret_id[32], char ret_key[32])
     (void)snprintf(ret_key, 32, "k%d", index % 7);
 }
 
-/* The culprit is the first of a whole batch. */
+/* The message with this body is the first of a whole batch. */
 static void
 expect_all_applied(const char *body)
 {
@@ -253,7 +255,7 @@ Test(runner_culprit, a_time_limit_that_nobody_can_keep)
     expect_new_session(runner_fixture_sql(SQL_LIMITS_TIME));
 }
 
-/* As behind a pool that gives each transaction another session. */
+/* Like a pool that gives each transaction another session. */
 Test(runner_culprit, prepared_statements_that_are_gone)
 {
     char body[100];
@@ -337,8 +339,7 @@ expect_stop_in_time(const char *body)
     while (!runner_fixture_waits()) {
         cr_assert_lt(clock_monotonic_us(), deadline_us, "the runner waits for the database");
     }
-    (void)
-        runner_fixture_stop(); /* without an end of its own, the test would run into its time limit */
+    (void)runner_fixture_stop(); /* otherwise this would not end before the test's time limit */
     cr_expect_str_eq(runner_fixture_applied(), "");
 }
 

@@ -1,4 +1,4 @@
-/* What a queue with a delivery limit throws away: the message that ends its consumer, and no other. */
+/* What a queue with a delivery limit drops: only the message that ends its consumer. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -118,7 +118,7 @@ connect_unless_away(void *context)
     return atomic_load(&away) ? NULL : db_connect();
 }
 
-/* Fails while the database is away, which it is from its first call on. */
+/* The message "last" takes the database away; after that every call fails. */
 static inbox_apply
 apply_unless_away(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {

@@ -1,5 +1,5 @@
-/* The runner, and what is MariaDB's and MySQL's alone: statements that commit by themselves, errors after which the server goes on,
- * sessions that it ends. What is alike in PostgreSQL is in test_runner*.c. */
+/* The runner with what only MariaDB and MySQL have: statements that commit implicitly, errors after which a transaction
+ * goes on, sessions that the server ends. What is the same in PostgreSQL: test_runner*.c. */
 #include <criterion/criterion.h>
 #include <mysql.h>
 #include <mysqld_error.h>
@@ -11,7 +11,7 @@
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/runner_fixture.h"
 
-static struct db *other; /* somebody else's session */
+static struct db *other; /* a session of others */
 
 static void
 setup(void)
@@ -44,7 +44,7 @@ marks(void)
 
 /* ---- the transaction ends ---------------------------------------------------------------------------------------------- */
 
-/* The first of a batch ends the transaction; all are applied, and once. */
+/* The first message of a batch ends the transaction; all are applied, once. */
 static void
 expect_ended(const char *body)
 {
@@ -102,7 +102,7 @@ begin_and_fail(void *context, struct db *tx, const struct inbox_delivery *delive
     return answer;
 }
 
-/* What was before it is committed by it, and what comes behind it is not lost, although the inbox has it all. */
+/* Its `begin` commits the messages before it, and those after it are not lost, although all are in the inbox already. */
 Test(runner_mysql, a_transaction_is_begun_within_it_and_fails)
 {
     struct runner_fixture_options options = runner_fixture_options();
@@ -130,7 +130,8 @@ make_and_fail(void *context, struct db *tx, const struct inbox_delivery *deliver
                                                                           : answer;
 }
 
-/* It is noticed before another transaction begins in its place: what comes between it and a failure is not lost. */
+/* The implicit commit is noticed before the next transaction begins, so the messages between it and the failure are not
+ * lost. */
 Test(runner_mysql, a_table_is_made_and_a_later_message_fails)
 {
     struct runner_fixture_options options = runner_fixture_options();
@@ -153,7 +154,7 @@ Test(runner_mysql, a_table_is_made_and_a_later_message_fails)
 
 static atomic_int deadlocks;
 
-/* A deadlock that nobody looks at, and more after it. */
+/* Ignores a deadlock and continues. */
 static inbox_apply
 ignore_deadlock(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
@@ -185,7 +186,7 @@ Test(runner_mysql, what_follows_a_deadlock_that_nobody_looks_at_is_undone)
     cr_expect_str_eq(runner_fixture_applied(), "m1 m2");
 }
 
-/* As an application does that has a statement for each thing: it is closed before the answer. */
+/* Like an application that prepares a statement for each use: it is closed before `apply` returns. */
 static bool
 update_prepared(MYSQL *conn)
 {
@@ -246,7 +247,7 @@ Test(runner_mysql, a_lock_wait_timeout_of_a_statement_that_is_closed_by_now)
     expect_lock_costs_nothing("prepared");
 }
 
-/* PostgreSQL would refuse all that follows. Here it is for the application to say. */
+/* PostgreSQL would refuse all further statements. Here the application decides. */
 static inbox_apply
 tolerate(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
@@ -306,7 +307,7 @@ Test(runner_mysql, results_that_are_left_unread_are_the_messages_fault)
     cr_expect_not_null(strstr(rejection, "left a statement unfinished"), "%s", rejection);
 }
 
-/* wait_timeout: it is eight hours by itself, and some minutes where many connect. */
+/* The server ends idle sessions after wait_timeout: eight hours by default, but often only minutes. */
 Test(runner_mysql, a_session_that_was_idle_for_too_long_is_no_outage)
 {
     const struct runner_fixture_options options = runner_fixture_options();
@@ -336,7 +337,7 @@ connect_persistently(void *context)
 
 static atomic_int losses;
 
-/* The session ends, and apply does not look. */
+/* The session ends, and `apply` ignores the error. */
 static inbox_apply
 go_on_in_another(void *context, struct db *tx, const struct inbox_delivery *delivery)
 {
@@ -366,7 +367,7 @@ Test(runner_mysql, a_connection_that_would_come_back_by_itself_stays_lost)
     cr_expect_str_eq(runner_fixture_applied(), "m1");
 }
 
-/* What the inbox's table is like is looked at with each connection, and said. */
+/* Each new connection checks the form of the inbox table, and a wrong one is reported. */
 Test(runner_mysql, an_inbox_that_guards_nothing_is_waited_for)
 {
     db_exec(runner_fixture_db, "alter table inbox drop primary key");

@@ -1,5 +1,5 @@
-/* Two runners of one queue of which one is active, stopped in turn or with accidents while there is always more to do: no message
- * is applied after a later one of its key, and a delivery limit hits nobody. */
+/* Two runners of one queue, of which one is active. They are stopped in turn, or lose connections, while there are
+ * always more messages: no message is applied after a later one of its key, and none reaches the delivery limit. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ TestSuite(runner_order, .fini = runner_fixture_teardown, .timeout = 600);
 
 static int published;
 
-/* The id tells the place of the message in its key: "k3-000017". */
+/* The id shows the place of the message in its key: "k3-000017". */
 static void
 name_one(int index, char ret_id[32], char ret_key[32])
 {
@@ -43,7 +43,7 @@ fill(int backlog)
     }
 }
 
-/* Seconds, or about a minute. */
+/* With OUTBOX_TEST_LONG about a minute of rounds, instead of seconds. */
 static int
 rounds(int usual)
 {
@@ -98,9 +98,10 @@ stop_both(const pid_t runners[2])
     }
 }
 
-/* All is published before the first runner starts: a classic queue of RabbitMQ before 4 may crash, or break the order, when a
- * message comes just after a consumer was cancelled (docs/OPERATIONS.md; seen with 3.10.8), and a runner cancels one soon after
- * its start, too (runner_broker.c, widen). A round applies STEP messages, and no stop more than a prefetch. */
+/* All messages are published before the first runner starts. A classic queue before RabbitMQ 4 may crash, or break the
+ * order, if a message arrives just after a consumer was cancelled (docs/OPERATIONS.md; seen with 3.10.8), and a runner
+ * also cancels one soon after its start (runner_broker.c, widen). A round applies STEP messages, and a stop at most a
+ * prefetch. */
 static void
 take_turns(int rounds)
 {
@@ -139,8 +140,9 @@ Test(runner_order, stopped_in_turn_at_a_classic_queue)
     take_turns(rounds(4));
 }
 
-/* First of the one that waits, then of the active one, which loses what it has in hand, and with it its turn. The other way round
- * the one whose turn it is then could lose a message that had come again, which RabbitMQ puts behind the others that come again. */
+/* First the connection of the waiting runner, then that of the active one, which loses its unacknowledged messages and
+ * its turn. In the other order, the next active runner could lose a redelivered message again, and RabbitMQ would put
+ * that one behind the other redelivered ones. */
 static void
 close_connections(void)
 {
@@ -156,7 +158,7 @@ close_connections(void)
     cr_assert_eq(system(command), 0);
 }
 
-/* What comes again does so one by one; the next accident comes when that is over. */
+/* Redelivered messages come one by one; the next accident comes when they are done. */
 static void
 meet_accidents(void (*accident)(void))
 {
@@ -168,7 +170,7 @@ meet_accidents(void (*accident)(void))
     for (int round = 0; round < rounds(1); round++) {
         fill(BACKLOG);
         wait_for(applied() + STEP);
-        fill(3 * BACKLOG); /* rabbitmqctl takes its time */
+        fill(3 * BACKLOG); /* enough for the time that rabbitmqctl takes */
         accident();
         fill(BACKLOG);
         wait_for(applied() + STEP);
