@@ -1,4 +1,4 @@
-/* The runner while servers, connections and the process itself go away: each message is applied once. */
+/* The runner while servers, connections and the process itself are lost: each message is applied once. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -72,7 +72,7 @@ look_at_session(void *context, struct db *tx, const struct inbox_delivery *deliv
     return runner_fixture_apply(context, tx, delivery);
 }
 
-/* A machine that went silent in a transaction must not hold for hours what it has claimed. */
+/* If the consumer's machine goes silent inside a transaction, its claims must not block others for hours. */
 Test(runner_outages, the_server_looks_whether_the_consumer_still_lives)
 {
     runner_fixture_publish("m1", "a", "x");
@@ -107,7 +107,7 @@ Test(runner_outages, a_connection_of_the_applications_making_is_waited_for)
     cr_expect_str_eq(runner_fixture_applied(), "m1");
 }
 
-/* The commit succeeds, the ack has nowhere to go. */
+/* The commit succeeds, but the ack cannot be sent. */
 Test(runner_outages, a_closed_broker_connection_is_opened_again_and_nothing_is_applied_twice)
 {
     runner_fixture_publish("m1", "a", "x");
@@ -125,7 +125,7 @@ Test(runner_outages, a_closed_broker_connection_is_opened_again_and_nothing_is_a
     runner_fixture_expect_left(0);
 }
 
-/* The moment between the commit and the ack: only `remember` runs there. */
+/* Kills the process between the commit and the ack, when only `remember` runs. */
 static void
 kill_self(void *hint, const char *const *ids, size_t count)
 {
@@ -145,7 +145,7 @@ Test(runner_outages, killed_between_commit_and_ack)
     struct runner_fixture_options options = runner_fixture_options();
     struct runner_fixture_options deadly = options;
     deadly.hint = (struct inbox_runner_hint){NULL, see_nothing, kill_self};
-    runner_fixture_run_killed(&deadly); /* with one in hand */
+    runner_fixture_run_killed(&deadly); /* with one message unacknowledged */
     runner_fixture_start(&options);
     runner_fixture_wait(3);
     cr_expect_eq(runner_fixture_stop().duplicates, 1);
@@ -187,7 +187,7 @@ Test(runner_outages, stopping_finishes_what_is_in_hand_and_takes_no_more)
     runner_fixture_expect_left(2);
 }
 
-/* 10 s of work with a heartbeat of 2 s, and more than a socket buffer of messages behind it. */
+/* 10 s of work with a heartbeat of 2 s, while more data than a socket buffer holds is waiting. */
 Test(runner_outages, slow_work_does_not_lose_the_connection)
 {
     enum { LARGE = 1 << 20 };
@@ -264,8 +264,8 @@ Test(runner_outages, a_missing_queue_is_waited_for)
     cr_expect(strstr(runner_fixture_report, "draining") != NULL);
 }
 
-/* The channel of whoever consumes the queue, by an error of the broker's own: it ends the connection with code 541. RabbitMQ
- * 3.10 has such a one where a consumer is cancelled before it is confirmed. */
+/* Crashes the channel of the queue's consumer inside the broker, which ends the connection with code 541. RabbitMQ 3.10
+ * itself has such a crash if a consumer is cancelled before its creation is confirmed. */
 static void
 crash_channel(void)
 {

@@ -1,5 +1,5 @@
-/* What stands around the tables: limits, triggers, functions and the view of today's schema. Each may be dropped or altered by
- * somebody; `check` says so, and `init` puts it back while writers go on. */
+/* What belongs to the tables: the current limits, triggers, functions and the view. Others may drop or alter each of
+ * them; `check` says so, and `init` restores it while writers go on. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ expect_said(const char *command, int status, const char *line)
 #define WHOLE \
     "ok       source \"orders\": limits, triggers and functions of the tables are all there\n"
 
-/* All that init makes, but for what the tables themselves are, as the server shows it. */
+/* Everything that init makes, except the tables themselves, as the server shows it. */
 static const char shape[] =
     "select string_agg(line, E'\\n' order by line) from ("
     "select conrelid::regclass || ' ' || conname || ' ' || replace(pg_get_constraintdef(oid), ' "
@@ -59,7 +59,7 @@ static const char shape[] =
     "union all select pg_get_viewdef(oid) from pg_class where relkind = 'v' and relnamespace = "
     "'public'::regnamespace) as all_of_it";
 
-/* `undo` is run; then `what` is in that state for `check`, and init puts it back. */
+/* After `undo`, `check` says that `what` is in this state, and init restores it. */
 static void
 expect_put_back(const char *undo, const char *what, const char *state)
 {
@@ -88,7 +88,7 @@ expect_whole(void)
     expect_said("init -c relay.conf", 0, THERE);
 }
 
-/* A statement that drops one of them, and what it is called. */
+/* Statements that each drop one object, and the name of it in the answers. */
 #define EACH                                                                                     \
     "select format('alter table %s drop constraint %I', conrelid::regclass, conname), "          \
     "format('the limit %I on public.%s', conname, conrelid::regclass) from pg_constraint where " \
@@ -140,7 +140,7 @@ Test(schema, what_is_altered_is_made_anew)
     expect_whole();
 }
 
-/* A limit that another name has, or that does not look at what was there before it, is one. */
+/* A limit counts with another name, and with "not valid", which leaves out only older rows. */
 Test(schema, a_limit_is_known_by_what_it_says)
 {
     pg_exec(db,
@@ -151,7 +151,7 @@ Test(schema, a_limit_is_known_by_what_it_says)
     expect_whole();
 }
 
-/* Its schema is in its functions. */
+/* The functions contain the schema's name. */
 Test(schema, in_a_schema_of_any_name)
 {
     pg_exec(db, "drop schema public cascade; create schema \"Sh%op's\"; do $$ begin execute "
@@ -161,7 +161,7 @@ Test(schema, in_a_schema_of_any_name)
     expect_whole();
 }
 
-/* Writers wait until it is put back: what is there is not read for that. */
+/* Writers wait while it is restored, so existing rows are not checked for it. */
 Test(schema, a_limit_does_not_look_at_what_was_there_before_it)
 {
     pg_exec(db,
@@ -175,7 +175,8 @@ Test(schema, a_limit_does_not_look_at_what_was_there_before_it)
     expect_whole();
 }
 
-/* An outbox that its owner has cut into partitions was made without them; a partition's trigger can be disabled by itself. */
+/* An owner may partition an outbox that was made before the triggers; and a partition's trigger can be disabled by
+ * itself. */
 Test(schema, of_an_outbox_in_partitions)
 {
     pg_exec(db,
@@ -196,7 +197,7 @@ Test(schema, of_an_outbox_in_partitions)
     expect_whole();
 }
 
-/* It has the limits, not the triggers, and the view stays with the other. */
+/* The copy has the limits but not the triggers, and the view shows the old table. */
 Test(schema, of_a_copy_of_the_table)
 {
     pg_exec(db, "alter table outbox rename to older; create table outbox (like older including "
@@ -209,7 +210,7 @@ Test(schema, of_a_copy_of_the_table)
     cr_assert_eq(pg_query_int(db, "select count(*) from outbox"), 1);
 }
 
-/* Who is not the owner, and finds nothing to do, does not fail. */
+/* A role that is not the owner succeeds if there is nothing to do. */
 Test(schema, another_role_finds_nothing_to_do)
 {
     char sql[300];
@@ -232,7 +233,7 @@ Test(schema, another_role_finds_nothing_to_do)
     pg_exec(db, sql);
 }
 
-/* As the relay: polling goes on, and what must be tailed is a problem of its own. */
+/* Like the relay: where polling is allowed it is advice; where the log is required it is a problem. */
 Test(schema, without_limits_the_log_is_not_read)
 {
 #define NO_LIMIT                                                                                   \

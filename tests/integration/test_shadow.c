@@ -1,6 +1,6 @@
-/* Everything that the product says to PostgreSQL, where somebody has given another meaning to all that has a name, in a
- * schema that the search_path shows before pg_catalog (shadow.sql). What is not qualified fails there, or does what
- * somebody else likes, with the rights of who says it. */
+/* Every statement that the product sends to PostgreSQL, in a database where somebody has given all names another
+ * meaning, in a schema that the search_path has before pg_catalog (shadow.sql). An unqualified name fails there, or
+ * does what somebody else wants, with the rights of the session. */
 #include <criterion/criterion.h>
 #include <inbox/inbox_pg.h>
 #include <outbox/outbox_pg.h>
@@ -13,8 +13,8 @@
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/runner_fixture.h"
 
-static PGconn *db;       /* its path has pg_catalog first: it sees what there is */
-static PGconn *deceived; /* an application's session, which does not */
+static PGconn *db;       /* pg_catalog is first in its path: it sees the real objects */
+static PGconn *deceived; /* an application's session, which sees the others */
 
 static void
 set_up(void)
@@ -98,7 +98,8 @@ Test(shadow, what_is_not_qualified_means_something_else)
     }
 }
 
-/* What a statement means is kept with a function that consists of it, whether it comes to be executed or not. */
+/* Creates a function of the statement: then the server records which objects each name means, also in parts that would
+ * not be executed. */
 static void
 expect_qualified(const char *path, const char *parameters)
 {
@@ -129,8 +130,8 @@ expect_qualified(const char *path, const char *parameters)
     pg_exec(deceived, "drop function said");
 }
 
-/* Promise: what is said in a session of the application, or before a session has a path of its own, is qualified to the last
- * word. */
+/* Promise: statements that run in an application's session, or before a session has our search_path, are qualified
+ * completely. */
 Test(shadow, what_is_said_with_the_path_of_others)
 {
     static const struct {
@@ -167,7 +168,7 @@ put_held(int id, const char *state)
     pg_exec(db, sql);
 }
 
-/* Promise: init makes what it always makes, and operators are shown what there is. */
+/* Promise: init makes the same as always, and operators see the real tables. */
 Test(shadow, the_commands)
 {
     expect_cli(0, "init");
@@ -191,7 +192,7 @@ Test(shadow, the_commands)
     cr_assert_eq(pg_query_int(db, "select count(*) from outbox_held where id = 11"), 0);
     expect_cli(0, "explain 10");
     expect_cli(0, "explain 1");
-    (void)cli("status -c relay.conf"); /* not 0: no relay runs */
+    (void)cli("status -c relay.conf"); /* not 0, because no relay runs */
     cr_assert_not_null(strstr(cli_stdout(), "held"), "%s%s", cli_stdout(), cli_stderr());
 }
 
@@ -210,7 +211,7 @@ write_by_library(const char *payload)
     pg_exec(deceived, "commit");
 }
 
-/* By SQL, as an application says it, which names nothing but ours. */
+/* Plain SQL of an application, which names only our objects. */
 static void
 exec_for_queue(const char *format)
 {
@@ -238,7 +239,7 @@ await_true(const char *what, const char *sql)
 
 #define NONE_IN_OUTBOX "select (count(*) = 0)::int from outbox"
 
-/* What a relay does: sends, holds back, tries again, gives up, cancels, remembers and forgets. */
+/* Everything that a relay does: sends, holds back, tries again, gives up, cancels, records and forgets. */
 static void
 work(const char *mode, const char *more)
 {
@@ -284,7 +285,7 @@ Test(shadow, a_relay_that_tails)
     work("tail", "");
 }
 
-/* Promise: a message arrives by all that ours is on its way: emitted without a table, relayed, applied by a runner. */
+/* Promise: a message passes through all our parts: emitted without a table, relayed, applied by a runner. */
 Test(shadow, emitted_relayed_and_applied)
 {
     expect_cli(0, "init");

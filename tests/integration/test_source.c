@@ -1,4 +1,4 @@
-/* The source: what it reads, settles and says, and whose the outbox is. */
+/* The source: what it reads, deletes and reports, and who owns the outbox. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +70,7 @@ ask_present(struct source *source, const int64_t *ids, size_t count)
     source->ops->fetch(source, &fetch, clock_monotonic_us());
 }
 
-/* Behind a fetch and a settle that are out as well: it sees what the settle left. */
+/* Asked while a fetch and a settle are under way: the answer is from after the settle. */
 Test(source, says_which_rows_are_still_there)
 {
     struct source_config config = source_fixture_here(10 * CLOCK_S_US);
@@ -92,7 +92,8 @@ Test(source, says_which_rows_are_still_there)
     source_fixture_close(source, &config);
 }
 
-/* Close together, all between them is read: 2 is there and was not asked for. Far apart and many, it takes two statements. */
+/* For ids close together, all between them is read: 2 is there, but nobody asked for it. Many ids far apart take two
+ * statements. */
 Test(source, says_it_of_ids_close_together_and_far_apart)
 {
     struct source_config config = source_fixture_here(10 * CLOCK_S_US);
@@ -219,7 +220,7 @@ Test(source, reads_every_column)
     source_fixture_close(source, &config);
 }
 
-/* What cannot go now comes, but nothing of it is read. */
+/* A scheduled row comes without its contents. */
 static void
 expect_scheduled(struct source *source, struct fetch fetch)
 {
@@ -307,7 +308,8 @@ read_all(struct source *source, struct fetch fetch, int64_t rows, uint64_t bytes
     return batches;
 }
 
-/* Four of forty are above what a batch may have, and a fifth above what one has at first. The last batch is empty. */
+/* Four of forty rows are larger than a batch may be, and four more than the first batch may be. The last batch is
+ * empty. */
 Test(source, bounds_the_bytes_of_a_batch)
 {
     struct source_config config = source_fixture_here(30 * CLOCK_S_US);
@@ -332,7 +334,7 @@ Test(source, one_row_is_read_however_large)
     source_fixture_close(source, &config);
 }
 
-/* Each row has 32009, however small they are on the disk. */
+/* Each row has 32009 bytes of headers, although they are small on the disk. */
 Test(source, counts_headers_as_bytes)
 {
     struct source_config config = source_fixture_here(10 * CLOCK_S_US);
@@ -405,7 +407,7 @@ Test(source, pings_renew_the_lease)
     source_fixture_close(source, &config);
 }
 
-/* An account with all that the relay needs; its name is the database's, which no other test has. */
+/* An account with all rights that the relay needs; it has the name of the database, which no other test has. */
 static const char *
 create_user(void)
 {
@@ -468,7 +470,7 @@ Test(source, says_that_the_password_is_refused)
     cr_assert_null(strstr(error.text, "sesame"));
 }
 
-/* One that became a pipe while the relay ran: the library would wait for its writer, and nothing would stop it. */
+/* A file that became a pipe while the relay ran: the library would wait for its writer, and nothing would end that. */
 Test(source, says_that_a_file_of_the_dsn_is_a_pipe)
 {
     char more[200];

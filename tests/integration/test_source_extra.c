@@ -1,4 +1,5 @@
-/* Columns that others have added to the outbox: a message that is set aside has them again, unchanged, when it goes back. */
+/* Columns that others have added to the outbox: a message that was set aside has the same values again when it goes
+ * back. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 TestSuite(source_extra, .init = held_create, .fini = held_drop, .timeout = 120);
 
-/* Of one key, with these columns as they are given for the number i. */
+/* Messages of one key with these values in the added columns, written with the number i. */
 static void
 insert_rows(const char *columns, const char *values)
 {
@@ -23,7 +24,7 @@ insert_rows(const char *columns, const char *values)
     held_run(sql);
 }
 
-/* All must be held afterwards. */
+/* Expects that all of them are held afterwards. */
 static void
 set_aside(enum held_state state)
 {
@@ -53,7 +54,7 @@ expect_one_failure(size_t given_back, int64_t id, const char *words)
     free(event.failures.items);
 }
 
-/* Whatever accounts have for settings with which types are written as they are not read, or are read as something else. */
+/* Some settings of an account change how types are written or read: the values must not depend on that. */
 Test(source_extra, all_types_come_back_unchanged)
 {
     db_load(admin, "extra_types");
@@ -66,7 +67,7 @@ Test(source_extra, all_types_come_back_unchanged)
     cr_assert_eq(held_count("select count(*) from unchanged"), ROWS);
 }
 
-/* In the order of their times, and under new ids. */
+/* In the order of their times, and with new ids. */
 Test(source_extra, a_scheduled_message_has_them_too)
 {
     held_run("alter table outbox add tenant int not null");
@@ -81,7 +82,8 @@ Test(source_extra, a_scheduled_message_has_them_too)
                      "6,5,4,3,2,1");
 }
 
-/* The relay keeps the session: it does not know before. The first four are set aside without the columns that come later. */
+/* The relay keeps its session, so it does not know of the change before. The first four are set aside before the
+ * columns come. */
 Test(source_extra, columns_that_come_and_go_while_it_is_held)
 {
     held_run("alter table outbox add gone int, add tenant int");
@@ -103,7 +105,7 @@ Test(source_extra, columns_that_come_and_go_while_it_is_held)
     expect_given_back();
 }
 
-/* Nothing gives it a value: that is the trouble of this message, and those before it are back. */
+/* Its new column has no default: so this message fails, but those before it are back. */
 Test(source_extra, what_an_older_relay_has_held)
 {
     held_run("alter table outbox add tenant int not null");
@@ -117,7 +119,7 @@ Test(source_extra, what_an_older_relay_has_held)
                      "1 1,2 2,3 3,4 9,5 5,6 6");
 }
 
-/* The same for a column that has come since, and others have their values. */
+/* The same for a column that was added since, while others have their values. */
 Test(source_extra, what_has_no_value_for_a_column_stays_held)
 {
     held_run("alter table outbox add other int; "
@@ -131,7 +133,7 @@ Test(source_extra, what_has_no_value_for_a_column_stays_held)
     held_expect_text("select concat_ws(' ', other, tenant) from outbox", "7 4");
 }
 
-/* A value that cannot be read any more: likewise. */
+/* The same for a value that the column does not accept any more. */
 Test(source_extra, a_value_that_its_column_does_not_take_any_more)
 {
     held_run("alter table outbox add tenant varchar(10)");
@@ -141,7 +143,7 @@ Test(source_extra, a_value_that_its_column_does_not_take_any_more)
     expect_one_failure(5, 6, "six");
 }
 
-/* Somebody changes a row while it is set aside: what he wrote goes along. */
+/* Somebody changes a row while it is set aside: the new value goes along. */
 Test(source_extra, what_is_being_written_is_waited_for)
 {
     const struct hold hold = {.id = 1, .state = HELD_WAITING};

@@ -113,12 +113,12 @@ Test(source_held, a_held_message_gets_another_state)
         1);
     held_expect_text(state, "dead|1|3|three|0");
     held_hold(&(struct hold){.id = 1, .state = HELD_SCHEDULED}, 1);
-    held_expect_text(state, "scheduled|1|3|three|1"); /* what its key went on without stays so */
+    held_expect_text(state, "scheduled|1|3|three|1"); /* a skipped message stays skipped */
     held_expect_text("select held_at from outbox_held", held_at);
     cr_assert_eq(held_count("select count(*) from outbox"), 3);
 }
 
-/* An operator has said to try it again, and the relay has not taken note, when its answer from the broker is told. */
+/* An operator asked for a retry, and the relay has not noticed that when it reports the broker's answer. */
 Test(source_held, what_an_operator_wants_tried_is_due_at_once)
 {
     insert_messages();
@@ -139,7 +139,7 @@ Test(source_held, what_an_operator_wants_tried_is_due_at_once)
                      "1");
 }
 
-/* What would make the server refuse the statement. */
+/* Also texts that the server would refuse. */
 Test(source_held, any_text_can_be_a_reason)
 {
     insert_messages();
@@ -190,7 +190,8 @@ Test(source_held, many_move_at_once)
         MANY);
 }
 
-/* Promise: what others are writing is not waited for, however small the statistics call the tables. */
+/* Promise: setting aside does not wait for rows that others are writing, even if the statistics say that the tables are
+ * small. */
 Test(source_held, open_transactions_of_others_are_not_waited_for)
 {
     static struct hold holds[MANY];
@@ -241,7 +242,7 @@ Test(source_held, what_cannot_move_stays_where_it_was)
     cr_assert_eq(held_count("select count(*) from outbox_held"), 1);
 }
 
-/* Such as after `truncate outbox`. Both must stay. */
+/* After `truncate outbox`, for example. Both messages must stay. */
 Test(source_held, an_id_in_use_twice_is_told)
 {
     insert_messages();
@@ -308,8 +309,8 @@ Test(source_held, those_that_waited_go_back_in_portions)
     cr_assert_eq(released.count, 0);
 }
 
-/* Deleting the head and moving what follows are two transactions. What stays behind if only the first
- * comes about is found by whoever asks for the heads. */
+/* Deleting the head and moving what waited behind it are two transactions. If only the first one happens, the messages
+ * that stay are found with the heads. */
 Test(source_held, what_is_left_behind_a_head_that_went_is_found)
 {
     hold_four_keys();
@@ -350,7 +351,7 @@ Test(source_held, what_cannot_go_back_is_told)
     held_expect_text(HELD_IDS("outbox"), "5,7");
 }
 
-/* One that went out and cannot be deleted is not sent again. */
+/* A message that was sent and cannot be deleted is not sent again. */
 Test(source_held, what_went_and_cannot_be_deleted_is_buried)
 {
     hold_four_keys();
@@ -364,8 +365,8 @@ Test(source_held, what_went_and_cannot_be_deleted_is_buried)
                      "2|dead|1|it went out, but cannot be deleted");
 }
 
-/* An operator discards one that was chosen and has not moved yet: if fewer than asked for were
- * counted, the key would be opened before the rest of it. */
+/* An operator discards a message that was chosen but not moved yet. It is counted all the same: fewer than asked for
+ * would mean that none waits any more, and the key would open too early. */
 Test(source_held, one_that_is_discarded_meanwhile_counts)
 {
     hold_four_keys();
@@ -430,7 +431,7 @@ Test(source_held, finds_all_heads)
     free(heads.items);
 }
 
-/* What is waiting behind nothing: its head was discarded, or skipped by somebody. */
+/* Messages that wait behind nothing: their head was discarded, or somebody set it to skipped. */
 Test(source_held, finds_those_that_wait_behind_nothing)
 {
     hold_four_keys();
@@ -511,7 +512,7 @@ all_keys(void)
     return &release;
 }
 
-/* Of PostgreSQL by the next session: there an error of a request ends its own. */
+/* With PostgreSQL possibly by the next session, because the error ends this one. */
 static struct source_released
 expect_released_or_again(const struct release *release)
 {
@@ -528,7 +529,7 @@ expect_released_or_again(const struct release *release)
     return event.released;
 }
 
-/* A deadlock with an operator: whoever is undone is tried again. */
+/* A deadlock with an operator: if the relay is the victim, it tries again. */
 Test(source_held, an_operator_in_another_order_keeps_nothing_back)
 {
     hold_four_keys();

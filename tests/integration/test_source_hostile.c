@@ -1,4 +1,4 @@
-/* Rows that cannot be read, moved or deleted: each is its own message's trouble, and nobody else's. */
+/* Rows that cannot be read, moved or deleted: each is only its own message's problem. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ settle_all(const int64_t *failed, size_t failed_count, const char *why)
     source_fixture_expect_failures(source_fixture_settle(source, MANY), failed, failed_count, why);
 }
 
-/* Others refer to these rows. */
+/* Rows of another table refer to these rows, which therefore cannot be deleted. */
 static void
 refer_to(const char *values)
 {
@@ -44,7 +44,7 @@ Test(source_hostile, a_row_that_must_not_be_deleted)
     cr_assert_eq(held_count("select count(*) from outbox"), 0);
 }
 
-/* What another has deleted is no failure. */
+/* A row that others have deleted is no failure. */
 Test(source_hostile, a_row_that_a_trigger_keeps)
 {
     const int64_t failed[] = {7, 130};
@@ -55,7 +55,7 @@ Test(source_hostile, a_row_that_a_trigger_keeps)
     held_expect_text(HELD_IDS("outbox"), "7,130");
 }
 
-/* The same with what went remembered: those that failed are not among it. */
+/* The same when sent messages are recorded: those that could not be deleted are not recorded. */
 Test(source_hostile, what_cannot_be_deleted_is_not_remembered_as_sent)
 {
     const int64_t failed[] = {7};
@@ -67,7 +67,7 @@ Test(source_hostile, what_cannot_be_deleted_is_not_remembered_as_sent)
     cr_assert_eq(held_count("select count(*) from outbox_sent where id = 7"), 0);
 }
 
-/* What nothing can be done about is not blamed on rows. */
+/* An error that all rows would have is not blamed on them. */
 Test(source_hostile, a_privilege_that_is_gone_is_no_rows_fault)
 {
     static const int64_t ids[] = {1, 2, 3};
@@ -79,7 +79,7 @@ Test(source_hostile, a_privilege_that_is_gone_is_no_rows_fault)
     cr_assert_not_null(strstr(lost.text, "a privilege is missing"), "%s", lost.text);
 }
 
-/* With most of the table in the list a server would rather read all of it, and wait. */
+/* If the list has most of the table's rows, a server may read the whole table instead, and wait for locked rows. */
 Test(source_hostile, a_row_of_an_open_transaction_keeps_nobody_from_being_deleted)
 {
     struct db *other = db_connect();
@@ -93,7 +93,7 @@ Test(source_hostile, a_row_of_an_open_transaction_keeps_nobody_from_being_delete
     db_close(other);
 }
 
-/* The relay waits for somebody, all the time. */
+/* The relay is blocked by another session for all this time. */
 static void
 wait_blocked_for(uint64_t us, int64_t owner)
 {
@@ -103,12 +103,12 @@ wait_blocked_for(uint64_t us, int64_t owner)
     } while (clock_monotonic_us() < until_us);
 }
 
-/* Somebody changes a row for longer than a statement waits: it is waited for. */
+/* Somebody changes a row for longer than a statement waits: the relay goes on waiting. */
 Test(source_hostile, a_row_that_is_locked_is_waited_for)
 {
     const int64_t ids[] = {1, 2, 3};
     struct db *other = db_connect();
-    config.takeover_us = 8 * CLOCK_S_US; /* it waits for a second at a time */
+    config.takeover_us = 8 * CLOCK_S_US; /* each of its waits takes a second */
     held_reopen();
     source_fixture_insert(admin, 3);
     db_exec(other, "begin; update outbox set type = 't' where id = 2");
@@ -174,7 +174,7 @@ Test(source_hostile, a_deadlock_while_rows_are_set_aside)
 
 /* ---- moving --------------------------------------------------------------------------------------------- */
 
-/* Among many: the others move. */
+/* It is one among many: the others move. */
 Test(source_hostile, a_row_that_cannot_be_set_aside)
 {
     static struct hold holds[MANY];
@@ -190,7 +190,7 @@ Test(source_hostile, a_row_that_cannot_be_set_aside)
     cr_assert_eq(held_count("select count(*) from outbox_held"), MANY - 2);
 }
 
-/* As a relay has held them from a table without limits: characters that are two bytes each. */
+/* Messages that a relay set aside from a table without limits; their characters have two bytes each. */
 static void
 hold_larger(const char *state)
 {
@@ -203,11 +203,11 @@ hold_larger(const char *state)
         "end, case when i = 2 then repeat('\303\251', 600) when i < 5 then concat('k', i) end, "
         "case when i = 5 then repeat('\303\251', 200) end, 'x', from_now(-60), '%s', from_now(-60) "
         "from " DB_SERIES("1", "%d"),
-        state, strcmp(state, "waiting") == 0 ? 4 : 5); /* fits; without a key none waits */
+        state, strcmp(state, "waiting") == 0 ? 4 : 5); /* fits; a waiting message has a key */
     held_run(sql);
 }
 
-/* It can be sent from where it is. */
+/* It could be sent from outbox_held, so the error names ways out. */
 Test(source_hostile, one_that_waits_is_larger_than_the_outbox_takes)
 {
     static const char *const limits[] = {NULL, "outbox_key_1024_bytes",
@@ -243,7 +243,7 @@ expect_last_error(int64_t id, const char *state, const char *limit)
               "%s", told);
 }
 
-/* One without a key is tried from where it is. */
+/* A message without a key is tried from outbox_held. */
 Test(source_hostile, one_whose_time_comes_is_larger_than_the_outbox_takes)
 {
     hold_larger("scheduled");

@@ -1,4 +1,4 @@
-/* Columns that others have added to the outbox: what MariaDB and MySQL alone do with them. As test_source_extra.c. */
+/* Columns that others have added to the outbox, for MariaDB and MySQL alone. The rest: test_source_extra.c. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -6,13 +6,13 @@
 
 TestSuite(source_mysql_extra, .init = held_create, .fini = held_drop, .timeout = 120);
 
-/* Promise: nothing of a message is lost unsaid. Bytes take twice the room as a text, and the server has no text that is larger
- * than max_allowed_packet. */
+/* Promise: no value is lost silently. Bytes take twice their size as text, and the server has no text larger than
+ * max_allowed_packet. */
 Test(source_mysql_extra, what_is_too_large_to_be_a_text_is_not_moved)
 {
     held_run("alter table outbox add large longblob, add more longtext");
     held_run("insert into outbox (\"key\", payload, large) values ('k', '1', 'x')");
-    /* Twice half of the packet, in a statement that needs but a few bytes. */
+    /* Twice half a packet as text, although the statement is short. */
     held_run("update outbox set large = repeat(x'00', @@max_allowed_packet div 2 + 1)");
     held_run("insert into outbox (\"key\", payload, more) values ('k', '2', repeat('\"', "
              "@@max_allowed_packet div 2 + 1)), ('k', '3', 'y')");

@@ -1,4 +1,5 @@
-/* Rows that cannot be read, of which a proxy says so: MariaDB and MySQL have no text that is none. As test_source_hostile.c. */
+/* Rows that cannot be read. MariaDB and MySQL have no invalid texts, so a proxy produces the errors. The rest:
+ * test_source_hostile.c. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +37,9 @@ drop(void)
 
 TestSuite(source_mysql_hostile, .init = create, .fini = drop, .timeout = 120);
 
-#define UNREADABLE "no disk gives this" /* as a payload */
+#define UNREADABLE "no disk gives this" /* the payload of an unreadable row */
 
-/* Five rows, of which the third is such a one. */
+/* Five rows, of which the third cannot be read. */
 static void
 insert_unreadable(void)
 {
@@ -64,7 +65,7 @@ Test(source_mysql_hostile, a_row_that_cannot_be_read)
     (void)source_fixture_read_all(source, FETCH_NEXT, 5, withheld, 1, WHY);
 }
 
-/* And then it is not read again for a while, but for an operator; others are, and it does not hide them. */
+/* Then it is not read again for some time, unless an operator asks; others are read meanwhile. */
 Test(source_mysql_hostile, a_held_message_that_cannot_be_read)
 {
     const struct fetch fetch = {.kind = FETCH_HEADS, .rows_max = 100, .bytes_max = 4 << 20};

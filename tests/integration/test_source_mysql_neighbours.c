@@ -1,4 +1,4 @@
-/* What others do on the same server, beside the outbox of a MySQL source. */
+/* The effect of others' work on the same server on a MySQL source. */
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -12,7 +12,7 @@
 #include "tests/integration/source_mysql_fixture.h"
 
 #define ROWS_MAX 1000
-/* Longer than any statement of these tests, while which the source does not work. */
+/* Longer than any statement of these tests, during which the source does no work. */
 #define TAKEOVER_US (60 * CLOCK_S_US)
 
 static MYSQL *admin;
@@ -43,7 +43,7 @@ run(const char *sql)
     mysql_fixture_exec(admin, sql);
 }
 
-/* The id of the first row of the next batch that has any. */
+/* The id of the first row in the next batch that is not empty. */
 static int64_t
 next_id(size_t *ret_count)
 {
@@ -62,7 +62,7 @@ next_id(size_t *ret_count)
 
 static atomic_bool log_keeps_coming;
 
-/* The linker puts it in the place of poll (--wrap). Each look whether more has come finds it so. */
+/* Replaces poll in this program (linked with --wrap): it says that more log has come whenever the source looks for it. */
 int __real_poll(struct pollfd *polls, nfds_t count, int timeout_ms);
 int __wrap_poll(struct pollfd *polls, nfds_t count, int timeout_ms);
 
@@ -74,7 +74,7 @@ __wrap_poll(struct pollfd *polls, nfds_t count, int timeout_ms)
                : __real_poll(polls, count, timeout_ms);
 }
 
-/* Between the two rows are 64 MiB of others'. */
+/* Between the two rows are 64 MiB of another table's. */
 Test(source_mysql_neighbours, rows_do_not_wait_for_the_end_of_the_log_of_others)
 {
     size_t count;
@@ -133,13 +133,13 @@ Test(source_mysql_neighbours, a_link_that_is_stopped_says_so_to_what_is_under_wa
 
 /* ---- locks ---- */
 
-/* Two rows: no part of them goes either. */
+/* Two rows: the source also tries each alone, which does not help. */
 Test(source_mysql_neighbours, a_table_that_is_locked_is_waited_for)
 {
     MYSQL *other = mysql_fixture_connect();
     const int64_t ids[] = {1, 2};
     source_fixture_close(source, &config);
-    config = source_mysql_fixture_config(8 * CLOCK_S_US); /* it waits for a second at a time */
+    config = source_mysql_fixture_config(8 * CLOCK_S_US); /* each of its waits takes a second */
     source = source_fixture_own(&config);
     source_mysql_fixture_insert(admin, 2);
     mysql_fixture_exec(other, "lock tables outbox read");
@@ -175,7 +175,7 @@ expect_ids_anew(void)
     (void)source_fixture_await_owned(source);
 }
 
-/* MySQL tells no next id of a truncated table before there is a row. */
+/* MySQL does not show the next id of a truncated table until it has a row. */
 Test(source_mysql_neighbours, a_truncated_outbox_ends_the_ownership)
 {
     source_mysql_fixture_insert(admin, 3);
@@ -191,7 +191,7 @@ Test(source_mysql_neighbours, a_truncated_outbox_ends_the_ownership)
     batch_free(batch);
 }
 
-/* Nobody waits for an id to be final. */
+/* No id is waiting to become final. */
 Test(source_mysql_neighbours, so_does_a_counter_that_was_set_back)
 {
     run("alter table outbox auto_increment = 100");
@@ -212,7 +212,7 @@ write_status(void)
     source_fixture_status(source, &status);
 }
 
-/* As a relay that owns the outbox on another server of a cluster says it of itself. */
+/* Writes the report of a relay that owns the outbox on another server of a cluster. */
 static void
 write_foreign_status(void)
 {
@@ -232,11 +232,11 @@ stands_by(void)
     return event.type == SOURCE_STANDBY;
 }
 
-/* Promise: of two relays that work an outbox through two servers of a cluster, where each has the ownership of its own server, one
- * notices the other and says so, and stands by for as long as the other is there. */
+/* Promise: if two relays work on an outbox through two servers of a cluster, and so both have an ownership, one of them
+ * notices the other, says so, and stands by for as long as the other is there. */
 Test(source_mysql_neighbours, a_relay_that_owns_the_outbox_on_another_server)
 {
-    write_foreign_status(); /* of an owner before this one */
+    write_foreign_status(); /* of an earlier owner */
     write_status();
     write_status();
     write_foreign_status();

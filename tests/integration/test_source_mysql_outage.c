@@ -1,5 +1,5 @@
-/* What a source does on a server of MariaDB or MySQL that is set up otherwise than it should be, and what it makes the server
- * read: on a server of its own for each test, since others use theirs at the same time. */
+/* A source on a server of MariaDB or MySQL with a wrong configuration, and how much the source makes the server read.
+ * Each test has its own server, because others use the shared ones at the same time. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ drop(void)
 
 TestSuite(source_mysql_outage, .init = create, .fini = drop, .timeout = 300);
 
-/* A replica that the dsn names. */
+/* The dsn also names a replica. */
 Test(source_mysql_outage, a_server_that_takes_no_changes_is_none)
 {
     source = source_fixture_own(&config);
@@ -70,7 +70,7 @@ give_list_back(void)
     }
 }
 
-/* Nothing is final then, and nothing is missed; what an administrator can do is said once. */
+/* Then no id is final, but nothing is missed; what an administrator can do is said once. */
 Test(source_mysql_outage, says_what_is_missing_to_know_who_writes)
 {
     MYSQL *late = mysql_fixture_connect();
@@ -111,7 +111,8 @@ expect_rows(uint32_t count)
     batch_free(batch);
 }
 
-/* As in a ring of two servers: a row of the other one comes after higher ids of this one. No id is final, and it is told once. */
+/* As in a ring of two servers: a row of the other one comes after higher ids of this one. So no id is final, which is
+ * said once. */
 Test(source_mysql_outage, ids_of_other_servers_come_late)
 {
     mysql_fixture_exec(admin, "set global auto_increment_increment = 2");
@@ -136,7 +137,7 @@ Test(source_mysql_outage, ids_of_other_servers_come_late)
 
 /* ---- settings ------------------------------------------------------------------------------------------- */
 
-/* What an administrator has set for all sessions. */
+/* Settings that an administrator made for all sessions. */
 Test(source_mysql_outage, settings_that_a_session_inherits)
 {
     static const char *const settings[] = {
@@ -192,7 +193,7 @@ grant_all(void)
     }
 }
 
-/* What the server does at the beginning of each session of an ordinary account. */
+/* Settings that the server makes at the beginning of each session of an ordinary account. */
 Test(source_mysql_outage, settings_of_init_connect)
 {
     static const char key[] = "日本";
@@ -248,7 +249,7 @@ pages_read(void)
     return sum_of("show global status like 'Innodb_buffer_pool_read_requests'");
 }
 
-/* How many; *last: the last one's id. */
+/* Returns how many rows came; *last: the id of the last one. */
 static size_t
 fetch_some(int64_t *last)
 {
@@ -259,7 +260,7 @@ fetch_some(int64_t *last)
     return count;
 }
 
-/* The server reads a payload to know its length: of a thousand large rows it must not read more than a few for each batch. */
+/* The server reads a payload to know its length: of a thousand large rows it must read only a few for each batch. */
 Test(source_mysql_outage, large_rows_are_not_read_by_the_thousand)
 {
     source_mysql_fixture_insert(admin, 198);
@@ -277,7 +278,8 @@ Test(source_mysql_outage, large_rows_are_not_read_by_the_thousand)
     cr_assert_lt(read, 1000, "%lld rows read for 10 batches", (long long)read);
 }
 
-/* Deleted rows that somebody's long transaction keeps from being purged: nothing walks over them again and again. */
+/* A long transaction of others keeps deleted rows from being purged: the source must not read over them again and
+ * again. */
 Test(source_mysql_outage, deleted_rows_that_are_not_purged_are_not_walked_over)
 {
     MYSQL *reader = mysql_fixture_connect();

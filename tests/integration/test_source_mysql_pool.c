@@ -1,5 +1,5 @@
-/* A pool before the server that gives the relay's statements to sessions which are not its own: the ownership, a lock of the
- * session, would be somebody else's. It is noticed and refused, with words. */
+/* A pool that gives the relay's statements to changing sessions. The ownership is a lock of a session, so others would
+ * get it. The source notices that, refuses and says so. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "tests/integration/source_mysql_fixture.h"
 
 static MYSQL *admin;
-static MYSQL *other; /* the session that statements go to */
+static MYSQL *other; /* the session that statements are sent to */
 static struct mysql_proxy *proxy;
 static struct source_config config;
 static struct source *source;
@@ -72,7 +72,7 @@ Test(source_mysql_pool, reads_that_go_to_another_session)
     expect_refused();
 }
 
-/* A session that another relay has had before, and that has the ownership: it would be given to this one, too. */
+/* A session that another relay had before, with the ownership: the server would grant it again. */
 Test(source_mysql_pool, a_session_that_has_the_ownership_already)
 {
     char name[MY_LOCK_BYTES];
@@ -85,7 +85,7 @@ Test(source_mysql_pool, a_session_that_has_the_ownership_already)
     expect_refused();
 }
 
-/* A pool that was quiet gets busy: the owner notices when it looks next for what is due, which it does twice a second. */
+/* A pool that was quiet becomes busy: the owner notices when it looks for scheduled messages, twice a second. */
 Test(source_mysql_pool, sessions_that_change_later)
 {
     source = source_fixture_own(&config);

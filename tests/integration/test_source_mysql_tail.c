@@ -1,5 +1,6 @@
-/* The log of a MySQL source: columns, which have no names in it, and transactions of two phases, whose rows lie where they were
- * prepared. As test_source_tail.c. What changes settings of the server, or its log, is in test_source_mysql_tail_server.c. */
+/* The log of a MySQL source: columns, which have no names there, and two-phase transactions, whose rows are where they
+ * were prepared. The rest: test_source_tail.c. Tests that change the server's settings or its log:
+ * test_source_mysql_tail_server.c. */
 #include <criterion/criterion.h>
 #include <mysql.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 TestSuite(source_mysql_tail, .init = tail_create, .fini = tail_drop, .timeout = 120);
 
-/* The table was read after its commit (relay/mysql/source_watermark.h). */
+/* It does not come by the log, because the table was read after its commit (relay/mysql/source_watermark.h). */
 Test(source_mysql_tail, a_transaction_that_was_prepared_before_does_not_come)
 {
     struct db *session = db_connect();
@@ -37,7 +38,7 @@ Test(source_mysql_tail, a_transaction_of_two_phases_that_is_committed_in_one)
     tail_expect_rows(1, 1, 1);
 }
 
-/* Columns mean something else from there on, and have no names in the log. So it is begun where they are as they are. */
+/* The log has only the places of columns, and these change. So reading begins again after the change. */
 Test(source_mysql_tail, columns_may_come_and_go)
 {
     const log_position before = source_fixture_tail(source, 0);
@@ -51,7 +52,7 @@ Test(source_mysql_tail, columns_may_come_and_go)
     tail_expect_rows(2, 1, 1);
 }
 
-/* As gh-ost and pt-online-schema-change do it: a copy, which takes the name. */
+/* As gh-ost and pt-online-schema-change do: a copy that takes the name. */
 Test(source_mysql_tail, a_table_that_takes_the_name)
 {
     (void)source_fixture_tail(source, 0);
@@ -73,7 +74,7 @@ Test(source_mysql_tail, a_table_that_takes_the_name)
     tail_expect_rows(2, 1, 1);
 }
 
-/* To an account of the server: at `where`. */
+/* Grants these rights on `where` to an account. */
 static void
 grant(const char *user, const char *rights, const char *where)
 {
@@ -90,7 +91,7 @@ Test(source_mysql_tail, an_account_that_may_not_read_the_log_is_told_how_it_may)
     (void)snprintf(user, sizeof(user), "source_tail_%ld", (long)getpid()); /* fits */
     db_create_user(admin, user, "secret");
     db_grant_relay(admin, user);
-    if (!is_mariadb) { /* where it is told who writes the outbox */
+    if (!is_mariadb) { /* to see who writes the outbox */
         grant(user, "select", "performance_schema.*");
     }
     source_fixture_close(source, &config);
@@ -134,7 +135,7 @@ ask_who_writes(void)
     source->ops->watermark(source, clock_monotonic_us());
 }
 
-/* It waits for a lock here. */
+/* The look waits for a lock here. */
 Test(source_mysql_tail, the_log_begins_while_a_look_at_who_writes_is_out)
 {
     struct db *other = db_connect();

@@ -1,5 +1,5 @@
-/* Reading the log of a server that is set up otherwise, that crashes, throws log away or is replaced: on a server of its
- * own for each test. */
+/* Reading the log of a server with other settings, or one that crashes, removes log or is replaced: each test has its
+ * own server. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #define ROWS_MAX 1000
 #define WAIT_US (30 * CLOCK_S_US)
-/* Longer than any statement of these tests, while which the source does not work. */
+/* Longer than any statement of these tests, during which the source does no work. */
 #define TAKEOVER_US (60 * CLOCK_S_US)
 
 static MYSQL *admin;
@@ -45,7 +45,7 @@ run(const char *sql)
     mysql_fixture_exec(admin, sql);
 }
 
-/* So many rows, in how many batches they like. */
+/* Expects this many rows, in any number of batches. */
 static void
 expect_rows(int64_t first, size_t count)
 {
@@ -60,7 +60,7 @@ expect_rows(int64_t first, size_t count)
     }
 }
 
-/* AddressSanitizer keeps what was freed for a while: then there is nothing to measure. */
+/* AddressSanitizer keeps freed memory for some time, so nothing can be measured with it. */
 static long
 memory_kib(void)
 {
@@ -72,7 +72,7 @@ memory_kib(void)
     return usage.ru_maxrss;
 }
 
-/* Here, since a large row of anybody else's in the same log is in memory once, too. */
+/* With its own server, because large rows of others in a shared log would be in memory once, too. */
 Test(source_mysql_tail_server, a_huge_transaction_takes_no_memory)
 {
     source = source_fixture_own(&config);
@@ -125,7 +125,7 @@ Test(source_mysql_tail_server, a_server_without_a_log)
     expect_refused("the server keeps no binary log: start it with log_bin");
 }
 
-/* A format that was mended is seen at the next look. */
+/* When the format is right again, the next look notices. */
 Test(source_mysql_tail_server, a_log_that_is_not_of_whole_rows)
 {
     source = source_fixture_own(&config);
@@ -149,7 +149,7 @@ Test(source_mysql_tail_server, a_database_that_is_left_out_of_the_log)
     expect_refused("out of its log: mend its binlog_do_db or binlog_ignore_db");
 }
 
-/* Then nothing says where the log could begin. */
+/* Then the source cannot know where to begin in the log. */
 Test(source_mysql_tail_server, a_server_that_does_not_say_who_writes)
 {
     if (mysql_fixture_is_mariadb(admin)) {
@@ -164,7 +164,7 @@ Test(source_mysql_tail_server, a_server_that_does_not_say_who_writes)
 
 /* ---- what ends the reading ------------------------------------------------------------------------------ */
 
-/* Whatever of the log comes before. */
+/* Other events of the log may come before. */
 static void
 expect_end(enum error_class class, const char *words)
 {
@@ -221,7 +221,7 @@ reset_log(void)
     }
 }
 
-/* What was known of places in it is forgotten with the ownership. */
+/* Positions of the old log are forgotten together with the ownership. */
 Test(source_mysql_tail_server, a_log_that_is_numbered_anew)
 {
     source = source_fixture_own(&config);
@@ -257,7 +257,7 @@ Test(source_mysql_tail_server, statements_and_rows_in_part)
 
 /* ---- GTIDs ---------------------------------------------------------------------------------------------- */
 
-/* From off to on, or back, whichever the version begins with; one step at a time. */
+/* Changes gtid_mode step by step from off to on, or back, because the default depends on the version. */
 static void
 turn_gtids_round(void)
 {
@@ -271,7 +271,7 @@ turn_gtids_round(void)
     }
 }
 
-/* MySQL has them or not; MariaDB always has, in as many domains as applications like. */
+/* In MySQL transactions may have GTIDs or not; in MariaDB they always do, in any number of domains. */
 Test(source_mysql_tail_server, transactions_of_other_names)
 {
     source = source_fixture_own(&config);
@@ -297,7 +297,7 @@ crash(void)
     reconnect();
 }
 
-/* It tries, in vain at first or not, until it owns the outbox again. */
+/* Waits until it owns the outbox again; it may fail to connect before. */
 static void
 expect_return(void)
 {
@@ -310,7 +310,7 @@ expect_return(void)
     } while (event.type != SOURCE_OWNED);
 }
 
-/* It begins another file then. */
+/* After a crash the server begins another log file. */
 Test(source_mysql_tail_server, a_crash)
 {
     source = source_fixture_own(&config);
@@ -339,7 +339,7 @@ second_port(void)
     return line;
 }
 
-/* By its root, whose server has no database of the test's at first. */
+/* As root, because the second server does not have the test's database yet. */
 static void
 run_on_second(const char *sql)
 {
@@ -348,7 +348,7 @@ run_on_second(const char *sql)
                   servers_directory(), sql);
 }
 
-/* It has all that the other writes, from the beginning on. */
+/* The second server replicates everything from the first one, from the beginning. */
 static void
 follow(void)
 {
@@ -370,7 +370,7 @@ follow(void)
     run_on_second(sql);
 }
 
-/* Tests' connections go to the second server from now on. It must come to have so many rows. */
+/* From now on the test connects to the second server. Waits until that has this many rows. */
 static void
 turn_to_second(int64_t rows)
 {
@@ -399,7 +399,7 @@ name_both(const char *first)
     config.dsn = source_mysql_fixture_config_with(more, TAKEOVER_US).dsn;
 }
 
-/* What had not been sent is in its table, and its log is begun where that has been read to. */
+/* What has not been sent is in the new server's table, and its log is read from where that table has been read up to. */
 Test(source_mysql_tail_server, a_replica_that_is_promoted)
 {
     char first[20];

@@ -1,5 +1,5 @@
-/* What becomes of a source whose server restarts, crashes or freezes: on a server of its own for each test, since others use
- * theirs at the same time. */
+/* A source whose server restarts, crashes or freezes. Each test has its own server, because others use the shared ones
+ * at the same time. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ Test(source_outage, comes_back_after_a_restart_and_after_a_crash)
     source = source_fixture_own(&config);
     server_does("restart");
     const struct error error = source_fixture_expect_loss(source);
-    /* MariaDB's may also say that it is about to end. */
+    /* MariaDB and MySQL may also say that they are shutting down. */
     cr_assert(db_is_mysql() || strstr(error.text, source_fixture_kind()->words_session_ended), "%s",
               error.text);
     source_fixture_expect_return(source);

@@ -1,4 +1,4 @@
-/* Columns that others have added to the outbox, of which only PostgreSQL has such. As test_source_extra.c. */
+/* Columns that others have added to the outbox, of kinds that only PostgreSQL has. The rest: test_source_extra.c. */
 #include <criterion/criterion.h>
 
 #include "tests/integration/source_held_fixture.h"
@@ -16,7 +16,7 @@ set_aside_and_give_back(void)
     cr_assert_eq(event.count, ROWS);
 }
 
-/* A row that comes back has the numbers that it had, and takes none of those that are yet to come. */
+/* A row that goes back has its old numbers, and takes none from the sequences. */
 Test(source_postgres_extra, columns_with_numbers_of_their_own)
 {
     held_run("alter table outbox add row_no bigint generated always as identity (start 50), "
@@ -29,7 +29,7 @@ Test(source_postgres_extra, columns_with_numbers_of_their_own)
                      "1 50 1 1, 2 51 2 2, 3 52 3 3, 4 53 4 4, 5 54 5 5, 6 55 6 6, 7 56 7 7");
 }
 
-/* It would not even have a partition to go to. */
+/* Without its value the row would not fit into any partition. */
 Test(source_postgres_extra, an_outbox_that_is_partitioned_by_one)
 {
     held_run("alter table outbox add tenant int not null; "

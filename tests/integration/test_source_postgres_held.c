@@ -1,4 +1,4 @@
-/* What the source does with messages that are set aside, where only PostgreSQL has it: see test_source_held.c. */
+/* Messages that are set aside, in cases that only PostgreSQL has. The rest: test_source_held.c. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ create(void)
 {
     admin = pg_fixture_create();
     pg_fixture_load_outbox(admin);
-    config = source_fixture_config(pg_fixture_dsn(), 60 * CLOCK_S_US); /* 192 MiB take a while */
+    config = source_fixture_config(pg_fixture_dsn(), 60 * CLOCK_S_US); /* 192 MiB take long */
     source = source_fixture_own(&config);
 }
 
@@ -33,7 +33,7 @@ drop(void)
 
 TestSuite(source_postgres_held, .init = create, .fini = drop, .timeout = 120);
 
-/* None is missing. */
+/* Expects that none is missing. */
 static void
 hold(const struct hold *holds, size_t count)
 {
@@ -74,7 +74,7 @@ Test(source_postgres_held, what_can_never_be_sent_is_not_read)
     struct batch *first = source_fixture_fetch(source, fetch);
     cr_assert(first->count == 1 && !first->complete, "the statement that is cheap stops there");
     batch_free(first);
-    for (int i = 0; i < 2; i++) { /* by then bytes are counted */
+    for (int i = 0; i < 2; i++) { /* the second time bytes are counted */
         struct batch *batch = source_fixture_fetch(source, fetch);
         cr_assert_eq(batch->count, 3);
         cr_assert(!batch->rows[0].withheld && batch->rows[1].withheld && !batch->rows[2].withheld);
@@ -100,7 +100,7 @@ Test(source_postgres_held, what_can_never_be_sent_is_not_read)
     batch_free(batch);
 }
 
-/* The function has the rights of its owner: a table of the caller's by the same name must not come before the outbox. */
+/* The function has its owner's rights, so it must not use a table of the caller's with the same name. */
 Test(source_postgres_held, a_cancel_meets_no_table_of_its_caller)
 {
     pg_exec(admin,

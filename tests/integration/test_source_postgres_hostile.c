@@ -1,4 +1,4 @@
-/* Rows that cannot be read or deleted, and settings that a role inherits: what PostgreSQL alone has of it. As
+/* Rows that cannot be read or deleted, and settings of the role, in cases that only PostgreSQL has. The rest:
  * test_source_hostile.c. */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ static struct source_config config;
 static struct source *source;
 static PGconn *other; /* to a database in another encoding */
 
-/* As in a table that was made before there were limits in it, or whose limits somebody has dropped. */
+/* Like a table that was made before there were limits, or whose limits somebody has dropped. */
 static void
 let_in_anything(PGconn *conn)
 {
@@ -52,7 +52,7 @@ drop(void)
 
 TestSuite(source_postgres_hostile, .init = create, .fini = drop, .timeout = 120);
 
-/* The source works the outbox of a database in this encoding instead. */
+/* From now on the source works on the outbox of a database in this encoding. */
 static void
 use_encoding(const char *encoding)
 {
@@ -99,7 +99,7 @@ Test(source_postgres_hostile, characters_that_utf8_has_not)
     (void)source_fixture_read_all(source, FETCH_NEXT, 20, withheld, 1, "22P05");
 }
 
-/* Held, it is found out once, and not again at each try; the others beside it are read. */
+/* If it is held, it is found once, not again at each try, and the others beside it are read. */
 Test(source_postgres_hostile, a_held_message_that_cannot_be_read)
 {
     use_encoding("SQL_ASCII");
@@ -126,7 +126,7 @@ Test(source_postgres_hostile, a_held_message_that_cannot_be_read)
     batch_free(batch);
 }
 
-/* On the disk they are small. */
+/* Small on the disk. */
 #define NUMBERS "(select jsonb_agg('1e131000'::jsonb) from generate_series(1, 9000))"
 #define ZEROS \
     "(select jsonb_agg(('1.' || repeat('0', 16000))::jsonb) from generate_series(1, 9000))"
@@ -179,7 +179,8 @@ Test(source_postgres_hostile, texts_that_are_too_long)
     (void)source_fixture_read_all(source, FETCH_HEADS, 7, withheld, 5, SHORTEN);
 }
 
-/* Read committed waits for the other one, and deletes what he has left; serializable and lock_timeout would be errors. */
+/* With read committed the source waits for the other transaction, and deletes what that has left; serializable or
+ * lock_timeout would make it fail. */
 Test(source_postgres_hostile, settings_that_the_role_inherits)
 {
     const int64_t one = 1;
@@ -206,7 +207,7 @@ Test(source_postgres_hostile, settings_that_the_role_inherits)
     pg_exec(admin, "begin; update outbox set type = 't'");
     source->ops->settle(source, &one, 1, clock_monotonic_us());
     pg_wait_blocked(admin, pid);
-    pg_exec(admin, "select pg_sleep(4.5); commit"); /* longer than each of the timeouts */
+    pg_exec(admin, "select pg_sleep(4.5); commit"); /* longer than all the timeouts */
     (void)source_fixture_expect(source, SOURCE_SETTLED);
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 0);
 }
@@ -226,7 +227,7 @@ insert_rows(int count)
 
 #define MANY 200
 
-/* Without an error; what another has deleted is no failure. */
+/* Without an error; a row that others have deleted is no failure. */
 Test(source_postgres_hostile, a_row_that_is_still_there)
 {
     const int64_t failed[] = {7, 130};
@@ -241,7 +242,7 @@ Test(source_postgres_hostile, a_row_that_is_still_there)
     cr_assert_eq(pg_query_int(admin, "select count(*) from outbox"), 2);
 }
 
-/* What nothing can be done about is not blamed on rows. */
+/* An error that all rows would have is not blamed on them. */
 Test(source_postgres_hostile, a_statement_that_is_refused_is_no_rows_fault)
 {
     static const int64_t ids[] = {1, 2, 3};
@@ -257,7 +258,7 @@ Test(source_postgres_hostile, a_statement_that_is_refused_is_no_rows_fault)
 
 /* ---- another table -------------------------------------------------------------------------------------- */
 
-/* The lock is on a table that is not the outbox any more. */
+/* The lock is on a table that is no longer the outbox. */
 Test(source_postgres_hostile, a_table_that_is_the_outbox_no_more_is_let_go_of)
 {
     const char *const locked =

@@ -1,4 +1,4 @@
-/* Tables that their owner has cut into partitions: no table is one heap, and no lock is that of one table. */
+/* Partitioned tables: a ctid is unique only within a partition, and a lock is that of a partition. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,7 @@ drop(void)
 
 TestSuite(source_postgres_partitions, .init = create, .fini = drop, .timeout = 120);
 
-/* An identity column cannot have partitions before PostgreSQL 17, a default can. */
+/* Before PostgreSQL 17 a partitioned table cannot have an identity column, but a default. */
 static void
 partition_outbox(void)
 {
@@ -61,7 +61,7 @@ Test(source_postgres_partitions, who_writes_into_a_partition_is_a_writer)
     source_fixture_close(source, &config);
 }
 
-/* A row of a partition is no row of the outbox to who reads the log, unless the publication says so. */
+/* For readers of the log, a row belongs to its partition and not to the outbox, unless the publication says otherwise. */
 Test(source_postgres_partitions, the_log_has_rows_of_the_outbox)
 {
     partition_outbox();
@@ -99,7 +99,7 @@ Test(source_postgres_partitions, the_log_has_rows_of_the_outbox)
                    "where database = current_database()");
 }
 
-/* The oldest of each partition stand where the newest of the other do. */
+/* The oldest rows of each partition have the positions of the newest ones in the other. */
 Test(source_postgres_partitions, what_was_sent_lately_is_remembered)
 {
     const struct source_status status = {.confirmed = 1};

@@ -1,5 +1,5 @@
-/* Every statement of the relay reads along an index: on a table that was never analyzed, and when
- * dead rows that no vacuum may remove lie in front. */
+/* Every statement of the relay reads along an index: on a table that was never analyzed, and with many dead rows in
+ * front that no vacuum may remove. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ prepare(const char *name, const char *sql)
 static void
 set_up_session(void)
 {
-    /* A lease that nothing here outlasts: the session would end, and with it a statement that takes three quarters of it. */
+    /* A lease longer than any statement here, because a statement is ended after three quarters of it. */
     const char *const values[] = {"600000"};
     PGresult *result = PQexecParams(conn, sql_session, 1, NULL, values, NULL, NULL, 0);
     cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
@@ -72,7 +72,7 @@ create_alive(void)
     pg_exec(conn, "insert into outbox (key, payload, deliver_after) select 'k' || n % 1000, 'x', "
                   "case when n % 50 = 0 then now() - '1 h'::interval end "
                   "from generate_series(1, " ALIVE ") n");
-    /* A parameter of EXECUTE may call a function. */
+    /* EXECUTE takes functions as parameters, but no subqueries. */
     pg_exec(conn,
             "create function ids(first int8, size int8) returns int8[] language sql as 'select "
             "array_agg(n) from generate_series(first, first + size - 1) n'; "
@@ -85,7 +85,7 @@ create_alive(void)
     set_up_session();
 }
 
-/* Someone's snapshot keeps the dead rows, whose ids are lower, from being removed. */
+/* A snapshot of others keeps the dead rows, which have lower ids, from being removed. */
 static void
 create(void)
 {
@@ -112,7 +112,7 @@ drop(void)
 TestSuite(source_postgres_plans, .init = create, .fini = drop, .timeout = 120);
 TestSuite(source_postgres_held_plans, .init = create_alive, .fini = drop, .timeout = 120);
 
-/* The plan as one text, and the pages it touched. */
+/* The plan as one text, and the number of pages it touched. */
 static char *
 explain(const char *execute, long *ret_pages)
 {
@@ -127,7 +127,7 @@ explain(const char *execute, long *ret_pages)
         const char *line = PQgetvalue(result, i, 0);
         const char *hit = strstr(line, "shared hit=");
         const char *read = strstr(line, "read=");
-        if (*ret_pages == 0 && (hit != NULL || read != NULL)) { /* the topmost node has them all */
+        if (*ret_pages == 0 && (hit != NULL || read != NULL)) { /* the top node has all */
             *ret_pages = (hit != NULL ? strtol(hit + strlen("shared hit="), NULL, 10) : 0) +
                          (read != NULL ? strtol(read + strlen("read="), NULL, 10) : 0);
         }
@@ -154,7 +154,7 @@ expect_index(const char *execute, const char *index, long pages_max)
 
 Test(source_postgres_plans, the_next_rows)
 {
-    /* 1001 rows are some 15 pages, and the way down the index. */
+    /* 1001 rows are about 15 pages, plus the way down the index. */
     expect_index("execute fetch_next(" DEAD ", '{200001}', 1001, 4096, 1000000)", "outbox_pkey",
                  60);
     expect_index("execute fetch_next_exact(" DEAD
@@ -185,8 +185,8 @@ Test(source_postgres_plans, a_table_that_was_empty_when_the_statement_was_planne
     expect_index("execute settle('{10000}')", "outbox_pkey", 20);
 }
 
-/* 64 keys k0 to k63 wait behind something, and 936 others; then a quarter each is scheduled for the
- * same moment or retrying. */
+/* The keys k0 to k63 and 936 others have waiting messages; then a quarter of the messages each is scheduled for the
+ * same time, or retrying. */
 #define HELD "50000"
 
 static void
@@ -203,9 +203,9 @@ hold_many(void)
 static void
 expect_held_plans(void)
 {
-    /* Undone, so that each finds the same. */
+    /* Rolled back, so that each statement finds the same rows. */
     pg_exec(conn, "begin");
-    /* Each key's part of the index, up to 100 rows of it, and the 100 that move. */
+    /* Up to 100 rows of each key's part of the index, and the 100 that move. */
     expect_index("execute release(hashes(64), 100)", "outbox_held_waiting", 6000);
     pg_exec(conn, "rollback; begin");
     expect_index("execute release(hashes(64), 100)", "outbox_held_pkey", 6000);
@@ -214,8 +214,8 @@ expect_held_plans(void)
     pg_exec(conn, "rollback; begin");
     expect_index("execute wake(100, null)", "outbox_held_pkey", 3000);
     pg_exec(conn, "rollback; begin");
-    /* A page or two for each row, and as many again where old versions are still in front: autovacuum, looking at whatever it is,
-     * keeps them with its snapshot. All that are retrying would be 12,500. */
+    /* A page or two for each row, and as many again if old versions are still in front, because autovacuum keeps them
+     * by its snapshot, whatever table it works on. All retrying rows would be 12,500 pages. */
     expect_index("execute fetch_heads('{1001000}', 101, 4194304, 200000000, null, '{}', '{}')",
                  "outbox_held_due", 1000);
     expect_index("execute settle_held('{1000001,1000002}')", "outbox_held_pkey", 30);
@@ -223,7 +223,7 @@ expect_held_plans(void)
     pg_exec(conn, "rollback; begin");
     expect_index("execute hold('{1,2,1000005}', '{2,3,2}', '{0,0,0}', '{1,0,1}', "
                  "'{5,0,5}', '{a,null,b}')",
-                 "outbox_held_pkey", 600); /* the first time its functions are planned */
+                 "outbox_held_pkey", 600); /* its functions are planned */
     pg_exec(conn, "rollback");
 }
 
@@ -235,7 +235,7 @@ Test(source_postgres_held_plans, held_messages)
     expect_held_plans();
     pg_exec(conn, "delete from outbox_held where state = 'retrying'");
     pg_exec(conn, "vacuum outbox_held");
-    /* 1000 keys wait: two ways down the index each, and no more. */
+    /* 1000 keys have waiting messages: two ways down the index for each. */
     expect_index("execute heads", "outbox_held_waiting", 6000);
 }
 
@@ -258,7 +258,7 @@ Test(source_postgres_held_plans, held_messages_in_tables_that_were_empty_when_pl
     expect_held_plans();
 }
 
-/* A statement that looks for a state once more must not read all that have it by then. */
+/* A statement that compares the state again must not read all rows that have this state by then. */
 Test(source_postgres_held_plans, states_that_no_row_had_when_planned)
 {
     hold_many();
@@ -280,7 +280,7 @@ Test(source_postgres_held_plans, many_holds_at_once)
         "execute hold(ids(1, 2000), repeated(2, 2000), repeated(0, 2000), repeated(1, 2000), "
         "repeated(5, 2000), repeated('e'::text, 2000))",
         &pages);
-    /* Two thousand times two thousand would be 4 million comparisons, of which nearly all are in vain. */
+    /* Two thousand times two thousand would be 4 million comparisons, nearly all without a match. */
     cr_assert_null(strstr(plan, "Rows Removed by Join Filter"), "%s", plan);
     free(plan);
 }
@@ -293,7 +293,7 @@ Test(source_postgres_held_plans, what_was_sent)
     expect_index("execute settle_keep('{1,3,9999999}')", "outbox_pkey", 60);
 }
 
-/* A million that went, which somebody's snapshot keeps, must not be walked over again and again. */
+/* A million messages that were moved, whose dead rows a snapshot keeps, must not be read over again and again. */
 Test(source_postgres_held_plans, waking_begins_where_it_ended)
 {
     holder = pg_fixture_connect();

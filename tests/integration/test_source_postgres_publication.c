@@ -1,4 +1,4 @@
-/* A publication that comes and goes: what looks at it must never fail, for a failure costs the ownership of the outbox. */
+/* A publication that is dropped and made again: the look at it must never fail, because a failure costs the ownership. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@
 
 #include "tail_look_sql.h"
 
-enum { LOOKS = 1500 }; /* the view that says all of it failed once in 400, on two cores */
+enum { LOOKS = 1500 }; /* the view pg_publication_tables failed once in 400 looks, on two cores */
 
 static PGconn *admin;
 static atomic_bool over;

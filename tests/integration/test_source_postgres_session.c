@@ -1,4 +1,5 @@
-/* What ends a session of PostgreSQL, and what it inherits: requests are a protocol's own, settings a server's. */
+/* How sessions of PostgreSQL end, and settings that they inherit: requests depend on the protocol, settings on the
+ * server. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
 
@@ -23,8 +24,8 @@ drop(void)
 
 TestSuite(source_postgres_session, .init = create, .fini = drop, .timeout = 120);
 
-/* An owner that was stopped between two writes of one request: the server waits for the rest of it,
- * and none of its timeouts runs. */
+/* An owner that was stopped while it wrote a request: the server waits for the rest of it, and none of its timeouts
+ * runs. */
 Test(source_postgres_session, an_owner_that_stopped_in_the_middle_of_a_request_is_ended)
 {
     struct source_config config = source_fixture_config(pg_fixture_dsn(), 3 * CLOCK_S_US);
@@ -35,7 +36,7 @@ Test(source_postgres_session, an_owner_that_stopped_in_the_middle_of_a_request_i
     PQclear(locked);
     cr_assert_eq(PQenterPipelineMode(owner), 1);
     cr_assert_eq(PQsendQueryParams(owner, "select 1", 0, NULL, NULL, NULL, NULL, 0), 1);
-    cr_assert_eq(PQsendFlushRequest(owner), 1); /* and no sync */
+    cr_assert_eq(PQsendFlushRequest(owner), 1); /* without a sync */
     cr_assert_eq(PQflush(owner), 0);
     struct source *source = source_fixture_open(&config);
     (void)source_fixture_expect(source, SOURCE_STANDBY);

@@ -1,4 +1,4 @@
-/* What the row of a relay costs the table that it is in, every second: see test_source_status.c. */
+/* What the relay's report costs its table every second. The rest: test_source_status.c. */
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
@@ -27,7 +27,7 @@ drop(void)
 
 TestSuite(source_postgres_status, .init = create, .fini = drop, .timeout = 120);
 
-/* It comes every second: the row must not wander through the table, nor through its index. */
+/* It is written every second, so each new version must stay in the row's page, without a new index entry. */
 Test(source_postgres_status, an_update_stays_in_its_page)
 {
     struct source_status status = {.in_flight = 1, .paused_reason = "broker unreachable"};
@@ -35,14 +35,14 @@ Test(source_postgres_status, an_update_stays_in_its_page)
         status.confirmed++;
         source_fixture_status(source, &status);
     }
-    source->ops->free(source); /* the end of a session hands over its statistics */
+    source->ops->free(source); /* a session's end publishes its statistics */
     source = source_fixture_own(&config);
     const uint64_t until_us = clock_monotonic_us() + 30 * CLOCK_S_US;
     while (pg_query_int(admin, "select n_tup_upd from pg_stat_user_tables where relname = "
                                "'outbox_relay'") < 199) {
         cr_assert_lt(clock_monotonic_us(), until_us);
     }
-    /* None, but for transactions in other databases, which keep old versions for a while. */
+    /* None leaves its page, unless transactions in other databases keep old versions for some time. */
     cr_assert_leq(pg_query_int(admin, "select n_tup_upd - n_tup_hot_upd from pg_stat_user_tables "
                                       "where relname = 'outbox_relay'"),
                   10);

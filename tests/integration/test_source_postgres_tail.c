@@ -1,4 +1,4 @@
-/* The log of a PostgreSQL source: its slot, its publication, and what the server learns that it need not keep. As
+/* The log of a PostgreSQL source: its slot, its publication, and up to where the server may remove log. The rest:
  * test_source_tail.c. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 TestSuite(source_postgres_tail, .init = tail_create, .fini = tail_drop, .timeout = 120);
 
-/* The database's own. */
+/* Only those of this database. */
 static const char slots[] = "from pg_replication_slots where database = current_database()";
 
 static int64_t
@@ -45,7 +45,7 @@ drop_slots(void)
     tail_run(sql);
 }
 
-/* AddressSanitizer keeps what was freed for a while: then there is nothing to measure. */
+/* AddressSanitizer keeps freed memory for some time, so nothing can be measured with it. */
 static long
 memory_kib(void)
 {
@@ -98,7 +98,7 @@ Test(source_postgres_tail, what_is_written_in_another_database_advances_the_posi
     PQfinish(elsewhere);
 }
 
-/* Where the server has let go of the log. */
+/* Up to where the server may remove the log. */
 static uint64_t
 confirmed(void)
 {
@@ -107,7 +107,7 @@ confirmed(void)
                             "where database = current_database()");
 }
 
-/* Lets the source work until the server has let go of the log before this position. */
+/* Lets the source work until the server may remove the log before this position. */
 static void
 await_confirmed(uint64_t position, uint64_t until_us)
 {
@@ -146,7 +146,7 @@ Test(source_postgres_tail, a_position_that_the_slot_has_left_behind_is_not_promi
     tail_expect_rows(1, 1, 1);
     const uint64_t position = tail_expect_position(tail_log_end());
     source->ops->tail_safe(source, position, clock_monotonic_us());
-    source->ops->tail_end(source, clock_monotonic_us()); /* tells it last */
+    source->ops->tail_end(source, clock_monotonic_us()); /* reports the position once more */
     cr_assert_geq(source_fixture_tail(source, 0), position);
     tail_run("insert into outbox (payload) values ('2')");
     tail_expect_rows(2, 1, 1);
@@ -212,7 +212,7 @@ Test(source_postgres_tail, a_publication_made_anew_costs_the_slot)
     tail_expect_rows(2, 1, 1);
 }
 
-/* PostgreSQL 18 only warns; a source that reads the same log again, as a tableless one does, is not ended again. */
+/* PostgreSQL 18 only warns. A source that reads the same log again, like a tableless one, is not ended again for it. */
 Test(source_postgres_tail, a_publication_made_anew_ends_a_log_once)
 {
     (void)source_fixture_tail(source, 0);
@@ -306,7 +306,7 @@ Test(source_postgres_tail, a_slot_that_is_gone_is_made_anew)
     tail_expect_rows(1, 1, 1);
 }
 
-/* The connection is among what the source waits for. */
+/* The source also waits for events on this connection. */
 Test(source_postgres_tail, a_connection_that_is_ended_while_nothing_is_asked_of_it)
 {
     (void)source_fixture_tail(source, 0);
@@ -315,7 +315,7 @@ Test(source_postgres_tail, a_connection_that_is_ended_while_nothing_is_asked_of_
     (void)source_fixture_tail(source, 0);
 }
 
-/* Not the outbox's, and hardly worth a word in the log's own stream. */
+/* Log of others, which brings the reader almost nothing. */
 static void
 write_log(void)
 {
@@ -370,7 +370,7 @@ Test(source_postgres_tail, a_server_that_waits_for_words_hears_them)
     tail_reopen();
     (void)source_fixture_tail(source, 0);
     const uint64_t until_us = clock_monotonic_us() + 9 * CLOCK_S_US;
-    while (clock_monotonic_us() < until_us) { /* nothing of it is asked for */
+    while (clock_monotonic_us() < until_us) { /* nothing is asked for meanwhile */
         (void)source_fixture_watermark(source);
     }
     tail_expect_rows(1, 1, 20000);

@@ -1,5 +1,5 @@
-/* What the log brings is in memory as a whole before anybody can look at it. So it is read only where the table insists on
- * the limits of a row; elsewhere the table is polled, whose statements look first. */
+/* A message of the log is in memory as a whole before anybody can look at its size. So the log is read only if the
+ * table enforces the limits of a row; otherwise the table is polled, with statements that look at the size first. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,7 +78,7 @@ expect_row(int64_t id)
     batch_free(event.batch);
 }
 
-/* Put back over rows that are there they are not valid, and do: only what is written from now on comes. */
+/* Limits that were restored are not valid for existing rows, but that is enough, because only new rows come by the log. */
 Test(source_postgres_tail_limits, without_one_of_them_it_does_not_begin)
 {
     source = source_fixture_own(&config);
@@ -107,7 +107,7 @@ Test(source_postgres_tail_limits, one_that_says_something_else_is_none)
     expect_refused("key, type");
 }
 
-/* It looks every few seconds. */
+/* The source checks this every few seconds. */
 Test(source_postgres_tail_limits, when_one_goes_while_it_reads_it_ends)
 {
     source = source_fixture_own(&config);
@@ -116,7 +116,7 @@ Test(source_postgres_tail_limits, when_one_goes_while_it_reads_it_ends)
     expect_refused("headers");
 }
 
-/* What was emitted comes by the log or not at all, whatever its size. */
+/* Emitted messages come only by the log, whatever their size. */
 Test(source_postgres_tail_limits, a_source_without_a_table_is_the_exception)
 {
     config.tableless = true;

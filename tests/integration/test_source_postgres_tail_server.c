@@ -1,5 +1,5 @@
-/* Reading the log of a server that is set up otherwise, that crashes, throws log away or is replaced: on a server of its
- * own for each test. */
+/* Reading the log of a server with other settings, or one that crashes, removes log or is replaced: each test has its
+ * own server. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +70,7 @@ expect_notice(const char *words)
     expect_words(&error, words);
 }
 
-/* The next row of the log has this id; of the batches before it nothing is kept. */
+/* The next row of the log has this id; earlier batches must be empty. */
 static void
 expect_row(int64_t id)
 {
@@ -83,7 +83,7 @@ expect_row(int64_t id)
     } while (count == 0);
 }
 
-/* It tries, in vain at first or not, until it owns the outbox again. */
+/* Waits until it owns the outbox again; it may fail to connect before. */
 static void
 expect_return(void)
 {
@@ -134,7 +134,7 @@ Test(source_postgres_tail_server, a_database_in_another_encoding)
     expect_refused("the database has encoding LATIN1");
 }
 
-/* Log is thrown away once there is more of it than the server shall keep, at a checkpoint. */
+/* A checkpoint removes log if there is more of it than the server may keep. */
 static void
 lose_slot(void)
 {
@@ -194,7 +194,7 @@ Test(source_postgres_tail_server, a_crash_sets_the_slot_back)
     expect_row(2);
 }
 
-/* Here, for as long as it is open nobody else gets a slot either. */
+/* On its own server, because nobody else can make a slot while the transaction is open. */
 Test(source_postgres_tail_server, a_transaction_that_is_open_for_long_is_blamed)
 {
     PGconn *long_one = pg_fixture_connect();
@@ -208,7 +208,7 @@ Test(source_postgres_tail_server, a_transaction_that_is_open_for_long_is_blamed)
     PQfinish(long_one);
 }
 
-/* The dsn names both. */
+/* The dsn names both servers. */
 static void
 name_standby(void)
 {

@@ -1,4 +1,4 @@
-/* What the source does with messages whose time has not come, and when it comes. */
+/* Messages whose time has not come, and what the source does when it comes. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ Test(source_scheduled, wakes_in_the_order_of_their_times_under_new_ids)
                      "before,x,x,x,between,x");
     held_expect_text(HELD_IDS("outbox_held"), "3,5,7");
     source_fixture_await_final(
-        source, held_count("select max(id) from outbox")); /* its own inserts do not hold it back */
+        source, held_count("select max(id) from outbox")); /* its own inserts do not delay it */
     struct batch *batch = source_fixture_fetch(
         source, (struct fetch){.kind = FETCH_NEXT, .rows_max = 10, .bytes_max = 1000});
     cr_assert_eq(batch->count, 6);
@@ -63,7 +63,7 @@ Test(source_scheduled, wakes_in_the_order_of_their_times_under_new_ids)
     batch_free(batch);
 }
 
-/* The next look begins where the last one ended; what comes behind it must be found all the same. */
+/* The next look begins where the last one ended, and must find all that becomes due later. */
 Test(source_scheduled, wakes_what_comes_due_later)
 {
     schedule();
@@ -84,7 +84,7 @@ Test(source_scheduled, wakes_what_comes_due_later)
     held_run("commit");
     struct source_woken woken = source_fixture_wake(source, 10);
     cr_assert(woken.acts);
-    if (woken.count == 0) { /* unless it was time for a look at all */
+    if (woken.count == 0) { /* unless this look began at the front */
         woken = source_fixture_wake(source, 10);
     }
     cr_assert_eq(woken.count, 1, "an operator's act");
@@ -113,7 +113,7 @@ Test(source_scheduled, what_cannot_be_woken_stays_scheduled)
     cr_assert_eq(held_count("select count(*) from outbox"), 0);
 }
 
-/* The one with a key is dead, and keeps nobody back; the one without is tried from where it is. */
+/* The message with a key is dead, and holds back no other; the one without a key is tried from outbox_held. */
 Test(source_scheduled, what_cannot_be_woken_is_set_aside)
 {
     schedule();
@@ -141,7 +141,7 @@ Test(source_scheduled, what_cannot_be_woken_is_set_aside)
                      "2|retrying|0|1,4|dead|1|0");
 }
 
-/* As docs/PRODUCING.md says it. */
+/* The statement of docs/PRODUCING.md. */
 static bool
 cancel(struct db *db, const char *table, int id)
 {
@@ -153,7 +153,7 @@ cancel(struct db *db, const char *table, int id)
     return name[0] != '\0' && db_cancel(db, name);
 }
 
-/* A message is cancelled wherever it is. */
+/* A message can be cancelled in both tables. */
 Test(source_scheduled, a_scheduled_message_can_be_cancelled)
 {
     held_run("insert into outbox (payload, deliver_after) values ('1', from_now(3600)), "
@@ -169,7 +169,7 @@ Test(source_scheduled, a_scheduled_message_can_be_cancelled)
     free(held.missing);
 }
 
-/* Somebody's transaction that is open on a row makes nobody wait but that row. */
+/* A row that is locked by an open transaction delays no other. */
 Test(source_scheduled, what_is_locked_is_left_for_later)
 {
     const struct fetch due_heads = {.kind = FETCH_HEADS, .rows_max = 10, .bytes_max = 1000};

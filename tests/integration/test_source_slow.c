@@ -1,4 +1,5 @@
-/* A link to the database that is slower than batches are large, that is silent, or that ends in the middle of a statement. */
+/* A link to the database that is slow for the size of the batches, or silent, or that breaks in the middle of a
+ * statement. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/source_fixture.h"
 
-/* With these a lease is 600 KB, and a batch of 4 MiB would take 7 of them. */
+/* With this rate and lease, 600 KB arrive within a lease; a batch of 4 MiB would take 7 of them. */
 #define TAKEOVER_US (3 * CLOCK_S_US)
 #define BYTES_PER_S 200000
 
@@ -59,7 +60,7 @@ next_but_alive(void)
     }
 }
 
-/* Reads so many rows; how often the session was lost meanwhile. */
+/* Reads this many rows; returns how often the session was lost meanwhile. */
 static int
 read_rows(size_t rows)
 {
@@ -96,7 +97,7 @@ Test(source_slow, a_batch_that_the_link_has_no_time_for)
     source_fixture_close(source, &config);
 }
 
-/* More than three leases long. */
+/* It takes more than three leases. */
 Test(source_slow, one_row_that_takes_longer_than_the_lease)
 {
     db_exec(admin, "insert into outbox (payload_text) values (repeat('x', 2000000)), ('x')");
@@ -106,7 +107,7 @@ Test(source_slow, one_row_that_takes_longer_than_the_lease)
     source_fixture_close(source, &config);
 }
 
-/* A link that is silent is lost in time. */
+/* A silent link is recognised as lost in time. */
 Test(source_slow, a_link_that_is_silent)
 {
     source = source_fixture_own(&config);
@@ -120,7 +121,7 @@ Test(source_slow, a_link_that_is_silent)
     source_fixture_close(source, &config);
 }
 
-/* An owner that stops in the middle of a statement: the server has a part of it and waits for the rest. */
+/* An owner that stops while it sends a statement: the server waits for the rest of it. */
 Test(source_slow, an_owner_that_stopped_in_the_middle_of_a_statement_is_ended)
 {
     static int64_t ids[5000];
@@ -143,8 +144,8 @@ Test(source_slow, an_owner_that_stopped_in_the_middle_of_a_statement_is_ended)
     source_fixture_close(second, &other);
 }
 
-/* Promise: an owner that stops while the server sends it a large answer is ended, and its successor does the work; when it goes on,
- * it notices that it has lost the outbox. */
+/* Promise: the server ends an owner that stops while it is sent a large answer, and a successor takes over; when the
+ * owner goes on, it notices that it has lost the outbox. */
 Test(source_slow, an_owner_that_stopped_in_the_middle_of_an_answer_is_ended)
 {
     const struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 1, .bytes_max = 64 << 20};
@@ -170,7 +171,7 @@ Test(source_slow, an_owner_that_stopped_in_the_middle_of_an_answer_is_ended)
     source_fixture_close(second, &other);
 }
 
-/* Whoever frees a source does not wait for its server. */
+/* Freeing a source does not wait for its server. */
 Test(source_slow, is_freed_at_once_however_long_an_answer_takes)
 {
     const struct fetch fetch = {.kind = FETCH_NEXT, .rows_max = 1000, .bytes_max = 4 << 20};

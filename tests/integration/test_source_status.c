@@ -1,4 +1,4 @@
-/* What the source writes down for those who look: how it is, and what it sent. */
+/* What the source writes down for operators: its state, and what it sent. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +136,7 @@ Test(source_status, remembers_what_went_if_it_is_told_to)
                  3);
 }
 
-/* In portions of 2000, each followed by the next, so that no request waits long behind one. */
+/* In portions of 2000, one after the other, so that no other request waits long. */
 Test(source_status, forgets_what_went_long_ago)
 {
     const struct source_status status = {.in_flight = 0};

@@ -1,4 +1,4 @@
-/* The log of a source: what is committed comes, in the order of the commits, from where it is asked for. */
+/* The log of a source: what is committed comes in the order of the commits, from the requested position on. */
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 TestSuite(source_tail, .init = tail_create, .fini = tail_drop, .timeout = 120);
 
-/* A second session, for transactions that stand side by side. */
+/* A second session, for transactions that overlap. */
 static struct db *
 begin(const char *sql)
 {
@@ -60,7 +60,7 @@ Test(source_tail, what_was_rolled_back_does_not_come)
 
 /* ---- transactions of two phases ------------------------------------------------------------------------- */
 
-/* By a session that ends then. */
+/* The session ends after that. */
 static void
 prepare(const char *sql)
 {
@@ -97,7 +97,7 @@ Test(source_tail, prepared_transactions_that_are_rolled_back_do_not_come)
 
 /* ---- what a batch is ------------------------------------------------------------------------------------ */
 
-/* Written as files are loaded. */
+/* Rows that were loaded from a file. */
 Test(source_tail, copied_rows_come)
 {
     static char lines[3000 * 8 + 1];
@@ -130,7 +130,7 @@ Test(source_tail, at_most_so_many_rows_and_bytes_at_a_time)
     cr_assert_eq(count, 100);
 }
 
-/* Together with its headers it is larger than a packet of MySQL's protocol may be, 16 MiB. */
+/* With its headers it is larger than a packet of MySQL's protocol can be, 16 MiB. */
 Test(source_tail, a_large_payload_comes_whole)
 {
     const size_t size = (16 << 20) - 1;
@@ -292,7 +292,7 @@ Test(source_tail, the_end_of_the_ownership_ends_the_reading)
     (void)source_fixture_tail(source, 0);
 }
 
-/* Whatever waits for what is not going to come. */
+/* Even while the source waits for events that will not come. */
 Test(source_tail, letting_go_of_it_waits_for_nothing)
 {
     (void)source_fixture_tail(source, 0);
@@ -309,7 +309,7 @@ Test(source_tail, letting_go_of_it_waits_for_nothing)
     source = source_fixture_own(&config);
 }
 
-/* A server that has just been connected to so often may let one more down. */
+/* After so many connections the server may refuse one more for a moment. */
 static void
 tail_in_the_end(void)
 {
@@ -335,7 +335,7 @@ let_it_work(int turns)
     }
 }
 
-/* What is left of it is nothing that an operator would have to mend. */
+/* Events that are left must not report anything for an operator. */
 static void
 pass_over_events(void)
 {
@@ -349,7 +349,7 @@ pass_over_events(void)
     }
 }
 
-/* At each step of beginning. */
+/* At each step of the beginning. */
 Test(source_tail, let_go_of_while_it_begins)
 {
     for (int turns = 0; turns < 40; turns += 2) {

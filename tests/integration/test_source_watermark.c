@@ -1,4 +1,4 @@
-/* Up to which id, and which place of the log, the outbox is final: relay/ports/watermark.h has the argument. */
+/* Up to which id, and which place of the log, the outbox is final. The proof is in relay/ports/watermark.h. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -57,7 +57,7 @@ final_id(void)
     return ask().id;
 }
 
-/* A transaction that was prepared elsewhere on the server, by another test, holds ids back for a while, too. */
+/* Other tests prepare transactions on the same server, which also hold ids back for a while. */
 static struct source_final
 await_final(int64_t id)
 {
@@ -103,7 +103,7 @@ Test(source_watermark, final_ids_wait_for_those_who_write)
     cr_assert(batch->count == 2 && batch->rows[0].id == 1 && batch->rows[1].id == 3);
     batch_free(batch);
     db_exec(late, "commit");
-    (void)await_final(3); /* the one who came later does not matter */
+    (void)await_final(3); /* a later writer does not matter */
     batch = fetch_after(1);
     cr_assert(batch->count == 2 && batch->rows[0].id == 2 && batch->rows[1].id == 3,
               "the late row comes first");
@@ -114,7 +114,7 @@ Test(source_watermark, final_ids_wait_for_those_who_write)
     db_close(late);
 }
 
-/* One that has read the table is no writer; nor is one that writes another. */
+/* A session that only read the table, or writes another table, is not a writer. */
 Test(source_watermark, final_ids_do_not_wait_for_anything_else)
 {
     struct db *other = db_connect();
@@ -133,7 +133,7 @@ Test(source_watermark, final_ids_do_not_wait_for_anything_else)
     db_close(other);
 }
 
-/* Who has locked all of the table holds another lock. */
+/* A session that locks the whole table has another kind of lock. */
 Test(source_watermark, final_ids_wait_for_who_has_locked_the_table)
 {
     struct db *other = db_connect();
@@ -141,7 +141,7 @@ Test(source_watermark, final_ids_wait_for_who_has_locked_the_table)
     (void)await_final(1);
     db_lock_outbox(other);
     write_row(other);
-    source->ops->watermark(source, clock_monotonic_us()); /* which may wait for the lock, too */
+    source->ops->watermark(source, clock_monotonic_us()); /* it may wait for the lock, too */
     db_unlock_outbox(other);
     cr_assert_leq(source_fixture_expect(source, SOURCE_FINAL).final.id, 2);
     (void)await_final(2);
@@ -150,7 +150,7 @@ Test(source_watermark, final_ids_wait_for_who_has_locked_the_table)
 
 /* ---- prepared transactions ------------------------------------------------------------------------------ */
 
-/* As another one writes: 1 is about to be prepared, 2 is there. */
+/* A session that wrote row 1, which it is about to prepare, while row 2 is committed by another one. */
 static struct db *
 begin_late(void)
 {
@@ -176,7 +176,7 @@ Test(source_watermark, final_ids_wait_for_prepared_transactions)
     (void)await_final(3);
 }
 
-/* Prepared before the first look, and left by its session. */
+/* It was prepared before the first look, and its session has ended. */
 Test(source_watermark, final_ids_wait_for_what_was_prepared_before)
 {
     struct db *late = begin_late();
@@ -219,7 +219,7 @@ Test(source_watermark, final_positions_wait_for_those_who_write)
     db_close(late);
 }
 
-/* What was committed before the ownership began needs no second look. */
+/* What was committed before the ownership began does not need a second look. */
 Test(source_watermark, the_first_final_position_is_behind_what_was_committed_before)
 {
     write_row(admin);
@@ -233,7 +233,7 @@ Test(source_watermark, the_first_final_position_is_behind_what_was_committed_bef
 
 /* ---- stretches ------------------------------------------------------------------------------------------ */
 
-/* The lease of 10 s makes stretches of 1,000,000 ids. */
+/* With a lease of 10 s, each stretch has 1,000,000 ids. */
 Test(source_watermark, walks_over_ids_without_rows_in_stretches)
 {
     write_row(admin);
@@ -257,7 +257,7 @@ Test(source_watermark, walks_over_ids_without_rows_in_stretches)
 
 static atomic_bool stop;
 
-/* Transactions of one to three rows, with pauses within and between; a third of them is undone. */
+/* Transactions of one to three rows, with pauses within and between; a third of them is rolled back. */
 static void *
 write_at_random(void *argument)
 {
@@ -285,7 +285,7 @@ count_up_to(int64_t id)
     return db_int(admin, sql);
 }
 
-/* Nothing comes below what was said to be final. */
+/* No row appears at or below a final id. */
 Test(source_watermark, no_row_comes_below_what_is_final)
 {
     static int64_t final[LOOKS];

@@ -1,5 +1,5 @@
-/* What others put on the tables, or set for the relay's role, that keeps the relay from its work in silence: `check` says it
- * before the start, and a relay that runs says what it is. */
+/* What others add to the tables, or set for the relay's role, that would stop the relay silently: `check` reports it
+ * before the start, and a running relay says what it is. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,9 @@
 
 static PGconn *db;
 static char role[40];
-static char dsn[300]; /* of that role */
+static char dsn[300]; /* of the relay's role */
 
-/* With %1$s for the role. */
+/* Runs this with the role for each %1$s. */
 static void
 exec_for_role(const char *format)
 {
@@ -56,7 +56,8 @@ tear_down(void)
 
 TestSuite(strangers, .init = set_up, .fini = tear_down, .timeout = 120);
 
-/* It says these lines of the source, in which ROLE is the role; what it says is to be run, helps. */
+/* `check` says these lines about the source, with the role instead of ROLE; running the statements that they name
+ * solves the problems. */
 static void
 expect_lines(int status, const char *const *lines)
 {
@@ -173,7 +174,7 @@ Test(strangers, a_database_that_takes_no_changes)
     expect_none();
 }
 
-/* Where it becomes so only for the session: a statement is refused (25006). */
+/* If only the session becomes read-only, a statement is refused (25006). */
 Test(strangers, a_session_that_takes_no_changes)
 {
     const int64_t one = 1;

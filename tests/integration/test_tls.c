@@ -1,5 +1,5 @@
-/* TLS as its operator meets it: which certificates are refused, by whom, and in which words. The broker is OpenSSL's own
- * test server, which needs no more than a handshake; the database is a server of the test's own. */
+/* TLS for operators: which certificates are refused, by whom, and with which words. The broker is OpenSSL's test
+ * server, because a handshake is enough here; the database server belongs to the test. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -18,7 +18,7 @@
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/servers_fixture.h"
 
-/* Two authorities, ca and other; certificates NAME.pem with NAME.key, signed by ca; enc.key is client's, encrypted. */
+/* Two authorities, ca and other; certificates NAME.pem with NAME.key, signed by ca; enc.key is client's key, encrypted. */
 static const char certificates[] =
     "set -e\n"
     "new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'\n"
@@ -41,7 +41,7 @@ static const char certificates[] =
     "mkfifo pipe\n"
     "chmod 600 *.key\n";
 
-static pid_t server; /* 0: none */
+static pid_t server; /* 0: does not run */
 static unsigned short port;
 
 static void
@@ -92,7 +92,7 @@ is_served(void *context)
     return served;
 }
 
-/* One that shows NAME.pem. options: more of `openssl s_server`. */
+/* A server with the certificate NAME.pem. options: further options of `openssl s_server`. */
 static void
 start_server(const char *name, const char *options)
 {
@@ -129,7 +129,7 @@ expect_said(const char *text, const char *what)
           text, cli_stdout(), cli_stderr());
 }
 
-/* Promise: no bad certificate is taken, and what is wrong with it is said, not that a password might be. */
+/* Promise: no bad certificate is accepted, and the error says what is wrong with it instead of blaming the password. */
 Test(tls, bad_certificates_of_the_broker)
 {
     static const struct {
@@ -151,7 +151,7 @@ Test(tls, bad_certificates_of_the_broker)
     }
 }
 
-/* Promise: what the broker thinks of our certificate is said in words. */
+/* Promise: the broker's reason to refuse our certificate is reported. */
 Test(tls, what_the_broker_demands)
 {
     write_config("", "host=/nowhere");
@@ -170,7 +170,7 @@ Test(tls, what_the_broker_demands)
     expect_said("the broker does not speak TLS 1.2 or newer", "an old one");
 }
 
-/* Promise: each host of a list is looked at, and the bad one is named. */
+/* Promise: each host of a list is checked, and the bad one is named. */
 Test(tls, a_bad_host_of_a_list_is_named)
 {
     const char *const real = strchr(test_env("OUTBOX_TEST_AMQP_URI"), '@');
@@ -196,10 +196,10 @@ Test(tls, a_bad_host_of_a_list_is_named)
                    port); /* fits */
     cli_wait_for_log(bad);
     check(kill(relay, SIGTERM) == 0, "kill");
-    (void)cli_wait(relay); /* the database was never there */
+    (void)cli_wait(relay); /* the database does not exist */
 }
 
-/* Promise: files are looked at before the start, and nothing waits for them. 78 is what a unit does not restart. */
+/* Promise: files are checked before the start, without blocking. The unit does not restart after exit status 78. */
 Test(tls, files_that_cannot_be_used_are_told_before_the_start)
 {
     static const struct {
@@ -231,7 +231,7 @@ Test(tls, files_that_cannot_be_used_are_told_before_the_start)
     }
 }
 
-/* Promise: relative names mean the same for every key: beside the configuration, wherever one stands. */
+/* Promise: relative names are beside the configuration file, for every key and in any working directory. */
 Test(tls, relative_names_are_beside_the_configuration)
 {
     port = 1;
@@ -255,7 +255,7 @@ Test(tls, relative_names_are_beside_the_configuration)
 
 /* ---- the database ---- */
 
-/* A server of the test's own, with TLS and a certificate that it signed itself, for "localhost". */
+/* A server of this test, with TLS and a self-signed certificate for "localhost". */
 static void
 start_database(void)
 {
@@ -312,7 +312,8 @@ expect_log(const char *options, const char *words)
     cli_wait_for_log(words);
 }
 
-/* Promise: how the database is reached is said, and a bad certificate is a person's matter, told as one. */
+/* Promise: the kind of connection to the database is reported; a bad certificate is reported as one, which an operator
+ * must solve. */
 Test(tls, certificates_of_the_database)
 {
     start_database();

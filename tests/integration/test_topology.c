@@ -1,4 +1,4 @@
-/* What the relay declares on the broker where its configuration says so: by init, by check, and when it starts. */
+/* What the relay declares on the broker, as its configuration says: by init, by check, and at its start. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static struct broker *broker;
 static const char *exchange;
 static const char *queue;
 static const char *dead;
-static const char *user; /* of the broker, with a password "pw"; NULL: the test needs none */
+static const char *user; /* of the broker, with the password "pw"; NULL: the test needs none */
 
 static void
 set_up(void)
@@ -31,7 +31,7 @@ set_up(void)
     dead = broker_name("dead");
 }
 
-/* Runs rabbitmqctl; what it says is in the file "said". */
+/* Runs rabbitmqctl; its output is in the file "said". */
 static void
 control(const char *command)
 {
@@ -59,7 +59,7 @@ tear_down(void)
 
 TestSuite(topology, .init = set_up, .fini = tear_down, .timeout = 240);
 
-/* A relay of this broker; `sections` is a format for exchange, queue and dead-letter queue. */
+/* A relay with this broker; `sections` is a format with the names of exchange, queue and dead-letter queue. */
 static void
 configure(const char *uri, const char *sections)
 {
@@ -89,7 +89,7 @@ uri(void)
     "queue \"%3$s\" { }\n"                                                         \
     "binding { exchange = \"%1$s\" queue = \"%2$s\" routing_key = \"order.#\" }\n"
 
-/* The lines about the broker; each with N in place of the test's names. */
+/* Expects these lines about the broker, with N instead of the test's names. */
 static unsigned
 count_lines(const char *begin, const char *word)
 {
@@ -185,8 +185,8 @@ Test(topology, without_sections_nothing_is_declared)
     expect_lines(1, "problem  source \"orders\": exchange ", "NOT_FOUND");
 }
 
-/* The way to the broker is so slow that the declaring takes a second or more, while the database is there at once: a source that
- * did not wait for it would be ready long before. */
+/* The link to the broker is so slow that declaring takes a second or more, while the database is reached at once: a
+ * source that did not wait would be ready long before. */
 Test(topology, no_source_starts_before_all_is_made)
 {
     char slowly[200];
@@ -206,8 +206,8 @@ Test(topology, no_source_starts_before_all_is_made)
     slow_link_close(link);
 }
 
-/* Refused once: rejected for good. Come back more than `delivery_limit` times: over the limit. Both are in the queue for
- * that. */
+/* "one" is rejected without requeue; "two" is returned more often than delivery_limit allows. So both must be in the
+ * dead-letter queue. */
 Test(topology, what_a_relay_makes_takes_what_it_sends)
 {
     struct delivery delivery;
@@ -220,8 +220,7 @@ Test(topology, what_a_relay_makes_takes_what_it_sends)
     consumer_take(consumer, &delivery);
     cr_assert_str_eq(delivery.body, "one");
     consumer_refuse(consumer, false);
-    for (int i = 0; i < 3;
-         i++) { /* a closed channel counts; from 4.3 on being given back does not */
+    for (int i = 0; i < 3; i++) { /* closed channels count; a requeue does not, since 4.3 */
         consumer_take(consumer, &delivery);
         cr_assert_str_eq(delivery.body, "two");
         consumer_leave(consumer);
@@ -238,7 +237,7 @@ Test(topology, what_a_relay_makes_takes_what_it_sends)
     cr_assert_eq(system("grep -q message_refused log"), 256, "nothing was sent too early");
 }
 
-/* A user of the broker with these rights, and a relay that is this user. */
+/* A user of the broker with these rights, and a relay that connects as this user. */
 static void
 be_user_with(const char *configure_right, const char *write_right, const char *read_right)
 {
@@ -255,7 +254,7 @@ be_user_with(const char *configure_right, const char *write_right, const char *r
     configure(as_user, ALL);
 }
 
-/* The command that the first problem of init names, run as it stands there. */
+/* Runs the command in the first problem of init's output, unchanged. */
 static void
 do_as_told(void)
 {
@@ -291,7 +290,7 @@ Test(topology, without_the_right_it_goes_on_and_says_which)
     cr_assert_eq(cli("check -c relay.conf"), 0, "%s", cli_stdout());
 }
 
-/* A port where nobody listens: no source waits for such a broker, and it can end meanwhile. */
+/* Nobody listens on this port: no source waits for such a broker, and the relay can end meanwhile. */
 Test(topology, a_broker_that_is_away_stops_nobody)
 {
     configure(uri(), "broker away { uri = \"amqp://127.0.0.1:1/\" }\n"
@@ -301,7 +300,7 @@ Test(topology, a_broker_that_is_away_stops_nobody)
                      "binding { broker = main exchange = \"%1$s\" queue = \"%2$s\" }\n");
     const pid_t relay = cli_start("run -c relay.conf");
     cli_wait_for_log("topology_waits");
-    cli_wait_for_log("topology_declared"); /* of the other one */
+    cli_wait_for_log("topology_declared"); /* of the other broker */
     db_exec(db, "insert into outbox (routing_key, payload) values ('order.paid', 'one')");
     struct consumer *const consumer = consumer_open(NULL, queue);
     consumer_expect(consumer, "one");

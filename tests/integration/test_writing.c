@@ -1,4 +1,4 @@
-/* The outbox as plain SQL of any language writes to it: what arrives, what is refused, who may write, and who may cancel. */
+/* Plain SQL of any language on the outbox: what arrives, what is refused, who may write, and who may cancel. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include "tests/integration/write_fixture.h"
 
 static struct db *db;
-static struct db *lax; /* where the server cuts what does not fit, and goes on, if it does that */
+static struct db *lax; /* in a mode in which the server shortens what does not fit, if it has one */
 
 static void
 set_up_bare(void)
@@ -48,7 +48,7 @@ expect_refused(const char *sql, const char *words)
     expect_refused_by(db, sql, words);
 }
 
-/* A strict server may refuse in words of its own what is too long. Who is refused writes 'refused'. */
+/* A strict server may refuse a text that is too long with its own words. The payload of a refused row is 'refused'. */
 static void
 expect_refused_in_any_mode(const char *sql, const char *words)
 {
@@ -69,7 +69,7 @@ expect_body(const char *where, const char *hex)
     cr_assert_str_eq(db_text(db, sql), hex);
 }
 
-/* A driver that binds text sends it as text; what a literal would take for an escape is a character. */
+/* A driver that binds parameters: a character that would be an escape in a literal is sent as it is. */
 Test(writing, text_arrives_byte_for_byte)
 {
     static const char text[] = "{\"a\": \"C:\\\\new\\\\x41 \\\" \xc3\xbc \xf0\x9f\x98\x80 \"}  ";
@@ -111,7 +111,7 @@ Test(writing, both_or_neither_is_refused_in_clear_words)
     expect_refused("update outbox set payload_text = 'b'", "outbox_payload_set");
 }
 
-/* Where nobody may make it, or somebody has dropped it. */
+/* Like a database where nobody may create the trigger, or where somebody has dropped it. */
 Test(writing, without_the_trigger_bytes_go_on)
 {
     db_exec(db, write_fixture_sql(WRITE_SQL_WITHOUT_TRIGGER));
@@ -127,7 +127,7 @@ Test(writing, without_the_trigger_bytes_go_on)
 
 /* ---- limits ---- */
 
-/* Of bytes: a character of four bytes counts four times. */
+/* The limit is in bytes: a character of four bytes counts four times. */
 static void
 expect_limit(const char *column, unsigned most)
 {
@@ -248,7 +248,7 @@ Test(writing, a_time_that_is_none_is_refused)
 
 /* ---- rights ---- */
 
-/* As ORMs do it: all columns are named, and given back if the server does that. */
+/* Like ORMs: all columns are named, and returned if the server can do that. */
 Test(writing, the_view_takes_inserts_and_shows_nothing)
 {
     db_exec(db, "insert into outbox (payload_text) values ('somebody else''s')");
@@ -301,7 +301,7 @@ Test(writing_by_hand, the_files_can_be_run_by_hand)
     "id, message_id, exchange, routing_key, \"key\", type, content_type, headers, payload, " \
     "created_at, deliver_after"
 
-/* What a relay does: a message that is set aside and goes back is the one that it was, at the place that it had. */
+/* Like a relay: a message that was set aside and goes back is the same as before, in the same place. */
 Test(writing, a_message_survives_that_it_is_set_aside)
 {
     char back[300];
@@ -346,7 +346,7 @@ Test(writing, what_a_relay_could_not_read_is_not_written)
 #define SCHEDULED(seconds)                                                                     \
     "insert into outbox (payload, message_id, deliver_after) values ('', as_id('" FIRST_ID "'" \
     "), from_now(" seconds "))"
-/* As a relay sets it aside. */
+/* The statement by which a relay sets a message aside. */
 #define SET_ASIDE                                                                                \
     "insert into outbox_held (id, message_id, routing_key, payload, created_at, deliver_after, " \
     "state) select id, message_id, routing_key, payload, created_at, deliver_after, "            \
@@ -401,7 +401,7 @@ Test(writing, a_message_is_cancelled_while_a_relay_moves_it)
     "insert into outbox_held (id, message_id, routing_key, payload, created_at, state) " \
     "values (" id ", as_id('" message_id "'), '', '', from_now(0), '" state "')"
 
-/* Promise: with the server's default isolation too, nobody who writes waits for one that cancels. */
+/* Promise: also with the server's default isolation, cancelling blocks no writer. */
 Test(writing, who_cancels_keeps_nobody_from_writing)
 {
     struct db *writer = db_connect();

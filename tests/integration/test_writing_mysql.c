@@ -1,5 +1,5 @@
-/* What only MariaDB and MySQL have of writing to the outbox: message ids that are bytes, or a text that a trigger makes bytes of, JSON
- * that is a text, the hash of a key, and snapshots. */
+/* Writing to the outbox in cases that only MariaDB and MySQL have: message ids as bytes, or as text that a trigger
+ * converts, JSON that is a text, the hash of a key, and snapshots. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ expect_refused(const char *sql, const char *words)
                        mysql_error(db));
 }
 
-/* With and without strict mode, in which the server cuts a value to what the column holds and goes on. */
+/* With strict mode and without it; without it the server shortens values to the column's length and goes on. */
 static void
 expect_refused_in_any_mode(const char *sql, const char *words)
 {
@@ -51,7 +51,7 @@ expect_refused_in_any_mode(const char *sql, const char *words)
     cr_assert_eq(mysql_fixture_int(db, "select count(*) from outbox where payload = 'refused'"), 0);
 }
 
-/* Where nobody may make it, or somebody has dropped it. */
+/* Like a database where nobody may create the trigger, or where somebody has dropped it. */
 Test(writing_mysql, without_the_trigger_ids_are_16_bytes)
 {
     run("drop trigger outbox_payload");
@@ -123,7 +123,7 @@ Test(writing_mysql, an_id_is_16_bytes_or_a_uuid_of_36)
 
 /* ---- what is held ---- */
 
-/* The relay makes the same of the key of a row in the outbox, and of one that the log brings. */
+/* The relay computes the same hash from the key of a row in the outbox, and of one that the log brings. */
 Test(writing_mysql, held_messages_are_found_by_the_hash_of_their_key)
 {
     outbox_mysql_fixture_load_relay(db);
@@ -146,7 +146,7 @@ Test(writing_mysql, held_messages_are_found_by_the_hash_of_their_key)
 #define SCHEDULED(when)                                                                           \
     "insert into outbox (payload, message_id, deliver_after) values ('', '" MESSAGE_ID "', " when \
     ")"
-/* As a relay sets it aside. */
+/* The statement by which a relay sets a message aside. */
 #define SET_ASIDE                                                                                \
     "insert into outbox_held (id, message_id, routing_key, payload, created_at, deliver_after, " \
     "state) select id, message_id, routing_key, payload, created_at, deliver_after, "            \
@@ -176,7 +176,7 @@ Test(writing_mysql, bytes_or_text_say_which_one_is_cancelled)
     cr_assert_eq(mysql_fixture_int(db, "select count(*) from outbox_held"), 0);
 }
 
-/* Promise: nor can a relay that moves it hide it from a transaction whose snapshot is of before. */
+/* Promise: a relay that moves it cannot hide it from a transaction with an older snapshot, either. */
 Test(writing_mysql, a_message_is_cancelled_where_a_snapshot_shows_it)
 {
     MYSQL *relay = mysql_fixture_connect();

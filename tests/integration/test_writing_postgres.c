@@ -1,5 +1,6 @@
-/* What only PostgreSQL has of writing to the outbox (schema_writing.sql): JSON that is short on the disk alone, messages without a
- * table; and tables of an older relay, which are migrated while writers, an older writer and an older relay go on. */
+/* Writing to the outbox in cases that only PostgreSQL has (schema_writing.sql): JSON that is short only on the disk,
+ * messages without a table; and tables of an older relay, migrated while writers, an older writer and an older relay go
+ * on. */
 #include <criterion/criterion.h>
 #include <outbox/outbox_pg.h>
 #include <pthread.h>
@@ -62,7 +63,7 @@ Test(writing_postgres, headers_are_bounded_as_text_whatever_the_server_makes_of_
     pg_exec(db, HEADERS("'{\"a\": 1e308, \"b\": [-1e308, 0.1], \"c\": null, \"d\": \"1e999\"}'"));
     expect_refused(HEADERS("'{\"a\": [{\"b\": 1e131000}]}'"), "a number beyond 1e308");
     expect_refused(HEADERS("'{\"a\": -1e309}'"), "a number beyond 1e308");
-    /* 2.5 KiB on the disk, 1.2 GB as text: refused without making that. */
+    /* 2.5 KiB on the disk, 1.2 GB as text: refused without making that text. */
     pg_exec(db, "set statement_timeout = '20s'");
     expect_refused(HEADERS("jsonb_build_object('a', (select jsonb_agg('1e131000'::jsonb) from "
                            "generate_series(1, 9000)))"),
@@ -104,7 +105,7 @@ struct traffic {
     atomic_uint moved;
 };
 
-/* An older application, whose statement was prepared before; the library of today; an insert as in an older README. */
+/* An older application with a statement prepared before; the current library; an insert from an older README. */
 static void *
 write_on(void *argument)
 {
@@ -126,7 +127,7 @@ write_on(void *argument)
     return NULL;
 }
 
-/* The statements of an older relay, as it prepared them when it started: what it reads is set aside, given back, and gone. */
+/* An older relay's statements, as it prepared them at its start: what it reads is set aside, given back, and deleted. */
 static void *
 relay_on(void *argument)
 {
@@ -178,8 +179,8 @@ await_more(const struct traffic *traffic)
     }
 }
 
-/* It waits for a lock for little more than a second, so that writers do not wait longer behind it, and says that it is to be run
- * again if that was too short: on a loaded machine it may be. */
+/* init waits for a lock only for little more than a second, because writers wait behind it; then it says that it must
+ * be run again, which may happen on a busy machine. */
 static void
 migrate(void)
 {
@@ -202,7 +203,7 @@ Test(writing_migration, older_writers_and_an_older_relay_go_on)
     await_more(&traffic);
     migrate();
     await_more(&traffic);
-    /* Others that start only now: an older relay and an older library look at the versions. */
+    /* Programs that start only now: an older relay and an older library check the versions. */
     cr_assert_eq(pg_query_int(db, "select version from outbox_schema"), 1);
     cr_assert_eq(pg_query_int(db, "select version from outbox_relay_schema"), 3);
     pg_exec(db, "insert into outbox (payload_text) values ('new')");
