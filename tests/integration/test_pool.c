@@ -34,7 +34,8 @@ static void
 tear_down(void)
 {
     if (pool > 0) {
-        (void)kill(pool, SIGKILL); /* it may have ended already */
+        (void)kill(pool, SIGKILL);    /* it may have ended already */
+        (void)waitpid(pool, NULL, 0); /* whatever its status */
     }
     pg_fixture_drop(db);
     cli_leave();
