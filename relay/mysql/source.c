@@ -361,7 +361,6 @@ tail_safe(struct source *source, log_position position, uint64_t now_us)
 }
 
 static const struct source_ops mysql_ops = {
-    .name = "mysql",
     .free = free_source,
     .polls = polls,
     .deadline_us = deadline_us,

@@ -242,7 +242,6 @@ struct source; /* the first member of each kind's source */
 struct pollfd;
 
 struct source_ops {
-    const char *name; /* "postgres" */
     /* Gives up the ownership if the connection allows that at once. */
     void (*free)(struct source *source);
 

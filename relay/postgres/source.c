@@ -339,7 +339,6 @@ free_source(struct source *source)
 }
 
 static const struct source_ops postgres_ops = {
-    .name = "postgres",
     .free = free_source,
     .polls = polls,
     .deadline_us = deadline_us,
