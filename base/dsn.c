@@ -518,12 +518,6 @@ dsn_value(const struct dsn *dsn, const char *name)
     return NULL;
 }
 
-static bool
-is_url(const char *text)
-{
-    return scheme_size(&dsn_libpq, text) > 0 || scheme_size(&dsn_mysql, text) > 0;
-}
-
 /* A '?' may stand in the password. */
 static bool
 has_query(const char *url)
@@ -535,9 +529,9 @@ has_query(const char *url)
 }
 
 char *
-dsn_with(const char *text, const char *name, const char *value)
+dsn_with(const struct dsn_dialect *dialect, const char *text, const char *name, const char *value)
 {
-    const bool url = is_url(text);
+    const bool url = scheme_size(dialect, text) > 0;
     const size_t size = strlen(text) + strlen(name) + 3 * strlen(value) + 6;
     char *const longer = malloc(size);
     if (longer == NULL) {

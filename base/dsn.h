@@ -47,9 +47,10 @@ extern const char *const dsn_file_names[]; /* those four, and NULL */
 bool dsn_files_check(const char *text, struct error *reterr) MUST_CHECK;
 bool dsn_mysql_files_check(const struct dsn *dsn, struct error *reterr) MUST_CHECK;
 
-/* `text` (valid, in either dialect) with one more parameter, which overrides an earlier one of that name. New memory, for
+/* `text`, a valid string of the dialect, with one more parameter, which overrides an earlier one of that name. New memory, for
  * free(); NULL when memory is out. */
-char *dsn_with(const char *text, const char *name, const char *value);
+char *dsn_with(const struct dsn_dialect *dialect, const char *text, const char *name,
+               const char *value);
 
 /* Wipes and frees. */
 void dsn_done(struct dsn *dsn);

@@ -12,7 +12,7 @@ config_dsn_anchor(const char *text, const struct dsn *dsn, const char *directory
         const char *const path = dsn_file(dsn, dsn_file_names[i]);
         if (path != NULL && path[0] != '/') {
             char *const full = config_path(path, directory);
-            char *const longer = dsn_with(anchored, dsn_file_names[i], full);
+            char *const longer = dsn_with(dsn->dialect, anchored, dsn_file_names[i], full);
             memory_free(full);
             config_secret_free(anchored);
             anchored = longer;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dsn_dialect.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct dsn
@@ -218,21 +220,40 @@ Test(dsn, no_string_reads_beyond_its_end)
     cr_assert_gt(taken, 0);
 }
 
+/* With every character that either form has to escape. */
+#define NEW_KEY "/etc/it's a \\ 100% key&=?.pem"
+
 Test(dsn, one_more_parameter_counts)
 {
     static const char *const texts[] = {"", "host=db sslkey=old", "postgresql://u@db/shop",
                                         "postgresql://u:a?b@db/shop",
                                         "postgresql://u@db/shop?sslkey=old&sslmode=require"};
     for (size_t i = 0; i < COUNT(texts); i++) {
-        char *const text = dsn_with(texts[i], "sslkey", "/etc/it's a \\ 100% key&=?.pem");
+        char *const text = dsn_with(&dsn_libpq, texts[i], "sslkey", NEW_KEY);
         struct dsn dsn = parsed(text);
         PQconninfoOption *const options = PQconninfoParse(text, NULL);
         cr_assert_not_null(options, "libpq does not take: %s", text);
         for (const PQconninfoOption *at = options; at->keyword != NULL; at++) {
             cr_assert_str_eq(or_empty(dsn_value(&dsn, at->keyword)), or_empty(at->val));
         }
-        cr_assert_str_eq(dsn_value(&dsn, "sslkey"), "/etc/it's a \\ 100% key&=?.pem");
+        cr_assert_str_eq(dsn_value(&dsn, "sslkey"), NEW_KEY);
         PQconninfoFree(options);
+        dsn_done(&dsn);
+        free(text);
+    }
+}
+
+Test(dsn, one_more_parameter_of_mysql_counts)
+{
+    static const char *const texts[] = {"dbname=shop sslkey=old", "mysql://u:a?b@db/shop",
+                                        "mariadb://u@db/shop?sslkey=old"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        char *const text = dsn_with(&dsn_mysql, texts[i], "sslkey", NEW_KEY);
+        struct dsn dsn;
+        struct error error;
+        cr_assert(dsn_mysql_parse(text, &dsn, &error), "%s: %s", text, error.text);
+        cr_assert_str_eq(dsn_value(&dsn, "dbname"), "shop");
+        cr_assert_str_eq(dsn_value(&dsn, "sslkey"), NEW_KEY);
         dsn_done(&dsn);
         free(text);
     }
