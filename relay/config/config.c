@@ -327,41 +327,43 @@ config_load(const char *path, const struct database_kind *const *kinds,
     return config;
 }
 
+/* Frees what the keys of one section have set. */
+static void
+values_done(enum config_scope scope, void *target)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].scope == scope) {
+            config_value_free(&config_keys[i], target);
+        }
+    }
+}
+
 static void
 broker_done(struct broker_config *broker)
 {
+    values_done(CONFIG_BROKER, broker);
     memory_free(broker->name);
-    memory_free(broker->password_file);
-    broker->kind->endpoint_free(broker->endpoint);
 }
 
 static void
 source_done(struct source_config *source)
 {
+    values_done(CONFIG_SOURCE, source);
     memory_free(source->name);
-    config_secret_free(source->dsn); /* may contain a password */
-    memory_free(source->password_file);
-    memory_free(source->exchange);
-    memory_free(source->slot);
-    memory_free(source->publication);
 }
 
+/* The names of these sections are values of keys as well. */
 static void
 topology_done(struct config *config)
 {
     for (size_t i = 0; i < config->exchange_count; i++) {
-        memory_free(config->exchanges[i].name);
+        values_done(CONFIG_EXCHANGE, &config->exchanges[i]);
     }
     for (size_t i = 0; i < config->queue_count; i++) {
-        memory_free(config->queues[i].name);
-        memory_free(config->queues[i].dead_letter_exchange);
-        memory_free(config->queues[i].dead_letter_routing_key);
-        memory_free(config->queues[i].dead_letter_queue);
+        values_done(CONFIG_QUEUE, &config->queues[i]);
     }
     for (size_t i = 0; i < config->binding_count; i++) {
-        memory_free(config->bindings[i].exchange);
-        memory_free(config->bindings[i].queue);
-        memory_free(config->bindings[i].routing_key);
+        values_done(CONFIG_BINDING, &config->bindings[i]);
     }
     memory_free(config->exchanges);
     memory_free(config->queues);

@@ -363,3 +363,33 @@ config_value_set(const struct config_context *context, const struct config_key *
     }
     return false;
 }
+
+void
+config_value_free(const struct config_key *key, void *target)
+{
+    void *const member = (char *)target + key->offset;
+    switch (key->type) {
+    case CONFIG_STRING:
+    case CONFIG_NAME:
+    case CONFIG_AMQP_NAME:
+    case CONFIG_PASSWORD_FILE:
+        memory_free(*(char **)member);
+        break;
+    case CONFIG_DSN:
+        config_secret_free(*(char **)member); /* may contain a password */
+        break;
+    case CONFIG_URI:
+        ((const struct broker_config *)target)
+            ->kind->endpoint_free(*(struct broker_endpoint **)member);
+        break;
+    case CONFIG_NUMBER:
+    case CONFIG_DURATION:
+    case CONFIG_SECONDS:
+    case CONFIG_SIZE:
+    case CONFIG_CHOICE:
+    case CONFIG_BOOL:
+    case CONFIG_KIND:
+    case CONFIG_BROKER_NAME:
+        break;
+    }
+}

@@ -28,6 +28,9 @@ struct config_context {
 bool config_value_set(const struct config_context *context, const struct config_key *key,
                       const char *text, void *target, struct error *reterr) MUST_CHECK;
 
+/* Frees the key's value in `target`, if it has memory of its own. */
+void config_value_free(const struct config_key *key, void *target);
+
 /* "1 to 10000", "\"logfmt\" or \"json\"": what a value may be; "" for free text. Also for the
  * reference. */
 void config_value_range(const struct database_kind *const *kinds, const struct config_key *key,
