@@ -69,9 +69,8 @@ Test(cli, wrong_usage)
         {"run -x", "outbox-relay run: unknown option \"-x\"\nTry \"outbox-relay run --help\".\n"},
         {"run -c x y", "outbox-relay run: \"y\" is one word too many\n"
                        "Try \"outbox-relay run --help\".\n"},
-        {"init --print --kind oracle",
-         "outbox-relay init: there is no kind of database \"oracle\"\n"
-         "Try \"outbox-relay init --help\".\n"},
+        {"init --print --kind fruit", "outbox-relay init: there is no kind of database \"fruit\"\n"
+                                      "Try \"outbox-relay init --help\".\n"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         expect(cases[i].arguments, 64, "", cases[i].said);
