@@ -277,7 +277,7 @@ static void
 choose_world(void)
 {
     world.dialect =
-        &world_dialects[chance(50) ? 0 : random_between(&world.random, 1, DIALECTS - 1)];
+        &world_dialects[chance(50) ? 0 : random_between(&world.random, 1, world_dialect_count - 1)];
     world_note(&world, "the database is %s", world.dialect->name);
     world.rules.strict = chance(30);
     world.rules.skip_dead = chance(30);

@@ -3,12 +3,13 @@
 
 #include "tests/sim/world.h"
 
-const struct dialect world_dialects[DIALECTS] = {
+const struct dialect world_dialects[] = {
     {.name = "PostgreSQL", .keeps_log = true, .reuses_positions = true},
     {.name = "MySQL", .by_session = true, .moves_apart = true},
     {.name = "MariaDB", .by_session = true, .has_orphans = true, .moves_apart = true},
     {.name = "MySQL without a list", .by_session = true, .listless = true, .moves_apart = true},
 };
+const size_t world_dialect_count = sizeof(world_dialects) / sizeof(world_dialects[0]);
 
 static void
 add_writer(struct look *look, struct watermark_writer writer)
