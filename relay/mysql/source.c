@@ -104,6 +104,9 @@ static uint64_t
 deadline_us(const struct source *source)
 {
     const struct source_mysql *self = const_self_of(source);
+    if (self->events.count > 0) { /* told by a request */
+        return 0;
+    }
     switch (self->state) {
     case MY_DOWN:
         return self->retry_us;

@@ -154,6 +154,19 @@ Test(source, everything_asked_at_once_is_answered)
     source_fixture_close(source, &config);
 }
 
+/* The worker has looked for events before it asked, and now waits for the descriptors or the deadline. */
+Test(source, what_a_request_tells_without_a_server_is_due_at_once)
+{
+    struct source_config config = source_fixture_here(60 * CLOCK_S_US);
+    config.mode = SOURCE_MODE_POLL;
+    struct source *source = source_fixture_own(&config);
+    source->ops->tail_begin(source, 0, clock_monotonic_us());
+    cr_expect_leq(source->ops->deadline_us(source), clock_monotonic_us());
+    const struct error why = source_fixture_expect(source, SOURCE_NOT_TAILING).not_tailing;
+    cr_expect_str_eq(why.text, "mode is poll");
+    source_fixture_close(source, &config);
+}
+
 static bool
 span_is(struct span span, const char *text)
 {
