@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "relay/cli/cli.h"
 #include "relay/config/keys.h"
 #include "relay/kinds/kinds.h"
 
@@ -34,6 +35,18 @@ Test(kinds, own_keys_are_keys)
         }
     }
     cr_assert_not(database_kinds_own(database_kinds, "dsn"));
+}
+
+/* The help is one text, in which the names stand by hand. */
+Test(kinds, each_is_named_by_the_help_of_init)
+{
+    const char *const kinds = strstr(cli_init.usage, "--kind KIND  ");
+    cr_assert_not_null(kinds);
+    for (size_t i = 0; database_kinds[i] != NULL; i++) {
+        const char *const found = strstr(kinds, database_kinds[i]->name);
+        cr_assert(found != NULL && found < strstr(kinds, "--schema"), "%s",
+                  database_kinds[i]->name);
+    }
 }
 
 Test(kinds, each_is_found_by_its_name_alone)
