@@ -1,6 +1,6 @@
-/* tests/fuzz/binlog_file.h - the form of the files in corpus/binlog: the server's own. A magic number, then events, each
- * with its size in its header. A size over what is left, or under a header's, means what is left, so that every input of a
- * fuzzer is a log. */
+/* tests/fuzz/binlog_file.h - the format of the files in corpus/binlog, which is the server's: a magic number, then
+ * events, each with its size in its header. A size beyond the end, or smaller than a header, means all the rest, so
+ * that every input of a fuzzer is a log. */
 #ifndef TESTS_FUZZ_BINLOG_FILE_H
 #define TESTS_FUZZ_BINLOG_FILE_H
 

@@ -1,5 +1,5 @@
-/* tests/fuzz/fuzz.h - the entry of a fuzz target. With clang libFuzzer calls it with inputs of its own making, elsewhere
- * replay.c with those of the corpus. The name is libFuzzer's. */
+/* tests/fuzz/fuzz.h - the entry of a fuzz target, with libFuzzer's name. With clang, libFuzzer calls it with inputs
+ * that it makes; otherwise replay.c calls it with those of the corpus. */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 

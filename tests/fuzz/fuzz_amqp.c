@@ -1,7 +1,7 @@
-/* What a broker may send, whatever it is. The same bytes go through each decoder: as the stream of a connection that does
- * what a relay and a consumer do (the first byte says in pieces of which size it comes), as a frame, as a field table, and
- * as the arguments of each method that rabbitmq-c decodes. But for the stream each has memory of its own, so that the
- * sanitizer sees what is read outside of it; of the stream, what events point to is read. */
+/* Any bytes that a broker may send. The same bytes go through each decoder: as the stream of a connection that does
+ * what a relay and a consumer do (the first byte gives the size of the pieces in which it arrives), as a frame, as a
+ * field table, and as the arguments of each method that rabbitmq-c decodes. Each of these but the stream has its own
+ * memory, so that the sanitizer sees reads outside of it; of the stream, everything that events point to is read. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@
 #define PUBLISHES 3
 enum { PUBLISHING = 1, CONSUMING = 2, CHANNELS };
 
-/* What must hold for any input. Not assert(): it must speak in every build. */
+/* Must hold for any input. Not assert(), because that does nothing in some builds. */
 static void
 require(bool holds)
 {
@@ -37,7 +37,7 @@ exact_copy(struct span bytes)
     return copy;
 }
 
-/* Reads all of it, for the sanitizer. */
+/* Reads all bytes, so that the sanitizer checks them. */
 static void
 look_at(struct span span)
 {
@@ -47,7 +47,7 @@ look_at(struct span span)
     for (size_t i = 0; i < span.size; i++) {
         sink = bytes[i];
     }
-    (void)sink; /* that it was read is all */
+    (void)sink; /* only the reading matters */
 }
 
 static bool

@@ -1,6 +1,6 @@
-/* Any log, to one decoder: nothing is read outside of an event (each has memory of its own, so the sanitizer would see it),
- * and what is said of it holds. Checksums are put right first, or no change would get past them. After an error the relay
- * gives the log up, and so does this. */
+/* Any log, given to one decoder: it reads nothing outside of an event (each has its own memory, so the sanitizer would
+ * see it), and its results are valid. Checksums are corrected first, or no changed event would be decoded. After an
+ * error the relay gives up the log, and so does this. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -8,7 +8,7 @@
 #include "tests/fuzz/binlog_file.h"
 #include "tests/fuzz/fuzz.h"
 
-/* As in the captured logs: some rows are over it. */
+/* Like in the captured logs: some rows exceed it. */
 #define MESSAGE_BYTES_MAX 1000
 #define EVENT_BYTES_MAX 65536
 #define CHECKSUM_BYTES 4
@@ -18,7 +18,7 @@ static const char *const columns[] = {
     "content_type", "headers",    "payload",  "payload_text", "created_at", "deliver_after",
 };
 
-/* What must hold for any input. Not assert(): it must speak in every build. */
+/* Must hold for any input. Not assert(), because that does nothing in some builds. */
 static void
 require(bool holds)
 {
@@ -27,7 +27,7 @@ require(bool holds)
     }
 }
 
-/* The sanitizer sees where they lie. */
+/* Reads all bytes, so that the sanitizer checks them. */
 static void
 read_span(struct span span)
 {
@@ -53,7 +53,7 @@ check_row(const struct row *row)
     require(!row->exchange_is_null || row->exchange.size == 0);
 }
 
-/* False: it ended by an error. */
+/* False: it ended with an error. */
 static bool
 take_items(struct my_binlog *binlog, uint64_t before, struct error *reterr)
 {
@@ -73,7 +73,7 @@ take_items(struct my_binlog *binlog, uint64_t before, struct error *reterr)
     return true;
 }
 
-/* Of the bytes before it. */
+/* The checksum of the bytes before it. */
 static void
 put_checksum(uint8_t *bytes, size_t size)
 {
@@ -83,7 +83,7 @@ put_checksum(uint8_t *bytes, size_t size)
     }
 }
 
-/* False: it is over. */
+/* False: the log has ended. */
 static bool
 decode(struct my_binlog *binlog, struct span event, bool checksums)
 {
@@ -103,7 +103,7 @@ decode(struct my_binlog *binlog, struct span event, bool checksums)
     return good;
 }
 
-/* The magic number is of no use to the decoder: its first byte says whether events get checksums. */
+/* The decoder does not see the magic number, so its first byte tells whether events get checksums. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

@@ -1,6 +1,6 @@
-/* Any stream of messages, to one decoder: nothing is read outside of a message (each has memory of its own, so the sanitizer
- * would see it), and what is said of it holds. After an error the relay gives the stream up; here it goes on, so that a
- * decoder in an odd state is met too. */
+/* Any stream of messages, given to one decoder: it reads nothing outside of a message (each has its own memory, so the
+ * sanitizer would see it), and its results are valid. After an error the relay gives up the stream; here it goes on, to
+ * test the decoder in unusual states too. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,10 +8,10 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/messages.h"
 
-/* As in the captured streams: some rows are over the one, and due after the other. */
+/* Like in the captured streams: some rows exceed the size, and some are due after the time. */
 #define MESSAGE_BYTES_MAX 1000
 
-/* What must hold for any input. Not assert(): it must speak in every build. */
+/* Must hold for any input. Not assert(), because that does nothing in some builds. */
 static void
 require(bool holds)
 {

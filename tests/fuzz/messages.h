@@ -1,5 +1,5 @@
-/* tests/fuzz/messages.h - the form of the files in corpus/pgoutput: the oid of the outbox (4 bytes, big-endian), then the
- * messages of one stream, each behind its length (2 bytes). A length over what is left means what is left, so that
+/* tests/fuzz/messages.h - the format of the files in corpus/pgoutput: the oid of the outbox (4 bytes, big-endian), then
+ * the messages of one stream, each after its length (2 bytes). A length beyond the end means all the rest, so that
  * every input of a fuzzer is a stream. */
 #ifndef TESTS_FUZZ_MESSAGES_H
 #define TESTS_FUZZ_MESSAGES_H

@@ -1,4 +1,4 @@
-/* Where there is no libFuzzer: gives a fuzz target each file of the directories that are named. Fails if there is none. */
+/* Without libFuzzer: gives a fuzz target each file of the given directories. Fails if there is none. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ fail(const char *what)
     return -1;
 }
 
-/* 0, or -1. */
+/* Returns 0, or -1 after an error. */
 static int
 replay_file(const char *path)
 {
@@ -31,7 +31,7 @@ replay_file(const char *path)
     return result;
 }
 
-/* How many files, or -1. */
+/* Returns the number of files, or -1 after an error. */
 static int
 replay_directory(const char *path)
 {

@@ -1,6 +1,6 @@
--- Columns of all kinds in an outbox, for MariaDB and MySQL, with six messages of the key k. There are more types than these, but
--- not more ways in which they are written. What is not NULL and has no default, too. Who writes has another time zone and sql_mode
--- than the relay.
+-- An outbox with columns of all kinds, for MariaDB and MySQL, and six messages of the key k. There are more types than
+-- these, but each other one is written like one of these. A column that is NOT NULL without a default is among them.
+-- The writer's time zone and sql_mode differ from the relay's.
 set time_zone = '+02:00';
 alter table outbox add tenant int not null, add `q"uot``ed \ 'n@me'` text,
     add c char(5), add v varchar(3) character set latin1, add b tinyint(1), add u bigint unsigned, add n decimal(65, 30),
@@ -26,7 +26,7 @@ insert into outbox (`key`, payload, tenant, extra) values ('k', 'x', 3, repeat('
     ('k', 'x', 5, repeat('"', 100000)), ('k', 'x', 6, repeat(x'f09f9880', 100000));
 
 create table before_it as select * from outbox;
--- All of each row, in a form in which no two values are alike.
+-- Each row's values, in a form in which different values always look different.
 create view unchanged as
 select id from outbox join before_it using (id)
 where outbox.tenant <=> before_it.tenant

@@ -1,5 +1,5 @@
--- Columns of all kinds in an outbox, for PostgreSQL, with six messages of the key k. There are more types than these, but not more
--- ways in which they are written. What is not NULL and has no default, too.
+-- An outbox with columns of all kinds, for PostgreSQL, and six messages of the key k. There are more types than these,
+-- but each other one is written like one of these. A column that is NOT NULL without a default is among them.
 create type mood as enum ('fine', 'it''s "so" so');
 create type pair as (a int, b text);
 create domain shout as text check (value = upper(value));
@@ -33,7 +33,7 @@ create table before_it as select * from outbox;
 create view unchanged as select id from outbox join before_it using (id) where outbox::text = before_it::text;
 create view held_with_generated as select id from outbox_held where extra ? 'twice';
 
--- Who comes from now on inherits them.
+-- Sessions that begin later inherit these settings.
 do $$
 declare
     setting text;

@@ -1,8 +1,8 @@
--- What somebody who may create something in a schema of the search_path can do: give another meaning to each function,
--- operator, type and relation of pg_catalog, with the very types of its arguments. Whoever then says the name without its
--- schema, and has public before pg_catalog in his search_path, meets the other one, and each of those fails: the functions
--- with "cannot display a value of type any", which is one of the server's own that does not look at its arguments; the types
--- have one value, which nobody writes, and the relations no column.
+-- What anybody can do who may create objects in a schema of the search_path: give another meaning to each function,
+-- operator, type and relation of pg_catalog, with exactly the same types of arguments. A session that has public before
+-- pg_catalog in its search_path and does not qualify a name gets the false object, and fails: the functions say "cannot
+-- display a value of type any", because they are a function of the server that does not look at its arguments; the
+-- types have one value, which nobody writes; the relations have no column.
 set search_path = pg_catalog;
 
 do $$
