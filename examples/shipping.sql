@@ -1,4 +1,5 @@
--- The consumer's side of the examples: what is to be shipped. Beside the inbox tables, in the consumer's own database.
+-- The consumer's side of the examples: the orders to be shipped. It is in the consumer's own database,
+-- with the inbox tables.
 create table shipment (
     number bigint generated always as identity primary key,
     order_id bigint not null,

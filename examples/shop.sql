@@ -1,4 +1,4 @@
--- The producer's side of the examples: a shop. Beside the outbox tables, in the same database.
+-- The producer's side of the examples: a shop, in the same database as the outbox tables.
 create table stock (
     item text primary key,
     pieces integer not null check (pieces >= 0)

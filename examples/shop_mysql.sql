@@ -1,4 +1,4 @@
--- The producer's side of the examples in MariaDB or MySQL: a shop. Beside the outbox tables, in the same database.
+-- The producer's side of the examples in MariaDB or MySQL: a shop, in the same database as the outbox tables.
 create table stock (
     item varchar(100) primary key,
     pieces int not null check (pieces >= 0)

@@ -2,7 +2,7 @@
  *
  *     consumer AMQP_URL QUEUE
  *
- * Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
+ * The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
  * messages in hand. The runner does the rest: transactions, retries, dead letters, outages. */
 #include <inbox/inbox_runner.h>
 #include <libpq-fe.h>
@@ -20,11 +20,11 @@ on_signal(int number)
     inbox_runner_stop(runner);
 }
 
-/* A null stays null, and the table refuses it. */
+/* A value that is missing becomes null, which the table refuses. */
 static const char ship_sql[] = "insert into shipment (order_id, note) select (b ->> "
                                "'order')::bigint, b ->> 'note' from (select $1::jsonb) as m (b)";
 
-/* The effect of one message, in the transaction that also remembers its id. */
+/* The effect of one message, in the same transaction as the inbox row. */
 static inbox_apply
 ship(void *context, PGconn *tx, const struct inbox_delivery *delivery)
 {
@@ -33,7 +33,7 @@ ship(void *context, PGconn *tx, const struct inbox_delivery *delivery)
     PGresult *result = PQexecParams(tx, ship_sql, 1, NULL, values, NULL, NULL, 0);
     inbox_apply answer = INBOX_APPLY_OK;
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        /* Classes 22 and 23: this body will never fit. */
+        /* SQLSTATE classes 22 and 23: this body can never be applied. */
         const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         const int hopeless =
             state != NULL && (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0);
@@ -63,7 +63,7 @@ main(int argc, char **argv)
     options.broker_uri = argv[1];
     options.queue = argv[2];
     options.dsn = "application_name=shipping";
-    options.consumer = "shipping"; /* the name in the inbox: one for each effect */
+    options.consumer = "shipping"; /* its name in the inbox: each effect needs its own */
     options.apply = ship;
     options.report = report;
     if (inbox_runner_new(&options, &runner, &error) != INBOX_OK) {

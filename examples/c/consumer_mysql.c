@@ -3,7 +3,7 @@
  *
  *     consumer_mysql AMQP_URL QUEUE
  *
- * Where the database is, the environment says: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE. Ends on
+ * The environment says where the database is: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE. Ends on
  * SIGTERM, after the messages in hand. The runner does the rest: transactions, retries, dead letters, outages. */
 #include <inbox/inbox_runner_mysql.h>
 #include <signal.h>
@@ -20,7 +20,7 @@ on_signal(int number)
     inbox_runner_mysql_stop(runner);
 }
 
-/* What is not of its type becomes null, and the table refuses it. The body is given in hex. */
+/* A value of the wrong type becomes null, which the table refuses. The body is given in hex. */
 static const char ship_sql[] =
     "insert into shipment (order_id, note) select"
     " if(json_type(json_extract(b, '$.order')) = 'INTEGER', json_extract(b, '$.order'), null),"
@@ -46,7 +46,7 @@ run_ship(MYSQL *tx, const struct inbox_delivery *delivery)
     return failed;
 }
 
-/* The effect of one message, in the transaction that also remembers its id. */
+/* The effect of one message, in the same transaction as the inbox row. */
 static inbox_apply
 ship(void *context, MYSQL *tx, const struct inbox_delivery *delivery)
 {
@@ -54,7 +54,7 @@ ship(void *context, MYSQL *tx, const struct inbox_delivery *delivery)
     if (run_ship(tx, delivery) == 0) {
         return INBOX_APPLY_OK;
     }
-    /* Classes 22 and 23: this body will never fit. 4038 is MariaDB's word for what is no JSON. */
+    /* SQLSTATE classes 22 and 23: this body can never be applied. 4038 is MariaDB's error for invalid JSON. */
     const char *state = mysql_sqlstate(tx);
     return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || mysql_errno(tx) == 4038
                ? INBOX_APPLY_REJECT
@@ -69,7 +69,7 @@ report(void *context, inbox_report_level level, const char *event, const char *t
     (void)fprintf(stderr, "%s: %s\n", event, text);
 }
 
-/* libpq's words; a value with blanks or quotes in it needs quotes. */
+/* Option names of libpq; a value with blanks or quotes needs quotes. */
 static const char *
 make_dsn(void)
 {
@@ -92,7 +92,7 @@ main(int argc, char **argv)
     options.broker_uri = argv[1];
     options.queue = argv[2];
     options.dsn = make_dsn();
-    options.consumer = "shipping"; /* the name in the inbox: one for each effect */
+    options.consumer = "shipping"; /* its name in the inbox: each effect needs its own */
     options.apply = ship;
     options.report = report;
     if (inbox_runner_mysql_new(&options, &runner, &error) != INBOX_OK) {

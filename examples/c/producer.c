@@ -2,7 +2,7 @@
  *
  *     producer ITEM NOTE
  *
- * Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. The note is put into the JSON
+ * The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. The note is put into the JSON
  * by the database, which knows how to quote it. */
 #include <outbox/outbox_pg.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@ static const char insert_order[] =
     " returning id, json_build_object('order', id, 'note', note)::text";
 static const char take_from_stock[] = "update stock set pieces = pieces - 1 where item = $1";
 
-/* NULL: it failed, and why was printed. */
+/* NULL: it failed, and the error was printed. */
 static PGresult *
 query(PGconn *db, const char *sql, int count, const char *const *values, ExecStatusType expected)
 {
@@ -56,7 +56,7 @@ announce(PGconn *db, const char *order, const char *json)
     return true;
 }
 
-/* All of it happens, or nothing: what fails is rolled back, and then nobody hears of the order. */
+/* Everything is committed or nothing: a failure rolls back, and no message about the order is sent. */
 static bool
 place_order(PGconn *db, const char *item, const char *note)
 {
@@ -67,7 +67,7 @@ place_order(PGconn *db, const char *item, const char *note)
     PGresult *placed = query(db, insert_order, 2, order, PGRES_TUPLES_OK);
     const bool done = placed != NULL &&
                       announce(db, PQgetvalue(placed, 0, 0), PQgetvalue(placed, 0, 1)) &&
-                      run(db, take_from_stock, 1, order) /* refused when none is left */ &&
+                      run(db, take_from_stock, 1, order) /* fails if none is left */ &&
                       run(db, "commit", 0, NULL);
     if (done) {
         (void)printf("%s\n", PQgetvalue(placed, 0, 0));

@@ -2,7 +2,7 @@
  *
  *     producer_mysql ITEM NOTE
  *
- * Where the database is, the environment says: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE. The note is
+ * The environment says where the database is: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE. The note is
  * put into the JSON by the database, which knows how to quote it. */
 #include <outbox/outbox_mysql.h>
 #include <stdbool.h>
@@ -23,10 +23,10 @@ run(MYSQL *db, const char *sql)
     return true;
 }
 
-/* What an argument of the program may have; longer ones are refused. */
+/* The most bytes of an argument; longer ones are refused. */
 #define TEXT_MAX 1000
 
-/* In hex, which means the same in every sql_mode and character set. */
+/* Hex has the same meaning in every sql_mode and character set. */
 static void
 to_hex(const char *text, char ret_hex[2 * TEXT_MAX + 1])
 {
@@ -47,7 +47,7 @@ insert_order(MYSQL *db, const char *item, const char *note)
     return run(db, sql);
 }
 
-/* Refused when none is left. */
+/* Fails if none is left. */
 static bool
 take_from_stock(MYSQL *db, const char *item)
 {
@@ -79,14 +79,14 @@ announce(MYSQL *db, const char *order, const char *json)
     return true;
 }
 
-/* The order that was just inserted. */
+/* The id of the order that was just inserted. */
 static MYSQL_RES *
 find_order(MYSQL *db)
 {
     return run(db, make_json) ? mysql_store_result(db) : NULL;
 }
 
-/* All of it happens, or nothing: what fails is rolled back, and then nobody hears of the order. */
+/* Everything is committed or nothing: a failure rolls back, and no message about the order is sent. */
 static bool
 place_order(MYSQL *db, const char *item, const char *note)
 {

@@ -1,5 +1,5 @@
--- A bank, in PostgreSQL, MariaDB or MySQL. What leaves an account is in `transfer`, what comes to it from the other bank in
--- `entry`.
+-- A bank, in PostgreSQL, MariaDB or MySQL. Money that leaves an account is in `transfer`, money that comes from the other
+-- bank in `entry`.
 create table account (
     id integer primary key,
     balance bigint not null,
@@ -17,8 +17,8 @@ create table transfer (
     foreign key (account) references account (id)
 );
 
--- `number` grows in the order in which entries of an account were made, since it is taken under the lock on the account.
--- Nothing here refuses a second entry for a transfer: that is the inbox's work.
+-- `number` grows in the order of an account's entries, because it is taken while the account is locked. Nothing here refuses
+-- a second entry for a transfer: that is the inbox's task.
 create table entry (
     number serial primary key,
     account integer not null,
@@ -27,5 +27,5 @@ create table entry (
     foreign key (account) references account (id)
 );
 
--- What all accounts of this bank had at the start.
+-- The sum of all accounts of this bank at the start.
 create table opening as select sum(balance) as total from account;

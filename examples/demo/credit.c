@@ -1,4 +1,4 @@
-/* credit.c - a complete consumer: money that left an account of one bank arrives at the account of the same number here,
+/* credit.c - a complete consumer: money that left an account of one bank arrives at the account with the same number here,
  * once, whatever happens to the servers or to this process.
  *
  *     credit_pg BROKER_URI QUEUE DSN [REDIS_HOST REDIS_PORT]          or credit_mysql
@@ -36,7 +36,7 @@ make_redis(const char *consumer, const char *host, const char *port)
     options.host = host;
     options.port = (uint16_t)strtoul(port, NULL, 10);
     if (inbox_redis_new(&options, &redis, &error) != INBOX_OK) {
-        (void)fprintf(stderr, "no hint: %s\n", error.message); /* works without */
+        (void)fprintf(stderr, "no hint: %s\n", error.message); /* it also works without */
     }
     return redis;
 }
@@ -73,7 +73,7 @@ main(int argc, char **argv)
         .queue = argv[2],
         .dsn = argv[3],
         .report = report,
-        .retry_max_ms = 2000, /* back soon after a server is */
+        .retry_max_ms = 2000, /* to be back soon after a server is */
     };
     inbox_redis *redis = argc == 6 ? make_redis(credit.queue, argv[4], argv[5]) : NULL;
     if (redis != NULL) {

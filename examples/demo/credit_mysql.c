@@ -5,23 +5,23 @@
 
 #include "credit.h"
 
-/* What the body, a JSON object, says. */
+/* The values of the body, a JSON object. */
 #define TRANSFER                                                                        \
     "json_table(?, '$' columns (account integer path '$.account', sequence bigint path" \
     " '$.sequence', amount bigint path '$.amount')) as transfer"
 
-/* The first takes the lock on the account, so that entries of an account are numbered in the order in which they were applied. */
+/* The first statement locks the account, so that its entries are numbered in the order in which they are applied. */
 static const char credit_sql[] = "update account join " TRANSFER " on transfer.account = account.id"
                                  " set balance = balance + transfer.amount";
 static const char entry_sql[] = "insert into entry (account, sequence, amount)"
                                 " select account, sequence, amount from " TRANSFER;
 
-/* MariaDB's numbers of what is no JSON, from ER_JSON_BAD_CHR to ER_JSON_ESCAPING: they have no class of their own, and MySQL's
- * headers do not know them. */
+/* MariaDB's errors for invalid JSON, from ER_JSON_BAD_CHR to ER_JSON_ESCAPING: they have no SQLSTATE class of their own, and
+ * MySQL's headers do not have them. */
 #define NO_JSON_FIRST 4035
 #define NO_JSON_LAST 4039
 
-/* Class 22 is "data exception", 23 "integrity constraint violation": this body will never be any better. */
+/* Class 22 is "data exception", 23 "integrity constraint violation": this body can never be applied. */
 static bool
 is_hopeless(MYSQL_STMT *statement)
 {
@@ -46,13 +46,13 @@ execute(MYSQL *tx, const char *sql, const struct inbox_delivery *delivery)
         mysql_stmt_bind_param(statement, &body) != 0 || mysql_stmt_execute(statement) != 0) {
         answer = is_hopeless(statement) ? INBOX_APPLY_REJECT : INBOX_APPLY_RETRY;
     } else if (mysql_stmt_affected_rows(statement) != 1) {
-        answer = INBOX_APPLY_REJECT; /* no such account */
+        answer = INBOX_APPLY_REJECT; /* there is no such account */
     }
     (void)mysql_stmt_close(statement);
     return answer;
 }
 
-/* The effect of one message, in the transaction that also remembers its id. */
+/* The effect of one message, in the same transaction as the inbox row. */
 static inbox_apply
 apply(void *context, MYSQL *tx, const struct inbox_delivery *delivery)
 {

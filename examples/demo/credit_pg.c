@@ -17,7 +17,7 @@ static const char credit_sql[] =
     ") insert into entry (account, sequence, amount) select account, sequence, amount from "
     "credited";
 
-/* The effect of one message, in the transaction that also remembers its id. */
+/* The effect of one message, in the same transaction as the inbox row. */
 static inbox_apply
 apply(void *context, PGconn *tx, const struct inbox_delivery *delivery)
 {
@@ -26,7 +26,7 @@ apply(void *context, PGconn *tx, const struct inbox_delivery *delivery)
     PGresult *result = PQexecParams(tx, credit_sql, 1, NULL, values, NULL, NULL, 0);
     inbox_apply answer = INBOX_APPLY_OK;
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        /* Class 22 is "data exception": this body will never be any better. */
+        /* Class 22 is "data exception": this body can never be applied. */
         const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         const int hopeless = sqlstate != NULL && strncmp(sqlstate, "22", 2) == 0;
         answer = hopeless ? INBOX_APPLY_REJECT : INBOX_APPLY_RETRY;

@@ -54,7 +54,7 @@ pause_and_connect(const char *database)
     debit_disconnect();
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     sleep_until(&now, PAUSE_MS);
-    (void)debit_connect(database); /* if not, the next transfer fails, and we are here again */
+    (void)debit_connect(database); /* else the next transfer fails, and leads here again */
 }
 
 static bool

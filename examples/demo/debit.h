@@ -12,7 +12,7 @@ struct transfer {
     int64_t sequence; /* its number within its account, given under the lock on the account */
 };
 
-/* What is said about a transfer; `message` points into the rest. */
+/* The message about a transfer; `message` points into the other members. */
 struct announcement {
     struct outbox_message message;
     char key[32];
@@ -30,7 +30,7 @@ bool debit_connect(const char *database);
  * committed, if it was the answer that got lost. */
 bool debit_transfer(struct transfer *transfer, bool roll_back);
 
-/* Also when there is no connection. */
+/* Does nothing without a connection. */
 void debit_disconnect(void);
 
 #endif

@@ -63,7 +63,7 @@ debit(struct transfer *transfer)
     return done;
 }
 
-/* The message: in the transaction of the debit, so that either both are there or none. */
+/* The message, in the same transaction as the debit, so that both are committed or neither. */
 static bool
 announce(const struct transfer *transfer)
 {

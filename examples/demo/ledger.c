@@ -57,7 +57,7 @@ ask_one(const struct bank *bank, const char *sql)
     return value;
 }
 
-/* A second booking is a mistake of its own, so only the first of each transfer counts for the order. */
+/* A second booking is an error of another kind, so only the first one of each transfer counts for the order. */
 static const char out_of_order_sql[] =
     "with once as ("
     "    select account, sequence, min(number) as number from entry group by account, sequence"
@@ -166,7 +166,7 @@ add(struct ledger *sum, const struct ledger *other)
     sum->invented += other->invented;
 }
 
-/* The last line is for machines, and is of both directions. */
+/* The last line is for scripts, and counts both directions. */
 static bool
 audit(char **pairs)
 {

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a query told: rows of some columns, all of them numbers. */
+/* The result of a query: rows of some columns, all of them numbers. */
 struct numbers {
     int64_t *values; /* row after row; the caller frees it */
     size_t rows;
@@ -15,7 +15,7 @@ struct bank {
     const char *name;
     void (*open)(const char *database); /* a connection string of libpq, or an option file */
     struct numbers (*ask)(const char *sql, size_t columns);
-    void (*close)(void); /* also one that is not open */
+    void (*close)(void); /* does nothing if it is not open */
 };
 
 extern const struct bank bank_pg, bank_mysql;

@@ -3,20 +3,20 @@
 //
 //     consumer.js AMQP_URL QUEUE
 //
-// Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
+// The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
 // message in hand.
 import { setTimeout as sleep } from 'node:timers/promises';
 import amqp from 'amqplib';
 import pg from 'pg';
 
-const CONSUMER = 'shipping'; // the name in the inbox: one for each effect
+const CONSUMER = 'shipping'; // its name in the inbox: each effect needs its own
 const ATTEMPTS = 3;
 const stopping = new AbortController();
 
-// A message that will never be any better.
+// A message that can never be applied.
 class Hopeless extends Error {}
 
-// The effect, in the transaction that also remembers the message id.
+// The effect, in the same transaction as the inbox row.
 async function apply(db, body) {
     let message;
     try {
@@ -30,7 +30,7 @@ async function apply(db, body) {
     await db.query('insert into shipment (order_id, note) values ($1, $2)', [message.order, message.note]);
 }
 
-// Applies a message, if it was not applied before. Committed when it returns.
+// Applies a message, if it was not applied before. It is committed when this returns.
 async function handle(db, id, body) {
     await db.query('begin');
     try {
@@ -43,17 +43,17 @@ async function handle(db, id, body) {
         }
         await db.query('commit');
     } catch (error) {
-        await db.query('rollback'); // fails if the session has gone, and that is the outage then
+        await db.query('rollback'); // if the session is gone this fails, which reports the outage
         throw error;
     }
 }
 
-// Classes 22 and 23 of SQLSTATE: this body will never fit.
+// SQLSTATE classes 22 and 23: this body can never be applied.
 function hopeless(error) {
     return error instanceof Hopeless || /^2[23]/.test(error.code ?? '');
 }
 
-// True: applied. False: it cannot be, and goes to the dead letters. An outage is an exception.
+// True: applied. False: it cannot be applied, and goes to the dead letters. An outage is an exception.
 async function accept(db, message) {
     const id = message.properties.messageId;
     if (!id) {
@@ -65,7 +65,7 @@ async function accept(db, message) {
             return true;
         } catch (error) {
             if (!hopeless(error) && !(error instanceof pg.DatabaseError && error.severity !== 'FATAL')) {
-                throw error; // an outage is not the message's fault
+                throw error; // an outage, not the message's fault
             }
             console.error(`attempt ${attempt} of ${ATTEMPTS}: ${id}: ${error.message}`);
             if (hopeless(error)) {
@@ -77,7 +77,7 @@ async function accept(db, message) {
     return false;
 }
 
-// A message at a time. Ends when it is told to stop; whatever goes wrong with a server is thrown.
+// One message at a time. Ends when it is told to stop; throws at an outage.
 async function work(db, channel, queue, lost) {
     const inbound = [];
     let wake = () => {};
@@ -95,21 +95,21 @@ async function work(db, channel, queue, lost) {
         } else if (message === null) {
             throw new Error('the queue has gone');
         } else if (await accept(db, message)) {
-            channel.ack(message); // only now: the commit came first
+            channel.ack(message); // only after the commit
         } else {
             channel.reject(message, false);
         }
     }
 }
 
-// Rejects when one of the events comes: the end of a connection, or why.
+// Rejects at the first of these events: the connection was closed, or has failed.
 function end(emitter, events) {
     const lost = new Promise((_, reject) => {
         for (const event of events) {
             emitter.on(event, (error) => reject(error ?? new Error('a connection has ended')));
         }
     });
-    lost.catch(() => {}); // whoever waits for it hears of it; until then it is no unhandled one
+    lost.catch(() => {}); // those who await it get the rejection; until then it must not count as unhandled
     return lost;
 }
 
@@ -118,13 +118,13 @@ async function consume(url, queue) {
     const databaseLost = end(db, ['end', 'error']);
     let broker;
     try {
-        await db.connect(); // first: what cannot be applied is not asked for
+        await db.connect(); // before it asks for messages
         broker = await amqp.connect(url);
         const channel = await broker.createChannel();
         const lost = Promise.race([databaseLost, end(broker, ['close', 'error']), end(channel, ['close', 'error'])]);
         await work(db, channel, queue, lost);
     } finally {
-        // Without a cancel before it: all that is in hand goes back at once, in order.
+        // Without a cancel before it, so that all unacknowledged messages go back at once, in order.
         await broker?.close().catch(() => {});
         await db.end().catch(() => {});
     }

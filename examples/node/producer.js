@@ -3,10 +3,10 @@
 //
 //     producer.js ITEM NOTE
 //
-// Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
+// The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
 import pg from 'pg';
 
-// All of it happens, or nothing: an exception rolls back, and then nobody hears of the order.
+// Everything is committed or nothing: an exception rolls back, and no message about the order is sent.
 async function placeOrder(db, item, note) {
     await db.query('begin');
     try {
@@ -17,7 +17,7 @@ async function placeOrder(db, item, note) {
             // messages of one key arrive in order
             ['order.placed', `order-${order}`, 'order.placed', 'application/json', JSON.stringify({ order, note })],
         );
-        await db.query('update stock set pieces = pieces - 1 where item = $1', [item]); // refused when none is left
+        await db.query('update stock set pieces = pieces - 1 where item = $1', [item]); // fails if none is left
         await db.query('commit');
         return order;
     } catch (error) {

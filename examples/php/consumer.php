@@ -4,7 +4,7 @@
 //
 //     consumer.php AMQP_URL QUEUE
 //
-// Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
+// The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
 // message in hand.
 declare(strict_types=1);
 
@@ -15,15 +15,15 @@ use PhpAmqpLib\Message\AMQPMessage;
 
 require file_exists(__DIR__ . '/vendor/autoload.php') ? __DIR__ . '/vendor/autoload.php' : 'PhpAmqpLib/autoload.php';
 
-const CONSUMER = 'shipping'; // the name in the inbox: one for each effect
+const CONSUMER = 'shipping'; // its name in the inbox: each effect needs its own
 const ATTEMPTS = 3;
 
-// A message that will never be any better.
+// A message that can never be applied.
 final class Hopeless extends RuntimeException
 {
 }
 
-// The effect, in the transaction that also remembers the message id.
+// The effect, in the same transaction as the inbox row.
 function apply(PDO $db, string $body): void
 {
     $message = json_decode($body, true);
@@ -33,7 +33,7 @@ function apply(PDO $db, string $body): void
     $db->prepare('insert into shipment (order_id, note) values (?, ?)')->execute([$message['order'], $message['note']]);
 }
 
-// Applies a message, if it was not applied before. Committed when it returns.
+// Applies a message, if it was not applied before. It is committed when this returns.
 function handle(PDO $db, string $id, string $body): void
 {
     $db->beginTransaction();
@@ -52,7 +52,7 @@ function handle(PDO $db, string $id, string $body): void
     }
 }
 
-// Is the session still there? PDO tells it only by trying.
+// Whether the session still exists: with PDO, only a query can tell.
 function alive(PDO $db): bool
 {
     try {
@@ -62,7 +62,7 @@ function alive(PDO $db): bool
     }
 }
 
-// True: applied. False: it cannot be, and goes to the dead letters. An outage is an exception.
+// True: applied. False: it cannot be applied, and goes to the dead letters. An outage is an exception.
 function accept(PDO $db, AMQPMessage $message): bool
 {
     if (!$message->has('message_id')) {
@@ -75,10 +75,10 @@ function accept(PDO $db, AMQPMessage $message): bool
             return true;
         } catch (Hopeless | PDOException $error) {
             if ($error instanceof PDOException && !alive($db)) {
-                throw $error; // an outage is not the message's fault
+                throw $error; // an outage, not the message's fault
             }
             fwrite(STDERR, "attempt $attempt of " . ATTEMPTS . ": $id: {$error->getMessage()}\n");
-            // Classes 22 and 23: this body will never fit.
+            // SQLSTATE classes 22 and 23: this body can never be applied.
             if ($error instanceof Hopeless || in_array(substr((string) $error->getCode(), 0, 2), ['22', '23'], true)) {
                 return false;
             }
@@ -107,26 +107,26 @@ function consume(PDO $db, string $url, string $queue, bool &$stopping): void
     try {
         work($connection->channel(), $db, $queue, $stopping);
     } finally {
-        // Without a cancel before it: all that is in hand goes back at once, in order.
+        // Without a cancel before it, so that all unacknowledged messages go back at once, in order.
         try {
             $connection->close();
         } catch (Exception) {
-            // it was lost before
+            // the connection was lost before
         }
     }
 }
 
-// A message at a time, until it is told to stop.
+// One message at a time, until it is told to stop.
 function work(AMQPChannel $channel, PDO $db, string $queue, bool &$stopping): void
 {
     $channel->basic_qos(0, 100, false);
     $channel->basic_consume($queue, '', false, false, false, false,
         function (AMQPMessage $message) use ($db, &$stopping): void {
             if ($stopping) {
-                return; // it goes back
+                return; // it goes back to the queue
             }
             if (accept($db, $message)) {
-                $message->ack(); // only now: the commit came first
+                $message->ack(); // only after the commit
             } else {
                 $message->reject(false);
             }
@@ -135,7 +135,7 @@ function work(AMQPChannel $channel, PDO $db, string $queue, bool &$stopping): vo
         try {
             $channel->wait(null, false, 0.2);
         } catch (AMQPTimeoutException) {
-            // nothing came
+            // no message came in time
         }
     }
 }
@@ -153,7 +153,7 @@ foreach ([SIGTERM, SIGINT] as $signal) {
 }
 while (!$stopping) {
     try {
-        $db = new PDO('pgsql:application_name=shipping'); // first: what cannot be applied is not asked for
+        $db = new PDO('pgsql:application_name=shipping'); // before it asks for messages
         consume($db, $argv[1], $argv[2], $stopping);
     } catch (Exception $error) {
         fwrite(STDERR, 'outage, next try in a second: ' . get_class($error) . ": {$error->getMessage()}\n");

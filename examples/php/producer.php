@@ -4,10 +4,10 @@
 //
 //     producer.php ITEM NOTE
 //
-// Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
+// The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
 declare(strict_types=1);
 
-// All of it happens, or nothing: an exception rolls back, and then nobody hears of the order.
+// Everything is committed or nothing: an exception rolls back, and no message about the order is sent.
 function place_order(PDO $db, string $item, string $note): int
 {
     $db->beginTransaction();
@@ -23,7 +23,7 @@ function place_order(PDO $db, string $item, string $note): int
                 'application/json',
                 json_encode(['order' => $order, 'note' => $note], JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE),
             ]);
-        $db->prepare('update stock set pieces = pieces - 1 where item = ?')->execute([$item]); // refused when none is left
+        $db->prepare('update stock set pieces = pieces - 1 where item = ?')->execute([$item]); // fails if none is left
         $db->commit();
         return $order;
     } catch (Throwable $error) {
@@ -36,5 +36,5 @@ if ($argc !== 3) {
     fwrite(STDERR, "usage: producer.php ITEM NOTE\n");
     exit(64);
 }
-// libpq reads the PG* variables; PDO wants a word all the same.
+// libpq reads the PG* variables, but PDO does not accept an empty dsn.
 echo place_order(new PDO('pgsql:application_name=shop'), $argv[1], $argv[2]), "\n";

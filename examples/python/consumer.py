@@ -3,7 +3,7 @@
 
     consumer.py AMQP_URL QUEUE
 
-Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
+The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
 message in hand, with status 0; and at an outage with status 1, to be started again (systemd: Restart=on-failure)."""
 import json
 import signal
@@ -13,13 +13,13 @@ import time
 import pika
 import psycopg
 
-CONSUMER = "shipping"  # the name in the inbox: one for each effect
+CONSUMER = "shipping"  # its name in the inbox: each effect needs its own
 ATTEMPTS = 3
 stopping = False
 
 
 class Hopeless(Exception):
-    """A message that will never be any better."""
+    """A message that can never be applied."""
 
 
 def on_signal(_number, _frame):
@@ -28,7 +28,7 @@ def on_signal(_number, _frame):
 
 
 def apply(conn, body):
-    """The effect, in the transaction that also remembers the message id."""
+    """The effect, in the same transaction as the inbox row."""
     try:
         message = json.loads(body)
         values = (message["order"], message["note"])
@@ -38,7 +38,7 @@ def apply(conn, body):
 
 
 def handle(conn, message_id, body):
-    """Applies a message, if it was not applied before. Committed when it returns."""
+    """Applies a message, if it was not applied before. It is committed when this returns."""
     with conn.transaction():
         seen = conn.execute(
             "insert into inbox (consumer, message_id) values (%s, %s) on conflict do nothing", (CONSUMER, message_id)
@@ -48,7 +48,7 @@ def handle(conn, message_id, body):
 
 
 def accept(conn, properties, body):
-    """True: applied. False: it cannot be, and goes to the dead letters. An outage is an exception of another kind."""
+    """True: applied. False: it cannot be applied, and goes to the dead letters. Other exceptions are outages."""
     if not properties.message_id:
         print("rejected: no message id", file=sys.stderr)
         return False
@@ -61,7 +61,7 @@ def accept(conn, properties, body):
             return False
         except psycopg.Error as error:
             if conn.broken:
-                raise  # an outage is not the message's fault
+                raise  # an outage, not the message's fault
             print(f"attempt {attempt} of {ATTEMPTS}: {properties.message_id}: {error}", file=sys.stderr)
             time.sleep(attempt)
     return False
@@ -73,14 +73,14 @@ def consume(conn, url, queue):
     channel.basic_qos(prefetch_count=100)
     for method, properties, body in channel.consume(queue, inactivity_timeout=0.2):
         if method is not None and accept(conn, properties, body):
-            channel.basic_ack(method.delivery_tag)  # only now: the commit came first
+            channel.basic_ack(method.delivery_tag)  # only after the commit
         elif method is not None:
             channel.basic_reject(method.delivery_tag, requeue=False)
         if stopping:
             break
     connection.process_data_events(0)  # sends the last ack
-    # No cancel and no close, which pika begins with a cancel: the next consumer would start while this one still holds
-    # messages, and these would come behind their successors. The end of the process gives all of them back at once.
+    # No cancel and no close, which pika begins with a cancel: the next consumer would start while this one still has
+    # messages, and those would arrive after their successors. The end of the process gives all of them back at once.
 
 
 def main():
@@ -89,11 +89,11 @@ def main():
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     try:
-        with psycopg.connect(autocommit=True) as conn:  # first: what cannot be applied is not asked for
+        with psycopg.connect(autocommit=True) as conn:  # before it asks for messages
             consume(conn, sys.argv[1], sys.argv[2])
     except (psycopg.OperationalError, pika.exceptions.AMQPError, OSError) as error:
         time.sleep(1)
-        sys.exit(f"outage: {error!r}")  # whoever supervises this process starts it again
+        sys.exit(f"outage: {error!r}")  # a supervisor starts it again
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ database in MariaDB or MySQL.
 
     consumer_mysql.py AMQP_URL QUEUE
 
-Where the database is, the environment says: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE. Ends on
+The environment says where the database is: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE. Ends on
 SIGTERM, after the message in hand, with status 0; and at an outage with status 1, to be started again (systemd:
 Restart=on-failure)."""
 import json
@@ -17,13 +17,13 @@ import pika
 import pymysql
 from pymysql.constants import ER
 
-CONSUMER = "shipping"  # the name in the inbox: one for each effect
+CONSUMER = "shipping"  # its name in the inbox: each effect needs its own
 ATTEMPTS = 3
 stopping = False
 
 
 class Hopeless(Exception):
-    """A message that will never be any better."""
+    """A message that can never be applied."""
 
 
 def on_signal(_number, _frame):
@@ -36,13 +36,13 @@ def connect():
         host=os.environ["MYSQL_HOST"], port=int(os.environ["MYSQL_PORT"]), user=os.environ["MYSQL_USER"],
         password=os.environ["MYSQL_PASSWORD"], database=os.environ["MYSQL_DATABASE"], charset="utf8mb4",
     )
-    with conn.cursor() as cursor:  # suits consumers best: by default gaps between ids are locked as well
+    with conn.cursor() as cursor:  # suits consumers best: the default also locks gaps between ids
         cursor.execute("set session transaction isolation level read committed")
     return conn
 
 
 def claim(cursor, message_id):
-    """Notes the id; False: it was there. Only 1062 of this one statement says that."""
+    """Claims the id; False: it was claimed before. Only error 1062 of this statement says so."""
     try:
         cursor.execute("insert into inbox (consumer, message_id) values (%s, %s)", (CONSUMER, message_id))
         return True
@@ -53,7 +53,7 @@ def claim(cursor, message_id):
 
 
 def apply(cursor, body):
-    """The effect, in the transaction that also remembers the message id."""
+    """The effect, in the same transaction as the inbox row."""
     try:
         message = json.loads(body)
         order, note = message["order"], message["note"]
@@ -65,8 +65,8 @@ def apply(cursor, body):
 
 
 def handle(conn, message_id, body):
-    """Applies a message, if it was not applied before. Committed when it returns. After any error all is rolled back: the
-    server goes on after one, and after a deadlock it has ended the transaction by itself."""
+    """Applies a message, if it was not applied before. It is committed when this returns. After an error all is
+    rolled back: the server would go on with the transaction, or, after a deadlock, has ended it already."""
     try:
         with conn.cursor() as cursor:
             if claim(cursor, message_id):
@@ -79,7 +79,7 @@ def handle(conn, message_id, body):
 
 
 def accept(conn, properties, body):
-    """True: applied. False: it cannot be, and goes to the dead letters. An outage is an exception of another kind."""
+    """True: applied. False: it cannot be applied, and goes to the dead letters. Other exceptions are outages."""
     if not properties.message_id:
         print("rejected: no message id", file=sys.stderr)
         return False
@@ -92,7 +92,7 @@ def accept(conn, properties, body):
             return False
         except pymysql.MySQLError as error:
             if not conn.open:
-                raise  # an outage is not the message's fault
+                raise  # an outage, not the message's fault
             print(f"attempt {attempt} of {ATTEMPTS}: {properties.message_id}: {error}", file=sys.stderr)
             time.sleep(attempt)
     return False
@@ -104,14 +104,14 @@ def consume(conn, url, queue):
     channel.basic_qos(prefetch_count=100)
     for method, properties, body in channel.consume(queue, inactivity_timeout=0.2):
         if method is not None and accept(conn, properties, body):
-            channel.basic_ack(method.delivery_tag)  # only now: the commit came first
+            channel.basic_ack(method.delivery_tag)  # only after the commit
         elif method is not None:
             channel.basic_reject(method.delivery_tag, requeue=False)
         if stopping:
             break
     connection.process_data_events(0)  # sends the last ack
-    # No cancel and no close, which pika begins with a cancel: the next consumer would start while this one still holds
-    # messages, and these would come behind their successors. The end of the process gives all of them back at once.
+    # No cancel and no close, which pika begins with a cancel: the next consumer would start while this one still has
+    # messages, and those would arrive after their successors. The end of the process gives all of them back at once.
 
 
 def main():
@@ -120,11 +120,11 @@ def main():
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     try:
-        conn = connect()  # first: what cannot be applied is not asked for
+        conn = connect()  # before it asks for messages
         consume(conn, sys.argv[1], sys.argv[2])
     except (pymysql.MySQLError, pika.exceptions.AMQPError, OSError) as error:
         time.sleep(1)
-        sys.exit(f"outage: {error!r}")  # whoever supervises this process starts it again
+        sys.exit(f"outage: {error!r}")  # a supervisor starts it again
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
     producer.py ITEM NOTE
 
-Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE."""
+The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE."""
 import json
 import sys
 
@@ -11,7 +11,7 @@ import psycopg
 
 
 def place_order(conn, item, note):
-    """All of it happens, or nothing: an exception rolls back, and then nobody hears of the order."""
+    """Everything is committed or nothing: an exception rolls back, and no message about the order is sent."""
     with conn.transaction():
         order = conn.execute("insert into orders (item, note) values (%s, %s) returning id", (item, note)).fetchone()[0]
         conn.execute(
@@ -24,7 +24,7 @@ def place_order(conn, item, note):
                 json.dumps({"order": order, "note": note}, ensure_ascii=False),
             ),
         )
-        conn.execute("update stock set pieces = pieces - 1 where item = %s", (item,))  # refused when none is left
+        conn.execute("update stock set pieces = pieces - 1 where item = %s", (item,))  # fails if none is left
     return order
 
 

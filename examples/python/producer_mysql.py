@@ -3,7 +3,7 @@
 
     producer_mysql.py ITEM NOTE
 
-Where the database is, the environment says: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE."""
+The environment says where the database is: MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE."""
 import json
 import os
 import sys
@@ -19,7 +19,7 @@ def connect():
 
 
 def place_order(conn, item, note):
-    """All of it happens, or nothing: who leaves without a commit has done nothing, and then nobody hears of the order."""
+    """Everything is committed or nothing: without the commit, no message about the order is sent."""
     with conn.cursor() as cursor:
         cursor.execute("insert into orders (item, note) values (%s, %s)", (item, note))
         order = cursor.lastrowid
@@ -33,7 +33,7 @@ def place_order(conn, item, note):
                 json.dumps({"order": order, "note": note}, ensure_ascii=False),
             ),
         )
-        cursor.execute("update stock set pieces = pieces - 1 where item = %s", (item,))  # refused when none is left
+        cursor.execute("update stock set pieces = pieces - 1 where item = %s", (item,))  # fails if none is left
     conn.commit()
     return order
 

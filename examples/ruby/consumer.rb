@@ -5,19 +5,19 @@
 #
 #     consumer.rb AMQP_URL QUEUE
 #
-# Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
+# The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
 # message in hand.
 require "bunny"
 require "json"
 require "pg"
 
-CONSUMER = "shipping" # the name in the inbox: one for each effect
+CONSUMER = "shipping" # its name in the inbox: each effect needs its own
 ATTEMPTS = 3
 
-# A message that will never be any better.
+# A message that can never be applied.
 class Hopeless < StandardError; end
 
-# The effect, in the transaction that also remembers the message id.
+# The effect, in the same transaction as the inbox row.
 def apply(tx, body)
   message = JSON.parse(body)
   values = [message.fetch("order"), message.fetch("note")]
@@ -27,7 +27,7 @@ else
   tx.exec_params("insert into shipment (order_id, note) values ($1, $2)", values)
 end
 
-# Applies a message, if it was not applied before. Committed when it returns.
+# Applies a message, if it was not applied before. It is committed when this returns.
 def handle(db, message_id, body)
   db.transaction do |tx|
     seen = tx.exec_params("insert into inbox (consumer, message_id) values ($1, $2) on conflict do nothing",
@@ -40,17 +40,17 @@ def hopeless?(error)
   return true if error.is_a?(Hopeless)
 
   state = error.result&.error_field(PG::PG_DIAG_SQLSTATE)
-  state&.start_with?("22", "23") # this body will never fit
+  state&.start_with?("22", "23") # this body can never be applied
 end
 
-# True: applied. False: it cannot be, and goes to the dead letters. An outage is an exception.
+# True: applied. False: it cannot be applied, and goes to the dead letters. An outage is an exception.
 def accept(db, message_id, body)
   return false if message_id.nil?
 
   (1..ATTEMPTS).each do |attempt|
     return handle(db, message_id, body) || true
   rescue Hopeless, PG::Error => e
-    raise if e.is_a?(PG::Error) && db.status != PG::CONNECTION_OK # an outage is not the message's fault
+    raise if e.is_a?(PG::Error) && db.status != PG::CONNECTION_OK # an outage, not the message's fault
 
     warn "attempt #{attempt} of #{ATTEMPTS}: #{message_id}: #{e.message}"
     return false if hopeless?(e)
@@ -60,9 +60,9 @@ def accept(db, message_id, body)
   false
 end
 
-# A message at a time, on this thread, so that a failure is met here.
+# One message at a time, on this thread, so that failures are raised here.
 def consume(db, url, queue_name, stopping)
-  # No recovery behind our back: tags of an old channel mean nothing on a new one.
+  # No automatic recovery: a delivery tag is valid only on its own channel.
   bunny = Bunny.new(url, automatically_recover: false, continuation_timeout: 4_000, logger: Logger.new(File::NULL))
   bunny.start
   channel = bunny.create_channel
@@ -76,13 +76,13 @@ def consume(db, url, queue_name, stopping)
 
     delivery, properties, body = inbound.pop
     if accept(db, properties.message_id, body)
-      channel.ack(delivery.delivery_tag) # only now: the commit came first
+      channel.ack(delivery.delivery_tag) # only after the commit
     else
       channel.reject(delivery.delivery_tag, false)
     end
   end
 ensure
-  bunny&.close # without a cancel before it: all that is in hand goes back at once, in order
+  bunny&.close # without a cancel, so that all unacknowledged messages go back at once, in order
 end
 
 abort "usage: consumer.rb AMQP_URL QUEUE" unless ARGV.length == 2
@@ -90,7 +90,7 @@ stop = false
 %w[TERM INT].each { |name| trap(name) { stop = true } }
 until stop
   begin
-    db = PG.connect # first: what cannot be applied is not asked for
+    db = PG.connect # before it asks for messages
     consume(db, *ARGV, -> { stop })
   rescue PG::Error, Bunny::Exception, Timeout::Error, RuntimeError, SystemCallError, IOError => e
     warn "outage, next try in a second: #{e.class}: #{e.message}"

@@ -5,11 +5,11 @@
 #
 #     producer.rb ITEM NOTE
 #
-# Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
+# The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
 require "json"
 require "pg"
 
-# All of it happens, or nothing: an exception rolls back, and then nobody hears of the order.
+# Everything is committed or nothing: an exception rolls back, and no message about the order is sent.
 def place_order(db, item, note)
   db.transaction do |tx|
     order = tx.exec_params("insert into orders (item, note) values ($1, $2) returning id", [item, note]).getvalue(0, 0).to_i
@@ -18,7 +18,7 @@ def place_order(db, item, note)
       ["order.placed", "order-#{order}", "order.placed", "application/json", # messages of one key arrive in order
        JSON.generate({ order: order, note: note })]
     )
-    tx.exec_params("update stock set pieces = pieces - 1 where item = $1", [item]) # refused when none is left
+    tx.exec_params("update stock set pieces = pieces - 1 where item = $1", [item]) # fails if none is left
     order
   end
 end

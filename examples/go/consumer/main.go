@@ -2,7 +2,7 @@
 //
 //	consumer AMQP_URL QUEUE
 //
-// Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
+// The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE. Ends on SIGTERM, after the
 // message in hand.
 package main
 
@@ -23,11 +23,11 @@ import (
 )
 
 const (
-	consumer = "shipping" // the name in the inbox: one for each effect
+	consumer = "shipping" // its name in the inbox: each effect needs its own
 	attempts = 3
 )
 
-// A message that will never be any better.
+// A message that can never be applied.
 var errHopeless = errors.New("not an order")
 
 type order struct {
@@ -35,7 +35,7 @@ type order struct {
 	Note  *string `json:"note"`
 }
 
-// The effect, in the transaction that also remembers the message id.
+// The effect, in the same transaction as the inbox row.
 func apply(ctx context.Context, tx pgx.Tx, body []byte) error {
 	var message order
 	if json.Unmarshal(body, &message) != nil || message.Order == nil || message.Note == nil {
@@ -45,13 +45,13 @@ func apply(ctx context.Context, tx pgx.Tx, body []byte) error {
 	return err
 }
 
-// Applies a message, if it was not applied before. Committed when it returns nil.
+// Applies a message, if it was not applied before. It is committed when this returns nil.
 func handle(ctx context.Context, conn *pgx.Conn, id string, body []byte) error {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(ctx) // does nothing after a commit
+	defer tx.Rollback(ctx) // has no effect after the commit
 	seen, err := tx.Exec(ctx, "insert into inbox (consumer, message_id) values ($1, $2) on conflict do nothing", consumer, id)
 	if err != nil {
 		return err
@@ -64,14 +64,14 @@ func handle(ctx context.Context, conn *pgx.Conn, id string, body []byte) error {
 	return tx.Commit(ctx)
 }
 
-// Classes 22 and 23 of SQLSTATE: this body will never fit.
+// SQLSTATE classes 22 and 23: this body can never be applied.
 func hopeless(err error) bool {
 	var refused *pgconn.PgError
 	return errors.Is(err, errHopeless) ||
 		errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23"))
 }
 
-// True: applied. False: it cannot be, and goes to the dead letters. An error is an outage.
+// True: applied. False: it cannot be applied, and goes to the dead letters. An error is an outage.
 func accept(ctx context.Context, conn *pgx.Conn, delivery *amqp.Delivery) (bool, error) {
 	if delivery.MessageId == "" {
 		return false, nil
@@ -82,7 +82,7 @@ func accept(ctx context.Context, conn *pgx.Conn, delivery *amqp.Delivery) (bool,
 			return true, nil
 		}
 		if conn.IsClosed() {
-			return false, err // an outage is not the message's fault
+			return false, err // an outage, not the message's fault
 		}
 		log.Printf("attempt %d of %d: %s: %v", attempt, attempts, delivery.MessageId, err)
 		if hopeless(err) {
@@ -113,8 +113,8 @@ func open(url, queue string) (*amqp.Connection, <-chan amqp.Delivery, error) {
 }
 
 func consume(stopping context.Context, url, queue string) error {
-	ctx := context.Background()         // a stop does not interrupt what is being applied
-	conn, err := pgx.Connect(ctx, "") // first: what cannot be applied is not asked for
+	ctx := context.Background()       // a stop does not interrupt a message that is being applied
+	conn, err := pgx.Connect(ctx, "") // before it asks for messages
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func consume(stopping context.Context, url, queue string) error {
 	if err != nil {
 		return err
 	}
-	// Without a cancel before it: all that is in hand goes back at once, in order.
+	// Without a cancel before it, so that all unacknowledged messages go back at once, in order.
 	defer connection.Close()
 	for stopping.Err() == nil {
 		select {
@@ -137,7 +137,7 @@ func consume(stopping context.Context, url, queue string) error {
 				return err
 			}
 			if applied {
-				err = delivery.Ack(false) // only now: the commit came first
+				err = delivery.Ack(false) // only after the commit
 			} else {
 				err = delivery.Reject(false)
 			}

@@ -2,7 +2,7 @@
 //
 //	producer ITEM NOTE
 //
-// Where the database is, the environment says: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
+// The environment says where the database is: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
 package main
 
 import (
@@ -18,13 +18,13 @@ import (
 const announce = `insert into outbox (routing_key, key, type, content_type, payload_text)
 	values ('order.placed', $1, 'order.placed', 'application/json', $2)`
 
-// All of it happens, or nothing: after an error it is rolled back, and then nobody hears of the order.
+// Everything is committed or nothing: an error rolls back, and no message about the order is sent.
 func placeOrder(ctx context.Context, conn *pgx.Conn, item, note string) (order int64, err error) {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback(ctx) // does nothing after a commit
+	defer tx.Rollback(ctx) // has no effect after the commit
 	err = tx.QueryRow(ctx, "insert into orders (item, note) values ($1, $2) returning id", item, note).Scan(&order)
 	if err != nil {
 		return 0, err
@@ -37,7 +37,7 @@ func placeOrder(ctx context.Context, conn *pgx.Conn, item, note string) (order i
 	if _, err = tx.Exec(ctx, announce, fmt.Sprintf("order-%d", order), string(body)); err != nil {
 		return 0, err
 	}
-	// refused when none is left
+	// fails if none is left
 	if _, err = tx.Exec(ctx, "update stock set pieces = pieces - 1 where item = $1", item); err != nil {
 		return 0, err
 	}

@@ -17,7 +17,7 @@ import java.util.concurrent.TimeUnit;
  * {@code Consumer AMQP_URL QUEUE}. Ends on SIGTERM, after the message in hand.
  */
 public final class Consumer {
-    private static final String CONSUMER = "shipping"; // the name in the inbox: one for each effect
+    private static final String CONSUMER = "shipping"; // its name in the inbox: each effect needs its own
     private static final int ATTEMPTS = 3;
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -25,7 +25,7 @@ public final class Consumer {
 
     private Consumer() {}
 
-    /** A message that will never be any better. */
+    /** A message that can never be applied. */
     private static final class Hopeless extends Exception {
         private static final long serialVersionUID = 1L;
 
@@ -34,7 +34,7 @@ public final class Consumer {
         }
     }
 
-    /** The effect, in the transaction that also remembers the message id. */
+    /** The effect, in the same transaction as the inbox row. */
     private static void apply(Connection db, byte[] body) throws SQLException, Hopeless {
         JsonNode message;
         try {
@@ -61,7 +61,7 @@ public final class Consumer {
         }
     }
 
-    /** Applies a message, if it was not applied before. Committed when it returns. */
+    /** Applies a message, if it was not applied before. It is committed when this returns. */
     private static void handle(Connection db, String id, byte[] body) throws SQLException, Hopeless {
         boolean done = false;
         try {
@@ -77,13 +77,13 @@ public final class Consumer {
         }
     }
 
-    /** Classes 22 and 23 of SQLSTATE: this body will never fit. */
+    /** SQLSTATE classes 22 and 23: this body can never be applied. */
     private static boolean hopeless(Exception error) {
         String state = error instanceof SQLException ? ((SQLException) error).getSQLState() : null;
         return error instanceof Hopeless || state != null && (state.startsWith("22") || state.startsWith("23"));
     }
 
-    /** True: applied. False: it cannot be, and goes to the dead letters. An outage is an exception. */
+    /** True: applied. False: it cannot be applied, and goes to the dead letters. An outage is an exception. */
     private static boolean accept(Connection db, Delivery delivery) throws SQLException, InterruptedException {
         String id = delivery.getProperties().getMessageId();
         if (id == null) {
@@ -95,7 +95,7 @@ public final class Consumer {
                 return true;
             } catch (Hopeless | SQLException error) {
                 if (error instanceof SQLException && !db.isValid(5)) {
-                    throw (SQLException) error; // an outage is not the message's fault
+                    throw (SQLException) error; // an outage, not the message's fault
                 }
                 System.err.printf("attempt %d of %d: %s: %s%n", attempt, ATTEMPTS, id, error.getMessage());
                 if (hopeless(error)) {
@@ -118,7 +118,7 @@ public final class Consumer {
             }
             long tag = delivery.getEnvelope().getDeliveryTag();
             if (accept(db, delivery)) {
-                channel.basicAck(tag, false); // only now: the commit came first
+                channel.basicAck(tag, false); // only after the commit
             } else {
                 channel.basicReject(tag, false);
             }
@@ -128,9 +128,9 @@ public final class Consumer {
     private static void consume(String url, String queue) throws Exception {
         ConnectionFactory factory = new ConnectionFactory();
         factory.setUri(url);
-        factory.setAutomaticRecoveryEnabled(false); // tags of an old channel mean nothing on a new one
-        // The database first: what cannot be applied is not asked for. And no cancel before the end of the connection:
-        // all that is in hand goes back at once, in order.
+        factory.setAutomaticRecoveryEnabled(false); // a delivery tag is valid only on its own channel
+        // It connects to the database before it asks for messages. It closes without a cancel, so that all
+        // unacknowledged messages go back at once, in order.
         try (Connection db = Database.connect(); com.rabbitmq.client.Connection broker = factory.newConnection()) {
             db.setAutoCommit(false);
             Channel channel = broker.createChannel();

@@ -2,7 +2,7 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 
-/** Where the database is, the environment says, in the variables that PostgreSQL's own programs read. */
+/** Connects as the environment says, with the variables that PostgreSQL's own programs read. */
 final class Database {
     private Database() {}
 

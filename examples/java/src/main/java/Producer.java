@@ -9,7 +9,7 @@ import java.sql.SQLException;
 public final class Producer {
     private Producer() {}
 
-    /** All of it happens, or nothing: an exception rolls back, and then nobody hears of the order. */
+    /** Everything is committed or nothing: an exception rolls back, and no message about the order is sent. */
     static long placeOrder(Connection db, String item, String note) throws SQLException, IOException {
         db.setAutoCommit(false);
         try {
@@ -52,7 +52,7 @@ public final class Producer {
     private static void takeFromStock(Connection db, String item) throws SQLException {
         try (PreparedStatement take = db.prepareStatement("update stock set pieces = pieces - 1 where item = ?")) {
             take.setString(1, item);
-            take.executeUpdate(); // refused when none is left
+            take.executeUpdate(); // fails if none is left
         }
     }
 
