@@ -386,6 +386,13 @@ inquire(struct inquiry *self)
     mysql_free_result(self->settings);
 }
 
+/* The client libraries say "TLS/SSL error: …" and "SSL connection error: …", base/mysql/connect.c says "no TLS". */
+static bool
+is_of_tls(const struct error *error)
+{
+    return strstr(error->text, "SSL") != NULL || strstr(error->text, "TLS") != NULL;
+}
+
 void
 check_mysql(struct report *report, const struct source_config *source)
 {
@@ -394,7 +401,7 @@ check_mysql(struct report *report, const struct source_config *source)
     self.session = my_foreground_open(source, false, &error);
     if (self.session == NULL) {
         PROBLEM(&self, "%s; %s", error.text,
-                strncmp(error.text, "TLS", strlen("TLS")) == 0
+                is_of_tls(&error)
                     ? "docs/TLS.md says what each word means"
                     : "see that the server runs, listens there and lets this user in");
         return;

@@ -270,6 +270,19 @@ Test(check_mysql, what_protects_the_connection)
     config = whole;
 }
 
+/* Promise: where TLS is what fails, `check` says where TLS is explained. "127.1" is this host by a name that the certificate lacks. */
+Test(check_mysql, a_certificate_that_does_not_fit)
+{
+    char more[400];
+    struct source_config whole = config;
+    (void)snprintf(more, sizeof(more), "host=127.1 sslmode=verify-full sslrootcert=%s",
+                   getenv("OUTBOX_TEST_MYSQL_CA")); /* fits */
+    config = source_mysql_fixture_config_with(more, 10 * CLOCK_S_US);
+    expect(1, "problem", "docs/TLS.md says what each word means");
+    free(config.dsn);
+    config = whole;
+}
+
 /* Promise: if the server does not show who writes, `check` names the statement that helps. */
 Test(check_mysql, an_account_that_may_not_see_who_writes)
 {
