@@ -17,7 +17,7 @@ struct check_scene check_scene;
 static const struct check_kind *
 kind(void)
 {
-    return db_is_mysql() ? &check_mysql_kind : &check_postgres_kind;
+    return db_choose(&check_postgres_kind, &check_mysql_kind);
 }
 
 const char *

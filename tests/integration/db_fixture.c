@@ -70,6 +70,12 @@ db_is_mysql(void)
     return kind() == &db_mysql;
 }
 
+const void *
+db_choose(const void *postgres, const void *mysql)
+{
+    return db_is_mysql() ? mysql : postgres;
+}
+
 struct db *
 db_create(void)
 {

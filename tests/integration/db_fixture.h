@@ -16,6 +16,9 @@ struct db; /* a connection to it */
 const char *db_kind(void);
 const char *db_server(void);
 bool db_is_mysql(void);
+/* Which of these belongs to the kind of database. It has one parameter for each kind, so that whoever adds a kind is told by the
+ * compiler what else it needs. */
+const void *db_choose(const void *postgres, const void *mysql);
 
 /* Creates a database, with the dialect, and connects to it. One at a time in a process; its name holds the process id, so
  * processes do not meet. */

@@ -6,7 +6,7 @@
 static const struct inbox_fixture_kind *
 kind(void)
 {
-    return db_is_mysql() ? &inbox_fixture_mysql : &inbox_fixture_postgres;
+    return db_choose(&inbox_fixture_postgres, &inbox_fixture_mysql);
 }
 
 static void *

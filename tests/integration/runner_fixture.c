@@ -33,7 +33,7 @@ static uint64_t warm_up; /* messages of the warm-up, which do not count */
 static const struct runner_fixture_kind *
 kind(void)
 {
-    return db_is_mysql() ? &runner_fixture_mysql : &runner_fixture_postgres;
+    return db_choose(&runner_fixture_postgres, &runner_fixture_mysql);
 }
 
 void

@@ -18,7 +18,7 @@
 const struct source_fixture_kind *
 source_fixture_kind(void)
 {
-    return db_is_mysql() ? &source_fixture_mysql : &source_fixture_postgres;
+    return db_choose(&source_fixture_postgres, &source_fixture_mysql);
 }
 
 struct source_config

@@ -5,7 +5,7 @@
 static const struct write_fixture_kind *
 kind(void)
 {
-    return db_is_mysql() ? &write_fixture_mysql : &write_fixture_postgres;
+    return db_choose(&write_fixture_postgres, &write_fixture_mysql);
 }
 
 outbox_result
