@@ -203,10 +203,10 @@ struct pipeline_action {
     enum pipeline_action_type type;
     uint32_t lane;
     const struct row *row;
-    struct fetch fetch;       /* its arrays are valid until the next call */
-    struct release release;   /* its arrays are valid until the next call */
+    struct fetch fetch;       /* its array is valid until the next call */
+    struct release release;   /* its arrays are valid until the answer */
     const struct hold *holds; /* valid until the answer, with their reasons */
-    const int64_t *ids;
+    const int64_t *ids;       /* valid until the answer */
     size_t count;
     uint64_t bytes;
     log_position position;

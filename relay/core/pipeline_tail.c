@@ -427,8 +427,7 @@ pipeline_not_tailing(struct pipeline *pipeline, const char *reason, bool seldom,
     }
     tail->refused = tail->state == TAIL_BEGINNING;
     if (seldom) {
-        /* Settings that an operator must mend, such as a publication without the outbox, were noticed late: the log may
-         * have left rows out. */
+        /* Settings that an operator must mend were noticed late: the log may have left rows out. */
         cursor_doubt_live(&pipeline->cursor);
     }
     leave(pipeline, now_us);

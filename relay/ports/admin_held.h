@@ -40,7 +40,7 @@ struct admin_message {
     bool escaped;
 };
 
-/* The columns of held_list.sql, in this order, for every kind of database. */
+/* The order of the columns of held_list.sql: a convention, nothing but the kinds of database uses it. */
 enum held_column {
     HELD_COLUMN_ID,
     HELD_COLUMN_MESSAGE_ID,

@@ -16,18 +16,20 @@ struct row {
     int64_t id;
     uint8_t message_id[UUID_BYTES];
     int64_t created_at_us; /* since 1970 */
-    /* Hash of the key, computed by the database, so that a statement can leave keys out by it. */
+    /* Hash of the key, if `ordered`; the same in rows of the table, in rows of the log, and in the statements that find
+     * held messages by it (heads, release). */
     int64_t key_hash;
     bool has_key;
     /* Has a key and keeps its order. False for a skipped message that is tried again. */
     bool ordered;
     bool exchange_is_null; /* to the source's default exchange */
-    /* Why the fields below were not read: the message can never be sent. NULL: they were read. */
+    /* Why the fields below were not read: the message can never be sent. Lives as long as the batch. NULL: they were
+     * read. */
     const char *withheld;
     /* Written for a later time, and without its place in the order yet: headers and payload were not read. */
     bool scheduled;
     log_position position; /* position of its commit; 0: read from the table */
-    struct span exchange;
+    struct span exchange;  /* a column that is NULL has size 0 here and below */
     struct span routing_key;
     struct span key;
     struct span type;
@@ -36,7 +38,8 @@ struct row {
     struct span payload;
 };
 
-/* The columns of the statements that read rows, in this order, for every kind of database (fetch_next.sql). */
+/* The order of the columns in the statements that read rows (fetch_next.sql): a convention, nothing but the kinds of
+ * database uses it. */
 enum row_column {
     ROW_COLUMN_ID,
     ROW_COLUMN_MESSAGE_ID,

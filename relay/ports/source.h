@@ -1,12 +1,21 @@
 /* relay/ports/source.h - one outbox in one database, as the pipeline sees it: requests (fetch, settle, …) are answered
  * by events. It has its own database connection: by itself it connects, wins the ownership or waits as a standby, and
- * comes back after a loss. Never blocks; runs in the pipeline's thread.
+ * comes back after a loss.
  *
- * While it owns the outbox it holds a lease: when the server has heard nothing for the length of the lease, it ends the
- * session and with it the ownership. No other relay can own the outbox before lease_until_us, which every event
- * carries; after that time nothing may be published. (A relay that was stopped and continued must not publish beside
- * its successor.) Only the end of the session itself (a restart, a failover, an administrator) ends the ownership
- * earlier. */
+ * Threads. A source never blocks, and one thread makes all calls: the pipeline's. Only source_new is called by the main
+ * thread, and `free` if the pipeline's thread could not be started. Sources of one kind run beside each other, so what a
+ * kind sets up for the whole process is set up once (pthread_once). A client library that can only block gets a thread
+ * of its own, and a descriptor for `polls` (relay/mysql/link.h).
+ *
+ * The lease. While it owns the outbox it holds a lease as long as takeover: when the server has heard nothing for that
+ * time, it ends the session and with it the ownership. No other relay can own the outbox before lease_until_us, which
+ * every event carries; after that time nothing may be published. (A relay that was stopped and continued must not
+ * publish beside its successor.) Only the end of the session itself (a restart, a failover, an administrator) ends the
+ * ownership earlier. So a source
+ * - has its server end a session that is silent for takeover (idle_session_timeout, wait_timeout);
+ * - sends something when it has sent nothing for a quarter of takeover;
+ * - counts the lease from when a request was sent that has been answered since: an answer shows that the server heard
+ *   it, but not when. */
 #ifndef RELAY_PORTS_SOURCE_H
 #define RELAY_PORTS_SOURCE_H
 
@@ -39,12 +48,13 @@ enum fetch_kind {
     /* Rows of the outbox with id > after_id, except `ids`. Scheduled rows are among them, whether they are due or not. */
     FETCH_NEXT,
     FETCH_HEADS,   /* held messages in state retrying whose next attempt is due, except `ids` */
-    FETCH_PRESENT, /* which of `ids`, ascending, are in the outbox; the answer is SOURCE_PRESENT */
+    FETCH_PRESENT, /* which of `ids` are in the outbox; the answer is SOURCE_PRESENT */
 };
 
 struct fetch {
     enum fetch_kind kind;
     int64_t after_id; /* FETCH_NEXT */
+    /* FETCH_PRESENT: ascending, at least one. Otherwise in any order; NULL is possible if there are none. */
     const int64_t *ids;
     size_t id_count;
     uint32_t rows_max;
@@ -52,8 +62,13 @@ struct fetch {
     uint64_t bytes_max;
 };
 
-/* The states of held messages; outbox-sql/postgres/schema_relay.sql says what each means. */
-enum held_state { HELD_SCHEDULED = 1, HELD_RETRYING, HELD_WAITING, HELD_DEAD };
+/* The states of held messages. In the tables, and for operators, they are called scheduled, retrying, waiting, dead. */
+enum held_state {
+    HELD_SCHEDULED = 1, /* its time is to come */
+    HELD_RETRYING,      /* it was refused, and is tried again at its time */
+    HELD_WAITING,       /* behind a message of its key that is retrying or dead */
+    HELD_DEAD,          /* not tried again unless an operator says so */
+};
 
 /* One message to be set aside: moved from the outbox, or, if it is held already, given another state. */
 struct hold {
@@ -124,13 +139,15 @@ struct source_failures source_failures_take(struct source_failures *failures);
 
 enum source_event_type {
     /* This relay owns the outbox now: all requests are allowed. Knowledge of an earlier ownership is not valid: after a
-     * crash or a failover a server may give out the same ids again, and final ids and positions of the log start anew. */
+     * crash or a failover a server may give out the same ids again, and final ids and positions of the log start anew.
+     * (The core does not need it, but a kind had better look for the watermark before it says this: up to a final id
+     * fetch_plan.h reads in pieces, so that passing over many dead rows takes no statement longer than the lease.) */
     SOURCE_OWNED,
     /* Another relay owns it; the source retries from time to time. Sent once for each connection. */
     SOURCE_STANDBY,
     /* Connection and ownership are gone, or another attempt to connect has failed. Requests that are out get no answer. */
     SOURCE_LOST,
-    SOURCE_ALIVE,    /* the lease was renewed by a ping */
+    SOURCE_ALIVE,    /* the lease was renewed, as by a ping; nothing else happened */
     SOURCE_ROWS,     /* answer to fetch */
     SOURCE_PRESENT,  /* answer to fetch, FETCH_PRESENT */
     SOURCE_SETTLED,  /* answer to settle */
@@ -192,7 +209,9 @@ struct source_woken {
     size_t count; /* rows that moved to the outbox */
     /* Time until the next scheduled message is due; CLOCK_NEVER_US: none is known. */
     uint64_t next_in_us;
-    bool acts; /* operators changed held messages: ask for the heads */
+    /* Since it was last said, operators changed held messages, or one that was due could not move and was set aside: ask
+     * for the heads. */
+    bool acts;
 };
 
 struct source_log {
@@ -207,9 +226,8 @@ struct source_notice {
     bool harmless;      /* normal at a first start */
 };
 
-/* One event. Whoever takes it from `next` owns what its members point to: a batch is freed by batch_free, an array by
- * free. The member of the union with the name of the type is valid; SOURCE_OWNED, SOURCE_STANDBY and SOURCE_ALIVE have
- * none. */
+/* One event. Whoever takes it from `next` owns what its members point to, and frees it by source_event_done. The member
+ * of the union with the name of the type is valid; SOURCE_OWNED, SOURCE_STANDBY and SOURCE_ALIVE have none. */
 struct source_event {
     enum source_event_type type;
     uint64_t lease_until_us; /* monotonic; 0 when not owned */
@@ -245,27 +263,45 @@ struct source_ops {
     /* Gives up the ownership if the connection allows that at once. */
     void (*free)(struct source *source);
 
-    /* For poll(2): fills in all SOURCE_POLLS_MAX entries, with -1 for unused ones. `process` takes them back with their
-     * revents. */
+    /* The worker's turn: `process`; `next` until it is false; then any requests; then it sleeps, until one of `polls` is
+     * ready or `deadline_us` has come. Times are of the monotonic clock.
+     *
+     * Fills in all SOURCE_POLLS_MAX entries for poll(2), with -1 for unused ones. */
     void (*polls)(const struct source *source, struct pollfd *ret_polls);
+    /* CLOCK_NEVER_US: none. A time in the past: do not sleep. It is that while `next` has an event, because a request may
+     * push one before it returns. */
     uint64_t (*deadline_us)(const struct source *source);
+    /* Takes the entries back with their revents. In the first call they are all zero, the descriptors too; and any call
+     * may come with nothing ready and before the deadline, as others wake the worker too. */
     void (*process)(struct source *source, const struct pollfd *polls, uint64_t now_us);
+    /* The oldest event; false: there is none. */
     bool (*next)(struct source *source, struct source_event *ret_event);
 
     /* The requests. Each may be outstanding once, and only while the outbox is owned; between a loss and the taking of
      * its event they do nothing. Different requests may be outstanding together. They are carried out in the order in
      * which they were made, so a fetch does not see rows that an earlier settle deleted. An exception: a request that
      * meets a row which it cannot read, move or delete, or which is too large, is carried out again in parts, and
-     * answered after later requests. Arrays are read before the call returns; but those of settle, hold and release
-     * must stay valid until the answer, or the loss. */
+     * answered after later requests; so may be one that a deadlock has undone.
+     *
+     * The arrays of settle, hold (with the reasons) and release stay valid until the answer, or until the event of the
+     * loss is taken; everything else is read before the call returns. Ids, keys and holds come in any order, but for the
+     * ids of FETCH_PRESENT. */
     void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
+    /* Deletes rows of the outbox; an id that is not there is no failure. With keep_sent each deleted one is recorded in
+     * outbox_sent, from which the source deletes old ones by itself. */
     void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
+    /* Looks once (watermark.h), and says what is final by now. */
     void (*watermark)(struct source *source, uint64_t now_us);
+    /* A message moves in one transaction, here and below: it is never in both tables. */
     void (*hold)(struct source *source, const struct hold *holds, size_t count, uint64_t now_us);
+    /* Deletes the ids from outbox_held, as settle does from the outbox, in transactions apart from the move: where only the
+     * delete is done when the relay ends, the next heads tell the messages that waited as orphans. An id that cannot be
+     * deleted becomes dead and skipped, so that it is not sent again. */
     void (*release)(struct source *source, const struct release *release, uint64_t now_us);
+    /* All of them, in one snapshot. */
     void (*heads)(struct source *source, uint64_t now_us);
     /* Moves scheduled messages that are due to the outbox, at most rows_max, in the order of their times, under new
-     * ids. From then on these ids give their place in the order of their key. */
+     * ids. From then on these ids give their place in the order of their key. Also marks as seen what operators did. */
     void (*wake)(struct source *source, uint32_t rows_max, uint64_t now_us);
     /* No event answers. A call while one is outstanding does nothing. */
     void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
