@@ -33,8 +33,8 @@ struct admin_message {
     int64_t held_us;
     int64_t created_us;
     int64_t deliver_after_us;
-    const char *headers; /* only when asked for: JSON */
-    uint8_t *payload;    /* only when asked for; from malloc */
+    const char *headers; /* only of whole messages: JSON */
+    uint8_t *payload;    /* only of whole messages, where it is not NULL even if it is empty */
     int64_t now_us;
     /* A text is not valid UTF-8: in all texts the bytes that are not ASCII are written as \ooo. */
     bool escaped;
@@ -72,7 +72,7 @@ struct admin_messages {
 };
 void admin_messages_free(struct admin_messages *messages);
 
-/* In the order of ids. limit 0: no limit, for a filter that names a few ids. */
+/* In the order of ids. limit 0: no limit, for a filter that names a few ids. whole: with headers and payload. */
 bool admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
                      bool whole, struct admin_messages *ret_messages,
                      struct error *reterr) MUST_CHECK;
@@ -86,7 +86,7 @@ bool admin_held_count(struct admin *admin, const struct admin_filter *filter,
 bool admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
                      char **ret_ids, struct error *reterr) MUST_CHECK;
 
-/* Where a message stands in its key. */
+/* Where a message with a key stands in it. */
 struct admin_place {
     struct admin_messages head; /* the message that holds the key back: one, or none */
     uint64_t waiting;           /* messages behind the head; at most ADMIN_MANY + 1 */

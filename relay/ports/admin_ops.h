@@ -1,5 +1,8 @@
 /* relay/ports/admin_ops.h - what each kind of database implements for admin.h, admin_status.h, admin_held.h and
- * admin_explain.h. Those headers say what each function does. */
+ * admin_explain.h. Those headers say what each function does.
+ *
+ * A result owns what it points to: its arrays are made by memory_array, payloads by malloc. The texts in an array lie in
+ * the memory of the `rows` beside it; those that are the kind's own words are static. */
 #ifndef RELAY_PORTS_ADMIN_OPS_H
 #define RELAY_PORTS_ADMIN_OPS_H
 

@@ -62,8 +62,9 @@ struct admin_status {
     struct admin_relay relay;
     struct admin_sessions sessions;
     struct admin_keeper keeper;
-    uint64_t pending;         /* at most ADMIN_MANY + 1 */
-    int64_t oldest_us;        /* when the oldest was written, or became due */
+    uint64_t pending; /* at most ADMIN_MANY + 1 */
+    /* When the oldest of those that are due was written, or became due; ADMIN_NO_TIME: none is. */
+    int64_t oldest_us;
     struct admin_counts held; /* each at most ADMIN_MANY + 1 */
     int64_t now_us;
 };

@@ -9,7 +9,17 @@
  *   init*.c     init and init_print
  *   config.c    what a dsn tells without connecting
  * The statements are .sql files in outbox-sql/NAME/, one in each. A source's section of the configuration points to its
- * kind, so only the configuration looks kinds up by name. */
+ * kind, so only the configuration looks kinds up by name. docs/ARCHITECTURE.md lists what else a new kind touches.
+ *
+ * What it needs of a server: transactions; a lock that belongs to a session, for the ownership; a time after which the
+ * server ends a silent session, for the lease (source.h); and what watermark.h needs. It can do without a list of
+ * writers: then no id is ever final, so each look at the table begins at its first row, and the log is not read (as on
+ * some servers of relay/mysql/source_watermark.h).
+ *
+ * What it need not write again: events.h, the queue of a source's events; fetch_plan.h, which rows to ask for; halving.h,
+ * which row is to blame; watermark.h, what is final; link_rate.h, for check.
+ *
+ * All functions here are called by the main thread. */
 #ifndef RELAY_PORTS_DATABASE_H
 #define RELAY_PORTS_DATABASE_H
 
@@ -47,11 +57,14 @@ struct database_kind {
                        struct config_warnings *advice);
     bool (*dsn_has_password)(const char *dsn);
 
-    /* The keys of this kind that not all kinds have; ends with {NULL}. */
+    /* The keys of this kind that not all kinds have; ends with {NULL}, and may have nothing else. */
     const struct database_key *keys;
-    /* Whether the values of these keys fit together; NULL: no check. False with *reterr, and with the key at fault. */
+    /* Whether the values of these keys fit together; NULL: no check. False with *reterr, and with the key at fault. Also
+     * called for a section in which something else is wrong: source->dsn may be NULL. */
     bool (*keys_check)(const struct source_config *source, const char **ret_key,
                        struct error *reterr);
+
+    /* Whatever connects reads config->password_file each time (config_secret_read_any), since a password may change. */
 
     /* Keeps `config` by reference. Connects in the first call of source_ops.process. False if the dsn cannot be parsed. */
     bool (*source_new)(const struct source_config *config, struct source **ret_source,
@@ -69,7 +82,8 @@ struct database_kind {
      * something without which the relay cannot run. */
     void (*init)(struct report *report, const struct source_config *source);
 
-    /* Prints the SQL that init runs where nothing exists yet, and says which part migrates. `schema`: of the tables. */
+    /* Prints the SQL that init runs where nothing exists yet, and says which part migrates. `schema`: of the tables; NULL
+     * if this kind has no schemas. */
     void (*init_print)(FILE *out, const char *schema);
     /* The default schema of the tables; NULL: this kind has no schemas. */
     const char *schema;
