@@ -198,8 +198,8 @@ say_key(struct story *story, const struct admin_pending *pending, struct error *
 {
     struct admin_place place = {0};
     if (pending->escaped) {
-        say(story, "A text of it has characters that UTF-8 has not, so it will be held; whether "
-                   "its key is kept back cannot be asked.");
+        say(story, "One of its texts has characters that do not exist in UTF-8, so it will be "
+                   "held; whether its key is kept back already is therefore not known.");
     } else if (pending->key != NULL && !admin_held_place(story->database->admin, pending->key,
                                                          pending->id, &place, reterr)) {
         return false;
@@ -323,8 +323,9 @@ tell_waiting(struct story *story, const struct admin_message *message, struct er
     struct admin_place place = {0};
     char count[64];
     if (message->escaped) {
-        say(story, "It waits behind one of its key, but a text of it has characters that UTF-8 has "
-                   "not: which one that is cannot be asked.");
+        say(story,
+            "It waits behind another message of its key. Which one is not known, because one "
+            "of its texts has characters that do not exist in UTF-8.");
         return true;
     }
     if (!admin_held_place(story->database->admin, message->key, message->id, &place, reterr)) {
@@ -414,8 +415,7 @@ say_writers(struct story *story)
         cli_json_append(array, object);
     }
     if (findings->writers_unknown != NULL) {
-        say(story, "Which transactions may have it is not to be seen: %s.",
-            findings->writers_unknown);
+        say(story, "Which transactions may have it is not known: %s.", findings->writers_unknown);
     }
     cli_json_put(story->document, "writers", array);
 }

@@ -106,7 +106,7 @@ check_dead_letters(struct config_load *load, size_t section, const struct queue_
     } else if (queue->dead_letter_exchange == NULL && limit_given && queue->delivery_limit > 0) {
         problem_at(load, section, "delivery_limit",
                    "delivery_limit needs a dead_letter_queue or a dead_letter_exchange: without "
-                   "one the broker discards what was given out so often");
+                   "one the broker discards messages that reach the limit");
     } else if (queue->type == QUEUE_CLASSIC && limit_given && queue->delivery_limit > 0) {
         problem_at(load, section, "delivery_limit",
                    "delivery_limit is for quorum queues only: a classic queue does not count");

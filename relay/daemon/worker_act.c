@@ -96,7 +96,8 @@ log_report(struct worker *worker, const struct pipeline_report *report, uint64_t
         break;
     case REPORT_FULL:
         log_error("held_max_reached",
-                  LOG_WORDS("nothing but retries goes out until some of them do (held_max)"),
+                  LOG_WORDS("too many messages are held (held_max): until there are fewer, only "
+                            "they are tried again"),
                   LOG_UINT("held", report->count));
         break;
     case REPORT_TIMEOUT:

@@ -333,7 +333,7 @@ tell_no_list(struct inquiry *self)
         self->source->mode == SOURCE_MODE_TAIL ? report_problem : report_advice;
     tell(self->report,
          "source \"%s\": the server does not say who writes the outbox, so each look at it "
-         "begins at its first row, which is slow where much was deleted%s: %s",
+         "begins at its first row, which is slow while many deleted rows are not purged%s: %s",
          self->source->name,
          self->source->mode == SOURCE_MODE_POLL ? "" : ", and the binary log is not read",
          remedy(self));

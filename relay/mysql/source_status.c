@@ -54,8 +54,8 @@ check_foreign(struct my_session *session, struct my_status *status)
         my_session_fail(
             session, ERROR_CONFIG,
             "another relay, process %s on \"%s\", works the same outbox through another "
-            "server, and each sends everything: name the same server in the dsn of all "
-            "relays, for the ownership is known to its own server alone",
+            "server, so each message is sent twice: name the same server in the dsn of all "
+            "relays, because only that server knows which of them owns the outbox",
             row[1], row[0]);
     mysql_free_result(rows);
     return good;

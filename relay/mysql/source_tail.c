@@ -93,8 +93,8 @@ ended(struct source_mysql *self, uint64_t now_us)
 {
     struct error error;
     error_set(&error, ERROR_CONNECTION,
-              "the server has ended its log: it shuts down, or has begun it anew (RESET MASTER); "
-              "what is known of places in it does not hold any more");
+              "the server has ended its log: it shuts down, or has begun the log anew (RESET "
+              "MASTER); the relay starts again");
     my_source_lost(self, &error, now_us);
 }
 
@@ -211,8 +211,7 @@ my_tail_begun_anew(struct source_mysql *self, uint64_t now_us)
 {
     struct error error;
     error_set(&error, ERROR_TRANSIENT,
-              "the server's log was begun anew (RESET MASTER): what is known of places in it does "
-              "not hold any more");
+              "the server's log was begun anew (RESET MASTER): the relay starts again");
     my_source_lost(self, &error, now_us);
 }
 

@@ -78,9 +78,10 @@ commit_prepared(struct my_session *session, struct my_tail_stream *stream,
     case MY_PREPARED_LOST:
         break;
     }
-    return my_session_fail(session, ERROR_TRANSIENT,
-                           "an XA transaction was committed that has written more of the outbox "
-                           "than is kept of one; the table has it");
+    return my_session_fail(
+        session, ERROR_TRANSIENT,
+        "an XA transaction was committed that wrote more rows of the outbox than the "
+        "relay keeps of one: they are read from the table");
 }
 
 static bool

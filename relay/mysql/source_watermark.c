@@ -159,7 +159,7 @@ tell_missing(struct source_mysql *self)
         self->watermark.told = true;
         my_notice(self, ERROR_TRANSIENT,
                   "the server does not say who writes the outbox, so each look at it begins at its "
-                  "first row, which is slow while much that was deleted is not purged: %s",
+                  "first row, which is slow while many deleted rows are not purged: %s",
                   my_watermark_remedy(self));
     }
 }
@@ -171,9 +171,9 @@ tell_others(struct source_mysql *self)
         self->watermark.told = true;
         my_notice(
             self, ERROR_TRANSIENT,
-            "other servers of a cluster write the outbox, or may, and their rows come with "
-            "lower ids than are there already, so each look at it begins at its first row, "
-            "which is slow while much that was deleted is not purged: prefer mode = \"tail\"");
+            "other servers of a cluster may write the outbox, and their rows may have lower ids "
+            "than those that were read, so each look at it begins at its first row, which is "
+            "slow while many deleted rows are not purged: mode = \"tail\" avoids that");
     }
 }
 
@@ -217,7 +217,7 @@ my_watermark_ids_anew(struct source_mysql *self, int64_t last_id, uint64_t now_u
     }
     error_set(&error, ERROR_TRANSIENT,
               "ids of the outbox begin anew, or from a lower one on (a truncate, another table of "
-              "its name, or alter table): what is known of them does not hold any more");
+              "its name, or alter table): the relay starts again with them");
     my_source_lost(self, &error, now_us);
     return true;
 }

@@ -323,13 +323,13 @@ check_added_columns(struct inquiry *self)
     if (held_needs[0] != '\0') {
         PROBLEM(
             self,
-            "nothing can be set aside, for it has no value for what outbox_held must have (%s): "
+            "no message can be set aside: none has a value for what outbox_held must have (%s): "
             "give these columns a default, or drop their NOT NULL",
             held_needs);
     }
     if (outbox_needs[0] != '\0' && self->source->tableless) {
         PROBLEM(self,
-                "what is emitted without a table cannot go to the outbox, for it has no value for "
+                "no message without a table can go to the outbox: none has a value for "
                 "what the outbox must have (%s): give these columns a default, or drop their NOT "
                 "NULL",
                 outbox_needs);

@@ -125,9 +125,11 @@ end_writing(struct source_postgres *self)
         tail->stream.position = tail->stream.read;
     }
     if (tail->emitted.problem[0] != '\0') {
-        struct source_notice *notice = pg_tail_notice(
-            self, "set aside as dead what can't be a message (`outbox-relay held`): %s",
-            tail->emitted.problem);
+        struct source_notice *notice =
+            pg_tail_notice(self,
+                           "what was emitted cannot be a message and is set aside as dead (see "
+                           "`outbox-relay held`): %s",
+                           tail->emitted.problem);
         notice->error.class = ERROR_CONFIG;
     }
 }

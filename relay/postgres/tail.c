@@ -233,7 +233,7 @@ postgres_tail_lacks(const struct postgres_tail *tail,
     if (strcmp(tail->encoding, "UTF8") != 0) {
         report_lack(
             &lacks,
-            "the database is in %s, and only of one in UTF8 the log can be used: set mode = "
+            "the database's encoding is %s, and the log can be used only with UTF8: set mode = "
             "\"poll\"",
             tail->encoding);
     }

@@ -105,7 +105,7 @@ Test(check, a_column_that_nothing_gives_a_value)
                    "alter table outbox_held add tenant int not null, add nothing int, add twice %s",
                    check_words(CHECK_WORDS_COMPUTED)); /* fits */
     run(sql);
-    check_expect(PROBLEM "nothing can be set aside, for it has no value for %s\n",
+    check_expect(PROBLEM "no message can be set aside: none has a value for %s\n",
                  check_words(CHECK_WORDS_NO_VALUE));
 }
 

@@ -116,7 +116,7 @@ Test(cli_bytes, characters_that_utf8_has_not)
     expect("held list --limit 30 -c relay.conf", "10 more");
     expect("held list --key \xe3\x81\x82 -c relay.conf", "36 messages: 36 dead");
     expect("held show 20 -c relay.conf", "\\376\\376");
-    expect("explain 40 -c relay.conf", "cannot be asked");
+    expect("explain 40 -c relay.conf", "Which one is not known");
     expect("held discard --all --yes -c relay.conf", "40 messages are discarded");
     db_exec(
         other,
@@ -124,6 +124,6 @@ Test(cli_bytes, characters_that_utf8_has_not)
         "values (77, '00000000-0000-0000-0000-000000000077', 'paid', convert_from('\\xfefe', "
         "'EUC_JP'), 'x')");
     expect("explain 77 -c relay.conf", "It is in the outbox");
-    expect("explain 00000000-0000-0000-0000-000000000077 -c relay.conf", "UTF-8 has not");
+    expect("explain 00000000-0000-0000-0000-000000000077 -c relay.conf", "do not exist in UTF-8");
     json_decref(held_json("explain 77 --json", 0));
 }

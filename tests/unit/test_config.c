@@ -679,7 +679,7 @@ Test(config, what_cannot_be_declared)
         "binding { exchange = \"\" queue = \"\" }\n"
         "exchange x { type = \"x-delayed-message\" }\n",
         "relay.conf:3: queue \"a\": delivery_limit needs a dead_letter_queue or a "
-        "dead_letter_exchange: without one the broker discards what was given out so often\n"
+        "dead_letter_exchange: without one the broker discards messages that reach the limit\n"
         "relay.conf:4: queue \"b\": delivery_limit is for quorum queues only: a classic queue does "
         "not count\n"
         "relay.conf:5: queue \"c\": dead_letter_queue is the queue itself: its dead letters need "

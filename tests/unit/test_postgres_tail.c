@@ -123,6 +123,6 @@ Test(postgres_tail, encodings)
     struct postgres_tail tail = fit();
     tail.encoding = "LATIN1";
     expect(&tail, 1,
-           "the database is in LATIN1, and only of one in UTF8 the log can be used: set mode = "
+           "the database's encoding is LATIN1, and the log can be used only with UTF8: set mode = "
            "\"poll\"\n");
 }

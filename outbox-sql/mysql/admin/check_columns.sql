@@ -93,7 +93,7 @@ from (
         and referenced_table_name in ('outbox', 'outbox_held')
         and delete_rule in ('RESTRICT', 'NO ACTION')
     union all
-    select 7, 'problem', concat('nothing can be set aside, for it has no value for column ', column_name, ' of outbox_held: give it a ',
+    select 7, 'problem', concat('no message can be set aside: none has a value for column ', column_name, ' of outbox_held: give it a ',
         'default, or drop its NOT NULL')
     from information_schema.columns
     where table_schema = database()

@@ -94,7 +94,7 @@ select
     end as timeline,
     case
         when getdatabaseencoding() <> 'UTF8' then
-            format('the database has encoding %s: only one in UTF8 can be tailed', getdatabaseencoding())
+            format('the database has encoding %s, and the log can be used only with UTF8', getdatabaseencoding())
         when wal_level <> 'logical' then
             format('wal_level is %s: set wal_level = logical and restart the server', wal_level)
         when not (select rolsuper or rolreplication from pg_roles where rolname = session_user)
