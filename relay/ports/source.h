@@ -84,9 +84,10 @@ struct hold {
 struct release {
     const int64_t *ids; /* confirmed messages: they are deleted */
     size_t id_count;
-    const int64_t *keys; /* key hashes: their waiting messages move back to the outbox */
-    size_t key_count;    /* number of keys */
-    uint32_t rows_max;   /* at most so many move, those with the lowest ids first */
+    /* Key hashes: their waiting messages move back to the outbox, with the ids that they had. */
+    const int64_t *keys;
+    size_t key_count;
+    uint32_t rows_max; /* at most so many move, those with the lowest ids first */
 };
 
 /* A held message that holds its key back, or, if it has no key, only itself. */
@@ -321,7 +322,7 @@ struct source_ops {
     void (*tail_more)(struct source *source, uint32_t rows_max, uint64_t bytes_max,
                       uint64_t now_us);
     /* Everything committed before `position` is confirmed and deleted, or held: the server need not keep the log before
-     * it. */
+     * it. Does nothing where the server itself decides how long it keeps its log. */
     void (*tail_safe)(struct source *source, log_position position, uint64_t now_us);
 };
 
