@@ -78,24 +78,17 @@ begin_anew(void)
 }
 
 static void
-restart(void)
-{
-    servers_do("restart mariadb");
-    scene_reconnect();
-}
-
-static void
 restart_with(const char *line)
 {
-    servers_shell("echo '%s' >>%s/mariadb/server.cnf", line, servers_directory());
-    restart();
+    servers_restart_with(line);
+    scene_reconnect();
 }
 
 static void
 restart_without(void)
 {
-    servers_shell("sed -i '$d' %s/mariadb/server.cnf", servers_directory());
-    restart();
+    servers_restart_without();
+    scene_reconnect();
 }
 
 static void

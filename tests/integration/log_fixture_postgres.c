@@ -66,23 +66,17 @@ put_inserts_back(void)
 }
 
 static void
-set_wal_level(const char *level)
-{
-    scene_exec("alter system set wal_level = '%s'", level);
-    servers_do("restart postgres");
-    scene_reconnect();
-}
-
-static void
 log_less(void)
 {
-    set_wal_level("replica");
+    servers_restart_with("wal_level = replica");
+    scene_reconnect();
 }
 
 static void
 log_all(void)
 {
-    set_wal_level("logical");
+    servers_restart_without();
+    scene_reconnect();
 }
 
 const struct log_ways log_ways_postgres[] = {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/relay_fixture.h"
 
 /* Set when OUTBOX_TEST_DIR is our own instance, so that no other is ever disturbed. */
@@ -141,6 +142,14 @@ servers_do(const char *command)
 }
 
 void
+servers_do_database(const char *command)
+{
+    char line[64];
+    (void)snprintf(line, sizeof(line), "%s %s", command, db_server()); /* fits */
+    servers_do(line);
+}
+
+void
 servers_do_second(const char *command)
 {
     char directory[128];
@@ -166,6 +175,26 @@ servers_shell(const char *format, ...)
     va_end(args);
     check(length > 0 && (size_t)length < sizeof(line), "a command is too long: %s", format);
     await_shell(start_shell(line), line);
+}
+
+static const char *
+configuration_file(void)
+{
+    return db_is_mysql() ? "mariadb/server.cnf" : "postgres/data/postgresql.conf";
+}
+
+void
+servers_restart_with(const char *line)
+{
+    servers_shell("echo '%s' >>'%s/%s'", line, servers_directory(), configuration_file());
+    servers_do_database("restart");
+}
+
+void
+servers_restart_without(void)
+{
+    servers_shell("sed -i '$d' '%s/%s'", servers_directory(), configuration_file());
+    servers_do_database("restart");
 }
 
 void

@@ -14,6 +14,14 @@ void servers_start(const char *services);
 /* Runs a command of tests/services: "restart rabbitmq", "alarm on". */
 void servers_do(const char *command);
 
+/* The same for the server of the test's database (db_fixture.h): "restart". */
+void servers_do_database(const char *command);
+
+/* Restarts the server of the test's database with this line at the end of its configuration file, and without that line
+ * again. All connections end. */
+void servers_restart_with(const char *line);
+void servers_restart_without(void);
+
 /* The same for a second instance inside the first, which ends with it. */
 void servers_do_second(const char *command);
 

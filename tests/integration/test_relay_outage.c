@@ -11,20 +11,12 @@
 #include "tests/integration/servers_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
-static void
-do_database(const char *what)
-{
-    char command[64];
-    (void)snprintf(command, sizeof(command), "%s %s", what, db_server()); /* fits */
-    servers_do(command);
-}
-
 /* A test that failed may have left them stopped. */
 static void
 open_scene(void)
 {
     servers_do("resume rabbitmq || :");
-    do_database("start");
+    servers_do_database("start");
     servers_do("start rabbitmq");
     scene_open();
 }
@@ -94,13 +86,13 @@ Test(relay_outage, a_database_that_is_restarted_and_one_that_crashes)
     struct traffic *traffic = start_traffic();
     scene_start_relay(NULL);
     burst(500);
-    do_database("restart");
+    servers_do_database("restart");
     (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* is enough */
     (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
     scene_reconnect();
     burst(500);
-    do_database("kill");
-    do_database("start");
+    servers_do_database("kill");
+    servers_do_database("start");
     (void)relay_await_log(scene.relay, "event=source_lost", NULL);  /* likewise */
     (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* likewise */
     scene_reconnect();

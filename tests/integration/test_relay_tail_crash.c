@@ -24,11 +24,8 @@ TestSuite(relay_tail_crash, .init = open_scene, .fini = scene_close_own, .timeou
 static void
 crash_database(void)
 {
-    char command[64];
-    (void)snprintf(command, sizeof(command), "kill %s", db_server()); /* fits */
-    servers_do(command);
-    (void)snprintf(command, sizeof(command), "start %s", db_server()); /* fits */
-    servers_do(command);
+    servers_do_database("kill");
+    servers_do_database("start");
     scene_reconnect();
 }
 

@@ -187,14 +187,6 @@ start_broker(void)
     scene.broker = broker_open(NULL);
 }
 
-static void
-do_database(const char *command)
-{
-    char line[64];
-    (void)snprintf(line, sizeof(line), "%s %s", command, db_server()); /* fits */
-    servers_do(line);
-}
-
 /* Promise: a server that shuts down waits for the readers of its log; the relay does not make it wait for the broker. */
 Test(relay_tail_broker, away_for_long_it_does_not_keep_the_database_from_its_end)
 {
@@ -204,11 +196,11 @@ Test(relay_tail_broker, away_for_long_it_does_not_keep_the_database_from_its_end
     traffic_burst(scene.db, scene.queue, 20, 2000);
     expect_event("event=polling", "the server must not wait for that");
     const uint64_t start_us = clock_monotonic_us();
-    do_database("stop --keep");
+    servers_do_database("stop --keep");
     const uint64_t took_ms = (clock_monotonic_us() - start_us) / CLOCK_MS_US;
     /* The server waits for ever for a reader that does not read; after 30 s tests/services would kill it. */
     check(took_ms < 25000, "the database took %llu ms to end", (unsigned long long)took_ms);
-    do_database("start");
+    servers_do_database("start");
     start_broker();
     scene_await_tailing();
     scene_reconnect();

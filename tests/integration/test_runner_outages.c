@@ -324,14 +324,6 @@ setup_server(void)
 TestSuite(runner_outages_server, .init = setup_server, .fini = runner_fixture_teardown,
           .timeout = 240);
 
-static void
-do_with_server(const char *command)
-{
-    char line[100];
-    (void)snprintf(line, sizeof(line), "%s %s", command, db_server()); /* fits */
-    servers_do(line);
-}
-
 Test(runner_outages_server, the_databases_server_crashes_and_comes_back)
 {
     struct runner_fixture_options options = runner_fixture_options();
@@ -340,14 +332,14 @@ Test(runner_outages_server, the_databases_server_crashes_and_comes_back)
     runner_fixture_warm_up();
     runner_fixture_publish_many(3);
     runner_fixture_wait(3);
-    do_with_server("kill");
+    servers_do_database("kill");
     runner_fixture_publish("m4", "key", "x");
     runner_fixture_publish("m5", "key", "x");
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
     while (runner_fixture_counters().database_outages < 2) {
         cr_assert_lt(clock_monotonic_us(), deadline_us);
     }
-    do_with_server("start");
+    servers_do_database("start");
     runner_fixture_wait(5);
     const struct inbox_runner_counters result = runner_fixture_stop();
     cr_expect_eq(result.rejected, 0);

@@ -1,7 +1,6 @@
 /* A source whose server restarts, crashes or freezes. Each test has its own server, because others use the shared ones
  * at the same time. */
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,27 +33,19 @@ drop(void)
 
 TestSuite(source_outage, .init = create, .fini = drop, .timeout = 300);
 
-static void
-server_does(const char *what)
-{
-    char command[50];
-    (void)snprintf(command, sizeof(command), "%s %s", what, db_server()); /* fits */
-    servers_do(command);
-}
-
 Test(source_outage, comes_back_after_a_restart_and_after_a_crash)
 {
     source = source_fixture_own(&config);
-    server_does("restart");
+    servers_do_database("restart");
     const struct error error = source_fixture_expect_loss(source);
     /* MariaDB and MySQL may also say that they are shutting down. */
     cr_assert(db_is_mysql() || strstr(error.text, source_fixture_kind()->words_session_ended), "%s",
               error.text);
     source_fixture_expect_return(source);
-    server_does("kill");
+    servers_do_database("kill");
     (void)source_fixture_expect_loss(source);
     (void)source_fixture_expect_loss(source);
-    server_does("start");
+    servers_do_database("start");
     source_fixture_expect_return(source);
 }
 
@@ -62,10 +53,10 @@ Test(source_outage, gives_up_a_server_that_does_not_answer)
 {
     config.takeover_us = 2 * CLOCK_S_US;
     source = source_fixture_own(&config);
-    server_does("pause");
+    servers_do_database("pause");
     const struct error error = source_fixture_expect(source, SOURCE_LOST).lost;
     cr_assert_eq(error.class, ERROR_TRANSIENT, "it is there");
     cr_assert_not_null(strstr(error.text, "no answer for longer than takeover"), "%s", error.text);
-    server_does("resume");
+    servers_do_database("resume");
     source_fixture_expect_return(source);
 }
