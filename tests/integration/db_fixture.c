@@ -178,6 +178,12 @@ db_may_forget(struct db *db, const char *position)
 }
 
 void
+db_forget_log(struct db *db)
+{
+    kind()->forget_log(db->conn);
+}
+
+void
 db_lift_limits(struct db *db)
 {
     kind()->lift_limits(db->conn);

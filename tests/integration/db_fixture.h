@@ -55,6 +55,9 @@ void db_load(struct db *db, const char *name);
 /* Where the server's log ends now; and whether nothing keeps the server from forgetting what is before such a place. */
 const char *db_log_position(struct db *db);
 bool db_may_forget(struct db *db, const char *position);
+/* The server throws away its log up to now, whoever needs it. MariaDB and MySQL keep what is being read. On a server of the
+ * test's own. */
+void db_forget_log(struct db *db);
 
 /* The outbox takes what an older one took, or one that others made: no limits, no checks. Or headers of which no message can be
  * made, which not every kind refuses. */

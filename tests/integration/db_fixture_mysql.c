@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "relay/mysql/names.h"
 #include "tests/integration/db_fixture_private.h"
@@ -159,6 +160,36 @@ may_forget(void *conn, const char *position)
     (void)conn;
     (void)position;
     return true;
+}
+
+/* The file that is being written. MySQL 8.4 and later have another statement for it. */
+static void
+name_of_log(MYSQL *conn, char *name, size_t size)
+{
+    const bool has_new_words = mysql_fixture_try(conn, "show master status") != 0;
+    (void)snprintf(name, size, "%s",
+                   mysql_fixture_text(conn, has_new_words ? "show binary log status"
+                                                          : "show master status")); /* fits */
+}
+
+/* The server keeps the file until all of its transactions are in the engine's files. */
+static void
+forget_log(void *conn)
+{
+    char name[100];
+    char sql[200];
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    name_of_log(conn, name, sizeof(name));
+    (void)snprintf(sql, sizeof(sql), "show binlog events in '%s' limit 1", name); /* fits */
+    mysql_fixture_exec(conn, "flush binary logs");
+    do {
+        if (clock_monotonic_us() > deadline_us) {
+            (void)fprintf(stderr, "the server keeps %s of its log\n", name);
+            abort();
+        }
+        (void)usleep(1000); /* shorter is fine */
+        mysql_fixture_exec(conn, "purge binary logs before now() + interval 1 day");
+    } while (mysql_fixture_try(conn, sql) == 0);
 }
 
 static void
@@ -605,6 +636,7 @@ const struct db_kind db_mysql = {
     .load = load,
     .log_position = log_position,
     .may_forget = may_forget,
+    .forget_log = forget_log,
     .lift_limits = lift_limits,
     .lift_headers = lift_headers,
     .lift_not_null =

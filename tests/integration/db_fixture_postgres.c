@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "tests/integration/db_fixture_pg.h"
 #include "tests/integration/db_fixture_private.h"
@@ -136,6 +137,27 @@ may_forget(void *conn, const char *position)
                    "and (confirmed_flush_lsn >= '%s') is not true",
                    position); /* fits */
     return pg_query_int(conn, sql) == 0;
+}
+
+/* At a checkpoint each slot loses its log if that is more than it may keep, which is at least a file. */
+static void
+forget_log(void *conn)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
+    pg_exec(conn, "alter system set max_slot_wal_keep_size = '1MB'");
+    pg_exec(conn, "select pg_reload_conf()");
+    do {
+        if (clock_monotonic_us() > deadline_us) {
+            (void)fprintf(stderr, "the server keeps the log of a slot\n");
+            abort();
+        }
+        pg_exec(conn, "select pg_logical_emit_message(false, 'test', 'x')");
+        pg_exec(conn, "select pg_switch_wal()");
+        pg_exec(conn, "checkpoint");
+    } while (pg_query_int(conn, "select count(*) from pg_replication_slots where wal_status is "
+                                "distinct from 'lost'") > 0);
+    pg_exec(conn, "alter system reset max_slot_wal_keep_size");
+    pg_exec(conn, "select pg_reload_conf()");
 }
 
 static void
@@ -539,6 +561,7 @@ const struct db_kind db_postgres = {
     .load = load,
     .log_position = log_position,
     .may_forget = may_forget,
+    .forget_log = forget_log,
     .lift_limits = lift_limits,
     .lift_headers = lift_headers,
     .lift_not_null = "alter table outbox disable trigger user; alter table outbox alter payload "

@@ -23,6 +23,7 @@ struct db_kind {
     void (*load)(void *conn, const char *name);
     const char *(*log_position)(void *conn);
     bool (*may_forget)(void *conn, const char *position);
+    void (*forget_log)(void *conn);
     void (*lift_limits)(void *conn);
     void (*lift_headers)(void *conn);
     const char *lift_not_null;

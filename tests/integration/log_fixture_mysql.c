@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "tests/integration/db_fixture_private.h"
 #include "tests/integration/log_fixture_private.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/scene_fixture.h"
@@ -18,27 +19,6 @@ end_reader(void)
                                               "where command like 'Binlog Dump%'"));
 }
 
-/* The file that is being written. MySQL 8.4 and later have another statement for it. */
-static void
-name_of_log(char *name, size_t size)
-{
-    const bool has_new_words = !db_try(scene.db, "show master status");
-    (void)snprintf(name, size, "%s",
-                   db_text(scene.db, has_new_words ? "show binary log status"
-                                                   : "show master status")); /* fits */
-}
-
-/* The server keeps the file until all of its transactions are in the engine's files. */
-static bool
-is_removed(void *context)
-{
-    char sql[200];
-    (void)snprintf(sql, sizeof(sql), "show binlog events in '%s' limit 1",
-                   (const char *)context); /* fits */
-    db_exec(scene.db, "purge binary logs before now() + interval 1 day");
-    return !db_try(scene.db, sql);
-}
-
 /* Removes the file of the log that the relay must read next. An open transaction keeps the relay from reading the log
  * from a place after its beginning, and the stopped relay does not read on into the next file. The relay is stopped
  * when nothing is in flight: a row that it must not see yet because of that transaction would make it poll for another
@@ -46,7 +26,6 @@ is_removed(void *context)
 static void
 purge(void)
 {
-    char name[100];
     struct db *pause = db_connect();
     /* Applications wait for this transaction. */
     db_exec(pause, "begin; update account set seq = seq");
@@ -56,9 +35,7 @@ purge(void)
     relay_signal(scene.relay, SIGSTOP);
     db_close(pause);
     end_reader();
-    name_of_log(name, sizeof(name));
-    db_exec(scene.db, "flush binary logs");
-    await(is_removed, name, "the log is removed", PATIENCE_S);
+    db_forget_log(scene.db);
     relay_signal(scene.relay, SIGCONT);
 }
 
@@ -68,13 +45,10 @@ end_transaction(void)
     db_close(writer);
 }
 
-/* MySQL 8.4 and later have another statement for it. */
 static void
 begin_anew(void)
 {
-    if (!db_try(scene.db, "reset master")) {
-        db_exec(scene.db, "reset binary logs and gtids");
-    }
+    mysql_fixture_reset_log(db_conn(scene.db));
 }
 
 static void

@@ -336,6 +336,15 @@ mysql_fixture_int(MYSQL *conn, const char *sql)
     return strtoll(mysql_fixture_text(conn, sql), NULL, 10);
 }
 
+/* MySQL 8.4 and later have another statement for it. */
+void
+mysql_fixture_reset_log(MYSQL *conn)
+{
+    if (mysql_fixture_try(conn, "reset master") != 0) {
+        mysql_fixture_exec(conn, "reset binary logs and gtids");
+    }
+}
+
 bool
 mysql_fixture_is_mariadb(MYSQL *conn)
 {

@@ -48,6 +48,9 @@ MYSQL *mysql_fixture_connect_as_user(void);
 /* Runs a file, given relative to the source's root: "consumers/mysql/schema.sql". */
 void mysql_fixture_load(MYSQL *conn, const char *path);
 
+/* Throws away all of the server's log, and numbers its files from the beginning. */
+void mysql_fixture_reset_log(MYSQL *conn);
+
 /* True if the server is MariaDB. MySQL lacks some settings. */
 bool mysql_fixture_is_mariadb(MYSQL *conn);
 

@@ -95,35 +95,19 @@ Test(relay_tail_slots, a_slot_that_a_stranger_reads_is_left_to_him)
     finish(traffic, false);
 }
 
-/* Writes more log than the server may keep; a checkpoint then removes it. */
-static void
-outgrow_slot(void)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        db_exec(scene.db, "select pg_logical_emit_message(false, 'test', repeat('x', 1 << 20)) "
-                          "from generate_series(1, 10)");
-        db_exec(scene.db, "select pg_switch_wal()");
-    }
-    db_exec(scene.db, "checkpoint");
-    scene_await("the slot is lost", "select wal_status = 'lost' from pg_replication_slots limit 1");
-}
-
 /* Promise: a slot whose log the server has removed, while the relay did not run or was stopped, is made again. */
 Test(relay_tail_slots_server, a_slot_that_the_server_has_given_up)
 {
-    db_exec(scene.db, "alter system set max_slot_wal_keep_size = '16MB'");
-    db_exec(scene.db, "select pg_reload_conf()");
-    scene_await("the setting holds", "select current_setting('max_slot_wal_keep_size') = '16MB'");
     scene_start_relay(NO_SWEEP);
     relay_drain(scene.relay);
-    outgrow_slot();
+    db_forget_log(scene.db);
     struct traffic *traffic = start_traffic();
     relay_start_again(scene.relay);
     expect_event("event=source_notice",
                  "the server has removed log that it needs (max_slot_wal_keep_size)");
     scene_await_tailing();
     relay_signal(scene.relay, SIGSTOP);
-    outgrow_slot();
+    db_forget_log(scene.db);
     relay_signal(scene.relay, SIGCONT);
     /* It may notice while it reads the log, or while it polls because a commit is not visible yet. */
     expect_event("event=source_notice", "max_slot_wal_keep_size");
