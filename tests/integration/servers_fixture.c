@@ -177,23 +177,34 @@ servers_shell(const char *format, ...)
     await_shell(start_shell(line), line);
 }
 
+/* The comment at its end, by which it is found again. */
+#define OUR_LINE "# of the test"
+
 static const char *
 configuration_file(void)
 {
-    return db_is_mysql() ? "mariadb/server.cnf" : "postgres/data/postgresql.conf";
+    return db_choose("postgres/data/postgresql.conf", "mariadb/server.cnf");
+}
+
+static void
+take_line_away(void)
+{
+    servers_shell("sed -i '/" OUR_LINE "/d' '%s/%s'", servers_directory(), configuration_file());
 }
 
 void
 servers_restart_with(const char *line)
 {
-    servers_shell("echo '%s' >>'%s/%s'", line, servers_directory(), configuration_file());
+    take_line_away();
+    servers_shell("echo '%s " OUR_LINE "' >>'%s/%s'", line, servers_directory(),
+                  configuration_file());
     servers_do_database("restart");
 }
 
 void
 servers_restart_without(void)
 {
-    servers_shell("sed -i '$d' '%s/%s'", servers_directory(), configuration_file());
+    take_line_away();
     servers_do_database("restart");
 }
 

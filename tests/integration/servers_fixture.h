@@ -17,8 +17,8 @@ void servers_do(const char *command);
 /* The same for the server of the test's database (db_fixture.h): "restart". */
 void servers_do_database(const char *command);
 
-/* Restarts the server of the test's database with this line at the end of its configuration file, and without that line
- * again. All connections end. */
+/* Restarts the server of the test's database with this line added to its configuration file; the line of an earlier call
+ * is removed. Or restarts it with no such line. All connections end. */
 void servers_restart_with(const char *line);
 void servers_restart_without(void);
 

@@ -8,6 +8,16 @@
 #include "relay/ports/source.h"
 #include "tests/integration/db_fixture.h"
 
+/* Settings with which the server's log cannot be read: set by SQL, and repaired by SQL, or a line of its configuration file. The source
+ * then says what is wrong, and what to do. */
+struct source_fixture_lack {
+    const char *harm;
+    const char *mend;
+    const char *line;
+    const char *what;
+    const char *remedy;
+};
+
 /* What is not alike in both kinds. Words stand in what a source says. */
 struct source_fixture_kind {
     const struct database_kind *kind;
@@ -16,7 +26,9 @@ struct source_fixture_kind {
     /* In SQL: the session that is sent the log for this database, or 0; and what begins another file of the log. */
     const char *reader;
     const char *next_file;
-    int relay_version; /* of the tables of the relay */
+    const struct source_fixture_lack *lacks; /* the last one has no `what` */
+    const char *words_log_gone;              /* the log was removed from the server */
+    int relay_version;                       /* of the tables of the relay */
     /* The first and the last time that a row may have been made at, in SQL and as it is read; and one that nobody awaits. */
     const char *first_time;
     int64_t first_time_us;

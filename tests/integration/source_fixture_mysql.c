@@ -39,6 +39,35 @@ next_id(struct db *db, int64_t id)
     db_exec(db, sql);
 }
 
+/* Turns the list of writers on or off; MariaDB and MySQL ignore each other's comment. */
+#define SET_LIST(soname, enabled)                                                       \
+    "/*M! " soname " soname 'metadata_lock_info' */ "                                   \
+    "/*!80000 update performance_schema.setup_instruments set enabled = '" enabled "' " \
+    "where name = 'wait/lock/metadata/sql/mdl' */"
+
+static const struct source_fixture_lack lacks[] = {
+    {.harm = "set global binlog_format = 'MIXED'",
+     .mend = "set global binlog_format = 'ROW'",
+     .what = "binlog_format is MIXED, so the log may have statements instead of rows",
+     .remedy = "set global binlog_format = 'ROW'"},
+    {.harm = "set global binlog_row_image = 'MINIMAL'",
+     .mend = "set global binlog_row_image = 'FULL'",
+     .what = "binlog_row_image is MINIMAL, so rows in the log are not whole",
+     .remedy = "set global binlog_row_image = 'FULL'"},
+    /* Without the list nothing tells where to begin. */
+    {.harm = SET_LIST("uninstall", "NO"),
+     .mend = SET_LIST("install", "YES"),
+     .what = "the server does not say who writes the outbox",
+     .remedy = "metadata"},
+    {.line = "skip-log-bin",
+     .what = "the server keeps no binary log",
+     .remedy = "start it with log_bin"},
+    {.line = "binlog-do-db = nowhere",
+     .what = "out of its log",
+     .remedy = "mend its binlog_do_db or binlog_ignore_db"},
+    {.what = NULL},
+};
+
 const struct source_fixture_kind source_fixture_mysql = {
     .kind = &database_mysql,
     .log_end = log_end,
@@ -47,6 +76,8 @@ const struct source_fixture_kind source_fixture_mysql = {
         "select coalesce(max(id), 0) from information_schema.processlist where db = database() "
         "and command like 'Binlog Dump%'",
     .next_file = "flush binary logs",
+    .lacks = lacks,
+    .words_log_gone = "the server does not send its log from where it was to be read (1236",
     .relay_version = 1,
     .first_time = "timestamp '1000-01-01 00:00:00'",
     .first_time_us = INT64_C(-30610224000000000),

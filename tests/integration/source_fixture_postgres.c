@@ -20,6 +20,19 @@ next_id(struct db *db, int64_t id)
     db_exec(db, sql);
 }
 
+static const struct source_fixture_lack lacks[] = {
+    {.line = "wal_level = replica",
+     .what = "wal_level is replica",
+     .remedy = "set wal_level = logical and restart the server"},
+    {.line = "max_replication_slots = 0",
+     .what = "no replication slot is free",
+     .remedy = "raise max_replication_slots (now 0)"},
+    {.line = "max_wal_senders = 0",
+     .what = "no process is free to send the log",
+     .remedy = "raise max_wal_senders (now 0)"},
+    {.what = NULL},
+};
+
 const struct source_fixture_kind source_fixture_postgres = {
     .kind = &database_postgres,
     .log_end = log_end,
@@ -27,6 +40,8 @@ const struct source_fixture_kind source_fixture_postgres = {
     .reader = "select coalesce(max(active_pid), 0) from pg_replication_slots where database = "
               "current_database()",
     .next_file = "select pg_switch_wal()",
+    .lacks = lacks,
+    .words_log_gone = "has removed log that it needs (max_slot_wal_keep_size)",
     .relay_version = 3,
     .first_time = "timestamptz '-infinity'",
     .first_time_us = INT64_MIN,

@@ -14,7 +14,7 @@ ways(void)
 static void
 await_notices(const char *const *notices)
 {
-    for (size_t i = 0; i < 2 && notices[i] != NULL; i++) {
+    for (size_t i = 0; notices[i] != NULL; i++) {
         /* That they come is enough. */
         (void)relay_await_log(scene.relay, "event=source_notice", notices[i]);
     }
@@ -30,6 +30,12 @@ void
 standby_promote(void)
 {
     ways()->promote();
+}
+
+const char *const *
+standby_promoted_words(void)
+{
+    return ways()->promoted;
 }
 
 void

@@ -9,7 +9,9 @@ void standby_follow(void);
 
 /* Kills the first server and promotes the replica. */
 void standby_promote(void);
-/* Waits until scene.relay has logged the notices about it, if there are any. */
+/* What a relay is told about it then, in this order, before a NULL. */
+const char *const *standby_promoted_words(void);
+/* Waits until scene.relay has logged that. */
 void standby_await_promoted(void);
 
 /* A new server with a dump of the database takes the first one's place, at the same address. All clients must connect

@@ -8,9 +8,9 @@ struct standby_ways {
     void (*restore)(void);
     void (*hold_commits)(void);
     void (*let_commits_go)(void);
-    /* The relay's notices, in this order; NULL: none. */
-    const char *promoted[2];
-    const char *restored[2];
+    /* The relay's notices, in this order, before a NULL. */
+    const char *promoted[3];
+    const char *restored[3];
 };
 
 extern const struct standby_ways standby_ways_mysql;

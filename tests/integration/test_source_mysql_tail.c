@@ -1,6 +1,6 @@
-/* The log of a MySQL source: columns, which have no names there, and two-phase transactions, whose rows are where they
- * were prepared. The rest: test_source_tail.c. Tests that change the server's settings or its log:
- * test_source_mysql_tail_server.c. */
+/* The log of a MySQL source: columns, which have no names there, two-phase transactions, whose rows are where they were
+ * prepared, and statements instead of rows. The rest: test_source_tail.c. Tests that change the server's settings or its
+ * log: test_source_tail_server.c and test_source_mysql_tail_server.c. */
 #include <criterion/criterion.h>
 #include <mysql.h>
 #include <stdio.h>
@@ -72,6 +72,45 @@ Test(source_mysql_tail, a_table_that_takes_the_name)
     (void)source_fixture_tail(source, tail_log_end());
     tail_run("insert into outbox (payload) values ('2')");
     tail_expect_rows(2, 1, 1);
+}
+
+static void
+run_in_a_session(const char *setting, const char *sql)
+{
+    struct db *session = db_connect();
+    db_exec(session, setting);
+    db_exec(session, sql);
+    db_close(session);
+}
+
+static void
+expect_end(const char *words)
+{
+    const struct error error = source_fixture_end_of_log(source, ERROR_CONFIG);
+    tail_expect_words(&error, words);
+}
+
+/* Begins to read behind the event that ended the reading. */
+static void
+expect_begun_behind(int64_t next_id)
+{
+    (void)source_fixture_tail(source, tail_log_end());
+    tail_run("insert into outbox (payload) values ('x')");
+    tail_expect_rows(next_id, 1, 1);
+}
+
+Test(source_mysql_tail, statements_and_rows_in_part)
+{
+    (void)source_fixture_tail(source, 0);
+    run_in_a_session("set session binlog_format = 'STATEMENT'",
+                     "insert into outbox (message_id, payload) values (unhex(repeat('0a', 16)), "
+                     "'1')");
+    expect_end("let all sessions have binlog_format = ROW");
+    expect_begun_behind(2);
+    run_in_a_session("set session binlog_row_image = 'MINIMAL'",
+                     "insert into outbox (payload) values ('3')");
+    expect_end("rows of the outbox are not whole in the log");
+    expect_begun_behind(4);
 }
 
 /* Grants these rights on `where` to an account. */
