@@ -33,7 +33,7 @@ struct choice {
     const struct cli_database *database;
     struct admin_filter filter;
     struct admin_counts counts;
-    char *ids;
+    struct admin_ids ids;
 };
 
 struct act {
@@ -92,22 +92,18 @@ may_ask(void)
     return isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 }
 
-/* "{1,2}" and "{3}" become "{1,2,3}". Frees both. */
-static char *
-join_ids(char *a, char *b)
+static void
+append_ids(struct admin_ids *ids, const struct admin_ids *more)
 {
-    const size_t a_size = strlen(a);
-    const size_t b_size = strlen(b);
-    if (a_size <= 2 || b_size <= 2) { /* one is "{}" */
-        memory_free(a_size <= 2 ? a : b);
-        return a_size <= 2 ? b : a;
+    int64_t *const longer = memory_array(ids->count + more->count, sizeof(*longer));
+    for (size_t i = 0; i < ids->count; i++) {
+        longer[i] = ids->items[i];
     }
-    const size_t size = a_size + b_size;
-    char *const ids = memory_array(size, 1);
-    (void)snprintf(ids, size, "%.*s,%s", (int)(a_size - 1), a, b + 1); /* fits */
-    memory_free(a);
-    memory_free(b);
-    return ids;
+    for (size_t i = 0; i < more->count; i++) {
+        longer[ids->count + i] = more->items[i];
+    }
+    memory_free(ids->items);
+    *ids = (struct admin_ids){.items = longer, .count = ids->count + more->count};
 }
 
 static enum cli_exit
@@ -131,16 +127,16 @@ choose_name(struct act *self, const char *word)
     for (size_t i = 0; i < self->databases.count; i++) {
         struct choice *const choice = &self->choices[i];
         struct error error;
-        uint64_t count;
-        char *ids;
-        if (!admin_held_find(choice->database->admin, &name, &count, &ids, &error)) {
+        struct admin_ids found;
+        if (!admin_held_find(choice->database->admin, &name, &found, &error)) {
             return cli_source_failed(choice->database->source, &error);
         }
-        choice->ids = join_ids(choice->ids, ids);
-        if (count > 0 && first != NULL) {
+        append_ids(&choice->ids, &found);
+        memory_free(found.items);
+        if (found.count > 0 && first != NULL) {
             return is_ambiguous(self, word, first, choice);
         }
-        first = count > 0 ? choice : first;
+        first = found.count > 0 ? choice : first;
     }
     if (first == NULL) {
         (void)fprintf(stderr,
@@ -155,7 +151,7 @@ static enum cli_exit
 choose_names(struct act *self)
 {
     for (size_t i = 0; i < self->databases.count; i++) {
-        self->choices[i].ids = memory_string("{}");
+        self->choices[i].filter.ids = &self->choices[i].ids;
     }
     for (size_t i = 0; i < self->words.count; i++) {
         const enum cli_exit exit = choose_name(self, self->words.words[i]);
@@ -179,15 +175,14 @@ choose(struct act *self)
     for (size_t i = 0; i < self->databases.count && exit == CLI_DONE; i++) {
         struct choice *const choice = &self->choices[i];
         struct error error;
-        char *ids;
-        choice->filter.ids = choice->ids;
+        struct admin_ids ids;
         if (!admin_held_count(choice->database->admin, &choice->filter, &choice->counts, &ids,
                               &error)) {
             return cli_source_failed(choice->database->source, &error);
         }
-        memory_free(choice->ids);
+        memory_free(choice->ids.items);
         choice->ids = ids;
-        choice->filter.ids = ids;
+        choice->filter.ids = &choice->ids;
     }
     return exit;
 }
@@ -276,7 +271,7 @@ print_waiting(const struct act *self, const struct choice *choice, struct error 
     if (self->discard || choice->counts.waiting == 0) {
         return true;
     }
-    if (!admin_held_heads_of(choice->database->admin, choice->ids, &heads, reterr)) {
+    if (!admin_held_heads_of(choice->database->admin, &choice->ids, &heads, reterr)) {
         return false;
     }
     for (size_t i = 0; i < heads.count; i++) {
@@ -397,7 +392,7 @@ run(const struct cli_command *command, int argc, char **argv)
     }
     exit = choose_and_act(&self);
     for (size_t i = 0; self.choices != NULL && i < self.databases.count; i++) {
-        memory_free(self.choices[i].ids);
+        memory_free(self.choices[i].ids.items);
     }
     memory_free(self.choices);
     cli_databases_close(&self.databases);

@@ -91,7 +91,7 @@ list_one(const struct cli_database *database, const struct admin_filter *filter,
          bool filtered, struct error *reterr)
 {
     struct admin_counts counts;
-    char *ids;
+    struct admin_ids ids;
     struct output output = {.table = cli_held_table()};
     const bool good = put_out_all(database, filter, limit, &output, reterr);
     cli_table_free(output.table);
@@ -99,7 +99,7 @@ list_one(const struct cli_database *database, const struct admin_filter *filter,
         return false;
     }
     print_totals(&counts, output.listed, filtered);
-    memory_free(ids);
+    memory_free(ids.items);
     return true;
 }
 

@@ -238,17 +238,16 @@ show_in(const struct cli_databases *databases, const struct cli_database *databa
         const struct admin_name *name, json_t *array, uint64_t *found, struct error *reterr)
 {
     struct admin_messages messages = {0};
-    uint64_t count;
-    char *ids;
-    if (!admin_held_find(database->admin, name, &count, &ids, reterr)) {
+    struct admin_ids ids;
+    if (!admin_held_find(database->admin, name, &ids, reterr)) {
         return false;
     }
-    const struct admin_filter filter = {.ids = ids};
+    const struct admin_filter filter = {.ids = &ids};
     const bool good = admin_held_list(database->admin, &filter, 0, true, &messages, reterr) &&
                       show_messages(databases, database, &messages, array, reterr);
     *found += messages.count;
     admin_messages_free(&messages);
-    memory_free(ids);
+    memory_free(ids.items);
     return good;
 }
 

@@ -1,6 +1,5 @@
 #include "relay/mysql/admin.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +9,6 @@
 
 #include "mysql_tables_sql.h"
 #include "mysql_version_sql.h"
-
-#define ID_BYTES 22 /* a comma, -9223372036854775808 and the zero byte */
 
 static const struct my_parameters none = {.count = 0};
 
@@ -70,35 +67,6 @@ my_admin_name(struct my_parameters *parameters, const struct admin_name *name)
         my_parameters_int(parameters, "id", strtoll(name->text, NULL, 10));
         my_parameters_null(parameters, "message_id");
     }
-}
-
-int64_t *
-my_admin_ids(const char *text, size_t *ret_count)
-{
-    size_t count = text[1] == '}' ? 0 : 1;
-    for (const char *at = text; *at != '\0'; at++) {
-        count += *at == ',' ? 1 : 0;
-    }
-    int64_t *const ids = count == 0 ? NULL : memory_array(count, sizeof(*ids));
-    for (size_t i = 0; i < count; i++) {
-        char *end;
-        ids[i] = strtoll(text + 1, &end, 10);
-        text = end;
-    }
-    *ret_count = count;
-    return ids;
-}
-
-char *
-my_admin_ids_text(const int64_t *ids, size_t count)
-{
-    char *const text = memory_array(count + 1, ID_BYTES);
-    char *at = stpcpy(text, "{");
-    for (size_t i = 0; i < count; i++) {
-        at += snprintf(at, ID_BYTES, "%s%" PRId64, i == 0 ? "" : ",", ids[i]); /* fits */
-    }
-    (void)stpcpy(at, "}"); /* fits */
-    return text;
 }
 
 void

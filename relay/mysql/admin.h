@@ -27,13 +27,6 @@ struct admin_rows my_admin_own(MYSQL_RES *rows);
 /* Sets the parameters id and message_id; one of them is NULL. */
 void my_admin_name(struct my_parameters *parameters, const struct admin_name *name);
 
-/* Reads a list of ids as admin_held_count gives it, "{1,2}". Returns a new array for memory_free; NULL if the list is
- * empty. */
-int64_t *my_admin_ids(const char *text, size_t *ret_count);
-
-/* Writes such a list. Returns a new string for memory_free. */
-char *my_admin_ids_text(const int64_t *ids, size_t count);
-
 /* Adds one message in this state to the counts. */
 void my_admin_count(struct admin_counts *counts, const char *state);
 
@@ -51,13 +44,14 @@ bool my_admin_status_get(struct admin *admin, struct admin_status *ret_status,
 bool my_admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
                         bool whole, struct admin_messages *ret_messages, struct error *reterr);
 bool my_admin_held_count(struct admin *admin, const struct admin_filter *filter,
-                         struct admin_counts *ret_counts, char **ret_ids, struct error *reterr);
-bool my_admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
-                        char **ret_ids, struct error *reterr);
+                         struct admin_counts *ret_counts, struct admin_ids *ret_ids,
+                         struct error *reterr);
+bool my_admin_held_find(struct admin *admin, const struct admin_name *name,
+                        struct admin_ids *ret_ids, struct error *reterr);
 bool my_admin_held_place(struct admin *admin, const char *key, int64_t id,
                          struct admin_place *ret_place, struct error *reterr);
-bool my_admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
-                            struct error *reterr);
+bool my_admin_held_heads_of(struct admin *admin, const struct admin_ids *ids,
+                            struct admin_heads *ret_heads, struct error *reterr);
 bool my_admin_held_retry(struct admin *admin, const struct admin_filter *filter, const char *who,
                          struct admin_done *ret_done, struct error *reterr);
 bool my_admin_held_discard(struct admin *admin, const struct admin_filter *filter, const char *who,

@@ -31,8 +31,6 @@ struct act {
     const char *what;
     const char *sql;
     bool discards;
-    int64_t *ids; /* room for all the ids that were asked for */
-    size_t id_count;
     int64_t *key_hashes; /* hashes of the keys that discarded messages held back; room for all */
     size_t key_count;
     struct admin_done done;
@@ -60,7 +58,8 @@ choose(struct my_session *session, struct act *act, size_t at, int64_t **ret_cho
     struct my_parameters parameters = {.count = 0};
     my_admin_filter(&parameters, act->filter);
     my_parameters_int(&parameters, "waiting", act->discards ? 1 : 0);
-    my_parameters_ints(&parameters, "ids", act->ids + at, part_at(at, act->id_count));
+    my_parameters_ints(&parameters, "ids", act->filter->ids->items + at,
+                       part_at(at, act->filter->ids->count));
     if (!my_session_ask(session, sql_act_choose, &parameters, &rows)) {
         return false;
     }
@@ -149,7 +148,7 @@ do_all(struct my_session *session, void *context)
     bool good = true;
     act->done = (struct admin_done){0};
     act->key_count = 0;
-    for (size_t at = 0; good && at < act->id_count; at += PART) {
+    for (size_t at = 0; good && at < act->filter->ids->count; at += PART) {
         good = do_part(session, act, at);
     }
     return good && count_freed(session, act);
@@ -159,10 +158,8 @@ static bool
 carry_out(struct admin *admin, struct act *act, struct admin_done *ret_done, struct error *reterr)
 {
     struct my_session *const session = my_admin_session(admin);
-    act->ids = my_admin_ids(act->filter->ids, &act->id_count);
-    act->key_hashes = memory_array(act->id_count, sizeof(*act->key_hashes));
+    act->key_hashes = memory_array(act->filter->ids->count, sizeof(*act->key_hashes));
     const bool good = my_session_transaction(session, do_all, act);
-    memory_free(act->ids);
     memory_free(act->key_hashes);
     *ret_done = act->done;
     return good || my_admin_fail(admin, reterr);
@@ -254,12 +251,12 @@ merge_heads(struct admin_heads *heads)
 }
 
 static bool
-find_heads(struct admin *admin, const int64_t *ids, size_t count, struct parts *parts,
+find_heads(struct admin *admin, const struct admin_ids *ids, struct parts *parts,
            struct admin_heads *heads, struct error *reterr)
 {
-    for (size_t at = 0; at < count; at += PART) {
+    for (size_t at = 0; at < ids->count; at += PART) {
         struct my_parameters parameters = {.count = 0};
-        my_parameters_ints(&parameters, "ids", ids + at, part_at(at, count));
+        my_parameters_ints(&parameters, "ids", ids->items + at, part_at(at, ids->count));
         if (!my_admin_ask(admin, sql_held_heads_of, &parameters, &parts->rows[parts->count],
                           reterr)) {
             return false;
@@ -271,20 +268,16 @@ find_heads(struct admin *admin, const int64_t *ids, size_t count, struct parts *
 }
 
 bool
-my_admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
-                       struct error *reterr)
+my_admin_held_heads_of(struct admin *admin, const struct admin_ids *ids,
+                       struct admin_heads *ret_heads, struct error *reterr)
 {
-    size_t count;
-    int64_t *const numbers = my_admin_ids(ids, &count);
     struct parts *const parts = memory_array(1, sizeof(*parts));
-    parts->rows = memory_array(count / PART + 1, sizeof(MYSQL_RES *));
+    parts->rows = memory_array(ids->count / PART + 1, sizeof(MYSQL_RES *));
     struct admin_heads heads = {
         .heads = memory_array(1, sizeof(*heads.heads)),
         .rows = {.owner = parts, .free_owner = free_parts},
     };
-    const bool good = find_heads(admin, numbers, count, parts, &heads, reterr);
-    memory_free(numbers);
-    if (!good) {
+    if (!find_heads(admin, ids, parts, &heads, reterr)) {
         admin_heads_free(&heads);
         return false;
     }

@@ -63,14 +63,13 @@ static bool
 find_held(struct admin *admin, const struct admin_name *name, struct admin_findings *findings,
           struct error *reterr)
 {
-    uint64_t count;
-    char *ids;
-    if (!my_admin_held_find(admin, name, &count, &ids, reterr)) {
+    struct admin_ids ids;
+    if (!my_admin_held_find(admin, name, &ids, reterr)) {
         return false;
     }
-    const struct admin_filter filter = {.ids = ids};
+    const struct admin_filter filter = {.ids = &ids};
     const bool good = my_admin_held_list(admin, &filter, 0, false, &findings->held, reterr);
-    memory_free(ids);
+    memory_free(ids.items);
     return good;
 }
 

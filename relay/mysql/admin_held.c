@@ -12,17 +12,14 @@
 #include "mysql_held_list_sql.h"
 #include "mysql_held_waiting_sql.h"
 
-/* Sets the parameters of held_list.sql and held_count.sql for a filter with its ids. *ret_ids is for memory_free once
- * the statement has been sent. */
+/* Sets the parameters of held_list.sql and held_count.sql for a filter with its ids. */
 static void
-filter_by_ids(struct my_parameters *parameters, const struct admin_filter *filter,
-              int64_t **ret_ids)
+filter_by_ids(struct my_parameters *parameters, const struct admin_filter *filter)
 {
-    size_t count = 0;
-    *ret_ids = filter->ids == NULL ? NULL : my_admin_ids(filter->ids, &count);
+    const struct admin_ids ids = filter->ids == NULL ? (struct admin_ids){0} : *filter->ids;
     my_admin_filter(parameters, filter);
     my_parameters_int(parameters, "named", filter->ids == NULL ? 0 : 1);
-    my_parameters_ints(parameters, "ids", *ret_ids, count);
+    my_parameters_ints(parameters, "ids", ids.items, ids.count);
 }
 
 static void
@@ -90,9 +87,8 @@ my_admin_held_list(struct admin *admin, const struct admin_filter *filter, uint6
                    bool whole, struct admin_messages *ret_messages, struct error *reterr)
 {
     MYSQL_RES *rows;
-    int64_t *ids;
     struct my_parameters parameters = {.count = 0};
-    filter_by_ids(&parameters, filter, &ids);
+    filter_by_ids(&parameters, filter);
     my_parameters_int(&parameters, "whole", whole ? 1 : 0);
     my_parameters_int(&parameters, "limit_rows", limit == 0 ? INT64_MAX : (int64_t)limit);
     if (filter->after == NULL) {
@@ -100,66 +96,63 @@ my_admin_held_list(struct admin *admin, const struct admin_filter *filter, uint6
     } else {
         my_parameters_int(&parameters, "after", *filter->after);
     }
-    const bool good = my_admin_ask(admin, sql_held_list, &parameters, &rows, reterr);
-    memory_free(ids);
-    return good && read_messages(rows, ret_messages, reterr);
+    return my_admin_ask(admin, sql_held_list, &parameters, &rows, reterr) &&
+           read_messages(rows, ret_messages, reterr);
+}
+
+/* A list as long as there are rows; the caller fills it. */
+static struct admin_ids
+room_for_ids(MYSQL_RES *rows)
+{
+    const size_t count = mysql_num_rows(rows);
+    return (struct admin_ids){.items = memory_array(count, sizeof(int64_t)), .count = count};
 }
 
 bool
 my_admin_held_count(struct admin *admin, const struct admin_filter *filter,
-                    struct admin_counts *ret_counts, char **ret_ids, struct error *reterr)
+                    struct admin_counts *ret_counts, struct admin_ids *ret_ids,
+                    struct error *reterr)
 {
     MYSQL_RES *rows;
-    int64_t *named;
     struct my_parameters parameters = {.count = 0};
-    filter_by_ids(&parameters, filter, &named);
-    const bool good = my_admin_ask(admin, sql_held_count, &parameters, &rows, reterr);
-    memory_free(named);
-    if (!good) {
+    filter_by_ids(&parameters, filter);
+    if (!my_admin_ask(admin, sql_held_count, &parameters, &rows, reterr)) {
         return false;
     }
-    const size_t count = mysql_num_rows(rows);
-    int64_t *const ids = memory_array(count, sizeof(*ids));
+    *ret_ids = room_for_ids(rows);
     *ret_counts = (struct admin_counts){0};
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < ret_ids->count; i++) {
         const MYSQL_ROW row = mysql_fetch_row(rows);
-        ids[i] = my_value_int(row[0]);
+        ret_ids->items[i] = my_value_int(row[0]);
         my_admin_count(ret_counts, row[1]);
     }
-    *ret_ids = my_admin_ids_text(ids, count);
-    memory_free(ids);
     mysql_free_result(rows);
     return true;
 }
 
-/* Returns the first column of all rows as a new array, and frees the rows. */
-static int64_t *
-take_ids(MYSQL_RES *rows, size_t *ret_count)
+/* Returns the first column of all rows, and frees the rows. */
+static struct admin_ids
+take_ids(MYSQL_RES *rows)
 {
-    *ret_count = mysql_num_rows(rows);
-    int64_t *const ids = memory_array(*ret_count, sizeof(*ids));
-    for (size_t i = 0; i < *ret_count; i++) {
-        ids[i] = my_value_int(mysql_fetch_row(rows)[0]);
+    const struct admin_ids ids = room_for_ids(rows);
+    for (size_t i = 0; i < ids.count; i++) {
+        ids.items[i] = my_value_int(mysql_fetch_row(rows)[0]);
     }
     mysql_free_result(rows);
     return ids;
 }
 
 bool
-my_admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
-                   char **ret_ids, struct error *reterr)
+my_admin_held_find(struct admin *admin, const struct admin_name *name, struct admin_ids *ret_ids,
+                   struct error *reterr)
 {
     MYSQL_RES *rows;
-    size_t count;
     struct my_parameters parameters = {.count = 0};
     my_admin_name(&parameters, name);
     if (!my_admin_ask(admin, sql_held_find, &parameters, &rows, reterr)) {
         return false;
     }
-    int64_t *const ids = take_ids(rows, &count);
-    *ret_ids = my_admin_ids_text(ids, count);
-    *ret_count = count;
-    memory_free(ids);
+    *ret_ids = take_ids(rows);
     return true;
 }
 
@@ -169,18 +162,15 @@ find_head(struct admin *admin, const char *key, struct admin_messages *ret_head,
           struct error *reterr)
 {
     MYSQL_RES *rows;
-    size_t count;
     struct my_parameters parameters = {.count = 0};
     my_parameters_text(&parameters, "of_key", key);
     if (!my_admin_ask(admin, sql_held_head, &parameters, &rows, reterr)) {
         return false;
     }
-    int64_t *const ids = take_ids(rows, &count);
-    char *const text = my_admin_ids_text(ids, count);
-    const struct admin_filter filter = {.ids = text};
+    const struct admin_ids ids = take_ids(rows);
+    const struct admin_filter filter = {.ids = &ids};
     const bool good = my_admin_held_list(admin, &filter, 1, false, ret_head, reterr);
-    memory_free(text);
-    memory_free(ids);
+    memory_free(ids.items);
     return good;
 }
 

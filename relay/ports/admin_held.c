@@ -25,16 +25,16 @@ admin_messages_free(struct admin_messages *messages)
 
 bool
 admin_held_count(struct admin *admin, const struct admin_filter *filter,
-                 struct admin_counts *ret_counts, char **ret_ids, struct error *reterr)
+                 struct admin_counts *ret_counts, struct admin_ids *ret_ids, struct error *reterr)
 {
     return admin->ops->held_count(admin, filter, ret_counts, ret_ids, reterr);
 }
 
 bool
-admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
-                char **ret_ids, struct error *reterr)
+admin_held_find(struct admin *admin, const struct admin_name *name, struct admin_ids *ret_ids,
+                struct error *reterr)
 {
-    return admin->ops->held_find(admin, name, ret_count, ret_ids, reterr);
+    return admin->ops->held_find(admin, name, ret_ids, reterr);
 }
 
 bool
@@ -51,7 +51,7 @@ admin_place_free(struct admin_place *place)
 }
 
 bool
-admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
+admin_held_heads_of(struct admin *admin, const struct admin_ids *ids, struct admin_heads *ret_heads,
                     struct error *reterr)
 {
     return admin->ops->held_heads_of(admin, ids, ret_heads, reterr);

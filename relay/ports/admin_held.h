@@ -4,9 +4,15 @@
 
 #include "relay/ports/admin.h"
 
+/* Ids of held messages: ascending and each once, but a filter of admin_held_count or admin_held_list takes any. */
+struct admin_ids {
+    int64_t *items; /* from memory_array: whoever gets the list uses memory_free */
+    size_t count;
+};
+
 /* Which held messages are meant; a field that is NULL or 0 selects all. */
 struct admin_filter {
-    const char *ids; /* as admin_held_count gave them */
+    const struct admin_ids *ids; /* an empty list selects none */
     const char *state;
     const char *key;
     const char *type;
@@ -77,14 +83,14 @@ bool admin_held_list(struct admin *admin, const struct admin_filter *filter, uin
                      bool whole, struct admin_messages *ret_messages,
                      struct error *reterr) MUST_CHECK;
 
-/* *ret_ids goes into admin_filter; free it with memory_free. */
+/* How many of each state the filter selects, and their ids. */
 bool admin_held_count(struct admin *admin, const struct admin_filter *filter,
-                      struct admin_counts *ret_counts, char **ret_ids,
+                      struct admin_counts *ret_counts, struct admin_ids *ret_ids,
                       struct error *reterr) MUST_CHECK;
 
-/* Like admin_held_count, for one name; several messages can have the same message id. */
-bool admin_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
-                     char **ret_ids, struct error *reterr) MUST_CHECK;
+/* The ids of the messages with this name; several can have the same message id. */
+bool admin_held_find(struct admin *admin, const struct admin_name *name, struct admin_ids *ret_ids,
+                     struct error *reterr) MUST_CHECK;
 
 /* Where a message with a key stands in it. */
 struct admin_place {
@@ -108,8 +114,8 @@ struct admin_heads {
     size_t count;
     struct admin_rows rows;
 };
-bool admin_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
-                         struct error *reterr) MUST_CHECK;
+bool admin_held_heads_of(struct admin *admin, const struct admin_ids *ids,
+                         struct admin_heads *ret_heads, struct error *reterr) MUST_CHECK;
 void admin_heads_free(struct admin_heads *heads);
 
 /* Messages that an act changed, counted by their states before it. */

@@ -56,13 +56,13 @@ bool admin_postgres_held_list(struct admin *admin, const struct admin_filter *fi
                               uint64_t limit, bool whole, struct admin_messages *ret_messages,
                               struct error *reterr);
 bool admin_postgres_held_count(struct admin *admin, const struct admin_filter *filter,
-                               struct admin_counts *ret_counts, char **ret_ids,
+                               struct admin_counts *ret_counts, struct admin_ids *ret_ids,
                                struct error *reterr);
 bool admin_postgres_held_find(struct admin *admin, const struct admin_name *name,
-                              uint64_t *ret_count, char **ret_ids, struct error *reterr);
+                              struct admin_ids *ret_ids, struct error *reterr);
 bool admin_postgres_held_place(struct admin *admin, const char *key, int64_t id,
                                struct admin_place *ret_place, struct error *reterr);
-bool admin_postgres_held_heads_of(struct admin *admin, const char *ids,
+bool admin_postgres_held_heads_of(struct admin *admin, const struct admin_ids *ids,
                                   struct admin_heads *ret_heads, struct error *reterr);
 bool admin_postgres_held_retry(struct admin *admin, const struct admin_filter *filter,
                                const char *who, struct admin_done *ret_done, struct error *reterr);

@@ -1,5 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "relay/ports/admin_ops.h"
@@ -21,17 +23,47 @@
 /* $1 to $6 of the statements with a filter; $7 to $10 of held_list.sql. */
 struct filter_values {
     const char *values[10];
+    char *ids; /* the caller frees it once the statement was sent */
     char after[NUMBER_BYTES];
     char older_us[NUMBER_BYTES];
     char limit[NUMBER_BYTES];
 };
+
+/* As PostgreSQL writes an array: {1,2}. Returns a new text for memory_free. */
+static char *
+ids_text(const struct admin_ids *ids)
+{
+    char *const text = memory_array(ids->count + 1, NUMBER_BYTES);
+    char *at = stpcpy(text, "{");
+    for (size_t i = 0; i < ids->count; i++) {
+        at += snprintf(at, NUMBER_BYTES, "%s%" PRId64, i == 0 ? "" : ",", ids->items[i]); /* fits */
+    }
+    (void)stpcpy(at, "}"); /* fits */
+    return text;
+}
+
+/* From two columns: how many, and the ids with spaces between them. */
+static struct admin_ids
+read_ids(const PGresult *result, int column)
+{
+    const size_t count = (size_t)admin_postgres_int(result, 0, column, 0);
+    const struct admin_ids ids = {.items = memory_array(count, sizeof(int64_t)), .count = count};
+    const char *at = PQgetvalue(result, 0, column + 1);
+    for (size_t i = 0; i < count; i++) {
+        char *end;
+        ids.items[i] = strtoll(at, &end, 10);
+        at = end;
+    }
+    return ids;
+}
 
 static void
 fill_filter(struct filter_values *ret_filter, const struct admin_filter *filter)
 {
     (void)snprintf(ret_filter->older_us, NUMBER_BYTES, "%" PRIu64,
                    filter->older_than_us); /* fits */
-    ret_filter->values[0] = filter->ids;
+    ret_filter->ids = filter->ids == NULL ? NULL : ids_text(filter->ids);
+    ret_filter->values[0] = ret_filter->ids;
     ret_filter->values[1] = filter->state;
     ret_filter->values[2] = filter->key;
     ret_filter->values[3] = filter->type;
@@ -120,6 +152,7 @@ admin_postgres_held_list(struct admin *admin, const struct admin_filter *filter,
     *ret_messages = (struct admin_messages){0};
     PGresult *const result =
         list_what_is_readable(admin, &list, limit, ret_messages, &escaped, reterr);
+    memory_free(list.ids);
     if (result == NULL) {
         return false;
     }
@@ -140,23 +173,25 @@ admin_postgres_held_list(struct admin *admin, const struct admin_filter *filter,
 
 bool
 admin_postgres_held_count(struct admin *admin, const struct admin_filter *filter,
-                          struct admin_counts *ret_counts, char **ret_ids, struct error *reterr)
+                          struct admin_counts *ret_counts, struct admin_ids *ret_ids,
+                          struct error *reterr)
 {
     struct filter_values count;
     fill_filter(&count, filter);
     PGresult *const result = admin_postgres_query(admin, sql_held_count, 6, count.values, reterr);
+    memory_free(count.ids);
     if (result == NULL) {
         return false;
     }
     *ret_counts = admin_postgres_counts(result, 0);
-    *ret_ids = memory_string(PQgetvalue(result, 0, 4));
+    *ret_ids = read_ids(result, 4);
     PQclear(result);
     return true;
 }
 
 bool
-admin_postgres_held_find(struct admin *admin, const struct admin_name *name, uint64_t *ret_count,
-                         char **ret_ids, struct error *reterr)
+admin_postgres_held_find(struct admin *admin, const struct admin_name *name,
+                         struct admin_ids *ret_ids, struct error *reterr)
 {
     const char *values[2];
     admin_postgres_name(name, values);
@@ -164,8 +199,7 @@ admin_postgres_held_find(struct admin *admin, const struct admin_name *name, uin
     if (result == NULL) {
         return false;
     }
-    *ret_ids = memory_string(PQgetvalue(result, 0, 0));
-    *ret_count = (uint64_t)admin_postgres_int(result, 0, 1, 0);
+    *ret_ids = read_ids(result, 0);
     PQclear(result);
     return true;
 }
@@ -180,12 +214,13 @@ find_head(struct admin *admin, const char *key, struct admin_messages *ret_head,
     if (result == NULL) {
         return false;
     }
-    char ids[NUMBER_BYTES + 2] = "{}";
-    if (PQntuples(result) == 1) {
-        (void)snprintf(ids, sizeof(ids), "{%s}", PQgetvalue(result, 0, 0)); /* fits */
+    int64_t id = 0;
+    const struct admin_ids ids = {.items = &id, .count = PQntuples(result) == 1 ? 1 : 0};
+    if (ids.count == 1) {
+        id = admin_postgres_int(result, 0, 0, 0);
     }
     PQclear(result);
-    const struct admin_filter filter = {.ids = ids};
+    const struct admin_filter filter = {.ids = &ids};
     return admin_postgres_held_list(admin, &filter, 1, false, ret_head, reterr);
 }
 
@@ -213,11 +248,13 @@ admin_postgres_held_place(struct admin *admin, const char *key, int64_t id,
 }
 
 bool
-admin_postgres_held_heads_of(struct admin *admin, const char *ids, struct admin_heads *ret_heads,
-                             struct error *reterr)
+admin_postgres_held_heads_of(struct admin *admin, const struct admin_ids *ids,
+                             struct admin_heads *ret_heads, struct error *reterr)
 {
-    const char *const values[] = {ids};
+    char *const text = ids_text(ids);
+    const char *const values[] = {text};
     PGresult *const result = admin_postgres_query(admin, sql_held_heads_of, 1, values, reterr);
+    memory_free(text);
     if (result == NULL) {
         return false;
     }
@@ -246,6 +283,7 @@ act(struct admin *admin, const char *sql, const struct admin_filter *filter, con
     fill_filter(&values, filter);
     values.values[6] = who;
     PGresult *const result = admin_postgres_query(admin, sql, 7, values.values, reterr);
+    memory_free(values.ids);
     if (result == NULL) {
         return false;
     }

@@ -51,10 +51,10 @@ held(void)
 
 /* All acts as "what id state", in the order in which they were recorded. */
 static const char *
-acts(void)
+acts(struct db *where)
 {
-    return held_query(db, "select coalesce(group_concat(concat_ws(' ', what, held_id, state) "
-                          "order by id), '') from outbox_held_act");
+    return held_query(where, "select coalesce(group_concat(concat_ws(' ', what, held_id, state) "
+                             "order by id), '') from outbox_held_act");
 }
 
 static void
@@ -66,7 +66,7 @@ expect_held(const char *expected)
 static void
 expect_acts(const char *expected)
 {
-    cr_assert_str_eq(acts(), expected, "%s", acts());
+    cr_assert_str_eq(acts(db), expected, "%s", acts(db));
 }
 
 #define ALL_AS_IT_WAS                                                              \
@@ -419,6 +419,49 @@ Test(cli_held_act, finds_ids_in_all_sources)
                 "");
     cr_assert_eq(db_int(second, "select count(*) from outbox_held"), 1);
     db_close(second);
+}
+
+Test(cli_held_act, acts_in_each_source_on_what_is_named_there)
+{
+    put_all();
+    struct db *const second = make_second_source();
+    held_put(second, 51, "y", "dead", NULL);
+    held_put(second, 52, "z", "dead", NULL);
+    held_expect("held retry 51 30 50 10", 0,
+                "source \"orders\": 2 messages are tried again at once (1 scheduled, 1 retrying)\n"
+                "source \"second\": 2 messages are tried again at once (2 dead)\n",
+                "");
+    held_expect("held discard --yes 52 22 12 51 11", 0,
+                "source \"orders\": 3 messages are discarded (3 waiting)\n"
+                "source \"second\": 2 messages are discarded (1 retrying, 1 dead)\n",
+                "");
+    expect_acts("retry 10 retrying,retry 30 scheduled,discard 11 waiting,discard 12 waiting,"
+                "discard 22 waiting");
+    cr_assert_str_eq(acts(second),
+                     "retry 50 dead,retry 51 dead,discard 51 retrying,discard 52 dead", "%s",
+                     acts(second));
+    db_close(second);
+}
+
+/* Sources in which nothing is named are left alone. */
+Test(cli_held_act, a_name_of_one_source_acts_in_no_other)
+{
+    put_all();
+    struct db *const second = make_second_source();
+    held_expect("held discard --yes 50", 0, "source \"second\": 1 message is discarded (1 dead)\n",
+                "");
+    expect_held(ALL_AS_IT_WAS);
+    expect_acts("");
+    db_close(second);
+}
+
+Test(cli_held_act, ids_are_of_any_size)
+{
+    held_put(db, 1, "a", "dead", "id = -9223372036854775808");
+    held_put(db, 2, "b", "dead", "id = -1");
+    held_put(db, 3, "c", "dead", "id = 9223372036854775807");
+    held_expect("held retry --all", 0, "3 messages are tried again at once (3 dead)\n", "");
+    expect_acts("retry -9223372036854775808 dead,retry -1 dead,retry 9223372036854775807 dead");
 }
 
 /* More messages than one statement handles. */

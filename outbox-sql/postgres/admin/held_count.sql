@@ -1,11 +1,12 @@
--- The held messages that match $1 to $6, with the meaning of held_list.sql: how many of each state, and their ids, so
--- that an act can apply to exactly these.
+-- The held messages that match $1 to $6, with the meaning of held_list.sql: how many of each state, how many in all, and
+-- their ids with spaces between them, so that an act can apply to exactly these.
 select
     count(*) filter (where state = 'scheduled') as scheduled,
     count(*) filter (where state = 'retrying') as retrying,
     count(*) filter (where state = 'waiting') as waiting,
     count(*) filter (where state = 'dead') as dead,
-    coalesce(array_agg(id order by id), '{}') as ids
+    count(*),
+    coalesce(string_agg(id::text, ' ' order by id), '') as ids
 from :"schema".outbox_held
 where ($1::int8[] is null or id = any($1::int8[]))
     and ($2::text is null or state = $2::text)
