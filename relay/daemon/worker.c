@@ -152,7 +152,7 @@ thread_main(void *argument)
 }
 
 static struct pipeline_options
-options_of(const struct source_config *config, const struct source *source)
+options_of(const struct source_config *config)
 {
     const struct broker_config *broker = config->broker;
     struct pipeline_options options = pipeline_defaults();
@@ -171,7 +171,7 @@ options_of(const struct source_config *config, const struct source *source)
     options.max_attempts = config->max_attempts;
     options.skip_dead = config->on_dead == ON_DEAD_SKIP;
     options.held_max = config->held_max;
-    options.tail = config->mode != SOURCE_MODE_POLL && source->ops->tail_begin != NULL;
+    options.tail = config->mode != SOURCE_MODE_POLL;
     options.strict = config->ordering == ORDERING_STRICT;
     options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
     return options;
@@ -222,7 +222,7 @@ prepare(struct worker *worker, struct error *reterr)
     if (!worker->config->kind->source_new(worker->config, &worker->source, reterr)) {
         return false;
     }
-    const struct pipeline_options options = options_of(worker->config, worker->source);
+    const struct pipeline_options options = options_of(worker->config);
     worker->pipeline = pipeline_new(&options, clock_monotonic_us());
     outage_init(&worker->source_outage);
     outage_init(&worker->tail_outage);

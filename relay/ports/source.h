@@ -308,8 +308,9 @@ struct source_ops {
     void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
 
     /* The log: committed rows, in the order of the commits, as soon as they are committed. It is only a faster way: the
-     * table stays the truth, and the core may go back to it at any time. These four are NULL in a source that never has
-     * a log; a source that has none at the moment says 0 in source_final.
+     * table stays the truth, and the core may go back to it at any time. These four are never NULL: a source without a log,
+     * at the moment or ever, says 0 in source_final, and answers tail_begin by SOURCE_NOT_TAILING of class ERROR_CONFIG.
+     * So whoever wants its log read is told why it is not.
      *
      * tail_begin reads from `position` on, or from a later one if the server does not keep the log so far back.
      * SOURCE_TAILING says from where, SOURCE_NOT_TAILING why not. Only while owned; ends with the ownership, without an
