@@ -275,13 +275,15 @@ tell_changed(const struct runner_pg *pg)
     }
 }
 
+/* There are at most three tries: a new session cannot be changed yet, and after a session has forgotten its statement
+ * none is prepared any more. */
 static enum runner_fault
 pg_begin(struct runner_session *session, struct error *reterr)
 {
     struct runner_pg *pg = of(session);
     pg->sqlstate[0] = '\0';
     pg->message[0] = '\0';
-    for (int tries = 0; tries < 2; tries++) {
+    for (;;) {
         bool changed = false;
         if (pg->conn == NULL && !open_connection(pg, reterr)) {
             return RUNNER_FAULT_OUTAGE;
@@ -300,8 +302,6 @@ pg_begin(struct runner_session *session, struct error *reterr)
             tell_changed(pg);
         }
     }
-    error_set(reterr, ERROR_CONNECTION, "a new database session is changed by itself");
-    return RUNNER_FAULT_OUTAGE;
 }
 
 static enum runner_fault
