@@ -241,7 +241,7 @@ runner_run(struct runner *runner, struct inbox_error *reterr)
     atomic_store(&runner->pid, getpid());
     runner->broker.pump = runner_pump_new(runner->broker.session, &stop);
     if (runner->broker.pump == NULL) {
-        return runner_fail(reterr, INBOX_NO_MEMORY, "no memory or no thread to be had");
+        return runner_fail(reterr, INBOX_NO_MEMORY, "out of memory, or no thread can be started");
     }
     while (!atomic_load(&runner->stopping)) {
         turn(runner);

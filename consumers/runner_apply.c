@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -213,7 +214,8 @@ report_failure(struct runner *runner, const struct outcome *outcome, enum runner
     const char *id = outcome->culprit != NULL ? outcome->culprit->delivery->shown.message_id : NULL;
     if (verdict == RUNNER_SPLIT) {
         runner_report(runner, INBOX_REPORT_WARNING, "batch_failed",
-                      "a transaction of several messages failed%s%s: %s; each gets one of its own",
+                      "a transaction of several messages failed%s%s: %s; each message gets a "
+                      "transaction of its own",
                       id != NULL ? " at " : "", id != NULL ? id : "", outcome->error.text);
         return;
     }
@@ -260,17 +262,23 @@ owe(struct runner *runner, const struct outcome *outcome)
     const struct runner_claim *culprit = outcome->culprit;
     const char *id = (culprit != NULL ? culprit : runner->claims)->delivery->shown.message_id;
     uint32_t lost = 0;
+    char rest[100] = "";
     for (const struct runner_claim *claim = culprit != NULL ? culprit + 1 : end; claim < end;
          claim++) {
         if (claim->first && !runner_owed_add(&runner->owed, claim->delivery->shown.message_id)) {
             lost++;
         }
     }
+    if (lost > 0) {
+        (void)snprintf(rest, sizeof(rest),
+                       "; out of memory, so later messages of its batch are lost (%u): the inbox "
+                       "has their ids",
+                       lost); /* fits */
+    }
     runner_report(runner, INBOX_REPORT_ERROR, "transaction_ended", "%s%s: %s%s", id,
-                  culprit == NULL && runner->window.batch_count > 1 ? " or one behind it" : "",
-                  outcome->error.text,
-                  lost > 0 ? "; no memory to note the others of its transaction, which are lost"
-                           : "");
+                  culprit == NULL && runner->window.batch_count > 1 ? " or a later one of its batch"
+                                                                    : "",
+                  outcome->error.text, rest);
 }
 
 static void

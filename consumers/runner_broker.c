@@ -142,7 +142,8 @@ refuse_nameless(struct runner *runner, const struct rabbit_event *event, uint64_
 {
     const struct rabbit_message *message = &event->message;
     if (!runner_window_add_refused(&runner->window, event->tag)) {
-        lose(runner, now_us, "more messages than the prefetch", (struct span){0});
+        lose(runner, now_us, "the broker sent more messages than the prefetch allows",
+             (struct span){0});
         return;
     }
     runner_count(runner, COUNT_REJECTED, 1);
@@ -171,12 +172,13 @@ take_delivery(struct runner *runner, const struct rabbit_event *event, uint64_t 
     }
     struct runner_entry *entry = runner_window_add(&runner->window, event->tag, 0, now_us);
     if (entry == NULL) {
-        lose(runner, now_us, "more messages than the prefetch", (struct span){0});
+        lose(runner, now_us, "the broker sent more messages than the prefetch allows",
+             (struct span){0});
         return;
     }
     struct runner_delivery *delivery = entry->item;
     if (!runner_delivery_set(delivery, event)) {
-        lose(runner, now_us, "no memory for a message", (struct span){0});
+        lose(runner, now_us, "out of memory for a message", (struct span){0});
         return;
     }
     entry->key = delivery->key_hash;
@@ -420,10 +422,11 @@ runner_broker_give_back(struct runner *runner, uint64_t now_us)
         (window->room == NARROW && window->count > 0 && window->entries[0].counted)) {
         return;
     }
-    runner_report(runner, INBOX_REPORT_WARNING, "given_back",
-                  "the database is away: %u messages go back to queue %s, and none are taken "
-                  "before it answers",
-                  window->count, runner->options.queue);
+    runner_report(
+        runner, INBOX_REPORT_WARNING, "given_back",
+        "the database does not answer: %u messages go back to queue %s, and no more are taken "
+        "until it does",
+        window->count, runner->options.queue);
     runner_broker_leave(runner, now_us + GOODBYE_US);
     runner->ready = false;
 }

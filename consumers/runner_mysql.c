@@ -349,8 +349,8 @@ mysql_session_begin(struct runner_session *session, struct error *reterr)
         mysql_session_close(session);
         if (state == STATE_CHANGED && !fresh) {
             tell(mysql, INBOX_REPORT_WARNING, "session_changed",
-                 "an apply function has left the database session with another default database, "
-                 "role or setting than it had: it is connected anew");
+                 "an apply function changed the session's default database, role or a setting, so "
+                 "the runner connects anew: undo such changes");
         }
     }
     return RUNNER_FAULT_OUTAGE;
@@ -438,9 +438,10 @@ fault_of_end(enum end end, struct error *reterr)
     switch (end) {
     case END_COMMITTED:
     case END_ROLLED_BACK:
-        error_set(reterr, ERROR_MESSAGE,
-                  "the apply function ended the transaction, which is not its own: take COMMIT, "
-                  "ROLLBACK and what commits by itself (CREATE, ALTER, TRUNCATE, …) out of it");
+        error_set(
+            reterr, ERROR_MESSAGE,
+            "the apply function ended the transaction, which only the runner may do: take COMMIT, "
+            "ROLLBACK and statements that commit (CREATE, ALTER, TRUNCATE, …) out of it");
         return RUNNER_FAULT_ENDED;
     case END_DEADLOCK:
         error_set(reterr, ERROR_TRANSIENT,

@@ -28,7 +28,7 @@ check_texts(const struct runner_options *options, const struct runner_applicatio
                            INBOX_NAME_MAX_BYTES);
     }
     if ((options->dsn != NULL) == application->connects) {
-        return runner_fail(reterr, INBOX_INVALID, "one of dsn and connect is needed, and not both");
+        return runner_fail(reterr, INBOX_INVALID, "give exactly one of dsn and connect");
     }
     if (!application->applies) {
         return runner_fail(reterr, INBOX_INVALID, "apply is missing");

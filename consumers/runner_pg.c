@@ -268,10 +268,10 @@ static void
 tell_changed(const struct runner_pg *pg)
 {
     if (pg->options->report != NULL) {
-        pg->options->report(
-            pg->options->context, INBOX_REPORT_WARNING, "session_changed",
-            "an apply function has left the database session with another role, search_path, "
-            "setting or table inbox than it had: it is connected anew");
+        pg->options->report(pg->options->context, INBOX_REPORT_WARNING, "session_changed",
+                            "an apply function changed the session's role, search_path, a setting, "
+                            "or what the table name inbox means, so the runner connects anew: undo "
+                            "such changes, or use SET LOCAL");
     }
 }
 
@@ -349,8 +349,8 @@ static enum runner_fault
 ended(struct error *reterr)
 {
     error_set(reterr, ERROR_MESSAGE,
-              "the apply function ended the transaction, which is not its own: take COMMIT and "
-              "ROLLBACK out of it");
+              "the apply function ended the transaction, which only the runner may do: take COMMIT "
+              "and ROLLBACK out of it");
     return RUNNER_FAULT_ENDED;
 }
 
