@@ -347,10 +347,11 @@ tell_verdict(const struct tls *tls, long verdict, struct error *reterr)
         error_set(reterr, ERROR_CONFIG, "TLS: certificate verify failed: %s",
                   X509_verify_cert_error_string(verdict));
     } else if (tls->nameless) {
-        error_set(reterr, ERROR_CONFIG,
-                  "TLS: certificate verify failed: it has no subjectAltName, so it is for nobody; "
-                  "make one with DNS:%s or IP:…",
-                  tls->name);
+        error_set(
+            reterr, ERROR_CONFIG,
+            "TLS: certificate verify failed: it names no host, because it has no subjectAltName; "
+            "have one made with subjectAltName = DNS:%s (for an address IP:…)",
+            tls->name);
     } else {
         error_set(reterr, ERROR_CONFIG,
                   "TLS: certificate verify failed: %s: it is not for %s; see "

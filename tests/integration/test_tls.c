@@ -138,7 +138,7 @@ Test(tls, bad_certificates_of_the_broker)
     } cases[] = {
         {"expired", "certificate has expired"},
         {"wrong", "hostname mismatch: it is not for localhost"},
-        {"nameless", "it has no subjectAltName, so it is for nobody"},
+        {"nameless", "it names no host, because it has no subjectAltName"},
         {"self", "self-signed certificate"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
