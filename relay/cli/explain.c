@@ -84,7 +84,7 @@ when(const struct story *story, int64_t at_us, char text[WHEN_BYTES])
     char time[CLI_TIME_BYTES];
     char age[CLI_AGE_BYTES];
     if (at_us == ADMIN_NO_TIME) {
-        return "no time that comes";
+        return "a time that never comes";
     }
     const int64_t ago_us = story->status->now_us - at_us;
     cli_text_time(at_us, time);
@@ -118,16 +118,16 @@ say_what_stops_all(struct story *story)
     char text[WHEN_BYTES];
     if (admin_status_owner(status) == NULL) {
         say(story, status->sessions.count > 0
-                       ? "No relay owns the outbox; one that stands by is about to."
-                       : "No relay works this source: start one by `outbox-relay run`.");
+                       ? "No relay owns the outbox; a standby is about to take it over."
+                       : "No relay is running for this source: start one with `outbox-relay run`.");
         return;
     }
     if (!admin_status_is_owners(status)) {
-        say(story, "A relay owns the outbox and has not told its state yet.");
+        say(story, "A relay owns the outbox, but it has not reported its state yet.");
         return;
     }
     if (!admin_status_is_current(status)) {
-        say(story, "The relay that owns the outbox last told its state at %s.",
+        say(story, "The relay that owns the outbox last reported its state at %s.",
             when(story, status->relay.updated_us, text));
     }
     if (status->relay.paused_reason != NULL) {
@@ -166,7 +166,7 @@ say_attempts(struct story *story, const char *it, const struct admin_message *me
         (void)snprintf(refused, sizeof(refused), "was refused %" PRIu32 " time%s; it ",
                        message->attempts, cli_text_plural(message->attempts)); /* fits */
     }
-    say(story, "%s %s%s %s.", it, refused, due ? "is to be tried since" : "is tried next at",
+    say(story, "%s %s%s %s.", it, refused, due ? "has been due since" : "is tried next at",
         when(story, message->next_attempt_us, text));
     if (message->last_error != NULL) {
         say(story, "Last answer: %s", message->last_error);
@@ -275,7 +275,8 @@ tell_pending(struct story *story, const struct admin_pending *pending, const cha
     *ret_where = "outbox";
     if (pending->scheduled) {
         *ret_where = "scheduled";
-        say(story, "It is not to go before %s.", when(story, pending->deliver_after_us, text));
+        say(story, "It is scheduled: it is not sent before %s.",
+            when(story, pending->deliver_after_us, text));
         return true;
     }
     say_what_stops_all(story);
@@ -295,7 +296,7 @@ tell_retrying(struct story *story, const struct admin_message *message)
 {
     say_attempts(story, "It", message);
     if (message->skipped) {
-        say(story, "Its key went on without it.");
+        say(story, "Later messages of its key are sent without waiting for it.");
     }
 }
 
@@ -308,8 +309,8 @@ tell_dead(struct story *story, const struct admin_message *message)
         say(story, "Last answer: %s", message->last_error);
     }
     if (message->key != NULL) {
-        say(story, message->skipped ? "Its key went on without it."
-                                    : "What follows it in its key waits behind it.");
+        say(story, message->skipped ? "Later messages of its key are sent without waiting for it."
+                                    : "Later messages of its key wait behind it.");
     }
     say(story,
         "`outbox-relay held retry %" PRId64 "` tries it again, `outbox-relay held discard %" PRId64
@@ -332,7 +333,8 @@ tell_waiting(struct story *story, const struct admin_message *message, struct er
         return false;
     }
     if (place.head.count == 0) {
-        say(story, "It waits behind none that is held any more: a running relay moves it on.");
+        say(story,
+            "It waits behind no held message any more: a running relay moves it to the outbox.");
     } else {
         const struct admin_message *const head = &place.head.messages[0];
         say(story, "It waits behind id %" PRId64 " (message %s) of its key \"%s\"%s%s.", head->id,
@@ -356,7 +358,8 @@ tell_held(struct story *story, const struct admin_message *message, struct error
         tell_dead(story, message);
     } else {
         if (strcmp(message->state, "scheduled") == 0) {
-            say(story, "It is to go at %s.", when(story, message->next_attempt_us, text));
+            say(story, "It is scheduled to be sent at %s.",
+                when(story, message->next_attempt_us, text));
         } else if (strcmp(message->state, "retrying") == 0) {
             tell_retrying(story, message);
         } else {

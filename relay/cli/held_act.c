@@ -280,7 +280,8 @@ print_waiting(const struct act *self, const struct choice *choice, struct error 
         (void)printf("%" PRIu64 " wait%s", head->waiting,
                      head->waiting == 1 ? "s" : ""); /* as above */
         if (head->message_id == NULL) {
-            (void)puts(" behind none that is held: a running relay moves them on"); /* as above */
+            (void)puts(" behind no held message any more: a running relay moves them to the "
+                       "outbox"); /* as above */
         } else {
             (void)printf(" behind id %" PRId64 " (message %s, %s): %s when that has gone\n",
                          head->id, head->message_id, head->state,
@@ -304,7 +305,7 @@ print_rest(const struct act *self, const struct choice *choice, const struct adm
     }
     if (done->freed > 0) {
         cli_databases_prefix(&self->databases, choice->database);
-        (void)printf("%" PRIu64 " key%s on with what waited behind\n", done->freed,
+        (void)printf("%" PRIu64 " key%s on: the messages that waited are sent next\n", done->freed,
                      done->freed == 1 ? " goes" : "s go"); /* as above */
     }
 }
@@ -383,8 +384,8 @@ run(const struct cli_command *command, int argc, char **argv)
     }
     if (self.discard && !self.options.yes && !self.options.dry_run && !may_ask()) {
         return cli_misused(command,
-                           "it asks before it discards, and there is no terminal: say --yes, "
-                           "or --dry-run to see what it would be");
+                           "it asks before it discards, and there is no terminal to ask on: "
+                           "give --yes, or --dry-run to see what would be discarded");
     }
     if (!cli_databases_open(command, self.options.config_path, self.options.source, &self.databases,
                             &exit)) {
@@ -413,7 +414,7 @@ const struct cli_command cli_held_retry = {
         "usage: outbox-relay held retry -c FILE ID... | OPTION...\n\n"
         "Tries messages again at once that were refused, also dead ones, and sends scheduled ones\n"
         "now. Those that wait behind another of their key stay: they go when that one has gone.\n"
-        "A dead one that its key went on without goes as if it had no key.\n" USAGE_SELECTOR
+        "A dead one whose key went on without it is sent as if it had no key.\n" USAGE_SELECTOR
         "      --dry-run           only count\n\n" USAGE_EXIT,
     .options = retry_table,
     .run = run,

@@ -87,7 +87,7 @@ print_acts(const struct admin_acts *acts)
         cli_text_time(acts->acts[i].at_us, time);
         (void)printf("%-13s %s %s by %s, when it was %s%s\n", i == 0 ? "acts" : "", time,
                      acts->acts[i].what, who, acts->acts[i].state,
-                     acts->acts[i].seen ? "" : "; no relay took note yet"); /* as above */
+                     acts->acts[i].seen ? "" : "; no relay has seen it yet"); /* as above */
         memory_free(who);
     }
 }
@@ -131,7 +131,8 @@ print_place(const struct admin_message *message, const struct admin_place *place
         (void)printf("%-13s %" PRIu64 " message%s of its key\n", "behind it", place->waiting,
                      cli_text_plural(place->waiting)); /* as above */
     } else if (place->head.count == 0) {
-        print_field("waits behind", "none that is held: a running relay moves it on");
+        print_field("waits behind",
+                    "no held message any more: a running relay moves it to the outbox");
     } else {
         const struct admin_message *const head = &place->head.messages[0];
         char *const error = cli_text_clean(head->last_error == NULL ? "" : head->last_error);
@@ -308,7 +309,7 @@ const struct cli_command cli_held_show = {
     .usage =
         "usage: outbox-relay held show -c FILE ID [OPTION...]\n\n"
         "Shows all of one held message: ID is the id of its row or its message id. The payload\n"
-        "is shown as text if it is such, else as a hex dump.\n\n" CLI_HELD_USAGE_WHERE
+        "is shown as text if it is text, else as a hex dump.\n\n" CLI_HELD_USAGE_WHERE
         "      --json              an array of one object; payload, or payload_base64\n\n"
         "exit status: 0 shown, 1 not held or a database could not be asked, 64 wrong usage,\n"
         "78 wrong configuration\n",

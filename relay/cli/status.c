@@ -63,7 +63,7 @@ print_last_relay(const struct admin_status *status)
     cli_text_age(status->now_us - status->relay.updated_us, age);
     (void)printf("             the last was "); /* as above */
     print_relay(&status->relay);
-    (void)printf(", heard of %s ago\n", age); /* as above */
+    (void)printf(", last seen %s ago\n", age); /* as above */
 }
 
 static void
@@ -72,7 +72,7 @@ print_owner(const struct admin_status *status)
     const struct admin_session *const owner = admin_status_owner(status);
     (void)printf("  relay      "); /* as above */
     if (owner == NULL) {
-        (void)puts("none: nobody sends what is pending"); /* as above */
+        (void)puts("none owns the outbox: nothing is sent"); /* as above */
         print_last_relay(status);
         return;
     }
@@ -84,7 +84,7 @@ print_owner(const struct admin_status *status)
     } else {
         print_session(owner);
         print_since(owner->since_us, status->now_us);
-        (void)printf("\n             it has not told its state yet"); /* as above */
+        (void)printf("\n             it has not reported its state yet"); /* as above */
     }
     (void)putchar('\n'); /* as above */
 }
@@ -147,7 +147,7 @@ print_keeper(const struct admin_keeper *keeper)
     }
     (void)printf("  %-10s %s, ", keeper->what, keeper->name); /* as above */
     if (keeper->lost) {
-        (void)puts("lost: the server has dropped what it needs of the log"); /* as above */
+        (void)puts("lost: the server has removed log that it still needs"); /* as above */
     } else {
         (void)printf(
             "keeps %.1f MiB of the server's log%s%s%s\n", (double)keeper->retained / (1 << 20),
@@ -179,7 +179,7 @@ print_told(const struct admin_status *status)
     }
     if (!admin_status_is_current(status)) {
         cli_text_age(status->now_us - relay->updated_us, age);
-        (void)printf("  as of      %s ago: the relay has not told its state since\n",
+        (void)printf("  as of      %s ago: the relay has not reported its state since\n",
                      age); /* as above */
     }
 }

@@ -107,8 +107,9 @@ log_report(struct worker *worker, const struct pipeline_report *report, uint64_t
     case REPORT_DEGRADED:
         log_error(
             "degraded",
-            LOG_WORDS("the broker refuses nearly everything; nothing is set aside for it, and "
-                      "some messages are tried from time to time"),
+            LOG_WORDS(
+                "the broker refuses nearly every message, so the source pauses: messages stay "
+                "in the outbox, and a few are tried from time to time"),
             LOG_STR("reason", report->reason));
         break;
     case REPORT_UNMOVED:

@@ -41,7 +41,8 @@ my_binlog_place(struct my_binlog *binlog, const struct my_event *event, uint64_t
     const uint64_t size = is_heartbeat ? 0 : event->size;
     const uint64_t offset = offset_with(event->end, before + size);
     if (offset - before > STEP_MAX) {
-        return my_binlog_not_understood(binlog, "it stands before what came before it", reterr);
+        return my_binlog_not_understood(
+            binlog, "its position is lower than that of the event before it", reterr);
     }
     binlog->offset = offset;
     *ret_start = my_position_at(binlog->position, offset - size);

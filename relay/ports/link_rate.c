@@ -95,10 +95,9 @@ tell_slow(struct report *report, const struct link_needs *needs, uint64_t rate, 
     remedy(needs, rate, settings, sizeof(settings));
     report_advice(
         report,
-        "source \"%s\": the link to the server carries %s%.1f KiB a second (measured), so "
-        "a whole batch, batch_bytes = %s, takes %s%" PRIu64
-        " s, and the relay, which wants it within a quarter of takeover = %s, has to ask "
-        "for less at a time: set %s",
+        "source \"%s\": the link to the server carries %s%.1f KiB a second (measured), which is "
+        "slow: a full batch (batch_bytes = %s) takes %s%" PRIu64
+        " s, more than a quarter of takeover = %s, so the relay reads smaller batches: set %s",
         needs->source, bound ? "at most " : "", (double)rate / 1024, batch,
         bound ? "at least " : "", needs->batch_bytes / rate, takeover, settings);
 }

@@ -85,7 +85,7 @@ static const char *
 remark_on(const struct source_config *source, uint64_t retained)
 {
     const bool excessive = source->wal_retain_max > 0 && retained > source->wal_retain_max;
-    return excessive && source->tableless ? "more than wal_retain_max; messages may be in it alone"
+    return excessive && source->tableless ? "more than wal_retain_max; messages may be nowhere else"
                                           : NULL;
 }
 

@@ -300,11 +300,11 @@ check_creators(struct inquiry *self)
 {
     const char *const revoke = text_of(self, COLUMN_CREATE_REVOKE);
     if (revoke[0] != '\0') {
-        report_advice(
-            self->report,
-            "source \"%s\": more than the owner may create something in the schema of the "
-            "tables, and so give the names that applications use another meaning: %s",
-            self->source->name, revoke);
+        report_advice(self->report,
+                      "source \"%s\": roles other than the owner may create objects in the schema "
+                      "of the tables; such an object could be used instead of one that "
+                      "applications mean by the same name: %s",
+                      self->source->name, revoke);
     }
 }
 

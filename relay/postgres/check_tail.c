@@ -38,8 +38,8 @@ check_retained(struct inquiry *self)
     if (excessive && self->source->tableless) {
         report_problem(self->report,
                        "source \"%s\": the slot \"%s\" keeps %.1f MiB of the server's log, more "
-                       "than wal_retain_max = %s: start the relay, which reads it; messages may be "
-                       "in it alone",
+                       "than wal_retain_max = %s: start the relay, which reads it; do not drop the "
+                       "slot, because messages may be nowhere else",
                        self->source->name, tail->slot, (double)tail->retained / MIB, limit);
     } else if (excessive) {
         (void)snprintf(words, sizeof(words),

@@ -39,10 +39,10 @@ check(const char *dsn, struct error *reterr)
     /* libpq's message is not used, because it quotes the text. */
     PQconninfoOption *const options = PQconninfoParse(dsn, NULL);
     PQconninfoFree(options);
-    return options != NULL ||
-           error_set(reterr, ERROR_CONFIG,
-                     "the libpq of this machine, version %d, does not know all of its options",
-                     PQlibVersion() / 10000);
+    return options != NULL || error_set(reterr, ERROR_CONFIG,
+                                        "it has an option that libpq %d on this machine does not "
+                                        "know: leave the option out, or install a newer libpq",
+                                        PQlibVersion() / 10000);
 }
 
 /* A private key with a password is left to libpq. */

@@ -168,11 +168,12 @@ tell_excess(struct source_postgres *self, const struct look *look)
     if (excessive && !tail->excess_told) {
         char retained[TEXT_UNIT_BYTES];
         text_format_size(look->retained >> 20 << 20, retained);
-        struct source_notice *notice = pg_tail_notice(
-            self,
-            "replication slot \"%s\" holds back more than wal_retain_max of log (%s); it "
-            "is not dropped, for messages may be in it alone: see why they do not go",
-            tail->slot, retained);
+        struct source_notice *notice =
+            pg_tail_notice(self,
+                           "replication slot \"%s\" holds back more than wal_retain_max of log "
+                           "(%s); it is not dropped, because messages may be nowhere else: see "
+                           "with `outbox-relay status` why they are not sent",
+                           tail->slot, retained);
         notice->error.class = ERROR_CONFIG;
     }
     tail->excess_told = excessive;

@@ -631,5 +631,5 @@ const struct db_kind db_postgres = {
     .role = "postgres",
     .application = "shop",
     .since = " since TIME (AGE)",
-    .never = "no time that comes.",
+    .never = "a time that never comes.",
 };

@@ -79,7 +79,7 @@ Test(check_link, one_that_needs_smaller_batches_or_a_longer_lease)
 {
     slow_link_rate(slow, 125000);
     check("");
-    expect("KiB a second (measured), so a whole batch, batch_bytes = 4MiB, ");
+    expect("KiB a second (measured), which is slow: a full batch (batch_bytes = 4MiB) takes ");
     expect_seconds("takes ", 30);
     expect("a quarter of takeover = 15s");
     expect("set batch_bytes = 256KiB, or takeover = ");

@@ -55,10 +55,10 @@ Test(check_postgres, to_what_it_has_connected)
     expect_said(line);
 }
 
-#define CREATORS                                                                                \
-    ADVICE "more than the owner may create something in the schema of the tables, and so give " \
-           "the names that applications use another meaning: revoke create on schema public "   \
-           "from "
+#define CREATORS                                                                                  \
+    ADVICE "roles other than the owner may create objects in the schema of the tables; such an "  \
+           "object could be used instead of one that applications mean by the same name: revoke " \
+           "create on schema public from "
 
 Test(check_postgres, who_else_may_create_something_beside_the_tables)
 {
@@ -200,7 +200,7 @@ Test(check_postgres, a_source_without_a_table)
     emit_two_megabytes();
     check_configure(TAIL "wal_retain_max = 1MiB tableless = true");
     cr_assert_eq(cli("check -c relay.conf"), 1);
-    expect_said("which reads it; messages may be in it alone\n");
+    expect_said("which reads it; do not drop the slot, because messages may be nowhere else\n");
     expect_said("lacks a privilege: grant usage on sequence ");
     expect_said("2 problems\n");
 }

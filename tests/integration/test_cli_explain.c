@@ -95,7 +95,7 @@ expect_where(const char *id, const char *where)
 #define IN_OUTBOX                                                                           \
     "  It is in the outbox, written at TIME (10 min ago): committed, not confirmed by the " \
     "broker.\n"
-#define NO_RELAY "  No relay works this source: start one by `outbox-relay run`.\n"
+#define NO_RELAY "  No relay is running for this source: start one with `outbox-relay run`.\n"
 
 Test(cli_explain, in_the_outbox_and_no_relay)
 {
@@ -180,10 +180,12 @@ Test(cli_explain, scheduled)
     held_put(db, 50, NULL, "scheduled", "next_attempt_at = from_now(259200)");
     struct db *const owner = relay();
     tell(NULL);
-    expect("3", 0, MESSAGE("03", "3") IN_OUTBOX "  It is not to go before TIME (in 10 h).\n");
+    expect("3", 0,
+           MESSAGE("03", "3") IN_OUTBOX
+           "  It is scheduled: it is not sent before TIME (in 10 h).\n");
     expect("50", 0,
            MESSAGE("50", "50") "  It is held since TIME (3 min ago): scheduled.\n"
-                               "  It is to go at TIME (in 3 d).\n");
+                               "  It is scheduled to be sent at TIME (in 3 d).\n");
     expect_where("3", "scheduled");
     expect_where("50", "scheduled");
     db_close(owner);
@@ -195,7 +197,7 @@ Test(cli_explain, scheduled_for_no_time_that_comes)
     held_put(db, 51, NULL, "scheduled", "next_attempt_at = last_time()");
     (void)snprintf(expected, sizeof(expected),
                    MESSAGE("51", "51") "  It is held since TIME (3 min ago): scheduled.\n"
-                                       "  It is to go at %s",
+                                       "  It is scheduled to be sent at %s",
                    db_words_never()); /* fits */
     cr_assert_eq(cli("explain 51 -c relay.conf"), 0, "%s", cli_stderr());
     cr_assert_eq(strncmp(held_timeless(cli_stdout()), expected, strlen(expected)), 0, "%s",
@@ -216,8 +218,8 @@ Test(cli_explain, retrying)
     tell(NULL);
     expect("1", 0,
            MESSAGE("01", "1") "  It is held since TIME (3 min ago): retrying, skipped.\n"
-                              "  It is to be tried since TIME (4 min ago).\n"
-                              "  Its key went on without it.\n");
+                              "  It has been due since TIME (4 min ago).\n"
+                              "  Later messages of its key are sent without waiting for it.\n");
     db_close(owner);
 }
 
@@ -238,11 +240,11 @@ Test(cli_explain, waiting)
                                      "10 h).\n"
                                      "  Last answer: no queue\n");
     db_exec(db, "delete from outbox_held where id = 1");
-    expect(
-        "2", 0,
-        MESSAGE("02", "2") "  It is held since TIME (3 min ago): waiting.\n"
-                           "  It waits behind none that is held any more: a running relay moves it "
-                           "on.\n");
+    expect("2", 0,
+           MESSAGE("02",
+                   "2") "  It is held since TIME (3 min ago): waiting.\n"
+                        "  It waits behind no held message any more: a running relay moves it to "
+                        "the outbox.\n");
     db_close(owner);
 }
 
@@ -254,7 +256,7 @@ Test(cli_explain, dead)
                               "  It is dead: it was refused 10 times and is not tried again by "
                               "itself.\n"
                               "  Last answer: too large\n"
-                              "  What follows it in its key waits behind it.\n"
+                              "  Later messages of its key wait behind it.\n"
                               "  `outbox-relay held retry 1` tries it again, `outbox-relay held "
                               "discard 1` deletes it.\n");
     json_t *const told = story("1", "dead");

@@ -371,7 +371,9 @@ Test(cli_held, shows_behind_what_a_message_waits)
     db_exec(db, "delete from outbox_held where id = 1");
     cr_assert_eq(cli("held show 3 -c relay.conf"), 0);
     cr_assert_not_null(
-        strstr(cli_stdout(), "\nwaits behind  none that is held: a running relay moves it on\n"),
+        strstr(
+            cli_stdout(),
+            "\nwaits behind  no held message any more: a running relay moves it to the outbox\n"),
         "%s", cli_stdout());
 }
 

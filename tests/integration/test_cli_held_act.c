@@ -128,10 +128,11 @@ Test(cli_held_act, waiting_ones_wait_for_their_head)
     expect_held(ALL_AS_IT_WAS);
     held_put(db, 9, "a", "dead", "skipped = true");
     held_put(db, 50, "c", "waiting", NULL);
-    held_expect("held retry 50 12", 0,
-                "1 waits " BEHIND_A "it goes when that has gone\n"
-                "1 waits behind none that is held: a running relay moves them on\n",
-                "");
+    held_expect(
+        "held retry 50 12", 0,
+        "1 waits " BEHIND_A "it goes when that has gone\n"
+        "1 waits behind no held message any more: a running relay moves them to the outbox\n",
+        "");
     expect_acts("");
     held_expect(
         "held retry --key b", 0,
@@ -174,7 +175,7 @@ Test(cli_held_act, those_behind_a_discarded_head_keep_waiting_for_the_relay)
     put_all();
     held_expect("held discard --yes 10", 0,
                 "1 message is discarded (1 retrying)\n"
-                "1 key goes on with what waited behind\n",
+                "1 key goes on: the messages that waited are sent next\n",
                 "");
     expect_held("11 waiting 0,12 waiting 0,20 dead 9,21 waiting 0,22 waiting 0,"
                 "30 scheduled 0");
@@ -186,7 +187,7 @@ Test(cli_held_act, a_key_of_which_nothing_is_left_does_not_go_on)
     put_all();
     held_expect("held discard --yes 21 20 10 11 12", 0,
                 "5 messages are discarded (1 retrying, 3 waiting, 1 dead)\n"
-                "1 key goes on with what waited behind\n",
+                "1 key goes on: the messages that waited are sent next\n",
                 "");
     expect_held("22 waiting 0,30 scheduled 0");
 }
@@ -208,7 +209,7 @@ Test(cli_held_act, other_keys_are_left_alone)
     held_put(db, 5, "c", "waiting", NULL);
     held_expect("held discard --yes --key a --state retrying", 0,
                 "1 message is discarded (1 retrying)\n"
-                "1 key goes on with what waited behind\n",
+                "1 key goes on: the messages that waited are sent next\n",
                 "");
     cr_assert_str_eq(held_query(db, "select state from outbox_held where id = 5"), "waiting");
 }
@@ -259,10 +260,11 @@ Test(cli_held_act, wrong_choices)
 Test(cli_held_act, does_not_discard_unasked)
 {
     put_all();
-    held_expect("held discard --all", 64, "",
-                "outbox-relay held discard: it asks before it discards, and there is no terminal: "
-                "say --yes, or --dry-run to see what it would be\n"
-                "Try \"outbox-relay held discard --help\".\n");
+    held_expect(
+        "held discard --all", 64, "",
+        "outbox-relay held discard: it asks before it discards, and there is no terminal to "
+        "ask on: give --yes, or --dry-run to see what would be discarded\n"
+        "Try \"outbox-relay held discard --help\".\n");
     expect_held(ALL_AS_IT_WAS);
 }
 
@@ -278,7 +280,7 @@ Test(cli_held_act, asks_and_takes_only_yes_for_yes)
     cr_assert_eq(cli_on_terminal("held discard 10 11 -c relay.conf", 200, "y\n"), 0);
     const char *const question = "\ndiscard 2 messages for ever? [y/N] y\n"
                                  "2 messages are discarded (1 retrying, 1 waiting)\n"
-                                 "1 key goes on with what waited behind\n";
+                                 "1 key goes on: the messages that waited are sent next\n";
     cr_assert_not_null(strstr(cli_stdout(), question), "%s", cli_stdout());
     cr_assert_not_null(strstr(cli_stdout(), "\n10  " HELD_UUID("10")), "%s", cli_stdout());
     cr_assert_not_null(strstr(cli_stdout(), "\n11  " HELD_UUID("11")), "%s", cli_stdout());
@@ -340,7 +342,7 @@ Test(cli_held_act, a_discard_locks_only_what_it_discards)
     db_exec(other, "begin; delete from outbox_held where id in (11, 12)");
     held_expect("held discard --yes 10", 0,
                 "1 message is discarded (1 retrying)\n"
-                "1 key goes on with what waited behind\n",
+                "1 key goes on: the messages that waited are sent next\n",
                 "");
     db_exec(other, "commit");
     cr_assert_eq(db_int(db, "select count(*) from outbox_held where \"key\" = 'a'"), 0);
@@ -415,7 +417,7 @@ Test(cli_held_act, finds_ids_in_all_sources)
                 "");
     held_expect("held discard --yes " HELD_UUID("20"), 0,
                 "source \"orders\": 1 message is discarded (1 dead)\n"
-                "source \"orders\": 1 key goes on with what waited behind\n",
+                "source \"orders\": 1 key goes on: the messages that waited are sent next\n",
                 "");
     cr_assert_eq(db_int(second, "select count(*) from outbox_held"), 1);
     db_close(second);
@@ -489,7 +491,7 @@ Test(cli_held_act, an_act_upon_many_is_all_or_nothing)
     db_exec(db, "update outbox_held set state = 'retrying' where id = 24998");
     held_expect("held discard --yes --state dead", 0,
                 "12499 messages are discarded (12499 dead)\n"
-                "12498 keys go on with what waited behind\n",
+                "12498 keys go on: the messages that waited are sent next\n",
                 "");
     cr_assert_eq(db_int(db, "select count(*) from outbox_held where state = 'waiting'"), 12500);
     cr_assert_eq(db_int(db, "select count(*) from outbox_held_act"), 12499);

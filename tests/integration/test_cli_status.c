@@ -69,7 +69,7 @@ number(const json_t *object, const char *name)
 Test(cli_status, nobody_works_it)
 {
     expect("source \"orders\"\n"
-           "  relay      none: nobody sends what is pending\n"
+           "  relay      none owns the outbox: nothing is sent\n"
            "  pending    0\n"
            "  held       none\n");
     tell("updated_at = from_now(-300)");
@@ -78,8 +78,8 @@ Test(cli_status, nobody_works_it)
     db_exec(db, "update outbox set deliver_after = from_now(3600) where id = 3");
     db_exec(db, "update outbox set deliver_after = from_now(-60) where id = 4");
     expect("source \"orders\"\n"
-           "  relay      none: nobody sends what is pending\n"
-           "             the last was process 4711 on host-a, version 0.1.0, heard of 5 min ago\n"
+           "  relay      none owns the outbox: nothing is sent\n"
+           "             the last was process 4711 on host-a, version 0.1.0, last seen 5 min ago\n"
            "  pending    4, the oldest for 4 min\n"
            "  held       none\n");
     db_exec(db, "delete from outbox where id <> 3");
@@ -192,7 +192,7 @@ Test(cli_status, an_owner_that_has_said_nothing_yet)
     (void)snprintf(expected, sizeof(expected),
                    "source \"orders\"\n"
                    "  relay      database session %d from 127.0.0.1%s\n"
-                   "             it has not told its state yet\n"
+                   "             it has not reported its state yet\n"
                    "  pending    0\n"
                    "  held       none\n",
                    (int)db_session(owner), db_words_since()); /* fits */
@@ -292,7 +292,7 @@ Test(cli_status, says_how_old_the_news_is)
                    "  pending    0\n"
                    "  in flight  0\n"
                    "  rate       0.0 a second\n"
-                   "  as of      4 min ago: the relay has not told its state since\n"
+                   "  as of      4 min ago: the relay has not reported its state since\n"
                    "  held       none\n",
                    (int)db_session(owner)); /* fits */
     expect(expected);

@@ -144,7 +144,7 @@ Test(mysql_binlog_file, what_stands_before_what_came_before_it)
     binlog_make(MY_EVENT_HEARTBEAT, 0, 4711, "log.000001", 10);
     binlog_expect_good();
     binlog_make(MY_EVENT_HEARTBEAT, 0, 4710, "log.000001", 10);
-    binlog_expect_refused(ERROR_CONNECTION, "before what came before it");
+    binlog_expect_refused(ERROR_CONNECTION, "is lower than that of the event before it");
 }
 
 Test(mysql_binlog_file, a_log_that_was_begun_anew)
