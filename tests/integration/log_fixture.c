@@ -26,7 +26,8 @@ log_close_scene(void)
 static const struct log_ways *
 ways(enum log_trouble trouble)
 {
-    return &(db_is_mysql() ? log_ways_mysql : log_ways_postgres)[trouble];
+    const struct log_ways *const all = db_choose(log_ways_postgres, log_ways_mysql);
+    return &all[trouble];
 }
 
 void

@@ -8,7 +8,7 @@
 static const struct standby_ways *
 ways(void)
 {
-    return db_is_mysql() ? &standby_ways_mysql : &standby_ways_postgres;
+    return db_choose(&standby_ways_postgres, &standby_ways_mysql);
 }
 
 static void
