@@ -1,6 +1,7 @@
 #include "base/random.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* splitmix64 spreads a seed over the state, as the authors of xoshiro recommend. */
 static uint64_t
@@ -24,6 +25,14 @@ random_seed(struct random *random, uint64_t seed)
     for (unsigned i = 0; i < 4; i++) {
         random->state[i] = splitmix(&seed);
     }
+}
+
+uint64_t
+random_fresh_seed(void)
+{
+    uint64_t seed;
+    arc4random_buf(&seed, sizeof(seed));
+    return seed;
 }
 
 uint64_t

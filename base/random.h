@@ -11,6 +11,11 @@ struct random {
 };
 
 void random_seed(struct random *random, uint64_t seed);
+
+/* A seed that no other generator has, of this process or of another: from the kernel. (Clocks give the same to all that ask in the
+ * same microsecond, and the exclusive or of two clocks to many more, because their difference is constant.) */
+uint64_t random_fresh_seed(void);
+
 uint64_t random_next(struct random *random);
 
 /* A number in [low, high], both included; low <= high. */

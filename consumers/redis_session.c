@@ -48,13 +48,11 @@ inbox_result
 redis_session_init(struct redis_session *session, const struct inbox_redis_options *options,
                    struct inbox_error *reterr)
 {
-    uint64_t seed;
     *session = (struct redis_session){.link = {.fd = -1}};
     session->timeout_us = options->timeout_ms * CLOCK_MS_US;
     (void)snprintf(session->database, sizeof(session->database), "%u", options->database);
     backoff_init(&session->backoff, BACKOFF_INITIAL_US, options->backoff_max_ms * CLOCK_MS_US);
-    arc4random_buf(&seed, sizeof(seed));
-    random_seed(&session->random, seed);
+    random_seed(&session->random, random_fresh_seed());
     if (!copy_texts(session, options)) {
         return inbox_fail(reterr, INBOX_NO_MEMORY, "no memory for the options");
     }

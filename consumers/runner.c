@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "consumers/runner_private.h"
 
 /* For the broker's answers while the connection is closed. */
@@ -56,8 +56,6 @@ limits_of(const struct runner_options *options)
 static bool
 init_window(struct runner *runner)
 {
-    uint64_t seed = clock_wall_us();
-    (void)!getrandom(&seed, sizeof(seed), 0); /* only for jitter, so the time is enough */
     void **items = calloc(runner_capacity(&runner->options), sizeof(*items));
     if (items == NULL) {
         return false;
@@ -66,7 +64,7 @@ init_window(struct runner *runner)
         items[i] = &runner->deliveries[i];
     }
     const struct runner_limits limits = limits_of(&runner->options);
-    bool done = runner_window_init(&runner->window, &limits, items, seed);
+    bool done = runner_window_init(&runner->window, &limits, items, random_fresh_seed());
     free(items);
     return done;
 }

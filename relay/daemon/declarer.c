@@ -111,7 +111,7 @@ work(void *context)
     struct random random;
     struct backoff backoff;
     struct outage outage;
-    random_seed(&random, clock_monotonic_us());
+    random_seed(&random, random_fresh_seed());
     backoff_init(&backoff, self->broker->reconnect_initial_us, self->broker->reconnect_max_us);
     outage_init(&outage);
     for (bool end = false; !end;) {

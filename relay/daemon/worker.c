@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "relay/daemon/worker_private.h"
 
 /* Messages queued under a lease that has ended must not go out beside a successor's: this process may have been stopped
@@ -173,7 +174,7 @@ options_of(const struct source_config *config)
     options.held_max = config->held_max;
     options.tail = config->mode != SOURCE_MODE_POLL;
     options.strict = config->ordering == ORDERING_STRICT;
-    options.seed = clock_wall_us() ^ (uint64_t)getpid() << 32;
+    options.seed = random_fresh_seed();
     return options;
 }
 

@@ -392,7 +392,7 @@ source_mysql_new(const struct source_config *config, struct source **ret_source,
     self->source.ops = &mysql_ops;
     self->config = config;
     self->state = MY_DOWN;
-    random_seed(&self->random, clock_wall_us() ^ clock_monotonic_us());
+    random_seed(&self->random, random_fresh_seed());
     backoff_init(&self->backoff, RECONNECT_INITIAL_US, RECONNECT_MAX_US);
     backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
     self->created_us = clock_monotonic_us();

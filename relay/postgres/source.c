@@ -374,7 +374,7 @@ source_postgres_new(const struct source_config *config, struct source **ret_sour
     self->source.ops = &postgres_ops;
     self->config = config;
     self->state = PG_DOWN;
-    random_seed(&self->random, clock_wall_us() ^ clock_monotonic_us());
+    random_seed(&self->random, random_fresh_seed());
     backoff_init(&self->backoff, RECONNECT_INITIAL_US, RECONNECT_MAX_US);
     backoff_init(&self->backoff_config, RECONNECT_CONFIG_INITIAL_US, RECONNECT_CONFIG_MAX_US);
     self->created_us = clock_monotonic_us();

@@ -15,6 +15,19 @@ Test(random, same_seed_same_numbers)
     cr_assert_neq(random_next(&a), random_next(&b));
 }
 
+/* Far more often than a clock goes on. */
+Test(random, a_fresh_seed_is_nobody_elses)
+{
+    enum { SEEDS = 1000 };
+    static uint64_t seeds[SEEDS];
+    for (size_t i = 0; i < SEEDS; i++) {
+        seeds[i] = random_fresh_seed();
+        for (size_t j = 0; j < i; j++) {
+            cr_assert_neq(seeds[i], seeds[j]);
+        }
+    }
+}
+
 Test(random, between_is_inclusive)
 {
     struct random random;
