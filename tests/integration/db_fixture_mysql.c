@@ -28,14 +28,26 @@ exec_format(MYSQL *conn, const char *format, ...)
 
 /* Double quotes for names, || for texts, and \ as any other character, as in PostgreSQL; an error where a value does not fit; the id that is given, 0 too;
  * times in UTC; and as many rounds of recursion as a test asks for, which each server calls by a name of its own. */
+static const char set_up_sql[] =
+    "set sql_mode = 'ANSI,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES', "
+    "time_zone = '+00:00', group_concat_max_len = 1000000, "
+    "/*M! max_recursive_iterations */ /*!80017 cte_max_recursion_depth */ = 10000000";
+
+/* A node of a cluster may refuse it. */
+static bool
+try_set_up(MYSQL *conn)
+{
+    (void)mysql_set_server_option(conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
+    return mysql_fixture_try(conn, set_up_sql) == 0;
+}
+
 static void
 set_up(MYSQL *conn)
 {
-    (void)mysql_set_server_option(conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
-    mysql_fixture_exec(
-        conn, "set sql_mode = 'ANSI,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES', "
-              "time_zone = '+00:00', group_concat_max_len = 1000000, "
-              "/*M! max_recursive_iterations */ /*!80017 cte_max_recursion_depth */ = 10000000");
+    if (!try_set_up(conn)) {
+        (void)fprintf(stderr, "%s: %s\n", set_up_sql, mysql_error(conn));
+        abort();
+    }
 }
 
 static void *
@@ -86,8 +98,11 @@ static void *
 connect_to_it(bool must)
 {
     MYSQL *conn = must ? mysql_fixture_connect() : mysql_fixture_try_connect();
-    if (conn != NULL) {
+    if (must) {
         set_up(conn);
+    } else if (conn != NULL && !try_set_up(conn)) {
+        mysql_close(conn);
+        conn = NULL;
     }
     return conn;
 }

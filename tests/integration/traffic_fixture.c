@@ -52,7 +52,8 @@ insert(struct writer *writer)
 {
     const struct traffic_options *options = &writer->traffic->options;
     char sql[512];
-    const unsigned key = (unsigned)random_between(&writer->random, 0, options->keys - 1);
+    const unsigned key =
+        options->first_key + (unsigned)random_between(&writer->random, 0, options->keys - 1);
     (void)snprintf(sql, sizeof(sql),
                    "update account set seq = seq + 1 where \"key\" = 'k%u'; "
                    "insert into outbox (routing_key, \"key\", payload) "
@@ -107,7 +108,8 @@ traffic_start(const struct traffic_options *options)
 {
     struct traffic *traffic = calloc(1, sizeof(*traffic));
     check(traffic != NULL, "out of memory");
-    check(options->writers <= TRAFFIC_WRITERS_MAX && options->keys <= TRAFFIC_KEYS_MAX,
+    check(options->writers <= TRAFFIC_WRITERS_MAX &&
+              options->first_key + options->keys <= TRAFFIC_KEYS_MAX,
           "too many writers or keys");
     traffic->options = *options;
     for (unsigned i = 0; i < options->writers; i++) {

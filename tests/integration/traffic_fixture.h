@@ -21,6 +21,7 @@ struct traffic_options {
     const char *routing_key;
     unsigned writers;
     unsigned keys;
+    unsigned first_key;
     unsigned transactions; /* for each writer; 0: until traffic_end */
     unsigned rollback_percent;
     unsigned open_us_max;  /* the longest time that a transaction stays open after its insert */
