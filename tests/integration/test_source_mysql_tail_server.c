@@ -6,25 +6,10 @@
 #include "base/clock.h"
 #include "tests/integration/db_fixture_private.h"
 #include "tests/integration/mysql_fixture.h"
-#include "tests/integration/servers_fixture.h"
-#include "tests/integration/source_tail_fixture.h"
+#include "tests/integration/source_tail_server_fixture.h"
 
-static void
-create(void)
-{
-    servers_start(db_server());
-    tail_create();
-}
-
-static void
-drop(void)
-{
-    source_fixture_close(source, &config);
-    db_close(admin);
-    servers_stop();
-}
-
-TestSuite(source_mysql_tail_server, .init = create, .fini = drop, .timeout = 240);
+TestSuite(source_mysql_tail_server, .init = tail_server_create, .fini = tail_server_drop,
+          .timeout = 240);
 
 /* Positions of the old log are forgotten together with the ownership. */
 Test(source_mysql_tail_server, a_log_that_is_numbered_anew)

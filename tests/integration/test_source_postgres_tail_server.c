@@ -3,25 +3,10 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
-#include "tests/integration/servers_fixture.h"
-#include "tests/integration/source_tail_fixture.h"
+#include "tests/integration/source_tail_server_fixture.h"
 
-static void
-create(void)
-{
-    servers_start(db_server());
-    tail_create();
-}
-
-static void
-drop(void)
-{
-    source_fixture_close(source, &config);
-    db_close(admin);
-    servers_stop();
-}
-
-TestSuite(source_postgres_tail_server, .init = create, .fini = drop, .timeout = 240);
+TestSuite(source_postgres_tail_server, .init = tail_server_create, .fini = tail_server_drop,
+          .timeout = 240);
 
 Test(source_postgres_tail_server, a_transaction_that_is_open_for_long_is_blamed)
 {

@@ -5,15 +5,8 @@
 
 #include "base/clock.h"
 #include "tests/integration/servers_fixture.h"
-#include "tests/integration/source_tail_fixture.h"
+#include "tests/integration/source_tail_server_fixture.h"
 #include "tests/integration/standby_fixture.h"
-
-static void
-create(void)
-{
-    servers_start(db_server());
-    tail_create();
-}
 
 static void
 create_with_standby(void)
@@ -23,16 +16,9 @@ create_with_standby(void)
     tail_create();
 }
 
-static void
-drop(void)
-{
-    source_fixture_close(source, &config);
-    db_close(admin);
-    servers_stop();
-}
-
-TestSuite(source_tail_server, .init = create, .fini = drop, .timeout = 240);
-TestSuite(source_tail_standby, .init = create_with_standby, .fini = drop, .timeout = 240);
+TestSuite(source_tail_server, .init = tail_server_create, .fini = tail_server_drop, .timeout = 240);
+TestSuite(source_tail_standby, .init = create_with_standby, .fini = tail_server_drop,
+          .timeout = 240);
 
 static void
 reconnect(void)
