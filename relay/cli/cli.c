@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "relay/cli/text.h"
+#include "relay/api/text.h"
 #include "relay/kinds/kinds.h"
 #include "relay/rabbit/kind.h"
 
@@ -379,7 +379,7 @@ cli_sources(const struct cli_command *command, const struct config *config, cons
 enum cli_exit
 cli_source_failed(const struct source_config *source, const struct error *error)
 {
-    char *const clean = cli_text_clean(error->text); /* a server's words may be in it */
+    char *const clean = api_text_clean(error->text); /* a server's words may be in it */
     (void)fprintf(stderr, "source \"%s\": %s\n", source->name, clean); /* nowhere else to say it */
     memory_free(clean);
     return CLI_FAILED;

@@ -5,9 +5,9 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "relay/cli/json.h"
+#include "relay/api/held.h"
+#include "relay/api/text.h"
 #include "relay/cli/table.h"
-#include "relay/cli/text.h"
 
 bool
 cli_held_is_filtered(const struct cli_held_options *options)
@@ -44,26 +44,17 @@ cli_held_filter(const struct cli_command *command, const struct cli_held_options
     return true;
 }
 
-const char *
-cli_held_state(const struct admin_message *message)
-{
-    if (!message->skipped) {
-        return message->state;
-    }
-    return strcmp(message->state, "dead") == 0 ? "dead, skipped" : "retrying, skipped";
-}
-
 void
 cli_held_next_attempt(const struct admin_message *message, char *ret_text, size_t size)
 {
-    char until[CLI_AGE_BYTES];
+    char until[API_AGE_BYTES];
     const bool scheduled = strcmp(message->state, "scheduled") == 0;
     if (!scheduled && strcmp(message->state, "retrying") != 0) {
         (void)snprintf(ret_text, size, "-"); /* fits */
     } else if (message->next_attempt_us == ADMIN_NO_TIME) {
         (void)snprintf(ret_text, size, "never"); /* fits */
     } else {
-        cli_text_until(message->next_attempt_us - message->now_us, until);
+        api_text_until(message->next_attempt_us - message->now_us, until);
         (void)snprintf(ret_text, size, "%s", until); /* fits */
     }
 }
@@ -79,15 +70,15 @@ add_number(struct cli_table *table, int64_t number)
 static void
 add_message(struct cli_table *table, const struct admin_message *message)
 {
-    char next[CLI_AGE_BYTES];
-    char age[CLI_AGE_BYTES];
+    char next[API_AGE_BYTES];
+    char age[API_AGE_BYTES];
     cli_held_next_attempt(message, next, sizeof(next));
-    cli_text_age(message->held_us == ADMIN_NO_TIME ? 0 : message->now_us - message->held_us, age);
+    api_text_age(message->held_us == ADMIN_NO_TIME ? 0 : message->now_us - message->held_us, age);
     add_number(table, message->id);
     cli_table_add(table, message->message_id);
     cli_table_add(table, message->key);
     cli_table_add(table, message->type);
-    cli_table_add(table, cli_held_state(message));
+    cli_table_add(table, api_held_state(message));
     add_number(table, message->attempts);
     cli_table_add(table, next);
     cli_table_add(table, age);
@@ -146,72 +137,6 @@ cli_held_counts(const struct admin_counts *counts, uint64_t max,
                                      parts[i].state); /* four numbers and words fit */
         }
     }
-}
-
-/* Printable text, else base64; the member's name says which. */
-static void
-put_payload(json_t *object, const struct admin_message *message)
-{
-    if (cli_text_is_plain(message->payload, message->payload_bytes)) {
-        cli_json_put(object, "payload",
-                     json_stringn((const char *)message->payload, message->payload_bytes));
-    } else {
-        char *const text = cli_text_base64(message->payload, message->payload_bytes);
-        cli_json_put(object, "payload_base64", json_string(text));
-        memory_free(text);
-    }
-}
-
-/* As JSON; as text if they cannot be parsed (a number that is too large). */
-static json_t *
-json_headers(const char *headers)
-{
-    json_t *const parsed = headers == NULL ? NULL : json_loads(headers, JSON_DECODE_ANY, NULL);
-    return parsed != NULL ? parsed : cli_json_text(headers);
-}
-
-json_t *
-cli_held_json(const char *source, const struct admin_message *message, bool whole)
-{
-    json_t *const object = json_object();
-    cli_json_put(object, "source", json_string(source));
-    cli_json_put(object, "id", json_integer(message->id));
-    cli_json_put(object, "message_id", json_string(message->message_id));
-    cli_json_put(object, "state", json_string(message->state));
-    cli_json_put(object, "skipped", json_boolean(message->skipped));
-    cli_json_put(object, "attempts", json_integer(message->attempts));
-    cli_json_put(object, "next_attempt_at", cli_json_time(message->next_attempt_us));
-    cli_json_put(object, "last_error", cli_json_text(message->last_error));
-    cli_json_put(object, "held_at", cli_json_time(message->held_us));
-    cli_json_put(object, "key", cli_json_text(message->key));
-    cli_json_put(object, "type", cli_json_text(message->type));
-    cli_json_put(object, "exchange", cli_json_text(message->exchange));
-    cli_json_put(object, "routing_key", cli_json_text(message->routing_key));
-    cli_json_put(object, "content_type", cli_json_text(message->content_type));
-    cli_json_put(object, "created_at", cli_json_time(message->created_us));
-    cli_json_put(object, "deliver_after", cli_json_time(message->deliver_after_us));
-    cli_json_put(object, "payload_bytes", json_integer((json_int_t)message->payload_bytes));
-    if (whole) {
-        cli_json_put(object, "headers", json_headers(message->headers));
-        put_payload(object, message);
-    }
-    return object;
-}
-
-json_t *
-cli_held_json_acts(const struct admin_acts *acts)
-{
-    json_t *const array = json_array();
-    for (size_t i = 0; i < acts->count; i++) {
-        json_t *const object = json_object();
-        cli_json_put(object, "at", cli_json_time(acts->acts[i].at_us));
-        cli_json_put(object, "who", cli_json_text(acts->acts[i].who));
-        cli_json_put(object, "what", cli_json_text(acts->acts[i].what));
-        cli_json_put(object, "state", cli_json_text(acts->acts[i].state));
-        cli_json_put(object, "seen", json_boolean(acts->acts[i].seen));
-        cli_json_append(array, object);
-    }
-    return array;
 }
 
 /* Sorted by name. */

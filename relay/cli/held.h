@@ -2,7 +2,6 @@
 #ifndef RELAY_CLI_HELD_H
 #define RELAY_CLI_HELD_H
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "relay/cli/cli.h"
@@ -50,8 +49,7 @@ bool cli_held_filter(const struct cli_command *command, const struct cli_held_op
                      struct admin_filter *ret_filter, enum cli_exit *ret_exit) MUST_CHECK;
 bool cli_held_is_filtered(const struct cli_held_options *options);
 
-/* "dead", "dead, skipped"; "in 12 s", "now", "never", "-". */
-const char *cli_held_state(const struct admin_message *message);
+/* "in 12 s", "now", "never", "-". */
 void cli_held_next_attempt(const struct admin_message *message, char *ret_text, size_t size);
 
 void cli_held_print_table(const struct admin_messages *messages);
@@ -65,9 +63,5 @@ void cli_held_table_go_on(struct cli_table *table, const struct admin_messages *
 #define CLI_HELD_COUNTS_BYTES 160
 void cli_held_counts(const struct admin_counts *counts, uint64_t max,
                      char ret_text[CLI_HELD_COUNTS_BYTES]);
-
-/* For JSON: a message; with headers and payload if they were asked for. */
-json_t *cli_held_json(const char *source, const struct admin_message *message, bool whole);
-json_t *cli_held_json_acts(const struct admin_acts *acts);
 
 #endif

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "relay/api/text.h"
 #include "relay/cli/databases.h"
 #include "relay/cli/held.h"
-#include "relay/cli/text.h"
 
 #define SHOWN_MAX 20 /* before the question */
 
@@ -241,7 +241,7 @@ ask(const struct act *self)
     }
     (void)fflush(stdout); /* before the question, on the same terminal */
     (void)fprintf(stderr, "discard %" PRIu64 " message%s for ever? [y/N] ", sum,
-                  cli_text_plural(sum)); /* was looked at */
+                  api_text_plural(sum)); /* was looked at */
     if (is_yes()) {
         return CLI_DONE;
     }
@@ -258,7 +258,7 @@ print_done(const struct act *self, const struct choice *choice, const struct adm
     const char *const verb = self->options.dry_run ? "would be" : sum == 1 ? "is" : "are";
     cli_held_counts(counts, UINT64_MAX, text);
     cli_databases_prefix(&self->databases, choice->database);
-    (void)printf("%" PRIu64 " message%s %s %s%s%s%s\n", sum, cli_text_plural(sum), verb,
+    (void)printf("%" PRIu64 " message%s %s %s%s%s%s\n", sum, api_text_plural(sum), verb,
                  self->discard ? "discarded" : "tried again at once", sum == 0 ? "" : " (",
                  sum == 0 ? "" : text, sum == 0 ? "" : ")"); /* the exit status says it too */
 }

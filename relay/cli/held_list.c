@@ -1,11 +1,12 @@
 #include <inttypes.h>
 
 #include "base/memory.h"
+#include "relay/api/held.h"
+#include "relay/api/text.h"
 #include "relay/cli/databases.h"
 #include "relay/cli/held.h"
 #include "relay/cli/json.h"
 #include "relay/cli/table.h"
-#include "relay/cli/text.h"
 
 #define LIMIT_USUAL 50
 #define PAGE_ROWS 500
@@ -30,7 +31,7 @@ print_totals(const struct admin_counts *counts, size_t listed, bool filtered)
         return;
     }
     cli_held_counts(counts, UINT64_MAX, text);
-    (void)printf("%" PRIu64 " message%s: %s\n", sum, cli_text_plural(sum), text); /* as above */
+    (void)printf("%" PRIu64 " message%s: %s\n", sum, api_text_plural(sum), text); /* as above */
     if (sum > listed) {
         (void)printf("%" PRIu64 " more; use --limit\n", sum - listed); /* as above */
     }
@@ -53,7 +54,7 @@ put_out(struct output *output, const struct admin_messages *messages)
     }
     for (size_t i = 0; output->json != NULL && i < messages->count; i++) {
         cli_json_stream_add(output->json,
-                            cli_held_json(output->source, &messages->messages[i], false));
+                            api_held_json(output->source, &messages->messages[i], false));
     }
 }
 

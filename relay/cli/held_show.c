@@ -2,6 +2,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "relay/api/held.h"
+#include "relay/api/json.h"
+#include "relay/api/text.h"
 #include "relay/cli/databases.h"
 #include "relay/cli/held.h"
 #include "relay/cli/json.h"
@@ -16,7 +19,7 @@ static const struct cli_option option_table[] = {
 static void
 print_field(const char *name, const char *text)
 {
-    char *const clean = cli_text_clean(text);
+    char *const clean = api_text_clean(text);
     (void)printf("%-13s %s\n", name, clean); /* a reader who went away needs no answer */
     memory_free(clean);
 }
@@ -24,17 +27,17 @@ print_field(const char *name, const char *text)
 static void
 print_time(const char *name, int64_t at_us, int64_t now_us)
 {
-    char time[CLI_TIME_BYTES];
-    char age[CLI_AGE_BYTES];
+    char time[API_TIME_BYTES];
+    char age[API_AGE_BYTES];
     if (at_us == ADMIN_NO_TIME) {
         return;
     }
-    cli_text_time(at_us, time);
+    api_text_time(at_us, time);
     if (at_us > now_us) {
-        cli_text_until(at_us - now_us, age);
+        api_text_until(at_us - now_us, age);
         (void)printf("%-13s %s (%s)\n", name, time, age); /* as above */
     } else {
-        cli_text_age(now_us - at_us, age);
+        api_text_age(now_us - at_us, age);
         (void)printf("%-13s %s (%s ago)\n", name, time, age); /* as above */
     }
 }
@@ -53,7 +56,7 @@ print_lines(const char *title, const char *text)
     while (*text != '\0') {
         const size_t length = strcspn(text, "\n");
         char *const line = strndup(text, length);
-        char *const clean = cli_text_clean(line == NULL ? "" : line);
+        char *const clean = api_text_clean(line == NULL ? "" : line);
         (void)printf("  %s\n", clean); /* as above */
         memory_free(clean);
         memory_free(line);
@@ -65,8 +68,8 @@ static void
 print_payload(const struct admin_message *message)
 {
     const uint64_t size = message->payload_bytes;
-    const bool plain = cli_text_is_plain(message->payload, size);
-    (void)printf("payload       %" PRIu64 " byte%s%s\n", size, cli_text_plural(size),
+    const bool plain = api_text_is_plain(message->payload, size);
+    (void)printf("payload       %" PRIu64 " byte%s%s\n", size, api_text_plural(size),
                  size == 0 ? ""
                  : plain   ? " of text"
                            : ""); /* as above */
@@ -82,9 +85,9 @@ static void
 print_acts(const struct admin_acts *acts)
 {
     for (size_t i = 0; i < acts->count; i++) {
-        char time[CLI_TIME_BYTES];
-        char *const who = cli_text_clean(acts->acts[i].who);
-        cli_text_time(acts->acts[i].at_us, time);
+        char time[API_TIME_BYTES];
+        char *const who = api_text_clean(acts->acts[i].who);
+        api_text_time(acts->acts[i].at_us, time);
         (void)printf("%-13s %s %s by %s, when it was %s%s\n", i == 0 ? "acts" : "", time,
                      acts->acts[i].what, who, acts->acts[i].state,
                      acts->acts[i].seen ? "" : "; no relay has seen it yet"); /* as above */
@@ -95,12 +98,12 @@ print_acts(const struct admin_acts *acts)
 static void
 print_message(const struct admin_message *message)
 {
-    char next[CLI_AGE_BYTES];
+    char next[API_AGE_BYTES];
     char id[24];
     (void)snprintf(id, sizeof(id), "%" PRId64, message->id); /* fits */
     print_field("id", id);
     print_field("message id", message->message_id);
-    print_field("state", cli_held_state(message));
+    print_field("state", api_held_state(message));
     (void)printf("%-13s %" PRIu32 "\n", "attempts", message->attempts); /* as above */
     cli_held_next_attempt(message, next, sizeof(next));
     print_field("next attempt", next);
@@ -115,27 +118,19 @@ print_message(const struct admin_message *message)
     print_time("deliver after", message->deliver_after_us, message->now_us);
 }
 
-/* A skipped message has no place: its key went on without it. If the key cannot be read, the place cannot be asked for. */
-static bool
-has_place(const struct admin_message *message)
-{
-    return message->key != NULL && !message->escaped && !message->skipped &&
-           strcmp(message->state, "scheduled") != 0;
-}
-
 static void
 print_place(const struct admin_message *message, const struct admin_place *place)
 {
     const bool waits = strcmp(message->state, "waiting") == 0;
     if (!waits) {
         (void)printf("%-13s %" PRIu64 " message%s of its key\n", "behind it", place->waiting,
-                     cli_text_plural(place->waiting)); /* as above */
+                     api_text_plural(place->waiting)); /* as above */
     } else if (place->head.count == 0) {
         print_field("waits behind",
                     "no held message any more: a running relay moves it to the outbox");
     } else {
         const struct admin_message *const head = &place->head.messages[0];
-        char *const error = cli_text_clean(head->last_error == NULL ? "" : head->last_error);
+        char *const error = api_text_clean(head->last_error == NULL ? "" : head->last_error);
         (void)printf("%-13s id %" PRId64 " (message %s), which is %s%s%s\n", "waits behind",
                      head->id, head->message_id, head->state, *error == '\0' ? "" : ": ",
                      error); /* as above */
@@ -147,37 +142,8 @@ print_place(const struct admin_message *message, const struct admin_place *place
     }
 }
 
-/* All about one message. */
-struct whole {
-    const char *source;
-    const struct admin_message *message;
-    bool has_place;
-    struct admin_place place;
-    struct admin_acts acts;
-};
-
-static bool
-complete(struct admin *admin, struct whole *whole, struct error *reterr)
-{
-    struct admin_name name;
-    whole->has_place = has_place(whole->message);
-    if (whole->has_place &&
-        !admin_held_place(admin, whole->message->key, whole->message->id, &whole->place, reterr)) {
-        return false;
-    }
-    return admin_name_parse(whole->message->message_id, &name) &&
-           admin_held_acts(admin, &name, &whole->acts, reterr);
-}
-
 static void
-whole_done(struct whole *whole)
-{
-    admin_place_free(&whole->place);
-    admin_acts_free(&whole->acts);
-}
-
-static void
-print_whole(const struct whole *whole)
+print_whole(const struct api_held *whole)
 {
     print_message(whole->message);
     if (whole->has_place) {
@@ -190,35 +156,17 @@ print_whole(const struct whole *whole)
     print_payload(whole->message);
 }
 
-static json_t *
-json_whole(const struct whole *whole)
-{
-    json_t *const object = cli_held_json(whole->source, whole->message, true);
-    const bool waits = strcmp(whole->message->state, "waiting") == 0;
-    if (whole->has_place && waits) {
-        json_t *const head =
-            whole->place.head.count == 0
-                ? json_null()
-                : cli_held_json(whole->source, &whole->place.head.messages[0], false);
-        cli_json_put(object, "waits_behind", head);
-        cli_json_put(object, "waiting_before", json_integer((json_int_t)whole->place.before));
-    } else if (whole->has_place) {
-        cli_json_put(object, "waiting_behind", json_integer((json_int_t)whole->place.waiting));
-    }
-    cli_json_put(object, "acts", cli_held_json_acts(&whole->acts));
-    return object;
-}
-
 /* array NULL: for a person. */
 static bool
 show_messages(const struct cli_databases *databases, const struct cli_database *database,
               const struct admin_messages *messages, json_t *array, struct error *reterr)
 {
     for (size_t i = 0; i < messages->count; i++) {
-        struct whole whole = {.source = database->source->name, .message = &messages->messages[i]};
-        const bool good = complete(database->admin, &whole, reterr);
+        struct api_held whole = {.source = database->source->name,
+                                 .message = &messages->messages[i]};
+        const bool good = api_held_complete(database->admin, &whole, reterr);
         if (good && array != NULL) {
-            cli_json_append(array, json_whole(&whole));
+            api_json_append(array, api_held_json_whole(&whole));
         } else if (good) {
             if (i == 0) {
                 cli_databases_heading(databases, database);
@@ -226,7 +174,7 @@ show_messages(const struct cli_databases *databases, const struct cli_database *
             (void)fputs(i > 0 ? "\n" : "", stdout); /* as above */
             print_whole(&whole);
         }
-        whole_done(&whole);
+        api_held_done(&whole);
         if (!good) {
             return false;
         }

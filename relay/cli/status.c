@@ -2,10 +2,12 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "relay/api/json.h"
+#include "relay/api/status.h"
+#include "relay/api/text.h"
 #include "relay/cli/databases.h"
 #include "relay/cli/held.h"
 #include "relay/cli/json.h"
-#include "relay/cli/text.h"
 #include "relay/ports/admin_status.h"
 
 struct status_options {
@@ -25,11 +27,11 @@ static const struct cli_option option_table[] = {
 static void
 print_since(int64_t since_us, int64_t now_us)
 {
-    char time[CLI_TIME_BYTES];
-    char age[CLI_AGE_BYTES];
+    char time[API_TIME_BYTES];
+    char age[API_AGE_BYTES];
     if (since_us != ADMIN_NO_TIME) {
-        cli_text_time(since_us, time);
-        cli_text_age(now_us - since_us, age);
+        api_text_time(since_us, time);
+        api_text_age(now_us - since_us, age);
         (void)printf(" since %s (%s)", time, age); /* a reader who went away needs no answer */
     }
 }
@@ -46,8 +48,8 @@ print_session(const struct admin_session *session)
 static void
 print_relay(const struct admin_relay *relay)
 {
-    char *const host = cli_text_clean(relay->host);
-    char *const version = cli_text_clean(relay->version);
+    char *const host = api_text_clean(relay->host);
+    char *const version = api_text_clean(relay->version);
     (void)printf("process %" PRId64 " on %s, version %s", relay->pid, host, version); /* as above */
     memory_free(host);
     memory_free(version);
@@ -56,11 +58,11 @@ print_relay(const struct admin_relay *relay)
 static void
 print_last_relay(const struct admin_status *status)
 {
-    char age[CLI_AGE_BYTES];
+    char age[API_AGE_BYTES];
     if (!status->relay.known) {
         return;
     }
-    cli_text_age(status->now_us - status->relay.updated_us, age);
+    api_text_age(status->now_us - status->relay.updated_us, age);
     (void)printf("             the last was "); /* as above */
     print_relay(&status->relay);
     (void)printf(", last seen %s ago\n", age); /* as above */
@@ -104,14 +106,14 @@ print_standbys(const struct admin_sessions *sessions)
 static void
 print_pending(const struct admin_status *status)
 {
-    char age[CLI_AGE_BYTES];
+    char age[API_AGE_BYTES];
     if (status->pending > ADMIN_MANY) {
         (void)printf("  pending    more than %d", ADMIN_MANY); /* as above */
     } else {
         (void)printf("  pending    %" PRIu64, status->pending); /* as above */
     }
     if (status->oldest_us != ADMIN_NO_TIME) {
-        cli_text_age(status->now_us - status->oldest_us, age);
+        api_text_age(status->now_us - status->oldest_us, age);
         (void)printf(", the oldest for %s", age); /* as above */
     }
     (void)putchar('\n'); /* as above */
@@ -127,7 +129,7 @@ print_reads(const struct admin_relay *relay)
     (void)printf("  reads      %s",
                  tails ? "the log (tailing)" : "the table (polling)"); /* as above */
     if (relay->reads_reason != NULL) {
-        char *const reason = cli_text_clean(relay->reads_reason);
+        char *const reason = api_text_clean(relay->reads_reason);
         (void)printf(": %s", reason); /* as above */
         memory_free(reason);
     }
@@ -161,24 +163,24 @@ static void
 print_told(const struct admin_status *status)
 {
     const struct admin_relay *const relay = &status->relay;
-    char age[CLI_AGE_BYTES];
+    char age[API_AGE_BYTES];
     (void)printf("  in flight  %" PRIu64, relay->in_flight); /* as above */
     if (relay->in_flight > 0 && relay->in_flight_since_us != ADMIN_NO_TIME) {
-        cli_text_age(status->now_us - relay->in_flight_since_us, age);
+        api_text_age(status->now_us - relay->in_flight_since_us, age);
         (void)printf(", the oldest for %s", age); /* as above */
     }
     (void)printf("\n  rate       %.*f a second\n", relay->rate < 10 ? 1 : 0,
                  relay->rate); /* as above */
     print_reads(relay);
     if (relay->paused_reason != NULL) {
-        char *const reason = cli_text_clean(relay->paused_reason);
+        char *const reason = api_text_clean(relay->paused_reason);
         (void)printf("  paused    "); /* as above */
         print_since(relay->paused_since_us, status->now_us);
         (void)printf(": %s\n", reason); /* as above */
         memory_free(reason);
     }
     if (!admin_status_is_current(status)) {
-        cli_text_age(status->now_us - relay->updated_us, age);
+        api_text_age(status->now_us - relay->updated_us, age);
         (void)printf("  as of      %s ago: the relay has not reported its state since\n",
                      age); /* as above */
     }
@@ -208,90 +210,6 @@ print_status(const struct cli_databases *databases, const struct cli_database *d
     print_held(&status->held);
 }
 
-static json_t *
-json_session(const struct admin_session *session)
-{
-    json_t *const object = json_object();
-    cli_json_put(object, "session", json_integer(session->pid));
-    cli_json_put(object, "address", cli_json_text(session->host));
-    cli_json_put(object, "application", cli_json_text(session->application));
-    cli_json_put(object, "since", cli_json_time(session->since_us));
-    return object;
-}
-
-static json_t *
-json_relay(const struct admin_status *status)
-{
-    const struct admin_relay *const relay = &status->relay;
-    if (!relay->known) {
-        return json_null();
-    }
-    json_t *const object = json_object();
-    cli_json_put(object, "host", cli_json_text(relay->host));
-    cli_json_put(object, "pid", json_integer(relay->pid));
-    cli_json_put(object, "version", cli_json_text(relay->version));
-    cli_json_put(object, "owned_since", cli_json_time(relay->owned_since_us));
-    cli_json_put(object, "updated_at", cli_json_time(relay->updated_us));
-    cli_json_put(object, "current", json_boolean(admin_status_is_current(status)));
-    cli_json_put(object, "in_flight", json_integer((json_int_t)relay->in_flight));
-    cli_json_put(object, "in_flight_since", cli_json_time(relay->in_flight_since_us));
-    cli_json_put(object, "confirmed", json_integer((json_int_t)relay->confirmed));
-    cli_json_put(object, "rate", json_real(relay->rate));
-    cli_json_put(object, "paused_reason", cli_json_text(relay->paused_reason));
-    cli_json_put(object, "paused_since", cli_json_time(relay->paused_since_us));
-    cli_json_put(object, "reads", cli_json_text(relay->reads));
-    cli_json_put(object, "reads_reason", cli_json_text(relay->reads_reason));
-    cli_json_put(object, "swept", json_integer((json_int_t)relay->swept));
-    return object;
-}
-
-static json_t *
-json_keeper(const struct admin_keeper *keeper)
-{
-    if (keeper->what == NULL) {
-        return json_null();
-    }
-    json_t *const object = json_object();
-    cli_json_put(object, "name", json_string(keeper->name));
-    cli_json_put(object, "active", json_boolean(keeper->active));
-    cli_json_put(object, "retained_bytes",
-                 keeper->lost ? json_null() : json_integer((json_int_t)keeper->retained));
-    return object;
-}
-
-static json_t *
-json_held(const struct admin_counts *held)
-{
-    json_t *const object = json_object();
-    cli_json_put(object, "scheduled", json_integer((json_int_t)held->scheduled));
-    cli_json_put(object, "retrying", json_integer((json_int_t)held->retrying));
-    cli_json_put(object, "waiting", json_integer((json_int_t)held->waiting));
-    cli_json_put(object, "dead", json_integer((json_int_t)held->dead));
-    return object;
-}
-
-static json_t *
-json_status(const char *source, const struct admin_status *status)
-{
-    const struct admin_session *const owner = admin_status_owner(status);
-    json_t *const object = json_object();
-    json_t *const standbys = json_array();
-    for (size_t i = owner == NULL ? 0 : 1; i < status->sessions.count; i++) {
-        cli_json_append(standbys, json_session(&status->sessions.sessions[i]));
-    }
-    cli_json_put(object, "source", json_string(source));
-    cli_json_put(object, "owner", owner == NULL ? json_null() : json_session(owner));
-    cli_json_put(object, "standbys", standbys);
-    cli_json_put(object, "pending", json_integer((json_int_t)status->pending));
-    cli_json_put(object, "pending_exact", json_boolean(status->pending <= ADMIN_MANY));
-    cli_json_put(object, "oldest_at", cli_json_time(status->oldest_us));
-    cli_json_put(object, "held", json_held(&status->held));
-    cli_json_put(object, "relay", json_relay(status));
-    cli_json_put(object, "slot", json_keeper(&status->keeper)); /* whatever it is called */
-    cli_json_put(object, "now", cli_json_time(status->now_us));
-    return object;
-}
-
 static void
 tell(struct cli_databases *databases, bool json)
 {
@@ -305,7 +223,7 @@ tell(struct cli_databases *databases, bool json)
             continue;
         }
         if (json) {
-            cli_json_append(array, json_status(database->source->name, &status));
+            api_json_append(array, api_status_json(database->source->name, &status));
         } else {
             print_status(databases, database, &status);
         }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "relay/api/text.h"
 #include "relay/cli/text.h"
 
 #define GAP 2
@@ -67,7 +68,7 @@ cli_table_add(struct cli_table *table, const char *text)
     if (table->cell_count == table->cell_capacity) {
         grow(table);
     }
-    table->cells[table->cell_count++] = cli_text_clean(text == NULL || *text == '\0' ? "-" : text);
+    table->cells[table->cell_count++] = api_text_clean(text == NULL || *text == '\0' ? "-" : text);
 }
 
 static void

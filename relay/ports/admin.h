@@ -1,7 +1,7 @@
 /* relay/ports/admin.h - what an operator may see and do in one source's database, whether a relay runs or not. For
  * foreground commands, in the main thread; may block. Texts in the results are valid as long as the result. They may
  * hold anything that an application or a broker wrote, even text that is not UTF-8: clean them before they go to a
- * terminal (cli/text.h).
+ * terminal (api/text.h).
  *
  * What returns bool is false with *reterr if it failed. Then the result is neither to be read nor to be freed, and
  * nothing but admin_close may be called for this admin.

@@ -171,7 +171,7 @@ check_tables(struct admin *admin, struct error *reterr)
 }
 
 /* A database in SQL_ASCII has bytes of any kind. The server would refuse a whole answer for one text that is not UTF-8;
- * so it is asked for the raw bytes, which cli_text_clean and cli_json_text make safe. */
+ * so it is asked for the raw bytes, which api_text_clean and api_json_text make safe. */
 static bool
 take_any_bytes(PGconn *connection, struct error *reterr)
 {
