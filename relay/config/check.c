@@ -47,34 +47,59 @@ config_connect_broker(struct config_load *load, size_t section,
                         nearest == NULL ? "" : "\"?");
 }
 
-static bool
-same_place(const struct source_config *a, const struct source_config *b)
+/* An outbox: the kind of its database, and where it is. */
+struct place {
+    const struct database_kind *kind;
+    char *text; /* NULL: not known, or no source */
+};
+
+static struct place
+place_of(const struct config_load *load, size_t section)
 {
-    if (a->dsn == NULL || b->dsn == NULL || a->kind != b->kind) {
-        return false;
+    const struct source_config *const source = load->targets[section];
+    if (load->scan.sections[section].scope != CONFIG_SOURCE || source->dsn == NULL) {
+        return (struct place){0};
     }
-    char *const a_place = a->kind->dsn_place(a->dsn);
-    char *const b_place = b->kind->dsn_place(b->dsn);
-    const bool same = a_place != NULL && b_place != NULL && strcmp(a_place, b_place) == 0;
-    memory_free(a_place);
-    memory_free(b_place);
-    return same;
+    return (struct place){source->kind, source->kind->dsn_place(source->dsn)};
+}
+
+static bool
+same_place(const struct place *a, const struct place *b)
+{
+    return a->text != NULL && b->text != NULL && a->kind == b->kind &&
+           strcmp(a->text, b->text) == 0;
 }
 
 /* Of two sources with the same outbox each would wait forever for the other's ownership. */
 static void
-check_place(struct config_load *load, size_t section)
+check_place(struct config_load *load, const struct place *places, size_t section)
 {
     for (size_t i = 0; i < section; i++) {
         const struct config_section *const other = &load->scan.sections[i];
-        if (other->scope == CONFIG_SOURCE && same_place(load->targets[i], load->targets[section])) {
-            const struct config_entry *const entry = config_load_entry(load, section, "dsn");
-            config_load_problem(load, section, entry->line,
-                                "dsn leads to the same outbox as that of source \"%s\" in line %u",
-                                other->title, other->line);
+        if (same_place(&places[i], &places[section])) {
+            load->problems.file = load->scan.sections[section].file;
+            char *const where = config_problems_line(&load->problems, other->file, other->line);
+            config_load_problem(load, section, config_load_entry(load, section, "dsn")->line,
+                                "dsn leads to the same outbox as that of source \"%s\" in %s",
+                                other->title, where);
+            memory_free(where);
             return;
         }
     }
+}
+
+static void
+check_places(struct config_load *load)
+{
+    struct place *const places = memory_array(load->scan.count, sizeof(*places));
+    for (size_t i = 0; i < load->scan.count; i++) {
+        places[i] = place_of(load, i);
+        check_place(load, places, i);
+    }
+    for (size_t i = 0; i < load->scan.count; i++) {
+        memory_free(places[i].text);
+    }
+    memory_free(places);
 }
 
 static void
@@ -124,7 +149,6 @@ check_section(struct config_load *load, size_t section)
     if (load->scan.sections[section].scope == CONFIG_SOURCE) {
         struct source_config *const source = load->targets[section];
         config_connect_broker(load, section, &source->broker);
-        check_place(load, section);
         check_order(load, section, "retry_initial", source->retry_initial_us, "retry_max",
                     source->retry_max_us);
         check_own_keys(load, section, source);
@@ -139,13 +163,29 @@ check_section(struct config_load *load, size_t section)
     }
 }
 
+static void
+check_included(struct config_load *load)
+{
+    const struct config *const config = load->config;
+    if (config->include != NULL && load->included_count == 0) {
+        config_warn(&load->config->warnings, "include: no file in %s ends in \".conf\"",
+                    config->include);
+    }
+    if (config->include != NULL && config->source_count == 0 && !load->scan.broken) {
+        config_warn(&load->config->warnings, "there is no source section: nothing is relayed");
+    }
+}
+
 void
 config_check(struct config_load *load)
 {
     for (size_t i = 0; i < load->scan.count; i++) {
         check_section(load, i);
     }
-    if (load->config->source_count == 0 && !load->scan.broken) {
+    check_places(load);
+    check_included(load);
+    load->problems.file = 0;
+    if (load->config->source_count == 0 && load->config->include == NULL && !load->scan.broken) {
         config_problem_add(&load->problems, 0, "there is no source section");
     }
     if (load->config->broker_count == 0 && !load->scan.broken) {

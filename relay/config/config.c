@@ -1,31 +1,28 @@
 #include "relay/config/config.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "relay/config/files.h"
 #include "relay/config/load.h"
 #include "relay/config/parse.h"
 #include "relay/config/secret.h"
 #include "relay/config/value.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
 #define SHOWN_MAX 80 /* bytes of a value in a message */
 
 const struct config_entry *
 config_load_entry(const struct config_load *load, size_t section, const char *name)
 {
-    const struct config_entry *found = NULL;
-    for (size_t i = 0; i < load->entry_count; i++) {
-        const struct config_entry *const entry = &load->entries[i];
-        if (entry->section == section && strcmp(entry->key->name, name) == 0) {
-            found = entry;
+    for (size_t at = load->last_entries[section]; at > 0; at = load->entries[at - 1].before) {
+        if (strcmp(load->entries[at - 1].key->name, name) == 0) {
+            return &load->entries[at - 1];
         }
     }
-    return found;
+    return NULL;
 }
 
 void
@@ -38,58 +35,22 @@ config_load_problem(struct config_load *load, size_t index, unsigned line, const
     (void)vsnprintf(words, sizeof(words), format, arguments); /* cut is fine */
     va_end(arguments);
     char *const place = config_section_place(section);
+    load->problems.file = section->file;
     config_problem_add(&load->problems, line == 0 ? section->line : line, "%s%s", place, words);
     memory_free(place);
-}
-
-/* Some editors write a byte order mark at the start of UTF-8, where it has no meaning. */
-static void
-blank_mark(char *text)
-{
-    static const char mark[] = "\xef\xbb\xbf";
-    if (strncmp(text, mark, strlen(mark)) == 0) {
-        memset(text, ' ', strlen(mark));
-    }
-}
-
-/* The text of the file with room for what config_scan_text may add; NULL with a problem. */
-static char *
-read_text(struct config_load *load, const char *path)
-{
-    FILE *const file = fopen(path, "re");
-    if (file == NULL) {
-        config_problem_add(&load->problems, 0, "cannot be opened: %s", strerror(errno));
-        return NULL;
-    }
-    char *text = memory_array(FILE_MAX_BYTES + 2, 1);
-    const size_t size = fread(text, 1, FILE_MAX_BYTES, file);
-    const int failed = ferror(file) != 0 ? errno : 0;
-    const bool too_long = size == FILE_MAX_BYTES && fgetc(file) != EOF;
-    (void)fclose(file); /* was only read */
-    if (failed != 0) {
-        config_problem_add(&load->problems, 0, "cannot be read: %s", strerror(failed));
-    } else if (too_long) {
-        config_problem_add(&load->problems, 0, "is over 1 MiB, which is no configuration file");
-    } else if (strlen(text) != size) {
-        config_problem_add(&load->problems, 0, "has a zero byte, so it is no text");
-    } else {
-        blank_mark(text);
-        return text;
-    }
-    memory_free(text);
-    return NULL;
 }
 
 /* The section to which a value belongs: libconfuse gives its title and line, but of two sections with the same name it
  * keeps only the last. */
 static size_t
-section_at(const struct config_scan *scan, enum config_scope scope, const char *title,
+section_at(const struct config_scan *scan, size_t file, enum config_scope scope, const char *title,
            unsigned line)
 {
     size_t found = 0;
     for (size_t i = 0; i < scan->count; i++) {
         const struct config_section *const section = &scan->sections[i];
-        if (section->scope != scope || line < section->line || line > section->last_line) {
+        if (section->scope != scope || section->file != file || line < section->line ||
+            line > section->last_line) {
             continue;
         }
         found = i;
@@ -101,14 +62,32 @@ section_at(const struct config_scan *scan, enum config_scope scope, const char *
 }
 
 static void
+add_entry(struct config_load *load, const struct config_entry *entry)
+{
+    if (load->entry_count == load->entry_room) {
+        load->entry_room = 2 * load->entry_room + 16;
+        struct config_entry *const entries = memory_array(load->entry_room, sizeof(*entries));
+        if (load->entry_count > 0) {
+            memcpy(entries, load->entries, load->entry_count * sizeof(*entries));
+        }
+        memory_free(load->entries);
+        load->entries = entries;
+    }
+    load->entries[load->entry_count++] = *entry;
+    load->last_entries[entry->section] = load->entry_count;
+}
+
+static void
 take_entry(void *context, const struct config_key *key, const char *title, unsigned line,
            const char *value)
 {
     struct config_load *const load = context;
     struct error error;
+    const size_t section = section_at(&load->scan, load->file, key->scope, title, line);
     const struct config_entry entry = {
         .key = key,
-        .section = section_at(&load->scan, key->scope, title, line),
+        .section = section,
+        .before = load->last_entries[section],
         .line = line,
         .from_environment = config_is_expanded(value),
         .value = config_expand(value, &error),
@@ -121,13 +100,7 @@ take_entry(void *context, const struct config_key *key, const char *title, unsig
         config_load_problem(load, entry.section, line, "%s is given twice, first in line %u",
                             key->name, first->line);
     }
-    struct config_entry *const entries = memory_array(load->entry_count + 1, sizeof(*entries));
-    if (load->entry_count > 0) {
-        memcpy(entries, load->entries, load->entry_count * sizeof(*entries));
-    }
-    entries[load->entry_count++] = entry;
-    memory_free(load->entries);
-    load->entries = entries;
+    add_entry(load, &entry);
 }
 
 /* Takes a struct for a section named `title`; `config` has room for it. */
@@ -172,6 +145,7 @@ static void
 make_targets(struct config_load *load)
 {
     struct config *const config = memory_array(1, sizeof(*config));
+    atomic_init(&config->references, 1);
     const struct config_scan *const scan = &load->scan;
     config->brokers = memory_array(scan->count, sizeof(*config->brokers));
     config->sources = memory_array(scan->count, sizeof(*config->sources));
@@ -221,10 +195,22 @@ is_kind(const struct config_entry *entry)
     return entry->key->type == CONFIG_KIND;
 }
 
+/* Names of files in a value are relative to the file in which it stands. */
+static void
+enter_directory_of(struct config_load *load, size_t file)
+{
+    if (load->context.directory == NULL || load->directory_file != file) {
+        memory_free(load->context.directory);
+        load->context.directory = config_file_directory(load->problems.paths[file]);
+        load->directory_file = file;
+    }
+}
+
 static void
 apply_entry(struct config_load *load, const struct config_entry *entry)
 {
     struct error error;
+    enter_directory_of(load, load->scan.sections[entry->section].file);
     if (entry->value != NULL && !config_value_set(&load->context, entry->key, entry->value,
                                                   load->targets[entry->section], &error)) {
         report_value(load, entry, &error);
@@ -268,26 +254,94 @@ prepare_section(struct config_load *load, size_t section)
     }
 }
 
+/* Reads the sections and values of the file of which the problems are now. */
 static void
-load_text(struct config_load *load, char *text)
+take_text(struct config_load *load, char *text)
 {
+    load->file = load->problems.file;
     config_scan_text(text, &load->problems, &load->scan);
-    make_targets(load);
+    size_t *const last = memory_array(load->scan.count, sizeof(*last));
+    if (load->last_entries != NULL) {
+        memcpy(last, load->last_entries, load->section_count * sizeof(*last));
+    }
+    memory_free(load->last_entries);
+    load->last_entries = last;
+    load->section_count = load->scan.count;
     if (!config_parse_text(text, &load->problems, take_entry, load)) {
         load->scan.broken = true;
     }
+}
+
+/* False if it cannot be read, which was reported; then nothing is known of what is in it. */
+static bool
+take_file(struct config_load *load, const char *path, char *buffer)
+{
+    struct error error;
+    size_t size;
+    const bool good = config_file_read(path, load->problems.file > 0, buffer, &size, &error);
+    if (good) {
+        take_text(load, buffer);
+    } else {
+        config_problem_add(&load->problems, 0, "%s", error.text);
+        load->scan.broken = true;
+    }
+    explicit_bzero(buffer, size + 2); /* the text may have a secret in it */
+    return good;
+}
+
+static void
+include_files(struct config_load *load, const struct config_entry *entry,
+              const struct config_files *files, char *buffer)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        if (config_file_same(files->paths[i], load->problems.paths[0])) {
+            config_load_problem(load, 0, entry->line,
+                                "include = %s: %s is this file itself; it belongs beside the "
+                                "directory, not in it",
+                                entry->value, files->paths[i]);
+            continue;
+        }
+        config_problems_enter(&load->problems, files->paths[i]);
+        (void)take_file(load, files->paths[i], buffer); /* reported, and the next one is read */
+    }
+}
+
+/* A directory that cannot be read is a mistake, unlike an empty one: after a slip of the pen, or when it is not mounted,
+ * a reload would remove every source of it. */
+static void
+include(struct config_load *load, char *buffer)
+{
+    const struct config_entry *const found = config_load_entry(load, 0, "include");
+    if (found == NULL || found->value == NULL) {
+        return;
+    }
+    const struct config_entry entry = *found; /* the array moves as others come */
+    char *const beside = config_file_directory(load->problems.paths[0]);
+    char *const directory = config_path(entry.value, beside);
+    struct config_files files;
+    struct error error;
+    if (config_files_list(directory, &files, &error)) {
+        load->included_count = files.count;
+        include_files(load, &entry, &files, buffer);
+    } else {
+        config_load_problem(load, 0, entry.line, "include = %s: the directory %s", entry.value,
+                            error.text);
+        load->scan.broken = true;
+    }
+    config_files_done(&files);
+    memory_free(directory);
+    memory_free(beside);
+}
+
+static void
+understand(struct config_load *load)
+{
+    make_targets(load);
     for (size_t i = 0; i < load->scan.count; i++) {
         prepare_section(load, i);
     }
     apply_entries(load);
     config_check(load);
-}
-
-static char *
-directory_of(const char *path)
-{
-    const char *const slash = strrchr(path, '/');
-    return slash == NULL ? memory_string(".") : config_format("%.*s/", (int)(slash - path), path);
 }
 
 static void
@@ -297,6 +351,7 @@ load_done(struct config_load *load)
         config_secret_free(load->entries[i].value); /* any value may be a secret */
     }
     memory_free(load->entries);
+    memory_free(load->last_entries);
     memory_free(load->targets);
     memory_free(load->context.directory);
     config_scan_done(&load->scan);
@@ -308,15 +363,14 @@ config_load(const char *path, const struct database_kind *const *kinds,
             const struct broker_kind *broker, void (*report)(void *context, const char *problem),
             void *context)
 {
-    struct config_load load = {
-        .context = {.kinds = kinds, .broker = broker, .directory = directory_of(path)}};
+    struct config_load load = {.context = {.kinds = kinds, .broker = broker}};
+    char *const buffer = memory_array(CONFIG_FILE_BUFFER_BYTES, 1);
     config_problems_init(&load.problems, path);
-    char *const text = read_text(&load, path);
-    if (text != NULL) {
-        load_text(&load, text);
-        explicit_bzero(text, FILE_MAX_BYTES);
-        memory_free(text);
+    if (take_file(&load, path, buffer)) {
+        include(&load, buffer);
+        understand(&load);
     }
+    memory_free(buffer);
     struct config *config = load.config;
     if (load.problems.count > 0) {
         config_problems_report(&load.problems, report, context);
@@ -379,12 +433,20 @@ warnings_done(struct config_warnings *warnings)
     memory_free(warnings->texts);
 }
 
+struct config *
+config_ref(struct config *config)
+{
+    (void)atomic_fetch_add(&config->references, 1); /* returns the number before */
+    return config;
+}
+
 void
 config_free(struct config *config)
 {
-    if (config == NULL) {
+    if (config == NULL || atomic_fetch_sub(&config->references, 1) > 1) {
         return;
     }
+    values_done(CONFIG_GLOBAL, config);
     for (size_t i = 0; i < config->broker_count; i++) {
         broker_done(&config->brokers[i]);
     }

@@ -1,9 +1,10 @@
-/* relay/config/config.h - the content of the configuration file, checked and with defaults filled in. Made once at
- * start, then read-only and shared by all threads. Each key's type, default, limits and meaning are in one table
- * (keys.c). */
+/* relay/config/config.h - the content of the configuration files, checked and with defaults filled in. Once made it is
+ * read-only and shared by all threads, and lives as long as it has an owner. Each key's type, default, limits and meaning
+ * are in one table (keys.c). */
 #ifndef RELAY_CONFIG_CONFIG_H
 #define RELAY_CONFIG_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,6 +97,8 @@ struct config_warnings {
 };
 
 struct config {
+    atomic_uint references;
+    char *include; /* a directory; NULL: none */
     enum log_format log_format;
     enum log_level log_level;
     uint64_t shutdown_timeout_us;
@@ -115,13 +118,17 @@ struct config {
     struct config_warnings advice;
 };
 
-/* Reads and checks the whole file. `kinds`: the kinds of database that a source may have, ends with NULL; `broker`: the
+/* Reads and checks the file and what it includes, all of it before anything is applied. `kinds`: the kinds of database that a source may have, ends with NULL; `broker`: the
  * kind of all brokers. NULL if anything is wrong: then every problem was given to `report`, one call each, in the order
- * of the lines: "relay.conf:12: source "orders": batch_rows = 0: expected 1 to 10000". Main thread only: the parser
+ * of the files and lines: "relay.conf:12: source "orders": batch_rows = 0: expected 1 to 10000". Main thread only: the parser
  * library keeps its state in globals. */
 struct config *config_load(const char *path, const struct database_kind *const *kinds,
                            const struct broker_kind *broker,
                            void (*report)(void *context, const char *problem), void *context);
+
+/* One more owner of the configuration, which is the result. Any thread. */
+struct config *config_ref(struct config *config);
+/* One owner less; the last one frees it. Takes NULL. Any thread. */
 void config_free(struct config *config);
 
 #endif

@@ -34,6 +34,11 @@ static const char *const queue_types[] = {"quorum", "classic", NULL};
 #define MEANS(text) .meaning = text
 
 const struct config_key config_keys[] = {
+    {GLOBAL_KEY("include", include), .type = CONFIG_PATH,
+     MEANS("A directory with more files of sections, such as one for each source: all its files "
+           "whose names end in `.conf`, in the order of their names; others, and hidden ones, are "
+           "left alone. They have sections only. A relative name is looked for beside the file in "
+           "which it stands. The directory must exist; it may be empty.")},
     {GLOBAL_KEY("log_format", log_format), CHOICE(log_formats), DEFAULT("logfmt"),
      MEANS("How lines are written to standard error: `logfmt` for people, `json` for collectors.")},
     {GLOBAL_KEY("log_level", log_level), CHOICE(log_levels), DEFAULT("info"),

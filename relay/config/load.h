@@ -16,6 +16,7 @@
 struct config_entry {
     const struct config_key *key;
     size_t section; /* index */
+    size_t before;  /* the entry before it in its section, plus 1; 0: none */
     unsigned line;
     bool from_environment; /* wholly or in part */
     char *value;           /* NULL: a variable is missing, which was reported */
@@ -26,8 +27,14 @@ struct config_load {
     struct config_scan scan;
     struct config_entry *entries;
     size_t entry_count;
+    size_t entry_room;
+    size_t *last_entries; /* for each section its last entry, plus 1 */
+    size_t section_count; /* of last_entries */
+    size_t file;          /* the one that is being read */
+    size_t included_count;
     struct config *config;
     struct config_context context; /* context for reading its values */
+    size_t directory_file;         /* the file whose directory that has */
     void **targets;                /* for each section its struct in `config` */
 };
 

@@ -1,5 +1,6 @@
 #include "relay/config/problem.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ config_format(const char *format, ...)
 void
 config_problems_init(struct config_problems *problems, const char *path)
 {
-    *problems = (struct config_problems){.path = path};
+    *problems = (struct config_problems){0};
+    config_problems_enter(problems, path);
 }
 
 void
@@ -42,6 +44,38 @@ config_problems_done(struct config_problems *problems)
         memory_free(problems->items[i].text);
     }
     memory_free(problems->items);
+    for (size_t i = 0; i < problems->path_count; i++) {
+        memory_free(problems->paths[i]);
+    }
+    memory_free(problems->paths);
+}
+
+void
+config_problems_enter(struct config_problems *problems, const char *path)
+{
+    char **const paths = memory_array(problems->path_count + 1, sizeof(*paths));
+    for (size_t i = 0; i < problems->path_count; i++) {
+        paths[i] = problems->paths[i];
+    }
+    paths[problems->path_count] = memory_string(path);
+    memory_free(problems->paths);
+    problems->paths = paths;
+    problems->file = problems->path_count++;
+}
+
+char *
+config_problems_line(const struct config_problems *problems, size_t file, unsigned line)
+{
+    return file == problems->file ? config_format("line %u", line)
+                                  : config_format("line %u of %s", line, problems->paths[file]);
+}
+
+/* True if what is added now comes before `other`. */
+static bool
+comes_before(const struct config_problems *problems, unsigned line,
+             const struct config_problem *other)
+{
+    return other->file > problems->file || (other->file == problems->file && other->line > line);
 }
 
 void
@@ -50,7 +84,7 @@ config_problem_add(struct config_problems *problems, unsigned line, const char *
     struct config_problem *const items = memory_array(problems->count + 1, sizeof(*items));
     /* Kept in order: inserted after all problems of the same or an earlier line. */
     size_t at = problems->count;
-    while (at > 0 && problems->items[at - 1].line > line) {
+    while (at > 0 && comes_before(problems, line, &problems->items[at - 1])) {
         at--;
     }
     for (size_t i = 0; i < problems->count; i++) {
@@ -58,7 +92,7 @@ config_problem_add(struct config_problems *problems, unsigned line, const char *
     }
     va_list arguments;
     va_start(arguments, format);
-    items[at] = (struct config_problem){line, format_new(format, arguments)};
+    items[at] = (struct config_problem){problems->file, line, format_new(format, arguments)};
     va_end(arguments);
     memory_free(problems->items);
     problems->items = items;
@@ -81,6 +115,6 @@ config_problems_report(struct config_problems *problems,
                        void (*report)(void *context, const char *problem), void *context)
 {
     for (size_t i = 0; i < problems->count; i++) {
-        report_one(problems->path, &problems->items[i], report, context);
+        report_one(problems->paths[problems->items[i].file], &problems->items[i], report, context);
     }
 }

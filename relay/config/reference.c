@@ -8,12 +8,13 @@ static const char intro[] =
     "\n"
     "<!-- Made by `outbox-relay config-reference` from relay/config/keys.c: change it there. -->\n"
     "\n"
-    "One file, named by `-c FILE`. All of it is checked before anything starts, and all that is\n"
-    "wrong is said at once, each with file and line; then the exit status is 78. `outbox-relay "
-    "run\n"
-    "--check-config -c FILE` does only that, `outbox-relay check -c FILE` also tries the "
-    "databases\n"
-    "and the brokers.\n"
+    "One file, named by `-c FILE`, and those that it includes. All of it is checked before "
+    "anything\n"
+    "starts, and all that is wrong is said at once, each with file and line; then the exit status "
+    "is 78.\n"
+    "`outbox-relay run --check-config -c FILE` does only that, `outbox-relay check -c FILE` also "
+    "tries\n"
+    "the databases and the brokers.\n"
     "\n"
     "    broker \"main\" {\n"
     "        uri = \"amqp://relay@rabbit.example/\"\n"
@@ -36,6 +37,10 @@ static const char intro[] =
     "  `${NAME:-text}` stands for the text if the variable is not set or empty. `\\${` in double "
     "quotes\n"
     "  stands for the characters themselves.\n"
+    "- `include` names a directory of more files. Relative names of files in such a file are "
+    "looked "
+    "for\n"
+    "  beside it.\n"
     "- Durations have a unit: `250ms`, `30s`, `5m`, `2h`, `1d`. Sizes are bytes or have one: "
     "`512KiB`,\n"
     "  `4MiB`, `1GiB`.\n"
@@ -73,6 +78,7 @@ print_type(FILE *file, const struct database_kind *const *kinds, const struct co
         [CONFIG_DSN] = "connection string",
         [CONFIG_NAME] = "name",
         [CONFIG_PASSWORD_FILE] = "file",
+        [CONFIG_PATH] = "path",
         [CONFIG_BROKER_NAME] = "name of a broker section",
         [CONFIG_AMQP_NAME] = "text of at most 255 bytes",
     };

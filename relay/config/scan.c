@@ -106,6 +106,22 @@ report_unknown_key(struct scanner *scanner, unsigned line, const char *name)
     memory_free(where);
 }
 
+/* A key outside of the sections of an included file: two such files would contradict each other. */
+static bool
+is_misplaced(const struct scanner *scanner)
+{
+    return scanner->section == 0 && scanner->lexer.problems->file > 0;
+}
+
+static void
+report_misplaced_key(struct scanner *scanner, unsigned line, const char *name)
+{
+    struct config_problems *const problems = scanner->lexer.problems;
+    config_problem_add(problems, line,
+                       "%s belongs in %s: a file that is included has only sections", name,
+                       problems->paths[0]);
+}
+
 /* At the "=" after `name`. */
 static bool
 scan_key(struct scanner *scanner, const char *name, unsigned line)
@@ -117,8 +133,12 @@ scan_key(struct scanner *scanner, const char *name, unsigned line)
     if (!lexer_is_text(&scanner->lexer)) {
         return SYNTAX(scanner, line, "\"%s\" has no value", is_name(name) ? name : "this");
     }
-    if (!known) {
-        report_unknown_key(scanner, line, name);
+    if (!known || is_misplaced(scanner)) {
+        if (known) {
+            report_misplaced_key(scanner, line, name);
+        } else {
+            report_unknown_key(scanner, line, name);
+        }
         lexer_blank_out(&scanner->lexer, scanner->item_start, scanner->lexer.token.end);
     }
     return next_item(scanner);
@@ -165,7 +185,8 @@ add_section(struct scanner *scanner, enum config_scope scope, const char *title,
     memcpy(sections, scan->sections, scan->count * sizeof(*sections));
     char *const shown =
         config_scope_is_named(scope) ? memory_string(is_name(title) ? title : "?") : NULL;
-    sections[scan->count] = (struct config_section){scope, shown, line, line};
+    sections[scan->count] =
+        (struct config_section){scope, shown, scanner->lexer.problems->file, line, line};
     memory_free(scan->sections);
     scan->sections = sections;
     scanner->section = scan->count++;
@@ -186,9 +207,12 @@ check_title(struct scanner *scanner, const char *title, unsigned line)
     for (size_t i = 0; i < scanner->section; i++) {
         const struct config_section *const other = &scanner->scan->sections[i];
         if (other->scope == section->scope && strcmp(other->title, title) == 0) {
+            char *const where =
+                config_problems_line(scanner->lexer.problems, other->file, other->line);
             config_problem_add(scanner->lexer.problems, line,
-                               "%s \"%s\": there is one of this name in line %u already", word,
-                               title, other->line);
+                               "%s \"%s\": there is one of this name in %s already", word, title,
+                               where);
+            memory_free(where);
             return;
         }
     }
@@ -202,7 +226,8 @@ has_own_line(const struct scanner *scanner, enum config_scope scope, unsigned li
 {
     for (size_t i = 1; i < scanner->scan->count; i++) {
         const struct config_section *const other = &scanner->scan->sections[i];
-        if (other->scope == scope && other->last_line == line) {
+        if (other->scope == scope && other->file == scanner->lexer.problems->file &&
+            other->last_line == line) {
             return false;
         }
     }
@@ -380,13 +405,15 @@ give_up(struct scanner *scanner)
 }
 
 void
-config_scan_text(char *text, struct config_problems *problems, struct config_scan *ret_scan)
+config_scan_text(char *text, struct config_problems *problems, struct config_scan *scan)
 {
-    struct config_section *const global = memory_array(1, sizeof(*global));
-    *global = (struct config_section){.scope = CONFIG_GLOBAL, .line = 0, .last_line = ~0U};
-    *ret_scan = (struct config_scan){.sections = global, .count = 1};
+    if (scan->count == 0) {
+        struct config_section *const global = memory_array(1, sizeof(*global));
+        *global = (struct config_section){.scope = CONFIG_GLOBAL, .line = 0, .last_line = ~0U};
+        *scan = (struct config_scan){.sections = global, .count = 1};
+    }
     struct scanner scanner = {.lexer = {.text = text, .line = 1, .problems = problems},
-                              .scan = ret_scan};
+                              .scan = scan};
     if (!lexer_next(&scanner.lexer) || !scan_items(&scanner)) {
         give_up(&scanner);
     }

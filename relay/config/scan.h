@@ -15,6 +15,7 @@
 struct config_section {
     enum config_scope scope;
     char *title; /* NULL for a scope without names */
+    size_t file; /* index of its file: problem.h */
     unsigned line;
     unsigned last_line;
 };
@@ -26,8 +27,9 @@ struct config_scan {
     bool broken;
 };
 
-/* `text` is changed in place and may grow by one byte: there must be room for that. */
-void config_scan_text(char *text, struct config_problems *problems, struct config_scan *ret_scan);
+/* Adds the sections of the file of which `problems` are now to `scan`, which begins as {0}. Any file but the first has
+ * sections alone. `text` is changed in place and may grow by one byte: there must be room for that. */
+void config_scan_text(char *text, struct config_problems *problems, struct config_scan *scan);
 void config_scan_done(struct config_scan *scan);
 
 /* The beginning of a message about a section */

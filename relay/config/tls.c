@@ -8,11 +8,12 @@ static void
 check_inline(struct config_load *load, size_t section, const char *key, const char *name)
 {
     const struct config_entry *const entry = config_load_entry(load, section, key);
-    if (entry != NULL && !entry->from_environment && file_is_public(load->problems.path)) {
+    const char *const path = load->problems.paths[load->scan.sections[section].file];
+    if (entry != NULL && !entry->from_environment && file_is_public(path)) {
         config_warn(&load->config->warnings,
                     "the %s of \"%s\" has a password in it, and %s may be read by everybody: chmod "
                     "o-r it, or put the password into a password_file",
-                    key, name, load->problems.path);
+                    key, name, path);
     }
 }
 

@@ -54,8 +54,11 @@ check_twice(struct config_load *load, size_t section, const char *name,
                               ? exchange->broker == broker && strcmp(exchange->name, name) == 0
                               : queue->broker == broker && strcmp(queue->name, name) == 0;
         if (same && strcmp(load->scan.sections[i].title, load->scan.sections[section].title) != 0) {
-            config_load_problem(load, section, 0, "\"%s\" is declared in line %u already", name,
-                                load->scan.sections[i].line);
+            load->problems.file = load->scan.sections[section].file;
+            char *const where = config_problems_line(&load->problems, load->scan.sections[i].file,
+                                                     load->scan.sections[i].line);
+            config_load_problem(load, section, 0, "\"%s\" is declared in %s already", name, where);
+            memory_free(where);
             return;
         }
     }

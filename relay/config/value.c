@@ -325,6 +325,15 @@ set_password(const struct config_context *context, const char *path, void *membe
     return secret != NULL;
 }
 
+static bool
+set_path(const struct config_context *context, const char *text, void *member)
+{
+    char *const full = config_path(text, context->directory);
+    (void)set_string(full, member); /* always true */
+    memory_free(full);
+    return true;
+}
+
 bool
 config_value_set(const struct config_context *context, const struct config_key *key,
                  const char *text, void *target, struct error *reterr)
@@ -358,6 +367,51 @@ config_value_set(const struct config_context *context, const struct config_key *
         return check_amqp_name(text, reterr) && set_string(text, member);
     case CONFIG_PASSWORD_FILE:
         return set_password(context, text, member, reterr);
+    case CONFIG_PATH:
+        return set_path(context, text, member);
+    case CONFIG_BROKER_NAME:
+        return true;
+    }
+    return false;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool
+config_value_same(const struct config_key *key, const void *a, const void *b)
+{
+    const void *const left = (const char *)a + key->offset;
+    const void *const right = (const char *)b + key->offset;
+    switch (key->type) {
+    case CONFIG_NUMBER:
+        return *(const uint32_t *)left == *(const uint32_t *)right;
+    case CONFIG_DURATION:
+    case CONFIG_SIZE:
+        return *(const uint64_t *)left == *(const uint64_t *)right;
+    case CONFIG_SECONDS:
+        return *(const uint16_t *)left == *(const uint16_t *)right;
+    case CONFIG_CHOICE:
+        return *(const unsigned *)left == *(const unsigned *)right;
+    case CONFIG_BOOL:
+        return *(const bool *)left == *(const bool *)right;
+    case CONFIG_KIND:
+        return *(const struct database_kind *const *)left ==
+               *(const struct database_kind *const *)right;
+    case CONFIG_URI:
+        return ((const struct broker_config *)a)
+            ->kind->endpoint_same(*(const struct broker_endpoint *const *)left,
+                                  *(const struct broker_endpoint *const *)right);
+    case CONFIG_STRING:
+    case CONFIG_NAME:
+    case CONFIG_AMQP_NAME:
+    case CONFIG_PASSWORD_FILE:
+    case CONFIG_PATH:
+    case CONFIG_DSN:
+        return same_text(*(const char *const *)left, *(const char *const *)right);
     case CONFIG_BROKER_NAME:
         return true;
     }
@@ -373,6 +427,7 @@ config_value_free(const struct config_key *key, void *target)
     case CONFIG_NAME:
     case CONFIG_AMQP_NAME:
     case CONFIG_PASSWORD_FILE:
+    case CONFIG_PATH:
         memory_free(*(char **)member);
         break;
     case CONFIG_DSN:

@@ -18,7 +18,7 @@ char *config_expand(const char *text, struct error *reterr) MUST_CHECK;
 struct config_context {
     const struct database_kind *const *kinds; /* all kinds; ends with NULL */
     const struct broker_kind *broker;
-    char *directory; /* base of relative file names: the directory of the file */
+    char *directory; /* base of relative file names: that of the file in which the value stands */
     struct config_warnings *warnings;
 };
 
@@ -27,6 +27,9 @@ struct config_context {
  * set here, as they need all brokers. */
 bool config_value_set(const struct config_context *context, const struct config_key *key,
                       const char *text, void *target, struct error *reterr) MUST_CHECK;
+
+/* True if the key's value is the same in both. CONFIG_BROKER_NAME keys, which have none here, are. */
+bool config_value_same(const struct config_key *key, const void *a, const void *b);
 
 /* Frees the key's value in `target`, if it has memory of its own. */
 void config_value_free(const struct config_key *key, void *target);

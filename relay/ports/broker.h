@@ -16,6 +16,8 @@ struct broker_kind {
     bool (*endpoint_new)(const char *uri, const char *directory,
                          struct broker_endpoint **ret_endpoint, struct error *reterr);
     void (*endpoint_free)(struct broker_endpoint *endpoint); /* takes NULL */
+    /* True if both are of the same URI, and the same files. Takes NULL. */
+    bool (*endpoint_same)(const struct broker_endpoint *a, const struct broker_endpoint *b);
 
     /* Warns of what in broker->endpoint is less safe than it could be. */
     void (*advise)(const struct broker_config *broker, struct config_warnings *warnings,

@@ -5,6 +5,7 @@
 #include "amqp/uri.h"
 
 struct broker_endpoint {
+    char *uri; /* as it was given, for comparison alone: a secret */
     struct amqp_endpoint amqp;
 };
 

@@ -1,5 +1,7 @@
 #include "relay/rabbit/kind.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "base/net/local.h"
 #include "base/net/tls.h"
@@ -36,6 +38,7 @@ endpoint_new(const char *uri, const char *directory, struct broker_endpoint **re
         return false;
     }
     *ret_endpoint = memory_array(1, sizeof(**ret_endpoint));
+    (*ret_endpoint)->uri = memory_string(uri);
     (*ret_endpoint)->amqp = amqp;
     return true;
 }
@@ -44,9 +47,28 @@ static void
 endpoint_free(struct broker_endpoint *endpoint)
 {
     if (endpoint != NULL) {
+        config_secret_free(endpoint->uri);
         amqp_endpoint_done(&endpoint->amqp);
         memory_free(endpoint);
     }
+}
+
+static bool
+same_file(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* The URI has names of files, which depend on the file in which it stands. */
+static bool
+endpoint_same(const struct broker_endpoint *a, const struct broker_endpoint *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
+    return strcmp(a->uri, b->uri) == 0 && same_file(a->amqp.ca_file, b->amqp.ca_file) &&
+           same_file(a->amqp.cert_file, b->amqp.cert_file) &&
+           same_file(a->amqp.key_file, b->amqp.key_file);
 }
 
 static void
@@ -90,6 +112,7 @@ has_password(const struct broker_endpoint *endpoint)
 const struct broker_kind broker_rabbit = {
     .endpoint_new = endpoint_new,
     .endpoint_free = endpoint_free,
+    .endpoint_same = endpoint_same,
     .advise = advise,
     .has_password = has_password,
 };

@@ -370,7 +370,8 @@ Test(config, structure_that_cannot_be_followed)
          "relay.conf:3: unexpected \"=\": a value with blanks or any of = { } "
          "( ) + , * # needs quotes\n"},
         {"log_level += info\n", "relay.conf:3: expected \"=\" after \"log_level\"\n"},
-        {"include(\"x\")\n", "relay.conf:3: expected \"key = value\" or a section here\n"},
+        {"include(\"x\")\n", "relay.conf:3: expected \"=\" after \"include\"\n"},
+        {"load(\"x\")\n", "relay.conf:3: expected \"key = value\" or a section here\n"},
         {"log_level = \"a\\999\"\n",
          "relay.conf:3: a \"\\\" here begins nothing that has a meaning; for the character itself "
          "write \"\\\\\" or use single quotes\n"},
