@@ -143,6 +143,18 @@ check_broker_used(struct config_load *load, const struct broker_config *broker)
     config_warn(&load->config->warnings, "no source names the broker \"%s\"", broker->name);
 }
 
+/* Two places for one password: which of them counts is not to be guessed. */
+static void
+check_password(struct config_load *load, size_t section)
+{
+    const struct config_entry *const file = config_load_entry(load, section, "password_file");
+    const struct config_entry *const command = config_load_entry(load, section, "password_command");
+    if (file != NULL && command != NULL) {
+        config_load_problem(load, section, command->line,
+                            "password_command and password_file are both given: leave one out");
+    }
+}
+
 static void
 check_section(struct config_load *load, size_t section)
 {
@@ -152,11 +164,13 @@ check_section(struct config_load *load, size_t section)
         check_order(load, section, "retry_initial", source->retry_initial_us, "retry_max",
                     source->retry_max_us);
         check_own_keys(load, section, source);
+        check_password(load, section);
         config_tls_check_source(load, section);
     } else if (load->scan.sections[section].scope == CONFIG_BROKER) {
         const struct broker_config *const broker = load->targets[section];
         check_order(load, section, "reconnect_initial", broker->reconnect_initial_us,
                     "reconnect_max", broker->reconnect_max_us);
+        check_password(load, section);
         config_tls_check_broker(load, section);
     } else {
         config_check_topology(load, section);

@@ -21,11 +21,19 @@ enum source_on_dead { ON_DEAD_BLOCK, ON_DEAD_SKIP };
 enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC };
 enum queue_type { QUEUE_QUORUM, QUEUE_CLASSIC };
 
+/* Where the password of a section is found, anew for each connection (password.h): in the file, or in what the command
+ * writes. Both NULL: in its uri or dsn, or as the client library finds it. */
+struct config_password {
+    char *file;
+    char *command;
+    uint64_t timeout_us; /* of the command */
+};
+
 struct broker_config {
     char *name;
     const struct broker_kind *kind;
     struct broker_endpoint *endpoint; /* of `uri` */
-    char *password_file;              /* read at each connection; NULL: the endpoint's password */
+    struct config_password password;
     uint16_t heartbeat_s;
     uint64_t confirm_timeout_us;
     uint64_t reconnect_initial_us;
@@ -38,8 +46,7 @@ struct source_config {
     enum source_mode mode;
     const struct broker_config *broker;
     char *dsn; /* as its kind takes it */
-    /* Read at each connection; NULL: the dsn's password, or as the client library finds it. */
-    char *password_file;
+    struct config_password password;
     char *exchange;      /* for rows whose exchange is NULL; "" = AMQP's default exchange */
     uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
     uint32_t batch_rows;

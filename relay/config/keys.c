@@ -30,6 +30,7 @@ static const char *const queue_types[] = {"quorum", "classic", NULL};
 #define AMQP_NAME .type = CONFIG_AMQP_NAME
 #define DEFAULT(text) .default_value = text
 #define REQUIRED .flags = CONFIG_REQUIRED
+#define SECRET .flags = CONFIG_SECRET
 #define REQUIRED_SECRET .flags = CONFIG_REQUIRED | CONFIG_SECRET
 #define MEANS(text) .meaning = text
 
@@ -53,10 +54,19 @@ const struct config_key config_keys[] = {
          "Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
          "Several hosts are tried in turn. Relative names of files in it are looked for beside the "
          "configuration file. See [TLS](TLS.md).")},
-    {BROKER_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
+    {BROKER_KEY("password_file", password.file), .type = CONFIG_PASSWORD_FILE,
      MEANS("A file with the password; a line feed at its end is cut. It is read again for every "
            "connection, so a changed password needs no restart. Comes before a password in the "
            "URI. A relative name is looked for beside the configuration file.")},
+    {BROKER_KEY("password_command", password.command), .type = CONFIG_COMMAND, SECRET,
+     MEANS("Instead of `password_file`: a command for `/bin/sh -c` whose standard output is the "
+           "password; a line feed at its end is cut. It runs anew for every connection, so that "
+           "passwords may expire. See [Operations](OPERATIONS.md#passwords-that-expire).")},
+    {BROKER_KEY("password_command_timeout", password.timeout_us), DURATION("100ms", "20s"),
+     DEFAULT("10s"),
+     MEANS(
+         "How long `password_command` may take; then it is killed, and the attempt to connect has "
+         "failed.")},
     {BROKER_KEY("heartbeat", heartbeat_s), SECONDS("1s", "10m"), DEFAULT("30s"),
      MEANS("AMQP heartbeat asked for, unless the URI names one. A broker silent for two intervals "
            "counts as lost.")},
@@ -85,10 +95,19 @@ const struct config_key config_keys[] = {
          "Where the database is. It must lead to the server itself or to a pool in session "
          "mode: the ownership of the outbox lives in the session. Relative names of its "
          "certificates and keys are looked for beside the configuration file. See [TLS](TLS.md).")},
-    {SOURCE_KEY("password_file", password_file), .type = CONFIG_PASSWORD_FILE,
+    {SOURCE_KEY("password_file", password.file), .type = CONFIG_PASSWORD_FILE,
      MEANS("A file with the database password; a line feed at its end is cut. It is read again "
            "for every connection, so a changed password needs no restart. Comes before a password "
            "in the dsn. A relative name is looked for beside the configuration file.")},
+    {SOURCE_KEY("password_command", password.command), .type = CONFIG_COMMAND, SECRET,
+     MEANS("Instead of `password_file`: a command for `/bin/sh -c` whose standard output is the "
+           "password; a line feed at its end is cut. It runs anew for every connection, so that "
+           "passwords may expire. See [Operations](OPERATIONS.md#passwords-that-expire).")},
+    {SOURCE_KEY("password_command_timeout", password.timeout_us), DURATION("100ms", "20s"),
+     DEFAULT("10s"),
+     MEANS(
+         "How long `password_command` may take; then it is killed, and the attempt to connect has "
+         "failed.")},
     {SOURCE_KEY("broker", broker), .type = CONFIG_BROKER_NAME, REQUIRED,
      MEANS("The name of the broker section that this outbox is sent to.")},
     {SOURCE_KEY("exchange", exchange), .type = CONFIG_STRING, DEFAULT(""),

@@ -31,6 +31,7 @@ enum config_type {
     CONFIG_DSN,           /* char *, as its kind of database takes it */
     CONFIG_PASSWORD_FILE, /* char *: the path of the file */
     CONFIG_PATH,          /* char *: a path, which need not exist */
+    CONFIG_COMMAND,       /* char *, for the shell; not empty */
     CONFIG_NAME,          /* char *, of something in the database */
     CONFIG_BROKER_NAME,   /* NULL if not given */
     CONFIG_AMQP_NAME,     /* char *, the name of an exchange or queue, or a routing key */

@@ -45,7 +45,10 @@ static const char intro[] =
     "`512KiB`,\n"
     "  `4MiB`, `1GiB`.\n"
     "- Passwords are best kept in files of their own: `password_file`. With systemd's\n"
-    "  `LoadCredential=`: `password_file = \"${CREDENTIALS_DIRECTORY}/name\"`.\n";
+    "  `LoadCredential=`: `password_file = \"${CREDENTIALS_DIRECTORY}/name\"`. A command gets "
+    "those "
+    "that\n"
+    "  expire: `password_command`.\n";
 
 static const char *const headings[CONFIG_SCOPE_COUNT] = {
     [CONFIG_GLOBAL] = "Outside of the sections",

@@ -10,8 +10,6 @@
 #include "base/memory.h"
 #include "relay/config/value.h"
 
-#define SECRET_MAX_BYTES 4096
-
 static bool
 read_all(int fd, char *buffer, size_t size, size_t *ret_length, struct error *reterr)
 {
@@ -43,28 +41,35 @@ check_file(int fd, struct error *reterr)
     return S_ISREG(status.st_mode) || error_set(reterr, ERROR_CONFIG, "this is no regular file");
 }
 
-/* Reads the secret into `buffer` of SECRET_MAX_BYTES + 1, zero-terminated. */
+bool
+config_secret_trim(char *secret, size_t length, const char *if_empty, struct error *reterr)
+{
+    if (length > 0 && secret[length - 1] == '\n') {
+        length--;
+    }
+    if (length > 0 && secret[length - 1] == '\r') {
+        length--;
+    }
+    secret[length] = '\0';
+    if (strlen(secret) != length) {
+        return error_set(reterr, ERROR_CONFIG, "a password has no zero byte");
+    }
+    return length > 0 || error_set(reterr, ERROR_CONFIG, "%s", if_empty);
+}
+
+/* Reads the secret into `buffer` of CONFIG_SECRET_MAX_BYTES + 1, zero-terminated. */
 static bool
 read_secret(int fd, char *buffer, struct error *reterr)
 {
     size_t length = 0;
-    if (!read_all(fd, buffer, SECRET_MAX_BYTES + 1, &length, reterr)) {
+    if (!read_all(fd, buffer, CONFIG_SECRET_MAX_BYTES + 1, &length, reterr)) {
         return false;
     }
-    if (length > SECRET_MAX_BYTES) {
-        return error_set(reterr, ERROR_CONFIG, "a password has at most %d bytes", SECRET_MAX_BYTES);
+    if (length > CONFIG_SECRET_MAX_BYTES) {
+        return error_set(reterr, ERROR_CONFIG, "a password has at most %d bytes",
+                         CONFIG_SECRET_MAX_BYTES);
     }
-    if (length > 0 && buffer[length - 1] == '\n') {
-        length--;
-    }
-    if (length > 0 && buffer[length - 1] == '\r') {
-        length--;
-    }
-    buffer[length] = '\0';
-    if (strlen(buffer) != length) {
-        return error_set(reterr, ERROR_CONFIG, "a password has no zero byte");
-    }
-    return length > 0 || error_set(reterr, ERROR_CONFIG, "the file is empty");
+    return config_secret_trim(buffer, length, "the file is empty", reterr);
 }
 
 char *
@@ -76,7 +81,7 @@ config_secret_read(const char *path, struct error *reterr)
         (void)error_set(reterr, ERROR_CONFIG, "cannot be opened: %s", strerror(errno));
         return NULL;
     }
-    char buffer[SECRET_MAX_BYTES + 1];
+    char buffer[CONFIG_SECRET_MAX_BYTES + 1];
     char *secret = NULL;
     if (check_file(fd, reterr) && read_secret(fd, buffer, reterr)) {
         secret = memory_string(buffer);
@@ -84,13 +89,6 @@ config_secret_read(const char *path, struct error *reterr)
     explicit_bzero(buffer, sizeof(buffer));
     (void)close(fd); /* was only read */
     return secret;
-}
-
-bool
-config_secret_read_any(const char *path, char **ret_secret, struct error *reterr)
-{
-    *ret_secret = path == NULL ? NULL : config_secret_read(path, reterr);
-    return path == NULL || *ret_secret != NULL || error_prefix(reterr, "password_file %s", path);
 }
 
 void

@@ -334,6 +334,15 @@ set_path(const struct config_context *context, const char *text, void *member)
     return true;
 }
 
+static bool
+set_command(const char *text, void *member, struct error *reterr)
+{
+    if (text[strspn(text, " \t\r\n")] == '\0') {
+        return error_set(reterr, ERROR_CONFIG, "there is no command in it");
+    }
+    return set_string(text, member);
+}
+
 bool
 config_value_set(const struct config_context *context, const struct config_key *key,
                  const char *text, void *target, struct error *reterr)
@@ -369,6 +378,8 @@ config_value_set(const struct config_context *context, const struct config_key *
         return set_password(context, text, member, reterr);
     case CONFIG_PATH:
         return set_path(context, text, member);
+    case CONFIG_COMMAND:
+        return set_command(text, member, reterr);
     case CONFIG_BROKER_NAME:
         return true;
     }
@@ -410,6 +421,7 @@ config_value_same(const struct config_key *key, const void *a, const void *b)
     case CONFIG_AMQP_NAME:
     case CONFIG_PASSWORD_FILE:
     case CONFIG_PATH:
+    case CONFIG_COMMAND:
     case CONFIG_DSN:
         return same_text(*(const char *const *)left, *(const char *const *)right);
     case CONFIG_BROKER_NAME:
@@ -430,6 +442,7 @@ config_value_free(const struct config_key *key, void *target)
     case CONFIG_PATH:
         memory_free(*(char **)member);
         break;
+    case CONFIG_COMMAND:
     case CONFIG_DSN:
         config_secret_free(*(char **)member); /* may contain a password */
         break;

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/mysql/connect.h"
+#include "relay/config/password.h"
 #include "relay/config/secret.h"
 
 #include "mysql_foreground_sql.h"
@@ -21,7 +22,7 @@ connect_with(const struct source_config *source, const struct dsn *dsn, bool wri
 {
     char *password = NULL;
     if (!dsn_mysql_files_check(dsn, reterr) ||
-        !config_secret_read_any(source->password_file, &password, reterr)) {
+        !password_get(&source->password, &password, reterr)) {
         return NULL;
     }
     const struct mysql_connect_options options = {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@
 #include "base/memory.h"
 #include "base/mysql/client.h"
 #include "base/mysql/connect.h"
+#include "relay/config/password.h"
 #include "relay/config/secret.h"
 #include "relay/mysql/error.h"
 #include "relay/mysql/session.h"
@@ -44,8 +46,9 @@ struct my_link {
     /* A duplicate of the session's socket, as the library may close its own at any time; -1: there is none yet. */
     int socket;
     int host;
-    atomic_bool stopping; /* written with the mutex; jobs read it without */
-    bool abandoned;       /* nobody joins the thread: it frees the link itself */
+    struct password password; /* asked for by the thread, ended by the owner */
+    atomic_bool stopping;     /* written with the mutex; jobs read it without */
+    bool abandoned;           /* nobody joins the thread: it frees the link itself */
     bool ended;
     /* Used by the owner: */
     size_t outstanding; /* jobs that are not back */
@@ -54,8 +57,8 @@ struct my_link {
     struct my_session session;
     struct my_job connect;
     int only_host;
-    char *dsn; /* a copy, as the thread may outlive the configuration */
-    char *password_file;
+    char *dsn;                   /* a copy, as the thread may outlive the configuration */
+    struct config_password from; /* likewise */
     char name[64];
     unsigned silence_s;
     uint64_t beat_us; /* when the owner was woken last */
@@ -171,6 +174,26 @@ connect_with(struct my_link *link, const struct dsn *dsn, const char *password, 
     return mysql_connect_by_dsn(&options, ret_host, NULL, reterr);
 }
 
+/* The owner may end the command meanwhile. */
+static bool
+find_password(struct my_link *link, char **ret_password, struct error *reterr)
+{
+    pthread_mutex_lock(&link->mutex);
+    enum password_state state = password_begin(&link->password, &link->from, ret_password, reterr);
+    if (link->stopping) {
+        password_cancel(&link->password);
+    }
+    pthread_mutex_unlock(&link->mutex);
+    while (state == PASSWORD_WAITS) {
+        struct pollfd wait = {.fd = password_fd(&link->password), .events = POLLIN};
+        (void)poll(&wait, 1, -1); /* the command's own time bounds it */
+        pthread_mutex_lock(&link->mutex);
+        state = password_look(&link->password, ret_password, reterr);
+        pthread_mutex_unlock(&link->mutex);
+    }
+    return state == PASSWORD_HERE;
+}
+
 /* The files are checked again, as they may have changed since the start. */
 static MYSQL *
 connect_by_files(struct my_link *link, int *ret_host, struct error *reterr)
@@ -181,8 +204,7 @@ connect_by_files(struct my_link *link, int *ret_host, struct error *reterr)
     if (!dsn_mysql_parse(link->dsn, &dsn, reterr)) {
         return NULL;
     }
-    if (dsn_mysql_files_check(&dsn, reterr) &&
-        config_secret_read_any(link->password_file, &password, reterr)) {
+    if (dsn_mysql_files_check(&dsn, reterr) && find_password(link, &password, reterr)) {
         mysql = connect_with(link, &dsn, password, ret_host, reterr);
         config_secret_free(password);
     }
@@ -240,7 +262,8 @@ free_link(struct my_link *link)
     (void)close(link->wake_fd); /* an eventfd has no data that could be lost */
     buffer_done(&link->session.text);
     config_secret_free(link->dsn);
-    memory_free(link->password_file);
+    memory_free(link->from.file);
+    config_secret_free(link->from.command);
     pthread_cond_destroy(&link->over);
     pthread_cond_destroy(&link->work);
     pthread_mutex_destroy(&link->mutex);
@@ -298,6 +321,12 @@ start_thread(struct my_link *link, struct error *reterr)
 
 /* ---- the owner's ---------------------------------------------------------------------------------------- */
 
+static char *
+copy_of(const char *text)
+{
+    return text != NULL ? memory_string(text) : NULL;
+}
+
 static void
 init_link(struct my_link *link, const struct source_config *config)
 {
@@ -313,8 +342,11 @@ init_link(struct my_link *link, const struct source_config *config)
     queue_init(&link->back);
     link->socket = -1;
     link->dsn = memory_string(config->dsn);
-    link->password_file =
-        config->password_file != NULL ? memory_string(config->password_file) : NULL;
+    link->from = (struct config_password){
+        .file = copy_of(config->password.file),
+        .command = copy_of(config->password.command),
+        .timeout_us = config->password.timeout_us,
+    };
     (void)snprintf(link->name, sizeof(link->name), "outbox-relay %s",
                    config->name);          /* cut is fine */
     link->silence_s = (unsigned)silence_s; /* the owner gives up earlier, after one lease */
@@ -498,6 +530,7 @@ my_link_stop(struct my_link *link, uint64_t patience_us)
     }
     pthread_mutex_lock(&link->mutex);
     link->stopping = true;
+    password_cancel(&link->password);
     pthread_cond_signal(&link->work);
     if (patience_us > 0) {
         wait_for_end(link, patience_us);

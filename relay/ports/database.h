@@ -64,7 +64,8 @@ struct database_kind {
     bool (*keys_check)(const struct source_config *source, const char **ret_key,
                        struct error *reterr);
 
-    /* Whatever connects reads config->password_file each time (config_secret_read_any), since a password may change. */
+    /* Whatever connects asks for config->password each time (relay/config/password.h), since a password may change. A
+     * source does so without blocking its thread, because a password_command may take long. */
 
     /* Keeps `config` by reference. Connects in the first call of source_ops.process. False if the dsn cannot be parsed. */
     bool (*source_new)(const struct source_config *config, struct source **ret_source,

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "relay/config/password.h"
 #include "relay/config/secret.h"
 #include "relay/postgres/source_private.h" /* PG_SCHEMA_VERSION */
 #include "relay/postgres/sql.h"
@@ -157,7 +158,7 @@ postgres_connect_only(const struct source_config *source, struct error *reterr)
         "connect_timeout", "dbname", "client_encoding", "gssencmode", "application_name",
         "password",        NULL};
     char *password;
-    if (!config_secret_read_any(source->password_file, &password, reterr)) {
+    if (!password_get(&source->password, &password, reterr)) {
         return NULL;
     }
     const char *const values[] = {"10",           source->dsn, "UTF8",

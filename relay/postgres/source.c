@@ -49,13 +49,16 @@ next(struct source *source, struct source_event *ret_event)
 static int
 session_fd(const struct source_postgres *self)
 {
+    if (self->state == PG_ASKING) {
+        return password_fd(&self->password);
+    }
     return self->connection != NULL ? PQsocket(self->connection) : pg_hosts_fd(&self->hosts);
 }
 
 static short
 session_poll_events(const struct source_postgres *self)
 {
-    if (self->state == PG_CONNECTING || self->state == PG_LOOKING_UP) {
+    if (self->state == PG_CONNECTING || self->state == PG_LOOKING_UP || self->state == PG_ASKING) {
         return pg_connect_poll_events(self);
     }
     return self->wants_write ? POLLIN | POLLOUT : POLLIN;
@@ -95,6 +98,8 @@ deadline_us(const struct source *source)
     switch (self->state) {
     case PG_DOWN:
         return self->retry_us;
+    case PG_ASKING:
+        return CLOCK_NEVER_US; /* the command has a limit of its own */
     case PG_LOOKING_UP:
     case PG_CONNECTING:
         return self->connect_deadline_us;
@@ -159,6 +164,9 @@ process_session(struct source_postgres *self, short revents, uint64_t now_us)
         if (now_us >= self->retry_us) {
             pg_connect_start(self, now_us);
         }
+        break;
+    case PG_ASKING:
+        pg_connect_ask(self, revents, now_us);
         break;
     case PG_LOOKING_UP:
         pg_connect_look_up(self, revents, now_us);
@@ -332,6 +340,7 @@ free_source(struct source *source)
     pg_tail_stop(self); /* first, as it must end before the ownership */
     pg_pool_end(self);
     PQfinish(self->connection);
+    pg_connect_forget(self);
     source_events_done(&self->events);
     pg_hosts_done(&self->hosts);
     watermark_done(&self->watermark);

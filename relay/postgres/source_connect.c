@@ -32,13 +32,11 @@ add(struct keywords *keywords, const char *name, const char *value)
 /* Keywords after the dsn override it, those before it are defaults. */
 PGconn *
 pg_connect_begin(const struct source_config *config, const struct pg_target *target,
-                 bool replication, struct error *reterr)
+                 bool replication, const char *password, struct error *reterr)
 {
-    char *password;
     /* The files are checked again, as they may have changed since the start, and libpq would block on a pipe without a
      * writer. */
-    if (!dsn_files_check(config->dsn, reterr) ||
-        !config_secret_read_any(config->password_file, &password, reterr)) {
+    if (!dsn_files_check(config->dsn, reterr)) {
         return NULL;
     }
     char name[64];
@@ -62,7 +60,6 @@ pg_connect_begin(const struct source_config *config, const struct pg_target *tar
     add(&keywords, "hostaddr", target->address);
     add(&keywords, "port", target->port);
     PGconn *const connection = PQconnectStartParams(keywords.names, keywords.values, 1);
-    config_secret_free(password);
     if (connection == NULL) {
         (void)error_set(reterr, ERROR_TRANSIENT, "out of memory"); /* always false */
     }
@@ -80,7 +77,8 @@ failed(struct source_postgres *self)
 static bool
 connect_to(struct source_postgres *self, const struct pg_target *target)
 {
-    self->connection = pg_connect_begin(self->config, target, false, &self->connect_error);
+    self->connection =
+        pg_connect_begin(self->config, target, false, self->secret, &self->connect_error);
     if (self->connection == NULL) {
         return false;
     }
@@ -124,10 +122,47 @@ go_on(struct source_postgres *self, uint64_t now_us)
 }
 
 void
+pg_connect_forget(struct source_postgres *self)
+{
+    password_end(&self->password);
+    config_secret_free(self->secret);
+    self->secret = NULL;
+}
+
+/* One password serves for all addresses of an attempt. */
+static void
+take_password(struct source_postgres *self, enum password_state state, uint64_t now_us)
+{
+    switch (state) {
+    case PASSWORD_WAITS:
+        self->state = PG_ASKING;
+        break;
+    case PASSWORD_HERE:
+        go_on(self, now_us);
+        break;
+    case PASSWORD_FAILED:
+        pg_session_lost(self, &self->connect_error, now_us);
+        break;
+    }
+}
+
+void
 pg_connect_start(struct source_postgres *self, uint64_t now_us)
 {
     pg_hosts_rewind(&self->hosts);
-    go_on(self, now_us);
+    pg_connect_forget(self);
+    const enum password_state state = password_begin(&self->password, &self->config->password,
+                                                     &self->secret, &self->connect_error);
+    take_password(self, state, now_us);
+}
+
+void
+pg_connect_ask(struct source_postgres *self, short revents, uint64_t now_us)
+{
+    if (revents != 0) {
+        take_password(self, password_look(&self->password, &self->secret, &self->connect_error),
+                      now_us);
+    }
 }
 
 static void
@@ -171,6 +206,6 @@ pg_connect_poll(struct source_postgres *self, short revents, uint64_t now_us)
 short
 pg_connect_poll_events(const struct source_postgres *self)
 {
-    const bool reading = self->state == PG_LOOKING_UP || self->polling == PGRES_POLLING_READING;
-    return reading ? POLLIN : POLLOUT;
+    const bool writing = self->state == PG_CONNECTING && self->polling != PGRES_POLLING_READING;
+    return writing ? POLLOUT : POLLIN;
 }

@@ -78,7 +78,7 @@ pg_pool_begin(struct source_postgres *self, uint64_t now_us)
     if (target.address != NULL && target.address[0] == '\0') {
         target.address = NULL; /* a socket of this machine */
     }
-    pool->second = pg_connect_begin(self->config, &target, false, &error);
+    pool->second = pg_connect_begin(self->config, &target, false, self->secret, &error);
     pool->polling = PGRES_POLLING_WRITING;
     pool->asked = 0;
     pool->pids[0] = 0;

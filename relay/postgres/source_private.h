@@ -25,6 +25,7 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/random.h"
+#include "relay/config/password.h"
 #include "relay/ports/events.h"
 #include "relay/ports/fetch_plan.h"
 #include "relay/ports/halving.h"
@@ -74,6 +75,7 @@ enum pg_statement {
 
 enum pg_state {
     PG_DOWN,       /* no connection; the next attempt is at retry_us */
+    PG_ASKING,     /* for the password */
     PG_LOOKING_UP, /* the name of a host */
     PG_CONNECTING,
     PG_SETTING_UP, /* sending session, contract and statements */
@@ -186,6 +188,8 @@ struct source_postgres {
     struct backoff backoff;        /* for connections that are lost or refused */
     struct backoff backoff_config; /* for errors that need an operator */
     struct pg_hosts hosts;
+    struct password password;
+    char *secret;               /* the password, until the session is ready; NULL: the dsn's */
     struct error connect_error; /* the error of the last address */
     PGconn *connection;
     struct pg_pool pool;
@@ -247,10 +251,13 @@ struct source_event *pg_event_push(struct source_postgres *self, enum source_eve
 void pg_event_alive(struct source_postgres *self);
 
 /* source_connect.c */
-/* Does not wait. NULL with *reterr if the password file or a TLS file can't be read, or out of memory. */
+/* Does not wait. `password` may be NULL: the dsn's. NULL with *reterr if a TLS file can't be read, or out of memory. */
 PGconn *pg_connect_begin(const struct source_config *config, const struct pg_target *target,
-                         bool replication, struct error *reterr);
+                         bool replication, const char *password, struct error *reterr);
 void pg_connect_start(struct source_postgres *self, uint64_t now_us);
+/* Wipes the password, or stops asking for it. */
+void pg_connect_forget(struct source_postgres *self);
+void pg_connect_ask(struct source_postgres *self, short revents, uint64_t now_us);
 void pg_connect_look_up(struct source_postgres *self, short revents, uint64_t now_us);
 void pg_connect_poll(struct source_postgres *self, short revents, uint64_t now_us);
 short pg_connect_poll_events(const struct source_postgres *self);

@@ -128,6 +128,7 @@ pg_session_own(struct source_postgres *self, uint64_t now_us)
 void
 pg_session_ready(struct source_postgres *self, uint64_t now_us)
 {
+    pg_connect_forget(self);
     if (pg_request_prepare_all(self, now_us)) {
         pg_session_own(self, now_us);
     }
@@ -354,6 +355,7 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     pg_pool_end(self);
     PQfinish(self->connection);
     self->connection = NULL;
+    pg_connect_forget(self);
     self->state = PG_DOWN;
     self->standby_told = false;
     self->owned_told = false;

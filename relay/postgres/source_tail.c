@@ -51,6 +51,7 @@ not_tailing(struct source_postgres *self, const struct error *error)
 static void
 close_connection(struct pg_tail *tail)
 {
+    password_end(&tail->password);
     PQfinish(tail->connection);
     tail->connection = NULL;
     tail->wants_write = false;
@@ -163,7 +164,7 @@ pg_tail_poll(const struct source_postgres *self, struct pollfd *ret_poll)
         events |= POLLOUT;
     }
     *ret_poll = (struct pollfd){
-        .fd = tail->connection != NULL ? PQsocket(tail->connection) : -1,
+        .fd = tail->connection != NULL ? PQsocket(tail->connection) : password_fd(&tail->password),
         .events = events,
     };
 }
@@ -176,6 +177,7 @@ pg_tail_deadline_us(const struct source_postgres *self)
     switch (tail->state) {
     case PG_TAIL_OFF:
     case PG_TAIL_LOOKING:
+    case PG_TAIL_ASKING: /* the command has a limit of its own */
         return look_us;
     case PG_TAIL_STREAMING:
         return clock_earlier_us(look_us, pg_stream_deadline_us(self));
@@ -257,6 +259,8 @@ pg_tail_process(struct source_postgres *self, short revents, uint64_t now_us)
     }
     if (tail->state == PG_TAIL_STREAMING) {
         pg_stream_process(self, revents, now_us);
+    } else if (tail->state == PG_TAIL_ASKING) {
+        pg_tail_open_ask(self, revents, now_us);
     } else if (tail->connection != NULL) {
         pg_tail_open_process(self, revents, now_us);
     }

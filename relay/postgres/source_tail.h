@@ -19,6 +19,7 @@
 #include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "relay/config/password.h"
 #include "relay/ports/halving.h"
 #include "relay/postgres/names.h"
 #include "relay/postgres/pgoutput.h"
@@ -32,6 +33,7 @@ enum pg_tail_state {
     PG_TAIL_OFF,
     /* The session looks at server and slot, again and again while an earlier reader ends. */
     PG_TAIL_LOOKING,
+    PG_TAIL_ASKING,     /* for the password */
     PG_TAIL_CONNECTING, /* from this state on there is a connection */
     PG_TAIL_OPENING,    /* checks that it is the same server */
     PG_TAIL_DROPPING,   /* dropping the slot */
@@ -75,6 +77,7 @@ struct pg_tail {
     enum pg_tail_state state;
     char slot[POSTGRES_NAME_BYTES];
     char publication[POSTGRES_NAME_BYTES];
+    struct password password;
     PGconn *connection;
     PostgresPollingStatusType polling;
     bool wants_write;
@@ -151,6 +154,7 @@ uint64_t pg_tail_look_deadline_us(const struct source_postgres *self);
 void pg_tail_look(struct source_postgres *self, uint64_t now_us);
 
 void pg_tail_open(struct source_postgres *self, uint64_t now_us);
+void pg_tail_open_ask(struct source_postgres *self, short revents, uint64_t now_us);
 void pg_tail_open_process(struct source_postgres *self, short revents, uint64_t now_us);
 
 void pg_stream_begin(struct source_postgres *self, uint64_t now_us);

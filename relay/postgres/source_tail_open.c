@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/config/secret.h"
 #include "relay/postgres/source_private.h"
 
 #include "tail_open_sql.h"
@@ -53,8 +54,8 @@ step(struct pg_tail *tail, enum pg_tail_state state, uint64_t now_us)
 }
 
 /* Connects to the session's server, not to another one that the dsn names. */
-void
-pg_tail_open(struct source_postgres *self, uint64_t now_us)
+static void
+connect_to_server(struct source_postgres *self, const char *password, uint64_t now_us)
 {
     struct pg_tail *tail = &self->tail;
     const struct pg_target target = {
@@ -64,7 +65,7 @@ pg_tail_open(struct source_postgres *self, uint64_t now_us)
     };
     step(tail, PG_TAIL_CONNECTING, now_us);
     struct error error;
-    tail->connection = pg_connect_begin(self->config, &target, true, &error);
+    tail->connection = pg_connect_begin(self->config, &target, true, password, &error);
     if (tail->connection == NULL) {
         fail(self, error.text);
         return;
@@ -77,6 +78,47 @@ pg_tail_open(struct source_postgres *self, uint64_t now_us)
     tail->polling = PGRES_POLLING_WRITING;
     if (PQstatus(tail->connection) == CONNECTION_BAD) {
         tail->polling = PGRES_POLLING_FAILED;
+    }
+}
+
+/* Takes the password over. */
+static void
+take_password(struct source_postgres *self, enum password_state state, char *password,
+              const struct error *error, uint64_t now_us)
+{
+    switch (state) {
+    case PASSWORD_WAITS:
+        self->tail.state = PG_TAIL_ASKING;
+        break;
+    case PASSWORD_HERE:
+        connect_to_server(self, password, now_us);
+        break;
+    case PASSWORD_FAILED:
+        pg_tail_failed(self, error);
+        break;
+    }
+    config_secret_free(password);
+}
+
+/* The session's password may have expired since that was made. */
+void
+pg_tail_open(struct source_postgres *self, uint64_t now_us)
+{
+    char *password;
+    struct error error;
+    const enum password_state state =
+        password_begin(&self->tail.password, &self->config->password, &password, &error);
+    take_password(self, state, password, &error, now_us);
+}
+
+void
+pg_tail_open_ask(struct source_postgres *self, short revents, uint64_t now_us)
+{
+    if (revents != 0) {
+        char *password;
+        struct error error;
+        const enum password_state state = password_look(&self->tail.password, &password, &error);
+        take_password(self, state, password, &error, now_us);
     }
 }
 

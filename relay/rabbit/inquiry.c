@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/config/password.h"
 #include "relay/config/secret.h"
 #include "relay/rabbit/endpoint.h"
 
@@ -68,6 +69,29 @@ await(struct inquiry *self, enum rabbit_event_type good, enum rabbit_event_type 
     }
 }
 
+/* The time of the command bounds the wait. */
+static bool
+find_password(struct inquiry *self, const struct broker_config *broker, char **ret_password)
+{
+    struct error error;
+    struct password password = {0};
+    enum password_state state = password_begin(&password, &broker->password, ret_password, &error);
+    while (state == PASSWORD_WAITS) {
+        struct pollfd waits[] = {
+            {.fd = password_fd(&password), .events = POLLIN},
+            {.fd = self->stop_fd, .events = POLLIN},
+        };
+        if (poll(waits, 2, -1) > 0 && waits[1].revents != 0) {
+            (void)error_set(&error, ERROR_TRANSIENT, "told to end"); /* always false */
+            state = PASSWORD_FAILED;
+        } else {
+            state = password_look(&password, ret_password, &error);
+        }
+    }
+    password_end(&password);
+    return state == PASSWORD_HERE || fail(self, &error);
+}
+
 bool
 inquiry_open(struct inquiry *self, const struct broker_config *broker, const char *name,
              int stop_fd)
@@ -75,8 +99,8 @@ inquiry_open(struct inquiry *self, const struct broker_config *broker, const cha
     struct error error;
     char *password;
     *self = (struct inquiry){.stop_fd = stop_fd, .deadline_us = clock_monotonic_us() + DEADLINE_US};
-    if (!config_secret_read_any(broker->password_file, &password, &error)) {
-        return fail(self, &error);
+    if (!find_password(self, broker, &password)) {
+        return false;
     }
     const struct session_options options = {
         .endpoint = &broker->endpoint->amqp,

@@ -6,6 +6,7 @@
 #include "amqp/session.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "relay/config/password.h"
 #include "relay/config/secret.h"
 #include "relay/rabbit/endpoint.h"
 #include "relay/rabbit/publisher.h"
@@ -17,6 +18,10 @@
 struct broker_lane {
     const struct broker_config *broker;
     struct session *session;
+    struct password password; /* asked for before the session is opened */
+    bool asking;
+    bool failed;        /* to be told: there is no password */
+    struct error error; /* the reason */
     struct publisher publisher;
     struct rabbit_event event; /* the last event; broker_lane_event points into it */
     char text[600];            /* two names, and words around them */
@@ -47,23 +52,59 @@ void
 broker_lane_free(struct broker_lane *lane)
 {
     if (lane != NULL) {
+        password_end(&lane->password);
         session_free(lane->session);
         publisher_done(&lane->publisher);
         memory_free(lane);
     }
 }
 
-bool
-broker_lane_connect(struct broker_lane *lane, uint64_t now_us, struct error *reterr)
+static bool
+open_session(struct broker_lane *lane, const char *password, uint64_t now_us, struct error *reterr)
 {
-    char *password = NULL;
-    const bool good = config_secret_read_any(lane->broker->password_file, &password, reterr) &&
-                      session_set_password(lane->session, password, reterr);
+    const bool good = session_set_password(lane->session, password, reterr);
     if (good) {
         session_open(lane->session, now_us);
     }
+    return good;
+}
+
+/* Takes the password over. */
+static bool
+go_on(struct broker_lane *lane, enum password_state state, char *password, uint64_t now_us,
+      struct error *reterr)
+{
+    lane->asking = state == PASSWORD_WAITS;
+    const bool good =
+        state == PASSWORD_HERE ? open_session(lane, password, now_us, reterr) : lane->asking;
     config_secret_free(password);
     return good;
+}
+
+bool
+broker_lane_connect(struct broker_lane *lane, uint64_t now_us, struct error *reterr)
+{
+    char *password;
+    const enum password_state state =
+        password_begin(&lane->password, &lane->broker->password, &password, reterr);
+    lane->failed = false;
+    return go_on(lane, state, password, now_us, reterr);
+}
+
+static void
+look_for_password(struct broker_lane *lane, uint64_t now_us)
+{
+    char *password;
+    const enum password_state state = password_look(&lane->password, &password, &lane->error);
+    lane->failed = !go_on(lane, state, password, now_us, &lane->error);
+}
+
+static void
+stop_asking(struct broker_lane *lane)
+{
+    password_end(&lane->password);
+    lane->asking = false;
+    lane->failed = false;
 }
 
 void
@@ -75,6 +116,7 @@ broker_lane_open(struct broker_lane *lane)
 void
 broker_lane_abort(struct broker_lane *lane)
 {
+    stop_asking(lane);
     session_abort(lane->session);
 }
 
@@ -95,6 +137,7 @@ broker_lane_close(struct broker_lane *lane)
 {
     const uint64_t deadline_us = clock_monotonic_us() + CLOSE_WAIT_US;
     struct session *const session = lane->session;
+    stop_asking(lane);
     struct rabbit *const rabbit = session_rabbit(session);
     bool closed = rabbit == NULL || !rabbit_is_open(rabbit);
     if (!closed) {
@@ -113,25 +156,29 @@ broker_lane_close(struct broker_lane *lane)
 int
 broker_lane_fd(const struct broker_lane *lane)
 {
-    return session_fd(lane->session);
+    return lane->asking ? password_fd(&lane->password) : session_fd(lane->session);
 }
 
 short
 broker_lane_poll_events(const struct broker_lane *lane)
 {
-    return session_poll_events(lane->session);
+    return lane->asking ? POLLIN : session_poll_events(lane->session);
 }
 
 uint64_t
 broker_lane_deadline_us(const struct broker_lane *lane)
 {
-    return session_deadline_us(lane->session);
+    return lane->asking ? CLOCK_NEVER_US : session_deadline_us(lane->session);
 }
 
 void
 broker_lane_process(struct broker_lane *lane, short revents, uint64_t now_us)
 {
-    session_process(lane->session, revents, now_us);
+    if (!lane->asking) {
+        session_process(lane->session, revents, now_us);
+    } else if (revents != 0) {
+        look_for_password(lane, now_us);
+    }
 }
 
 void
@@ -278,6 +325,11 @@ translate(struct broker_lane *lane, struct broker_lane_event *event)
 bool
 broker_lane_next(struct broker_lane *lane, struct broker_lane_event *ret_event)
 {
+    if (lane->failed) {
+        lane->failed = false;
+        *ret_event = (struct broker_lane_event){.type = BROKER_LANE_LOST, .error = &lane->error};
+        return true;
+    }
     while (session_next(lane->session, &lane->event)) {
         if (translate(lane, ret_event)) {
             return true;

@@ -45,7 +45,8 @@ struct broker_lane *broker_lane_new(const struct broker_config *broker, const ch
                                     struct error *reterr);
 void broker_lane_free(struct broker_lane *lane); /* closes the socket at once; takes NULL */
 
-/* Begins to connect, with the password that its file has now. False with *reterr. */
+/* Begins to connect, with the password that its file has now, or its command writes: then the command runs first. False
+ * with *reterr. */
 bool broker_lane_connect(struct broker_lane *lane, uint64_t now_us,
                          struct error *reterr) MUST_CHECK;
 /* Opens its channel. */

@@ -103,7 +103,9 @@ Test(config, defaults)
     const struct broker_config *const broker = &config->brokers[0];
     cr_assert_str_eq(broker->name, "main");
     cr_assert_str_eq(broker->endpoint->amqp.hosts[0].name, "rabbit");
-    cr_assert_null(broker->password_file);
+    cr_assert_null(broker->password.file);
+    cr_assert_null(broker->password.command);
+    cr_assert_eq(broker->password.timeout_us, 10000000);
     cr_assert_eq(broker->heartbeat_s, 30);
     cr_assert_eq(broker->confirm_timeout_us, 30000000);
     cr_assert_eq(broker->reconnect_initial_us, 200000);
@@ -165,7 +167,7 @@ Test(config, everything_given)
     cr_assert_eq(config->shutdown_timeout_us, 0);
     const struct broker_config *const broker = &config->brokers[0];
     cr_assert_eq(broker->endpoint->amqp.host_count, 2);
-    expect_secret(broker->password_file, "pass of the broker");
+    expect_secret(broker->password.file, "pass of the broker");
     cr_assert_eq(broker->heartbeat_s, 10);
     cr_assert_eq(broker->reconnect_max_us, 100000);
     const struct source_config *const source = &config->sources[0];
@@ -176,7 +178,7 @@ Test(config, everything_given)
     cr_assert_str_eq(source->publication, "Änderungen");
     cr_assert_eq(source->wal_retain_max, UINT64_C(1) << 30);
     cr_assert_eq(source->heartbeat_interval_us, 10000000);
-    expect_secret(source->password_file, "pass of the database");
+    expect_secret(source->password.file, "pass of the database");
     cr_assert_str_eq(source->exchange, "orders");
     cr_assert_eq(source->publishers, 4);
     cr_assert_eq(source->batch_bytes, 65536);
@@ -440,6 +442,34 @@ Test(config, password_files_that_cannot_be_used)
         "file or directory\n"
         "relay.conf:2: broker \"b\": password_file = empty: the file is empty\n"
         "relay.conf:3: broker \"c\": password_file = /: this is no regular file\n");
+}
+
+Test(config, password_commands)
+{
+    write_file("secret", "x", 0600);
+    struct config *const config = load_good(
+        "broker main { uri = \"amqp://h\" password_command = 'vault read \"a b\" | jq .x' }\n"
+        "source s { kind = postgres broker = main dsn = \"dbname=d\"\n"
+        "  password_command = token password_command_timeout = 250ms }\n");
+    cr_assert_str_eq(config->brokers[0].password.command, "vault read \"a b\" | jq .x");
+    cr_assert_eq(config->brokers[0].password.timeout_us, 10000000);
+    cr_assert_str_eq(config->sources[0].password.command, "token");
+    cr_assert_eq(config->sources[0].password.timeout_us, 250000);
+    config_free(config);
+    expect_problems(
+        "broker a { uri = \"amqp://h\" password_file = secret\n"
+        "  password_command = \"echo hunter2\" }\n"
+        "broker b { uri = \"amqp://h\" password_command = \" \" }\n"
+        "broker c { uri = \"amqp://h\" password_command_timeout = 1m }\n" BROKER
+        "source s { kind = postgres broker = main dsn = \"dbname=d\"\n"
+        "  password_command = \"echo hunter2\"\n"
+        "  password_file = secret }\n",
+        "relay.conf:2: broker \"a\": password_command and password_file are both given: leave one "
+        "out\n"
+        "relay.conf:3: broker \"b\": password_command: there is no command in it\n"
+        "relay.conf:4: broker \"c\": password_command_timeout = 1m: expected 100ms to 20s\n"
+        "relay.conf:7: source \"s\": password_command and password_file are both given: leave one "
+        "out\n");
 }
 
 Test(config, warnings)
