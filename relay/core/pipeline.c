@@ -212,26 +212,48 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
     ret_counts->blocked = lanes_any_blocked(pipeline);
 }
 
+const struct pipeline_latency *
+pipeline_latency(const struct pipeline *pipeline)
+{
+    return &pipeline->latency;
+}
+
+void
+pipeline_wall(struct pipeline *pipeline, uint64_t ahead_us)
+{
+    pipeline->wall_ahead_us = ahead_us;
+}
+
+enum pipeline_pause
+pipeline_pause(const struct pipeline *pipeline)
+{
+    if (!lanes_any_ready(pipeline)) {
+        return PAUSE_NO_BROKER;
+    }
+    if (lanes_any_blocked(pipeline)) {
+        return PAUSE_BLOCKED;
+    }
+    if (route_is_bad(pipeline)) {
+        return PAUSE_DEGRADED;
+    }
+    if (settling_is_stuck(pipeline)) {
+        return PAUSE_UNDELETABLE;
+    }
+    return pipeline_is_full(pipeline) ? PAUSE_FULL : PAUSE_NONE;
+}
+
 static const char *
 paused_reason(const struct pipeline *pipeline)
 {
-    struct pipeline_counts counts;
-    pipeline_counts(pipeline, &counts);
-    if (counts.lanes_ready == 0) {
-        return "no connection to the broker";
-    }
-    if (counts.blocked) {
-        return "the broker takes no messages (connection.blocked)";
-    }
-    if (route_is_bad(pipeline)) {
-        return route_reason(pipeline);
-    }
-    if (settling_is_stuck(pipeline)) {
-        return "as many messages that went out cannot be deleted as may be (held_max)";
-    }
-    return pipeline_is_full(pipeline)
-               ? "as many refused messages are set aside as may be (held_max)"
-               : NULL;
+    static const char *const reasons[PIPELINE_PAUSES] = {
+        [PAUSE_NO_BROKER] = "no connection to the broker",
+        [PAUSE_BLOCKED] = "the broker takes no messages (connection.blocked)",
+        [PAUSE_UNDELETABLE] =
+            "as many messages that went out cannot be deleted as may be (held_max)",
+        [PAUSE_FULL] = "as many refused messages are set aside as may be (held_max)",
+    };
+    const enum pipeline_pause pause = pipeline_pause(pipeline);
+    return pause == PAUSE_DEGRADED ? route_reason(pipeline) : reasons[pause];
 }
 
 void

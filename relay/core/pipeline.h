@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "relay/ports/source.h"
 
 /* Lanes 0 to lane_count - 1 carry the stream. Lane lane_count is the probe lane: held messages are tried again there,
@@ -239,11 +240,39 @@ struct pipeline_counts {
     uint64_t held;      /* heads: keys that are held back, and held messages without a key */
     uint64_t published; /* since the start, with repetitions */
     uint64_t confirmed;
-    uint64_t refused;
+    uint64_t refused; /* the sum of the next five */
+    uint64_t refused_returned;
+    uint64_t refused_nacked;
+    uint64_t refused_closed; /* the broker closed the channel or the connection for it */
+    uint64_t refused_cut;    /* the connection ended whenever it was sent */
+    uint64_t refused_unpublishable;
     uint64_t settled;
     uint64_t swept;
 };
 void pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_counts);
+
+/* How long confirmed messages took: from being handed to the connection until the confirm, and from being written into
+ * the outbox (created_at) until the confirm. The second one leaves out messages that were refused before, and has what
+ * the clocks of database and relay are apart in it. */
+struct pipeline_latency {
+    struct histogram publishing;
+    struct histogram delivery;
+};
+const struct pipeline_latency *pipeline_latency(const struct pipeline *pipeline);
+/* How far the wall clock is ahead of the monotonic one, for `delivery`: to be told now and then. */
+void pipeline_wall(struct pipeline *pipeline, uint64_t ahead_us);
+
+/* Why an owned outbox is not sent, the first of these that holds. */
+enum pipeline_pause {
+    PAUSE_NONE,
+    PAUSE_NO_BROKER,   /* no lane is ready */
+    PAUSE_BLOCKED,     /* connection.blocked */
+    PAUSE_DEGRADED,    /* the route refuses nearly everything */
+    PAUSE_UNDELETABLE, /* too many messages that went out cannot be deleted */
+    PAUSE_FULL,        /* held_max */
+};
+#define PIPELINE_PAUSES 6
+enum pipeline_pause pipeline_pause(const struct pipeline *pipeline);
 
 /* Fills in all but `rate`, which the worker knows. The reason is valid until the next event. */
 void pipeline_status(const struct pipeline *pipeline, uint64_t now_us,

@@ -17,6 +17,18 @@ send_again(struct pipeline *pipeline, const struct window_entry *entry, uint64_t
     route_sample_cut(pipeline);
 }
 
+/* A message that is tried again waited for its next attempt, which would hide how long a message takes. */
+static void
+measure(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
+{
+    const uint64_t wall_us = pipeline->wall_ahead_us + now_us;
+    histogram_add(&pipeline->latency.publishing, now_us - entry->published_us);
+    if (!entry->probe && entry->created_us > 0) {
+        const uint64_t created_us = (uint64_t)entry->created_us;
+        histogram_add(&pipeline->latency.delivery, wall_us > created_us ? wall_us - created_us : 0);
+    }
+}
+
 static void
 confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t now_us)
 {
@@ -29,6 +41,7 @@ confirm(struct pipeline *pipeline, const struct window_entry *entry, uint64_t no
         return;
     }
     pipeline->counts.confirmed++;
+    measure(pipeline, entry, now_us);
     route_taken(pipeline, entry);
     if (entry->probe) {
         probing_confirmed(pipeline, entry);

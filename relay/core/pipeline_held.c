@@ -177,6 +177,29 @@ is_blameless(const struct pipeline *pipeline, const struct window_entry *refused
     return refused->probe && entry != NULL && route_taken_us(pipeline) <= entry->refused_us;
 }
 
+static void
+count(struct pipeline_counts *counts, enum refusal_kind kind)
+{
+    counts->refused++;
+    switch (kind) {
+    case REFUSED_RETURNED:
+        counts->refused_returned++;
+        break;
+    case REFUSED_NACKED:
+        counts->refused_nacked++;
+        break;
+    case REFUSED_CLOSED:
+        counts->refused_closed++;
+        break;
+    case REFUSED_CUT:
+        counts->refused_cut++;
+        break;
+    case REFUSED_UNPUBLISHABLE:
+        counts->refused_unpublishable++;
+        break;
+    }
+}
+
 void
 pipeline_refuse(struct pipeline *pipeline, uint32_t lane, const struct window_entry *refused,
                 const struct refusal *refusal, uint64_t now_us)
@@ -184,7 +207,7 @@ pipeline_refuse(struct pipeline *pipeline, uint32_t lane, const struct window_en
     const bool many = route_refused(pipeline, lane, refused, refusal);
     struct refusal fair = *refusal;
     fair.blameless |= refusal->kind == REFUSED_NACKED || (many && is_blameless(pipeline, refused));
-    pipeline->counts.refused++;
+    count(&pipeline->counts, refusal->kind);
     if (route_is_resting(pipeline)) {
         leave(pipeline, refused, now_us);
     } else {

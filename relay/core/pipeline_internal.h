@@ -77,6 +77,8 @@ struct pipeline {
     struct cuts cuts;
     struct reports reports;
     struct pipeline_counts counts;
+    struct pipeline_latency latency;
+    uint64_t wall_ahead_us;
 
     /* The parts. */
     struct fetching fetching;

@@ -128,6 +128,7 @@ entry_of(const struct row *row, bool probe, uint64_t now_us)
         .id = row->id,
         .key_hash = row->key_hash,
         .published_us = now_us,
+        .created_us = row->created_at_us,
         .bytes = (uint32_t)row->payload.size,
         .exchange = pipeline_exchange_hash(row->exchange),
         .ordered = row->ordered,

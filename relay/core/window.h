@@ -11,6 +11,7 @@ struct window_entry {
     int64_t id;
     int64_t key_hash;
     uint64_t published_us;
+    int64_t created_us; /* when it was written, by the wall clock; 0: not known */
     uint32_t bytes;
     uint32_t exchange; /* pipeline_exchange_hash */
     bool ordered;      /* has a key */
