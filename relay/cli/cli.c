@@ -17,10 +17,10 @@
 
 /* Sorted by name. */
 static const struct cli_command *const commands[] = {
-    &cli_check, &cli_config_reference, &cli_explain, &cli_held, &cli_init,
+    &cli_check, &cli_config_reference, &cli_explain, &cli_held, &cli_init, &cli_metrics_reference,
     &cli_run,   &cli_status,           NULL,
 };
-#define COMMANDS_MAX 8
+#define COMMANDS_MAX 16
 
 static enum cli_exit
 print_help(void)

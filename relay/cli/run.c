@@ -1,8 +1,11 @@
 #include <stdio.h>
+#include <unistd.h>
 
 #include "relay/cli/cli.h"
+#include "relay/daemon/board.h"
 #include "relay/daemon/log.h"
 #include "relay/daemon/supervisor.h"
+#include "relay/http/http.h"
 
 struct run_options {
     const char *config_path;
@@ -31,8 +34,24 @@ print_warnings(const struct config_warnings *warnings)
     }
 }
 
+/* With HTTP for those who watch, if it is configured. */
 static enum cli_exit
-work(const struct config *config)
+supervise(struct config *config)
+{
+    struct board *const board = board_new();
+    board_set_config(board, config);
+    struct http *const http = http_start(board);
+    const enum cli_exit exit = supervisor_run(config, board) ? CLI_DONE : CLI_FAILED;
+    if (!http_stop(http)) {
+        log_flush();
+        _exit(exit); /* a thread still waits for a database, and uses what would be freed */
+    }
+    board_free(board);
+    return exit;
+}
+
+static enum cli_exit
+work(struct config *config)
 {
     struct error error;
     log_setup(config->log_format, config->log_level);
@@ -42,9 +61,9 @@ work(const struct config *config)
     }
     log_warnings(&config->warnings);
     log_warnings(&config->advice);
-    const bool drained = supervisor_run(config);
+    const enum cli_exit exit = supervise(config);
     log_stop();
-    return drained ? CLI_DONE : CLI_FAILED;
+    return exit;
 }
 
 static enum cli_exit

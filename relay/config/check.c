@@ -172,6 +172,8 @@ check_section(struct config_load *load, size_t section)
                     "reconnect_max", broker->reconnect_max_us);
         check_password(load, section);
         config_tls_check_broker(load, section);
+    } else if (load->scan.sections[section].scope == CONFIG_HTTP) {
+        config_check_http(load, section);
     } else {
         config_check_topology(load, section);
     }

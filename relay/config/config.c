@@ -131,6 +131,10 @@ make_target(struct config *config, const struct broker_kind *broker, enum config
     case CONFIG_BINDING:
         target = &config->bindings[config->binding_count++];
         break;
+    case CONFIG_HTTP: /* if there are two, that is reported (http.c) */
+        config->http = config->http == NULL ? memory_array(1, sizeof(*config->http)) : config->http;
+        target = config->http;
+        break;
     case CONFIG_GLOBAL:
         break;
     }
@@ -433,6 +437,15 @@ warnings_done(struct config_warnings *warnings)
     memory_free(warnings->texts);
 }
 
+static void
+http_done(struct config *config)
+{
+    if (config->http != NULL) {
+        values_done(CONFIG_HTTP, config->http);
+        memory_free(config->http);
+    }
+}
+
 struct config *
 config_ref(struct config *config)
 {
@@ -454,6 +467,7 @@ config_free(struct config *config)
         source_done(&config->sources[i]);
     }
     topology_done(config);
+    http_done(config);
     warnings_done(&config->warnings);
     warnings_done(&config->advice);
     memory_free(config->brokers);

@@ -97,6 +97,16 @@ struct binding_config {
     char *routing_key;
 };
 
+/* Metrics, health and the status page: relay/http. */
+struct http_config {
+    char *listen;     /* as base/listen.h takes it */
+    char *tls_cert;   /* NULL: without TLS */
+    char *tls_key;    /* likewise */
+    char *token_file; /* read at each use; NULL: nothing can be changed */
+    bool behind_proxy;
+    bool stuck_unready;
+};
+
 /* One sentence each. */
 struct config_warnings {
     char **texts;
@@ -119,6 +129,7 @@ struct config {
     size_t queue_count;
     struct binding_config *bindings;
     size_t binding_count;
+    struct http_config *http; /* NULL: no HTTP */
     /* Problems that do not prevent work but should be repaired, such as a password file that everybody may read. */
     struct config_warnings warnings;
     /* Risks that may be intended: another machine's server reached without TLS. */

@@ -21,6 +21,7 @@ static const char *const queue_types[] = {"quorum", "classic", NULL};
 #define QUEUE_KEY(key, member) CONFIG_QUEUE, key, .offset = offsetof(struct queue_config, member)
 #define BINDING_KEY(key, member) \
     CONFIG_BINDING, key, .offset = offsetof(struct binding_config, member)
+#define HTTP_KEY(key, member) CONFIG_HTTP, key, .offset = offsetof(struct http_config, member)
 #define NUMBER(low, high) .type = CONFIG_NUMBER, .min = low, .max = high
 #define DURATION(low, high) .type = CONFIG_DURATION, .min = low, .max = high
 #define SECONDS(low, high) .type = CONFIG_SECONDS, .min = low, .max = high
@@ -230,21 +231,47 @@ const struct config_key config_keys[] = {
      MEANS("Which messages: for a topic exchange a pattern, where `*` stands for a word and `#` "
            "for any number of words, so that `#` is all; for a direct exchange the routing key "
            "itself.")},
+
+    {HTTP_KEY("listen", listen), .type = CONFIG_LISTEN, DEFAULT("127.0.0.1:8372"),
+     MEANS("The address and the port, in numbers; IPv6 in brackets: `[::1]:8372`. Anything but "
+           "this machine's own loopback needs `tls_cert` and `tls_key`, or `behind_proxy`.")},
+    {HTTP_KEY("tls_cert", tls_cert), .type = CONFIG_FILE,
+     MEANS("The certificate for TLS in PEM, with those between it and the authority behind it. It "
+           "is read when the relay starts. A relative name is looked for beside the configuration "
+           "file.")},
+    {HTTP_KEY("tls_key", tls_key), .type = CONFIG_FILE,
+     MEANS("The private key of `tls_cert` in PEM, without a password.")},
+    {HTTP_KEY("behind_proxy", behind_proxy), BOOL, DEFAULT("false"),
+     MEANS("Says that only a proxy reaches this address, which does TLS and lets in whom it may. "
+           "Then any `Host` is taken, and the number of connections from one address has no limit "
+           "of its own.")},
+    {HTTP_KEY("token_file", token_file), .type = CONFIG_PASSWORD_FILE,
+     MEANS(
+         "A file with the token that a request which changes something must have "
+         "(`Authorization: Bearer TOKEN`); a line feed at its end is cut. It is read at each such "
+         "request, so a changed token needs no restart. Unless given, nothing can be changed over "
+         "HTTP.")},
+    {HTTP_KEY("stuck_unready", stuck_unready), BOOL, DEFAULT("false"),
+     MEANS(
+         "Whether `/readyz` says 503 while a source is paused, or has lost its database. It names "
+         "such a source in any case. Not by default: nothing is routed to a relay by its "
+         "readiness, so an outage of the broker would only stop roll-outs and take the status "
+         "page away.")},
 };
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
 
 const char *
 config_scope_word(enum config_scope scope)
 {
-    static const char *const words[CONFIG_SCOPE_COUNT] = {"",         "broker", "source",
-                                                          "exchange", "queue",  "binding"};
+    static const char *const words[CONFIG_SCOPE_COUNT] = {"",      "broker",  "source", "exchange",
+                                                          "queue", "binding", "http"};
     return words[scope];
 }
 
 bool
 config_scope_is_named(enum config_scope scope)
 {
-    return scope != CONFIG_GLOBAL && scope != CONFIG_BINDING;
+    return scope != CONFIG_GLOBAL && scope != CONFIG_BINDING && scope != CONFIG_HTTP;
 }
 
 const struct config_key *

@@ -14,9 +14,10 @@ enum config_scope {
     CONFIG_SOURCE,
     CONFIG_EXCHANGE,
     CONFIG_QUEUE,
-    CONFIG_BINDING, /* the only section without a name of its own */
+    CONFIG_BINDING, /* this and the next have no names of their own */
+    CONFIG_HTTP,    /* at most one */
 };
-#define CONFIG_SCOPE_COUNT 6
+#define CONFIG_SCOPE_COUNT 7
 
 enum config_type {
     CONFIG_STRING,        /* char * */
@@ -35,6 +36,8 @@ enum config_type {
     CONFIG_NAME,          /* char *, of something in the database */
     CONFIG_BROKER_NAME,   /* NULL if not given */
     CONFIG_AMQP_NAME,     /* char *, the name of an exchange or queue, or a routing key */
+    CONFIG_LISTEN,        /* char *, an address and a port */
+    CONFIG_FILE,          /* char *: the path of a file that can be read */
 };
 
 enum config_flags {

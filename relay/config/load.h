@@ -58,4 +58,7 @@ void config_connect_broker(struct config_load *load, size_t section,
 /* topology.c: the same for a section `exchange`, `queue` or `binding`; does nothing for others. */
 void config_check_topology(struct config_load *load, size_t section);
 
+/* http.c: the same for a section `http`. */
+void config_check_http(struct config_load *load, size_t section);
+
 #endif

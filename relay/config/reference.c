@@ -27,8 +27,9 @@ static const char intro[] =
     "        exchange = \"orders\"\n"
     "    }\n"
     "\n"
-    "- `key = value`; each key once in a section. Each section but `binding` has a name of its "
-    "own.\n"
+    "- `key = value`; each key once in a section. Each section but `binding` and `http` "
+    "has a\n"
+    "  name of its own.\n"
     "- Values with blanks or any of `= { } ( ) + , * #` stand in quotes. In double quotes `\\\\`, "
     "`\\\"`,\n"
     "  `\\n` and the like have their usual meaning, in single quotes nothing has one.\n"
@@ -63,6 +64,10 @@ static const char *const headings[CONFIG_SCOPE_COUNT] = {
         "exists otherwise stays, and is told by the log and by `outbox-relay check`.",
     [CONFIG_QUEUE] = "queue \"name\" { ... }",
     [CONFIG_BINDING] = "binding { ... }",
+    [CONFIG_HTTP] = "http { ... }\n"
+                    "\n"
+                    "At most one. Without it the relay does not listen. See "
+                    "[Operations](OPERATIONS.md#metrics-and-health).",
 };
 
 static void
@@ -84,6 +89,8 @@ print_type(FILE *file, const struct database_kind *const *kinds, const struct co
         [CONFIG_PATH] = "path",
         [CONFIG_BROKER_NAME] = "name of a broker section",
         [CONFIG_AMQP_NAME] = "text of at most 255 bytes",
+        [CONFIG_LISTEN] = "address and port",
+        [CONFIG_FILE] = "file",
     };
     char range[200];
     config_value_range(kinds, key, range, sizeof(range));

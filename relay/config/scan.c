@@ -74,6 +74,12 @@ nearest_key(enum config_scope scope, const char *name)
     return text_nearest(name, names, count);
 }
 
+static const char *
+article(enum config_scope scope)
+{
+    return scope == CONFIG_EXCHANGE || scope == CONFIG_HTTP ? "an" : "a";
+}
+
 /* "; did you mean …?" or "; it belongs …" or nothing; a new string. */
 static char *
 advice_for_key(enum config_scope scope, const char *name)
@@ -83,8 +89,7 @@ advice_for_key(enum config_scope scope, const char *name)
             const char *const word = config_scope_word(other);
             return other == CONFIG_GLOBAL
                        ? config_format("; it belongs outside of the sections")
-                       : config_format("; it belongs in %s %s section",
-                                       other == CONFIG_EXCHANGE ? "an" : "a", word);
+                       : config_format("; it belongs in %s %s section", article(other), word);
         }
     }
     const char *const nearest = nearest_key(scope, name);
@@ -245,13 +250,14 @@ accept_title(const struct scanner *scanner, enum config_scope scope, const char 
             return true;
         }
         config_problem_add(scanner->lexer.problems, line,
-                           "a %s begins in a line of its own, not in that of another", word);
+                           "%s %s begins in a line of its own, not in that of another",
+                           article(scope), word);
     } else if (title == NULL) {
         config_problem_add(scanner->lexer.problems, line, "%s %s needs a name: %s \"main\" { ... }",
-                           scope == CONFIG_EXCHANGE ? "an" : "a", word, word);
+                           article(scope), word, word);
     } else {
-        config_problem_add(scanner->lexer.problems, line, "a %s has no name: %s { ... }", word,
-                           word);
+        config_problem_add(scanner->lexer.problems, line, "%s %s has no name: %s { ... }",
+                           article(scope), word, word);
     }
     return false;
 }
@@ -300,7 +306,7 @@ scan_section_head(struct scanner *scanner, const char *word, unsigned line)
             return false;
         }
     }
-    enum config_scope scope;
+    enum config_scope scope = CONFIG_GLOBAL;
     const bool known = scope_of_word(word, &scope);
     bool good;
     if (!lexer_is_symbol(&scanner->lexer, '{')) {

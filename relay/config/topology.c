@@ -166,6 +166,7 @@ config_check_topology(struct config_load *load, size_t section)
     case CONFIG_GLOBAL:
     case CONFIG_BROKER:
     case CONFIG_SOURCE:
+    case CONFIG_HTTP:
         break;
     }
 }

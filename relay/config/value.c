@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/limits.h"
+#include "base/listen.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "relay/config/lexer.h" /* the marks */
@@ -311,13 +313,14 @@ check_amqp_name(const char *text, struct error *reterr)
 }
 
 static bool
-set_password(const struct config_context *context, const char *path, void *member,
-             struct error *reterr)
+set_secret_file(const struct config_context *context, const struct config_key *key,
+                const char *path, void *member, struct error *reterr)
 {
     char *const full = config_path(path, context->directory);
     char *const secret = config_secret_read(full, reterr);
     if (secret != NULL) {
-        config_secret_warn(full, "the password file", context->warnings);
+        config_secret_warn(full, key->scope == CONFIG_HTTP ? "the token file" : "the password file",
+                           context->warnings);
         (void)set_string(full, member); /* always true */
     }
     memory_free(full);
@@ -341,6 +344,23 @@ set_command(const char *text, void *member, struct error *reterr)
         return error_set(reterr, ERROR_CONFIG, "there is no command in it");
     }
     return set_string(text, member);
+}
+
+static bool
+set_file(const struct config_context *context, const struct config_key *key, const char *path,
+         void *member, struct error *reterr)
+{
+    char *const full = config_path(path, context->directory);
+    const bool good = file_is_usable(key->name, full, reterr) && set_string(full, member);
+    memory_free(full);
+    return good;
+}
+
+static bool
+check_listen(const char *text, struct error *reterr)
+{
+    struct listen_address address; /* only to see whether it is one */
+    return listen_parse(text, &address, reterr);
 }
 
 bool
@@ -375,7 +395,11 @@ config_value_set(const struct config_context *context, const struct config_key *
     case CONFIG_AMQP_NAME:
         return check_amqp_name(text, reterr) && set_string(text, member);
     case CONFIG_PASSWORD_FILE:
-        return set_password(context, text, member, reterr);
+        return set_secret_file(context, key, text, member, reterr);
+    case CONFIG_FILE:
+        return set_file(context, key, text, member, reterr);
+    case CONFIG_LISTEN:
+        return check_listen(text, reterr) && set_string(text, member);
     case CONFIG_PATH:
         return set_path(context, text, member);
     case CONFIG_COMMAND:
@@ -422,6 +446,8 @@ config_value_same(const struct config_key *key, const void *a, const void *b)
     case CONFIG_PASSWORD_FILE:
     case CONFIG_PATH:
     case CONFIG_COMMAND:
+    case CONFIG_FILE:
+    case CONFIG_LISTEN:
     case CONFIG_DSN:
         return same_text(*(const char *const *)left, *(const char *const *)right);
     case CONFIG_BROKER_NAME:
@@ -440,6 +466,8 @@ config_value_free(const struct config_key *key, void *target)
     case CONFIG_AMQP_NAME:
     case CONFIG_PASSWORD_FILE:
     case CONFIG_PATH:
+    case CONFIG_FILE:
+    case CONFIG_LISTEN:
         memory_free(*(char **)member);
         break;
     case CONFIG_COMMAND:

@@ -28,6 +28,7 @@
 
 struct supervisor {
     const struct config *config;
+    struct board *board;
     struct declarer **declarers; /* one for each broker on which something is to be declared */
     size_t declarer_count;
     struct worker **workers;
@@ -231,7 +232,7 @@ start_workers(struct supervisor *self)
 {
     for (size_t i = 0; i < self->config->source_count; i++) {
         struct error error;
-        struct worker *const worker = worker_start(&self->config->sources[i], self->config, &error);
+        struct worker *const worker = worker_start(&self->config->sources[i], self->board, &error);
         if (worker == NULL) {
             log_error("start_failed", LOG_WORDS("a source cannot be started"),
                       LOG_STR("source", self->config->sources[i].name), LOG_CAUSE(&error));
@@ -280,7 +281,7 @@ supervise(struct supervisor *self)
 }
 
 bool
-supervisor_run(const struct config *config)
+supervisor_run(const struct config *config, struct board *board)
 {
     struct error error;
     set_limits();
@@ -291,6 +292,7 @@ supervisor_run(const struct config *config)
     }
     struct supervisor self = {
         .config = config,
+        .board = board,
         .declarers = memory_array(config->broker_count, sizeof(struct declarer *)),
         .workers = memory_array(config->source_count, sizeof(struct worker *)),
         .polls = memory_array(config->source_count + 1, sizeof(struct pollfd)),

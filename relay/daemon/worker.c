@@ -54,6 +54,7 @@ next_deadline_us(const struct worker *worker, uint64_t now_us)
     uint64_t deadline_us = pipeline_deadline_us(worker->pipeline, now_us);
     deadline_us = clock_earlier_us(deadline_us, worker->source->ops->deadline_us(worker->source));
     deadline_us = clock_earlier_us(deadline_us, worker_status_deadline_us(worker));
+    deadline_us = clock_earlier_us(deadline_us, worker_view_deadline_us(worker));
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         deadline_us = clock_earlier_us(deadline_us, broker_lane_deadline_us(worker->lanes[i]));
     }
@@ -86,6 +87,7 @@ wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
     const int timeout_ms =
         idle ? clock_poll_timeout_ms(now_us, next_deadline_us(worker, now_us)) : 0;
     if (timeout_ms > 0) {
+        board_rest(worker->entry);
         rest(pace_rest_us(&worker->pace, now_us));
     }
     if (poll(polls, POLL_LANES + worker->lane_count, timeout_ms) < 0) {
@@ -100,6 +102,7 @@ begin_drain_if_asked(struct worker *worker)
 {
     if (!worker->draining && atomic_load(&worker->drain_asked)) {
         worker->draining = true;
+        worker_view_change(worker);
         pipeline_drain(worker->pipeline);
     }
 }
@@ -110,6 +113,7 @@ work(struct worker *worker)
     struct pollfd polls[POLL_LANES + PIPELINE_LANES_MAX] = {0};
     while (!worker->drained) {
         const uint64_t now_us = clock_monotonic_us();
+        board_turn(worker->entry, now_us);
         begin_drain_if_asked(worker);
         /* The source first: after a long stop it finds out whether the outbox is still ours. */
         worker_serve_source(worker, &polls[POLL_SOURCE], now_us);
@@ -119,6 +123,7 @@ work(struct worker *worker)
         }
         const bool done = worker_act(worker, now_us);
         worker_status_tell(worker, now_us);
+        worker_view_tell(worker, now_us);
         worker_tell_refused(worker, now_us);
         const bool eased = flush_lanes(worker);
         wait_for_something(worker, polls, done && !eased);
@@ -146,6 +151,7 @@ thread_main(void *argument)
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         broker_lane_close(worker->lanes[i]);
     }
+    board_remove(worker->board, worker->entry);
     log_info("source_drained", LOG_WORDS("nothing is in flight"));
     atomic_store(&worker->finished, true);
     signal_eventfd(worker->finished_fd);
@@ -231,17 +237,18 @@ prepare(struct worker *worker, struct error *reterr)
 }
 
 struct worker *
-worker_start(const struct source_config *config, const struct config *global, struct error *reterr)
+worker_start(const struct source_config *config, struct board *board, struct error *reterr)
 {
-    (void)global; /* nothing of it concerns a single pipeline yet */
     struct worker *worker = memory_array(1, sizeof(*worker));
-    *worker = (struct worker){.config = config, .wake_fd = -1, .finished_fd = -1};
+    *worker = (struct worker){.config = config, .board = board, .wake_fd = -1, .finished_fd = -1};
     if (!prepare(worker, reterr)) {
         worker_free(worker);
         return NULL;
     }
+    worker->entry = board_add(board, config);
     const int failure = pthread_create(&worker->thread, NULL, thread_main, worker);
     if (failure != 0) {
+        board_remove(board, worker->entry);
         (void)error_set(reterr, ERROR_TRANSIENT, "cannot start a thread: %s",
                         strerror(failure)); /* always false */
         worker_free(worker);

@@ -1,5 +1,5 @@
 /* relay/daemon/worker.h - one pipeline: its thread, its source, its publishing connections. Workers share only the
- * configuration, which outlives them. */
+ * configuration and the board, which outlive them. */
 #ifndef RELAY_DAEMON_WORKER_H
 #define RELAY_DAEMON_WORKER_H
 
@@ -7,12 +7,13 @@
 
 #include "base/error.h"
 #include "relay/config/config.h"
+#include "relay/daemon/board.h"
 
 struct worker;
 
-/* Starts the thread; all signals must be blocked already. NULL with *reterr if it cannot. A server that is down is no
- * failure. */
-struct worker *worker_start(const struct source_config *config, const struct config *global,
+/* Starts the thread, which shows its state on the board until its end; all signals must be blocked already. NULL with
+ * *reterr if it cannot. A server that is down is no failure. */
+struct worker *worker_start(const struct source_config *config, struct board *board,
                             struct error *reterr);
 
 /* Begins the drain: stops fetching, waits for messages in flight, settles them, gives up the ownership. Any thread. */

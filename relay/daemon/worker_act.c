@@ -67,6 +67,11 @@ worker_tell_refused(struct worker *worker, uint64_t now_us)
 static void
 log_report(struct worker *worker, const struct pipeline_report *report, uint64_t now_us)
 {
+    if (report->type == REPORT_DEGRADED || report->type == REPORT_HEALED ||
+        report->type == REPORT_FULL || report->type == REPORT_TAILING ||
+        report->type == REPORT_POLLING) {
+        worker_view_change(worker);
+    }
     switch (report->type) {
     case REPORT_REFUSED:
         if (quota_take(&worker->refused_quota, now_us)) {

@@ -18,6 +18,9 @@ worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, con
 {
     worker->lane_unsent[lane] = false;
     pipeline_lane_lost(worker->pipeline, lane, now_us);
+    worker->view.broker_losses++;
+    worker_view_blocked(worker, now_us);
+    worker_view_change(worker);
     if (outage_is_news(&worker->lane_outages[lane], why, now_us)) {
         worker_lane_log(worker, lane, level, "lane_lost",
                         "no connection to the broker; trying again", why);
@@ -47,6 +50,7 @@ on_connected(struct worker *worker, uint32_t lane, const char *passed_over, uint
         worker_lane_log(worker, lane, LOG_WARNING, "host_passed_over",
                         "a host of the broker's uri cannot be used; another one is", passed_over);
     }
+    worker->view.broker_connections++;
     pipeline_lane_connected(worker->pipeline, lane, now_us);
 }
 
@@ -56,6 +60,7 @@ on_ready(struct worker *worker, uint32_t lane, uint64_t now_us)
     if (outage_over(&worker->lane_outages[lane])) {
         worker_lane_log(worker, lane, LOG_INFO, "lane_ready", "publishing", NULL);
     }
+    worker_view_change(worker);
     pipeline_lane_ready(worker->pipeline, lane, now_us);
 }
 
@@ -76,6 +81,8 @@ on_blocked(struct worker *worker, uint32_t lane, const char *reason, uint64_t no
     worker_lane_log(worker, lane, LOG_WARNING, "lane_blocked",
                     "the broker takes no messages; waiting", reason);
     pipeline_lane_blocked(worker->pipeline, lane, true, now_us);
+    worker_view_blocked(worker, now_us);
+    worker_view_change(worker);
 }
 
 static void
@@ -84,6 +91,8 @@ on_unblocked(struct worker *worker, uint32_t lane, uint64_t now_us)
     worker_lane_log(worker, lane, LOG_INFO, "lane_unblocked", "the broker takes messages again",
                     NULL);
     pipeline_lane_blocked(worker->pipeline, lane, false, now_us);
+    worker_view_blocked(worker, now_us);
+    worker_view_change(worker);
 }
 
 static void

@@ -1,5 +1,6 @@
 /* relay/daemon/worker_private.h - the worker's state, shared by its files: worker.c (life and loop), worker_source.c and
- * worker_lane.c (what those report), worker_act.c (what the pipeline wants done). All run on the worker's thread unless
+ * worker_lane.c (what those report), worker_act.c (what the pipeline wants done), worker_status.c and worker_view.c
+ * (what others may know). All run on the worker's thread unless
  * they say otherwise. */
 #ifndef RELAY_DAEMON_WORKER_PRIVATE_H
 #define RELAY_DAEMON_WORKER_PRIVATE_H
@@ -29,6 +30,8 @@ struct worker_status {
 
 struct worker {
     const struct source_config *config;
+    struct board *board;
+    struct board_entry *entry;
     pthread_t thread;
     int wake_fd;     /* written by worker_drain */
     int finished_fd; /* written by the thread as it ends */
@@ -48,6 +51,10 @@ struct worker {
     struct pace pace;
     bool draining;
     struct worker_status status;
+    /* As it was last shown. Its state, and the counts of what was lost and made, are kept here alone. */
+    struct board_view view;
+    bool view_changed;         /* to be shown at once */
+    uint64_t blocked_since_us; /* not in view.blocked_us yet; 0: not blocked */
     struct outage source_outage;
     struct outage tail_outage;
     struct outage unmoved_outage;
@@ -83,5 +90,15 @@ void worker_drop_row(const struct row *row);
 void worker_status_begin(struct worker *worker, uint64_t now_us);
 void worker_status_tell(struct worker *worker, uint64_t now_us);
 uint64_t worker_status_deadline_us(const struct worker *worker);
+
+/* worker_view.c: shows the state on the board: at once after worker_view_change or worker_view_state, else once a second
+ * while something changes. */
+void worker_view_change(struct worker *worker);
+void worker_view_state(struct worker *worker, enum board_state state, const char *reason,
+                       uint64_t now_us);
+/* A lane was blocked, unblocked or lost: adds up how long the broker takes no messages. */
+void worker_view_blocked(struct worker *worker, uint64_t now_us);
+void worker_view_tell(struct worker *worker, uint64_t now_us);
+uint64_t worker_view_deadline_us(const struct worker *worker);
 
 #endif

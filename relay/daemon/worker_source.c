@@ -81,6 +81,7 @@ source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
                   LOG_WORDS(words_of_loss(error->class, worker->source_there)), LOG_CAUSE(error));
     }
     worker->source_there = false;
+    worker_view_state(worker, BOARD_LOST, error->text, now_us);
 }
 
 static void
@@ -100,12 +101,14 @@ take_owned(struct worker *worker, uint64_t now_us)
     outage_over(&worker->source_outage);
     log_info("source_owned", LOG_WORDS("this relay works the outbox"));
     worker_status_begin(worker, now_us);
+    worker_view_state(worker, BOARD_OWNED, "", now_us);
     pipeline_source_owned(worker->pipeline, now_us);
 }
 
 static void
-take_standby(struct worker *worker)
+take_standby(struct worker *worker, uint64_t now_us)
 {
+    worker_view_state(worker, BOARD_STANDBY, "", now_us);
     worker->source_there = true;
     outage_over(&worker->source_outage);
     log_info("source_standby", LOG_WORDS("another relay works the outbox; standing by"));
@@ -120,7 +123,7 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         take_owned(worker, now_us);
         break;
     case SOURCE_STANDBY:
-        take_standby(worker);
+        take_standby(worker, now_us);
         break;
     case SOURCE_LOST:
         source_lost(worker, &event->lost, now_us);

@@ -33,6 +33,9 @@ static int draining_fd = -1;
 
 /* In the order of the sources. */
 static const enum behaviour *behaviours;
+static char orders[] = "orders";
+static char invoices[] = "invoices";
+static struct source_config sources[] = {{.name = orders}, {.name = invoices}};
 static int joined;
 
 static void
@@ -43,9 +46,10 @@ finish(struct worker *worker)
 }
 
 struct worker *
-worker_start(const struct source_config *config, const struct config *global, struct error *reterr)
+worker_start(const struct source_config *config, struct board *board, struct error *reterr)
 {
-    const enum behaviour behaviour = behaviours[config - global->sources];
+    (void)board; /* nobody looks at it */
+    const enum behaviour behaviour = behaviours[config - sources];
     cr_assert_eq(eventfd_write(started_fd, 1), 0);
     if (behaviour == CANNOT_START) {
         (void)error_set(reterr, ERROR_CONFIG, "no thread to be had"); /* always false */
@@ -93,10 +97,6 @@ worker_join(struct worker *worker)
     return clean;
 }
 
-static char orders[] = "orders";
-static char invoices[] = "invoices";
-static struct source_config sources[] = {{.name = orders}, {.name = invoices}};
-
 /* The log of the supervising process; -1: stderr. */
 static int log_to = -1;
 
@@ -132,7 +132,7 @@ exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const 
             .shutdown_timeout_us = shutdown_timeout_us, .sources = sources, .source_count = 2};
         behaviours = of_workers;
         start_log();
-        const bool drained = supervisor_run(&config);
+        const bool drained = supervisor_run(&config, NULL);
         log_stop();
         _exit(drained ? 10 + joined : 20 + joined);
     }

@@ -1,0 +1,86 @@
+/* relay/daemon/board.h - what the running sources show to other threads: to whoever answers HTTP, or feeds a watchdog. A
+ * worker has an entry from its start to its end, and writes its view into it at each change of its state and otherwise at
+ * most once a second, so nothing here costs anything for each message. Readers take copies. The board also has the present
+ * configuration. Everything but board_new and board_free: any thread. */
+#ifndef RELAY_DAEMON_BOARD_H
+#define RELAY_DAEMON_BOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/config/config.h"
+#include "relay/core/pipeline.h"
+
+/* A worker whose turn takes longer than this is stuck in it: turns take milliseconds. */
+#define BOARD_STUCK_US UINT64_C(10000000)
+
+enum board_state {
+    BOARD_STARTING, /* the database was not reached yet */
+    BOARD_STANDBY,  /* another relay owns the outbox */
+    BOARD_OWNED,
+    BOARD_LOST, /* the database was reached before, and is not now */
+};
+#define BOARD_STATES 4
+/* "starting", "standby", "owned", "lost" */
+const char *board_state_word(enum board_state state);
+
+/* "broker", "blocked", "degraded", "undeletable", "held_max"; "none" for PAUSE_NONE. */
+const char *board_pause_word(enum pipeline_pause pause);
+
+/* Times are of the monotonic clock. */
+struct board_view {
+    /* Filled in by board_add and board_read. */
+    char source[64];
+    char kind[16];
+    char broker[64];
+    bool wants_tail;
+    bool stuck; /* its turn takes longer than BOARD_STUCK_US */
+
+    /* The worker's. All zero until it has written for the first time. */
+    uint64_t told_us;
+    enum board_state state;
+    uint64_t state_since_us;
+    char state_reason[400]; /* BOARD_LOST, and BOARD_STARTING after a failure: why */
+    bool draining;
+    enum pipeline_pause pause; /* in any state; it says something only for BOARD_OWNED */
+    uint64_t pause_since_us;
+    char pause_reason[256];
+    char not_tailing_reason[240]; /* why the table is polled although the log is wanted; or "" */
+    uint32_t lanes;               /* as configured: without the one for probes */
+    uint64_t oldest_in_flight_us; /* when it was published; 0: none is in flight */
+    double rate;                  /* confirmed a second, since the view before */
+    uint64_t ownerships;          /* won, since the start */
+    uint64_t database_losses;
+    uint64_t broker_connections; /* made, since the start */
+    uint64_t broker_losses;
+    uint64_t blocked_us; /* how long the broker took no messages, altogether */
+    struct pipeline_counts counts;
+    struct pipeline_latency latency;
+};
+
+struct board;
+struct board_entry;
+
+struct board *board_new(void);
+/* No entry may be left. Takes NULL. */
+void board_free(struct board *board);
+
+/* The present configuration: the board has a reference of its own. */
+void board_set_config(struct board *board, struct config *config);
+/* A reference, for config_free. NULL: none was set. */
+struct config *board_config(struct board *board);
+
+/* The views of all entries, in the order in which they were added; for memory_free, also if there are none. */
+size_t board_read(struct board *board, uint64_t now_us, struct board_view **ret_views);
+
+/* For a worker. The entry belongs to the board until board_remove. */
+struct board_entry *board_add(struct board *board, const struct source_config *source);
+void board_remove(struct board *board, struct board_entry *entry);
+/* Copies the worker's part of the view. */
+void board_show(struct board *board, struct board_entry *entry, const struct board_view *view);
+/* A turn begins, and ends: then the worker waits for its sockets, and cannot be stuck. */
+void board_turn(struct board_entry *entry, uint64_t now_us);
+void board_rest(struct board_entry *entry);
+
+#endif

@@ -1,0 +1,241 @@
+/* Promise: HTTP answers whom it may, within limits, and whatever is sent to it changes nothing for the messages. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/integration/http_fixture.h"
+#include "tests/integration/scene_fixture.h"
+
+TestSuite(http, .init = scene_open, .fini = scene_close, .timeout = 240);
+
+static void
+start(const char *keys)
+{
+    scene.relay = relay_start(&(struct relay_options){.global = http_section(keys)});
+    (void)relay_await_log(scene.relay, "event=http_listening", NULL); /* is enough */
+    relay_await_work(scene.relay);
+}
+
+static void
+expect_status(struct http_reply reply, unsigned status)
+{
+    check(reply.status == status, "expected %u, got %u: %s%s", status, reply.status, reply.head,
+          reply.body);
+}
+
+static bool
+has_line(const char *text, const char *line)
+{
+    const char *const at = strstr(text, line);
+    return at != NULL && (at == text || at[-1] == '\n');
+}
+
+/* Everything that is answered by the relay itself has these. */
+static void
+expect_safe(struct http_reply reply)
+{
+    static const char *const lines[] = {"Content-Security-Policy: default-src 'self'",
+                                        "X-Content-Type-Options: nosniff", "X-Frame-Options: DENY",
+                                        "Referrer-Policy: no-referrer", "Cache-Control: no-store"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        check(has_line(reply.head, lines[i]), "no %s in: %s", lines[i], reply.head);
+    }
+}
+
+Test(http, paths_methods_and_hosts)
+{
+    start(NULL);
+    struct http_reply reply = http_get("/healthz");
+    expect_status(reply, 200);
+    expect_safe(reply);
+    check(strcmp(reply.body, "alive\n") == 0, "%s", reply.body);
+    reply = http_get("/readyz");
+    expect_status(reply, 200);
+    expect_safe(reply);
+    check(strncmp(reply.body, "test: ", 6) == 0, "%s", reply.body);
+    reply = http_ask("HEAD", "/metrics", NULL);
+    expect_status(reply, 200);
+    check(reply.body[0] == '\0', "HEAD with a body: %s", reply.body);
+    reply = http_get("/nothing");
+    expect_status(reply, 404);
+    expect_safe(reply);
+    reply = http_ask("POST", "/metrics", "Content-Length: 0\r\n");
+    expect_status(reply, 405);
+    check(has_line(reply.head, "Allow: GET, HEAD"), "%s", reply.head);
+    expect_status(http_ask("TRACE", "/metrics", NULL), 405);
+    static const char foreign[] = "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+    expect_status(http_send(foreign, strlen(foreign)), 421);
+    relay_drain(scene.relay);
+}
+
+static bool
+is_cut(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static bool
+some_are_cut(void *context)
+{
+    const int *fds = context;
+    for (; *fds > 0; fds++) {
+        if (is_cut(*fds)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One address may have so many connections, and no more; and those in use do not keep the relay from ending. */
+Test(http, one_address_has_so_many_connections)
+{
+    enum { MANY = 40, MOST = 32 };
+    int fds[MANY + 1] = {0};
+    unsigned cut = 0;
+    start(NULL);
+    for (unsigned i = 0; i < MANY; i++) {
+        fds[i] = http_connect();
+        check(fds[i] > 0, "nobody listens");
+    }
+    await(some_are_cut, fds, "connections above the limit are cut", PATIENCE_S);
+    for (unsigned i = 0; i < MANY; i++) {
+        cut += is_cut(fds[i]) ? 1 : 0;
+    }
+    check(cut <= MANY - MOST, "%u of %u were cut", cut, MANY);
+    relay_drain(scene.relay);
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)close(fds[i]);
+    }
+}
+
+static void
+expect_refused(const char *before, const char *behind)
+{
+    enum { LARGE = 100 * 1024 };
+    static char filling[LARGE + 1];
+    static char request[LARGE + 200];
+    memset(filling, 'a', LARGE);
+    const int size = snprintf(request, sizeof(request), "%s%s%s", before, filling, behind);
+    const unsigned status = http_send(request, (size_t)size).status;
+    check(status == 0 || (status >= 400 && status < 500), "%s: %u", before, status);
+}
+
+Test(http, what_is_too_large_is_refused)
+{
+    start(NULL);
+    expect_refused("GET /", " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    expect_refused("GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ", "\r\n\r\n");
+    expect_status(http_get("/healthz"), 200);
+    relay_drain(scene.relay);
+}
+
+/* Nonsense ends its own connection; the others, and the messages, go on. */
+Test(http, nonsense_is_survived)
+{
+    static const char *const requests[] = {
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /metrics\r\n\r\n",
+        "GET /metrics HTTP/9.9\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\n\r\n",
+        "GET /%00%ff%zz%2e%2e/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        "POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    };
+    struct consumer *const consumer = consumer_open(NULL, scene.queue);
+    start(NULL);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        const int fd = http_connect();
+        check(fd > 0, "nobody listens");
+        (void)send(fd, requests[i], strlen(requests[i]), MSG_NOSIGNAL); /* it may be cut */
+        (void)shutdown(fd, SHUT_WR);
+        char bytes[512];
+        while (recv(fd, bytes, sizeof(bytes), 0) > 0) {
+        }
+        (void)close(fd);
+    }
+    expect_status(http_get("/healthz"), 200);
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'on')", scene.queue);
+    consumer_expect(consumer, "on");
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+static int
+occupy_port(void)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)http_port()),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    check(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+              bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+              listen(fd, 1) == 0,
+          "the port cannot be taken");
+    return fd;
+}
+
+/* Promise: where the port is taken, messages are relayed all the same, one line says so, and HTTP comes when the port is
+ * free. */
+Test(http, a_taken_port_is_no_reason_to_stand_still)
+{
+    struct consumer *const consumer = consumer_open(NULL, scene.queue);
+    const int port = occupy_port();
+    scene.relay = relay_start(&(struct relay_options){.global = http_section(NULL)});
+    (void)relay_await_log(scene.relay, "event=http_failed", "Address already in use");
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'all the same')",
+               scene.queue);
+    consumer_expect(consumer, "all the same");
+    (void)close(port);
+    (void)http_await("/healthz", 200, NULL); /* is enough */
+    check(relay_logged(scene.relay, "event=http_failed") == 1, "told more than once");
+    consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+static char pem[2][300];
+
+/* A key and its certificate, in the directory of the tests. */
+static const char *
+make_certificate(void)
+{
+    static char keys[700];
+    char command[800];
+    (void)snprintf(pem[0], sizeof(pem[0]), "%s/http-%d.pem", test_env("OUTBOX_TEST_DIR"), getpid());
+    (void)snprintf(pem[1], sizeof(pem[1]), "%s/http-%d.key", test_env("OUTBOX_TEST_DIR"), getpid());
+    (void)snprintf(
+        command, sizeof(command),
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=localhost -addext subjectAltName=DNS:localhost -out %s -keyout %s "
+        "2>/dev/null",
+        pem[0], pem[1]);
+    check(system(command) == 0, "openssl req failed");
+    (void)snprintf(keys, sizeof(keys), "tls_cert = \"%s\"\n    tls_key = \"%s\"", pem[0], pem[1]);
+    return keys;
+}
+
+Test(http, over_tls)
+{
+    char command[800];
+    start(make_certificate());
+    (void)snprintf(
+        command, sizeof(command),
+        "printf 'GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: "
+        "close\\r\\n\\r\\n' | openssl s_client -quiet -verify_return_error -CAfile %s "
+        "-verify_hostname localhost -connect 127.0.0.1:%u 2>/dev/null | grep -q '^alive'",
+        pem[0], http_port());
+    check(system(command) == 0, "not over TLS");
+    check(http_get("/healthz").status == 0, "answered without TLS");
+    relay_drain(scene.relay);
+    (void)unlink(pem[0]);
+    (void)unlink(pem[1]);
+}
