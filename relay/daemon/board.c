@@ -11,7 +11,8 @@
 struct board_entry {
     struct board_entry *next;
     struct board_view view;
-    _Atomic uint64_t turn_us; /* when the present turn began; 0: it rests */
+    _Atomic uint64_t
+        due_us; /* when the present turn began, or the next one begins at the latest; 0: not begun */
 };
 
 struct board {
@@ -95,10 +96,26 @@ board_config(struct board *board)
 }
 
 static bool
-is_stuck(struct board_entry *entry, uint64_t now_us)
+is_stuck(struct board_entry *entry, uint64_t now_us, uint64_t patience_us)
 {
-    const uint64_t turn_us = atomic_load_explicit(&entry->turn_us, memory_order_relaxed);
-    return turn_us != 0 && now_us > turn_us && now_us - turn_us > BOARD_STUCK_US;
+    const uint64_t due_us = atomic_load_explicit(&entry->due_us, memory_order_relaxed);
+    return due_us != 0 && now_us > due_us && now_us - due_us > patience_us;
+}
+
+bool
+board_find_stuck(struct board *board, uint64_t now_us, uint64_t patience_us,
+                 char ret_source[BOARD_NAME_BYTES])
+{
+    lock(board);
+    struct board_entry *entry = board->first;
+    while (entry != NULL && !is_stuck(entry, now_us, patience_us)) {
+        entry = entry->next;
+    }
+    if (entry != NULL) {
+        memcpy(ret_source, entry->view.source, BOARD_NAME_BYTES);
+    }
+    unlock(board);
+    return entry != NULL;
 }
 
 size_t
@@ -109,7 +126,7 @@ board_read(struct board *board, uint64_t now_us, struct board_view **ret_views)
     struct board_view *const views = memory_array(board->count + 1, sizeof(*views));
     for (struct board_entry *entry = board->first; entry != NULL; entry = entry->next) {
         views[count] = entry->view;
-        views[count++].stuck = is_stuck(entry, now_us);
+        views[count++].stuck = is_stuck(entry, now_us, BOARD_STUCK_US);
     }
     unlock(board);
     *ret_views = views;
@@ -173,11 +190,11 @@ board_show(struct board *board, struct board_entry *entry, const struct board_vi
 void
 board_turn(struct board_entry *entry, uint64_t now_us)
 {
-    atomic_store_explicit(&entry->turn_us, now_us, memory_order_relaxed);
+    atomic_store_explicit(&entry->due_us, now_us, memory_order_relaxed);
 }
 
 void
-board_rest(struct board_entry *entry)
+board_rest(struct board_entry *entry, uint64_t until_us)
 {
-    atomic_store_explicit(&entry->turn_us, 0, memory_order_relaxed);
+    atomic_store_explicit(&entry->due_us, until_us, memory_order_relaxed);
 }

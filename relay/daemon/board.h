@@ -28,14 +28,16 @@ const char *board_state_word(enum board_state state);
 /* "broker", "blocked", "degraded", "undeletable", "held_max"; "none" for PAUSE_NONE. */
 const char *board_pause_word(enum pipeline_pause pause);
 
+#define BOARD_NAME_BYTES 64
+
 /* Times are of the monotonic clock. */
 struct board_view {
     /* Filled in by board_add and board_read. */
-    char source[64];
+    char source[BOARD_NAME_BYTES];
     char kind[16];
     char broker[64];
     bool wants_tail;
-    bool stuck; /* its turn takes longer than BOARD_STUCK_US */
+    bool stuck; /* for BOARD_STUCK_US: see board_find_stuck */
 
     /* The worker's. All zero until it has written for the first time. */
     uint64_t told_us;
@@ -79,8 +81,12 @@ struct board_entry *board_add(struct board *board, const struct source_config *s
 void board_remove(struct board *board, struct board_entry *entry);
 /* Copies the worker's part of the view. */
 void board_show(struct board *board, struct board_entry *entry, const struct board_view *view);
-/* A turn begins, and ends: then the worker waits for its sockets, and cannot be stuck. */
+/* A turn begins, and ends: then the worker waits for its sockets, until then at the latest. */
 void board_turn(struct board_entry *entry, uint64_t now_us);
-void board_rest(struct board_entry *entry);
+void board_rest(struct board_entry *entry, uint64_t until_us);
+
+/* Whether a worker is in its turn, or overdue for the next one, for longer than patience_us; and for which source it works. */
+bool board_find_stuck(struct board *board, uint64_t now_us, uint64_t patience_us,
+                      char ret_source[BOARD_NAME_BYTES]);
 
 #endif

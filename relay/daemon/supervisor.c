@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "relay/daemon/declarer.h"
 #include "relay/daemon/log.h"
+#include "relay/daemon/notify.h"
 #include "relay/daemon/worker.h"
 #include "relay/rabbit/topology.h"
 
@@ -38,6 +39,8 @@ struct supervisor {
     bool failed; /* a worker could not start, or ended unasked */
     uint64_t drain_begun_us;
     uint64_t deadline_us; /* of the drain */
+    struct notify notify;
+    unsigned stuck_for; /* looks in a row that found a worker that is stuck */
 };
 
 /* Signals are blocked before other threads exist, which inherit the mask: so signals come only through the descriptor. */
@@ -75,6 +78,36 @@ set_limits(void)
     }
 }
 
+static size_t
+unfinished(const struct supervisor *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        count += worker_finished(self->workers[i]) ? 0 : 1;
+    }
+    return count;
+}
+
+#define STATUS_BYTES 128
+
+static void
+tell_ready(struct supervisor *self)
+{
+    char status[STATUS_BYTES];
+    (void)snprintf(status, sizeof(status), "relaying %zu %s", self->count,
+                   self->count == 1 ? "source" : "sources"); /* fits */
+    notify_ready(&self->notify, status, clock_monotonic_us());
+}
+
+static void
+tell_draining(struct supervisor *self)
+{
+    char status[STATUS_BYTES];
+    (void)snprintf(status, sizeof(status), "draining: %zu of %zu sources to go", unfinished(self),
+                   self->count); /* fits */
+    notify_stopping(&self->notify, status);
+}
+
 static void
 begin_drain(struct supervisor *self)
 {
@@ -87,16 +120,28 @@ begin_drain(struct supervisor *self)
     for (size_t i = 0; i < self->count; i++) {
         worker_drain(self->workers[i]);
     }
+    tell_draining(self);
 }
 
-static size_t
-unfinished(const struct supervisor *self)
+/* The service manager's watchdog restarts a relay of which a thread is stuck, although this one does not: it hears of the relay
+ * only while all of them turn. After a stop of the whole process all are late for a moment, so the second look counts. */
+static void
+tell_alive(struct supervisor *self, uint64_t now_us)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < self->count; i++) {
-        count += worker_finished(self->workers[i]) ? 0 : 1;
+    if (now_us < notify_alive_due_us(&self->notify)) {
+        return;
     }
-    return count;
+    char source[BOARD_NAME_BYTES];
+    const bool stuck =
+        board_find_stuck(self->board, now_us, notify_patience_us(&self->notify), source);
+    self->stuck_for = stuck ? self->stuck_for + 1 : 0;
+    if (self->stuck_for == 2) {
+        log_error("source_stuck",
+                  LOG_WORDS("a thread does not go on; the watchdog of the service manager is not "
+                            "told that the relay is alive, and restarts it"),
+                  LOG_STR("source", source));
+    }
+    notify_alive(&self->notify, !stuck, now_us);
 }
 
 /* Threads may be in any state, so nothing is cleaned up. Unconfirmed messages are still in the outbox. */
@@ -152,6 +197,8 @@ note_finished(struct supervisor *self, size_t worker)
         log_error("worker_ended", LOG_WORDS("a source stopped by itself: draining the others"),
                   LOG_STR("source", self->config->sources[worker].name));
         begin_drain(self);
+    } else {
+        tell_draining(self);
     }
 }
 
@@ -163,7 +210,9 @@ wait_once(struct supervisor *self)
     if (now_us >= deadline_us) {
         leave_now(self, "drain_timeout", "not drained within shutdown_timeout: leaving");
     }
-    if (poll(self->polls, self->count + 1, clock_poll_timeout_ms(now_us, deadline_us)) <= 0) {
+    tell_alive(self, now_us);
+    const uint64_t until_us = clock_earlier_us(deadline_us, notify_alive_due_us(&self->notify));
+    if (poll(self->polls, self->count + 1, clock_poll_timeout_ms(now_us, until_us)) <= 0) {
         return;
     }
     if (self->polls[0].revents != 0) {
@@ -266,6 +315,8 @@ supervise(struct supervisor *self)
     if (!self->draining && !start_workers(self)) {
         self->failed = true;
         begin_drain(self);
+    } else if (!self->draining) {
+        tell_ready(self);
     }
     while (unfinished(self) > 0) {
         wait_once(self);
@@ -298,7 +349,9 @@ supervisor_run(const struct config *config, struct board *board)
         .polls = memory_array(config->source_count + 1, sizeof(struct pollfd)),
     };
     self.polls[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+    notify_open(&self.notify);
     const bool drained = supervise(&self);
+    notify_close(&self.notify);
     (void)close(signals); /* was only read */
     memory_free(self.polls);
     memory_free(self.workers);

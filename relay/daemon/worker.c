@@ -87,7 +87,7 @@ wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
     const int timeout_ms =
         idle ? clock_poll_timeout_ms(now_us, next_deadline_us(worker, now_us)) : 0;
     if (timeout_ms > 0) {
-        board_rest(worker->entry);
+        board_rest(worker->entry, now_us + (uint64_t)timeout_ms * CLOCK_MS_US);
         rest(pace_rest_us(&worker->pace, now_us));
     }
     if (poll(polls, POLL_LANES + worker->lane_count, timeout_ms) < 0) {

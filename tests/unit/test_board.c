@@ -87,7 +87,7 @@ is_stuck(uint64_t now_us)
     return stuck;
 }
 
-Test(board, a_turn_that_does_not_end_is_stuck_and_a_rest_never_is)
+Test(board, a_turn_or_a_rest_that_does_not_end_is_stuck)
 {
     const struct source_config source = source_named(orders_name);
     struct board_entry *const entry = board_add(board, &source);
@@ -96,9 +96,26 @@ Test(board, a_turn_that_does_not_end_is_stuck_and_a_rest_never_is)
     cr_assert_not(is_stuck(5 + BOARD_STUCK_US));
     cr_assert(is_stuck(6 + BOARD_STUCK_US));
     cr_assert_not(is_stuck(1), "the clock of another thread may be a little behind");
-    board_rest(entry);
-    cr_assert_not(is_stuck(100 * BOARD_STUCK_US));
+    board_rest(entry, 3 * BOARD_STUCK_US);
+    cr_assert_not(is_stuck(4 * BOARD_STUCK_US));
+    cr_assert(is_stuck(4 * BOARD_STUCK_US + 1));
     board_remove(board, entry);
+}
+
+Test(board, the_one_that_is_stuck_is_named)
+{
+    char invoices_name[] = "invoices";
+    const struct source_config sources[] = {source_named(orders_name), source_named(invoices_name)};
+    struct board_entry *const entries[] = {board_add(board, &sources[0]),
+                                           board_add(board, &sources[1])};
+    char name[BOARD_NAME_BYTES] = "";
+    board_rest(entries[0], 100);
+    board_turn(entries[1], 50);
+    cr_assert_not(board_find_stuck(board, 60, 10, name));
+    cr_assert(board_find_stuck(board, 61, 10, name));
+    cr_assert_str_eq(name, "invoices");
+    board_remove(board, entries[0]);
+    board_remove(board, entries[1]);
 }
 
 static struct config *

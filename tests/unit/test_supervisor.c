@@ -2,8 +2,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +17,8 @@
 #include "relay/daemon/supervisor.h"
 #include "relay/daemon/worker.h"
 
+#define MINUTE_US UINT64_C(60000000)
+
 /* Workers with a given behaviour, in place of relay/daemon/worker.c. */
 enum behaviour {
     DRAINS,       /* ends when it must drain */
@@ -19,11 +26,14 @@ enum behaviour {
     NEVER_ENDS,   /* never finishes draining */
     ENDS_AT_ONCE, /* ends by itself at once */
     CANNOT_START,
+    STUCK, /* its loop does not turn */
 };
 
 struct worker {
     enum behaviour behaviour;
     int fd;
+    struct board *board;
+    struct board_entry *entry;
     atomic_bool finished;
 };
 
@@ -35,7 +45,12 @@ static int draining_fd = -1;
 static const enum behaviour *behaviours;
 static char orders[] = "orders";
 static char invoices[] = "invoices";
-static struct source_config sources[] = {{.name = orders}, {.name = invoices}};
+static const struct database_kind kind = {.name = "fruit"};
+static struct broker_config broker;
+static struct source_config sources[] = {
+    {.name = orders, .kind = &kind, .broker = &broker},
+    {.name = invoices, .kind = &kind, .broker = &broker},
+};
 static int joined;
 
 static void
@@ -48,7 +63,6 @@ finish(struct worker *worker)
 struct worker *
 worker_start(const struct source_config *config, struct board *board, struct error *reterr)
 {
-    (void)board; /* nobody looks at it */
     const enum behaviour behaviour = behaviours[config - sources];
     cr_assert_eq(eventfd_write(started_fd, 1), 0);
     if (behaviour == CANNOT_START) {
@@ -59,6 +73,9 @@ worker_start(const struct source_config *config, struct board *board, struct err
     cr_assert_not_null(worker);
     worker->behaviour = behaviour;
     worker->fd = eventfd(0, EFD_CLOEXEC);
+    worker->board = board;
+    worker->entry = board_add(board, config);
+    board_turn(worker->entry, behaviour == STUCK ? 1 : clock_monotonic_us() + MINUTE_US);
     if (behaviour == ENDS_AT_ONCE) {
         finish(worker);
     }
@@ -69,7 +86,7 @@ void
 worker_drain(struct worker *worker)
 {
     cr_assert_eq(eventfd_write(draining_fd, 1), 0);
-    if (worker->behaviour == DRAINS || worker->behaviour == DRAINS_DIRTY) {
+    if (worker->behaviour != NEVER_ENDS) {
         finish(worker);
     }
 }
@@ -92,6 +109,7 @@ worker_join(struct worker *worker)
     const bool clean = worker->behaviour == DRAINS;
     cr_assert(worker_finished(worker));
     cr_assert_eq(close(worker->fd), 0);
+    board_remove(worker->board, worker->entry);
     free(worker);
     joined++;
     return clean;
@@ -119,25 +137,43 @@ await(int fd)
     cr_assert_eq(eventfd_read(fd, &times), 0);
 }
 
-/* Returns the exit status of a process that supervises two such workers and gets these signals: the second ending one
- * half a second after the first was handled, or, if the number is negative, right after the first was sent. */
-static int
-exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const int *signals)
+/* Starts a process that supervises two such workers; returns when it handles signals. */
+static pid_t
+start(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us)
 {
     started_fd = eventfd(0, EFD_CLOEXEC);
     draining_fd = eventfd(0, EFD_CLOEXEC);
     const pid_t child = fork();
     if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it never outlives a test that fails */
         const struct config config = {
             .shutdown_timeout_us = shutdown_timeout_us, .sources = sources, .source_count = 2};
         behaviours = of_workers;
         start_log();
-        const bool drained = supervisor_run(&config, NULL);
+        const bool drained = supervisor_run(&config, board_new());
         log_stop();
         _exit(drained ? 10 + joined : 20 + joined);
     }
     cr_assert_gt(child, 0);
     await(started_fd);
+    return child;
+}
+
+static int
+exit_status(pid_t child)
+{
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status), "ended by a signal");
+    return WEXITSTATUS(status);
+}
+
+/* Returns the exit status of a process that supervises two such workers and gets these signals: the second ending one
+ * half a second after the first was handled, or, if the number is negative, right after the first was sent. */
+static int
+exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const int *signals)
+{
+    const pid_t child = start(of_workers, shutdown_timeout_us);
     for (bool draining = false; *signals != 0; signals++) {
         if (draining && *signals > 0) {
             await(draining_fd);
@@ -147,13 +183,9 @@ exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const 
         cr_assert_eq(kill(child, abs(*signals)), 0);
         draining = *signals == SIGTERM || *signals == SIGINT;
     }
-    int status;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert(WIFEXITED(status), "ended by a signal");
-    return WEXITSTATUS(status);
+    return exit_status(child);
 }
 
-#define MINUTE_US UINT64_C(60000000)
 #define EXIT_OF(first, second, timeout_us, ...) \
     exit_of((const enum behaviour[]){first, second}, timeout_us, (const int[]){__VA_ARGS__, 0})
 
@@ -200,6 +232,103 @@ Test(supervisor, worker_that_ends_by_itself_ends_the_others)
 Test(supervisor, worker_that_cannot_start_ends_the_others)
 {
     cr_assert_eq(EXIT_OF(DRAINS, CANNOT_START, MINUTE_US, 0), 21);
+}
+
+/* A service manager: a socket with an abstract name, that the kernel chooses. */
+static int
+listen_as_manager(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = 60};
+    socklen_t size = sizeof(address);
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    char name[sizeof(address.sun_path) + 1] = {0};
+    memcpy(name, address.sun_path, size - offsetof(struct sockaddr_un, sun_path));
+    name[0] = '@';
+    cr_assert_eq(setenv("NOTIFY_SOCKET", name, 1), 0);
+    return fd;
+}
+
+static char text[512];
+
+static void
+hear(int manager, const char *expected)
+{
+    const ssize_t size = recv(manager, text, sizeof(text) - 1, 0);
+    cr_assert_gt(size, 0, "nothing came instead of \"%s\"", expected);
+    text[size] = '\0';
+}
+
+static void
+expect_told(int manager, const char *expected)
+{
+    hear(manager, expected);
+    cr_assert_str_eq(text, expected);
+}
+
+static void
+skip_until_told(int manager, const char *expected)
+{
+    do {
+        hear(manager, expected);
+    } while (strcmp(text, expected) != 0);
+}
+
+Test(supervisor, tells_the_service_manager)
+{
+    static const enum behaviour workers[] = {DRAINS, DRAINS};
+    const int manager = listen_as_manager();
+    const pid_t child = start(workers, MINUTE_US);
+    expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
+    cr_assert_eq(kill(child, SIGTERM), 0);
+    expect_told(manager, "STOPPING=1\nSTATUS=draining: 0 of 2 sources to go");
+    cr_assert_eq(exit_status(child), 12);
+    cr_assert_eq(close(manager), 0);
+}
+
+Test(supervisor, tells_the_watchdog_again_and_again)
+{
+    static const enum behaviour workers[] = {DRAINS, NEVER_ENDS};
+    const int manager = listen_as_manager();
+    cr_assert_eq(setenv("WATCHDOG_USEC", "200000", 1), 0);
+    const pid_t child = start(workers, 2 * MINUTE_US);
+    expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
+    for (unsigned i = 0; i < 5; i++) {
+        expect_told(manager, "WATCHDOG=1");
+    }
+    cr_assert_eq(kill(child, SIGTERM), 0);
+    skip_until_told(manager, "STOPPING=1\nSTATUS=draining: 1 of 2 sources to go");
+    skip_until_told(manager, "WATCHDOG=1"); /* while it drains, too */
+    cr_assert_eq(kill(child, SIGKILL), 0);
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    cr_assert_eq(close(manager), 0);
+}
+
+/* Promise: a thread that is stuck does not hide behind this one. */
+Test(supervisor, source_that_is_stuck_is_seen_by_the_watchdog)
+{
+    static const enum behaviour workers[] = {DRAINS, STUCK};
+    static char line[4096];
+    int log[2];
+    const int manager = listen_as_manager();
+    cr_assert_eq(pipe2(log, O_CLOEXEC), 0);
+    log_to = log[1];
+    cr_assert_eq(setenv("WATCHDOG_USEC", "200000", 1), 0);
+    const pid_t child = start(workers, MINUTE_US);
+    expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
+    do {
+        const ssize_t size = read(log[0], line, sizeof(line) - 1);
+        cr_assert_gt(size, 0);
+        line[size] = '\0';
+    } while (strstr(line, "event=source_stuck") == NULL);
+    cr_assert_not_null(strstr(line, "source=invoices"), "%s", line);
+    cr_assert_eq(recv(manager, text, sizeof(text), MSG_DONTWAIT), -1, "it was told: %s", text);
+    cr_assert_eq(kill(child, SIGTERM), 0);
+    cr_assert_eq(exit_status(child), 22, "the one that was stuck ended");
+    cr_assert_eq(close(manager) + close(log[0]) + close(log[1]), 0);
 }
 
 /* Promise: whether somebody reads the log has no influence. */
