@@ -11,8 +11,8 @@
 struct board_entry {
     struct board_entry *next;
     struct board_view view;
-    _Atomic uint64_t
-        due_us; /* when the present turn began, or the next one begins at the latest; 0: not begun */
+    /* When the present turn began, or the next one begins at the latest; 0: none has begun. */
+    _Atomic uint64_t due_us;
 };
 
 struct board {

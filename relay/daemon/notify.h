@@ -20,8 +20,8 @@ struct notify {
     int fd; /* -1: nobody wants to know */
     struct sockaddr_un address;
     socklen_t address_size;
-    uint64_t
-        watchdog_us; /* the manager ends a process that is silent for this long; 0: it does not */
+    /* The manager ends a process that is silent for this long; 0: it does not. */
+    uint64_t watchdog_us;
     uint64_t alive_due_us;
     bool complained;
 };
