@@ -7,6 +7,7 @@
 struct init_options {
     const char *config_path;
     bool print;
+    bool print_roles;
     const char *kind;
     const char *schema;
 };
@@ -14,6 +15,7 @@ struct init_options {
 static const struct cli_option option_table[] = {
     CLI_OPTION_CONFIG(struct init_options),
     {"print", 0, CLI_FLAG, offsetof(struct init_options, print)},
+    {"print-roles", 0, CLI_FLAG, offsetof(struct init_options, print_roles)},
     {"kind", 0, CLI_TEXT, offsetof(struct init_options, kind)},
     {"schema", 0, CLI_TEXT, offsetof(struct init_options, schema)},
     {0},
@@ -32,7 +34,8 @@ print(const struct cli_command *command, const struct init_options *options)
         return cli_misused(command, "a database of kind \"%s\" has no schemas: leave out --schema",
                            kind->name);
     }
-    kind->init_print(stdout, options->schema != NULL ? options->schema : kind->schema);
+    (options->print_roles ? kind->init_print_roles : kind->init_print)(
+        stdout, options->schema != NULL ? options->schema : kind->schema);
     return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 
@@ -44,7 +47,10 @@ run(const struct cli_command *command, int argc, char **argv)
     if (!cli_parse(command, argc, argv, &options, NULL, &exit)) {
         return exit;
     }
-    if (options.print) {
+    if (options.print && options.print_roles) {
+        return cli_misused(command, "give --print or --print-roles, not both");
+    }
+    if (options.print || options.print_roles) {
         return print(command, &options);
     }
     struct config *const config = cli_config(command, options.config_path, &exit);
@@ -60,7 +66,7 @@ const struct cli_command cli_init = {
     .summary = "create the outbox tables, exchanges and queues",
     .usage =
         "usage: outbox-relay init -c FILE\n"
-        "       outbox-relay init --print [--kind KIND] [--schema NAME]\n\n"
+        "       outbox-relay init --print | --print-roles [--kind KIND] [--schema NAME]\n\n"
         "Creates the outbox tables in the database of every source, each in one transaction. "
         "Tables\n"
         "that are there already keep their rows and columns; limits, triggers, functions and the "
@@ -80,6 +86,9 @@ const struct cli_command cli_init = {
         "broker. Those that exist stay as they are; init says where they differ.\n\n"
         "  -c, --config FILE   the configuration\n"
         "      --print         only print the SQL, for whoever may run it\n"
+        "      --print-roles   only print SQL that makes ready roles, to be run after that: a "
+        "producer,\n"
+        "                      the relay and an operator, each with what it needs and no more\n"
         "      --kind KIND     for this kind of database: postgres (the default) or mysql\n"
         "      --schema NAME   of PostgreSQL: the schema that it names (public)\n\n"
         "exit status: 0 everything exists now, 1 something could not be created, 64 wrong usage,\n"

@@ -9,17 +9,15 @@
 #include "relay/mysql/versions.h"
 
 #include "mysql_init_lock_sql.h"
+#include "mysql_roles_sql.h"
 
-#define GRANTS                                                                                   \
-    "if the relay's account is another, grant it: select, insert, delete on outbox; select, "    \
-    "insert, update, delete on outbox_held; select, update on outbox_held_act; select, insert, " \
-    "delete on outbox_relay; select, insert, delete on outbox_sent; select on outbox_schema; "   \
-    "select on outbox_relay_schema%s; and to the application's: insert on outbox; or, for "      \
-    "INSERT with RETURNING, as ORMs do, insert, select on outbox_new, which shows nobody's "     \
-    "messages"
-/* Grants by which the relay sees which transactions write. */
-#define LISTS_MYSQL "; select on performance_schema.*"
-#define LISTS_MARIADB ", and let an administrator run `install soname 'metadata_lock_info'`"
+/* The rights are in roles.sql, but for those by which the relay sees which transactions write. */
+#define GRANTS                                                                                    \
+    "if relay and applications have other accounts than this one, give them ready roles: run "    \
+    "what `outbox-relay init --print-roles --kind mysql` prints, then grant outbox_relay to the " \
+    "relay's account, and outbox_producer to the application's, each as its default role%s"
+#define LISTS_MYSQL "; and grant select on performance_schema.* to the relay's account"
+#define LISTS_MARIADB "; and let an administrator run `install soname 'metadata_lock_info'`"
 
 #define PRIVILEGE_FOR_CODE                                                                    \
     "the server has a binary log, with which this takes the privilege SUPER, or `set global " \
@@ -330,4 +328,11 @@ init_mysql_print(FILE *out, const char *schema)
     }
     print_one(out, my_relay_version_sql);
     (void)fputs("delimiter ;\n", out);
+}
+
+void
+init_mysql_print_roles(FILE *out, const char *schema)
+{
+    (void)schema;                /* this kind has no schemas */
+    (void)fputs(sql_roles, out); /* the caller checks the stream */
 }

@@ -15,5 +15,7 @@ void init_mysql(struct report *report, const struct source_config *source);
 /* `init_print` of struct database_kind: SQL for the programs `mariadb` and `mysql`, for a database without any of these
  * tables. `schema` is NULL, as there are no schemas. */
 void init_mysql_print(FILE *out, const char *schema);
+/* `init_print_roles`, likewise. */
+void init_mysql_print_roles(FILE *out, const char *schema);
 
 #endif

@@ -21,4 +21,5 @@ const struct database_kind database_mysql = {
     .check = check_mysql,
     .init = init_mysql,
     .init_print = init_mysql_print,
+    .init_print_roles = init_mysql_print_roles,
 };

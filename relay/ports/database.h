@@ -6,7 +6,7 @@
  *   source*.c   source_new: the outbox for the pipeline (source.h); never blocks
  *   admin*.c    admin_open: what operators see and do (admin_ops.h); this and the rest may block
  *   check*.c    check
- *   init*.c     init and init_print
+ *   init*.c     init, init_print and init_print_roles
  *   config.c    what a dsn tells without connecting
  * The statements are .sql files in outbox-sql/NAME/, one in each. A source's section of the configuration points to its
  * kind, so only the configuration looks kinds up by name. docs/ARCHITECTURE.md lists what else a new kind touches.
@@ -86,6 +86,8 @@ struct database_kind {
     /* Prints the SQL that init runs where nothing exists yet, and says which part migrates. `schema`: of the tables; NULL
      * if this kind has no schemas. */
     void (*init_print)(FILE *out, const char *schema);
+    /* Prints the SQL that makes roles for producers, relay and operators, to be run after init. */
+    void (*init_print_roles)(FILE *out, const char *schema);
     /* The default schema of the tables; NULL: this kind has no schemas. */
     const char *schema;
 };

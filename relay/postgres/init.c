@@ -9,19 +9,18 @@
 #include "relay/postgres/sql.h"
 
 #include "publication_sql.h"
+#include "roles_sql.h"
 #include "schema_functions_sql.h"
 #include "schema_relay_3_sql.h"
 #include "schema_relay_sql.h"
 #include "schema_sql.h"
 #include "schema_writing_sql.h"
 
-#define GRANTS                                                                                    \
-    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
-    "on its "                                                                                     \
-    "sequence; select, insert, update, delete on outbox_held; select, update on "                 \
-    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "         \
-    "outbox_sent; and to the application's: insert on outbox; or, for INSERT with RETURNING, as " \
-    "ORMs do, insert, select on outbox_new, which shows nobody's messages"
+/* The rights are in roles.sql. */
+#define GRANTS                                                                                  \
+    "if relay and applications have other roles than this one, give them ready ones: run what " \
+    "`outbox-relay init --print-roles` prints (with --schema if it is not public), then grant " \
+    "outbox_relay to the relay's role, and outbox_producer to the application's"
 
 enum outcome {
     OUTCOME_CREATED,
@@ -291,4 +290,10 @@ init_postgres_print(FILE *out, const char *schema)
     print_scripts(out, schema, scripts_more);
     print_scripts(out, schema,
                   (const char *const[]){"commit;\n", "begin;", sql_publication, "commit;", NULL});
+}
+
+void
+init_postgres_print_roles(FILE *out, const char *schema)
+{
+    print_scripts(out, schema, (const char *const[]){"begin;", sql_roles, "commit;", NULL});
 }

@@ -11,5 +11,7 @@
  * tails. */
 void init_postgres(struct report *report, const struct source_config *source);
 void init_postgres_print(FILE *out, const char *schema);
+/* `init_print_roles`. */
+void init_postgres_print_roles(FILE *out, const char *schema);
 
 #endif

@@ -21,5 +21,6 @@ const struct database_kind database_postgres = {
     .check = check_postgres,
     .init = init_postgres,
     .init_print = init_postgres_print,
+    .init_print_roles = init_postgres_print_roles,
     .schema = "public",
 };

@@ -443,6 +443,12 @@ db_allow_cancel(struct db *db)
     kind()->allow_cancel(db->conn);
 }
 
+void
+db_allow_role(struct db *db, const char *role)
+{
+    kind()->allow_role(db->conn, role);
+}
+
 struct db *
 db_connect_allowed(void)
 {

@@ -142,6 +142,10 @@ void db_drop_user(struct db *db, const char *name);
 void db_allow(struct db *db, const char *rights, const char *table);
 void db_allow_cancel(struct db *db);
 struct db *db_connect_allowed(void);
+/* Gives that account a role; it has its rights from its next connection on, and is named as the database is, with this
+ * password. */
+void db_allow_role(struct db *db, const char *role);
+#define DB_ALLOWED_PASSWORD "secret"
 
 /* The first column of the first row: NULL as 0 and as "". The text lives until the next call in the thread. */
 int64_t db_int(struct db *db, const char *sql);

@@ -512,6 +512,15 @@ allow_cancel(void *conn)
                 mysql_fixture_database());
 }
 
+static void
+allow_role(void *conn, const char *role)
+{
+    const char *const name = mysql_fixture_database();
+    mysql_fixture_grant(conn, "usage", "*"); /* no right: makes the account */
+    exec_format(conn, "grant %s to '%s'@'%%'; set default role %s %s '%s'@'%%'", role, name, role,
+                mysql_fixture_is_mariadb(conn) ? "for" : "to", name);
+}
+
 static void *
 connect_allowed(void)
 {
@@ -695,6 +704,7 @@ const struct db_kind db_mysql = {
     .drop_user = drop_user,
     .allow = allow,
     .allow_cancel = allow_cancel,
+    .allow_role = allow_role,
     .connect_allowed = connect_allowed,
     .prepare_begin = prepare_begin,
     .prepare_end = prepare_end,

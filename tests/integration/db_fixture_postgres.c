@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "tests/integration/db_fixture.h"
 #include "tests/integration/db_fixture_pg.h"
 #include "tests/integration/db_fixture_private.h"
 #include "tests/integration/pg_fixture.h"
@@ -399,6 +400,15 @@ allow_cancel(void *conn)
     pg_fixture_grant(conn, "execute", "function outbox_cancel");
 }
 
+static void
+allow_role(void *conn, const char *role)
+{
+    pg_fixture_grant(conn, "select",
+                     "pg_catalog.pg_class"); /* what all may do: makes the account */
+    exec_format(conn, "grant %s to %s; alter role %s login password '" DB_ALLOWED_PASSWORD "'",
+                role, pg_fixture_database(), pg_fixture_database());
+}
+
 static void *
 connect_allowed(void)
 {
@@ -605,6 +615,7 @@ const struct db_kind db_postgres = {
     .drop_user = drop_user,
     .allow = allow,
     .allow_cancel = allow_cancel,
+    .allow_role = allow_role,
     .connect_allowed = connect_allowed,
     .prepare_begin = prepare_begin,
     .prepare_end = prepare_end,

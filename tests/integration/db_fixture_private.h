@@ -65,6 +65,7 @@ struct db_kind {
     void (*drop_user)(void *conn, const char *name);
     void (*allow)(void *conn, const char *rights, const char *table);
     void (*allow_cancel)(void *conn);
+    void (*allow_role)(void *conn, const char *role);
     void *(*connect_allowed)(void);
     void (*prepare_begin)(void *conn, const char *name);
     void (*prepare_end)(void *conn, const char *name);

@@ -6,13 +6,11 @@
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/init_fixture_private.h"
 
-#define GRANTS(lists)                                                                            \
-    "if the relay's account is another, grant it: select, insert, delete on outbox; select, "    \
-    "insert, update, delete on outbox_held; select, update on outbox_held_act; select, insert, " \
-    "delete on outbox_relay; select, insert, delete on outbox_sent; select on outbox_schema; "   \
-    "select on outbox_relay_schema" lists "; and to the application's: insert on outbox; or, "   \
-    "for INSERT with RETURNING, as ORMs do, insert, select on outbox_new, which shows nobody's " \
-    "messages\n"
+#define GRANTS(lists)                                                                             \
+    "if relay and applications have other accounts than this one, give them ready roles: run "    \
+    "what `outbox-relay init --print-roles --kind mysql` prints, then grant outbox_relay to the " \
+    "relay's account, and outbox_producer to the application's, each as its default role" lists   \
+    "\n"
 
 /* With the client that Debian has, whichever server it has; it leaves out comments. */
 static void
@@ -51,7 +49,7 @@ run_printed(const char *sql)
     }
 
 const struct init_kind init_mariadb =
-    KIND(", and let an administrator run `install soname 'metadata_lock_info'`", "binlog monitor");
+    KIND("; and let an administrator run `install soname 'metadata_lock_info'`", "binlog monitor");
 
 const struct init_kind init_mysql_server =
-    KIND("; select on performance_schema.*", "replication client");
+    KIND("; and grant select on performance_schema.* to the relay's account", "replication client");

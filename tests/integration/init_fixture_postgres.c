@@ -1,12 +1,10 @@
 /* What `init` says of a database of PostgreSQL, behind init_fixture.h. */
 #include "tests/integration/init_fixture_private.h"
 
-#define GRANTS                                                                                    \
-    "if the relay's role is another, grant it: select, insert, update, delete on outbox; select " \
-    "on its sequence; select, insert, update, delete on outbox_held; select, update on "          \
-    "outbox_held_act; select, insert, update on outbox_relay; select, insert, delete on "         \
-    "outbox_sent; and to the application's: insert on outbox; or, for INSERT with RETURNING, as " \
-    "ORMs do, insert, select on outbox_new, which shows nobody's messages\n"
+#define GRANTS                                                                                  \
+    "if relay and applications have other roles than this one, give them ready ones: run what " \
+    "`outbox-relay init --print-roles` prints (with --schema if it is not public), then grant " \
+    "outbox_relay to the relay's role, and outbox_producer to the application's\n"
 
 static void
 run_printed(const char *sql)

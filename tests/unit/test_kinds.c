@@ -22,6 +22,7 @@ Test(kinds, each_is_whole)
         cr_assert_not_null(kind->check, "%s", kind->name);
         cr_assert_not_null(kind->init, "%s", kind->name);
         cr_assert_not_null(kind->init_print, "%s", kind->name);
+        cr_assert_not_null(kind->init_print_roles, "%s", kind->name);
     }
 }
 
