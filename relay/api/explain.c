@@ -362,8 +362,7 @@ tell_held(struct story *story, const struct admin_message *message, struct error
         say_what_stops_all(story);
     }
     say_acts(story, message->message_id);
-    api_json_put(story->document, "held",
-                 api_held_json(story->asked->source->name, message, false));
+    api_json_put(story->document, "held", api_held_json(story->asked->source->name, message));
     return good;
 }
 

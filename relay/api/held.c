@@ -15,17 +15,44 @@ api_held_state(const struct admin_message *message)
     return strcmp(message->state, "dead") == 0 ? "dead, skipped" : "retrying, skipped";
 }
 
+json_t *
+api_held_json_counts(const struct admin_counts *counts)
+{
+    json_t *const object = json_object();
+    api_json_put(object, "scheduled", json_integer((json_int_t)counts->scheduled));
+    api_json_put(object, "retrying", json_integer((json_int_t)counts->retrying));
+    api_json_put(object, "waiting", json_integer((json_int_t)counts->waiting));
+    api_json_put(object, "dead", json_integer((json_int_t)counts->dead));
+    return object;
+}
+
+/* At most so many bytes of it, cut between characters if it is text. */
+static size_t
+shown_size(const struct admin_message *message, size_t max)
+{
+    size_t size = message->payload_bytes;
+    if (max == 0 || size <= max) {
+        return size;
+    }
+    for (size = max; max - size < 3 && (message->payload[size] & 0xc0) == 0x80; size--) {
+    }
+    return size;
+}
+
 /* Printable text, else base64; the member's name says which. */
 static void
-put_payload(json_t *object, const struct admin_message *message)
+put_payload(json_t *object, const struct admin_message *message, size_t max)
 {
-    if (api_text_is_plain(message->payload, message->payload_bytes)) {
-        api_json_put(object, "payload",
-                     json_stringn((const char *)message->payload, message->payload_bytes));
+    const size_t size = shown_size(message, max);
+    if (api_text_is_plain(message->payload, size)) {
+        api_json_put(object, "payload", json_stringn((const char *)message->payload, size));
     } else {
-        char *const text = api_text_base64(message->payload, message->payload_bytes);
+        char *const text = api_text_base64(message->payload, size);
         api_json_put(object, "payload_base64", json_string(text));
         memory_free(text);
+    }
+    if (size < message->payload_bytes) {
+        api_json_put(object, "payload_cut", json_true());
     }
 }
 
@@ -38,7 +65,7 @@ json_headers(const char *headers)
 }
 
 json_t *
-api_held_json(const char *source, const struct admin_message *message, bool whole)
+api_held_json(const char *source, const struct admin_message *message)
 {
     json_t *const object = json_object();
     api_json_put(object, "source", json_string(source));
@@ -58,10 +85,6 @@ api_held_json(const char *source, const struct admin_message *message, bool whol
     api_json_put(object, "created_at", api_json_time(message->created_us));
     api_json_put(object, "deliver_after", api_json_time(message->deliver_after_us));
     api_json_put(object, "payload_bytes", json_integer((json_int_t)message->payload_bytes));
-    if (whole) {
-        api_json_put(object, "headers", json_headers(message->headers));
-        put_payload(object, message);
-    }
     return object;
 }
 
@@ -112,13 +135,14 @@ api_held_done(struct api_held *whole)
 json_t *
 api_held_json_whole(const struct api_held *whole)
 {
-    json_t *const object = api_held_json(whole->source, whole->message, true);
+    json_t *const object = api_held_json(whole->source, whole->message);
+    api_json_put(object, "headers", json_headers(whole->message->headers));
+    put_payload(object, whole->message, whole->payload_max);
     const bool waits = strcmp(whole->message->state, "waiting") == 0;
     if (whole->has_place && waits) {
-        json_t *const head =
-            whole->place.head.count == 0
-                ? json_null()
-                : api_held_json(whole->source, &whole->place.head.messages[0], false);
+        json_t *const head = whole->place.head.count == 0
+                                 ? json_null()
+                                 : api_held_json(whole->source, &whole->place.head.messages[0]);
         api_json_put(object, "waits_behind", head);
         api_json_put(object, "waiting_before", json_integer((json_int_t)whole->place.before));
     } else if (whole->has_place) {

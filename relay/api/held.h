@@ -9,15 +9,17 @@
 /* "dead", "dead, skipped" */
 const char *api_held_state(const struct admin_message *message);
 
-/* One element of `outbox-relay held list --json`, for json_decref; `whole`: with headers and payload. source: its name. */
-json_t *api_held_json(const char *source, const struct admin_message *message, bool whole);
+/* One element of `outbox-relay held list --json`, for json_decref. source: its name. */
+json_t *api_held_json(const char *source, const struct admin_message *message);
+json_t *api_held_json_counts(const struct admin_counts *counts);
 json_t *api_held_json_acts(const struct admin_acts *acts);
 
-/* All about one message. The caller sets source and message, which is borrowed; api_held_complete asks for the rest, which
+/* All about one message, which is a whole one. The caller sets the first three; api_held_complete asks for the rest, which
  * api_held_done frees, after a failure too. */
 struct api_held {
     const char *source;
     const struct admin_message *message;
+    size_t payload_max; /* so much of the payload is shown; 0: all */
     bool has_place;
     struct admin_place place;
     struct admin_acts acts;

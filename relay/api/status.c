@@ -1,5 +1,6 @@
 #include "relay/api/status.h"
 
+#include "relay/api/held.h"
 #include "relay/api/json.h"
 
 static json_t *
@@ -53,17 +54,6 @@ json_keeper(const struct admin_keeper *keeper)
     return object;
 }
 
-static json_t *
-json_held(const struct admin_counts *held)
-{
-    json_t *const object = json_object();
-    api_json_put(object, "scheduled", json_integer((json_int_t)held->scheduled));
-    api_json_put(object, "retrying", json_integer((json_int_t)held->retrying));
-    api_json_put(object, "waiting", json_integer((json_int_t)held->waiting));
-    api_json_put(object, "dead", json_integer((json_int_t)held->dead));
-    return object;
-}
-
 json_t *
 api_status_json(const char *source, const struct admin_status *status)
 {
@@ -79,7 +69,7 @@ api_status_json(const char *source, const struct admin_status *status)
     api_json_put(object, "pending", json_integer((json_int_t)status->pending));
     api_json_put(object, "pending_exact", json_boolean(status->pending <= ADMIN_MANY));
     api_json_put(object, "oldest_at", api_json_time(status->oldest_us));
-    api_json_put(object, "held", json_held(&status->held));
+    api_json_put(object, "held", api_held_json_counts(&status->held));
     api_json_put(object, "relay", json_relay(status));
     api_json_put(object, "slot", json_keeper(&status->keeper)); /* whatever it is called */
     api_json_put(object, "now", api_json_time(status->now_us));

@@ -53,8 +53,7 @@ put_out(struct output *output, const struct admin_messages *messages)
         cli_held_table_go_on(output->table, messages);
     }
     for (size_t i = 0; output->json != NULL && i < messages->count; i++) {
-        cli_json_stream_add(output->json,
-                            api_held_json(output->source, &messages->messages[i], false));
+        cli_json_stream_add(output->json, api_held_json(output->source, &messages->messages[i]));
     }
 }
 

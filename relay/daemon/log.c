@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "relay/daemon/log_writer.h"
+#include "relay/daemon/recent.h"
 
 /* One line. Below PIPE_BUF (4096), so that a write to a pipe is not mixed with another thread's. */
 #define LINE_MAX_BYTES 4000
@@ -380,9 +381,11 @@ void
 log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
     const int saved_errno = errno;
+    const uint64_t wall_us = clock_wall_us();
     char line[LINE_MAX_BYTES];
-    const size_t size = log_format_line(line, sizeof(line), setup.format, setup.journal,
-                                        clock_wall_us(), level, event, fields);
+    const size_t size = log_format_line(line, sizeof(line), setup.format, setup.journal, wall_us,
+                                        level, event, fields);
+    recent_note(wall_us, level, event, thread_source, fields);
     if (writer != NULL) {
         log_writer_put(writer, line, size);
     } else {
