@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "relay/api/asker.h"
 #include "relay/daemon/log.h"
 #include "relay/http/crew.h"
 #include "relay/http/facts.h"
@@ -12,7 +13,7 @@
 #include "relay/http/server.h"
 
 /* Requests that ask a database: so many at a time, and so many more that wait. */
-#define ASKING 4
+#define ASKING 8
 #define WAITING 16
 #define STOP_US (2 * CLOCK_S_US)
 
@@ -140,7 +141,8 @@ http_new(struct config *config, struct board *board)
     (void)pthread_condattr_destroy(&monotonic);
     http->config = config;
     http->crew = crew_new(ASKING, WAITING);
-    http->context = (struct http_context){.board = board, .facts = facts_new(board, wake, http)};
+    http->context = (struct http_context){
+        .board = board, .facts = facts_new(board, wake, http), .askers = api_askers_new()};
     return http;
 }
 
@@ -181,6 +183,9 @@ http_stop(struct http *http)
     (void)pthread_mutex_unlock(&http->mutex); /* as above */
     (void)pthread_join(http->keeper, NULL);   /* cannot fail: it is ours, and joined once */
     if (!crew_stop(http->crew, STOP_US) || !facts_stop(http->context.facts, STOP_US)) {
+        return false;
+    }
+    if (!api_askers_free(http->context.askers)) {
         return false;
     }
     server_stop(http->server);

@@ -25,6 +25,7 @@ struct http_request {
     const char *rest; /* what stands in the place of the route's `*`; else "" */
     const void *body; /* NULL if there is none */
     size_t body_size;
+    char peer[64]; /* the address of the other side */
     /* The server's; for the functions below. */
     void *connection;
     const char *(*find_argument)(void *connection, const char *name);
@@ -53,12 +54,14 @@ void http_answer_words(struct http_answer *answer, unsigned status, const char *
 FILE *http_answer_begin(struct http_answer *answer);
 void http_answer_end(struct http_answer *answer, FILE *stream);
 
+struct api_askers;
 struct facts;
 
 /* What handlers work with; lives as long as the server. */
 struct http_context {
     struct board *board;
     struct facts *facts;
+    struct api_askers *askers;
 };
 
 struct http_route {

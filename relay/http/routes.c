@@ -1,9 +1,13 @@
 /* All paths that are answered. */
+#include <stdint.h>
+
 #include "base/clock.h"
 #include "relay/http/accept.h"
 #include "relay/http/health.h"
 #include "relay/http/metrics.h"
+#include "relay/http/operators.h"
 #include "relay/http/route.h"
+#include "relay/page/page.h"
 
 static void
 answer_metrics(const struct http_context *context, const struct http_request *request,
@@ -36,7 +40,29 @@ answer_readyz(const struct http_context *context, const struct http_request *req
     http_answer_end(answer, stream);
 }
 
+static void
+answer_page(const struct http_context *context, const struct http_request *request,
+            struct http_answer *answer)
+{
+    (void)context; /* as above */
+    const struct page_file *const file = page_find(request->path);
+    answer->type = file->type;
+    answer->body = (char *)(uintptr_t)file->text; /* is not changed: it lasts */
+    answer->size = file->size;
+    answer->lasts = true;
+}
+
 const struct http_route http_routes[] = {
+    {"GET", "/", 0, answer_page},
+    {"GET", "/page.css", 0, answer_page},
+    {"GET", "/page.js", 0, answer_page},
+    {"GET", "/page.svg", 0, answer_page},
+    {"GET", "/api/status", HTTP_ASKS, operators_status},
+    {"GET", "/api/held", HTTP_ASKS, operators_held},
+    {"GET", "/api/held/*", HTTP_ASKS, operators_message},
+    {"POST", "/api/held/retry", HTTP_ASKS | HTTP_CHANGES, operators_retry},
+    {"POST", "/api/held/discard", HTTP_ASKS | HTTP_CHANGES, operators_discard},
+    {"GET", "/api/explain", HTTP_ASKS, operators_explain},
     {"GET", "/metrics", 0, answer_metrics},
     {"GET", "/healthz", 0, answer_healthz},
     {"GET", "/readyz", 0, answer_readyz},

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,6 +82,21 @@ static const char *
 find_header(void *connection, const char *name)
 {
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static void
+take_peer(struct http_request *request, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *const info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *const address = info == NULL ? NULL : info->client_addr;
+    const socklen_t size = address != NULL && address->sa_family == AF_INET6
+                               ? sizeof(struct sockaddr_in6)
+                               : sizeof(struct sockaddr_in);
+    if (address == NULL || getnameinfo(address, size, request->peer, sizeof(request->peer), NULL, 0,
+                                       NI_NUMERICHOST) != 0) {
+        memcpy(request->peer, "?", sizeof("?"));
+    }
 }
 
 /* What every answer has. The pages take nothing from elsewhere, are in no other's frame, and tell nobody where one came
@@ -191,6 +208,7 @@ begin(struct server *server, struct MHD_Connection *connection, const char *path
                                           .connection = connection,
                                           .find_argument = find_argument,
                                           .find_header = find_header};
+    take_peer(&self->request, connection);
     self->answer.status = 200;
     *exchange = self;
     return MHD_YES;
