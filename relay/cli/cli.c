@@ -15,10 +15,10 @@
 #include "relay/kinds/kinds.h"
 #include "relay/rabbit/kind.h"
 
-/* Sorted by name. */
-static const struct cli_command *const commands[] = {
-    &cli_check, &cli_config_reference, &cli_explain, &cli_held, &cli_init, &cli_metrics_reference,
-    &cli_run,   &cli_status,           NULL,
+const struct cli_command *const cli_commands[] = {
+    &cli_check,  &cli_complete, &cli_config_reference,  &cli_explain,
+    &cli_held,   &cli_init,     &cli_metrics_reference, &cli_run,
+    &cli_status, NULL,
 };
 #define COMMANDS_MAX 16
 
@@ -28,9 +28,10 @@ print_help(void)
     (void)printf("outbox-relay %s: from the outbox table of a database to RabbitMQ\n\n"
                  "usage: outbox-relay COMMAND [OPTION...]\n\n",
                  RELAY_VERSION); /* a reader who went away needs no help */
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (commands[i]->summary != NULL) {
-            (void)printf("  %-8s %s\n", commands[i]->name, commands[i]->summary); /* as above */
+    for (size_t i = 0; cli_commands[i] != NULL; i++) {
+        if (cli_commands[i]->summary != NULL) {
+            (void)printf("  %-8s %s\n", cli_commands[i]->name,
+                         cli_commands[i]->summary); /* as above */
         }
     }
     (void)puts(
@@ -57,9 +58,8 @@ unknown(const struct cli_command *parent, const char *what, const char *word,
     return CLI_USAGE;
 }
 
-/* The last word: what is typed after the parent's name. */
-static const char *
-own_name(const struct cli_command *command)
+const char *
+cli_own_name(const struct cli_command *command)
 {
     const char *const blank = strrchr(command->name, ' ');
     return blank == NULL ? command->name : blank + 1;
@@ -74,7 +74,7 @@ unknown_command(const struct cli_command *parent, const struct cli_command *cons
     size_t count = 0;
     for (; list[count] != NULL; count++) {
         assert(count < COMMANDS_MAX);
-        names[count] = own_name(list[count]);
+        names[count] = cli_own_name(list[count]);
     }
     return word[0] == '-' ? unknown(parent, "option", word, options, parent == NULL ? 2 : 1)
                           : unknown(parent, "command", word, names, count);
@@ -106,7 +106,7 @@ dispatch(const struct cli_command *parent, const struct cli_command *const *list
     }
     for (size_t i = 0; list[i] != NULL; i++) {
         const struct cli_command *const command = list[i];
-        if (strcmp(argv[1], own_name(command)) == 0) {
+        if (strcmp(argv[1], cli_own_name(command)) == 0) {
             return command->commands == NULL
                        ? command->run(command, argc - 1, argv + 1)
                        : dispatch(command, command->commands, argc - 1, argv + 1);
@@ -142,7 +142,7 @@ run_command(int argc, char **argv)
         (void)puts("outbox-relay " RELAY_VERSION); /* cli_main looks at the stream */
         return CLI_DONE;
     }
-    return dispatch(NULL, commands, argc, argv);
+    return dispatch(NULL, cli_commands, argc, argv);
 }
 
 int

@@ -85,7 +85,14 @@ bool cli_sources(const struct cli_command *command, const struct config *config,
 /* Says to stderr which source has a problem; returns CLI_FAILED. */
 enum cli_exit cli_source_failed(const struct source_config *source, const struct error *error);
 
+/* All commands, sorted by name; ends with NULL. */
+extern const struct cli_command *const cli_commands[];
+
+/* The last word of its name: what is typed after the parent's name. */
+const char *cli_own_name(const struct cli_command *command);
+
 extern const struct cli_command cli_check;
+extern const struct cli_command cli_complete;
 extern const struct cli_command cli_config_reference;
 extern const struct cli_command cli_explain;
 extern const struct cli_command cli_held;
