@@ -16,9 +16,9 @@
 #include "relay/rabbit/kind.h"
 
 const struct cli_command *const cli_commands[] = {
-    &cli_check,  &cli_complete, &cli_config_reference,  &cli_explain,
-    &cli_held,   &cli_init,     &cli_metrics_reference, &cli_run,
-    &cli_status, NULL,
+    &cli_check, &cli_complete,          &cli_config_reference, &cli_explain, &cli_held,
+    &cli_init,  &cli_metrics_reference, &cli_reload,           &cli_run,     &cli_status,
+    NULL,
 };
 #define COMMANDS_MAX 16
 

@@ -102,6 +102,7 @@ extern const struct cli_command cli_held_retry;
 extern const struct cli_command cli_held_show;
 extern const struct cli_command cli_init;
 extern const struct cli_command cli_metrics_reference;
+extern const struct cli_command cli_reload;
 extern const struct cli_command cli_run;
 extern const struct cli_command cli_status;
 

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "relay/cli/cli.h"
@@ -6,6 +7,8 @@
 #include "relay/daemon/log.h"
 #include "relay/daemon/supervisor.h"
 #include "relay/http/http.h"
+#include "relay/kinds/kinds.h"
+#include "relay/rabbit/kind.h"
 
 struct run_options {
     const char *config_path;
@@ -19,14 +22,6 @@ static const struct cli_option option_table[] = {
 };
 
 static void
-log_warnings(const struct config_warnings *warnings)
-{
-    for (size_t i = 0; i < warnings->count; i++) {
-        log_warning("config_warning", LOG_WORDS(warnings->texts[i]));
-    }
-}
-
-static void
 print_warnings(const struct config_warnings *warnings)
 {
     for (size_t i = 0; i < warnings->count; i++) {
@@ -34,14 +29,35 @@ print_warnings(const struct config_warnings *warnings)
     }
 }
 
+static bool
+is_regular(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* From a pipe nothing more comes, and it might block. */
+static struct config *
+load_again(void *context, void (*report)(void *context, const char *problem), void *report_context)
+{
+    const char *const *const path = context;
+    if (!is_regular(*path)) {
+        report(report_context, "the configuration did not come from a regular file, or is gone: "
+                               "it cannot be read again");
+        return NULL;
+    }
+    return config_load(*path, database_kinds, &broker_rabbit, report, report_context);
+}
+
 /* With HTTP for those who watch, if it is configured. */
 static enum cli_exit
-supervise(struct config *config)
+supervise(struct config *config, const char *path)
 {
     struct board *const board = board_new();
     board_set_config(board, config);
     struct http *const http = http_start(board);
-    const enum cli_exit exit = supervisor_run(config, board) ? CLI_DONE : CLI_FAILED;
+    const enum cli_exit exit =
+        supervisor_run(config, board, load_again, &path) ? CLI_DONE : CLI_FAILED;
     if (!http_stop(http)) {
         log_flush();
         _exit(exit); /* a thread still waits for a database, and uses what would be freed */
@@ -51,7 +67,7 @@ supervise(struct config *config)
 }
 
 static enum cli_exit
-work(struct config *config)
+work(struct config *config, const char *path)
 {
     struct error error;
     log_setup(config->log_format, config->log_level);
@@ -59,9 +75,7 @@ work(struct config *config)
         log_error("start_failed", LOG_CAUSE(&error));
         return CLI_FAILED;
     }
-    log_warnings(&config->warnings);
-    log_warnings(&config->advice);
-    const enum cli_exit exit = supervise(config);
+    const enum cli_exit exit = supervise(config, path);
     log_stop();
     return exit;
 }
@@ -83,7 +97,7 @@ run(const struct cli_command *command, int argc, char **argv)
         print_warnings(&config->warnings);
         print_warnings(&config->advice);
     } else {
-        exit = work(config);
+        exit = work(config, options.config_path);
     }
     config_free(config);
     return exit;
@@ -98,7 +112,8 @@ const struct cli_command cli_run = {
              "is in\n"
              "flight is confirmed and settled, for at most shutdown_timeout. The second leaves at "
              "once:\n"
-             "nothing is lost, duplicates are possible.\n\n"
+             "nothing is lost, duplicates are possible. SIGHUP: reads the configuration again, as\n"
+             "`outbox-relay reload` does.\n\n"
              "  -c, --config FILE   the configuration\n"
              "      --check-config  only read and check the configuration\n\n"
              "exit status: 0 drained, 1 failed or not drained in time, 64 wrong usage, 78 wrong\n"

@@ -6,6 +6,8 @@
 #include "relay/config/tls.h"
 #include "relay/config/value.h"
 
+#define CONTROL_MAX_BYTES 107 /* sun_path of struct sockaddr_un, less its zero byte */
+
 static const struct broker_config *
 find_broker(const struct config *config, const char *name)
 {
@@ -179,6 +181,18 @@ check_section(struct config_load *load, size_t section)
     }
 }
 
+/* A socket's address has little room for its path. */
+static void
+check_control(struct config_load *load)
+{
+    const char *const path = load->config->control;
+    if (path != NULL && strlen(path) > CONTROL_MAX_BYTES) {
+        config_load_problem(load, 0, config_load_entry(load, 0, "control")->line,
+                            "control: the path %s has %zu bytes, a socket takes %d at most", path,
+                            strlen(path), CONTROL_MAX_BYTES);
+    }
+}
+
 static void
 check_included(struct config_load *load)
 {
@@ -199,6 +213,7 @@ config_check(struct config_load *load)
         check_section(load, i);
     }
     check_places(load);
+    check_control(load);
     check_included(load);
     load->problems.file = 0;
     if (load->config->source_count == 0 && load->config->include == NULL && !load->scan.broken) {

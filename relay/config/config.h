@@ -116,6 +116,7 @@ struct config_warnings {
 struct config {
     atomic_uint references;
     char *include; /* a directory; NULL: none */
+    char *control; /* the socket for `outbox-relay reload`; NULL: none */
     enum log_format log_format;
     enum log_level log_level;
     uint64_t shutdown_timeout_us;

@@ -41,6 +41,12 @@ const struct config_key config_keys[] = {
            "whose names end in `.conf`, in the order of their names; others, and hidden ones, are "
            "left alone. They have sections only. A relative name is looked for beside the file in "
            "which it stands. The directory must exist; it may be empty.")},
+    {GLOBAL_KEY("control", control), .type = CONFIG_PATH,
+     MEANS("A socket that the relay makes, over which `outbox-relay reload` tells it to read its "
+           "configuration again, and hears what came of it. Only the user of the relay and root "
+           "may use it. With systemd: `/run/outbox-relay/control`, with "
+           "`RuntimeDirectory=outbox-relay`. Without it SIGHUP says the same, and only the log "
+           "answers.")},
     {GLOBAL_KEY("log_format", log_format), CHOICE(log_formats), DEFAULT("logfmt"),
      MEANS("How lines are written to standard error: `logfmt` for people, `json` for collectors.")},
     {GLOBAL_KEY("log_level", log_level), CHOICE(log_levels), DEFAULT("info"),

@@ -28,3 +28,12 @@ config_same_source(const struct source_config *a, const struct source_config *b)
     return strcmp(a->name, b->name) == 0 && same_values(CONFIG_SOURCE, a, b) &&
            same_broker(a->broker, b->broker);
 }
+
+bool
+config_same_http(const struct config *a, const struct config *b)
+{
+    if (a->http == NULL || b->http == NULL) {
+        return a->http == b->http;
+    }
+    return same_values(CONFIG_HTTP, a->http, b->http);
+}

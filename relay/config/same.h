@@ -10,4 +10,7 @@
  * are equal. The content of files that are read at each connection, such as passwords, is no setting. */
 bool config_same_source(const struct source_config *a, const struct source_config *b);
 
+/* True if the sections `http` are equal, or both are not there. */
+bool config_same_http(const struct config *a, const struct config *b);
+
 #endif

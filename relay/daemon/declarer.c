@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -19,11 +20,13 @@
 #define AGAIN_US (60 * CLOCK_S_US)
 
 struct declarer {
-    const struct config *config;
+    struct config *config;
     const struct broker_config *broker;
     pthread_t thread;
-    int tried_fd;
+    int wake_fd; /* the caller's */
     int stop_fd;
+    atomic_bool tried;
+    atomic_bool finished;
     size_t made; /* in the current try */
     size_t there;
     size_t lacking;
@@ -116,50 +119,68 @@ work(void *context)
     outage_init(&outage);
     for (bool end = false; !end;) {
         const bool asked = declare(self, &outage);
-        raise_fd(self->tried_fd);
+        atomic_store(&self->tried, true);
+        raise_fd(self->wake_fd);
         if (asked && self->lacking == 0) {
             break;
         }
         end = wait_us(self, asked ? AGAIN_US : backoff_next_us(&backoff, &random));
     }
+    atomic_store(&self->finished, true);
+    raise_fd(self->wake_fd);
     return NULL;
 }
 
+static void
+free_declarer(struct declarer *self)
+{
+    (void)close(self->stop_fd); /* only an eventfd, or -1 */
+    config_free(self->config);
+    memory_free(self);
+}
+
 struct declarer *
-declarer_start(const struct config *config, const struct broker_config *broker,
+declarer_start(struct config *config, const struct broker_config *broker, int wake_fd,
                struct error *reterr)
 {
     struct declarer *const self = memory_array(1, sizeof(*self));
     *self = (struct declarer){
-        .config = config,
+        .config = config_ref(config),
         .broker = broker,
-        .tried_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .wake_fd = wake_fd,
         .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
     };
-    int failed = self->tried_fd < 0 || self->stop_fd < 0 ? errno : 0;
+    int failed = self->stop_fd < 0 ? errno : 0;
     failed = failed != 0 ? failed : pthread_create(&self->thread, NULL, work, self);
     if (failed == 0) {
         return self;
     }
     (void)error_set(reterr, ERROR_CONFIG, "cannot start a thread: %s", strerror(failed));
-    (void)close(self->tried_fd); /* may be -1 */
-    (void)close(self->stop_fd);  /* as above */
-    memory_free(self);
+    free_declarer(self);
     return NULL;
 }
 
-int
-declarer_fd(const struct declarer *declarer)
+bool
+declarer_tried(const struct declarer *declarer)
 {
-    return declarer->tried_fd;
+    return atomic_load(&declarer->tried);
+}
+
+bool
+declarer_finished(const struct declarer *declarer)
+{
+    return atomic_load(&declarer->finished);
 }
 
 void
 declarer_stop(struct declarer *declarer)
 {
     raise_fd(declarer->stop_fd);
+}
+
+void
+declarer_join(struct declarer *declarer)
+{
     (void)pthread_join(declarer->thread, NULL); /* cannot fail with a thread of ours */
-    (void)close(declarer->tried_fd);            /* only an eventfd */
-    (void)close(declarer->stop_fd);             /* as above */
-    memory_free(declarer);
+    free_declarer(declarer);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +25,10 @@
 #define FLUSH_PATIENCE_US CLOCK_S_US
 
 /* Set before the other threads start, then only read. */
+/* Format and level may change while other threads log. */
 static struct {
-    enum log_format format;
-    enum log_level level;
+    atomic_uint format;
+    atomic_uint level;
     bool journal;
 } setup = {LOG_FORMAT_LOGFMT, LOG_INFO, false};
 
@@ -319,9 +321,21 @@ stderr_is_journal(void)
 void
 log_setup(enum log_format format, enum log_level level)
 {
-    setup.format = format;
-    setup.level = level;
+    log_change(format, level);
     setup.journal = stderr_is_journal();
+}
+
+void
+log_change(enum log_format format, enum log_level level)
+{
+    atomic_store_explicit(&setup.format, (unsigned)format, memory_order_relaxed);
+    atomic_store_explicit(&setup.level, (unsigned)level, memory_order_relaxed);
+}
+
+static enum log_format
+present_format(void)
+{
+    return (enum log_format)atomic_load_explicit(&setup.format, memory_order_relaxed);
 }
 
 /* The log_writer_tell of this log. */
@@ -332,8 +346,8 @@ tell_dropped(char *line, size_t size, uint64_t dropped)
         LOG_WORDS("nobody read the log in time; what it left out is not written anywhere"),
         LOG_UINT("lines", dropped),
         {0}};
-    return log_format_line(line, size, setup.format, setup.journal, clock_wall_us(), LOG_WARNING,
-                           "log_dropped", fields);
+    return log_format_line(line, size, present_format(), setup.journal, clock_wall_us(),
+                           LOG_WARNING, "log_dropped", fields);
 }
 
 bool
@@ -374,7 +388,7 @@ log_set_source(const char *name)
 bool
 log_enabled(enum log_level level)
 {
-    return level <= setup.level;
+    return level <= atomic_load_explicit(&setup.level, memory_order_relaxed);
 }
 
 void
@@ -383,8 +397,8 @@ log_write(enum log_level level, const char *event, const struct log_field *field
     const int saved_errno = errno;
     const uint64_t wall_us = clock_wall_us();
     char line[LINE_MAX_BYTES];
-    const size_t size = log_format_line(line, sizeof(line), setup.format, setup.journal, wall_us,
-                                        level, event, fields);
+    const size_t size = log_format_line(line, sizeof(line), present_format(), setup.journal,
+                                        wall_us, level, event, fields);
     recent_note(wall_us, level, event, thread_source, fields);
     if (writer != NULL) {
         log_writer_put(writer, line, size);

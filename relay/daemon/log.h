@@ -67,6 +67,9 @@ struct log_field log_field_number(const char *name, enum log_kind kind, int64_t 
 /* Main thread, before any other starts. Until then: logfmt, LOG_INFO. */
 void log_setup(enum log_format format, enum log_level level);
 
+/* From now on. Any thread. */
+void log_change(enum log_format format, enum log_level level);
+
 /* Main thread, before any other starts: from now on a separate thread writes the lines; before that, and without it,
  * each caller writes its own. False with *reterr if the thread cannot be created. */
 bool log_start(struct error *reterr) MUST_CHECK;

@@ -75,8 +75,7 @@ enum { POLL_WAKE, POLL_SOURCE, POLL_LANES = POLL_SOURCE + SOURCE_POLLS_MAX };
 static void
 wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
 {
-    polls[POLL_WAKE] =
-        (struct pollfd){.fd = worker->draining ? -1 : worker->wake_fd, .events = POLLIN};
+    polls[POLL_WAKE] = (struct pollfd){.fd = worker->wake_fd, .events = POLLIN};
     worker->source->ops->polls(worker->source, &polls[POLL_SOURCE]);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         polls[POLL_LANES + i] =
@@ -101,6 +100,8 @@ static void
 begin_drain_if_asked(struct worker *worker)
 {
     if (!worker->draining && atomic_load(&worker->drain_asked)) {
+        eventfd_t times;
+        (void)eventfd_read(worker->wake_fd, &times); /* only to make it quiet again */
         worker->draining = true;
         worker_view_change(worker);
         pipeline_drain(worker->pipeline);
@@ -111,7 +112,7 @@ static void
 work(struct worker *worker)
 {
     struct pollfd polls[POLL_LANES + PIPELINE_LANES_MAX] = {0};
-    while (!worker->drained) {
+    while (!worker->drained && !atomic_load(&worker->leave_asked)) {
         const uint64_t now_us = clock_monotonic_us();
         board_turn(worker->entry, now_us);
         begin_drain_if_asked(worker);
@@ -139,6 +140,17 @@ signal_eventfd(int fd)
     (void)written;                  /* only asserted */
 }
 
+static void
+tell_end(const struct worker *worker)
+{
+    if (worker->drained) {
+        log_info("source_drained", LOG_WORDS("nothing is in flight"));
+    } else {
+        log_error("not_drained",
+                  LOG_WORDS("unconfirmed messages stay in the outbox and are sent again"));
+    }
+}
+
 static void *
 thread_main(void *argument)
 {
@@ -152,7 +164,7 @@ thread_main(void *argument)
         broker_lane_close(worker->lanes[i]);
     }
     board_remove(worker->board, worker->entry);
-    log_info("source_drained", LOG_WORDS("nothing is in flight"));
+    tell_end(worker);
     atomic_store(&worker->finished, true);
     signal_eventfd(worker->finished_fd);
     return NULL;
@@ -212,9 +224,7 @@ worker_free(struct worker *worker)
     if (worker->wake_fd >= 0) {
         (void)close(worker->wake_fd); /* nothing was written to it that could fail late */
     }
-    if (worker->finished_fd >= 0) {
-        (void)close(worker->finished_fd); /* likewise */
-    }
+    config_free(worker->global);
     memory_free(worker);
 }
 
@@ -222,8 +232,7 @@ static bool
 prepare(struct worker *worker, struct error *reterr)
 {
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    worker->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (worker->wake_fd < 0 || worker->finished_fd < 0) {
+    if (worker->wake_fd < 0) {
         return error_set(reterr, ERROR_TRANSIENT, "eventfd: %s", strerror(errno));
     }
     if (!worker->config->kind->source_new(worker->config, &worker->source, reterr)) {
@@ -237,10 +246,15 @@ prepare(struct worker *worker, struct error *reterr)
 }
 
 struct worker *
-worker_start(const struct source_config *config, struct board *board, struct error *reterr)
+worker_start(const struct source_config *config, struct config *global, struct board *board,
+             int wake_fd, struct error *reterr)
 {
     struct worker *worker = memory_array(1, sizeof(*worker));
-    *worker = (struct worker){.config = config, .board = board, .wake_fd = -1, .finished_fd = -1};
+    *worker = (struct worker){.config = config,
+                              .global = config_ref(global),
+                              .board = board,
+                              .wake_fd = -1,
+                              .finished_fd = wake_fd};
     if (!prepare(worker, reterr)) {
         worker_free(worker);
         return NULL;
@@ -264,16 +278,17 @@ worker_drain(struct worker *worker)
     signal_eventfd(worker->wake_fd);
 }
 
+void
+worker_leave(struct worker *worker)
+{
+    atomic_store(&worker->leave_asked, true);
+    signal_eventfd(worker->wake_fd);
+}
+
 bool
 worker_finished(const struct worker *worker)
 {
     return atomic_load(&worker->finished);
-}
-
-int
-worker_fd(const struct worker *worker)
-{
-    return worker->finished_fd;
 }
 
 bool

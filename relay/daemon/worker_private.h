@@ -32,10 +32,12 @@ struct worker {
     const struct source_config *config;
     struct board *board;
     struct board_entry *entry;
+    struct config *global; /* of which `config` is a part */
     pthread_t thread;
-    int wake_fd;     /* written by worker_drain */
-    int finished_fd; /* written by the thread as it ends */
+    int wake_fd;     /* written by worker_drain and worker_leave */
+    int finished_fd; /* written by the thread as it ends; the caller's */
     atomic_bool drain_asked;
+    atomic_bool leave_asked;
     atomic_bool finished;
     bool drained; /* set by the thread; read after it was joined */
 

@@ -537,8 +537,9 @@ owner(void *conn)
 {
     return pg_query_int(conn,
                         "select coalesce(max(pid), 0) from pg_locks where locktype = 'advisory' "
-                        "and classid = 1869968482 and granted and database = "
-                        "(select oid from pg_database where datname = current_database())");
+                        "and classid = 1869968482 and objid = to_regclass('outbox')::oid "
+                        "and granted and database = (select oid from pg_database where datname = "
+                        "current_database())");
 }
 
 static void

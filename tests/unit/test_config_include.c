@@ -229,7 +229,7 @@ Test(config_include, relative_names_are_looked_for_beside_their_file)
     write_file("conf.d/a.conf", "source one { kind = postgres dsn = \"dbname=one\" broker = main "
                                 "password_file = secret }\n");
     struct config *const config = load_good(MAIN);
-    cr_assert_str_eq(config->sources[0].password_file, "./conf.d/secret");
+    cr_assert_str_eq(config->sources[0].password.file, "./conf.d/secret");
     config_free(config);
     write_file("other.conf", "");
     write_file("secret", "");

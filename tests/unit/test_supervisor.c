@@ -1,7 +1,6 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,105 +14,7 @@
 #include "base/clock.h"
 #include "relay/daemon/log.h"
 #include "relay/daemon/supervisor.h"
-#include "relay/daemon/worker.h"
-
-#define MINUTE_US UINT64_C(60000000)
-
-/* Workers with a given behaviour, in place of relay/daemon/worker.c. */
-enum behaviour {
-    DRAINS,       /* ends when it must drain */
-    DRAINS_DIRTY, /* the same, but reports that messages were left */
-    NEVER_ENDS,   /* never finishes draining */
-    ENDS_AT_ONCE, /* ends by itself at once */
-    CANNOT_START,
-    STUCK, /* its loop does not turn */
-};
-
-struct worker {
-    enum behaviour behaviour;
-    int fd;
-    struct board *board;
-    struct board_entry *entry;
-    atomic_bool finished;
-};
-
-/* To tell the parent that signals are handled now, and that the first one was. */
-static int started_fd = -1;
-static int draining_fd = -1;
-
-/* In the order of the sources. */
-static const enum behaviour *behaviours;
-static char orders[] = "orders";
-static char invoices[] = "invoices";
-static const struct database_kind kind = {.name = "fruit"};
-static struct broker_config broker;
-static struct source_config sources[] = {
-    {.name = orders, .kind = &kind, .broker = &broker},
-    {.name = invoices, .kind = &kind, .broker = &broker},
-};
-static int joined;
-
-static void
-finish(struct worker *worker)
-{
-    atomic_store(&worker->finished, true);
-    cr_assert_eq(eventfd_write(worker->fd, 1), 0);
-}
-
-struct worker *
-worker_start(const struct source_config *config, struct board *board, struct error *reterr)
-{
-    const enum behaviour behaviour = behaviours[config - sources];
-    cr_assert_eq(eventfd_write(started_fd, 1), 0);
-    if (behaviour == CANNOT_START) {
-        (void)error_set(reterr, ERROR_CONFIG, "no thread to be had"); /* always false */
-        return NULL;
-    }
-    struct worker *const worker = calloc(1, sizeof(*worker));
-    cr_assert_not_null(worker);
-    worker->behaviour = behaviour;
-    worker->fd = eventfd(0, EFD_CLOEXEC);
-    worker->board = board;
-    worker->entry = board_add(board, config);
-    board_turn(worker->entry, behaviour == STUCK ? 1 : clock_monotonic_us() + MINUTE_US);
-    if (behaviour == ENDS_AT_ONCE) {
-        finish(worker);
-    }
-    return worker;
-}
-
-void
-worker_drain(struct worker *worker)
-{
-    cr_assert_eq(eventfd_write(draining_fd, 1), 0);
-    if (worker->behaviour != NEVER_ENDS) {
-        finish(worker);
-    }
-}
-
-bool
-worker_finished(const struct worker *worker)
-{
-    return atomic_load(&worker->finished);
-}
-
-int
-worker_fd(const struct worker *worker)
-{
-    return worker->fd;
-}
-
-bool
-worker_join(struct worker *worker)
-{
-    const bool clean = worker->behaviour == DRAINS;
-    cr_assert(worker_finished(worker));
-    cr_assert_eq(close(worker->fd), 0);
-    board_remove(worker->board, worker->entry);
-    free(worker);
-    joined++;
-    return clean;
-}
+#include "tests/unit/fake_worker.h"
 
 /* The log of the supervising process; -1: stderr. */
 static int log_to = -1;
@@ -137,25 +38,59 @@ await(int fd)
     cr_assert_eq(eventfd_read(fd, &times), 0);
 }
 
+/* What a reload gives, and how many sources start then; "": a configuration that is bad. */
+static const char *next_letters = "";
+static int reload_starts = -1;
+
+static struct config *
+load(void *context, void (*report)(void *context, const char *problem), void *report_context)
+{
+    const uint64_t *const shutdown_timeout_us = context;
+    if (next_letters[0] == '\0') {
+        report(report_context, "relay.conf:7: all is bad");
+        return NULL;
+    }
+    return fake_config(next_letters, *shutdown_timeout_us);
+}
+
+static int
+joined(void)
+{
+    int count = 0;
+    for (const char *at = fake_acts; (at = strchr(at, '_')) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+static _Noreturn void
+supervise(uint64_t shutdown_timeout_us)
+{
+    struct config *const config = fake_config("bc", shutdown_timeout_us);
+    struct board *const board = board_new();
+    start_log();
+    const bool drained = supervisor_run(config, board, load, &shutdown_timeout_us);
+    board_free(board);
+    config_free(config);
+    log_stop();
+    _exit((drained ? 10 : 30) + joined());
+}
+
 /* Starts a process that supervises two such workers; returns when it handles signals. */
 static pid_t
-start(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us)
+start(enum fake_behaviour of_b, enum fake_behaviour of_c, uint64_t shutdown_timeout_us)
 {
-    started_fd = eventfd(0, EFD_CLOEXEC);
-    draining_fd = eventfd(0, EFD_CLOEXEC);
+    fake_behaviours['b'] = of_b;
+    fake_behaviours['c'] = of_c;
+    fake_started_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+    fake_draining_fd = eventfd(0, EFD_CLOEXEC);
     const pid_t child = fork();
     if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it never outlives a test that fails */
-        const struct config config = {
-            .shutdown_timeout_us = shutdown_timeout_us, .sources = sources, .source_count = 2};
-        behaviours = of_workers;
-        start_log();
-        const bool drained = supervisor_run(&config, board_new());
-        log_stop();
-        _exit(drained ? 10 + joined : 20 + joined);
+        supervise(shutdown_timeout_us);
     }
     cr_assert_gt(child, 0);
-    await(started_fd);
+    await(fake_started_fd);
     return child;
 }
 
@@ -169,69 +104,85 @@ exit_status(pid_t child)
 }
 
 /* Returns the exit status of a process that supervises two such workers and gets these signals: the second ending one
- * half a second after the first was handled, or, if the number is negative, right after the first was sent. */
+ * half a second after the first was handled, or, if the number is negative, right after the first was sent. It is 10, or
+ * 30 if something was left, plus the number of workers that were joined. */
 static int
-exit_of(const enum behaviour of_workers[2], uint64_t shutdown_timeout_us, const int *signals)
+exit_of(enum fake_behaviour of_b, enum fake_behaviour of_c, uint64_t shutdown_timeout_us,
+        const int *signals)
 {
-    const pid_t child = start(of_workers, shutdown_timeout_us);
+    const pid_t child = start(of_b, of_c, shutdown_timeout_us);
     for (bool draining = false; *signals != 0; signals++) {
         if (draining && *signals > 0) {
-            await(draining_fd);
+            await(fake_draining_fd);
             /* Longer than the time within which two signals count as one. */
             cr_assert_eq(usleep(500000), 0);
         }
         cr_assert_eq(kill(child, abs(*signals)), 0);
+        for (int i = 0; *signals == SIGHUP && i < reload_starts + 1; i++) {
+            await(fake_started_fd); /* and one of those that started before */
+        }
         draining = *signals == SIGTERM || *signals == SIGINT;
     }
     return exit_status(child);
 }
 
+#define MINUTE_US UINT64_C(60000000)
 #define EXIT_OF(first, second, timeout_us, ...) \
-    exit_of((const enum behaviour[]){first, second}, timeout_us, (const int[]){__VA_ARGS__, 0})
+    exit_of(first, second, timeout_us, (const int[]){__VA_ARGS__, 0})
 
 Test(supervisor, first_signal_drains)
 {
-    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGTERM), 12);
-    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGINT), 12);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_DRAINS, MINUTE_US, SIGTERM), 12);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_DRAINS, MINUTE_US, SIGINT), 12);
 }
 
 Test(supervisor, what_was_left_is_a_failure)
 {
-    cr_assert_eq(EXIT_OF(DRAINS, DRAINS_DIRTY, MINUTE_US, SIGTERM), 22);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_DRAINS_DIRTY, MINUTE_US, SIGTERM), 32);
 }
 
 Test(supervisor, second_signal_leaves_at_once)
 {
-    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGTERM, SIGTERM), 1);
-    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGINT, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_NEVER_ENDS, MINUTE_US, SIGTERM, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_NEVER_ENDS, MINUTE_US, SIGINT, SIGTERM), 1);
 }
 
 Test(supervisor, signals_within_a_moment_are_one)
 {
     const uint64_t began_us = clock_monotonic_us();
-    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, 2000000, SIGTERM, -SIGINT), 1);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_NEVER_ENDS, 2000000, SIGTERM, -SIGINT), 1);
     cr_assert_geq(clock_monotonic_us() - began_us, 2000000, "it did not wait for the drain");
 }
 
 Test(supervisor, drain_has_an_end)
 {
-    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, 100000, SIGTERM), 1);
-    cr_assert_eq(EXIT_OF(NEVER_ENDS, DRAINS, 0, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_NEVER_ENDS, 100000, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(FAKE_NEVER_ENDS, FAKE_DRAINS, 0, SIGTERM), 1);
 }
 
-Test(supervisor, hang_up_and_broken_pipe_change_nothing)
+/* Sources do not concern each other: those that run end only at the signal. */
+Test(supervisor, worker_that_ends_by_itself_leaves_the_others)
 {
-    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGHUP, SIGPIPE, SIGTERM), 12);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_ENDS_AT_ONCE, MINUTE_US, SIGTERM), 12);
 }
 
-Test(supervisor, worker_that_ends_by_itself_ends_the_others)
+Test(supervisor, worker_that_cannot_start_leaves_the_others)
 {
-    cr_assert_eq(EXIT_OF(DRAINS, ENDS_AT_ONCE, MINUTE_US, 0), 22);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_CANNOT_START, MINUTE_US, SIGTERM), 11);
+    cr_assert_eq(EXIT_OF(FAKE_CANNOT_START, FAKE_CANNOT_START, MINUTE_US, SIGTERM), 10);
 }
 
-Test(supervisor, worker_that_cannot_start_ends_the_others)
+Test(supervisor, broken_pipe_and_bad_configuration_change_nothing)
 {
-    cr_assert_eq(EXIT_OF(DRAINS, CANNOT_START, MINUTE_US, 0), 21);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_DRAINS, MINUTE_US, SIGHUP, SIGPIPE, SIGTERM), 12);
+}
+
+/* b ends, c stays, d and e are new. */
+Test(supervisor, hang_up_brings_the_new_configuration)
+{
+    next_letters = "cde";
+    reload_starts = 2;
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_DRAINS, MINUTE_US, SIGHUP, SIGTERM), 14);
 }
 
 /* A service manager: a socket with an abstract name, that the kernel chooses. */
@@ -279,9 +230,8 @@ skip_until_told(int manager, const char *expected)
 
 Test(supervisor, tells_the_service_manager)
 {
-    static const enum behaviour workers[] = {DRAINS, DRAINS};
     const int manager = listen_as_manager();
-    const pid_t child = start(workers, MINUTE_US);
+    const pid_t child = start(FAKE_DRAINS, FAKE_DRAINS, MINUTE_US);
     expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
     cr_assert_eq(kill(child, SIGTERM), 0);
     expect_told(manager, "STOPPING=1\nSTATUS=draining: 0 of 2 sources to go");
@@ -291,10 +241,9 @@ Test(supervisor, tells_the_service_manager)
 
 Test(supervisor, tells_the_watchdog_again_and_again)
 {
-    static const enum behaviour workers[] = {DRAINS, NEVER_ENDS};
     const int manager = listen_as_manager();
     cr_assert_eq(setenv("WATCHDOG_USEC", "200000", 1), 0);
-    const pid_t child = start(workers, 2 * MINUTE_US);
+    const pid_t child = start(FAKE_DRAINS, FAKE_NEVER_ENDS, 2 * MINUTE_US);
     expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
     for (unsigned i = 0; i < 5; i++) {
         expect_told(manager, "WATCHDOG=1");
@@ -310,25 +259,39 @@ Test(supervisor, tells_the_watchdog_again_and_again)
 /* Promise: a thread that is stuck does not hide behind this one. */
 Test(supervisor, source_that_is_stuck_is_seen_by_the_watchdog)
 {
-    static const enum behaviour workers[] = {DRAINS, STUCK};
     static char line[4096];
     int log[2];
     const int manager = listen_as_manager();
     cr_assert_eq(pipe2(log, O_CLOEXEC), 0);
     log_to = log[1];
     cr_assert_eq(setenv("WATCHDOG_USEC", "200000", 1), 0);
-    const pid_t child = start(workers, MINUTE_US);
+    const pid_t child = start(FAKE_DRAINS, FAKE_STUCK, MINUTE_US);
     expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
     do {
         const ssize_t size = read(log[0], line, sizeof(line) - 1);
         cr_assert_gt(size, 0);
         line[size] = '\0';
     } while (strstr(line, "event=source_stuck") == NULL);
-    cr_assert_not_null(strstr(line, "source=invoices"), "%s", line);
+    cr_assert_not_null(strstr(line, "source=c"), "%s", line);
     cr_assert_eq(recv(manager, text, sizeof(text), MSG_DONTWAIT), -1, "it was told: %s", text);
     cr_assert_eq(kill(child, SIGTERM), 0);
-    cr_assert_eq(exit_status(child), 22, "the one that was stuck ended");
+    cr_assert_eq(exit_status(child), 32, "the one that was stuck ended");
     cr_assert_eq(close(manager) + close(log[0]) + close(log[1]), 0);
+}
+
+/* RELOADING has a time with it. */
+Test(supervisor, tells_of_a_reload)
+{
+    const int manager = listen_as_manager();
+    const pid_t child = start(FAKE_DRAINS, FAKE_DRAINS, MINUTE_US);
+    expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
+    cr_assert_eq(kill(child, SIGHUP), 0);
+    hear(manager, "RELOADING=1");
+    cr_assert_eq(strncmp(text, "RELOADING=1\n", 12), 0, "%s", text);
+    expect_told(manager, "READY=1\nSTATUS=relaying 2 sources");
+    cr_assert_eq(kill(child, SIGTERM), 0);
+    cr_assert_eq(exit_status(child), 12);
+    cr_assert_eq(close(manager), 0);
 }
 
 /* Promise: whether somebody reads the log has no influence. */
@@ -340,8 +303,8 @@ Test(supervisor, full_pipe_on_stderr_stops_no_stop)
     cr_assert_eq(fcntl(ends[1], F_SETPIPE_SZ, sizeof(bytes)), (int)sizeof(bytes));
     cr_assert_eq(write(ends[1], bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
     log_to = ends[1];
-    cr_assert_eq(EXIT_OF(DRAINS, DRAINS, MINUTE_US, SIGTERM), 12);
-    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, MINUTE_US, SIGTERM, SIGTERM), 1);
-    cr_assert_eq(EXIT_OF(DRAINS, NEVER_ENDS, 100000, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_DRAINS, MINUTE_US, SIGTERM), 12);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_NEVER_ENDS, MINUTE_US, SIGTERM, SIGTERM), 1);
+    cr_assert_eq(EXIT_OF(FAKE_DRAINS, FAKE_NEVER_ENDS, 100000, SIGTERM), 1);
     cr_assert_eq(close(ends[0]) + close(ends[1]), 0);
 }

@@ -1,0 +1,155 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "relay/config/same.h"
+#include "relay/daemon/log.h"
+#include "relay/daemon/supervisor_private.h"
+
+/* If a source published before its exchange and queues are declared, its messages would be refused, and retried later.
+ * So sources wait for that, but not longer than this for a broker that does not answer. */
+#define DECLARE_US (10 * CLOCK_S_US)
+
+static void
+log_warnings(const struct config_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        log_warning("config_warning", LOG_WORDS(warnings->texts[i]));
+    }
+}
+
+/* A relay without the socket still does its work, and hears SIGHUP. */
+static void
+follow_control(struct supervisor *self, const char *path)
+{
+    struct error error;
+    if (self->control != NULL && path != NULL && strcmp(control_path(self->control), path) == 0) {
+        return;
+    }
+    control_close(self->control);
+    self->control = path == NULL ? NULL : control_open(path, &error);
+    if (path != NULL && self->control == NULL) {
+        log_error("control_failed",
+                  LOG_WORDS("`outbox-relay reload` cannot reach this relay; SIGHUP can"),
+                  LOG_CAUSE(&error));
+    }
+}
+
+void
+supervisor_follow(struct supervisor *self, struct config *config)
+{
+    struct config *const before = self->config;
+    self->config = config_ref(config);
+    log_change(config->log_format, config->log_level);
+    board_set_config(self->board, config);
+    if (before != NULL && !config_same_http(before, config)) {
+        log_warning("config_warning",
+                    LOG_WORDS("the section `http` has changed: that counts at the next start"));
+    }
+    log_warnings(&config->warnings);
+    log_warnings(&config->advice);
+    follow_control(self, config->control);
+    self->followed_us = clock_monotonic_us();
+    self->declare_until_us = self->followed_us + DECLARE_US;
+    roster_follow(self->roster, config, self->followed_us, self->declare_until_us, &self->change);
+    declaring_follow(self->declaring, config);
+    self->settling = true;
+    self->reloaded = before != NULL;
+    config_free(before);
+}
+
+static void
+tell_ready(struct supervisor *self, uint64_t now_us)
+{
+    char status[100];
+    const size_t count = roster_running(self->roster);
+    (void)snprintf(status, sizeof(status), "relaying %zu %s", count,
+                   count == 1 ? "source" : "sources"); /* fits */
+    notify_ready(&self->notify, status, now_us);
+}
+
+/* A new configuration may move the socket: whoever asked over the present one hears of the problems there. */
+static void
+on_problem(void *context, const char *problem)
+{
+    struct supervisor *const self = context;
+    log_error("reload_refused", LOG_WORDS(problem));
+    control_tell(self->control, CONTROL_ASKING, CONTROL_PROBLEM, problem);
+}
+
+void
+supervisor_reload(struct supervisor *self)
+{
+    self->reload_asked = false;
+    log_info("reloading", LOG_WORDS("reading the configuration again"));
+    notify_reloading(&self->notify);
+    struct config *const config = self->load(self->load_context, on_problem, self);
+    if (config == NULL) {
+        control_tell(self->control, CONTROL_ASKING, CONTROL_REFUSED, "");
+        tell_ready(self, clock_monotonic_us());
+        return;
+    }
+    control_accept(self->control);
+    supervisor_follow(self, config);
+    config_free(config);
+}
+
+struct failures {
+    struct supervisor *supervisor;
+    size_t count;
+};
+
+static void
+tell_failing(void *context, const char *source, const char *why)
+{
+    struct failures *const failures = context;
+    char text[600];
+    (void)snprintf(text, sizeof(text), "source \"%s\" cannot be started, it is tried again: %s",
+                   source, why); /* cut is fine */
+    control_tell(failures->supervisor->control, CONTROL_WAITING, CONTROL_PROBLEM, text);
+    failures->count++;
+}
+
+static void
+tell_in_force(struct supervisor *self, uint64_t now_us)
+{
+    const struct roster_change *const change = &self->change;
+    struct failures failures = {.supervisor = self};
+    char text[200];
+    (void)snprintf(text, sizeof(text), "%zu added, %zu changed, %zu removed, %zu untouched",
+                   change->added, change->changed, change->removed, change->kept); /* fits */
+    roster_each_failing(self->roster, tell_failing, &failures);
+    control_tell(self->control, CONTROL_WAITING,
+                 failures.count == 0 ? CONTROL_IN_FORCE : CONTROL_FAILED, text);
+    log_info("reloaded", LOG_WORDS("the new configuration is in force"),
+             LOG_UINT("added", change->added), LOG_UINT("changed", change->changed),
+             LOG_UINT("removed", change->removed), LOG_UINT("untouched", change->kept),
+             LOG_UINT("failing", failures.count), LOG_MS("took_ms", now_us - self->followed_us));
+}
+
+void
+supervisor_settle(struct supervisor *self, uint64_t now_us)
+{
+    declaring_work(self->declaring);
+    for (const char *broker; (broker = declaring_next(self->declaring)) != NULL;) {
+        roster_release(self->roster, broker);
+    }
+    roster_work(self->roster, now_us);
+    const bool declared = declaring_is_settled(self->declaring) || now_us >= self->declare_until_us;
+    if (self->settling && !self->draining && declared && roster_is_settled(self->roster)) {
+        self->settling = false;
+        tell_ready(self, now_us);
+        if (self->reloaded) {
+            tell_in_force(self, now_us);
+        }
+    }
+}
+
+uint64_t
+supervisor_settle_due_us(const struct supervisor *self)
+{
+    const uint64_t roster_us = roster_deadline_us(self->roster);
+    return self->settling && !declaring_is_settled(self->declaring)
+               ? clock_earlier_us(roster_us, self->declare_until_us)
+               : roster_us;
+}
