@@ -151,11 +151,21 @@ tell_end(const struct worker *worker)
     }
 }
 
+/* For whoever looks at the threads of the process. */
+static void
+name_thread(const char *source)
+{
+    char name[16];                                    /* the kernel keeps so much */
+    (void)snprintf(name, sizeof(name), "%s", source); /* cut is fine */
+    (void)pthread_setname_np(pthread_self(), name);   /* fails only for a longer one */
+}
+
 static void *
 thread_main(void *argument)
 {
     struct worker *worker = argument;
     log_set_source(worker->config->name);
+    name_thread(worker->config->name);
     work(worker);
     /* Gives the ownership up now: other sources may take longer to drain, and a standby need not wait for them. */
     worker->source->ops->free(worker->source);

@@ -150,21 +150,21 @@ Test(http, nonsense_is_survived)
         "POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     };
+    int fds[sizeof(requests) / sizeof(requests[0])];
     struct consumer *const consumer = consumer_open(NULL, scene.queue);
     start(NULL);
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        const int fd = http_connect();
-        check(fd > 0, "nobody listens");
-        (void)send(fd, requests[i], strlen(requests[i]), MSG_NOSIGNAL); /* it may be cut */
-        (void)shutdown(fd, SHUT_WR);
-        char bytes[512];
-        while (recv(fd, bytes, sizeof(bytes), 0) > 0) {
-        }
-        (void)close(fd);
+        fds[i] = http_connect();
+        check(fds[i] > 0, "nobody listens");
+        (void)send(fds[i], requests[i], strlen(requests[i]), MSG_NOSIGNAL); /* it may be cut */
     }
     expect_status(http_get("/healthz"), 200);
     scene_exec("insert into outbox (routing_key, payload) values ('%s', 'on')", scene.queue);
     consumer_expect(consumer, "on");
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        (void)close(fds[i]);
+    }
+    expect_status(http_get("/healthz"), 200);
     consumer_close(consumer);
     relay_drain(scene.relay);
 }
@@ -200,6 +200,29 @@ Test(http, a_taken_port_is_no_reason_to_stand_still)
     check(relay_logged(scene.relay, "event=http_failed") == 1, "told more than once");
     consumer_close(consumer);
     relay_drain(scene.relay);
+}
+
+/* Promise: a database whose server takes connections and says nothing keeps neither HTTP nor the end of the process
+ * waiting. */
+Test(http, a_database_that_never_answers)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    char dsn[100];
+    const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(silent >= 0 && bind(silent, (struct sockaddr *)&address, size) == 0 &&
+              listen(silent, 50) == 0 &&
+              getsockname(silent, (struct sockaddr *)&address, &size) == 0,
+          "no socket");
+    (void)snprintf(dsn, sizeof(dsn),
+                   "host=127.0.0.1 port=%d dbname=shop user=shop connect_timeout=600",
+                   ntohs(address.sin_port)); /* fits */
+    scene.relay = relay_start(&(struct relay_options){.global = http_section(NULL), .dsn = dsn});
+    (void)http_await("/readyz", 503, "test: starting: "); /* is enough */
+    http_await_metric("outbox_relay_database_figures_up{source=\"test\"} 0");
+    expect_status(http_get("/metrics"), 200);
+    relay_drain(scene.relay);
+    (void)close(silent);
 }
 
 static char pem[2][300];
