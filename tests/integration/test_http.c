@@ -74,6 +74,28 @@ Test(http, paths_methods_and_hosts)
     relay_drain(scene.relay);
 }
 
+/* promtool reads it as Prometheus does, and knows what metrics should be called. */
+Test(http, metrics_are_as_prometheus_takes_them)
+{
+    start(NULL);
+    scene_exec("insert into outbox (routing_key, payload) values ('%s', 'x')", scene.queue);
+    http_await_metric("outbox_relay_confirmed_messages_total{source=\"test\"} 1");
+    http_await_metric("outbox_relay_database_figures_up{source=\"test\"} 1");
+    const struct http_reply reply = http_get("/metrics");
+    check(strstr(reply.head, "Content-Type: text/plain; version=0.0.4;") != NULL, "%s", reply.head);
+    FILE *const promtool = popen("promtool check metrics", "w");
+    check(promtool != NULL && fputs(reply.body, promtool) >= 0, "promtool");
+    const int status = pclose(promtool);
+    check(status == 0, "promtool: %d", status);
+    const struct http_reply open =
+        http_ask("GET", "/metrics",
+                 "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n");
+    check(strstr(open.head, "Content-Type: application/openmetrics-text; version=1.0.0;") != NULL,
+          "%s", open.head);
+    check(strstr(open.body, "\n# EOF\n") != NULL, "%s", open.body);
+    relay_drain(scene.relay);
+}
+
 static bool
 is_cut(int fd)
 {
