@@ -452,5 +452,7 @@ amqp_endpoint_tls_files(const struct amqp_endpoint *endpoint)
         .cert = endpoint->cert_file,
         .key_name = "keyfile",
         .key = endpoint->key_file,
+        .peer_name = "the broker",
+        .host_name = "server_name_indication",
     };
 }

@@ -54,12 +54,15 @@ check_not_null(const char *argument, const void *value, struct inbox_error *rete
     return value != NULL ? INBOX_OK : inbox_fail(reterr, INBOX_INVALID, "%s is NULL", argument);
 }
 
+/* The size of the struct before it had members for TLS. */
+#define OLDEST_SIZE offsetof(struct inbox_redis_options, tls)
+
 /* A larger struct comes from a later header. Members that this library does not know must be unset, or they would be
  * ignored silently. */
 static inbox_result
 check_struct(const struct inbox_redis_options *options, struct inbox_error *reterr)
 {
-    if (options == NULL || options->struct_size < sizeof(*options)) {
+    if (options == NULL || options->struct_size < OLDEST_SIZE) {
         return inbox_fail(reterr, INBOX_INVALID, "start from INBOX_REDIS_OPTIONS_INIT");
     }
     const char *bytes = (const char *)options;
@@ -96,11 +99,29 @@ check_texts(const struct inbox_redis_options *options, struct inbox_error *reter
 }
 
 static inbox_result
+check_tls(const struct inbox_redis_options *options, struct inbox_error *reterr)
+{
+    if (!options->tls && (options->ca_file != NULL || options->cert_file != NULL ||
+                          options->key_file != NULL || options->tls_name != NULL)) {
+        return inbox_fail(
+            reterr, INBOX_INVALID,
+            "ca_file, cert_file, key_file and tls_name are for tls, which is not set");
+    }
+    if (options->tls && options->host[0] == '/') {
+        return inbox_fail(reterr, INBOX_INVALID, "tls is for a host, not for the path of a socket");
+    }
+    if ((options->cert_file == NULL) != (options->key_file == NULL)) {
+        return inbox_fail(reterr, INBOX_INVALID, "give cert_file and key_file, or neither");
+    }
+    return INBOX_OK;
+}
+
+static inbox_result
 check_options(const struct inbox_redis_options *options, struct inbox_error *reterr)
 {
-    inbox_result code = check_struct(options, reterr);
+    inbox_result code = check_texts(options, reterr);
     if (code == INBOX_OK) {
-        code = check_texts(options, reterr);
+        code = check_tls(options, reterr);
     }
     if (code != INBOX_OK) {
         return code;
@@ -154,11 +175,27 @@ init(struct inbox_redis *redis, const struct inbox_redis_options *options,
     return redis_session_init(&redis->session, options, reterr);
 }
 
+/* All members that this library knows: those of an older header, and the others unset. */
+static inbox_result
+take_options(const struct inbox_redis_options *options, struct inbox_redis_options *ret_all,
+             struct inbox_error *reterr)
+{
+    const inbox_result code = check_struct(options, reterr);
+    if (code != INBOX_OK) {
+        return code;
+    }
+    const size_t size = options->struct_size;
+    memset(ret_all, 0, sizeof(*ret_all));
+    memcpy(ret_all, options, size < sizeof(*ret_all) ? size : sizeof(*ret_all));
+    return check_options(ret_all, reterr);
+}
+
 inbox_result
 inbox_redis_new(const struct inbox_redis_options *options, inbox_redis **ret_redis,
                 struct inbox_error *reterr)
 {
-    inbox_result code = check_options(options, reterr);
+    struct inbox_redis_options all;
+    inbox_result code = take_options(options, &all, reterr);
     if (code == INBOX_OK) {
         code = check_not_null("ret_redis", ret_redis, reterr);
     }
@@ -170,7 +207,7 @@ inbox_redis_new(const struct inbox_redis_options *options, inbox_redis **ret_red
         return inbox_fail(reterr, INBOX_NO_MEMORY, "no memory for a handle");
     }
     redis->session.link.fd = -1;
-    code = init(redis, options, reterr);
+    code = init(redis, &all, reterr);
     if (code != INBOX_OK) {
         inbox_redis_free(redis);
         return code;

@@ -55,9 +55,9 @@ use_host(struct redis_link *link, const char *host, uint16_t port, struct inbox_
 
 inbox_result
 redis_link_init(struct redis_link *link, const char *host, uint16_t port,
-                struct inbox_error *reterr)
+                const struct redis_link_tls *tls, struct inbox_error *reterr)
 {
-    *link = (struct redis_link){.fd = -1};
+    *link = (struct redis_link){.fd = -1, .wanted = tls};
     return host[0] == '/' ? use_unix_socket(link, host, reterr)
                           : use_host(link, host, port, reterr);
 }
@@ -65,6 +65,10 @@ redis_link_init(struct redis_link *link, const char *host, uint16_t port,
 void
 redis_link_close(struct redis_link *link)
 {
+    tls_free(link->tls);
+    tls_context_free(link->context);
+    link->tls = NULL;
+    link->context = NULL;
     if (link->fd >= 0) {
         (void)close(link->fd);
         link->fd = -1;
@@ -134,6 +138,63 @@ finish_connecting(struct redis_link *link, uint64_t deadline_us, struct inbox_er
     return status == 0 ? INBOX_OK : fail_with_errno(link, reterr);
 }
 
+/* Where TLS has failed, or cannot go on yet. */
+static inbox_result
+after_tls(struct redis_link *link, enum tls_result result, const struct error *error,
+          uint64_t deadline_us, struct inbox_error *reterr)
+{
+    switch (result) {
+    case TLS_DONE:
+        return INBOX_OK;
+    case TLS_WANT_READ:
+        return wait_for(link, POLLIN, deadline_us, reterr);
+    case TLS_WANT_WRITE:
+        return wait_for(link, POLLOUT, deadline_us, reterr);
+    case TLS_END:
+        return fail_with(link, reterr, INBOX_CONNECTION, "the connection was closed");
+    case TLS_FAILED:
+        break;
+    }
+    return fail_with(link, reterr, INBOX_CONNECTION, error->text);
+}
+
+static inbox_result
+secure(struct redis_link *link, uint64_t deadline_us, struct inbox_error *reterr)
+{
+    struct error error;
+    enum tls_result result = TLS_FAILED;
+    inbox_result code = INBOX_OK;
+    link->context = tls_context_new(&link->wanted->files, true, &error);
+    if (link->context != NULL) {
+        link->tls = tls_new(link->context, link->fd, link->wanted->name, NULL, &error);
+    }
+    if (link->tls == NULL) {
+        return fail_with(link, reterr, INBOX_CONNECTION, error.text);
+    }
+    while (code == INBOX_OK && result != TLS_DONE) {
+        result = tls_handshake(link->tls, &error);
+        code = after_tls(link, result, &error, deadline_us, reterr);
+    }
+    if (code == INBOX_CONNECTION && clock_monotonic_us() >= deadline_us) {
+        /* A Redis without TLS takes the first bytes of it for a command that is not complete yet. */
+        return inbox_fail(reterr, code,
+                          "Redis: no answer to TLS in time: is this its port for TLS?");
+    }
+    return code;
+}
+
+static inbox_result
+connect_to(struct redis_link *link, const struct redis_address *address, uint64_t deadline_us,
+           struct inbox_error *reterr)
+{
+    if (connect(link->fd, (const struct sockaddr *)&address->bytes, address->length) == 0) {
+        return INBOX_OK;
+    }
+    /* A Unix socket whose backlog is full gives EAGAIN, and that is final. */
+    return errno == EINPROGRESS ? finish_connecting(link, deadline_us, reterr)
+                                : fail_with_errno(link, reterr);
+}
+
 inbox_result
 redis_link_connect(struct redis_link *link, uint64_t deadline_us, struct inbox_error *reterr)
 {
@@ -152,23 +213,30 @@ redis_link_connect(struct redis_link *link, uint64_t deadline_us, struct inbox_e
         const int on = 1;
         (void)setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
-    if (connect(link->fd, (const struct sockaddr *)&address->bytes, address->length) == 0) {
-        return INBOX_OK;
+    const inbox_result code = connect_to(link, address, deadline_us, reterr);
+    return code == INBOX_OK && link->wanted != NULL ? secure(link, deadline_us, reterr) : code;
+}
+
+/* Between two replies nothing comes but what TLS itself says. */
+static bool
+is_quiet(struct redis_link *link)
+{
+    char byte;
+    size_t got;
+    if (link->tls != NULL) {
+        return tls_read(link->tls, &byte, 1, &got, NULL) == TLS_WANT_READ;
     }
-    /* A Unix socket whose backlog is full gives EAGAIN, and that is final. */
-    return errno == EINPROGRESS ? finish_connecting(link, deadline_us, reterr)
-                                : fail_with_errno(link, reterr);
+    return recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
 bool
 redis_link_is_open(struct redis_link *link)
 {
-    char byte;
     if (link->fd < 0) {
         return false;
     }
-    const ssize_t got = recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    if (is_quiet(link)) {
         return true;
     }
     /* The end of the connection, an error, or unexpected bytes. */
@@ -176,48 +244,75 @@ redis_link_is_open(struct redis_link *link)
     return false;
 }
 
+/* Sends what can be sent, or waits until more can. */
+static inbox_result
+send_some(struct redis_link *link, const char *bytes, size_t size, uint64_t deadline_us,
+          size_t *ret_sent, struct inbox_error *reterr)
+{
+    *ret_sent = 0;
+    if (link->tls != NULL) {
+        struct error error;
+        const enum tls_result result = tls_write(link->tls, bytes, size, ret_sent, &error);
+        return after_tls(link, result, &error, deadline_us, reterr);
+    }
+    const ssize_t sent = send(link->fd, bytes, size, MSG_NOSIGNAL);
+    if (sent >= 0) {
+        *ret_sent = (size_t)sent;
+        return INBOX_OK;
+    }
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        return fail_with_errno(link, reterr);
+    }
+    return wait_for(link, POLLOUT, deadline_us, reterr);
+}
+
 static inbox_result
 send_all(struct redis_link *link, const char *bytes, size_t size, uint64_t deadline_us,
          struct inbox_error *reterr)
 {
-    while (size > 0) {
-        const ssize_t sent = send(link->fd, bytes, size, MSG_NOSIGNAL);
-        if (sent >= 0) {
-            bytes += sent;
-            size -= (size_t)sent;
-            continue;
-        }
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            return fail_with_errno(link, reterr);
-        }
-        const inbox_result code = wait_for(link, POLLOUT, deadline_us, reterr);
-        if (code != INBOX_OK) {
-            return code;
-        }
+    inbox_result code = INBOX_OK;
+    while (size > 0 && code == INBOX_OK) {
+        size_t sent;
+        code = send_some(link, bytes, size, deadline_us, &sent, reterr);
+        bytes += sent;
+        size -= sent;
     }
-    return INBOX_OK;
+    return code;
 }
 
-/* Waits for bytes and reads once. */
+/* Reads once, which may give nothing, or waits. */
 static inbox_result
-feed(struct redis_link *link, uint64_t deadline_us, struct inbox_error *reterr)
+read_some(struct redis_link *link, char *bytes, size_t size, uint64_t deadline_us, size_t *ret_got,
+          struct inbox_error *reterr)
 {
-    char bytes[16384];
+    *ret_got = 0;
+    if (link->tls != NULL) {
+        struct error error;
+        const enum tls_result result = tls_read(link->tls, bytes, size, ret_got, &error);
+        return after_tls(link, result, &error, deadline_us, reterr);
+    }
     const inbox_result code = wait_for(link, POLLIN, deadline_us, reterr);
     if (code != INBOX_OK) {
         return code;
     }
-    const ssize_t got = recv(link->fd, bytes, sizeof(bytes), 0);
+    const ssize_t got = recv(link->fd, bytes, size, 0);
     if (got == 0) {
         return fail_with(link, reterr, INBOX_CONNECTION, "the connection was closed");
     }
-    if (got < 0) {
-        return errno == EAGAIN || errno == EINTR ? INBOX_OK : fail_with_errno(link, reterr);
-    }
-    if (redisReaderFeed(link->reader, bytes, (size_t)got) != REDIS_OK) {
+    *ret_got = got > 0 ? (size_t)got : 0;
+    return got > 0 || errno == EAGAIN || errno == EINTR ? INBOX_OK : fail_with_errno(link, reterr);
+}
+
+static inbox_result
+feed(struct redis_link *link, uint64_t deadline_us, struct inbox_error *reterr)
+{
+    char bytes[16384];
+    size_t got;
+    const inbox_result code = read_some(link, bytes, sizeof(bytes), deadline_us, &got, reterr);
+    if (code == INBOX_OK && redisReaderFeed(link->reader, bytes, got) != REDIS_OK) {
         return fail_with(link, reterr, INBOX_NO_MEMORY, link->reader->errstr);
     }
-    return INBOX_OK;
+    return code;
 }
 
 static inbox_result

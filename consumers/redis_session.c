@@ -35,6 +35,11 @@ static bool
 copy_texts(struct redis_session *session, const struct inbox_redis_options *options)
 {
     bool failed = false;
+    session->files[0] = copy_or_null(options->ca_file, &failed);
+    session->files[1] = copy_or_null(options->cert_file, &failed);
+    session->files[2] = copy_or_null(options->key_file, &failed);
+    session->tls_name =
+        copy_or_null(options->tls_name != NULL ? options->tls_name : options->host, &failed);
     session->username = copy_or_null(options->username, &failed);
     session->password = copy_or_null(options->password, &failed);
     if (asprintf(&session->epoch_key, "%sepoch", options->prefix) < 0) {
@@ -42,6 +47,31 @@ copy_texts(struct redis_session *session, const struct inbox_redis_options *opti
         failed = true;
     }
     return !failed;
+}
+
+/* The files are read again for each connection; here they are checked. */
+static inbox_result
+set_up_tls(struct redis_session *session, struct inbox_error *reterr)
+{
+    struct error error;
+    session->tls = (struct redis_link_tls){
+        .name = session->tls_name,
+        .files =
+            {
+                .ca_name = "ca_file",
+                .ca = session->files[0],
+                .cert_name = "cert_file",
+                .cert = session->files[1],
+                .key_name = "key_file",
+                .key = session->files[2],
+                .peer_name = "Redis",
+                .host_name = "tls_name",
+            },
+    };
+    return tls_files_check(&session->tls.files, &error)
+               ? INBOX_OK
+               : inbox_fail(reterr, error.class == ERROR_CONFIG ? INBOX_INVALID : INBOX_NO_MEMORY,
+                            "%s", error.text);
 }
 
 inbox_result
@@ -56,7 +86,10 @@ redis_session_init(struct redis_session *session, const struct inbox_redis_optio
     if (!copy_texts(session, options)) {
         return inbox_fail(reterr, INBOX_NO_MEMORY, "no memory for the options");
     }
-    return redis_link_init(&session->link, options->host, options->port, reterr);
+    const inbox_result code = options->tls ? set_up_tls(session, reterr) : INBOX_OK;
+    return code != INBOX_OK ? code
+                            : redis_link_init(&session->link, options->host, options->port,
+                                              options->tls ? &session->tls : NULL, reterr);
 }
 
 void
@@ -66,6 +99,10 @@ redis_session_done(struct redis_session *session)
     if (session->password != NULL) {
         explicit_bzero(session->password, strlen(session->password));
     }
+    for (size_t i = 0; i < sizeof(session->files) / sizeof(session->files[0]); i++) {
+        free(session->files[i]);
+    }
+    free(session->tls_name);
     free(session->username);
     free(session->password);
     free(session->epoch_key);

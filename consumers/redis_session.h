@@ -14,6 +14,9 @@ struct redis_session {
     struct redis_link link;
     char *username; /* NULL: none */
     char *password; /* NULL: none */
+    char *files[3]; /* of TLS: authorities, certificate, key; each may be NULL */
+    char *tls_name; /* whom the certificate must be for */
+    struct redis_link_tls tls;
     char database[12];
     char *epoch_key;
     uint64_t timeout_us;

@@ -18,11 +18,13 @@ struct tls_context {
     SSL_CTX *ssl;
     BIO_METHOD *method;
     bool verify;
+    struct tls_files words; /* only the names: the paths may be gone */
 };
 
 struct tls {
     SSL *ssl;
     const char *name; /* whom the certificate must be for; the caller's */
+    const struct tls_files *words;
     bool established;
     bool certified; /* with a client certificate */
     bool nameless;  /* the peer's certificate was refused and has no subjectAltName */
@@ -244,6 +246,7 @@ tls_context_new(const struct tls_files *files, bool verify, struct error *reterr
         return NULL;
     }
     context->verify = verify;
+    context->words = *files;
     context->method = make_bio_method();
     context->ssl = SSL_CTX_new(TLS_client_method());
     if (context->ssl == NULL || context->method == NULL) {
@@ -319,6 +322,7 @@ tls_new(const struct tls_context *context, int fd, const char *host, const char 
         return NULL;
     }
     tls->name = name != NULL ? name : host;
+    tls->words = &context->words;
     tls->certified = SSL_get_certificate(tls->ssl) != NULL;
     SSL_set_app_data(tls->ssl, tls);
     SSL_set_connect_state(tls->ssl);
@@ -353,40 +357,59 @@ tell_verdict(const struct tls *tls, long verdict, struct error *reterr)
             "have one made with subjectAltName = DNS:%s (for an address IP:…)",
             tls->name);
     } else {
-        error_set(reterr, ERROR_CONFIG,
-                  "TLS: certificate verify failed: %s: it is not for %s; see "
-                  "server_name_indication",
-                  X509_verify_cert_error_string(verdict), tls->name);
+        const char *const option = tls->words->host_name;
+        error_set(reterr, ERROR_CONFIG, "TLS: certificate verify failed: %s: it is not for %s%s%s",
+                  X509_verify_cert_error_string(verdict), tls->name, option != NULL ? "; see " : "",
+                  option != NULL ? option : "");
     }
 }
 
-/* What the peer's alert (RFC 8446 section 6.2) says of our certificate, or that there is none; NULL if it is about
+/* What the peer's alert (RFC 8446 section 6.2) says of our certificate, or that there is none; false if it is about
  * something else. TLS 1.2 has no word of its own for a certificate that is missing. */
-static const char *
-words_of_alert(const struct tls *tls)
+static bool
+tell_alert(const struct tls *tls, struct error *reterr)
 {
+    const struct tls_files *const words = tls->words;
+    const char *const peer = words->peer_name != NULL ? words->peer_name : "the peer";
+    const char *const cert = words->cert_name != NULL ? words->cert_name : "this side";
+    const char *const key = words->key_name != NULL ? words->key_name : "its key";
+    char why[200];
+    (void)snprintf(why, sizeof(why), "%s", reason()); /* cut is fine */
     switch (ERR_GET_REASON(ERR_peek_error())) {
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-        return "the broker demands a client certificate: name one by certfile and keyfile";
+        error_set(reterr, ERROR_CONFIG,
+                  "TLS: %s demands a client certificate: name one by %s and %s (%s)", peer, cert,
+                  key, why);
+        return true;
     case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-        return tls->certified ? "the broker and this side have no TLS parameters in common, or it "
-                                "refuses the certificate of certfile"
-                              : "the broker and this side have no TLS parameters in common, or it "
-                                "demands a client certificate (certfile, keyfile)";
+        error_set(reterr, ERROR_CONFIG,
+                  "TLS: %s and this side have no TLS parameters in common, or it %s%s%s%s (%s)",
+                  peer,
+                  tls->certified ? "refuses the certificate of " : "demands a client certificate (",
+                  cert, tls->certified ? "" : ", ", tls->certified ? "" : key, why);
+        return true;
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-        return "the broker does not know the authority that signed the certificate of certfile";
+        error_set(reterr, ERROR_CONFIG,
+                  "TLS: %s does not know the authority that signed the certificate of %s (%s)",
+                  peer, cert, why);
+        return true;
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-        return "the broker says that the certificate of certfile has expired";
+        error_set(reterr, ERROR_CONFIG, "TLS: %s says that the certificate of %s has expired (%s)",
+                  peer, cert, why);
+        return true;
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
-        return "the broker refuses the certificate of certfile";
+        error_set(reterr, ERROR_CONFIG, "TLS: %s refuses the certificate of %s (%s)", peer, cert,
+                  why);
+        return true;
     case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-        return "the broker does not speak TLS 1.2 or newer";
+        error_set(reterr, ERROR_CONFIG, "TLS: %s does not speak TLS 1.2 or newer (%s)", peer, why);
+        return true;
     default:
-        return NULL;
+        return false;
     }
 }
 
@@ -403,10 +426,8 @@ fail(const struct tls *tls, int system_error, struct error *reterr)
                   system_error != 0 ? strerror(system_error) : "the connection was lost");
     } else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
                ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER) {
-        error_set(reterr, ERROR_CONNECTION, "TLS: the peer speaks none: is this amqps' port?");
-    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL && words_of_alert(tls) != NULL) {
-        error_set(reterr, ERROR_CONFIG, "TLS: %s (%s)", words_of_alert(tls), reason());
-    } else {
+        error_set(reterr, ERROR_CONNECTION, "TLS: the peer speaks none: is this the port for TLS?");
+    } else if (ERR_GET_LIB(code) != ERR_LIB_SSL || !tell_alert(tls, reterr)) {
         error_set(reterr, ERROR_CONNECTION, "TLS: %s", reason());
     }
     return TLS_FAILED;
@@ -457,6 +478,22 @@ tls_read(struct tls *tls, void *data, size_t size, size_t *ret_read, struct erro
     return outcome;
 }
 
+/* A peer that refuses our certificate in TLS 1.3 says so after the handshake, and closes: a write may notice the end first,
+ * while the reason is still to be read. */
+static void
+hear_last_words(struct tls *tls, struct error *reterr)
+{
+    char byte;
+    size_t got;
+    struct error error;
+    ERR_clear_error();
+    errno = 0;
+    if (result_of(tls, SSL_read_ex(tls->ssl, &byte, 1, &got), &error) == TLS_FAILED &&
+        error.class == ERROR_CONFIG && reterr != NULL) {
+        *reterr = error;
+    }
+}
+
 enum tls_result
 tls_write(struct tls *tls, const void *data, size_t size, size_t *ret_written, struct error *reterr)
 {
@@ -465,6 +502,9 @@ tls_write(struct tls *tls, const void *data, size_t size, size_t *ret_written, s
     const enum tls_result outcome =
         result_of(tls, SSL_write_ex(tls->ssl, data, size, ret_written), reterr);
     tls->established = tls->established && outcome != TLS_FAILED;
+    if (outcome == TLS_FAILED && ERR_peek_error() == 0) {
+        hear_last_words(tls, reterr);
+    }
     return outcome;
 }
 

@@ -16,6 +16,10 @@ struct tls_files {
     const char *ca_name, *ca;
     const char *cert_name, *cert;
     const char *key_name, *key;
+    /* What a text calls the other side, "the broker"; NULL: "the peer". */
+    const char *peer_name;
+    /* The option that overrides the host, "server_name_indication"; NULL: there is none. */
+    const char *host_name;
 };
 
 /* Checks that they are regular files with the right content, and that certificate and key belong together. A key with a
@@ -41,7 +45,7 @@ bool tls_peer_of(const void *library_ssl, struct tls_peer *ret_peer);
 /* Certificates and rules, shared by connections. */
 struct tls_context;
 
-/* Reads the files. verify: the peer's certificate and name, as one should. NULL with ERROR_CONFIG if a file cannot be used. */
+/* Reads the files; keeps their names, but not their paths. verify: the peer's certificate and name, as one should. NULL with ERROR_CONFIG if a file cannot be used. */
 struct tls_context *tls_context_new(const struct tls_files *files, bool verify,
                                     struct error *reterr);
 void tls_context_free(struct tls_context *context);

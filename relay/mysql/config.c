@@ -39,8 +39,12 @@ static bool
 check_files(const struct dsn *dsn, struct error *reterr)
 {
     const struct tls_files files = {
-        "sslrootcert", dsn_file(dsn, "sslrootcert"), "sslcert", dsn_file(dsn, "sslcert"),
-        "sslkey",      dsn_file(dsn, "sslkey"),
+        .ca_name = "sslrootcert",
+        .ca = dsn_file(dsn, "sslrootcert"),
+        .cert_name = "sslcert",
+        .cert = dsn_file(dsn, "sslcert"),
+        .key_name = "sslkey",
+        .key = dsn_file(dsn, "sslkey"),
     };
     return dsn_mysql_files_check(dsn, reterr) && tls_files_check(&files, reterr);
 }

@@ -51,9 +51,12 @@ check_files(const char *text, const struct dsn *dsn, struct error *reterr)
 {
     const bool locked = dsn_value(dsn, "sslpassword") != NULL;
     const struct tls_files files = {
-        "sslrootcert", dsn_file(dsn, "sslrootcert"),
-        "sslcert",     dsn_file(dsn, "sslcert"),
-        "sslkey",      locked ? NULL : dsn_file(dsn, "sslkey"),
+        .ca_name = "sslrootcert",
+        .ca = dsn_file(dsn, "sslrootcert"),
+        .cert_name = "sslcert",
+        .cert = dsn_file(dsn, "sslcert"),
+        .key_name = "sslkey",
+        .key = locked ? NULL : dsn_file(dsn, "sslkey"),
     };
     return dsn_files_check(text, reterr) && tls_files_check(&files, reterr);
 }

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mysql/client.h"
+#include "tests/integration/certificates_fixture.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/servers_fixture.h"
 
@@ -261,4 +263,40 @@ Test(mysql_connect_server, a_replica_is_passed_over)
     cr_expect_str_eq(mysql_fixture_text(mysql, "select @@port"), shared_port);
     mysql_close(mysql);
     mysql_fixture_exec(admin, "set global read_only = off");
+}
+
+/* From now on the server shows NAME.pem of the directory. */
+static void
+show_certificate(const char *directory, const char *name)
+{
+    mysql_close(admin);
+    servers_shell("sed -i '/^ssl_/d' %s/mariadb/server.cnf; printf '%%s\\n' ssl_cert=%s/%s.pem "
+                  "ssl_key=%s/%s.key ssl_ca=%s/ca.pem >>%s/mariadb/server.cnf",
+                  servers_directory(), directory, name, directory, name, directory,
+                  servers_directory());
+    servers_do("restart mariadb");
+    admin = mysql_fixture_connect();
+}
+
+Test(mysql_connect_server, certificates_of_a_private_authority)
+{
+    char directory[200];
+    char before[300];
+    char options[500];
+    (void)snprintf(directory, sizeof(directory), "%s/tls", servers_directory()); /* these fit */
+    servers_shell("mkdir -m 755 %s", directory);
+    cr_assert_not_null(getcwd(before, sizeof(before)));
+    cr_assert_eq(chdir(directory), 0);
+    certificates_make();
+    servers_shell("chmod 644 %s/*.key", directory);
+    cr_assert_eq(chdir(before), 0);
+    (void)snprintf(options, sizeof(options),
+                   "host=localhost sslmode=verify-full sslrootcert=%s/ca.pem", directory);
+    show_certificate(directory, "good");
+    expect_tls(options, true);
+    show_certificate(directory, "wrong");
+    expect_refused(options, 0, ERROR_CONFIG, TLS_NAME);
+    show_certificate(directory, "expired");
+    expect_refused(options, 0, ERROR_CONFIG, "certificate");
+    expect_tls("sslmode=require", true); /* which verifies nothing */
 }

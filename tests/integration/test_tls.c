@@ -1,45 +1,20 @@
 /* TLS for operators: which certificates are refused, by whom, and with which words. The broker is OpenSSL's test
  * server, because a handshake is enough here; the database server belongs to the test. */
 #include <criterion/criterion.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/integration/certificates_fixture.h"
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/pg_fixture.h"
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/servers_fixture.h"
-
-/* Two authorities, ca and other; certificates NAME.pem with NAME.key, signed by ca; enc.key is client's key, encrypted. */
-static const char certificates[] =
-    "set -e\n"
-    "new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'\n"
-    "for ca in ca other; do openssl req -x509 $new -days 30 -subj /CN=$ca -keyout $ca.key -out "
-    "$ca.pem; done\n"
-    "make() { openssl req $new -subj \"/CN=$2\" -keyout $1.key -out $1.csr; echo \"$4\" > $1.ext\n"
-    "  openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial $3 -out $1.pem "
-    "-extfile $1.ext; }\n"
-    "old='-days -1'\n" /* from OpenSSL 3.4 on the dates themselves are given, and such days refused */
-    "! openssl x509 -help 2>&1 | grep -q -e -not_before ||\n"
-    "  old='-not_before 20200101000000Z -not_after 20200102000000Z'\n"
-    "make good localhost '-days 30' subjectAltName=DNS:localhost\n"
-    "make expired localhost \"$old\" subjectAltName=DNS:localhost\n"
-    "make wrong localhost '-days 30' subjectAltName=DNS:elsewhere.example\n"
-    "make nameless localhost '-days 30' keyUsage=digitalSignature\n"
-    "make client relay '-days 30' subjectAltName=DNS:relay\n"
-    "openssl req -x509 $new -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost "
-    "-keyout self.key -out self.pem\n"
-    "openssl pkey -in client.key -aes256 -passout pass:x -out enc.key\n"
-    "mkfifo pipe\n"
-    "chmod 600 *.key\n";
 
 static pid_t server; /* 0: does not run */
 static unsigned short port;
@@ -48,8 +23,7 @@ static void
 make_certificates(void)
 {
     cli_enter();
-    cli_write("make", "%s", certificates);
-    check(system("bash ./make >made 2>&1") == 0, "openssl failed: see tests/services for the tool");
+    certificates_make();
 }
 
 static void
@@ -70,28 +44,6 @@ clean_up(void)
 
 TestSuite(tls, .init = make_certificates, .fini = clean_up, .timeout = 240);
 
-static int
-loopback_socket(struct sockaddr_in *ret_address)
-{
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check(fd >= 0, "socket");
-    *ret_address =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    return fd;
-}
-
-static bool
-is_served(void *context)
-{
-    struct sockaddr_in address;
-    (void)context;
-    const int fd = loopback_socket(&address);
-    address.sin_port = htons(port);
-    const bool served = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-    check(close(fd) == 0, "close");
-    return served;
-}
-
 /* A server with the certificate NAME.pem. options: further options of `openssl s_server`. */
 static void
 start_server(const char *name, const char *options)
@@ -110,7 +62,7 @@ start_server(const char *name, const char *options)
         (void)execl("/bin/sh", "sh", "-c", line, (char *)NULL);
         _exit(127);
     }
-    await(is_served, NULL, "openssl s_server listens", PATIENCE_S);
+    certificates_await_server(port);
 }
 
 static void
@@ -334,5 +286,97 @@ Test(tls, certificates_of_the_database)
     expect_log("sslmode=verify-full sslrootcert=ca.pem", "level=error event=source_lost");
     cr_assert_eq(cli("run -c relay.conf --check-config"), 0);
     check(strstr(cli_stdout(), "warning") == NULL, "%s", cli_stdout());
+    servers_stop();
+}
+
+/* Copies NAME, of the test's directory, into the server's; nobody else may read it there. */
+static void
+give_file(PGconn *db, const char *name)
+{
+    char text[3000];
+    char sql[3500];
+    FILE *const file = fopen(name, "re");
+    check(file != NULL, "%s", name);
+    const size_t size = fread(text, 1, sizeof(text) - 1, file);
+    check(size > 0 && size < sizeof(text) - 1 && fclose(file) == 0, "%s", name);
+    text[size - 1] = '\0'; /* without its last line feed */
+    (void)snprintf(sql, sizeof(sql),
+                   "copy (select unnest(string_to_array('%s', e'\\n'))) to program 'umask 077; cat "
+                   ">%s'",
+                   text, name); /* fits */
+    pg_exec(db, sql);
+}
+
+/* From now on the server shows NAME.pem; waits until it does. */
+static void
+show_certificate(PGconn *db, const char *name)
+{
+    char file[40];
+    char sql[200];
+    (void)snprintf(file, sizeof(file), "%s.pem", name); /* these fit */
+    give_file(db, file);
+    (void)snprintf(sql, sizeof(sql), "alter system set ssl_cert_file = '%s.pem'", name);
+    pg_exec(db, sql);
+    (void)snprintf(file, sizeof(file), "%s.key", name);
+    give_file(db, file);
+    (void)snprintf(sql, sizeof(sql), "alter system set ssl_key_file = '%s.key'", name);
+    pg_exec(db, sql);
+    pg_exec(db, "select pg_reload_conf()");
+}
+
+struct asked {
+    const char *options;
+    const char *words;
+};
+
+static bool
+is_said(void *context)
+{
+    const struct asked *const asked = context;
+    write_config("", dsn_with_options(asked->options));
+    (void)cli("check -c relay.conf");
+    return strstr(cli_stdout(), asked->words) != NULL;
+}
+
+static void
+await_said(const char *options, const char *words)
+{
+    struct asked asked = {options, words};
+    await(is_said, &asked, words, PATIENCE_S);
+}
+
+/* Promise: an expired certificate is refused; a client certificate logs in; without one, or with one of another authority, the
+ * server's reason is reported. */
+Test(tls, certificates_of_the_database_and_of_the_relay)
+{
+    start_database();
+    port = cli_free_port();
+    PGconn *const db = pg_fixture_connect();
+    give_file(db, "ca.pem");
+    pg_exec(db, "alter system set ssl_ca_file = 'ca.pem'");
+    pg_exec(db, "create role relay login superuser");
+    pg_exec(db, "copy (select 'hostssl all relay all cert') to program "
+                "'cat - pg_hba.conf >new.conf && mv new.conf pg_hba.conf'");
+    show_certificate(db, "expired");
+    servers_shell("for i in $(seq 600); do openssl s_client -starttls postgres -connect "
+                  "127.0.0.1:$OUTBOX_TEST_PG_PORT -CAfile ca.pem </dev/null 2>&1 | grep -q "
+                  "'certificate has expired' && exit 0; sleep 0.1; done; exit 1");
+    check_database("sslmode=verify-full sslrootcert=ca.pem", "certificate verify failed");
+    check_database("sslmode=require", "\"CN=localhost\" verified by nobody");
+    show_certificate(db, "good");
+    await_said("sslmode=verify-full sslrootcert=ca.pem",
+               "verified: signed by \"CN=ca\", and for this host");
+    check_database("user=relay sslmode=verify-full sslrootcert=ca.pem",
+                   "connection requires a valid client certificate");
+    check_database("user=relay sslmode=verify-full sslrootcert=ca.pem sslcert=client.pem "
+                   "sslkey=client.key",
+                   "as \"relay\"");
+    check_database("user=relay sslmode=verify-full sslrootcert=ca.pem sslcert=self.pem "
+                   "sslkey=self.key",
+                   "unknown ca");
+    check_database("user=relay sslmode=verify-full sslrootcert=ca.pem sslcert=expired.pem "
+                   "sslkey=expired.key",
+                   "certificate expired");
+    PQfinish(db);
     servers_stop();
 }

@@ -56,6 +56,37 @@ Test(inbox_redis, options_are_checked)
     inbox_redis_free(NULL);
 }
 
+Test(inbox_redis, tls_is_for_hosts_and_has_files)
+{
+    struct inbox_redis_options options = INBOX_REDIS_OPTIONS_INIT;
+    REFUSES(ca_file, "/ca.pem", "for tls, which is not set");
+    REFUSES(cert_file, "/cert.pem", "for tls, which is not set");
+    REFUSES(key_file, "/key.pem", "for tls, which is not set");
+    REFUSES(tls_name, "redis", "for tls, which is not set");
+    options.consumer = "c";
+    options.tls = true;
+    expect(&options, INBOX_OK, "");
+    options.cert_file = "/nowhere/cert.pem";
+    expect(&options, INBOX_INVALID, "cert_file and key_file, or neither");
+    options.key_file = "/nowhere/key.pem";
+    expect(&options, INBOX_INVALID, "cannot use cert_file /nowhere/cert.pem");
+    options.host = "/nowhere/redis.sock";
+    expect(&options, INBOX_INVALID, "not for the path of a socket");
+}
+
+/* A program that was compiled before there was TLS gives a shorter struct. */
+Test(inbox_redis, options_of_an_earlier_version)
+{
+    struct inbox_redis_options options = INBOX_REDIS_OPTIONS_INIT;
+    options.consumer = "c";
+    options.struct_size = offsetof(struct inbox_redis_options, tls);
+    options.ca_file = "what stands behind it in memory";
+    options.tls = true;
+    expect(&options, INBOX_OK, "");
+    options.struct_size--;
+    expect(&options, INBOX_INVALID, "INBOX_REDIS_OPTIONS_INIT");
+}
+
 Test(inbox_redis, a_socket_has_no_port)
 {
     struct inbox_redis_options options = INBOX_REDIS_OPTIONS_INIT;

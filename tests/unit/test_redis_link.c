@@ -13,7 +13,7 @@ static void
 start(const char *const *replies)
 {
     fake_redis_start(&fake, replies);
-    cr_assert_eq(redis_link_init(&link, fake.path, 0, &error), INBOX_OK);
+    cr_assert_eq(redis_link_init(&link, fake.path, 0, NULL, &error), INBOX_OK);
     cr_assert_not(redis_link_is_open(&link));
     cr_assert_eq(redis_link_connect(&link, clock_monotonic_us() + 30 * CLOCK_S_US, &error),
                  INBOX_OK);
@@ -128,12 +128,12 @@ Test(redis_link, hosts)
     memset(path, 'x', sizeof(path));
     path[0] = '/';
     path[199] = '\0';
-    cr_assert_eq(redis_link_init(&link, path, 0, &error), INBOX_INVALID);
+    cr_assert_eq(redis_link_init(&link, path, 0, NULL, &error), INBOX_INVALID);
     redis_link_done(&link);
-    cr_assert_eq(redis_link_init(&link, "no host", 6379, &error), INBOX_CONNECTION);
+    cr_assert_eq(redis_link_init(&link, "no host", 6379, NULL, &error), INBOX_CONNECTION);
     cr_assert(strstr(error.message, "no host") != NULL);
     redis_link_done(&link);
-    cr_assert_eq(redis_link_init(&link, "127.0.0.1", 1, &error), INBOX_OK);
+    cr_assert_eq(redis_link_init(&link, "127.0.0.1", 1, NULL, &error), INBOX_OK);
     cr_assert_eq(redis_link_connect(&link, clock_monotonic_us() + 30 * CLOCK_S_US, &error),
                  INBOX_CONNECTION);
     cr_assert(strstr(error.message, "refused") != NULL, "%s", error.message);

@@ -38,7 +38,11 @@
  *
  * A call takes timeout_ms at the most, connecting included. After a failure Redis is left alone for a while (100 ms,
  * then longer, up to backoff_max_ms), in which calls return INBOX_CONNECTION at once. The first call that needs a
- * connection makes it. No TLS. A handle serves one thread at a time. */
+ * connection makes it. A handle serves one thread at a time.
+ *
+ * With `tls` the connection is encrypted (TLS 1.2 or newer), and Redis must have a certificate for the host that is signed by a
+ * known authority; there is no way to switch that off. The files, in PEM form, are read again for each connection, so that a
+ * certificate can be replaced at any time. A certificate that is not good is INBOX_CONNECTION with "TLS:" and the reason. */
 #ifndef INBOX_INBOX_REDIS_H
 #define INBOX_INBOX_REDIS_H
 
@@ -64,16 +68,21 @@ struct inbox_redis_options {
     uint32_t timeout_ms;     /* of a call; 1 to 60000 */
     uint32_t backoff_max_ms; /* 100 to 3600000 */
     uint64_t hint_ttl_s;     /* how long a hint is kept; 1 s to 10 years */
-    uint64_t lease_ms;   /* how long a claim holds: longer than the effect takes; 1 to 86400000 */
-    uint64_t done_ttl_s; /* how long the record of a done message is kept; 1 s to 10 years */
+    uint64_t lease_ms;     /* how long a claim holds: longer than the effect takes; 1 to 86400000 */
+    uint64_t done_ttl_s;   /* how long the record of a done message is kept; 1 s to 10 years */
+    bool tls;              /* not with the path of a socket */
+    const char *ca_file;   /* authorities to trust; NULL: those of the system */
+    const char *cert_file; /* our own certificate, with key_file; NULL: none */
+    const char *key_file;  /* its key, without a password */
+    const char *tls_name;  /* whom Redis' certificate must be for; NULL: host */
 };
 
-/* 127.0.0.1, 6379, no AUTH, database 0, "inbox:"; 100 ms, 5 s; a day, a minute, a week. The record of a done message
+/* 127.0.0.1, 6379, no AUTH, database 0, "inbox:"; 100 ms, 5 s; a day, a minute, a week; no TLS. The record of a done message
  * must be kept longer than a message can be on its way (see inbox_pg_forget). */
 #define INBOX_REDIS_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(struct inbox_redis_options), NULL, "127.0.0.1", 6379, NULL, NULL, 0, "inbox:", 100, \
-            5000, 86400, 60000, 604800                                                             \
+            5000, 86400, 60000, 604800, false, NULL, NULL, NULL, NULL                              \
     }
 
 /* A claim in force. */
