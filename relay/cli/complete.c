@@ -98,7 +98,7 @@ static void
 offer_values(const struct line *line, const char *typed)
 {
     const char *const name = line->awaited->name;
-    if (strcmp(name, "config") == 0) {
+    if (strcmp(name, "config") == 0 || strcmp(name, "control") == 0) {
         (void)puts(":files"); /* as in offer() */
     } else if (strcmp(name, "source") == 0) {
         offer_sources(line->config_path, typed);
