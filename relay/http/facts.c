@@ -153,6 +153,10 @@ figures_of(const struct admin_status *status)
         .keeper_active = keeper->active,
         .keeper_lost = keeper->lost,
         .keeper_retained = keeper->retained,
+        .keeper_condition = keeper->condition,
+        .keeper_limited = keeper->limited,
+        .keeper_left = keeper->left,
+        .vacuum = status->vacuum,
     };
 }
 

@@ -36,6 +36,10 @@ struct facts_figures {
     bool keeper_active;
     bool keeper_lost;
     uint64_t keeper_retained;
+    const char *keeper_condition; /* as in admin_status.h; lives for ever */
+    bool keeper_limited;
+    uint64_t keeper_left;
+    struct admin_vacuum vacuum;
 };
 
 struct facts;

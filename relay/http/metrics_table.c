@@ -1,6 +1,7 @@
 /* The one table of metrics. A new metric is an entry here; then docs/METRICS.md is made anew by
  * `outbox-relay metrics-reference`. */
 #include <math.h>
+#include <string.h>
 
 #include "relay/http/metrics.h"
 #include "relay/ports/admin.h"
@@ -125,6 +126,21 @@ read_oldest_pending(const struct metric_subject *subject, unsigned value)
     return FIGURES->has_oldest ? (double)(FIGURES->oldest_age_us + since_us) / US_PER_S : 0;
 }
 
+static const char *const conditions[] = {"reserved", "extended", "unreserved", "lost", NULL};
+
+static double
+read_condition(const struct metric_subject *subject, unsigned value)
+{
+    const char *const condition = FIGURES->known ? FIGURES->keeper_condition : NULL;
+    return condition == NULL ? NAN : strcmp(condition, conditions[value]) == 0 ? 1 : 0;
+}
+
+COUNT(read_left, FIGURES->known && FIGURES->keeper_limited ? (double)FIGURES->keeper_left : NAN)
+COUNT(read_dead_rows,
+      FIGURES->known && FIGURES->vacuum.known ? (double)FIGURES->vacuum.dead_rows : NAN)
+COUNT(read_snapshot,
+      FIGURES->known && FIGURES->vacuum.has_snapshot ? (double)FIGURES->vacuum.snapshot_lag : NAN)
+
 static const char *const held_states[] = {"scheduled", "retrying", "waiting", "dead", NULL};
 
 static double
@@ -242,5 +258,19 @@ const struct metric metrics[] = {
           "disk.")},
     {"outbox_relay_log_slot_lost", GAUGE, DATABASE, UNIT(""), READ(read_keeper_lost),
      HELP("1 if the server has removed log that the replication slot needs.")},
+    {"outbox_relay_log_slot_condition", GAUGE, DATABASE, UNIT(""), LABEL("condition", conditions),
+     READ(read_condition),
+     HELP("1 for what the server says of the replication slot (`wal_status`), 0 for the others: "
+          "`reserved`; `extended`, it keeps more than `max_wal_size`; `unreserved`, log that is "
+          "needed may go at the next checkpoint; `lost`.")},
+    {"outbox_relay_log_left_bytes", GAUGE, DATABASE, UNIT("bytes"), READ(read_left),
+     HELP("How much the server may write before it removes log that the replication slot needs "
+          "(`safe_wal_size`). Only where `max_slot_wal_keep_size` limits that.")},
+    {"outbox_relay_dead_rows", GAUGE, DATABASE, UNIT(""), READ(read_dead_rows),
+     HELP("Rows of the outbox that were deleted and wait for vacuum. Only with PostgreSQL.")},
+    {"outbox_relay_oldest_snapshot_transactions", GAUGE, DATABASE, UNIT(""), READ(read_snapshot),
+     HELP("By how many transactions the oldest snapshot lags that keeps deleted rows from being "
+          "vacuumed: of a session, a prepared transaction or a replication slot, as far as the "
+          "role of the relay may see them. Only with PostgreSQL.")},
 };
 const size_t metrics_count = sizeof(metrics) / sizeof(metrics[0]);

@@ -56,12 +56,26 @@ struct admin_keeper {
     bool lost;          /* the server has removed log that it needs */
     uint64_t retained;  /* not lost: bytes of log that the server keeps for it */
     const char *remark; /* about this amount; NULL: none */
+    /* In the server's own word, "reserved", "extended", "unreserved" or "lost"; NULL: it has none. */
+    const char *condition;
+    bool limited;  /* the server keeps no more log than it is told to */
+    uint64_t left; /* limited: so many bytes may be written before it removes log that is needed */
+};
+
+/* What is left in the table of rows that were deleted. */
+struct admin_vacuum {
+    bool known; /* this kind of database tells it */
+    uint64_t dead_rows;
+    bool has_snapshot;
+    /* By how many transactions the oldest snapshot lags that keeps dead rows from being removed. */
+    uint64_t snapshot_lag;
 };
 
 struct admin_status {
     struct admin_relay relay;
     struct admin_sessions sessions;
     struct admin_keeper keeper;
+    struct admin_vacuum vacuum;
     uint64_t pending; /* at most ADMIN_MANY + 1 */
     /* When the oldest of those that are due was written, or became due; ADMIN_NO_TIME: none is. */
     int64_t oldest_us;

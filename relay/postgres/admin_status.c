@@ -10,6 +10,7 @@
 #include "status_relay_sql.h"
 #include "status_sessions_sql.h"
 #include "status_slot_sql.h"
+#include "status_vacuum_sql.h"
 
 /* A row that is older than the owner's session was written by an earlier owner. */
 static bool
@@ -89,6 +90,19 @@ remark_on(const struct source_config *source, uint64_t retained)
                                           : NULL;
 }
 
+/* The server's word, as one that lives for ever. */
+static const char *
+condition_of(const char *word)
+{
+    static const char *const words[] = {"reserved", "extended", "unreserved", "lost"};
+    for (size_t i = 0; word != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i], word) == 0) {
+            return words[i];
+        }
+    }
+    return NULL;
+}
+
 static bool
 get_slot(struct admin *admin, struct admin_keeper *ret_keeper, struct error *reterr)
 {
@@ -100,16 +114,37 @@ get_slot(struct admin *admin, struct admin_keeper *ret_keeper, struct error *ret
     }
     if (PQntuples(result) == 1) {
         const uint64_t retained = (uint64_t)admin_postgres_int(result, 0, 0, 0);
+        const int64_t left = admin_postgres_int(result, 0, 3, 0);
         *ret_keeper = (struct admin_keeper){
             .what = "slot",
             .active = admin_postgres_bool(result, 0, 1),
             .lost = PQgetisnull(result, 0, 0) != 0,
             .retained = retained,
             .remark = remark_on(self->source, retained),
+            .condition = condition_of(admin_postgres_text(result, 0, 2)),
+            .limited = PQgetisnull(result, 0, 3) == 0,
+            .left = left > 0 ? (uint64_t)left : 0,
         };
         _Static_assert(sizeof(ret_keeper->name) == sizeof(self->slot), "a slot's name fits");
         memcpy(ret_keeper->name, self->slot, sizeof(ret_keeper->name));
     }
+    PQclear(result);
+    return true;
+}
+
+static bool
+get_vacuum(struct admin *admin, struct admin_vacuum *ret_vacuum, struct error *reterr)
+{
+    PGresult *const result = admin_postgres_query(admin, sql_status_vacuum, 0, NULL, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    *ret_vacuum = (struct admin_vacuum){
+        .known = true,
+        .dead_rows = (uint64_t)admin_postgres_int(result, 0, 0, 0),
+        .has_snapshot = PQgetisnull(result, 0, 1) == 0,
+        .snapshot_lag = (uint64_t)admin_postgres_int(result, 0, 1, 0),
+    };
     PQclear(result);
     return true;
 }
@@ -135,7 +170,8 @@ admin_postgres_status_get(struct admin *admin, struct admin_status *ret_status,
 {
     struct admin_status status = {0};
     if (!get_sessions(admin, &status, reterr) || !get_relay(admin, &status.relay, reterr) ||
-        !get_slot(admin, &status.keeper, reterr) || !get_backlog(admin, &status, reterr)) {
+        !get_slot(admin, &status.keeper, reterr) || !get_vacuum(admin, &status.vacuum, reterr) ||
+        !get_backlog(admin, &status, reterr)) {
         admin_status_free(&status);
         return false;
     }

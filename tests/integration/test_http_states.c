@@ -194,6 +194,28 @@ Test(http_states, figures_of_the_database, .init = scene_open_route, .fini = sce
     relay_drain(scene.relay);
 }
 
+/* Only PostgreSQL has a slot, and tells what vacuum has left. */
+Test(http_states, figures_of_the_slot, .init = scene_open_tail, .fini = scene_close)
+{
+    const double bit = 0.5; /* NAN is neither below nor above */
+    scene.relay =
+        relay_start(&(struct relay_options){.global = http_section(NULL), .mode = "tail"});
+    relay_await_work(scene.relay);
+    scene_await_tailing();
+    http_await_metric("outbox_relay_tailing{source=\"test\"} 1");
+    http_await_metric("outbox_relay_database_figures_up{source=\"test\"} 1");
+    const bool slot = http_metric("outbox_relay_log_slot_active{source=\"test\"}") > bit;
+    const bool reserved =
+        http_metric("outbox_relay_log_slot_condition{source=\"test\",condition=\"reserved\"}") >
+        bit;
+    const bool vacuum = http_metric("outbox_relay_dead_rows{source=\"test\"}") >= 0;
+    check(slot == !db_is_mysql() && reserved == slot && vacuum == slot, "%d %d %d", slot, reserved,
+          vacuum);
+    check((http_metric("outbox_relay_log_retained_bytes{source=\"test\"}") >= 0) == slot,
+          "what the log keeps");
+    relay_drain(scene.relay);
+}
+
 Test(http_states, what_is_pending, .init = scene_open, .fini = scene_close)
 {
     scene.relay = relay_start(&(struct relay_options){.global = http_section(NULL),

@@ -56,6 +56,7 @@ struct driver {
     uint64_t now_us;
     struct message messages[DRIVER_IDS];
     int64_t highest_id;
+    int64_t created_us; /* when all messages were written, by the wall clock; 0: not known */
     /* The final id that the source reports; 0: no late row can come. */
     int64_t final_id;
     int64_t locked_id;                   /* a scheduled message that cannot be moved now */

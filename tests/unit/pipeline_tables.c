@@ -137,6 +137,7 @@ row_of(int64_t id, bool held)
     const struct message *message = &driver.messages[id];
     return (struct row){
         .id = id,
+        .created_at_us = driver.created_us,
         .key_hash = message->key,
         .ordered = message->ordered,
         .scheduled = !held && message->deliver_after_us > 0,

@@ -46,7 +46,11 @@ Test(http_metrics, of_a_source)
                                           .oldest_age_us = 2 * CLOCK_S_US,
                                           .held = {1, 2, 3, 4},
                                           .has_keeper = true,
-                                          .keeper_retained = 4096};
+                                          .keeper_retained = 4096,
+                                          .keeper_condition = "unreserved",
+                                          .keeper_limited = true,
+                                          .keeper_left = 5,
+                                          .vacuum = {true, 1000, true, 77}};
     view.counts.confirmed = UINT64_C(9007199254740000);
     view.counts.refused_closed = 5;
     histogram_add(&view.latency.publishing, 900);
@@ -70,6 +74,13 @@ Test(http_metrics, of_a_source)
     expect_line(text, "outbox_relay_oldest_pending_seconds{source=\"orders\"} 7");
     expect_line(text, "outbox_relay_held_messages{source=\"orders\",state=\"dead\"} 4");
     expect_line(text, "outbox_relay_log_retained_bytes{source=\"orders\"} 4096");
+    expect_line(text,
+                "outbox_relay_log_slot_condition{source=\"orders\",condition=\"unreserved\"} 1");
+    expect_line(text,
+                "outbox_relay_log_slot_condition{source=\"orders\",condition=\"reserved\"} 0");
+    expect_line(text, "outbox_relay_log_left_bytes{source=\"orders\"} 5");
+    expect_line(text, "outbox_relay_dead_rows{source=\"orders\"} 1000");
+    expect_line(text, "outbox_relay_oldest_snapshot_transactions{source=\"orders\"} 77");
     expect_line(text, "process_resident_memory_bytes 8388608");
     expect_line(text, "process_cpu_seconds_total 1.25");
     free(text);
