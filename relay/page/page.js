@@ -227,7 +227,7 @@ class Chart {
     const words = joined(shown);
     text(this.now, words);
     text(this.top, max > 0 ? "max " + this.format(max) : "");
-    text(this.left, this.at ? age((this.last() - this.at[0]) / 1000) + " ago" : this.names ? "" : age(span / 1000));
+    text(this.left, this.at ? age((this.last() - this.at[0]) / 1000) + " ago" : this.names ? "" : age(span / 1000) + " ago");
     this.svg.setAttribute("aria-label", this.title + ": " + words + "; at most " + this.format(max) + " in the last " + age(span / 1000));
   }
 }
@@ -443,6 +443,7 @@ function showEvents(events) {
 /* ---- the whole status ------------------------------------------------------------------------------------- */
 
 let heardMs = 0; /* when the relay answered last */
+let heldOf = new Map(); /* of each source: how many are held, by state */
 let mayChange = false;
 
 function showProcess(status) {
@@ -477,6 +478,7 @@ async function lookAtStatus() {
     showProcess(status);
     showSources(status, heardMs);
     showTotals(status.sources);
+    heldOf = new Map(status.sources.filter((source) => source.status).map((source) => [source.source, source.status.held]));
     showEvents(status.events);
   } catch {
     /* said by showPulse */
@@ -508,7 +510,7 @@ function heldQuery() {
   const query = new URLSearchParams(filterNow());
   if ($("filter-source").value !== "") query.set("source", $("filter-source").value);
   query.set("limit", Math.min(wanted, 500));
-  query.set("count", "true");
+  if (Object.keys(filterNow()).length > 0) query.set("count", "true"); /* else the status has it */
   return "api/held?" + query;
 }
 
@@ -573,7 +575,7 @@ function showHeld(answer) {
     if (right !== row.node) $("rows").insertBefore(row.node, right);
     after = row.node;
   }
-  matching = answer.sources;
+  matching = answer.sources.map((part) => ({ source: part.source, matching: part.matching || heldOf.get(part.source) }));
   const failed = answer.sources.filter((part) => part.error);
   $("held-problem").hidden = failed.length === 0;
   text($("held-problem"), failed.map((part) => "Source " + part.source + " could not be asked: " + part.error).join(" "));
@@ -737,16 +739,20 @@ async function carryOut(what, list) {
 async function act(what, messages) {
   const list = bodies(messages);
   const count = list.reduce((sum, body) => sum + (body.ids ? body.ids.length : body.count), 0);
-  const named = messages === null ? [] : messages;
+  const named = messages || [];
   if (!mayChange) {
     toast("The relay's configuration has no token_file, so nothing can be changed over HTTP.", "warn");
     return;
   }
+  const later = messages === null ? matching.reduce((sum, part) => sum + (part.matching ? part.matching.scheduled : 0), 0)
+    : messages.filter((message) => message.state === "scheduled").length;
   text($("confirm-title"), (what === "retry" ? "Retry " : "Discard ") + plural(count, "message") + (what === "retry" ? " now?" : " for ever?"));
   text($("confirm-text"), what === "retry"
-    ? "They are tried again at once. Those that wait behind another of their key stay, and go after it."
+    ? "They are tried again at once. Those that wait behind another of their key stay, and go after it." +
+      (later > 0 ? " " + plural(later, "scheduled message") + (later === 1 ? " goes" : " go") + " now, before " + (later === 1 ? "its" : "their") + " time." : "")
     : "They are deleted and never sent. Where others of a key wait behind one of them, these go next.");
-  $("confirm-list").replaceChildren(...named.slice(0, 6).map((message) => make("li", {}, "id " + message.id + (message.key === null ? "" : ", key " + message.key))),
+  $("confirm-list").replaceChildren(...list.filter((body) => body.count).map((body) => make("li", {}, "source " + body.source + ": " + plural(body.count, "message"))),
+    ...named.slice(0, 6).map((message) => make("li", {}, "id " + message.id + (message.key === null ? "" : ", key " + message.key))),
     ...(named.length > 6 ? [make("li", {}, "and " + (named.length - 6) + " more")] : []));
   text($("confirm-yes"), what === "retry" ? "Retry" : "Discard");
   $("confirm-yes").className = "button " + (what === "retry" ? "primary" : "danger sure");

@@ -227,6 +227,19 @@ Test(api_asker, an_act_that_failed_is_not_done_again_by_itself)
     cr_assert_eq(number(again), 2);
 }
 
+Test(api_asker, all_sources_or_the_one_that_is_named)
+{
+    struct api_answer answers[2];
+    api_ask_all(askers, config, NULL, &question, parameters, PATIENCE_US, answers);
+    cr_assert(answers[0].current && answers[1].current);
+    cr_assert_eq(number(answers[0]) + number(answers[1]), 3);
+    api_ask_all(askers, config, "bills", &old_at_once, parameters, PATIENCE_US, answers);
+    cr_assert_not(answers[0].current);
+    cr_assert_null(answers[0].document);
+    cr_assert_eq(number(answers[1]), 3);
+    cr_assert_eq(asked, 3, "it was asked more than once");
+}
+
 Test(api_asker, another_configuration_takes_the_place)
 {
     cr_assert_eq(number(ask(0, &question, PATIENCE_US)), 1);
