@@ -4,9 +4,11 @@
 #include <math.h>
 #include <netinet/in.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,19 +26,27 @@ loopback(unsigned port)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
+static bool
+is_free(unsigned port)
+{
+    const struct sockaddr_in address = loopback(port);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(fd >= 0, "socket: %s", strerror(errno));
+    const bool bound = bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    (void)close(fd); /* was only bound */
+    return bound;
+}
+
+/* None of those that the kernel gives to outgoing connections, of which other tests make many. */
 unsigned
 http_port(void)
 {
     static unsigned port;
-    if (port == 0) {
-        struct sockaddr_in address = loopback(0);
-        socklen_t size = sizeof(address);
-        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        check(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 &&
-                  getsockname(fd, (struct sockaddr *)&address, &size) == 0,
-              "no free port: %s", strerror(errno));
-        (void)close(fd);
-        port = ntohs(address.sin_port);
+    while (port == 0) {
+        uint16_t random;
+        check(getrandom(&random, sizeof(random), 0) == (ssize_t)sizeof(random), "no random number");
+        const unsigned tried = 15000 + random % 17000; /* as tests/services does */
+        port = is_free(tried) ? tried : 0;
     }
     return port;
 }
