@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 void
 memory_exhausted(void)
@@ -44,6 +45,9 @@ memory_hide(void)
 {
     const char *const wanted = getenv("OUTBOX_RELAY_CORE_DUMPS");
     if (wanted == NULL || strcmp(wanted, "yes") != 0) {
+        const struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
         (void)prctl(PR_SET_DUMPABLE, 0); /* cannot fail with this value */
+        /* For the commands that it runs, which may be dumped otherwise; lower can be set by everybody. */
+        (void)setrlimit(RLIMIT_CORE, &none);
     }
 }

@@ -13,7 +13,8 @@ void memory_free(void *memory);
 /* For callers of a library that failed to allocate memory: reports it, and ends the process. */
 _Noreturn void memory_exhausted(void);
 
-/* Keeps this process out of core dumps and from debuggers, since passwords are in its memory; unless the environment says
+/* Keeps this process out of core dumps and from debuggers, since passwords are in its memory, and the programs that it starts
+ * out of core files; unless the environment says
  * OUTBOX_RELAY_CORE_DUMPS=yes. */
 void memory_hide(void);
 

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "base/memory.h"
 
@@ -30,6 +31,7 @@ Test(memory, ends_the_process_when_there_is_none, .signal = SIGABRT)
 /* Promise: a core dump, which contains passwords, is made only on request. */
 Test(memory, is_dumped_only_on_request)
 {
+    struct rlimit limit;
     cr_assert_eq(prctl(PR_GET_DUMPABLE), 1);
     cr_assert_eq(setenv("OUTBOX_RELAY_CORE_DUMPS", "yes", 1), 0);
     memory_hide();
@@ -37,4 +39,6 @@ Test(memory, is_dumped_only_on_request)
     cr_assert_eq(setenv("OUTBOX_RELAY_CORE_DUMPS", "no", 1), 0);
     memory_hide();
     cr_assert_eq(prctl(PR_GET_DUMPABLE), 0);
+    cr_assert_eq(getrlimit(RLIMIT_CORE, &limit), 0);
+    cr_assert_eq(limit.rlim_cur + limit.rlim_max, 0);
 }
