@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tests/integration/http_fixture.h"
 #include "tests/integration/scene_fixture.h"
 
@@ -188,6 +189,30 @@ Test(http, nonsense_is_survived)
     }
     expect_status(http_get("/healthz"), 200);
     consumer_close(consumer);
+    relay_drain(scene.relay);
+}
+
+/* Promise: a client that sends a byte now and then is cut after 30 s, while a request that comes to its end has its
+ * answer. */
+Test(http, a_slow_client_is_cut)
+{
+    if (getenv("OUTBOX_TEST_LONG") == NULL) {
+        return; /* test_http_server.c does it without the wait */
+    }
+    static const char request[] = "GET /healthz HTTP/1.1\r\nX: and so on";
+    start(NULL);
+    const int fd = http_connect();
+    const uint64_t since_us = clock_monotonic_us();
+    check(fd > 0 && send(fd, request, strlen(request), MSG_NOSIGNAL) > 0, "nobody listens");
+    while (!is_cut(fd)) {
+        const uint64_t waited_us = clock_monotonic_us() - since_us;
+        check(waited_us < PATIENCE_S * CLOCK_S_US, "it was not cut");
+        (void)send(fd, "x", 1, MSG_NOSIGNAL); /* it may be cut just now */
+        expect_status(http_get("/healthz"), 200);
+        (void)usleep(500000); /* the wait itself is tested */
+    }
+    check(clock_monotonic_us() - since_us > 29 * CLOCK_S_US, "it was cut too early");
+    (void)close(fd);
     relay_drain(scene.relay);
 }
 
