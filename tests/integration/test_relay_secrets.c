@@ -188,6 +188,13 @@ hangs(void *context)
     return access(pid, R_OK) == 0;
 }
 
+/* Ends the command that hangs; the next one says anew that it does. */
+static void
+end_command(void)
+{
+    servers_shell("cd '%s.runs' && mv pid ended && kill -KILL $(cat ended)", path);
+}
+
 static void
 expect_end_of_command(void)
 {
@@ -227,20 +234,26 @@ Test(relay_secrets, a_command_that_hangs_delays_nothing_else)
     db_grant_all(scene.db, user);
     (void)snprintf(dsn, sizeof(dsn), "%s user=%s", db_dsn(), user); /* fits */
     scene.relay =
-        relay_start(&(struct relay_options){.dsn = dsn, .source = hanging("first", "2s")});
+        relay_start(&(struct relay_options){.dsn = dsn, .source = hanging("first", "20s")});
     relay_await_work(scene.relay);
     if (relay_tails()) {
         await(hangs, NULL, "the command for the log hangs", PATIENCE_S);
         expect_delivery(consumer, "by polling");
+        check(relay_logged(scene.relay, "took longer") == 0, "it waited for the command");
+        end_command();
         (void)relay_await_log(scene.relay, "event=not_tailing",
-                              "password_command: it took longer than 2s and was killed: hangs");
+                              "password_command: it was ended by signal 9: hangs");
+        await(hangs, NULL, "the next one hangs as well", PATIENCE_S);
+        end_command();
     }
-    expect_delivery(consumer, "once more");
-    servers_shell("rm -f '%s.runs/pid'", path);
     db_end_sessions_of(scene.db, user);
+    await(hangs, NULL, "the command for the session hangs", PATIENCE_S);
+    end_command();
     (void)relay_await_log(scene.relay, "event=source_lost",
-                          "password_command: it took longer than 2s and was killed: hangs");
+                          "password_command: it was ended by signal 9: hangs");
+    await(hangs, NULL, "and again", PATIENCE_S);
     relay_drain(scene.relay);
+    check(relay_logged(scene.relay, "took longer") == 0, "it ended after the time of the command");
     expect_end_of_command();
     consumer_close(consumer);
     db_drop_user(scene.db, user);
