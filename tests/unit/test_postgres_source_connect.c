@@ -29,7 +29,7 @@ options_for(const char *dsn, bool replication)
     const struct source_config config = {.name = name, .dsn = text, .takeover_us = 15 * CLOCK_S_US};
     const struct pg_target target = {.name = "localhost", .address = "127.0.0.1", .port = "1"};
     struct error error;
-    PGconn *const connection = pg_connect_begin(&config, &target, replication, &error);
+    PGconn *const connection = pg_connect_begin(&config, &target, replication, NULL, &error);
     cr_assert_not_null(connection, "%s", error.text);
     PQconninfoOption *const options = PQconninfo(connection);
     cr_assert_not_null(options);
