@@ -164,12 +164,13 @@ session_new(const struct session_options *options, struct error *reterr)
     return session;
 }
 
+/* `end` is transport_free or transport_discard. */
 static void
-drop(struct session *session)
+drop(struct session *session, void (*end)(struct transport *transport))
 {
     rabbit_free(session->rabbit);
     session->rabbit = NULL;
-    transport_free(session->transport);
+    end(session->transport);
     session->transport = NULL;
     session->opened = false;
     session->lost = false;
@@ -184,7 +185,7 @@ session_free(struct session *session)
     if (session == NULL) {
         return;
     }
-    drop(session);
+    drop(session, transport_free);
     tls_context_free(session->tls);
     free_secret(session->password);
     free(session->name);
@@ -195,7 +196,7 @@ session_free(struct session *session)
 void
 session_abort(struct session *session)
 {
-    drop(session);
+    drop(session, transport_discard);
     session->failed = false;
 }
 
@@ -237,7 +238,7 @@ static void
 host_failed(struct session *session, const struct error *error)
 {
     note_error(session, error);
-    drop(session);
+    drop(session, transport_discard);
     session->tried++;
     if (session->tried >= session->endpoint.host_count) {
         session->failed = true;
@@ -520,7 +521,7 @@ connection_over(struct session *session, struct rabbit_event *ret_event)
     if (strcmp(error.text, "closed") != 0) {
         (void)error_prefix(&ret_event->error, "%s", session->peer);
     }
-    drop(session);
+    drop(session, transport_free);
     return true;
 }
 
@@ -537,7 +538,7 @@ stream_over(struct session *session, struct rabbit_event *ret_event)
         return false;
     }
     note_error(session, &error);
-    drop(session);
+    drop(session, transport_discard);
     give_failure(session, ret_event);
     return true;
 }

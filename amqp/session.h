@@ -39,7 +39,7 @@ bool session_set_password(struct session *session, const char *password,
 /* Starts connecting; drops whatever connection there was. */
 void session_open(struct session *session, uint64_t now_us);
 
-/* Drops the connection at once, without an event. */
+/* Drops the connection at once, without an event, and with it what was written and has not arrived. */
 void session_abort(struct session *session);
 
 /* For poll(2): the descriptor (-1: none now) and the events to ask for. Both may change with every

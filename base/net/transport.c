@@ -84,6 +84,18 @@ transport_free(struct transport *transport)
     free(transport);
 }
 
+/* With SO_LINGER and no time, close(2) empties the buffer, and resets the connection. */
+void
+transport_discard(struct transport *transport)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    if (transport != NULL && transport_unsent(transport) > 0) {
+        /* Without success it is closed as usual. */
+        (void)setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    }
+    transport_free(transport);
+}
+
 static void
 set_option(int fd, int level, int option, int value)
 {

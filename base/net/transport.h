@@ -25,6 +25,9 @@ struct transport;
 struct transport *transport_new(const char *host, uint16_t port, const struct tls_context *context,
                                 const char *server_name, uint64_t give_up_us, uint64_t now_us);
 void transport_free(struct transport *transport);
+/* The same, but discards what the socket has taken and the peer's machine has not: else it could still arrive when the
+ * network is back, minutes later. */
+void transport_discard(struct transport *transport);
 
 /* Goes on as far as it can without waiting. */
 enum transport_state transport_process(struct transport *transport, uint64_t now_us);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -94,6 +95,46 @@ Test(transport, a_write_to_nobody_is_an_error_and_no_signal)
     }
     cr_assert_eq(written, -1);
     transport_free(transport);
+    close(listener);
+}
+
+/* Writes until the peer's machine takes no more. */
+static void
+fill(struct transport *transport)
+{
+    static const char bytes[65536];
+    while (transport_write(transport, bytes, sizeof(bytes)) > 0) {
+    }
+    cr_assert_gt(transport_unsent(transport), 0);
+}
+
+/* Reads all that comes; returns the error at the end, 0 for a proper one. */
+static int
+drain(int peer)
+{
+    static char bytes[65536];
+    ssize_t size;
+    do {
+        size = recv(peer, bytes, sizeof(bytes), 0);
+    } while (size > 0);
+    return size < 0 ? errno : 0;
+}
+
+Test(transport, what_has_not_arrived_arrives_or_is_discarded)
+{
+    struct place host;
+    char name[] = "127.0.0.1";
+    const int listener = listen_on_loopback(&host, name);
+    for (int discards = 0; discards < 2; discards++) {
+        struct transport *transport = connect_to(&host, NULL);
+        cr_assert_eq(settle(transport), TRANSPORT_READY);
+        const int peer = accept(listener, NULL, NULL);
+        fill(transport);
+        (discards ? transport_discard : transport_free)(transport);
+        cr_assert_eq(drain(peer), discards ? ECONNRESET : 0);
+        close(peer);
+    }
+    transport_discard(NULL);
     close(listener);
 }
 
