@@ -61,7 +61,8 @@ struct source_config {
     bool tableless_old_prefix;      /* also messages that name no schema */
     uint64_t wal_retain_max;        /* bytes; 0: no limit */
     uint64_t heartbeat_interval_us; /* 0: none */
-    uint64_t takeover_us; /* the lease: an owner that is silent for longer loses its ownership */
+    uint64_t takeover_us;    /* the lease: an owner that is silent for longer loses its ownership */
+    uint64_t yield_after_us; /* 0: never */
     uint64_t retry_initial_us;
     uint64_t retry_max_us;
     enum source_ordering ordering;

@@ -167,6 +167,12 @@ const struct config_key config_keys[] = {
            "for this long. A batch is to come within a quarter of it: over a link that is slower "
            "than `batch_bytes` in that time, the relay asks for less at a time, down to one row, "
            "which may take twenty times as long.")},
+    {SOURCE_KEY("yield_after", yield_after_us), DURATION("0", "1h"), DEFAULT("5s"),
+     MEANS(
+         "When an owner has had no connection to its broker for this long, and a standby relay has "
+         "one, it leaves the outbox to that relay, and does not take it back while the other one "
+         "works. 0: never. How soon it notices that the broker is silent, is up to the broker's "
+         "`heartbeat` and `confirm_timeout`.")},
     {SOURCE_KEY("ordering", ordering), CHOICE(orderings), DEFAULT("key"),
      MEANS(
          "`key`: many messages of a key may be unconfirmed at a time, in order on one connection; "

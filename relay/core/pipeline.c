@@ -31,6 +31,7 @@ pipeline_defaults(void)
         .max_attempts = 100,
         .held_max = 10000,
         .tail_patience_us = 30 * CLOCK_S_US,
+        .yield_after_us = 5 * CLOCK_S_US,
         .seed = 1,
     };
 }
@@ -55,6 +56,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     settling_init(pipeline);
     fetching_init(pipeline);
     publishing_init(pipeline);
+    yielding_lost(pipeline);
     return pipeline;
 }
 
@@ -180,6 +182,7 @@ pipeline_source_lost(struct pipeline *pipeline, uint64_t now_us)
     heads_lost(pipeline);
     waking_lost(pipeline);
     settling_lost(pipeline);
+    yielding_lost(pipeline);
     cuts_clear_all(&pipeline->cuts);
     route_lost(pipeline, now_us);
 }
@@ -190,6 +193,12 @@ pipeline_lease(struct pipeline *pipeline, uint64_t until_us)
     if (pipeline->owned && until_us > pipeline->lease_until_us) {
         pipeline->lease_until_us = until_us;
     }
+}
+
+bool
+pipeline_reaches_broker(const struct pipeline *pipeline)
+{
+    return lanes_any_ready(pipeline);
 }
 
 void

@@ -9,7 +9,7 @@
  *                drain
  *   actions out  connect a lane, open its channel, drop it; fetch, settle, hold, release, ask for
  *                the heads, wake, ask for the watermark; begin to read the log, end it, ask for more of it,
- *                tell up to where it is safe; publish; drop a row
+ *                tell up to where it is safe; publish; drop a row; ask for another relay, leave the outbox to it
  *
  * What it guarantees:
  * - An id is given to settle only after the broker confirmed that message and did not return it.
@@ -66,6 +66,8 @@ struct pipeline_options {
     bool tail; /* read the source's log where possible */
     /* Reading of the log ends after nothing could be published for this long. */
     uint64_t tail_patience_us;
+    /* An owner that has not reached its broker for this long leaves the outbox to a relay that does. 0: never */
+    uint64_t yield_after_us;
     bool strict;   /* at most one message of a key is unconfirmed */
     uint64_t seed; /* for jitter */
 };
@@ -100,6 +102,8 @@ void pipeline_released(struct pipeline *pipeline, const struct source_released *
                        uint64_t now_us);
 void pipeline_heads(struct pipeline *pipeline, const struct source_heads *heads, uint64_t now_us);
 void pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint64_t now_us);
+/* Whether another relay, which reaches its broker, waits for the ownership. */
+void pipeline_rival(struct pipeline *pipeline, bool rival, uint64_t now_us);
 /* Reading of the log has begun; it brings what was committed from `from` on. */
 void pipeline_tailing(struct pipeline *pipeline, log_position from, uint64_t now_us);
 /* The log is not read, or no longer. seldom: an operator must act first. */
@@ -166,6 +170,8 @@ enum pipeline_action_type {
     PIPELINE_TAIL_END,
     PIPELINE_TAIL_MORE, /* count: rows at most, bytes; answer: log, not_tailing or source_lost */
     PIPELINE_TAIL_SAFE, /* position */
+    PIPELINE_RIVAL,     /* answer: rival or source_lost */
+    PIPELINE_YIELD,     /* answer: source_lost */
     /* row, lane; answer at once, before the next call: published or unpublishable. */
     PIPELINE_PUBLISH,
     /* row: not needed now; it is fetched again if it still exists. */
@@ -227,6 +233,9 @@ void pipeline_unpublishable(struct pipeline *pipeline, const char *reason, uint6
  * again after some of them, and when there is none. */
 const struct row *pipeline_publish_on(struct pipeline *pipeline, uint64_t now_us,
                                       uint32_t *ret_lane);
+
+/* Whether there is a connection on which it can publish. */
+bool pipeline_reaches_broker(const struct pipeline *pipeline);
 
 /* For status and metrics. */
 struct pipeline_counts {

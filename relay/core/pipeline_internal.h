@@ -14,6 +14,7 @@
  *   pipeline_probe      held messages are tried again
  *   pipeline_release messages behind them move back
  *   pipeline_wake       scheduled messages move to the outbox
+ *   pipeline_yield      the ownership is left to a relay that reaches its broker
  *
  * Files without a part, which only decide:
  *
@@ -48,6 +49,7 @@
 #include "relay/core/pipeline_tail.h"
 #include "relay/core/pipeline_wake.h"
 #include "relay/core/pipeline_watermark.h"
+#include "relay/core/pipeline_yield.h"
 #include "relay/core/queue.h"
 #include "relay/core/reports.h"
 #include "relay/core/suspects.h"
@@ -94,6 +96,7 @@ struct pipeline {
     struct probing probing;
     struct releasing releasing;
     struct waking waking;
+    struct yielding yielding;
 };
 
 /* pipeline.c */

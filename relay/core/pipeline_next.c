@@ -52,7 +52,7 @@ pipeline_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action
     static const step steps[] = {
         next_report,    lanes_next,      next_drained,   settling_next, holding_next,
         releasing_next, heads_next,      waking_next,    tail_next,     publishing_next_drop,
-        fetching_next,  publishing_next, watermark_next, safe_next};
+        fetching_next,  publishing_next, watermark_next, safe_next,     yielding_next};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](pipeline, now_us, ret_action)) {
             return true;
@@ -73,6 +73,7 @@ source_deadline_us(const struct pipeline *pipeline)
     deadline_us = clock_earlier_us(deadline_us, fetching_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, tail_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, safe_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, yielding_deadline_us(pipeline));
     return clock_earlier_us(deadline_us, watermark_deadline_us(pipeline));
 }
 

@@ -14,17 +14,28 @@
 #include "base/random.h"
 #include "relay/daemon/worker_private.h"
 
-/* Messages queued under a lease that has ended must not go out beside a successor's: this process may have been stopped
- * for long. */
+static bool
+has_unsent(const struct worker *worker, uint32_t lane)
+{
+    const struct broker_lane *const connection = worker->lanes[lane];
+    return worker->lane_unsent[lane] ||
+           broker_lane_out_bytes(connection) > broker_lane_taken_bytes(connection);
+}
+
+/* Messages written under a lease that has ended must not go out beside a successor's: this process may have been
+ * stopped for long, or its network. */
 static void
 drop_stale_output(struct worker *worker, uint64_t now_us)
 {
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        if (worker->lane_unsent[i] && now_us >= worker->lease_until_us) {
+        if (!worker->lane_used[i] || now_us < worker->lease_until_us) {
+            continue;
+        }
+        worker->lane_used[i] = false;
+        if (has_unsent(worker, i)) {
             broker_lane_abort(worker->lanes[i]);
             worker_lane_lost(worker, i, LOG_WARNING,
-                             "the ownership ended while messages were waiting to be written",
-                             now_us);
+                             "the ownership ended while messages were on their way", now_us);
         }
     }
 }
@@ -122,6 +133,7 @@ work(struct worker *worker)
         for (uint32_t i = 0; i < worker->lane_count; i++) {
             worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);
         }
+        worker->source->ops->fit(worker->source, pipeline_reaches_broker(worker->pipeline));
         const bool done = worker_act(worker, now_us);
         worker_status_tell(worker, now_us);
         worker_view_tell(worker, now_us);
@@ -200,6 +212,7 @@ options_of(const struct source_config *config)
     options.max_attempts = config->max_attempts;
     options.skip_dead = config->on_dead == ON_DEAD_SKIP;
     options.held_max = config->held_max;
+    options.yield_after_us = config->yield_after_us;
     options.tail = config->mode != SOURCE_MODE_POLL;
     options.strict = config->ordering == ORDERING_STRICT;
     options.seed = random_fresh_seed();

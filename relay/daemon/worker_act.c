@@ -27,6 +27,7 @@ publish(struct worker *worker, uint32_t lane, const struct row *row, uint64_t no
     if (good) {
         pipeline_published(worker->pipeline);
         worker->lane_unsent[lane] = true;
+        worker->lane_used[lane] = true;
     } else {
         /* There is no room although congested lanes get no messages: so it is larger than the connection can ever hold. */
         pipeline_unpublishable(worker->pipeline, error.text, now_us);
@@ -202,6 +203,12 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
         break;
     case PIPELINE_TAIL_SAFE:
         source->ops->tail_safe(source, action->position, now_us);
+        break;
+    case PIPELINE_RIVAL:
+        source->ops->rival(source, now_us);
+        break;
+    case PIPELINE_YIELD:
+        source->ops->yield(source, now_us);
         break;
     case PIPELINE_DRAINED:
         worker->drained = true;

@@ -45,6 +45,7 @@ struct worker {
     struct pipeline *pipeline;
     struct source *source;
     struct broker_lane *lanes[PIPELINE_LANES_MAX];
+    bool lane_used[PIPELINE_LANES_MAX];        /* messages were published on it under this lease */
     bool lane_unsent[PIPELINE_LANES_MAX];      /* the lane has unsent messages */
     uint64_t lane_look_us[PIPELINE_LANES_MAX]; /* when arrived bytes were last checked */
     uint32_t lane_count;

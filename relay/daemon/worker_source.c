@@ -85,6 +85,15 @@ source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
 }
 
 static void
+yielded(struct worker *worker, uint64_t now_us)
+{
+    pipeline_source_lost(worker->pipeline, now_us);
+    log_warning("source_yielded",
+                LOG_WORDS("this relay does not reach its broker, and leaves the outbox to another "
+                          "relay, which does"));
+}
+
+static void
 tell_notice(const struct source_notice *notice)
 {
     const bool act = notice->error.class == ERROR_CONFIG;
@@ -127,6 +136,12 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
         break;
     case SOURCE_LOST:
         source_lost(worker, &event->lost, now_us);
+        break;
+    case SOURCE_YIELDED:
+        yielded(worker, now_us);
+        break;
+    case SOURCE_RIVAL:
+        pipeline_rival(pipeline, event->rival, now_us);
         break;
     case SOURCE_ALIVE: /* it only carries the lease */
         break;

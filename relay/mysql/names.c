@@ -41,3 +41,9 @@ my_mark_name(const char *database, char ret_name[MY_MARK_BYTES])
 {
     (void)snprintf(ret_name, MY_MARK_BYTES, PREFIX "%016" PRIx64 "_", hash(database)); /* fits */
 }
+
+void
+my_fit_name(const char *database, char ret_name[MY_MARK_BYTES])
+{
+    (void)snprintf(ret_name, MY_MARK_BYTES, "outbox_fit_%016" PRIx64, hash(database)); /* fits */
+}

@@ -18,4 +18,7 @@ void my_mark_name(const char *database, char ret_name[MY_MARK_BYTES]);
  * it. */
 void my_lock_name(const char *database, char ret_name[MY_LOCK_BYTES]);
 
+/* The lock of a relay that waits for the ownership and could do the work. */
+void my_fit_name(const char *database, char ret_name[MY_MARK_BYTES]);
+
 #endif

@@ -20,9 +20,11 @@ struct my_session {
     const struct source_config *config;
     bool is_mariadb;
     bool in_transaction;
-    /* The names of the ownership's lock and of the mark (names.h); whoever opens the session sets them. */
+    /* The names of the ownership's lock, of the mark and of the lock of fit relays (names.h); whoever opens the session sets
+     * them. */
     char lock[MY_LOCK_BYTES];
     char mark[MY_MARK_BYTES];
+    char fit[MY_MARK_BYTES];
     struct buffer text; /* the statement that is sent */
     /* Of the last statement that failed: */
     bool broken; /* the connection is gone */

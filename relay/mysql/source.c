@@ -329,6 +329,30 @@ wake(struct source *source, uint32_t rows_max, uint64_t now_us)
 }
 
 static void
+fit(struct source *source, bool is_fit)
+{
+    self_of(source)->fit = is_fit; /* told with the next request for the ownership */
+}
+
+static void
+rival(struct source *source, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    if (self->state == MY_OWNED) {
+        my_source_rival(self, now_us);
+    }
+}
+
+static void
+yield(struct source *source, uint64_t now_us)
+{
+    struct source_mysql *self = self_of(source);
+    if (self->state == MY_OWNED) {
+        my_source_yield(self, now_us);
+    }
+}
+
+static void
 tail_begin(struct source *source, log_position position, uint64_t now_us)
 {
     struct source_mysql *self = self_of(source);
@@ -381,6 +405,9 @@ static const struct source_ops mysql_ops = {
     .settle = settle,
     .watermark = watermark,
     .status = status,
+    .fit = fit,
+    .rival = rival,
+    .yield = yield,
 };
 
 bool

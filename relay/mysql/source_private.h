@@ -50,10 +50,17 @@ struct my_setup {
     bool others_write;
 };
 
+struct my_rival {
+    struct my_job job;
+    bool there;
+};
+
 /* Asks for the ownership. */
 struct my_own {
     struct my_job job;
     bool yields; /* to a relay that works the outbox through another server */
+    bool fit;
+    bool waits; /* until the lock is free, for a second at most */
     bool owned;
     int64_t now_us; /* the server's clock, since 1970 */
 };
@@ -135,6 +142,7 @@ struct source_mysql {
     bool is_mariadb;
     bool others_write; /* other servers do, whose rows come with ids of theirs */
     bool yields;       /* another relay was seen that works the outbox through another server */
+    bool fit;          /* as the worker says */
     bool standby_told;
     bool owned_told;
     uint64_t retry_us;       /* DOWN: when to connect; STANDBY: when to ask again */
@@ -148,6 +156,7 @@ struct source_mysql {
     int64_t owned_since_us;  /* when it came to own the outbox, by the same clock */
     struct my_setup setup;
     struct my_own own;
+    struct my_rival rival;
     struct my_job ping;
     bool ping_out;
     struct my_held held;
@@ -174,6 +183,10 @@ void my_ask(struct source_mysql *self, struct my_job *job, uint64_t now_us);
 void my_source_connect(struct source_mysql *self, uint64_t now_us);
 void my_source_own(struct source_mysql *self, uint64_t now_us);
 void my_source_ping(struct source_mysql *self, uint64_t now_us);
+/* Asks whether a fit relay stands by. */
+void my_source_rival(struct source_mysql *self, uint64_t now_us);
+/* Closes the connection, adds SOURCE_YIELDED, and stands by with a new one. */
+void my_source_yield(struct source_mysql *self, uint64_t now_us);
 /* Closes the connection, adds SOURCE_LOST, and sets the time of the next try. */
 void my_source_lost(struct source_mysql *self, const struct error *error, uint64_t now_us);
 /* The same for an error number of the server or the client library, which shows whether the server announced the

@@ -8,16 +8,20 @@
 #include "relay/mysql/source_private.h"
 
 #include "mysql_contract_sql.h"
+#include "mysql_fit_sql.h"
 #include "mysql_isolation_sql.h"
 #include "mysql_mark_sql.h"
 #include "mysql_others_write_sql.h"
 #include "mysql_own_before_sql.h"
 #include "mysql_own_elsewhere_sql.h"
 #include "mysql_own_sql.h"
+#include "mysql_rival_sql.h"
 #include "mysql_session_sql.h"
 #include "mysql_still_owned_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
+/* How long the server keeps a request for the ownership that it cannot grant. It takes whole seconds. */
+#define STANDBY_WAIT_S 1
 /* After a session that lasted this long, a failure counts as the first one. A session that the same statement ends
  * again and again, such as a delete that a trigger refuses, must not publish everything again several times a
  * second. */
@@ -107,6 +111,7 @@ check_contract(struct my_session *session)
     if (good) {
         my_lock_name(row[0], session->lock);
         my_mark_name(row[0], session->mark);
+        my_fit_name(row[0], session->fit);
     }
     mysql_free_result(rows);
     return good;
@@ -159,6 +164,7 @@ ask_for_lock(struct my_session *session, struct my_own *own)
     MYSQL_RES *rows;
     struct my_parameters parameters = {.count = 0};
     my_parameters_text(&parameters, "lock_name", session->lock);
+    my_parameters_int(&parameters, "wait_s", own->waits ? STANDBY_WAIT_S : 0);
     if (!my_session_ask(session, sql_own, &parameters, &rows)) {
         return false;
     }
@@ -193,16 +199,41 @@ ask_elsewhere(struct my_session *session, bool *ret_owned)
     return good;
 }
 
+/* Says whether this relay is fit for the ownership, and learns whether another one that waits is. */
+static bool
+tell_fit(struct my_session *session, bool fit, bool *ret_rival)
+{
+    int64_t rival = 0;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "fit_name", session->fit);
+    my_parameters_int(&parameters, "fit", fit);
+    const bool good = my_session_int(session, sql_fit, &parameters, 0, &rival);
+    *ret_rival = rival != 0;
+    return good;
+}
+
+/* It is left to another relay, which works the outbox through another server, or reaches its broker. */
+static bool
+is_left(struct my_session *session, const struct my_own *own, bool *ret_left)
+{
+    bool elsewhere = false;
+    bool rival = false;
+    const bool good =
+        (!own->yields || ask_elsewhere(session, &elsewhere)) && tell_fit(session, own->fit, &rival);
+    *ret_left = elsewhere || (rival && !own->fit);
+    return good;
+}
+
 static bool
 own_run(struct my_session *session, struct my_job *job)
 {
     struct my_own *own = (struct my_own *)job;
-    bool elsewhere = false;
+    bool left;
     own->owned = false;
-    if (own->yields && !ask_elsewhere(session, &elsewhere)) {
+    if (!is_left(session, own, &left)) {
         return false;
     }
-    if (elsewhere) {
+    if (left) {
         return true;
     }
     struct my_parameters parameters = {.count = 0};
@@ -214,7 +245,20 @@ own_run(struct my_session *session, struct my_job *job)
     if (shared != 0) {
         return my_session_fail_pooled(session);
     }
-    return ask_for_lock(session, own) && (!own->owned || my_source_still_owns(session));
+    return ask_for_lock(session, own) &&
+           (!own->owned || (my_source_still_owns(session) && tell_fit(session, false, &left)));
+}
+
+static bool
+rival_run(struct my_session *session, struct my_job *job)
+{
+    struct my_rival *rival = (struct my_rival *)job;
+    int64_t there = 0;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_text(&parameters, "fit_name", session->fit);
+    const bool good = my_session_int(session, sql_rival, &parameters, 0, &there);
+    rival->there = there != 0;
+    return good;
 }
 
 /* Only the fact that an answer comes matters. */
@@ -246,6 +290,24 @@ my_source_ping(struct source_mysql *self, uint64_t now_us)
 }
 
 static void
+rival_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
+{
+    if (job->ok) {
+        my_event_push(self, SOURCE_RIVAL)->rival = self->rival.there;
+    } else {
+        my_source_lost(self, &job->error, now_us);
+    }
+}
+
+void
+my_source_rival(struct source_mysql *self, uint64_t now_us)
+{
+    self->rival.job =
+        (struct my_job){.run = rival_run, .done = rival_done, .words = "for another relay"};
+    my_ask(self, &self->rival.job, now_us);
+}
+
+static void
 own_the_outbox(struct source_mysql *self, uint64_t now_us)
 {
     self->state = MY_OWNED;
@@ -258,14 +320,18 @@ own_the_outbox(struct source_mysql *self, uint64_t now_us)
 }
 
 static void
-stand_by(struct source_mysql *self, uint64_t now_us)
+stand_by(struct source_mysql *self)
 {
     const uint64_t quarter = self->config->takeover_us / 4;
     const uint64_t interval = quarter < STANDBY_INTERVAL_US ? quarter : STANDBY_INTERVAL_US;
     self->state = MY_STANDBY;
-    self->retry_us = now_us + random_between(&self->random, interval * 3 / 4, interval * 5 / 4);
+    /* At once, where the server has kept the last request for longer than that. */
+    self->retry_us =
+        self->own.job.sent_us + random_between(&self->random, interval * 3 / 4, interval * 5 / 4);
     if (!self->standby_told) {
         self->standby_told = true;
+        self->retry_us =
+            self->own.job.sent_us; /* at once: the first request did not wait in the server */
         my_event_push(self, SOURCE_STANDBY);
     }
 }
@@ -284,7 +350,7 @@ own_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     if (self->own.owned) {
         own_the_outbox(self, now_us);
     } else {
-        stand_by(self, now_us);
+        stand_by(self);
     }
 }
 
@@ -293,6 +359,9 @@ my_source_own(struct source_mysql *self, uint64_t now_us)
 {
     self->own.job = (struct my_job){.run = own_run, .done = own_done, .words = "for the ownership"};
     self->own.yields = self->yields;
+    self->own.fit = self->fit;
+    /* While a request waits in the server, a fit relay could come that this one would have to leave the outbox to. */
+    self->own.waits = self->standby_told && self->fit;
     self->retry_us = CLOCK_NEVER_US; /* set by the answer */
     my_ask(self, &self->own.job, now_us);
 }
@@ -331,14 +400,10 @@ my_source_connect(struct source_mysql *self, uint64_t now_us)
     }
 }
 
+/* What is lost with the session; the caller says why, and when to connect again. */
 static void
-lose(struct source_mysql *self, const struct error *error, bool announced, uint64_t now_us)
+end(struct source_mysql *self, const struct error *error, bool announced, uint64_t now_us)
 {
-    struct backoff *backoff = error->class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
-    if (now_us - self->began_us >= GOOD_US &&
-        (self->state == MY_OWNED || self->state == MY_STANDBY)) {
-        backoff_reset(&self->backoff);
-    }
     my_link_stop(self->link, 0);
     self->link = NULL;
     my_tail_stop(self);
@@ -354,6 +419,17 @@ lose(struct source_mysql *self, const struct error *error, bool announced, uint6
     my_fetch_lost(self, error, announced, now_us);
     my_settle_lost(self);
     my_watermark_lost(self);
+}
+
+static void
+lose(struct source_mysql *self, const struct error *error, bool announced, uint64_t now_us)
+{
+    struct backoff *backoff = error->class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
+    if (now_us - self->began_us >= GOOD_US &&
+        (self->state == MY_OWNED || self->state == MY_STANDBY)) {
+        backoff_reset(&self->backoff);
+    }
+    end(self, error, announced, now_us);
     self->retry_us = now_us + backoff_next_us(backoff, &self->random);
     my_event_push(self, SOURCE_LOST)->lost = *error;
 }
@@ -371,4 +447,15 @@ my_source_ended(struct source_mysql *self, unsigned code, const struct error *er
 {
     const struct error why = *error;
     lose(self, &why, my_error_is_announced(code), now_us);
+}
+
+/* The relay that waits is asked for nothing: the server gives it the lock that it has asked for. */
+void
+my_source_yield(struct source_mysql *self, uint64_t now_us)
+{
+    struct error error;
+    error_set(&error, ERROR_TRANSIENT, "the ownership was given up");
+    end(self, &error, false, now_us);
+    self->retry_us = now_us + STANDBY_INTERVAL_US;
+    my_event_push(self, SOURCE_YIELDED);
 }

@@ -80,6 +80,8 @@ source_event_done(struct source_event *event)
         break;
     case SOURCE_OWNED:
     case SOURCE_STANDBY:
+    case SOURCE_YIELDED:
+    case SOURCE_RIVAL:
     case SOURCE_LOST:
     case SOURCE_ALIVE:
     case SOURCE_FINAL:

@@ -148,6 +148,8 @@ enum source_event_type {
     SOURCE_STANDBY,
     /* Connection and ownership are gone, or another attempt to connect has failed. Requests that are out get no answer. */
     SOURCE_LOST,
+    SOURCE_YIELDED,  /* answer to yield: the same, but another relay works the outbox now */
+    SOURCE_RIVAL,    /* answer to rival */
     SOURCE_ALIVE,    /* the lease was renewed, as by a ping; nothing else happened */
     SOURCE_ROWS,     /* answer to fetch */
     SOURCE_PRESENT,  /* answer to fetch, FETCH_PRESENT */
@@ -228,7 +230,8 @@ struct source_notice {
 };
 
 /* One event. Whoever takes it from `next` owns what its members point to, and frees it by source_event_done. The member
- * of the union with the name of the type is valid; SOURCE_OWNED, SOURCE_STANDBY and SOURCE_ALIVE have none. */
+ * of the union with the name of the type is valid; SOURCE_OWNED, SOURCE_STANDBY, SOURCE_YIELDED and SOURCE_ALIVE have
+ * none. */
 struct source_event {
     enum source_event_type type;
     uint64_t lease_until_us; /* monotonic; 0 when not owned */
@@ -247,6 +250,7 @@ struct source_event {
         struct source_woken woken;
         log_position tailing; /* the log delivers what is committed from here on */
         struct source_log log;
+        bool rival; /* another relay waits for the ownership, and reaches its broker */
         struct source_notice notice;
     };
 };
@@ -306,6 +310,15 @@ struct source_ops {
     void (*wake)(struct source *source, uint32_t rows_max, uint64_t now_us);
     /* No event answers. A call while one is outstanding does nothing. */
     void (*status)(struct source *source, const struct source_status *status, uint64_t now_us);
+
+    /* Who is fit for the ownership. A relay that reaches its broker is; each tells its source when that changes, at first it
+     * is not. While it stands by, the source lets the owner know that it is fit, and leaves the ownership to a fit one
+     * while it is not. Any time, owned or not; nothing answers. */
+    void (*fit)(struct source *source, bool fit);
+    /* Asks whether a fit relay waits for the ownership. */
+    void (*rival)(struct source *source, uint64_t now_us);
+    /* Gives the ownership up, for a fit relay that waits: the session ends, and the source stands by with a new one. */
+    void (*yield)(struct source *source, uint64_t now_us);
 
     /* The log: committed rows, in the order of the commits, as soon as they are committed. It is only a faster way: the
      * table stays the truth, and the core may go back to it at any time. These four are never NULL: a source without a log,

@@ -271,6 +271,30 @@ status(struct source *source, const struct source_status *what, uint64_t now_us)
 }
 
 static void
+fit(struct source *source, bool is_fit)
+{
+    self_of(source)->fit = is_fit; /* told with the next request for the ownership */
+}
+
+static void
+rival(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_session_rival(self, now_us);
+    }
+}
+
+static void
+yield(struct source *source, uint64_t now_us)
+{
+    struct source_postgres *self = self_of(source);
+    if (self->state == PG_OWNED) {
+        pg_session_yield(self, now_us);
+    }
+}
+
+static void
 tail_begin(struct source *source, uint64_t position, uint64_t now_us)
 {
     struct source_postgres *self = self_of(source);
@@ -339,6 +363,9 @@ free_source(struct source *source)
     struct source_postgres *self = self_of(source);
     pg_tail_stop(self); /* first, as it must end before the ownership */
     pg_pool_end(self);
+    if (self->state == PG_OWNED) {
+        pg_session_hand_over(self);
+    }
     PQfinish(self->connection);
     pg_connect_forget(self);
     source_events_done(&self->events);
@@ -364,6 +391,9 @@ static const struct source_ops postgres_ops = {
     .heads = heads,
     .wake = wake,
     .status = status,
+    .fit = fit,
+    .rival = rival,
+    .yield = yield,
     .tail_begin = tail_begin,
     .tail_end = tail_end,
     .tail_more = tail_more,

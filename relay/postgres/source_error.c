@@ -129,6 +129,10 @@ name_of(enum pg_request_kind kind)
         return "which process of the server answers";
     case PG_REQUEST_OWN:
         return "for the ownership";
+    case PG_REQUEST_LISTEN:
+        return "to be told of the end of an ownership";
+    case PG_REQUEST_RIVAL:
+        return "for another relay";
     case PG_REQUEST_FETCH:
         return "for rows";
     case PG_REQUEST_PRESENT:

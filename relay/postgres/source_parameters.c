@@ -46,6 +46,15 @@ pg_parameters_null(struct pg_parameters *parameters)
 }
 
 void
+pg_parameters_bool(struct pg_parameters *parameters, bool value)
+{
+    assert(parameters->count < PG_PARAMETERS_MAX);
+    uint64_t *number = &parameters->numbers[parameters->count];
+    memcpy(number, &(uint8_t){value}, 1);
+    add(parameters, number, 1);
+}
+
+void
 pg_parameters_double(struct pg_parameters *parameters, double value)
 {
     int64_t bits;

@@ -45,6 +45,7 @@
 
 enum pg_statement {
     PG_OWN,
+    PG_RIVAL,
     PG_FETCH_NEXT,
     PG_FETCH_NEXT_EXACT,
     PG_FETCH_HEADS,
@@ -88,6 +89,8 @@ enum pg_request_kind {
     PG_REQUEST_CONTRACT,
     PG_REQUEST_POOL,
     PG_REQUEST_OWN,
+    PG_REQUEST_LISTEN,
+    PG_REQUEST_RIVAL,
     PG_REQUEST_FETCH,
     PG_REQUEST_PRESENT,
     PG_REQUEST_SETTLE,
@@ -195,6 +198,7 @@ struct source_postgres {
     struct pg_pool pool;
     PostgresPollingStatusType polling;
     enum pg_state state;
+    bool fit; /* as the worker says */
     bool standby_told;
     bool owned_told;
     bool wants_write;
@@ -265,6 +269,12 @@ short pg_connect_poll_events(const struct source_postgres *self);
 /* source_session.c */
 void pg_session_set_up(struct source_postgres *self, uint64_t now_us);
 void pg_session_own(struct source_postgres *self, uint64_t now_us);
+/* Asks whether a fit relay stands by. */
+void pg_session_rival(struct source_postgres *self, uint64_t now_us);
+/* Ends the ownership at once, and wakes those who wait for it; the session must be closed then. */
+void pg_session_hand_over(struct source_postgres *self);
+/* The same for another relay's sake: closes the connection, pushes SOURCE_YIELDED. */
+void pg_session_yield(struct source_postgres *self, uint64_t now_us);
 /* The session is the relay's own: prepares all statements, and asks for the ownership. */
 void pg_session_ready(struct source_postgres *self, uint64_t now_us);
 void pg_session_watermark(struct source_postgres *self, uint64_t now_us);
@@ -363,6 +373,7 @@ struct pg_parameters {
 void pg_parameters_int8(struct pg_parameters *parameters, int64_t value);
 /* Limits a duration so that the server can add it to a time: at most a hundred years. */
 int64_t pg_parameters_span_us(uint64_t span_us);
+void pg_parameters_bool(struct pg_parameters *parameters, bool value);
 void pg_parameters_null(struct pg_parameters *parameters);
 void pg_parameters_oid(struct pg_parameters *parameters, uint32_t value);
 void pg_parameters_double(struct pg_parameters *parameters, double value);

@@ -21,6 +21,7 @@
 #include "present_sql.h"
 #include "release_first_sql.h"
 #include "release_sql.h"
+#include "rival_sql.h"
 #include "sequence_last_sql.h"
 #include "settle_held_keep_sql.h"
 #include "settle_held_sql.h"
@@ -39,6 +40,7 @@ static const struct {
     const char *sql;
 } statements[PG_STATEMENTS] = {
     [PG_OWN] = {"own", sql_own},
+    [PG_RIVAL] = {"rival", sql_rival},
     [PG_FETCH_NEXT] = {"fetch_next", sql_fetch_next},
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
     [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
@@ -276,11 +278,27 @@ take_answers(struct source_postgres *self, uint64_t now_us)
     }
 }
 
+/* An owner that ends tells those who wait for the ownership (hand_over.sql). */
+static void
+take_notifications(struct source_postgres *self, uint64_t now_us)
+{
+    PGnotify *notification;
+    while ((notification = PQnotifies(self->connection)) != NULL) {
+        PQfreemem(notification);
+        if (self->state == PG_STANDBY && self->retry_us != CLOCK_NEVER_US) {
+            self->retry_us = now_us;
+        }
+    }
+}
+
 void
 pg_request_receive(struct source_postgres *self, uint64_t now_us)
 {
     const bool alive = pg_request_consume(self->connection);
     take_answers(self, now_us);
+    if (self->connection != NULL) {
+        take_notifications(self, now_us);
+    }
     if (self->connection != NULL && (!alive || self->fatal_sqlstate[0] != '\0')) {
         pg_session_broken(self, now_us);
     }

@@ -11,6 +11,7 @@
 
 #include "contract_sql.h"
 #include "find_sql.h"
+#include "hand_over_sql.h"
 #include "privileges_sql.h"
 #include "search_path_sql.h"
 #include "session_sql.h"
@@ -119,6 +120,7 @@ pg_session_own(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_parameters parameters = {.count = 0};
     pg_parameters_oid(&parameters, self->outbox_oid);
+    pg_parameters_bool(&parameters, self->fit);
     self->retry_us = CLOCK_NEVER_US; /* set by the answer */
     if (pg_request_send(self, PG_OWN, &parameters, now_us)) {
         pg_request_end(self, PG_REQUEST_OWN, now_us); /* a loss was told */
@@ -131,6 +133,30 @@ pg_session_ready(struct source_postgres *self, uint64_t now_us)
     pg_connect_forget(self);
     if (pg_request_prepare_all(self, now_us)) {
         pg_session_own(self, now_us);
+    }
+}
+
+void
+pg_session_rival(struct source_postgres *self, uint64_t now_us)
+{
+    struct pg_parameters parameters = {.count = 0};
+    pg_parameters_oid(&parameters, self->outbox_oid);
+    if (pg_request_send(self, PG_RIVAL, &parameters, now_us)) {
+        pg_request_end(self, PG_REQUEST_RIVAL, now_us); /* a loss was told */
+    }
+}
+
+/* Whoever waits hears of the end of an ownership at once, not only when it asks the next time. */
+static void
+listen_for_hand_over(struct source_postgres *self, uint64_t now_us)
+{
+    char command[64];
+    (void)snprintf(command, sizeof(command), "listen outbox_relay_%" PRIu32,
+                   self->outbox_oid); /* fits */
+    if (PQsendQueryParams(self->connection, command, 0, NULL, NULL, NULL, NULL, 1) == 0) {
+        pg_session_broken(self, now_us);
+    } else {
+        pg_request_end(self, PG_REQUEST_LISTEN, now_us); /* a loss was told */
     }
 }
 
@@ -231,6 +257,7 @@ learn_ownership(struct source_postgres *self, const PGresult *result, uint64_t s
     if (!self->standby_told) {
         self->standby_told = true;
         pg_event_push(self, SOURCE_STANDBY);
+        listen_for_hand_over(self, now_us);
     }
 }
 
@@ -307,6 +334,9 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
             learn_ownership(self, result, request->sent_us, now_us);
         }
         break;
+    case PG_REQUEST_RIVAL:
+        pg_event_push(self, SOURCE_RIVAL)->rival = pg_rows_bool(result, 0, 0);
+        break;
     case PG_REQUEST_PRESENT:
         pg_fetch_present_answer(self, result);
         break;
@@ -339,19 +369,16 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         pg_tail_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_FETCH: /* in source_fetch.c */
+    case PG_REQUEST_LISTEN:
     case PG_REQUEST_PING:
         break;
     }
 }
 
-void
-pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us)
+/* What is lost with the session; the caller says why, and when to connect again. */
+static void
+end(struct source_postgres *self, const struct error *error, uint64_t now_us)
 {
-    struct backoff *backoff = error->class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
-    if (now_us - self->began_us >= GOOD_US &&
-        (self->state == PG_OWNED || self->state == PG_STANDBY)) {
-        backoff_reset(&self->backoff);
-    }
     pg_pool_end(self);
     PQfinish(self->connection);
     self->connection = NULL;
@@ -368,8 +395,43 @@ pg_session_lost(struct source_postgres *self, const struct error *error, uint64_
     self->status_outstanding = false;
     self->forget_outstanding = false;
     watermark_done(&self->watermark);
+}
+
+void
+pg_session_lost(struct source_postgres *self, const struct error *error, uint64_t now_us)
+{
+    struct backoff *backoff = error->class == ERROR_CONFIG ? &self->backoff_config : &self->backoff;
+    if (now_us - self->began_us >= GOOD_US &&
+        (self->state == PG_OWNED || self->state == PG_STANDBY)) {
+        backoff_reset(&self->backoff);
+    }
+    end(self, error, now_us);
     self->retry_us = now_us + backoff_next_us(backoff, &self->random);
     pg_event_push(self, SOURCE_LOST)->lost = *error;
+}
+
+/* Should this fail, the end of the session does the same, only later for those who wait. */
+void
+pg_session_hand_over(struct source_postgres *self)
+{
+    struct pg_parameters parameters = {.count = 0};
+    pg_parameters_oid(&parameters, self->outbox_oid);
+    if (PQsendQueryParams(self->connection, sql_hand_over, parameters.count, NULL,
+                          parameters.values, parameters.lengths, parameters.formats, 1) != 0 &&
+        PQpipelineSync(self->connection) != 0) {
+        (void)PQflush(self->connection); /* as said above */
+    }
+}
+
+void
+pg_session_yield(struct source_postgres *self, uint64_t now_us)
+{
+    struct error error;
+    error_set(&error, ERROR_TRANSIENT, "the ownership was given up");
+    pg_session_hand_over(self);
+    end(self, &error, now_us);
+    self->retry_us = now_us + STANDBY_INTERVAL_US;
+    pg_event_push(self, SOURCE_YIELDED);
 }
 
 void

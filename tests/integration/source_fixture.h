@@ -26,6 +26,8 @@ struct source_fixture_kind {
     /* In SQL: the session that is sent the log for this database, or 0; and what begins another file of the log. */
     const char *reader;
     const char *next_file;
+    /* In SQL: how many requests for an ownership the server keeps until they can be granted; NULL: it keeps none. */
+    const char *waits_in_server;
     const struct source_fixture_lack *lacks; /* the last one has no `what` */
     const char *words_log_gone;              /* the log was removed from the server */
     int relay_version;                       /* of the tables of the relay */

@@ -387,6 +387,116 @@ Test(source, the_second_relay_takes_over_when_the_first_is_gone)
     source_fixture_close(first, &config);
 }
 
+static bool
+waits_in_server(void)
+{
+    for (int i = 0; i < 100; i++) { /* a request that was just sent may not be there yet */
+        if (db_int(admin, kind->waits_in_server) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The standby waits, with nothing asked; or its request waits in the server. */
+static bool
+is_waiting(const struct source *standby)
+{
+    return kind->waits_in_server != NULL
+               ? waits_in_server()
+               : standby->ops->deadline_us(standby) < clock_monotonic_us() + CLOCK_S_US;
+}
+
+/* True if the standby had the outbox before it would have asked for it, or asked again. */
+static bool
+hands_over(struct source *owner, struct source *standby)
+{
+    standby->ops->fit(standby, true);
+    (void)source_fixture_expect(standby, SOURCE_STANDBY);
+    while (!is_waiting(standby)) {
+        source_fixture_turn(standby);
+    }
+    const uint64_t asks_us = standby->ops->deadline_us(standby);
+    owner->ops->free(owner);
+    (void)source_fixture_expect(standby, SOURCE_OWNED);
+    return clock_monotonic_us() < asks_us;
+}
+
+/* Once is proof: without being told it is always later. */
+Test(source, an_owner_that_ends_hands_over_at_once)
+{
+    struct source_config config = source_fixture_here(10 * CLOCK_S_US);
+    struct source *owner = source_fixture_own(&config);
+    bool at_once = false;
+    for (int i = 0; i < 20 && !at_once; i++) {
+        struct source *standby = source_fixture_open(&config);
+        at_once = hands_over(owner, standby);
+        owner = standby;
+    }
+    cr_assert(at_once, "it asks from time to time only");
+    source_fixture_close(owner, &config);
+}
+
+static bool
+has_rival(struct source *owner)
+{
+    owner->ops->rival(owner, clock_monotonic_us());
+    return source_fixture_expect(owner, SOURCE_RIVAL).rival;
+}
+
+Test(source, an_owner_can_leave_the_outbox_to_a_fit_relay)
+{
+    struct source_config config = source_fixture_here(10 * CLOCK_S_US);
+    struct source *first = source_fixture_own(&config);
+    struct source *second = source_fixture_open(&config);
+    (void)source_fixture_expect(second, SOURCE_STANDBY);
+    cr_assert_not(has_rival(first), "a relay that is not fit");
+    second->ops->fit(second, true);
+    while (!has_rival(first)) {
+        source_fixture_turn(second);
+    }
+    first->ops->yield(first, clock_monotonic_us());
+    const struct source_event event = source_fixture_expect(first, SOURCE_YIELDED);
+    cr_assert_eq(event.lease_until_us, 0);
+    (void)source_fixture_expect(second, SOURCE_OWNED);
+    (void)source_fixture_expect(first, SOURCE_STANDBY);
+    second->ops->free(second);
+    (void)source_fixture_expect(first, SOURCE_OWNED); /* nobody else is there */
+    source_fixture_close(first, &config);
+}
+
+static void
+expect_no_event_for(struct source *source, uint64_t time_us)
+{
+    const uint64_t until_us = clock_monotonic_us() + time_us;
+    struct source_event event;
+    while (clock_monotonic_us() < until_us) {
+        source_fixture_turn(source);
+        cr_assert_not(source->ops->next(source, &event), "event %d", event.type);
+    }
+}
+
+/* The fit one is late: nobody lets it work at first. */
+Test(source, a_relay_that_is_not_fit_leaves_the_outbox_to_one_that_is)
+{
+    struct source_config config = source_fixture_here(10 * CLOCK_S_US);
+    struct source *owner = source_fixture_own(&config);
+    struct source *fit = source_fixture_open(&config);
+    struct source *unfit = source_fixture_open(&config);
+    (void)source_fixture_expect(fit, SOURCE_STANDBY);
+    (void)source_fixture_expect(unfit, SOURCE_STANDBY);
+    fit->ops->fit(fit, true);
+    while (!has_rival(owner)) {
+        source_fixture_turn(fit);
+    }
+    owner->ops->free(owner);
+    expect_no_event_for(unfit, 2 * CLOCK_S_US);
+    (void)source_fixture_expect(fit, SOURCE_OWNED);
+    fit->ops->free(fit);
+    (void)source_fixture_expect(unfit, SOURCE_OWNED);
+    source_fixture_close(unfit, &config);
+}
+
 Test(source, an_owner_that_is_silent_loses_its_ownership)
 {
     struct source_config config = source_fixture_here(5 * CLOCK_S_US);

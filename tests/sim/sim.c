@@ -147,7 +147,7 @@ static void
 fault(struct relay *relay)
 {
     const uint32_t lane = (uint32_t)random_between(&world.random, 0, relay->options.lane_count);
-    switch (random_between(&world.random, 0, 12)) {
+    switch (random_between(&world.random, 0, 13)) {
     case 0:
         relay_kill(relay);
         break;
@@ -182,6 +182,9 @@ fault(struct relay *relay)
         if (world.refusing) {
             declare_or_delete_exchange();
         }
+        break;
+    case 12:
+        relay_shut_out(relay);
         break;
     case 11: /* the network comes back, but not everything behind it */
         relay_cut_session(relay);
@@ -268,6 +271,7 @@ choose_options(void)
     options.held_max = world.rules.held_max;
     options.strict = world.rules.strict;
     options.tail = world.tailing && chance(85);
+    options.yield_after_us = chance(20) ? 0 : random_between(&world.random, 50, 1000) * CLOCK_MS_US;
     options.tail_patience_us = random_between(&world.random, 100, 3000) * CLOCK_MS_US;
     return options;
 }
@@ -322,6 +326,7 @@ start_run(uint64_t seed)
         struct relay *relay = &relays[i];
         relay->index = i;
         relay->session = false;
+        relay->shut_out = false;
         relay->request_count = 0;
         relay->options = choose_options();
         relay_start(relay);
@@ -379,6 +384,7 @@ mend(void)
     world_end_all(&world);
     for (int i = 0; i < RELAYS_MAX; i++) {
         relays[i].frozen = false;
+        relays[i].shut_out = false;
         for (uint32_t lane = 0; lane <= relays[i].options.lane_count; lane++) {
             congest(&relays[i], lane, false);
         }
@@ -583,6 +589,7 @@ print_tally(uint64_t (*tallies)[EVENTS], uint64_t jobs)
         [EVENT_SWEPT] = "times that the sweep found something",
         [EVENT_PREPARED] = "transactions prepared",
         [EVENT_FINAL] = "times that more was final",
+        [EVENT_YIELDED] = "outboxes left to the other relay",
     };
     for (size_t event = 0; event < EVENTS; event++) {
         uint64_t sum = 0;

@@ -89,6 +89,9 @@ struct relay {
     struct pipeline *pipeline;
     struct pipeline_options options;
     bool session;               /* connected to the database */
+    bool shut_out;              /* no connection to the broker comes about */
+    bool fit;                   /* the database knows that it waits and reaches its broker */
+    bool rival_asked;           /* the core wants to know whether another one does */
     struct watermark watermark; /* what this session knows about the writers */
     bool owned_told;            /* the core knows that it owns */
     bool frozen;
@@ -130,6 +133,8 @@ void relay_kill(struct relay *relay);
 void relay_cut_lane(struct relay *relay, uint32_t lane);
 void relay_cut_session(struct relay *relay);
 void relay_lose_lane(struct relay *relay, uint32_t lane);
+/* Loses all of them, and cannot connect again for some time. */
+void relay_shut_out(struct relay *relay);
 void relay_steps(struct relay *relay);
 
 /* sim_requests.c */
@@ -162,6 +167,8 @@ void check_report(struct relay *relay, const struct pipeline_report *report);
 /* to be called when the core says that there is nothing to do now */
 void check_idle(const struct relay *relay);
 void check_drained(const struct relay *relay);
+/* to be called when it leaves the outbox to another relay */
+void check_yield(const struct relay *relay);
 void check_world(void); /* to be called regularly */
 bool is_settled_down(void);
 /* to be called after everything was repaired: only messages that wait for an operator may be left */

@@ -216,6 +216,21 @@ check_drained(const struct relay *relay)
             "relay %d leaves requests behind", relay->index);
 }
 
+/* What is left behind would be sent again. */
+void
+check_yield(const struct relay *relay)
+{
+    struct pipeline_counts counts;
+    pipeline_counts(relay->pipeline, &counts);
+    PROMISE(counts.lanes_ready == 0, "relay %d reaches the broker, and gives up", relay->index);
+    PROMISE(counts.in_flight == 0 && counts.unsettled == 0, "relay %d leaves work behind",
+            relay->index);
+    PROMISE(!request_is_out(relay, REQUEST_SETTLE) && !request_is_out(relay, REQUEST_HOLD) &&
+                !request_is_out(relay, REQUEST_RELEASE),
+            "relay %d leaves requests behind", relay->index);
+    PROMISE(relay->options.yield_after_us > 0, "relay %d must not give up", relay->index);
+}
+
 /* ---- the state of the world ------------------------------------------------------------------- */
 
 static bool

@@ -21,6 +21,7 @@ relay_start(struct relay *relay)
     relay->options.seed = random_next(&world.random);
     relay->pipeline = pipeline_new(&relay->options, world.now_us);
     relay->owned_told = false;
+    relay->rival_asked = false;
     relay->frozen = false;
     relay->unaware = false;
     relay->degraded = false;
@@ -62,6 +63,7 @@ void
 relay_cut_session(struct relay *relay)
 {
     relay->session = false;
+    relay->fit = false;
     watermark_done(&relay->watermark);
     requests_drop(relay);
     if (world.owner == relay->index) {
@@ -129,6 +131,16 @@ relay_lose_lane(struct relay *relay, uint32_t lane)
     relay->stirred = true;
 }
 
+void
+relay_shut_out(struct relay *relay)
+{
+    world_note(&world, "relay %d is shut out of the broker", relay->index);
+    relay->shut_out = true;
+    for (uint32_t lane = 0; lane <= relay->options.lane_count; lane++) {
+        relay_lose_lane(relay, lane);
+    }
+}
+
 /* ---- actions ---------------------------------------------------------------------------------- */
 
 static bool
@@ -174,6 +186,21 @@ do_disconnect(struct relay *relay, uint32_t lane)
     world_note(&world, "relay %d disconnects lane %u", relay->index, lane);
     world.resets += lane < relay->options.lane_count;
     relay_cut_lane(relay, lane);
+}
+
+/* It leaves nothing behind that the other one would send again, and there is another one. */
+static void
+do_yield(struct relay *relay)
+{
+    world_note(&world, "relay %d leaves the outbox to another", relay->index);
+    world_count(&world, EVENT_YIELDED);
+    check_yield(relay);
+    requests_drop(relay);
+    tail_close(relay);
+    watermark_done(&relay->watermark);
+    relay->session = false;
+    relay->fit = false;
+    world.owner = NOBODY;
 }
 
 static void
@@ -236,6 +263,12 @@ do_action(struct relay *relay, const struct pipeline_action *action)
         break;
     case PIPELINE_TAIL_SAFE:
         tail_safe(relay, action->position);
+        break;
+    case PIPELINE_RIVAL:
+        relay->rival_asked = true;
+        break;
+    case PIPELINE_YIELD:
+        do_yield(relay);
         break;
     case PIPELINE_PUBLISH:
         do_publish_run(relay, action->row, action->lane);
@@ -309,6 +342,7 @@ lose_session(struct relay *relay)
 {
     requests_drop(relay);
     tail_close(relay);
+    relay->rival_asked = false;
     if (relay->owned_told) {
         relay->owned_told = false;
         forget_all(relay);
@@ -336,6 +370,36 @@ win_ownership(struct relay *relay)
     pipeline_lease(relay->pipeline, world.now_us + TAKEOVER_US);
 }
 
+static bool
+has_fit_rival(const struct relay *relay)
+{
+    for (int i = 0; i < RELAYS_MAX; i++) {
+        if (i != relay->index && relays[i].fit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+answer_rival(struct relay *relay)
+{
+    relay->rival_asked = false;
+    relay->stirred = true;
+    pipeline_rival(relay->pipeline, has_fit_rival(relay), world.now_us);
+}
+
+/* A standby asks for the ownership, and leaves it to a fit one if it is not fit itself. */
+static void
+stand_by(struct relay *relay)
+{
+    relay->heard_us = world.now_us;
+    relay->fit = pipeline_reaches_broker(relay->pipeline);
+    if (world.owner == NOBODY && (relay->fit || !has_fit_rival(relay))) {
+        win_ownership(relay);
+    }
+}
+
 static void
 session_steps(struct relay *relay)
 {
@@ -348,10 +412,9 @@ session_steps(struct relay *relay)
         return;
     }
     if (!relay->owned_told) {
-        relay->heard_us = world.now_us; /* a standby asks for the lock regularly */
-    }
-    if (world.owner == NOBODY && !relay->owned_told) {
-        win_ownership(relay);
+        stand_by(relay);
+    } else if (relay->rival_asked && chance(50)) {
+        answer_rival(relay);
     } else if (world.owner == relay->index && relay->request_count == 0 && chance(20)) {
         relay->heard_us = world.now_us; /* the ping of an idle source */
         pipeline_lease(relay->pipeline, world.now_us + TAKEOVER_US);
@@ -500,7 +563,7 @@ link_steps(struct relay *relay, uint32_t lane)
     if (link->connecting) {
         link->connecting = false;
         relay->stirred = true;
-        if (chance(80)) {
+        if (chance(80) && !relay->shut_out) {
             pipeline_lane_connected(relay->pipeline, lane, world.now_us);
         } else {
             pipeline_lane_lost(relay->pipeline, lane, world.now_us);
@@ -525,6 +588,7 @@ relay_steps(struct relay *relay)
         relay->frozen = chance(95);
         return;
     }
+    relay->shut_out = relay->shut_out && random_between(&world.random, 0, 299) > 0;
     session_steps(relay);
     if (relay->session && chance(70)) {
         request_answer(relay);

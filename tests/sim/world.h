@@ -302,6 +302,7 @@ enum event {
     EVENT_SWEPT,
     EVENT_PREPARED,
     EVENT_FINAL,
+    EVENT_YIELDED,
     EVENTS,
 };
 
