@@ -185,7 +185,7 @@ arrival_us(struct slow_link *link, const struct way *way, size_t direction, size
     if (*free_us < now_us) {
         *free_us = now_us;
     }
-    if (rate != UINT64_MAX) {
+    if (rate != UINT64_MAX && rate > 0) { /* 0: since the packet was read */
         *free_us += size * CLOCK_S_US / rate;
     }
     uint64_t due_us = *free_us + delay_us;
