@@ -22,6 +22,7 @@
 #define REQUEST_LINE_AND_HEADERS_BYTES 16384
 #define SILENCE_S 15U /* a connection on which nothing comes for so long is closed */
 #define STACK_BYTES ((size_t)256 * 1024)
+#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" /* the library would take 1.0 */
 #define PEM_BYTES (1024 * 1024)
 
 /* A connection; the server's thread makes and frees it, and others look at it under the mutex. */
@@ -492,7 +493,8 @@ read_tls(struct server *server, struct error *reterr)
 static bool
 start_daemon(struct server *server, int fd, bool v6, struct error *reterr)
 {
-    struct MHD_OptionItem more[5] = {{MHD_OPTION_END, 0, NULL}};
+    static char versions[] = TLS_VERSIONS;
+    struct MHD_OptionItem more[6] = {{MHD_OPTION_END, 0, NULL}};
     size_t count = 0;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     flags |= v6 ? MHD_USE_IPv6 : 0;
@@ -500,6 +502,7 @@ start_daemon(struct server *server, int fd, bool v6, struct error *reterr)
         flags |= MHD_USE_TLS;
         more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert};
         more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, server->key};
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, versions};
     }
     if (!server->config->behind_proxy) {
         more[count++] = (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT,
