@@ -389,13 +389,26 @@ log_act(const struct api_question *question, const json_t *parameters, const jso
              LOG_STR("who", json_string_value(json_object_get(parameters, "who"))));
 }
 
+/* The relay's account needs no right to act for its own work, so it may lack it. */
+static void
+answer_failure(const struct error *error, struct http_answer *answer)
+{
+    char words[sizeof(error->text) + 200];
+    const bool denied = strstr(error->text, "denied") != NULL;
+    (void)snprintf(words, sizeof(words), "%s%s", error->text,
+                   denied ? " (over HTTP the relay acts with its own account of the database: for "
+                            "this it needs the role outbox_operator too)"
+                          : ""); /* fits */
+    answer_error(answer, 503, words);
+}
+
 /* Takes the document over. */
 static void
 answer_act(const struct api_answer *done, struct http_answer *answer)
 {
     if (!done->current) {
         json_decref(done->document);
-        answer_error(answer, 503, done->error.text);
+        answer_failure(&done->error, answer);
         return;
     }
     const bool refused = json_object_get(done->document, "refused") != NULL;

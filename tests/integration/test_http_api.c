@@ -20,9 +20,9 @@ TestSuite(http_api, .init = scene_open_route, .fini = scene_close, .timeout = 24
 
 static char token_path[200];
 
-/* Refused messages stay held for an hour. more: sections of the configuration. */
+/* Refused messages stay held for an hour. more: sections of the configuration; dsn NULL: that of an administrator. */
 static void
-start(const char *more)
+start_as(const char *dsn, const char *more)
 {
     static char global[3000];
     char keys[300];
@@ -32,9 +32,18 @@ start(const char *more)
     check(file != NULL && fputs(TOKEN "\n", file) >= 0 && fclose(file) == 0, "no %s", token_path);
     (void)snprintf(keys, sizeof(keys), "token_file = \"%s\"", token_path);      /* fits */
     (void)snprintf(global, sizeof(global), "%s\n%s", http_section(keys), more); /* fits */
-    scene.relay = relay_start(&(struct relay_options){
-        .global = global, .exchange = scene.exchange, .retry_initial = "1h", .retry_max = "1h"});
+    scene.relay = relay_start(&(struct relay_options){.dsn = dsn,
+                                                      .global = global,
+                                                      .exchange = scene.exchange,
+                                                      .retry_initial = "1h",
+                                                      .retry_max = "1h"});
     (void)relay_await_log(scene.relay, "event=http_listening", NULL); /* is enough */
+}
+
+static void
+start(const char *more)
+{
+    start_as(NULL, more);
 }
 
 static void
@@ -248,6 +257,33 @@ Test(http_api, what_nobody_saw_is_not_discarded)
               "select count(*) from outbox_held_act where who like 'http: 127.0.0.1, %%'") == 2,
           "by another one");
     stop();
+}
+
+/* The relay's account may look with what it needs anyway. It may act when it has an operator's right to, and is told so. */
+Test(http_api, acts_need_the_rights_of_an_operator)
+{
+    char dsn[600];
+    char name[100];
+    char body[200];
+    (void)snprintf(name, sizeof(name), "u%d", (int)getpid()); /* these fit */
+    (void)snprintf(dsn, sizeof(dsn), "%s user=%s password=secret", db_dsn(), name);
+    db_create_user(scene.db, name, "secret");
+    db_grant_relay(scene.db, name);
+    db_grant(scene.db, name, "select", "outbox_sent"); /* as the role outbox_relay has it */
+    start_as(dsn, "");
+    const int64_t id = hold("k", "x");
+    const struct http_reply seen = http_get("/api/held");
+    check(seen.status == 200 && strstr(seen.body, "unroutable") != NULL, "%s", seen.body);
+    (void)snprintf(body, sizeof(body), "{\"source\":\"test\",\"ids\":[%lld],\"request\":\"r1\"}",
+                   (long long)id);
+    expect_error(post("discard", AUTHORIZED, body), 503, "it needs the role outbox_operator too");
+    check(scene_count("select count(*) from outbox_held") == 1, "it was discarded");
+    db_grant(scene.db, name, "insert", "outbox_held_act");
+    json_t *const json = parsed(post("discard", AUTHORIZED, body), 200);
+    check(number_of(json_object_get(json, "done"), "retrying") == 1, "it was not discarded");
+    json_decref(json);
+    stop();
+    db_drop_user(scene.db, name);
 }
 
 /* ---- status --------------------------------------------------------------------------------------------- */
