@@ -5,6 +5,8 @@
 
 #include "base/memory.h"
 
+#define CAPACITY_MIN 64
+
 static struct window_entry *
 entry_at(const struct window *window, uint64_t tag)
 {
@@ -15,13 +17,15 @@ void
 window_init(struct window *window, uint32_t messages)
 {
     assert(messages > 0 && messages <= UINT32_C(1) << 24);
-    uint32_t capacity = 1;
-    while (capacity < messages) {
-        capacity *= 2;
+    uint32_t limit = 1;
+    while (limit < messages) {
+        limit *= 2;
     }
+    const uint32_t capacity = limit < CAPACITY_MIN ? limit : CAPACITY_MIN;
     *window = (struct window){
         .entries = memory_array(capacity, sizeof(struct window_entry)),
         .capacity = capacity,
+        .limit = limit,
     };
     window_clear(window);
 }
@@ -53,13 +57,30 @@ window_abandon(struct window *window)
 bool
 window_is_full(const struct window *window)
 {
-    return window->next - window->low == window->capacity;
+    return window->next - window->low == window->limit;
+}
+
+/* Each entry gets the place that its tag has in the larger array. */
+static void
+grow(struct window *window)
+{
+    struct window larger = *window;
+    larger.capacity = 2 * window->capacity;
+    larger.entries = memory_array(larger.capacity, sizeof(struct window_entry));
+    for (uint64_t tag = window->low; tag < window->next; tag++) {
+        *entry_at(&larger, tag) = *entry_at(window, tag);
+    }
+    memory_free(window->entries);
+    *window = larger;
 }
 
 void
 window_push(struct window *window, const struct window_entry *entry)
 {
     assert(!window_is_full(window));
+    if (window->next - window->low == window->capacity) {
+        grow(window);
+    }
     struct window_entry *place = entry_at(window, window->next);
     *place = *entry;
     place->pending = true;

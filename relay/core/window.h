@@ -25,14 +25,15 @@ struct window_entry {
 
 struct window {
     struct window_entry *entries;
-    uint32_t capacity; /* a power of two */
+    uint32_t capacity; /* a power of two; it grows */
+    uint32_t limit;    /* likewise; it does not grow beyond */
     uint64_t low;      /* the oldest tag that may still be pending */
     uint64_t next;     /* the tag of the next publish */
     uint32_t open;     /* entries pending */
     uint64_t bytes;    /* of the entries pending */
 };
 
-/* Room for at least `messages` entries; allocated once. */
+/* Room for at least `messages` entries, allocated as it is needed: few sources ever need all of it. */
 void window_init(struct window *window, uint32_t messages);
 void window_done(struct window *window);
 

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,6 +126,9 @@ tell_in_force(struct supervisor *self, uint64_t now_us)
              LOG_UINT("added", change->added), LOG_UINT("changed", change->changed),
              LOG_UINT("removed", change->removed), LOG_UINT("untouched", change->kept),
              LOG_UINT("failing", failures.count), LOG_MS("took_ms", now_us - self->followed_us));
+    /* What drained sources had is scattered over the heap, and would stay there beside what the new ones take: with 200
+     * changed sources 340 MiB instead of 140. */
+    (void)malloc_trim(0); /* how much it was does not matter */
 }
 
 void

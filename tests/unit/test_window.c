@@ -210,3 +210,30 @@ Test(window, knows_the_highest_id_that_is_pending)
     cr_assert_eq(window_highest_id(&window, INT64_MIN), -2);
     cr_assert_eq(window_highest_id(&window, 7), 7);
 }
+
+/* Its entries move as it grows, wherever the ring begins; those that were taken do not come back. */
+Test(window, grows_with_what_is_under_way)
+{
+    struct window_entry entry;
+    struct window large;
+    window_init(&large, 1000);
+    for (int64_t id = 1; id <= 50; id++) {
+        window_push(&large, &(struct window_entry){.id = id, .bytes = 1});
+        cr_assert(id > 40 || window_take(&large, (uint64_t)id, &entry));
+    }
+    for (int64_t id = 51; id <= 1064; id++) {
+        cr_assert_not(window_is_full(&large));
+        window_push(&large, &(struct window_entry){.id = id, .bytes = 1});
+        cr_assert(id % 2 == 0 || window_take(&large, (uint64_t)id, &entry));
+    }
+    cr_assert(window_is_full(&large), "of 1024 places, from 41 on");
+    cr_assert_eq(large.open, 10 + 1014 / 2);
+    for (uint64_t tag = 41; tag <= 1064; tag++) {
+        const bool taken = tag > 50 && tag % 2 == 1;
+        cr_assert_eq(window_take(&large, tag, &entry), !taken, "tag %llu", (unsigned long long)tag);
+        cr_assert(taken || entry.id == (int64_t)tag);
+    }
+    cr_assert_eq(large.open, 0);
+    cr_assert_eq(large.bytes, 0);
+    window_done(&large);
+}
