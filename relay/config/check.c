@@ -49,7 +49,7 @@ config_connect_broker(struct config_load *load, size_t section,
                         nearest == NULL ? "" : "\"?");
 }
 
-/* An outbox: the kind of its database, and where it is. */
+/* An outbox or a server: the kind of database, and where it is. */
 struct place {
     const struct database_kind *kind;
     char *text; /* NULL: not known, or no source */
@@ -181,6 +181,37 @@ check_section(struct config_load *load, size_t section)
     }
 }
 
+static bool
+is_auto(const struct config_load *load, size_t section)
+{
+    const struct source_config *const source = load->targets[section];
+    return load->scan.sections[section].scope == CONFIG_SOURCE && source->dsn != NULL &&
+           source->mode == SOURCE_MODE_AUTO;
+}
+
+/* Which sources are crowded depends on the configuration alone, so that a relay that stands by decides the same. */
+static void
+find_crowded(struct config_load *load)
+{
+    struct place *const servers = memory_array(load->scan.count, sizeof(*servers));
+    for (size_t i = 0; i < load->scan.count; i++) {
+        struct source_config *const source = load->targets[i];
+        size_t before = 0;
+        if (!is_auto(load, i)) {
+            continue;
+        }
+        servers[i] = (struct place){source->kind, source->kind->dsn_server(source->dsn)};
+        for (size_t j = 0; j < i && before < CONFIG_AUTO_TAILS; j++) {
+            before += same_place(&servers[j], &servers[i]) ? 1 : 0;
+        }
+        source->crowded = before == CONFIG_AUTO_TAILS;
+    }
+    for (size_t i = 0; i < load->scan.count; i++) {
+        memory_free(servers[i].text);
+    }
+    memory_free(servers);
+}
+
 /* A socket's address has little room for its path. */
 static void
 check_control(struct config_load *load)
@@ -213,6 +244,7 @@ config_check(struct config_load *load)
         check_section(load, i);
     }
     check_places(load);
+    find_crowded(load);
     check_control(load);
     check_included(load);
     load->problems.file = 0;

@@ -40,10 +40,19 @@ struct broker_config {
     uint64_t reconnect_max_us;
 };
 
+/* So many sources of one server begin to read its log because of mode = "auto"; each needs a slot, or a reader of the
+ * whole binary log. */
+#define CONFIG_AUTO_TAILS 4
+#define CONFIG_CROWDED_WORDS                                                                    \
+    "the first 4 sources of this server with mode \"auto\" read its log, and this is another; " \
+    "with mode = \"tail\" it does too"
+
 struct source_config {
     char *name;
     const struct database_kind *kind;
     enum source_mode mode;
+    /* Mode "auto", and CONFIG_AUTO_TAILS others of its server come first in the configuration. */
+    bool crowded;
     const struct broker_config *broker;
     char *dsn; /* as its kind takes it */
     struct config_password password;
@@ -54,6 +63,7 @@ struct source_config {
     uint32_t window_messages;
     uint64_t window_bytes;
     uint64_t poll_interval_max_us;
+    uint64_t poll_interval_idle_us;
     uint64_t sweep_interval_us;
     char *slot;                     /* NULL: the default name */
     char *publication;              /* NULL: likewise */

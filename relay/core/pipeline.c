@@ -17,6 +17,9 @@ pipeline_defaults(void)
         .batch_rows = 1000,
         .batch_bytes = UINT64_C(4) << 20,
         .poll_interval_max_us = 100 * CLOCK_MS_US,
+        .quiet_after_us = 60 * CLOCK_S_US,
+        .poll_interval_idle_us = CLOCK_S_US,
+        .look_interval_idle_us = 10 * CLOCK_S_US,
         .watermark_interval_us = 200 * CLOCK_MS_US,
         .sweep_interval_us = 30 * CLOCK_S_US,
         .wake_interval_us = 20 * CLOCK_MS_US,
@@ -151,10 +154,25 @@ pipeline_drop_queue(struct pipeline *pipeline, uint64_t now_us)
 
 /* The heads of held keys are read before any row. */
 void
+pipeline_note_activity(struct pipeline *pipeline, uint64_t now_us)
+{
+    pipeline->active_us = now_us;
+}
+
+bool
+pipeline_is_quiet(const struct pipeline *pipeline, uint64_t now_us)
+{
+    return now_us > pipeline->active_us &&
+           now_us - pipeline->active_us >= pipeline->options.quiet_after_us &&
+           pipeline->held.count == 0;
+}
+
+void
 pipeline_source_owned(struct pipeline *pipeline, uint64_t now_us)
 {
     assert(!pipeline->owned);
     pipeline->owned = true;
+    pipeline->active_us = now_us;
     cursor_init(&pipeline->cursor);
     fetching_owned(pipeline, now_us);
     watermark_owned(pipeline, now_us);

@@ -43,11 +43,17 @@ struct pipeline_options {
     uint32_t batch_rows;
     uint64_t batch_bytes;
     uint64_t poll_interval_max_us;
+    /* A source is quiet when nothing has come for quiet_after_us and no message is held. Then it is looked at this seldom,
+     * if that is less often than otherwise. */
+    uint64_t quiet_after_us;
+    uint64_t poll_interval_idle_us;
+    uint64_t look_interval_idle_us;
     uint64_t watermark_interval_us;
     uint64_t sweep_interval_us;
     /* At least so long between two checks for scheduled messages that are due. */
     uint64_t wake_interval_us;
-    uint64_t look_interval_us; /* acts of operators on held messages are noticed within this time */
+    /* Acts of operators on held messages are noticed within this time, unless it is quiet. */
+    uint64_t look_interval_us;
     /* A refused message waits this long for others before they are set aside together: long enough to see whether the
      * route refuses everything. */
     uint64_t hold_delay_us;

@@ -360,6 +360,14 @@ count_swept(struct pipeline *pipeline, const struct batch *batch, int64_t seen)
     return report.count > 0;
 }
 
+static uint64_t
+longest_wait_us(const struct pipeline *pipeline, uint64_t now_us)
+{
+    const uint64_t max_us = pipeline->options.poll_interval_max_us;
+    const uint64_t idle_us = pipeline->options.poll_interval_idle_us;
+    return pipeline_is_quiet(pipeline, now_us) && idle_us > max_us ? idle_us : max_us;
+}
+
 /* If rows came, look again soon; if none, at doubled intervals. */
 static void
 plan_poll(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
@@ -368,9 +376,10 @@ plan_poll(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
     if (batch->count > 0) {
         fetching->poll_interval_us = POLL_INTERVAL_MIN_US;
     } else {
+        const uint64_t longest_us = longest_wait_us(pipeline, now_us);
         fetching->poll_interval_us *= 2;
-        if (fetching->poll_interval_us > pipeline->options.poll_interval_max_us) {
-            fetching->poll_interval_us = pipeline->options.poll_interval_max_us;
+        if (fetching->poll_interval_us > longest_us) {
+            fetching->poll_interval_us = longest_us;
         }
     }
     fetching->poll_at_us = batch->complete ? now_us + fetching->poll_interval_us : now_us;
@@ -457,6 +466,9 @@ pipeline_rows(struct pipeline *pipeline, const struct batch *batch, uint64_t now
 {
     const struct fetching *fetching = &pipeline->fetching;
     queue_rewind(&pipeline->queue);
+    if (batch->count > 0) {
+        pipeline_note_activity(pipeline, now_us);
+    }
     if (!fetching_came(pipeline, fetching->kind)) {
         rows_stale(pipeline, batch);
     } else if (fetching->sweeps) {

@@ -69,6 +69,7 @@ struct pipeline {
     bool draining;
     bool drained;
     uint64_t lease_until_us;
+    uint64_t active_us; /* when something came, or the ownership began */
 
     /* Knowledge about rows, keys and exchanges: separate modules, used by all parts. */
     struct queue queue; /* rows in memory */
@@ -130,5 +131,10 @@ void pipeline_take_back(struct pipeline *pipeline, uint64_t now_us);
 /* A message of the key has to be sent again, so no later message of the key may be set aside. */
 void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t key_hash,
                                uint64_t now_us);
+
+/* Rows came, or an operator did something. */
+void pipeline_note_activity(struct pipeline *pipeline, uint64_t now_us);
+/* Nothing has happened for long, and nothing is held: the source is looked at less often (pipeline_options). */
+bool pipeline_is_quiet(const struct pipeline *pipeline, uint64_t now_us);
 
 #endif

@@ -313,13 +313,15 @@ pipeline_present(struct pipeline *pipeline, const struct source_present *present
 void
 pipeline_log(struct pipeline *pipeline, const struct source_log *log, uint64_t now_us)
 {
-    (void)now_us; /* the other events have it, too */
     struct tail *tail = &pipeline->tail;
     assert(tail->more_out && !tail->waiting);
     tail->more_out = false;
     tail->waiting = true;
     tail->rows = log->batch->rows;
     tail->row_count = log->batch->count;
+    if (tail->row_count > 0) {
+        pipeline_note_activity(pipeline, now_us);
+    }
     tail->rows_position = log->position;
     tail->reached = log->position;
     const struct row *last = tail->row_count > 0 ? &tail->rows[tail->row_count - 1] : NULL;

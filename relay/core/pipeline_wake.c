@@ -31,7 +31,10 @@ waking_deadline_us(const struct pipeline *pipeline)
     if (!pipeline->owned || pipeline->draining || waking->out || !heads_are_known(pipeline)) {
         return CLOCK_NEVER_US;
     }
-    const uint64_t look_us = waking->last_us + options->look_interval_us;
+    const bool quiet = pipeline_is_quiet(pipeline, waking->last_us) &&
+                       options->look_interval_idle_us > options->look_interval_us;
+    const uint64_t look_us =
+        waking->last_us + (quiet ? options->look_interval_idle_us : options->look_interval_us);
     const uint64_t least_us = waking->last_us + options->wake_interval_us;
     const uint64_t due_us = clock_earlier_us(waking->due_us, look_us);
     return due_us > least_us ? due_us : least_us;
@@ -58,6 +61,9 @@ pipeline_woken(struct pipeline *pipeline, const struct source_woken *woken, uint
     waking->out = false;
     waking->due_us =
         woken->next_in_us == CLOCK_NEVER_US ? CLOCK_NEVER_US : now_us + woken->next_in_us;
+    if (woken->acts || woken->count > 0) {
+        pipeline_note_activity(pipeline, now_us);
+    }
     if (woken->acts) {
         heads_ask_at_once(pipeline, now_us);
     }

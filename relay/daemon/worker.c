@@ -203,6 +203,7 @@ options_of(const struct source_config *config)
     options.batch_rows = config->batch_rows;
     options.batch_bytes = config->batch_bytes;
     options.poll_interval_max_us = config->poll_interval_max_us;
+    options.poll_interval_idle_us = config->poll_interval_idle_us;
     options.sweep_interval_us = config->sweep_interval_us;
     options.confirm_timeout_us = broker->confirm_timeout_us;
     options.reconnect_initial_us = broker->reconnect_initial_us;

@@ -86,6 +86,10 @@ check_mysql_tail(struct report *report, const struct source_config *source)
     if (source->mode == SOURCE_MODE_POLL) {
         return;
     }
+    if (source->crowded) {
+        report_ok(report, "source \"%s\": it polls the table: " CONFIG_CROWDED_WORDS, source->name);
+        return;
+    }
     self.session = my_foreground_open(source, false, &error);
     if (self.session == NULL) {
         report_problem(report, "source \"%s\": cannot look whether the log can be read: %s",

@@ -103,6 +103,19 @@ my_dsn_place(const char *text)
     return place;
 }
 
+char *
+my_dsn_server(const char *text)
+{
+    struct dsn dsn;
+    if (!dsn_mysql_parse(text, &dsn, NULL)) {
+        return NULL;
+    }
+    char *const server =
+        config_format("%s %s", value_or(&dsn, "host", ""), value_or(&dsn, "port", "3306"));
+    dsn_done(&dsn);
+    return server;
+}
+
 static void
 check_verification(const char *name, const struct dsn *dsn, struct config_warnings *warnings,
                    struct config_warnings *advice)

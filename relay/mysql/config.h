@@ -10,6 +10,7 @@
 bool my_dsn_take(const char *text, const char *directory, char **ret_dsn,
                  struct error *reterr) MUST_CHECK;
 char *my_dsn_place(const char *dsn);
+char *my_dsn_server(const char *dsn);
 void my_dsn_advise(const struct source_config *source, struct config_warnings *warnings,
                    struct config_warnings *advice);
 bool my_dsn_has_password(const char *dsn);

@@ -13,6 +13,7 @@ const struct database_kind database_mysql = {
                  "sslrootcert, sslcert, sslkey as there.",
     .dsn_take = my_dsn_take,
     .dsn_place = my_dsn_place,
+    .dsn_server = my_dsn_server,
     .dsn_advise = my_dsn_advise,
     .dsn_has_password = my_dsn_has_password,
     .keys = my_keys,

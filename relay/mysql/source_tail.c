@@ -330,6 +330,10 @@ my_tail_begin(struct source_mysql *self, log_position position, uint64_t now_us)
         fail(self, ERROR_CONFIG, "mode is poll");
         return;
     }
+    if (self->config->crowded) {
+        fail(self, ERROR_CONFIG, CONFIG_CROWDED_WORDS);
+        return;
+    }
     if (!self->watermark.has_writers) {
         refuse_without_list(self);
         return;

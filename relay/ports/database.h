@@ -52,6 +52,8 @@ struct database_kind {
     /* Which outbox the dsn leads to, without user and password: equal for two dsns that lead to the same. A new string,
      * for memory_free; NULL: not known. */
     char *(*dsn_place)(const char *dsn);
+    /* The same for the server, whose log all its databases share. */
+    char *(*dsn_server)(const char *dsn);
     /* Warns of what in source->dsn is less safe than it could be. */
     void (*dsn_advise)(const struct source_config *source, struct config_warnings *warnings,
                        struct config_warnings *advice);

@@ -111,6 +111,20 @@ postgres_dsn_place(const char *dsn)
     return place;
 }
 
+char *
+postgres_dsn_server(const char *dsn)
+{
+    PQconninfoOption *const options = PQconninfoParse(dsn, NULL);
+    if (options == NULL) {
+        return NULL;
+    }
+    char *const server = config_format(
+        "%s %s %s %s", option_of(options, "service", ""), option_of(options, "host", ""),
+        option_of(options, "hostaddr", ""), option_of(options, "port", "5432"));
+    PQconninfoFree(options);
+    return server;
+}
+
 /* As in libpq: from the dsn, else from the environment. */
 static const char *
 value_or(const struct dsn *dsn, const char *name, const char *variable)

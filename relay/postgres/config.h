@@ -9,6 +9,7 @@
 bool postgres_dsn_take(const char *text, const char *directory, char **ret_dsn,
                        struct error *reterr) MUST_CHECK;
 char *postgres_dsn_place(const char *dsn);
+char *postgres_dsn_server(const char *dsn);
 void postgres_dsn_advise(const struct source_config *source, struct config_warnings *warnings,
                          struct config_warnings *advice);
 bool postgres_dsn_has_password(const char *dsn);

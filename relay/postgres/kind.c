@@ -12,6 +12,7 @@ const struct database_kind database_postgres = {
                  "`postgresql://relay@db/shop`.",
     .dsn_take = postgres_dsn_take,
     .dsn_place = postgres_dsn_place,
+    .dsn_server = postgres_dsn_server,
     .dsn_advise = postgres_dsn_advise,
     .dsn_has_password = postgres_dsn_has_password,
     .keys = postgres_keys,

@@ -275,6 +275,9 @@ begin_with(struct source_postgres *self, const struct look *look, uint64_t now_u
     struct pg_tail *tail = &self->tail;
     if (look->trouble != NULL) {
         refuse(self, ERROR_CONFIG, look->trouble);
+    } else if (self->config->crowded && !look->slot_exists) {
+        /* A slot that is there already would keep the log for nobody. */
+        refuse(self, ERROR_CONFIG, CONFIG_CROWDED_WORDS);
     } else if (look->reader_pid != 0) {
         wait_for_reader(self, look, now_us);
     } else {

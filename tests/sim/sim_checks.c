@@ -188,6 +188,15 @@ check_report(struct relay *relay, const struct pipeline_report *report)
     }
 }
 
+static uint64_t
+longest_look_us(const struct pipeline_options *options)
+{
+    return options->quiet_after_us == CLOCK_NEVER_US ||
+                   options->look_interval_idle_us < options->look_interval_us
+               ? options->look_interval_us
+               : options->look_interval_idle_us;
+}
+
 /* The core asks often enough for acts of operators, and then for the heads. */
 void
 check_idle(const struct relay *relay)
@@ -198,7 +207,7 @@ check_idle(const struct relay *relay)
     PROMISE(!relay->acts_told || request_is_out(relay, REQUEST_HEADS),
             "relay %d does not look at what operators did", relay->index);
     PROMISE(request_is_out(relay, REQUEST_WAKE) ||
-                world.now_us < relay->wake_asked_us + relay->options.look_interval_us,
+                world.now_us < relay->wake_asked_us + longest_look_us(&relay->options),
             "relay %d does not look for what operators did", relay->index);
 }
 

@@ -325,6 +325,27 @@ Test(config, sections_that_clash)
         "line 2\n");
 }
 
+/* Of each server the first four; those with another mode do not count. */
+Test(config, many_sources_of_a_server_do_not_all_tail_by_themselves)
+{
+    char text[3000] = BROKER;
+    for (int i = 0; i < 12; i++) {
+        const size_t length = strlen(text);
+        (void)snprintf(
+            text + length, sizeof(text) - length,
+            "source s%d { kind = %s dsn = \"host=h%d dbname=d%d\" broker = main mode = %s }\n", i,
+            i % 3 == 2 ? "mysql" : "postgres", i == 9, i,
+            i == 0   ? "tail"
+            : i == 1 ? "poll"
+                     : "auto"); /* fits */
+    }
+    struct config *const config = load_good(text);
+    for (size_t i = 0; i < 12; i++) { /* postgres: 3 4 6 7, then 9 elsewhere, and 10 */
+        cr_assert_eq(config->sources[i].crowded, i == 10, "source %zu", i);
+    }
+    config_free(config);
+}
+
 Test(config, one_database_may_have_two_outboxes_in_two_schemas)
 {
     config_free(load_good(BROKER SOURCE

@@ -168,6 +168,52 @@ Test(pipeline, looks_ever_more_seldom_at_an_idle_table)
     cr_assert_leq(deadline_us, driver.now_us + driver.options.poll_interval_max_us);
 }
 
+/* Half as often at least as it is allowed to. */
+static void
+expect_quiet(uint64_t poll_us, uint64_t look_us)
+{
+    run(10 * CLOCK_S_US);
+    cr_assert_leq(noted(PIPELINE_FETCH), 10 * CLOCK_S_US / poll_us + 1);
+    cr_assert_geq(noted(PIPELINE_FETCH), 5 * CLOCK_S_US / poll_us);
+    cr_assert_leq(noted(PIPELINE_WAKE), 10 * CLOCK_S_US / look_us + 1);
+    cr_assert_geq(noted(PIPELINE_WAKE), 5 * CLOCK_S_US / look_us);
+}
+
+Test(pipeline, looks_seldom_at_an_outbox_that_has_been_quiet_for_a_minute)
+{
+    start();
+    run(50 * CLOCK_S_US);
+    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_us);
+    run(5 * CLOCK_S_US);
+    expect_quiet(CLOCK_S_US, 10 * CLOCK_S_US);
+    put(1, 1);
+    driver.broker = takes_all;
+    run(CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 1, "it takes a second at most");
+    run(CLOCK_S_US);
+    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_us);
+}
+
+/* An operator may act on it, and its retry may be due. */
+Test(pipeline, what_is_held_keeps_it_from_being_quiet)
+{
+    start();
+    run(CLOCK_S_US);
+    put_held(1, 1, HELD_DEAD, 0);
+    driver.acts = true;
+    run(70 * CLOCK_S_US);
+    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_us);
+}
+
+Test(pipeline, quiet_is_never_more_often)
+{
+    driver.options.poll_interval_idle_us = CLOCK_MS_US;
+    driver.options.look_interval_idle_us = CLOCK_MS_US;
+    start();
+    run(70 * CLOCK_S_US);
+    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_us);
+}
+
 /* ---- status --------------------------------------------------------------------------------------- */
 
 Test(pipeline, status_says_what_it_does_and_why_not)
