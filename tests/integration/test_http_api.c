@@ -84,7 +84,7 @@ get(const char *path)
 static struct http_reply
 post(const char *what, const char *headers, const char *body)
 {
-    char request[2000];
+    static char request[70000];
     const int size =
         snprintf(request, sizeof(request),
                  "POST /api/held/%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -171,6 +171,26 @@ Test(http_api, what_is_wrong_is_told)
     expect_error(post("retry", AUTHORIZED, "{\"ids\":[1]}"), 400, "source: expected");
     expect_error(post("retry", AUTHORIZED, "{\"source\":\"test\"}"), 400, "which messages");
     expect_error(post("retry", AUTHORIZED, "{\"source\":\"none\",\"ids\":[1]}"), 404, "no source");
+    stop();
+}
+
+/* As deep as the parser takes it, and as large as the server does: the stack of the thread must do. */
+Test(http_api, a_deep_body_is_refused)
+{
+    enum { DEEP = 2046, DEEPER = 20000 };
+    static char body[60000];
+    const size_t depths[] = {DEEP, DEEPER};
+    start("");
+    for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+        const size_t depth = depths[i];
+        static char brackets[2][DEEPER + 1];
+        memset(brackets[0], '[', depth);
+        memset(brackets[1], ']', depth);
+        (void)snprintf(body, sizeof(body), "{\"source\":\"test\",\"ids\":[1],\"more\":%s%s}",
+                       brackets[0], brackets[1]); /* fits */
+        const struct http_reply reply = post("retry", AUTHORIZED, body);
+        check(reply.status == (depth == DEEP ? 200 : 400), "%u: %s", reply.status, reply.body);
+    }
     stop();
 }
 
