@@ -88,6 +88,7 @@ static void
 yielded(struct worker *worker, uint64_t now_us)
 {
     pipeline_source_lost(worker->pipeline, now_us);
+    worker_view_state(worker, BOARD_STANDBY, "", now_us);
     log_warning("source_yielded",
                 LOG_WORDS("this relay does not reach its broker, and leaves the outbox to another "
                           "relay, which does"));

@@ -172,6 +172,24 @@ Test(http_states, standby, .init = scene_open, .fini = scene_close)
     relay_free(owner);
 }
 
+/* The owner does not reach its broker, and leaves the outbox to another relay, which has no HTTP. */
+Test(http_states, an_owner_that_yields, .init = scene_open, .fini = scene_close)
+{
+    scene.relay = relay_start(&(struct relay_options){.global = http_section(STUCK_IS_UNREADY),
+                                                      .source = "yield_after = \"1s\"",
+                                                      .uri = "amqp://guest:guest@127.0.0.1:1/"});
+    http_await_metric("outbox_relay_state{source=\"test\",state=\"owned\"} 1");
+    (void)http_await("/readyz", 503, ": no connection to the broker\n"); /* is enough */
+    struct relay *const other = relay_start(&(struct relay_options){0});
+    (void)http_await("/readyz", 200, "test: standing by\n"); /* is enough */
+    http_await_metric("outbox_relay_state{source=\"test\",state=\"owned\"} 0");
+    http_await_metric("outbox_relay_state{source=\"test\",state=\"standby\"} 1");
+    http_await_metric("outbox_relay_paused{source=\"test\",reason=\"broker\"} 0");
+    relay_drain(scene.relay);
+    relay_drain(other);
+    relay_free(other);
+}
+
 /* What the database knows. The first who asks has it asked. */
 Test(http_states, figures_of_the_database, .init = scene_open_route, .fini = scene_close)
 {
