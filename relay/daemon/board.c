@@ -147,7 +147,7 @@ board_add(struct board *board, const struct source_config *source)
     copy_name(entry->view.source, sizeof(entry->view.source), source->name);
     copy_name(entry->view.kind, sizeof(entry->view.kind), source->kind->name);
     copy_name(entry->view.broker, sizeof(entry->view.broker), source->broker->name);
-    entry->view.wants_tail = source->mode != SOURCE_MODE_POLL;
+    entry->view.wants_tail = source->mode != SOURCE_MODE_POLL && !source->crowded;
     lock(board);
     while (*last != NULL) {
         last = &(*last)->next;

@@ -190,7 +190,7 @@ const struct metric metrics[] = {
     {"outbox_relay_tailing", GAUGE, SOURCE, UNIT(""), READ(read_tailing),
      HELP("1 while rows come from the database's log, 0 while the table is polled.")},
     {"outbox_relay_tailing_wanted", GAUGE, SOURCE, UNIT(""), READ(read_wants_tail),
-     HELP("1 if `mode` is `tail` or `auto`.")},
+     HELP("1 if `mode` is `tail`, or `auto` in one of the first four such sources of the server.")},
     {"outbox_relay_ownerships", COUNTER, SOURCE, UNIT(""), READ(read_ownerships),
      HELP("How often this process came to own the outbox.")},
     {"outbox_relay_database_losses", COUNTER, SOURCE, UNIT(""), READ(read_database_losses),

@@ -58,6 +58,18 @@ Test(board, an_entry_is_there_from_its_start_to_its_end)
     memory_free(views);
 }
 
+Test(board, one_of_too_many_is_not_to_tail)
+{
+    struct board_view *views;
+    struct source_config source = source_named(orders_name);
+    source.crowded = true;
+    struct board_entry *const entry = board_add(board, &source);
+    cr_assert_eq(board_read(board, 1, &views), 1);
+    cr_assert_not(views[0].wants_tail);
+    memory_free(views);
+    board_remove(board, entry);
+}
+
 Test(board, shows_a_copy_of_what_the_worker_shows)
 {
     struct board_view *views;
