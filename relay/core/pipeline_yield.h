@@ -6,8 +6,8 @@
 #include "relay/core/pipeline.h"
 
 struct yielding {
-    uint64_t
-        ask_us; /* when to ask for another relay; CLOCK_NEVER_US: the broker is reached, or not missed yet */
+    /* When to ask for another relay; CLOCK_NEVER_US: the broker is reached, or not missed yet. */
+    uint64_t ask_us;
     bool out;   /* it was asked */
     bool rival; /* there is one */
 };
