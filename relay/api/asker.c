@@ -13,6 +13,12 @@
 #define IDLE_US (20 * CLOCK_S_US)
 /* How long to wait for threads at the end. */
 #define END_US CLOCK_S_US
+/* So many sessions are open at the same time. One that would be too many waits until another ends, but not for long: that
+ * one's database may hang. */
+#define SESSIONS_MAX 16
+#define TURN_US (2 * CLOCK_S_US)
+/* With many sources an answer is good for longer, so that there is no more than one new session in this time. */
+#define SPREAD_US (50 * CLOCK_MS_US)
 /* How long an answer is kept when it is not fresh any more, for those who ask and get no newer one. */
 #define KEEP_US (60 * CLOCK_S_US)
 /* Answers that are kept of one source; the oldest are forgotten. */
@@ -51,7 +57,11 @@ struct api_askers {
     pthread_mutex_t mutex;
     pthread_cond_t answered; /* something was, or a thread has ended */
     struct asker *list;
+    size_t count; /* of the list */
     size_t threads;
+    size_t sessions;      /* open, or being opened */
+    size_t wanted;        /* threads that wait to open one */
+    pthread_cond_t freed; /* a session has ended */
     bool ending;
     bool left_alone; /* the last thread frees it */
     pthread_t ended; /* a thread that has nothing to do any more but to be joined */
@@ -95,10 +105,20 @@ init_condition(pthread_cond_t *condition)
     (void)pthread_condattr_destroy(&monotonic);
 }
 
+/* How long an answer is good for others. */
+static uint64_t
+fresh_us(const struct asker *asker, const struct asked *asked)
+{
+    const uint64_t spread_us = asker->askers->count * SPREAD_US;
+    const uint64_t usual_us = asked->question->fresh_us;
+    return asked->question->act || usual_us == 0 || usual_us > spread_us ? usual_us : spread_us;
+}
+
 static void
 free_askers(struct api_askers *self)
 {
     (void)pthread_cond_destroy(&self->answered); /* these cannot fail: nobody uses them */
+    (void)pthread_cond_destroy(&self->freed);
     (void)pthread_mutex_destroy(&self->mutex);
     memory_free(self);
 }
@@ -140,18 +160,59 @@ next_to_answer(const struct asker *asker)
     return asked;
 }
 
+/* A thread's session, and whether it counts. */
+struct session {
+    struct admin *admin;
+    bool counted;
+};
+
+/* Waits for its turn to have one. Called with the mutex. */
+static void
+begin_session(struct api_askers *self, struct session *session)
+{
+    const uint64_t deadline_us = clock_monotonic_us() + TURN_US;
+    if (session->counted) {
+        return;
+    }
+    self->wanted++;
+    if (self->sessions >= SESSIONS_MAX) { /* those that are idle end theirs */
+        for (struct asker *asker = self->list; asker != NULL; asker = asker->next) {
+            (void)pthread_cond_signal(&asker->work); /* cannot fail */
+        }
+    }
+    while (self->sessions >= SESSIONS_MAX && !self->ending &&
+           wait_until(self, &self->freed, deadline_us)) {
+    }
+    self->wanted--;
+    self->sessions++;
+    session->counted = true;
+}
+
+/* Called and returns with the mutex. */
+static void
+end_session(struct api_askers *self, struct session *session)
+{
+    unlock(self);
+    admin_close(session->admin); /* may block */
+    session->admin = NULL;
+    lock(self);
+    self->sessions -= session->counted ? 1 : 0;
+    session->counted = false;
+    (void)pthread_cond_signal(&self->freed); /* as above */
+}
+
 static bool
 try_once(const struct asker *asker, const struct asked *asked, struct admin **admin,
          json_t **ret_document, struct error *reterr)
 {
+    const struct source_config *const source = asker->place.source;
     if (*admin == NULL) {
-        *admin = asker->place.source->kind->admin_open(asker->place.source, reterr);
+        *admin = source->kind->admin_open(source, reterr);
     }
     if (*admin == NULL) {
         return false;
     }
-    if (asked->question->answer(asker->place.source, *admin, asked->parameters, ret_document,
-                                reterr)) {
+    if (asked->question->answer(source, *admin, asked->parameters, ret_document, reterr)) {
         return true;
     }
     admin_close(*admin); /* nothing else may be called after a failure */
@@ -171,14 +232,16 @@ answer(const struct asker *asker, const struct asked *asked, struct admin **admi
 
 /* Called and returns with the mutex, which is not held while the database is asked. */
 static void
-answer_next(struct asker *asker, struct asked *asked, struct admin **admin)
+answer_next(struct asker *asker, struct asked *asked, struct session *session)
 {
+    struct api_askers *const self = asker->askers;
     json_t *document = NULL;
     struct error error;
     asked->taken = true;
-    unlock(asker->askers);
-    const bool good = answer(asker, asked, admin, &document, &error);
-    lock(asker->askers);
+    begin_session(self, session);
+    unlock(self);
+    const bool good = answer(asker, asked, &session->admin, &document, &error);
+    lock(self);
     asked->done = true;
     asked->done_us = clock_monotonic_us();
     asked->failed = !good;
@@ -189,18 +252,24 @@ answer_next(struct asker *asker, struct asked *asked, struct admin **admin)
     } else {
         asked->error = error;
     }
-    (void)pthread_cond_broadcast(&asker->askers->answered); /* cannot fail */
+    (void)pthread_cond_broadcast(&self->answered); /* cannot fail */
+    if (session->admin == NULL || self->wanted > 0) {
+        end_session(self, session);
+    }
 }
 
 /* Until there is nothing to do any more. Called and returns with the mutex, as those below are called. */
 static void
-answer_all(struct asker *asker, struct admin **admin)
+answer_all(struct asker *asker, struct session *session)
 {
+    struct api_askers *const self = asker->askers;
     struct asked *asked = next_to_answer(asker);
-    while (!asker->askers->ending && (asked != NULL || !asker->retired)) {
+    while (!self->ending && (asked != NULL || !asker->retired)) {
         if (asked != NULL) {
-            answer_next(asker, asked, admin);
-        } else if (!wait_until(asker->askers, &asker->work, clock_monotonic_us() + IDLE_US) &&
+            answer_next(asker, asked, session);
+        } else if (session->counted && self->wanted > 0) {
+            end_session(self, session);
+        } else if (!wait_until(self, &asker->work, clock_monotonic_us() + IDLE_US) &&
                    next_to_answer(asker) == NULL) {
             return;
         }
@@ -214,6 +283,7 @@ retire(struct asker **link)
 {
     struct asker *const asker = *link;
     *link = asker->next;
+    asker->askers->count--;
     asker->retired = true;
     (void)pthread_cond_signal(&asker->work); /* as above */
     release_asker(asker);
@@ -257,15 +327,13 @@ run(void *context)
 {
     struct asker *const asker = context;
     struct api_askers *const self = asker->askers;
-    struct admin *admin = NULL;
+    struct session session = {.admin = NULL};
     lock(self);
-    answer_all(asker, &admin);
+    answer_all(asker, &session);
     if (!asker->retired) {
         retire_itself(asker);
     }
-    unlock(self);
-    admin_close(admin); /* may block */
-    lock(self);
+    end_session(self, &session);
     release_asker(asker);
     end_thread(self);
     return NULL;
@@ -293,6 +361,7 @@ api_askers_new(void)
     struct api_askers *const self = memory_array(1, sizeof(*self));
     (void)pthread_mutex_init(&self->mutex, NULL); /* cannot fail on Linux */
     init_condition(&self->answered);
+    init_condition(&self->freed);
     return self;
 }
 
@@ -332,6 +401,7 @@ new_asker(struct api_askers *self, const struct api_place *place)
     asker->next = self->list;
     init_condition(&asker->work);
     self->list = asker;
+    self->count++;
     return asker;
 }
 
@@ -360,7 +430,7 @@ forget_old(struct asker *asker, uint64_t now_us)
     }
     for (struct asked **link = &asker->asked; *link != NULL;) {
         struct asked *const asked = *link;
-        const bool old = now_us - asked->done_us > asked->question->fresh_us + KEEP_US;
+        const bool old = now_us - asked->done_us > fresh_us(asker, asked) + KEEP_US;
         if (asked->done && asked->waiters == 0 && (old || count > REMEMBERED_MAX)) {
             *link = asked->next;
             free_asked(asked);
@@ -398,9 +468,9 @@ find(const struct asker *asker, const struct api_question *question, const json_
 
 /* An answer that others may have: it is not there yet, or is fresh. */
 static bool
-is_good(const struct asked *asked, uint64_t now_us)
+is_good(const struct asker *asker, const struct asked *asked, uint64_t now_us)
 {
-    return !asked->done || (now_us - asked->done_us < asked->question->fresh_us &&
+    return !asked->done || (now_us - asked->done_us < fresh_us(asker, asked) &&
                             !(asked->question->act && asked->failed));
 }
 
@@ -411,7 +481,7 @@ put(struct asker *asker, const struct api_question *question, const json_t *para
 {
     const uint64_t now_us = clock_monotonic_us();
     struct asked *asked = find(asker, question, parameters);
-    *ret_again = asked != NULL && is_good(asked, now_us);
+    *ret_again = asked != NULL && is_good(asker, asked, now_us);
     if (*ret_again) {
         return asked;
     }
@@ -459,6 +529,7 @@ tell(const struct asked *asked, bool again, struct api_answer *ret_answer)
     if (asked->failed) {
         ret_answer->error = asked->error; /* of the last attempt that is over */
     } else if (!asked->done) {
+        ret_answer->waiting_us = now_us - asked->asked_us + 1;
         (void)error_set(&ret_answer->error, ERROR_TRANSIENT,
                         "the database has not answered for %.1f s",
                         (double)(now_us - asked->asked_us) / 1e6); /* always false */

@@ -2,6 +2,9 @@
  * thread and a session of its own, for as long as questions come, so a database that is away delays only what is asked of
  * it. Whoever asks waits until a deadline, and then has the last answer, if there is one.
  *
+ * With very many sources some take turns: there are 16 sessions at most, unless databases hang, and answers are good for
+ * longer, so that a page that looks at all of them costs the servers little.
+ *
  * The same question with the same parameters is asked once: those who ask it while it is being answered share the answer,
  * and so do those who come shortly after. An act whose parameters have a name of their own for it is therefore done once,
  * however often it is asked for. */
@@ -34,8 +37,9 @@ struct api_answer {
     uint64_t age_us;  /* of the document */
     /* It is the answer to this question, not to an earlier one that took too long or failed. */
     bool current;
-    bool again;         /* current, and somebody else asked the same before */
-    struct error error; /* why it is not current */
+    bool again;          /* current, and somebody else asked the same before */
+    uint64_t waiting_us; /* for so long the database has not answered; 0: it has */
+    struct error error;  /* why it is not current */
 };
 
 struct api_askers;

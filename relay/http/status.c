@@ -12,6 +12,8 @@
 
 /* A page that looks every second must not wait longer for a database. */
 #define PATIENCE_US (400 * CLOCK_MS_US)
+/* A database that does not answer for so long is told. */
+#define SILENCE_US (3 * CLOCK_S_US)
 /* A worker shows its figures once a second while they change: an older rate has become 0. */
 #define RATE_US (2500 * CLOCK_MS_US)
 
@@ -106,6 +108,14 @@ view_of(const struct board_view *views, size_t count, const char *source)
     return NULL;
 }
 
+/* A database that takes a moment longer than usual is no news. */
+static bool
+is_silent(const struct api_answer *answer)
+{
+    const bool moment = answer->waiting_us > 0 && answer->waiting_us < SILENCE_US;
+    return !answer->current && !(moment && answer->document != NULL);
+}
+
 static void
 put_database(json_t *object, const struct api_answer *answer)
 {
@@ -113,7 +123,7 @@ put_database(json_t *object, const struct api_answer *answer)
     api_json_put(object, "status", known ? answer->document : json_null());
     api_json_put(object, "status_age_s", known ? seconds(answer->age_us) : json_null());
     api_json_put(object, "error",
-                 answer->current ? json_null() : api_json_text(answer->error.text));
+                 is_silent(answer) ? api_json_text(answer->error.text) : json_null());
 }
 
 static json_t *

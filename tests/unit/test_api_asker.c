@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 static atomic_int opened;
 static atomic_int open_now;
+static atomic_int most; /* that were open at the same time, or nearly */
 static atomic_int asked;
 static atomic_bool away;   /* it cannot be reached */
 static atomic_bool breaks; /* the next question breaks the session */
@@ -43,7 +45,8 @@ open_fake(const struct source_config *source, struct error *reterr)
     struct admin *const admin = memory_array(1, sizeof(*admin));
     admin->ops = &fake_ops;
     opened++;
-    open_now++;
+    const int now = ++open_now;
+    most = now > most ? now : (int)most;
     return admin;
 }
 
@@ -77,18 +80,24 @@ static struct api_askers *askers;
 static json_t *parameters;
 
 static struct config *
-new_config(void)
+config_of(const char *const *names, size_t count)
 {
-    static const char *const names[] = {"orders", "bills"};
     struct config *const made = memory_array(1, sizeof(*made));
     atomic_init(&made->references, 1);
-    made->sources = memory_array(2, sizeof(*made->sources));
-    made->source_count = 2;
-    for (size_t i = 0; i < 2; i++) {
+    made->sources = memory_array(count, sizeof(*made->sources));
+    made->source_count = count;
+    for (size_t i = 0; i < count; i++) {
         made->sources[i].name = memory_string(names[i]);
         made->sources[i].kind = &fake_kind;
     }
     return made;
+}
+
+static struct config *
+new_config(void)
+{
+    static const char *const names[] = {"orders", "bills"};
+    return config_of(names, 2);
 }
 
 static void
@@ -238,6 +247,41 @@ Test(api_asker, all_sources_or_the_one_that_is_named)
     cr_assert_null(answers[0].document);
     cr_assert_eq(number(answers[1]), 3);
     cr_assert_eq(asked, 3, "it was asked more than once");
+}
+
+static struct config *
+many_sources(size_t count)
+{
+    static char texts[200][8];
+    const char *names[200];
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(texts[i], sizeof(texts[i]), "s%zu", i); /* fits */
+        names[i] = texts[i];
+    }
+    return config_of(names, count);
+}
+
+Test(api_asker, two_hundred_sources_take_turns)
+{
+    enum { MANY = 200 };
+    static struct api_answer answers[MANY];
+    struct config *const many = many_sources(MANY);
+    const uint64_t begun_us = clock_monotonic_us();
+    for (int round = 0; round < 2; round++) {
+        api_ask_all(askers, many, NULL, round == 0 ? &old_at_once : &question, parameters,
+                    PATIENCE_US, answers);
+        for (size_t i = 0; i < MANY; i++) {
+            cr_assert(answers[i].current, "%zu: %s", i, answers[i].error.text);
+            json_decref(answers[i].document);
+        }
+    }
+    if (clock_monotonic_us() - begun_us < CLOCK_S_US) { /* else one may have waited too long */
+        cr_assert_leq(most, 16);
+    }
+    cr_assert(api_askers_free(askers));
+    askers = NULL;
+    cr_assert_eq(many->references, 1);
+    config_free(many);
 }
 
 Test(api_asker, another_configuration_takes_the_place)
