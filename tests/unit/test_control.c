@@ -15,8 +15,9 @@
 #include "relay/daemon/control.h"
 #include "relay/daemon/control_client.h"
 
+#define HEARD_BYTES (CONTROL_PACKET_BYTES * 2)
+
 static char directory[] = "/tmp/test_control.XXXXXX";
-static char heard[CONTROL_PACKET_BYTES * 2];
 
 static void
 enter_directory(void)
@@ -67,7 +68,7 @@ take(void *context, bool problem, const char *text)
 {
     char *const all = context;
     const size_t length = strlen(all);
-    (void)snprintf(all + length, sizeof(heard) - length, "%s%s\n", problem ? "! " : "",
+    (void)snprintf(all + length, HEARD_BYTES - length, "%s%s\n", problem ? "! " : "",
                    text); /* compared */
 }
 
@@ -76,7 +77,7 @@ struct asker {
     enum control_answer answer;
     bool good;
     uint64_t timeout_us;
-    char heard[sizeof(heard)];
+    char heard[HEARD_BYTES];
     struct error error;
 };
 
