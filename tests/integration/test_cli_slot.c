@@ -33,7 +33,8 @@ Test(cli_slot, what_it_keeps)
     (void)snprintf(sql, sizeof(sql), "select pg_create_logical_replication_slot('%s', 'pgoutput')",
                    name); /* fits */
     db_exec(db, sql);
-    db_exec(db, "select pg_logical_emit_message(false, 'test', repeat('x', 3000000))");
+    /* As part of a transaction, whose commit waits until it is written. */
+    db_exec(db, "select pg_logical_emit_message(true, 'test', repeat('x', 3000000))");
     cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
     (void)snprintf(expected, sizeof(expected), "\n  slot       %s, keeps ", name); /* fits */
     cr_assert_not_null(strstr(cli_stdout(), expected), "%s", cli_stdout());
