@@ -1,87 +1,20 @@
 #include <criterion/criterion.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "relay/config/config.h"
 #include "relay/config/secret.h"
 #include "relay/config/value.h"
 #include "relay/kinds/kinds.h"
 #include "relay/rabbit/endpoint.h"
-#include "relay/rabbit/kind.h"
+#include "tests/unit/config_fixture.h"
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 #define SOURCE "source \"orders\" { kind = postgres dsn = \"dbname=shop\" broker = main }\n"
 
-static char directory[] = "/tmp/test_config.XXXXXX";
-static char problems[8000];
-
-static void
-enter_directory(void)
-{
-    cr_assert_not_null(mkdtemp(directory));
-    cr_assert_eq(chdir(directory), 0);
-}
-
-static void
-leave_directory(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    char command[64];
-    (void)snprintf(command, sizeof(command), "rm -r %s", directory); /* fits */
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(config, .init = enter_directory, .fini = leave_directory);
-
-static void
-write_file(const char *path, const char *text, mode_t mode)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    cr_assert_eq(fchmod(fd, mode), 0);
-    cr_assert_eq(close(fd), 0);
-}
-
-static void
-collect(void *context, const char *problem)
-{
-    char *const all = context;
-    const size_t length = strlen(all);
-    (void)snprintf(all + length, sizeof(problems) - length, "%s\n",
-                   problem); /* compared as a whole */
-}
-
-static struct config *
-load(const char *text)
-{
-    write_file("relay.conf", text, 0600);
-    problems[0] = '\0';
-    return config_load("relay.conf", database_kinds, &broker_rabbit, collect, problems);
-}
-
-static struct config *
-load_good(const char *text)
-{
-    struct config *const config = load(text);
-    cr_assert_not_null(config, "%s", problems);
-    cr_assert_str_empty(problems);
-    return config;
-}
-
-/* Expects that the file is refused with exactly these lines. */
-static void
-expect_problems(const char *text, const char *expected)
-{
-    struct config *const config = load(text);
-    cr_assert_null(config, "accepted:\n%s", text);
-    cr_assert_str_eq(problems, expected, "of:\n%s\nexpected:\n%s\ngot:\n%s", text, expected,
-                     problems);
-}
+TestSuite(config, .init = conf_enter, .fini = conf_leave);
 
 /* Like expect_problems, after a good broker in line 1 and a good source in line 2. */
 static void
@@ -89,12 +22,12 @@ expect_more_problems(const char *text, const char *expected)
 {
     char whole[2000];
     (void)snprintf(whole, sizeof(whole), BROKER SOURCE "%s", text); /* fits */
-    expect_problems(whole, expected);
+    conf_expect_problems(whole, expected);
 }
 
 Test(config, defaults)
 {
-    struct config *const config = load_good(BROKER SOURCE);
+    struct config *const config = conf_load_good(BROKER SOURCE);
     cr_assert_eq(config->log_format, LOG_FORMAT_LOGFMT);
     cr_assert_eq(config->log_level, LOG_INFO);
     cr_assert_eq(config->shutdown_timeout_us, 30000000);
@@ -143,9 +76,9 @@ expect_secret(const char *path, const char *text)
 
 Test(config, everything_given)
 {
-    write_file("broker.password", "pass of the broker\n", 0600);
-    write_file("db.password", "pass of the database\r\n", 0600);
-    struct config *const config = load_good(
+    conf_write("broker.password", "pass of the broker\n", 0600);
+    conf_write("db.password", "pass of the database\r\n", 0600);
+    struct config *const config = conf_load_good(
         "log_format = json\n"
         "log_level = \"debug\"\n"
         "shutdown_timeout = 0\n"
@@ -221,22 +154,22 @@ Test(config, all_at_once_in_the_order_of_the_lines)
         "\"exchange\"?\n"
         "relay.conf:14: source \"orders\": batch_rows = 0: expected 1 to 10000\n",
         kind_words());
-    expect_problems("# first line\n"
-                    "/* second\n"
-                    "   third */\n"
-                    "log_formt = json\n"
-                    "shutdown_timeout = 30\n"
-                    "broker \"main\" {\n"
-                    "    uri = \"amqp://guest:hunter2@127.0.0.1:99999/\"\n"
-                    "    exchange = \"x\"\n"
-                    "}\n"
-                    "source \"orders\" {\n"
-                    "    kind = fruit\n"
-                    "    broker = \"man\"\n"
-                    "    exchage = \"orders\"\n"
-                    "    batch_rows = 0\n"
-                    "}\n",
-                    expected);
+    conf_expect_problems("# first line\n"
+                         "/* second\n"
+                         "   third */\n"
+                         "log_formt = json\n"
+                         "shutdown_timeout = 30\n"
+                         "broker \"main\" {\n"
+                         "    uri = \"amqp://guest:hunter2@127.0.0.1:99999/\"\n"
+                         "    exchange = \"x\"\n"
+                         "}\n"
+                         "source \"orders\" {\n"
+                         "    kind = fruit\n"
+                         "    broker = \"man\"\n"
+                         "    exchage = \"orders\"\n"
+                         "    batch_rows = 0\n"
+                         "}\n",
+                         expected);
 }
 
 Test(config, unknown_names)
@@ -253,7 +186,7 @@ Test(config, unknown_names)
     expect_more_problems("routing_key = x\n",
                          "relay.conf:3: unknown key \"routing_key\"; it belongs in a binding "
                          "section\n");
-    expect_problems(
+    conf_expect_problems(
         BROKER "source \"a\" { kind = postgres dsn = \"dbname=a\" broker = main\n"
                "  log_level = info }\n",
         "relay.conf:3: source \"a\": unknown key \"log_level\"; it belongs outside of the "
@@ -300,21 +233,23 @@ Test(config, values_that_do_not_fit)
                        cases[i].line); /* fits */
         (void)snprintf(expected, sizeof(expected), "relay.conf:%u: source \"a\": %s\n", line,
                        cases[i].problem); /* fits */
-        expect_problems(text, expected);
+        conf_expect_problems(text, expected);
     }
     expect_more_problems("log_level = loud\n",
                          "relay.conf:3: log_level = loud: expected \"error\", "
                          "\"warning\", \"info\" or \"debug\"\n");
-    expect_problems("broker b { uri = \"amqp://h\" heartbeat = 1500ms }\n"
-                    "source a { kind = postgres dsn = \"dbname=a\" broker = b }\n",
-                    "relay.conf:1: broker \"b\": heartbeat = 1500ms: expected whole seconds, 1s to "
-                    "10m\n");
+    conf_expect_problems(
+        "broker b { uri = \"amqp://h\" heartbeat = 1500ms }\n"
+        "source a { kind = postgres dsn = \"dbname=a\" broker = b }\n",
+        "relay.conf:1: broker \"b\": heartbeat = 1500ms: expected whole seconds, 1s to "
+        "10m\n");
 }
 
 Test(config, sections_that_clash)
 {
-    expect_problems(BROKER BROKER SOURCE,
-                    "relay.conf:2: broker \"main\": there is one of this name in line 1 already\n");
+    conf_expect_problems(
+        BROKER BROKER SOURCE,
+        "relay.conf:2: broker \"main\": there is one of this name in line 1 already\n");
     expect_more_problems(
         "source \"orders\" { kind = postgres dsn = \"dbname=b\" broker = main batch_rows = x }\n",
         "relay.conf:3: source \"orders\": there is one of this name in line 2 already\n"
@@ -339,7 +274,7 @@ Test(config, many_sources_of_a_server_do_not_all_tail_by_themselves)
             : i == 1 ? "poll"
                      : "auto"); /* fits */
     }
-    struct config *const config = load_good(text);
+    struct config *const config = conf_load_good(text);
     for (size_t i = 0; i < 12; i++) { /* postgres: 3 4 6 7, then 9 elsewhere, and 10 */
         cr_assert_eq(config->sources[i].crowded, i == 10, "source %zu", i);
     }
@@ -348,20 +283,21 @@ Test(config, many_sources_of_a_server_do_not_all_tail_by_themselves)
 
 Test(config, one_database_may_have_two_outboxes_in_two_schemas)
 {
-    config_free(load_good(BROKER SOURCE
-                          "source \"b\" { kind = postgres broker = main\n"
-                          "  dsn = \"dbname=shop options='-c search_path=other'\" }\n"));
+    config_free(conf_load_good(BROKER SOURCE
+                               "source \"b\" { kind = postgres broker = main\n"
+                               "  dsn = \"dbname=shop options='-c search_path=other'\" }\n"));
 }
 
 Test(config, what_is_missing)
 {
-    expect_problems("", "relay.conf: there is no source section\n"
-                        "relay.conf: there is no broker section\n");
-    expect_problems(BROKER "source \"a\" { }\n", "relay.conf:2: source \"a\": kind is missing\n"
-                                                 "relay.conf:2: source \"a\": dsn is missing\n"
-                                                 "relay.conf:2: source \"a\": broker is missing\n");
-    expect_problems("broker \"main\" { }\n" SOURCE,
-                    "relay.conf:1: broker \"main\": uri is missing\n");
+    conf_expect_problems("", "relay.conf: there is no source section\n"
+                             "relay.conf: there is no broker section\n");
+    conf_expect_problems(BROKER "source \"a\" { }\n",
+                         "relay.conf:2: source \"a\": kind is missing\n"
+                         "relay.conf:2: source \"a\": dsn is missing\n"
+                         "relay.conf:2: source \"a\": broker is missing\n");
+    conf_expect_problems("broker \"main\" { }\n" SOURCE,
+                         "relay.conf:1: broker \"main\": uri is missing\n");
     expect_more_problems("source { dsn = x }\n",
                          "relay.conf:3: a source needs a name: source \"main\" { ... }\n");
     expect_more_problems(
@@ -413,11 +349,12 @@ Test(config, structure_that_cannot_be_followed)
 
 Test(config, line_numbers_survive_comments_strings_and_continuations)
 {
-    expect_problems("// one\n/* two */ /* three\n*/ # four\n"
-                    "broker b { uri = \"amqp\\\n://h\" }\n"
-                    "source a { kind = postgres broker = b dsn = \"dbname=a\n\" exchange = 'a\nb'\n"
-                    "  batch_rows = 0 }\n",
-                    "relay.conf:9: source \"a\": batch_rows = 0: expected 1 to 10000\n");
+    conf_expect_problems(
+        "// one\n/* two */ /* three\n*/ # four\n"
+        "broker b { uri = \"amqp\\\n://h\" }\n"
+        "source a { kind = postgres broker = b dsn = \"dbname=a\n\" exchange = 'a\nb'\n"
+        "  batch_rows = 0 }\n",
+        "relay.conf:9: source \"a\": batch_rows = 0: expected 1 to 10000\n");
 }
 
 Test(config, environment)
@@ -425,7 +362,7 @@ Test(config, environment)
     cr_assert_eq(setenv("DB", "shop\" } {", 1), 0);
     cr_assert_eq(setenv("ROWS", "42", 1), 0);
     cr_assert_eq(setenv("EMPTY", "", 1), 0);
-    struct config *const config = load_good(
+    struct config *const config = conf_load_good(
         BROKER "source \"a\" { kind = postgres broker = main\n"
                "  dsn = \"dbname='${DB}' user=${NOBODY:-relay}\" batch_rows = ${ROWS}\n"
                "  exchange = 'a${DB}' held_max = ${EMPTY:-7} publishers = \"${EMPTY}2\" }\n"
@@ -453,9 +390,9 @@ Test(config, environment_that_is_not_there)
 
 Test(config, password_files_that_cannot_be_used)
 {
-    write_file("empty", "\n", 0600);
-    write_file("secret", "x", 0600);
-    expect_problems(
+    conf_write("empty", "\n", 0600);
+    conf_write("secret", "x", 0600);
+    conf_expect_problems(
         "broker a { uri = \"amqp://h\" password_file = missing }\n"
         "broker b { uri = \"amqp://h\" password_file = empty }\n"
         "broker c { uri = \"amqp://h\" password_file = \"/\" }\n" BROKER SOURCE,
@@ -467,8 +404,8 @@ Test(config, password_files_that_cannot_be_used)
 
 Test(config, password_commands)
 {
-    write_file("secret", "x", 0600);
-    struct config *const config = load_good(
+    conf_write("secret", "x", 0600);
+    struct config *const config = conf_load_good(
         "broker main { uri = \"amqp://h\" password_command = 'vault read \"a b\" | jq .x' }\n"
         "source s { kind = postgres broker = main dsn = \"dbname=d\"\n"
         "  password_command = token password_command_timeout = 250ms }\n");
@@ -477,7 +414,7 @@ Test(config, password_commands)
     cr_assert_str_eq(config->sources[0].password.command, "token");
     cr_assert_eq(config->sources[0].password.timeout_us, 250000);
     config_free(config);
-    expect_problems(
+    conf_expect_problems(
         "broker a { uri = \"amqp://h\" password_file = secret\n"
         "  password_command = \"echo hunter2\" }\n"
         "broker b { uri = \"amqp://h\" password_command = \" \" }\n"
@@ -495,8 +432,8 @@ Test(config, password_commands)
 
 Test(config, warnings)
 {
-    write_file("secret", "x", 0644);
-    struct config *const config = load_good(
+    conf_write("secret", "x", 0644);
+    struct config *const config = conf_load_good(
         "broker \"main\" { uri = \"amqps://h?verify=verify_none\" password_file = secret }\n"
         "broker \"spare\" { uri = \"amqp://h\" }\n" SOURCE);
     cr_assert_eq(config->warnings.count, 3);
@@ -520,7 +457,7 @@ advice_for(const char *uri, const char *dsn)
         file, sizeof(file),
         "broker m { uri = \"%s\" }\nsource s { kind = postgres broker = m dsn = \"%s\" }", uri,
         dsn); /* fits */
-    struct config *const config = load_good(file);
+    struct config *const config = conf_load_good(file);
     (void)snprintf(text, sizeof(text), "%s",
                    config->advice.count > 0     ? config->advice.texts[0]
                    : config->warnings.count > 0 ? config->warnings.texts[0]
@@ -585,11 +522,11 @@ Test(config, secrets_that_others_can_read)
     static const char text[] =
         "broker m { uri = 'amqp://u:p@localhost' }\n"
         "source s { kind = postgres broker = m dsn = \"password=${PW:-x}\" }\n";
-    struct config *config = load_good(text);
+    struct config *config = conf_load_good(text);
     cr_assert_eq(config->warnings.count, 0);
     config_free(config);
-    write_file("relay.conf", text, 0644);
-    config = config_load("relay.conf", database_kinds, &broker_rabbit, collect, problems);
+    conf_write("relay.conf", text, 0644);
+    config = conf_load_file("relay.conf");
     cr_assert_eq(config->warnings.count, 1, "the environment's password is not in the file");
     cr_assert_str_eq(
         config->warnings.texts[0],
@@ -610,17 +547,16 @@ Test(config, secrets_that_others_can_read)
 
 Test(config, byte_order_mark_is_no_word)
 {
-    config_free(load_good("\xef\xbb\xbf" BROKER SOURCE));
-    config_free(load_good("\xef\xbb\xbf\n# comment\n" BROKER SOURCE));
+    config_free(conf_load_good("\xef\xbb\xbf" BROKER SOURCE));
+    config_free(conf_load_good("\xef\xbb\xbf\n# comment\n" BROKER SOURCE));
 }
 
 Test(config, files_that_are_none)
 {
-    problems[0] = '\0';
-    cr_assert_null(config_load("missing.conf", database_kinds, &broker_rabbit, collect, problems));
-    cr_assert_null(config_load("/", database_kinds, &broker_rabbit, collect, problems));
-    cr_assert_str_eq(problems, "missing.conf: cannot be opened: No such file or directory\n"
-                               "/: cannot be read: Is a directory\n");
+    cr_assert_null(conf_load_file("missing.conf"));
+    cr_assert_str_eq(conf_problems, "missing.conf: cannot be opened: No such file or directory\n");
+    cr_assert_null(conf_load_file("/"));
+    cr_assert_str_eq(conf_problems, "/: cannot be read: Is a directory\n");
 }
 
 /* Wherever a password is written, it is not shown. */
@@ -661,10 +597,11 @@ Test(config, secrets_are_never_shown)
         for (int source = 0; source < 2; source++) {
             (void)snprintf(text, sizeof(text), "%s \"s\" { %s }\n",
                            source != 0 ? "source" : "broker", texts[i]); /* fits */
-            cr_assert_null(load(text));
-            cr_assert_neq(problems[0], '\0');
+            cr_assert_null(conf_load("relay.conf", text));
+            cr_assert_neq(conf_problems[0], '\0');
             if (strcmp(texts[i], "uri = \"amqp://h\" hunter2 = \"\" x") != 0) {
-                cr_assert_null(strstr(problems, "hunter2"), "of: %s\nshown: %s", text, problems);
+                cr_assert_null(strstr(conf_problems, "hunter2"), "of: %s\nshown: %s", text,
+                               conf_problems);
             }
         }
     }
@@ -672,7 +609,7 @@ Test(config, secrets_are_never_shown)
 
 Test(config, encryption_that_the_relay_has_not_is_refused)
 {
-    expect_problems(
+    conf_expect_problems(
         BROKER "source a { kind = postgres broker = main\n"
                "  dsn = \"dbname=a gssencmode=require\" }\n",
         "relay.conf:3: source \"a\": dsn: gssencmode=require: the relay uses no "
@@ -681,7 +618,7 @@ Test(config, encryption_that_the_relay_has_not_is_refused)
 
 Test(config, what_is_declared)
 {
-    struct config *const config = load_good(
+    struct config *const config = conf_load_good(
         "queue \"ship\" { dead_letter_queue = \"ship.dead\" single_active_consumer = true }\n"
         "queue q2 { name = \"any thing: at all\" type = classic\n"
         "  dead_letter_exchange = dlx }\n"

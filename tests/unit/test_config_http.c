@@ -1,85 +1,16 @@
 /* The section `http` of the configuration, through config_load and by the exact lines. */
 #include <criterion/criterion.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "relay/config/config.h"
-#include "relay/kinds/kinds.h"
-#include "relay/rabbit/kind.h"
+#include "tests/unit/config_fixture.h"
 
 #define BROKER "broker \"main\" { uri = \"amqp://relay@rabbit/\" }\n"
 #define SOURCE "source \"orders\" { kind = postgres dsn = \"dbname=shop\" broker = main }\n"
 
-static char directory[] = "/tmp/test_config_http.XXXXXX";
-static char problems[8000];
-
-static void
-enter_directory(void)
-{
-    cr_assert_not_null(mkdtemp(directory));
-    cr_assert_eq(chdir(directory), 0);
-}
-
-static void
-leave_directory(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    char command[64];
-    (void)snprintf(command, sizeof(command), "rm -r %s", directory); /* fits */
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(config_http, .init = enter_directory, .fini = leave_directory);
-
-static void
-write_file(const char *path, const char *text, mode_t mode)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    cr_assert_eq(fchmod(fd, mode), 0);
-    cr_assert_eq(close(fd), 0);
-}
-
-static void
-collect(void *context, const char *problem)
-{
-    char *const all = context;
-    const size_t length = strlen(all);
-    (void)snprintf(all + length, sizeof(problems) - length, "%s\n",
-                   problem); /* compared as a whole */
-}
-
-static struct config *
-load(const char *text)
-{
-    write_file("relay.conf", text, 0600);
-    problems[0] = '\0';
-    return config_load("relay.conf", database_kinds, &broker_rabbit, collect, problems);
-}
-
-static struct config *
-load_good(const char *text)
-{
-    struct config *const config = load(text);
-    cr_assert_not_null(config, "%s", problems);
-    cr_assert_str_empty(problems);
-    return config;
-}
-
-/* Expects that the file is refused with exactly these lines. */
-static void
-expect_problems(const char *text, const char *expected)
-{
-    struct config *const config = load(text);
-    cr_assert_null(config, "accepted:\n%s", text);
-    cr_assert_str_eq(problems, expected, "of:\n%s\nexpected:\n%s\ngot:\n%s", text, expected,
-                     problems);
-}
+TestSuite(config_http, .init = conf_enter, .fini = conf_leave);
 
 /* Like expect_problems, after a good broker in line 1 and a good source in line 2. */
 static void
@@ -87,39 +18,40 @@ expect_more_problems(const char *text, const char *expected)
 {
     char whole[2000];
     (void)snprintf(whole, sizeof(whole), BROKER SOURCE "%s", text); /* fits */
-    expect_problems(whole, expected);
+    conf_expect_problems(whole, expected);
 }
 
 Test(config_http, section)
 {
-    write_file("cert.pem", "x", 0600);
-    write_file("key.pem", "x", 0600);
-    write_file("token", "open\n", 0600);
-    struct config *config = load_good(BROKER SOURCE);
+    conf_write("cert.pem", "x", 0600);
+    conf_write("key.pem", "x", 0600);
+    conf_write("token", "open\n", 0600);
+    struct config *config = conf_load_good(BROKER SOURCE);
     cr_assert_null(config->http, "no section, no HTTP");
     config_free(config);
-    config = load_good(BROKER SOURCE "http { }\n");
+    config = conf_load_good(BROKER SOURCE "http { }\n");
     cr_assert_str_eq(config->http->listen, "127.0.0.1:8372");
     cr_assert_null(config->http->tls_cert);
     cr_assert_null(config->http->token_file);
     cr_assert_not(config->http->behind_proxy);
     cr_assert_not(config->http->stuck_unready);
     config_free(config);
-    config = load_good(BROKER SOURCE
-                       "http { listen = \"[::]:80\" tls_cert = cert.pem tls_key = key.pem\n"
-                       "token_file = token stuck_unready = true }\n");
+    config = conf_load_good(BROKER SOURCE
+                            "http { listen = \"[::]:80\" tls_cert = cert.pem tls_key = key.pem\n"
+                            "token_file = token stuck_unready = true }\n");
     cr_assert_str_eq(config->http->listen, "[::]:80");
     cr_assert_str_eq(config->http->tls_cert, "./cert.pem");
     cr_assert_str_eq(config->http->token_file, "./token");
     cr_assert(config->http->stuck_unready);
     config_free(config);
-    config_free(load_good(BROKER SOURCE "http { listen = \"0.0.0.0:80\" behind_proxy = true }\n"));
-    config_free(load_good(BROKER SOURCE "http { listen = \"[::1]:80\" }\n"));
+    config_free(
+        conf_load_good(BROKER SOURCE "http { listen = \"0.0.0.0:80\" behind_proxy = true }\n"));
+    config_free(conf_load_good(BROKER SOURCE "http { listen = \"[::1]:80\" }\n"));
 }
 
-Test(config_http, problems)
+Test(config_http, conf_problems)
 {
-    write_file("key.pem", "x", 0600);
+    conf_write("key.pem", "x", 0600);
     expect_more_problems("http \"a\" { }\n", "relay.conf:3: an http has no name: http { ... }\n");
     expect_more_problems("http { }\nhttp { }\n",
                          "relay.conf:4: http: there is one in line 3 already\n");
@@ -145,8 +77,8 @@ Test(config_http, problems)
 
 Test(config_http, a_token_that_everybody_may_read_is_warned_of)
 {
-    write_file("token", "open\n", 0644);
-    struct config *const config = load_good(BROKER SOURCE "http { token_file = token }\n");
+    conf_write("token", "open\n", 0644);
+    struct config *const config = conf_load_good(BROKER SOURCE "http { token_file = token }\n");
     cr_assert_eq(config->warnings.count, 1);
     cr_assert_not_null(strstr(config->warnings.texts[0], "the token file"));
     config_free(config);

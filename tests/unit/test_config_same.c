@@ -1,45 +1,17 @@
 /* Which changes of a configuration concern a source that runs. */
 #include <criterion/criterion.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "relay/config/config.h"
 #include "relay/config/keys.h"
 #include "relay/config/same.h"
 #include "relay/kinds/kinds.h"
 #include "relay/rabbit/kind.h"
+#include "tests/unit/config_fixture.h"
 
-static char directory[] = "/tmp/test_config_same.XXXXXX";
-
-static void
-enter_directory(void)
-{
-    cr_assert_not_null(mkdtemp(directory));
-    cr_assert_eq(chdir(directory), 0);
-}
-
-static void
-leave_directory(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    char command[64];
-    (void)snprintf(command, sizeof(command), "rm -r %s", directory); /* fits */
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(config_same, .init = enter_directory, .fini = leave_directory);
-
-static void
-write_file(const char *path, const char *text)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    cr_assert_eq(close(fd), 0);
-}
+TestSuite(config_same, .init = conf_enter, .fini = conf_leave);
 
 static void
 fail(void *context, const char *problem)
@@ -57,7 +29,7 @@ load(const char *global, const char *broker, const char *source)
                    "%s\nbroker main { uri = \"amqp://relay:pw@rabbit/\" %s }\n"
                    "source orders { kind = postgres dsn = \"dbname=shop\" broker = main %s }\n",
                    global, broker, source); /* fits */
-    write_file("relay.conf", text);
+    conf_write("relay.conf", text, 0600);
     return config_load("relay.conf", database_kinds, &broker_rabbit, fail, NULL);
 }
 
@@ -115,7 +87,7 @@ beside(const char *name)
 /* The table of keys, so that a new key cannot be forgotten. */
 Test(config_same, each_key_concerns_it)
 {
-    write_file("other", "secret");
+    conf_write("other", "secret", 0600);
     size_t tried = 0;
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *const key = &config_keys[i];
@@ -138,9 +110,9 @@ Test(config_same, each_key_concerns_it)
 static bool
 same_texts(const char *before, const char *after)
 {
-    write_file("relay.conf", before);
+    conf_write("relay.conf", before, 0600);
     struct config *const a = config_load("relay.conf", database_kinds, &broker_rabbit, fail, NULL);
-    write_file("relay.conf", after);
+    conf_write("relay.conf", after, 0600);
     struct config *const b = config_load("relay.conf", database_kinds, &broker_rabbit, fail, NULL);
     const bool same = config_same_source(&a->sources[0], &b->sources[0]);
     config_free(a);
@@ -166,9 +138,9 @@ Test(config_same, so_do_the_required_ones)
 /* Read at each connection. */
 Test(config_same, what_is_in_a_password_file_does_not)
 {
-    write_file("password", "one");
+    conf_write("password", "one", 0600);
     struct config *const before = load("", "", "password_file = password");
-    write_file("password", "two");
+    conf_write("password", "two", 0600);
     struct config *const after = load("", "", "password_file = password");
     cr_assert(config_same_source(&before->sources[0], &after->sources[0]));
     config_free(before);
