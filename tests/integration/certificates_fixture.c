@@ -1,10 +1,13 @@
 #include "tests/integration/certificates_fixture.h"
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/integration/relay_fixture.h"
@@ -58,4 +61,29 @@ void
 certificates_await_server(unsigned short port)
 {
     await(is_served, &port, "the server listens", PATIENCE_S);
+}
+
+static pid_t server; /* 0: does not run */
+
+void
+certificates_end_server(void)
+{
+    if (server > 0) {
+        check(kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server, "the server");
+        server = 0;
+    }
+}
+
+void
+certificates_serve(const char *command, unsigned short port)
+{
+    certificates_end_server();
+    server = fork();
+    check(server >= 0, "fork");
+    if (server == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    certificates_await_server(port);
 }

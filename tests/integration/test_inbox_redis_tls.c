@@ -2,13 +2,10 @@
 #include <criterion/criterion.h>
 #include <inbox/inbox_redis.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,7 +13,6 @@
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/relay_fixture.h"
 
-static pid_t server; /* 0: does not run */
 static unsigned short port;
 
 static void
@@ -27,18 +23,9 @@ set_up(void)
 }
 
 static void
-end_server(void)
-{
-    if (server > 0) {
-        check(kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server, "redis-server");
-        server = 0;
-    }
-}
-
-static void
 tear_down(void)
 {
-    end_server();
+    certificates_end_server();
     cli_leave();
 }
 
@@ -50,19 +37,12 @@ launch(const char *port_option, const char *options)
 {
     char line[600];
     const char *const program = getenv("OUTBOX_TEST_REDIS_SERVER");
-    end_server();
+    certificates_end_server();
     port = cli_free_port();
     (void)snprintf(line, sizeof(line),
                    "exec %s --bind 127.0.0.1 --%s %u --save '' %s >redis.log 2>&1",
                    program != NULL ? program : "redis-server", port_option, port, options);
-    server = fork();
-    check(server >= 0, "fork");
-    if (server == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)execl("/bin/sh", "sh", "-c", line, (char *)NULL);
-        _exit(127);
-    }
-    certificates_await_server(port);
+    certificates_serve(line, port);
 }
 
 /* With the certificate NAME.pem; clients: whether these need one, "yes" or "no". */

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/integration/certificates_fixture.h"
@@ -16,7 +14,6 @@
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/servers_fixture.h"
 
-static pid_t server; /* 0: does not run */
 static unsigned short port;
 
 static void
@@ -27,18 +24,9 @@ make_certificates(void)
 }
 
 static void
-end_server(void)
-{
-    if (server > 0) {
-        check(kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server, "openssl s_server");
-        server = 0;
-    }
-}
-
-static void
 clean_up(void)
 {
-    end_server();
+    certificates_end_server();
     cli_leave();
 }
 
@@ -49,20 +37,13 @@ static void
 start_server(const char *name, const char *options)
 {
     char line[400];
-    end_server();
+    certificates_end_server();
     port = cli_free_port();
     (void)snprintf(line, sizeof(line),
                    "exec openssl s_server -quiet -accept 127.0.0.1:%u -cert %s.pem -key %s.key %s "
                    "</dev/null >s_server.log 2>&1",
                    port, name, name, options); /* fits */
-    server = fork();
-    check(server >= 0, "fork");
-    if (server == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)execl("/bin/sh", "sh", "-c", line, (char *)NULL);
-        _exit(127);
-    }
-    certificates_await_server(port);
+    certificates_serve(line, port);
 }
 
 static void
