@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,9 +23,10 @@ struct relay {
     char directory[256];
     char config[300];
     char log[300];
-    int log_fd; /* as in relay_options */
-    pid_t pid;  /* 0: not running */
-    long seen;  /* bytes of the log up to the end of the line that was last waited for */
+    const char *network; /* these two as in relay_options */
+    int log_fd;
+    pid_t pid; /* 0: not running */
+    long seen; /* bytes of the log up to the end of the line that was last waited for */
     char line[LINE_BYTES];
     struct relay *next;
 };
@@ -143,6 +145,12 @@ become_relay(const struct relay *relay, const char *program, pid_t parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         _exit(127);
     }
+    if (relay->network != NULL) {
+        const int network = open(relay->network, O_RDONLY | O_CLOEXEC);
+        if (network < 0 || setns(network, CLONE_NEWNET) != 0) {
+            _exit(127);
+        }
+    }
     (void)execl(program, program, "run", "-c", relay->config, (char *)NULL);
     _exit(127);
 }
@@ -171,6 +179,7 @@ relay_start(const struct relay_options *options)
     (void)snprintf(relay->config, sizeof(relay->config), "%s/relay.conf", relay->directory);
     (void)snprintf(relay->log, sizeof(relay->log), "%s/log", relay->directory);
     relay->log_fd = options->log_fd;
+    relay->network = options->network;
     write_config(relay, options);
     relay->next = relays;
     relays = relay;

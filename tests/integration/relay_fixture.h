@@ -52,7 +52,8 @@ struct relay_options {
     const char *global; /* text to add to the configuration file */
     const char *broker;
     const char *source;
-    int log_fd; /* where its log goes; 0: into a file of its own */
+    const char *network; /* the file of the network namespace that it runs in; the test's own */
+    int log_fd;          /* where its log goes; 0: into a file of its own */
 };
 
 struct relay *relay_start(const struct relay_options *options);

@@ -1,13 +1,18 @@
 /* An owner is killed, told to end, or cut off from the broker, from the database or from both, alive and without a word:
- * the standby goes on, and nothing is lost or out of order. How long it took is printed. */
+ * the standby goes on, and nothing is lost or out of order. How long it took is printed.
+ *
+ * What cuts it off is a proxy that carries nothing. With OUTBOX_TEST_NAMESPACE the owner is in a network namespace, as on a host of
+ * its own, and its packets are dropped: then neither kernel answers for it. */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tests/integration/namespace_fixture.h"
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/slow_link_fixture.h"
 #include "tests/integration/traffic_fixture.h"
@@ -16,18 +21,50 @@
 #define QUICK_BROKER "heartbeat = \"1s\"\nconfirm_timeout = \"2s\"\n"
 #define QUICK_SOURCE "takeover = \"3s\"\nyield_after = \"1s\"\n"
 
-static struct slow_link *broker_link;
-static struct slow_link *database_link;
+/* How the owner reaches a server. */
+struct way {
+    int port;               /* of the server */
+    struct slow_link *link; /* the proxy, where there is one */
+    bool is_cut;            /* by cut_off */
+};
+
+static struct way to_broker;
+static struct way to_database;
 static struct relay *standby;
 static struct traffic *traffic;
+
+static bool
+in_namespace(void)
+{
+    return getenv("OUTBOX_TEST_NAMESPACE") != NULL;
+}
+
+static int
+broker_port(void)
+{
+    const char *port = strrchr(test_env("OUTBOX_TEST_AMQP_URI"), ':');
+    check(port != NULL, "no port in the broker's URI");
+    return (int)strtol(port + 1, NULL, 10);
+}
 
 static void
 open_scene(void)
 {
     scene_open();
     traffic_set_up(scene.db);
-    broker_link = NULL;
-    database_link = NULL;
+    to_broker = (struct way){.port = broker_port()};
+    to_database = (struct way){.port = db_port()};
+    if (in_namespace()) {
+        namespace_open();
+    }
+}
+
+static void
+close_way(struct way *way)
+{
+    if (way->link != NULL) {
+        slow_link_close(way->link);
+    }
 }
 
 static void
@@ -36,46 +73,58 @@ close_scene(void)
     relay_free(scene.relay);
     relay_free(standby);
     scene.relay = NULL;
-    if (broker_link != NULL) {
-        slow_link_close(broker_link);
-    }
-    if (database_link != NULL) {
-        slow_link_close(database_link);
+    close_way(&to_broker);
+    close_way(&to_database);
+    if (in_namespace()) {
+        namespace_close();
     }
     scene_close();
 }
 
 TestSuite(relay_takeover, .init = open_scene, .fini = close_scene, .timeout = 240);
 
-/* The broker's URI by way of a link. */
 static const char *
-uri_by_link(void)
+host(void)
 {
-    static char uri[200];
-    const char *amqp = test_env("OUTBOX_TEST_AMQP_URI");
-    const char *port = strrchr(amqp, ':');
-    check(port != NULL, "no port in %s", amqp);
-    broker_link = slow_link_open((int)strtol(port + 1, NULL, 10), UINT64_MAX);
-    (void)snprintf(uri, sizeof(uri), "%.*s:%d/", (int)(port - amqp), amqp,
-                   slow_link_port(broker_link)); /* fits */
-    return uri;
+    return in_namespace() ? namespace_servers() : "127.0.0.1";
 }
 
-static const char *
-dsn_by_link(void)
+static int
+port_of(const struct way *way)
 {
-    static char dsn[2000];
-    database_link = slow_link_open(db_port(), UINT64_MAX);
-    (void)snprintf(dsn, sizeof(dsn), "%s host=127.0.0.1 port=%d sslmode=disable", db_dsn(),
-                   slow_link_port(database_link)); /* fits */
-    return dsn;
+    return way->link != NULL ? slow_link_port(way->link) : way->port;
+}
+
+static void
+may_be_cut(struct way *way)
+{
+    way->is_cut = true;
+    if (!in_namespace()) {
+        way->link = slow_link_open(way->port, UINT64_MAX);
+    }
 }
 
 static struct relay *
-start(const char *dsn, const char *uri)
+start_owner(void)
 {
-    return relay_start(&(struct relay_options){
-        .dsn = dsn, .uri = uri, .broker = QUICK_BROKER, .source = QUICK_SOURCE});
+    char uri[200];
+    char dsn[2000];
+    (void)snprintf(uri, sizeof(uri), "amqp://guest:guest@%s:%d/", host(),
+                   port_of(&to_broker)); /* fits */
+    (void)snprintf(dsn, sizeof(dsn), "%s host=%s port=%d sslmode=disable", db_dsn(), host(),
+                   port_of(&to_database)); /* fits */
+    return relay_start(
+        &(struct relay_options){.dsn = dsn,
+                                .uri = uri,
+                                .broker = QUICK_BROKER,
+                                .source = QUICK_SOURCE,
+                                .network = in_namespace() ? namespace_file() : NULL});
+}
+
+static struct relay *
+start_standby(void)
+{
+    return relay_start(&(struct relay_options){.broker = QUICK_BROKER, .source = QUICK_SOURCE});
 }
 
 struct words {
@@ -100,13 +149,19 @@ await_both(const struct relay *relay, const char *first, const char *second)
     await(has_said_both, &words, second, PATIENCE_S);
 }
 
-/* An owner with these addresses, and a standby that reaches everything, or nothing that the owner does not. */
+/* An owner that may be cut off from these, and a standby that reaches everything, or nothing that the owner does not. */
 static void
-start_relays(const char *dsn, const char *uri, bool alike)
+start_relays(bool from_broker, bool from_database, bool alike)
 {
-    scene.relay = start(dsn, uri);
+    if (from_broker) {
+        may_be_cut(&to_broker);
+    }
+    if (from_database) {
+        may_be_cut(&to_database);
+    }
+    scene.relay = start_owner();
     relay_await_work(scene.relay);
-    standby = start(alike ? dsn : NULL, alike ? uri : NULL);
+    standby = alike ? start_owner() : start_standby();
     await_both(standby, "event=source_standby", "event=lane_ready");
     traffic = traffic_start_steady(scene.queue);
 }
@@ -160,7 +215,7 @@ settle_accounts(void)
 
 Test(relay_takeover, an_owner_that_is_killed)
 {
-    start_relays(NULL, NULL, false);
+    start_relays(false, false, false);
     await_messages();
     const uint64_t since_us = clock_monotonic_us();
     relay_kill(scene.relay);
@@ -171,7 +226,7 @@ Test(relay_takeover, an_owner_that_is_killed)
 
 Test(relay_takeover, an_owner_that_is_told_to_end)
 {
-    start_relays(NULL, NULL, false);
+    start_relays(false, false, false);
     await_messages();
     const uint64_t since_us = clock_monotonic_us();
     relay_signal(scene.relay, SIGTERM);
@@ -182,25 +237,37 @@ Test(relay_takeover, an_owner_that_is_told_to_end)
 }
 
 static void
+cut(const struct way *way)
+{
+    if (way->is_cut && in_namespace()) {
+        namespace_cut(way->port);
+    } else if (way->is_cut) {
+        slow_link_rate(way->link, 0);
+    }
+}
+
+static void
+mend(const struct way *way)
+{
+    if (way->is_cut && in_namespace()) {
+        namespace_mend(); /* both */
+    } else if (way->is_cut) {
+        slow_link_rate(way->link, UINT64_MAX);
+    }
+}
+
+static void
 cut_off(void)
 {
-    if (broker_link != NULL) {
-        slow_link_rate(broker_link, 0);
-    }
-    if (database_link != NULL) {
-        slow_link_rate(database_link, 0);
-    }
+    cut(&to_broker);
+    cut(&to_database);
 }
 
 static void
 let_back(void)
 {
-    if (broker_link != NULL) {
-        slow_link_rate(broker_link, UINT64_MAX);
-    }
-    if (database_link != NULL) {
-        slow_link_rate(database_link, UINT64_MAX);
-    }
+    mend(&to_broker);
+    mend(&to_database);
 }
 
 /* The owner is cut off, and let back when the standby works. Then it stands by. */
@@ -221,20 +288,20 @@ cut_the_owner_off(const char *what)
 
 Test(relay_takeover, an_owner_that_is_cut_off_from_the_broker)
 {
-    start_relays(NULL, uri_by_link(), false);
+    start_relays(true, false, false);
     cut_the_owner_off("a silent cut from the broker");
     check(relay_logged(scene.relay, "event=source_yielded") == 1, "it did not give it up");
 }
 
 Test(relay_takeover, an_owner_that_is_cut_off_from_the_database)
 {
-    start_relays(dsn_by_link(), NULL, false);
+    start_relays(false, true, false);
     cut_the_owner_off("a silent cut from the database");
 }
 
 Test(relay_takeover, an_owner_that_is_cut_off_from_both)
 {
-    start_relays(dsn_by_link(), uri_by_link(), false);
+    start_relays(true, true, false);
     cut_the_owner_off("a silent cut from both");
 }
 
@@ -250,7 +317,7 @@ both_miss_the_broker(void *context)
 /* Promise: where no relay reaches the broker, the ownership stays where it is. */
 Test(relay_takeover, an_outage_of_the_broker_moves_nothing)
 {
-    start_relays(NULL, uri_by_link(), true);
+    start_relays(true, false, true);
     await_messages();
     cut_off();
     uint64_t until_us = clock_monotonic_us() + 8 * CLOCK_S_US; /* several times yield_after */
