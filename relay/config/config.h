@@ -60,6 +60,7 @@ struct source_config {
     uint32_t publishers; /* lanes: connections that publish, 1 to 4 */
     uint32_t batch_rows;
     uint64_t batch_bytes;
+    uint32_t rate_max; /* messages a second; 0: no limit */
     uint32_t window_messages;
     uint64_t window_bytes;
     uint64_t poll_interval_max_us;

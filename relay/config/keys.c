@@ -134,6 +134,11 @@ const struct config_key config_keys[] = {
      MEANS("Messages published and not yet confirmed, at most. The window adapts below it.")},
     {SOURCE_KEY("window_bytes", window_bytes), SIZE("1MiB", "1GiB"), DEFAULT("64MiB"),
      MEANS("Bytes published and not yet confirmed, at most.")},
+    {SOURCE_KEY("rate_max", rate_max), NUMBER("0", "1000000"), DEFAULT("0"),
+     MEANS("Messages published a second, at most: new ones, those tried again and scheduled ones "
+           "alike. 0: no limit. What was not used may be made up for within a tenth of a second. "
+           "What does not go stays in the outbox. See "
+           "[Operations](OPERATIONS.md#one-source-must-not-flood-the-others).")},
     {SOURCE_KEY("poll_interval_max", poll_interval_max_us), DURATION("1ms", "1m"), DEFAULT("100ms"),
      MEANS("The longest wait between two looks at an outbox to which nothing is written; with work "
            "there is no wait. It holds until nothing has come for a minute: then "

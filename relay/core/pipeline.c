@@ -58,7 +58,7 @@ pipeline_new(const struct pipeline_options *options, uint64_t now_us)
     queue_init(&pipeline->queue, 3 * options->batch_rows + PROBES_MAX);
     settling_init(pipeline);
     fetching_init(pipeline);
-    publishing_init(pipeline);
+    publishing_init(pipeline, now_us);
     yielding_lost(pipeline);
     return pipeline;
 }
@@ -230,6 +230,7 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
 {
     *ret_counts = pipeline->counts;
     ret_counts->owned = pipeline->owned;
+    ret_counts->limited = publishing_limited_reason(pipeline) != NULL;
     ret_counts->tailing = tail_is_live(pipeline);
     ret_counts->queued = pipeline->queue.live;
     ret_counts->in_flight = lanes_in_flight(pipeline);
@@ -280,6 +281,9 @@ paused_reason(const struct pipeline *pipeline)
         [PAUSE_FULL] = "as many refused messages are set aside as may be (held_max)",
     };
     const enum pipeline_pause pause = pipeline_pause(pipeline);
+    if (pause == PAUSE_NONE) {
+        return publishing_limited_reason(pipeline);
+    }
     return pause == PAUSE_DEGRADED ? route_reason(pipeline) : reasons[pause];
 }
 

@@ -19,6 +19,7 @@
  *   pauses. Later messages of its key wait behind it, in order; other keys go on.
  * - An outage (lane lost, blocked, no confirms, database gone, a full queue, a route that refuses everything) costs no
  *   message an attempt.
+ * - No more messages are published than rate_max allows, whatever they are: new, tried again, or due.
  * - Memory is bounded: a message that cannot be sent now stays in the table and is read again. The table is the truth;
  *   of messages in flight the core keeps ids, never the content. */
 #ifndef RELAY_CORE_PIPELINE_H
@@ -38,6 +39,7 @@
 
 struct pipeline_options {
     uint32_t lane_count;      /* 1 to PIPELINE_LANES_MAX - 1; the probe lane comes on top */
+    uint32_t rate_max;        /* messages a second that may be published; 0: no limit (bucket.h) */
     uint32_t window_messages; /* per lane: the most that may be unconfirmed */
     uint64_t window_bytes;    /* per lane; one message of any size is allowed */
     uint32_t batch_rows;
@@ -248,6 +250,7 @@ struct pipeline_counts {
     bool owned;
     bool blocked;
     bool tailing; /* rows come from the log */
+    bool limited; /* rows wait for rate_max */
     uint32_t lanes_ready;
     uint64_t queued;    /* rows in memory, not yet published */
     uint64_t in_flight; /* published, not yet confirmed */
@@ -263,6 +266,7 @@ struct pipeline_counts {
     uint64_t refused_unpublishable;
     uint64_t settled;
     uint64_t swept;
+    uint64_t limited_us; /* for how long rows have waited for rate_max */
 };
 void pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_counts);
 

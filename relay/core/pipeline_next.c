@@ -74,6 +74,7 @@ source_deadline_us(const struct pipeline *pipeline)
     deadline_us = clock_earlier_us(deadline_us, tail_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, safe_deadline_us(pipeline));
     deadline_us = clock_earlier_us(deadline_us, yielding_deadline_us(pipeline));
+    deadline_us = clock_earlier_us(deadline_us, publishing_deadline_us(pipeline));
     return clock_earlier_us(deadline_us, watermark_deadline_us(pipeline));
 }
 

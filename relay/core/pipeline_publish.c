@@ -1,6 +1,8 @@
 #include "relay/core/pipeline_publish.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "relay/core/pipeline_internal.h"
 
@@ -9,9 +11,14 @@
 #define EXCHANGE_BYTES_KNOWN 190
 
 void
-publishing_init(struct pipeline *pipeline)
+publishing_init(struct pipeline *pipeline, uint64_t now_us)
 {
-    pipeline->publishing.highest_id = CURSOR_START;
+    struct publishing *publishing = &pipeline->publishing;
+    publishing->highest_id = CURSOR_START;
+    bucket_init(&publishing->bucket, pipeline->options.rate_max, now_us);
+    (void)snprintf(publishing->limited_reason, sizeof(publishing->limited_reason),
+                   "no more than %" PRIu32 " messages a second are sent (rate_max)",
+                   pipeline->options.rate_max); /* fits */
 }
 
 bool
@@ -24,6 +31,39 @@ int64_t
 publishing_highest_id(const struct pipeline *pipeline)
 {
     return pipeline->publishing.highest_id;
+}
+
+/* ---- rate_max -------------------------------------------------------------------------------------- */
+
+uint64_t
+publishing_deadline_us(const struct pipeline *pipeline)
+{
+    const struct publishing *publishing = &pipeline->publishing;
+    return publishing->limited ? bucket_due_us(&publishing->bucket) : CLOCK_NEVER_US;
+}
+
+const char *
+publishing_limited_reason(const struct pipeline *pipeline)
+{
+    const struct publishing *publishing = &pipeline->publishing;
+    return publishing->limited ? publishing->limited_reason : NULL;
+}
+
+/* Whether rows wait for the bucket. Nothing is busy meanwhile: the next look is due when one may go. */
+static bool
+is_limited(struct pipeline *pipeline, bool may_publish, uint64_t now_us)
+{
+    struct publishing *publishing = &pipeline->publishing;
+    if (pipeline->options.rate_max == 0) {
+        return false;
+    }
+    if (publishing->limited && now_us > publishing->looked_us) {
+        pipeline->counts.limited_us += now_us - publishing->looked_us;
+    }
+    publishing->looked_us = now_us;
+    publishing->limited =
+        may_publish && pipeline->queue.live > 0 && !bucket_allows(&publishing->bucket, now_us);
+    return publishing->limited;
 }
 
 /* ---- which row, and where to ----------------------------------------------------------------------- */
@@ -188,8 +228,10 @@ static const struct row *
 take_publishable(struct pipeline *pipeline, uint64_t now_us, uint32_t *ret_lane, bool *ret_probe)
 {
     uint32_t index;
+    const bool may = may_publish(pipeline, now_us);
     assert(!publishing_is_out(pipeline));
-    if (!may_publish(pipeline, now_us) || !find_publishable(pipeline, &index, ret_lane)) {
+    if (is_limited(pipeline, may, now_us) || !may ||
+        !find_publishable(pipeline, &index, ret_lane)) {
         return NULL;
     }
     *ret_probe = queue_at(&pipeline->queue, index)->probe;
@@ -248,6 +290,7 @@ pipeline_published(struct pipeline *pipeline)
     const struct window_entry entry =
         entry_of(publishing->row, publishing->probe, publishing->at_us);
     lane_published(pipeline, publishing->lane, &entry, publishing->at_us);
+    bucket_take(&publishing->bucket);
     if (entry.id > publishing->highest_id) {
         publishing->highest_id = entry.id;
     }

@@ -192,15 +192,25 @@ thread_main(void *argument)
     return NULL;
 }
 
+/* Under a limit, rows that were read wait in memory, and one that is deleted from the table meanwhile is sent all the same. So no
+ * more are read than go in a few seconds. */
+static uint32_t
+rows_ahead(const struct source_config *config)
+{
+    return config->rate_max > 0 && config->rate_max < config->batch_rows ? config->rate_max
+                                                                         : config->batch_rows;
+}
+
 static struct pipeline_options
 options_of(const struct source_config *config)
 {
     const struct broker_config *broker = config->broker;
     struct pipeline_options options = pipeline_defaults();
     options.lane_count = config->publishers;
+    options.rate_max = config->rate_max;
     options.window_messages = config->window_messages;
     options.window_bytes = config->window_bytes;
-    options.batch_rows = config->batch_rows;
+    options.batch_rows = rows_ahead(config);
     options.batch_bytes = config->batch_bytes;
     options.poll_interval_max_us = config->poll_interval_max_us;
     options.poll_interval_idle_us = config->poll_interval_idle_us;

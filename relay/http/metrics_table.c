@@ -44,6 +44,7 @@ COUNT(read_published, VIEW->counts.published)
 COUNT(read_confirmed, VIEW->counts.confirmed)
 COUNT(read_settled, VIEW->counts.settled)
 COUNT(read_swept, VIEW->counts.swept)
+COUNT(read_limited_time, (double)VIEW->counts.limited_us / US_PER_S)
 COUNT(read_blocked_time, (double)VIEW->blocked_us / US_PER_S)
 
 static const char *const states[] = {"starting", "standby", "owned", "lost", NULL};
@@ -205,6 +206,10 @@ const struct metric metrics[] = {
      HELP("Connections to the broker that were lost, or could not be made.")},
     {"outbox_relay_blocked_seconds", COUNTER, SOURCE, UNIT("seconds"), READ(read_blocked_time),
      HELP("How long the broker took no messages (connection.blocked), altogether.")},
+    {"outbox_relay_rate_limited_seconds", COUNTER, SOURCE, UNIT("seconds"), READ(read_limited_time),
+     HELP(
+         "How long messages that could have gone waited for `rate_max`, altogether. Where it grows "
+         "by nearly a second a second, the limit decides how fast the backlog goes, or grows.")},
     {"outbox_relay_queued_messages", GAUGE, SOURCE, UNIT(""), READ(read_queued),
      HELP("Messages in memory that were not published yet.")},
     {"outbox_relay_in_flight_messages", GAUGE, SOURCE, UNIT(""), READ(read_in_flight),

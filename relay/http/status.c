@@ -88,6 +88,7 @@ live_json(const struct board_view *view, uint64_t now_us)
     api_json_put(live, "draining", json_boolean(view->draining));
     api_json_put(live, "pause", json_string(board_pause_word(view->pause)));
     api_json_put(live, "pause_reason", api_json_text(view->pause_reason));
+    api_json_put(live, "limited", json_boolean(view->counts.limited));
     api_json_put(live, "for_s", stopped_for(view, now_us));
     api_json_put(live, "tailing", json_boolean(view->counts.tailing));
     api_json_put(live, "not_tailing_reason", api_json_text(view->not_tailing_reason));

@@ -265,6 +265,7 @@ function stateOf(source) {
   if (live.state === "lost") return ["bad", "Database away", live.state_reason];
   if (live.state === "starting") return live.state_reason ? ["bad", "Database away", live.state_reason] : ["calm", "Starting", ""];
   if (live.pause !== "none") return ["bad", PAUSES[live.pause] || "Paused", live.pause_reason];
+  if (live.limited) return ["calm", "Limited", live.pause_reason];
   return live.in_flight > 0 || live.rate > 0 ? ["good", "Publishing", ""] : ["good", "Idle", ""];
 }
 

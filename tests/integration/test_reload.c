@@ -236,6 +236,29 @@ Test(reload, a_changed_source_goes_on_with_its_new_settings)
     broker_delete_exchange(broker, exchange);
 }
 
+/* At one a second they would take three minutes. */
+Test(reload, a_lifted_limit_counts_at_once)
+{
+    configure("", "");
+    configure_source("first", "rate_max = 1");
+    (void)start(); /* the session is of no interest */
+    for (int i = 0; i < 180; i++) {
+        write_message(db, queue, "x");
+    }
+    uint32_t some = 2;
+    await(has_messages, &some, "the first ones are sent", PATIENCE_S);
+    cr_assert_lt(broker_count(broker, queue), 100, "the limit does not hold");
+    configure_source("first", "rate_max = 0");
+    const uint64_t began_us = clock_monotonic_us();
+    expect_reload("in force: 0 added, 1 changed, 0 removed, 0 untouched\n");
+    some = 180;
+    await(has_messages, &some, "all are sent", PATIENCE_S);
+    (void)printf("a limit was lifted: all had come after %llu ms\n",
+                 (unsigned long long)((clock_monotonic_us() - began_us) / 1000)); /* a figure */
+    end_relay();
+    cr_assert_eq(broker_count(broker, queue), some, "some came twice");
+}
+
 Test(reload, a_bad_configuration_is_refused_whole)
 {
     configure("", "");

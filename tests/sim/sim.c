@@ -25,6 +25,8 @@
 #define RUN_SECONDS_MAX 120 /* for a core that does not return; real time */
 /* once everything is repaired, everything that can be sent is sent within this time */
 #define CALM_US (90 * CLOCK_S_US)
+/* one world in so many has relays with a rate_max */
+#define LIMITED_SEEDS 6
 
 struct world world;
 struct relay relays[RELAYS_MAX];
@@ -277,6 +279,9 @@ choose_options(void)
     options.tail = world.tailing && chance(85);
     options.yield_after_us = chance(20) ? 0 : random_between(&world.random, 50, 1000) * CLOCK_MS_US;
     options.tail_patience_us = random_between(&world.random, 100, 3000) * CLOCK_MS_US;
+    if (seed_now % LIMITED_SEEDS == 0) {
+        options.rate_max = (uint32_t)random_between(&world.random, 10, 2000);
+    }
     return options;
 }
 

@@ -3,6 +3,7 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
+#include "relay/core/bucket.h"
 #include "relay/core/cuts.h"
 #include "relay/core/pipeline.h"
 #include "tests/sim/world.h"
@@ -121,6 +122,9 @@ struct relay {
     uint32_t row_lane[IDS_MAX];
     bool confirmed[IDS_MAX];
     bool probe[IDS_MAX]; /* it was last read from the held table */
+    /* What it has published beyond rate_max, in millionths of a message, and when. */
+    uint64_t ahead;
+    uint64_t ahead_us;
 };
 
 extern struct world world;
@@ -162,6 +166,8 @@ void tail_steps(struct relay *relay);
 
 /* sim_checks.c */
 void check_publish(const struct relay *relay, const struct row *row, uint32_t lane);
+/* One that cannot be encoded is not counted, and so not given to this. */
+void check_rate(struct relay *relay);
 void check_hold(struct relay *relay, const struct pipeline_action *action);
 void check_report(struct relay *relay, const struct pipeline_report *report);
 /* to be called when the core says that there is nothing to do now */

@@ -63,6 +63,21 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
     }
 }
 
+/* In any time no more messages go than rate_max allows in it, and a burst. */
+void
+check_rate(struct relay *relay)
+{
+    const uint64_t rate = relay->options.rate_max;
+    const uint64_t allowed = (world.now_us - relay->ahead_us) * rate;
+    const uint64_t burst = CLOCK_S_US + rate * BUCKET_BURST_US;
+    if (rate > 0) {
+        relay->ahead = (relay->ahead > allowed ? relay->ahead - allowed : 0) + CLOCK_S_US;
+        relay->ahead_us = world.now_us;
+        PROMISE(relay->ahead <= burst, "relay %d publishes more than %" PRIu64 " a second",
+                relay->index, rate);
+    }
+}
+
 /* ---- other actions ---------------------------------------------------------------------------- */
 
 /* On a route that is known to be bad no message loses an attempt. That the route is good again is reported after its

@@ -30,6 +30,8 @@ relay_start(struct relay *relay)
     relay->draining = false;
     relay->drained = false;
     relay->stirred = true;
+    relay->ahead = relay->options.rate_max * BUCKET_BURST_US; /* it may begin with one message */
+    relay->ahead_us = world.now_us;
     memset(relay->in_flight, 0, sizeof(relay->in_flight));
     memset(relay->confirmed, 0, sizeof(relay->confirmed));
     memset(relay->probe, 0, sizeof(relay->probe));
@@ -157,6 +159,7 @@ do_publish(struct relay *relay, const struct row *row, uint32_t lane)
         loan_return(relay, row);
         return false;
     }
+    check_rate(relay);
     world_note(&world, "relay %d publishes row %ld of key %ld on lane %u", relay->index,
                (long)row->id, (long)row->key_hash, lane);
     world_publish(&world, link->pipe, sent);

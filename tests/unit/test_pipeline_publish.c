@@ -165,3 +165,74 @@ Test(pipeline_publish, a_run_goes_on_until_the_lane_is_full)
     pipeline_published(driver.pipeline);
     cr_assert_null(pipeline_publish_on(driver.pipeline, driver.now_us, &lane));
 }
+
+/* ---- rate_max ---- */
+
+/* Everything that goes counts, and the core names the moment when the next one may. */
+Test(pipeline_publish, no_more_goes_than_rate_max_allows)
+{
+    driver.options.rate_max = 10;
+    driver.broker = takes_all;
+    put_range(1, 30, 1);
+    start();
+    answer_fetch();
+    cr_assert_eq(only(PIPELINE_PUBLISH)->id, 1, "it begins with one");
+    const uint64_t start_us = driver.now_us;
+    for (int64_t id = 2; id <= 30; id++) {
+        cr_assert_eq(await(PIPELINE_PUBLISH)->id, id);
+        const uint64_t due_us = start_us + (uint64_t)(id - 1) * 100 * CLOCK_MS_US;
+        cr_assert_eq(driver.now_us, due_us, "%ld", (long)id);
+    }
+    run(CLOCK_S_US);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+    cr_assert_eq(counts().limited_us, 2900 * CLOCK_MS_US);
+}
+
+Test(pipeline_publish, what_waits_for_rate_max_says_so)
+{
+    driver.options.rate_max = 1;
+    put_range(1, 2, 1);
+    start();
+    answer_fetch();
+    cr_assert(counts().limited);
+    cr_assert_str_eq(status().paused_reason,
+                     "no more than 1 messages a second are sent (rate_max)");
+    lose_lane(0);
+    turn();
+    cr_assert_str_eq(status().paused_reason, "no connection to the broker", "which matters more");
+    driver.broker = takes_all;
+    run(5 * CLOCK_S_US);
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+    cr_assert_not(counts().limited);
+    cr_assert_null(status().paused_reason);
+}
+
+Test(pipeline_publish, one_that_is_tried_again_counts_too)
+{
+    driver.options.rate_max = 2;
+    driver.options.retry_initial_us = 10 * CLOCK_MS_US;
+    start_with_1_held();
+    put_range(2, 3, 2);
+    driver.broker = takes_all;
+    const uint64_t start_us = driver.now_us;
+    run(100 * CLOCK_MS_US);
+    const unsigned at_once = message_of(1)->sent + message_of(2)->sent + message_of(3)->sent;
+    run(5 * CLOCK_S_US);
+    cr_assert_leq(at_once, 2, "%u since %lu", at_once, start_us);
+    cr_assert_eq(count_in(IN_OUTBOX) + count_in(IN_HELD), 0);
+}
+
+/* The drop of a drain does not wait for it. */
+Test(pipeline_publish, a_drain_does_not_wait_for_rate_max)
+{
+    driver.options.rate_max = 1;
+    driver.broker = takes_all;
+    put_range(1, 30, 1);
+    start();
+    answer_fetch();
+    pipeline_drain(driver.pipeline);
+    run(500 * CLOCK_MS_US);
+    cr_assert(driver.drained);
+    cr_assert_eq(driver.rows_out, 0);
+    cr_assert_eq(count_in(IN_OUTBOX), 29);
+}
