@@ -186,6 +186,7 @@ pg_tail_deadline_us(const struct source_postgres *self)
     case PG_TAIL_CONNECTING:
     case PG_TAIL_OPENING:
     case PG_TAIL_DROPPING:
+    case PG_TAIL_MARKING:
     case PG_TAIL_STARTING:
         return clock_earlier_us(look_us, tail->deadline_us);
     }

@@ -38,6 +38,7 @@ enum pg_tail_state {
     PG_TAIL_OPENING,    /* checks that it is the same server */
     PG_TAIL_DROPPING,   /* dropping the slot */
     PG_TAIL_CREATING,   /* creating the slot */
+    PG_TAIL_MARKING,    /* telling the server that standbys copy it */
     PG_TAIL_STARTING,
     PG_TAIL_STREAMING,
 };
@@ -83,6 +84,7 @@ struct pg_tail {
     bool wants_write;
     bool drop_slot; /* drop it once connected */
     bool make_slot;
+    bool mark_slot;    /* as one that standbys copy */
     bool read_slot;    /* false: only drop the slot */
     uint64_t position; /* where reading of the log starts */
     uint64_t begun_us;

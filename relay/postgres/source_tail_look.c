@@ -28,6 +28,7 @@ enum column {
     COLUMN_SENDER_TIMEOUT,
     COLUMN_SLOT_EXISTS,
     COLUMN_SLOT_LOST,
+    COLUMN_SLOT_UNMARKED,
     COLUMN_READER_PID,
     COLUMN_CONFIRMED,
     COLUMN_RETAINED,
@@ -42,6 +43,7 @@ struct look {
     uint64_t sender_timeout_us;
     bool slot_exists;
     bool slot_lost;
+    bool slot_unmarked; /* standbys do not copy it, although they could */
     int32_t reader_pid; /* 0: nobody reads it */
     uint64_t confirmed;
     uint64_t retained;
@@ -59,6 +61,7 @@ decode(const PGresult *result, struct look *ret_look)
         .sender_timeout_us = (uint64_t)pg_rows_int8(result, 0, COLUMN_SENDER_TIMEOUT) * CLOCK_MS_US,
         .slot_exists = pg_rows_bool(result, 0, COLUMN_SLOT_EXISTS),
         .slot_lost = pg_rows_bool(result, 0, COLUMN_SLOT_LOST),
+        .slot_unmarked = pg_rows_bool(result, 0, COLUMN_SLOT_UNMARKED),
         .reader_pid = pg_rows_int4(result, 0, COLUMN_READER_PID),
         .confirmed = (uint64_t)pg_rows_int8(result, 0, COLUMN_CONFIRMED),
         .retained = (uint64_t)pg_rows_int8(result, 0, COLUMN_RETAINED),
@@ -228,6 +231,7 @@ plan_slot(struct source_postgres *self, const struct look *look)
     const char *useless = look->slot_exists ? useless_because(self, look) : NULL;
     tail->drop_slot = useless != NULL;
     tail->make_slot = tail->drop_slot || !look->slot_exists;
+    tail->mark_slot = !tail->make_slot && look->slot_unmarked;
     if (tail->make_slot) {
         tell_new_slot(self, useless);
     } else if (self->config->tableless) {
@@ -310,6 +314,7 @@ drop_over_budget(struct source_postgres *self, const struct look *look, uint64_t
     tail->read_slot = false;
     tail->drop_slot = true;
     tail->make_slot = false;
+    tail->mark_slot = false;
     pg_tail_open(self, now_us);
 }
 

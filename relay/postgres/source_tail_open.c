@@ -9,6 +9,8 @@
 
 #include "tail_open_sql.h"
 
+/* The first version that can copy logical slots to standbys. */
+#define FAILOVER_VERSION 170000
 /* For each step except creating a slot. */
 #define STEP_TIMEOUT_US (15 * CLOCK_S_US)
 /* Creating a slot waits for open transactions; for each one the server waits at most a minute (tail_open.sql). */
@@ -145,14 +147,28 @@ send_drop(struct source_postgres *self, uint64_t now_us)
     send_command(self, command);
 }
 
+/* From 17 on a standby can copy it, so that reading goes on after a promotion. */
 static void
 send_create(struct source_postgres *self, uint64_t now_us)
 {
+    const bool can_be_copied = PQserverVersion(self->tail.connection) >= FAILOVER_VERSION;
     char command[COMMAND_BYTES];
-    (void)snprintf(command, sizeof(command),
-                   "CREATE_REPLICATION_SLOT \"%s\" LOGICAL pgoutput NOEXPORT_SNAPSHOT",
-                   self->tail.slot); /* fits */
+    (void)snprintf(command, sizeof(command), "CREATE_REPLICATION_SLOT \"%s\" LOGICAL pgoutput %s",
+                   self->tail.slot,
+                   can_be_copied ? "(SNAPSHOT 'nothing', FAILOVER)"
+                                 : "NOEXPORT_SNAPSHOT"); /* fits */
     step(&self->tail, PG_TAIL_CREATING, now_us);
+    send_command(self, command);
+}
+
+/* A slot that was made before the server's upgrade, or by somebody else. */
+static void
+send_mark(struct source_postgres *self, uint64_t now_us)
+{
+    char command[COMMAND_BYTES];
+    (void)snprintf(command, sizeof(command), "ALTER_REPLICATION_SLOT \"%s\" (FAILOVER)",
+                   self->tail.slot); /* fits */
+    step(&self->tail, PG_TAIL_MARKING, now_us);
     send_command(self, command);
 }
 
@@ -196,6 +212,9 @@ go_on(struct source_postgres *self, uint64_t now_us)
     } else if (tail->make_slot) {
         tail->make_slot = false;
         send_create(self, now_us);
+    } else if (tail->mark_slot) {
+        tail->mark_slot = false;
+        send_mark(self, now_us);
     } else if (tail->read_slot) {
         send_start(self, now_us);
     } else {

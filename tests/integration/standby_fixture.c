@@ -1,6 +1,7 @@
 #include "tests/integration/standby_fixture.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/standby_fixture_private.h"
@@ -21,9 +22,9 @@ await_notices(const char *const *notices)
 }
 
 void
-standby_follow(void)
+standby_follow(bool with_place)
 {
-    ways()->follow();
+    ways()->follow(with_place);
 }
 
 void
@@ -32,16 +33,35 @@ standby_promote(void)
     ways()->promote();
 }
 
+bool
+standby_knows_place(void)
+{
+    return ways()->knows_place();
+}
+
+void
+standby_await_place(void)
+{
+    if (standby_knows_place()) {
+        ways()->await_place();
+    }
+}
+
 const char *const *
 standby_promoted_words(void)
 {
-    return ways()->promoted;
+    static const char *words[3];
+    memcpy(words, ways()->promoted, sizeof(words));
+    if (standby_knows_place()) {
+        words[1] = NULL;
+    }
+    return words;
 }
 
 void
 standby_await_promoted(void)
 {
-    await_notices(ways()->promoted);
+    await_notices(standby_promoted_words());
 }
 
 void

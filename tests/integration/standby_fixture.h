@@ -3,9 +3,11 @@
 #ifndef TESTS_INTEGRATION_STANDBY_FIXTURE_H
 #define TESTS_INTEGRATION_STANDBY_FIXTURE_H
 
+#include <stdbool.h>
+
 /* Starts a replica; commits of the first server are answered when the replica has them. To be called before db_create:
  * then the dsn names both servers, and leads to the one that takes writes. */
-void standby_follow(void);
+void standby_follow(bool with_place);
 
 /* Kills the first server and promotes the replica. */
 void standby_promote(void);
@@ -13,6 +15,11 @@ void standby_promote(void);
 const char *const *standby_promoted_words(void);
 /* Waits until scene.relay has logged that. */
 void standby_await_promoted(void);
+/* Whether the replica has the place up to which the relay has read the log, so that it need not begin anew: with_place, and a kind
+ * and version of server that can. */
+bool standby_knows_place(void);
+/* Waits until the replica has the place that the first server has now, if it knows it at all. */
+void standby_await_place(void);
 
 /* A new server with a dump of the database takes the first one's place, at the same address. All clients must connect
  * again. */

@@ -79,8 +79,9 @@ name_both(void)
 
 /* Everything that the first server writes, from the beginning on. */
 static void
-follow(void)
+follow(bool with_place)
 {
+    (void)with_place; /* see knows_place */
     char sql[600];
     servers_do_second("start mariadb");
     MYSQL *first = mysql_fixture_connect_nowhere();
@@ -202,9 +203,17 @@ let_commits_go(void)
 }
 
 /* The session on another server is a new one, so there is nothing more to notice. */
+/* A log has no place of its own there. */
+static bool
+knows_place(void)
+{
+    return false;
+}
+
 const struct standby_ways standby_ways_mysql = {
     .follow = follow,
     .promote = promote,
+    .knows_place = knows_place,
     .restore = restore,
     .hold_commits = hold_commits,
     .let_commits_go = let_commits_go,

@@ -46,8 +46,77 @@ wait_for_commits(void)
     run_on(dsn, "select pg_reload_conf()");
 }
 
+static int64_t
+ask(const char *dsn, const char *sql)
+{
+    PGconn *conn = PQconnectdb(dsn);
+    check(PQstatus(conn) == CONNECTION_OK, "%s", PQerrorMessage(conn));
+    const int64_t answer = strtoll(pg_query_text(conn, sql), NULL, 10);
+    PQfinish(conn);
+    return answer;
+}
+
+static bool copies_slots;
+
+/* From 17 on a replica copies the slots that are marked so. */
+static bool
+can_copy_slots(void)
+{
+    return ask(test_env("OUTBOX_TEST_PG_DSN"),
+               "select current_setting('server_version_num')::int8") >= 170000;
+}
+
+static bool
+knows_place(void)
+{
+    return copies_slots;
+}
+
 static void
-follow(void)
+copy_slots(void)
+{
+    run_on(test_env("OUTBOX_TEST_PG_DSN"),
+           "select pg_create_physical_replication_slot('second', true)");
+    servers_shell(
+        AS_SERVER
+        "$as tee -a second/postgres/data/postgresql.auto.conf >/dev/null <<CONF\n"
+        "primary_slot_name = 'second'\nhot_standby_feedback = on\nsync_replication_slots = on\n"
+        "CONF\n",
+        servers_directory());
+}
+
+struct place {
+    char dsn[512]; /* of the replica */
+    char copied[300];
+};
+
+static bool
+has_copied_place(void *context)
+{
+    const struct place *place = context;
+    return ask(place->dsn, place->copied) == 1;
+}
+
+static void
+await_place(void)
+{
+    struct place place;
+    char port[16];
+    read_port(port, sizeof(port));
+    dsn_of_ports(place.dsn, sizeof(place.dsn), "127.0.0.1", port, "");
+    PGconn *conn = PQconnectdb(test_env("OUTBOX_TEST_PG_DSN"));
+    (void)snprintf(
+        place.copied, sizeof(place.copied),
+        "select count(*) from pg_replication_slots where slot_type = 'logical' and not temporary "
+        "and "
+        "confirmed_flush_lsn >= '%s'",
+        pg_query_text(conn, "select max(confirmed_flush_lsn) from pg_replication_slots"));
+    PQfinish(conn);
+    await(has_copied_place, &place, "the replica has copied the slot", PATIENCE_S);
+}
+
+static void
+follow(bool with_place)
 {
     char port[16];
     char ports[64];
@@ -55,13 +124,18 @@ follow(void)
     servers_do_second("start postgres");
     servers_do_second("stop --keep postgres");
     servers_shell(
-        AS_SERVER "rm -rf second/postgres/data && PGPASSWORD=%s $as %s/pg_basebackup "
-                  "-h 127.0.0.1 -p %s -U %s -D second/postgres/data -R -c fast && "
-                  "$as tee -a second/postgres/data/postgresql.auto.conf >/dev/null <<CONF\n"
-                  "port = $pg\nunix_socket_directories = '$PWD/second/postgres'\n"
-                  "cluster_name = 'second'\nCONF\n",
+        AS_SERVER
+        "rm -rf second/postgres/data && PGPASSWORD=%s $as %s/pg_basebackup "
+        "-d dbname=postgres -h 127.0.0.1 -p %s -U %s -D second/postgres/data -R -c fast && "
+        "$as tee -a second/postgres/data/postgresql.auto.conf >/dev/null <<CONF\n"
+        "port = $pg\nunix_socket_directories = '$PWD/second/postgres'\n"
+        "cluster_name = 'second'\nCONF\n",
         servers_directory(), test_env("OUTBOX_TEST_PG_PASSWORD"), test_env("OUTBOX_TEST_PG_BIN"),
         test_env("OUTBOX_TEST_PG_PORT"), test_env("OUTBOX_TEST_PG_USER"));
+    copies_slots = with_place && can_copy_slots();
+    if (copies_slots) {
+        copy_slots();
+    }
     servers_do_second("start postgres");
     wait_for_commits();
     read_port(port, sizeof(port));
@@ -75,9 +149,9 @@ promote(void)
 {
     char port[16];
     char dsn[512];
-    servers_do("kill postgres");
     read_port(port, sizeof(port));
     dsn_of_ports(dsn, sizeof(dsn), "127.0.0.1", port, "");
+    servers_do("kill postgres");
     run_on(dsn, "select pg_promote()");
 }
 
@@ -156,6 +230,8 @@ let_commits_go(void)
 const struct standby_ways standby_ways_postgres = {
     .follow = follow,
     .promote = promote,
+    .knows_place = knows_place,
+    .await_place = await_place,
     .promoted = {"has been promoted or restored since (timeline 00000002", "does not exist"},
     .restore = restore,
     .restored = {"another database cluster than before", "does not exist"},

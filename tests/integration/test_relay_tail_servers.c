@@ -35,7 +35,7 @@ static void
 open_with_standby(void)
 {
     servers_start(db_server());
-    standby_follow();
+    standby_follow(true);
     scene_open_tail();
 }
 
@@ -159,6 +159,7 @@ Test(relay_tail_standby, a_standby_that_is_promoted)
     scene_start_relay(NO_SWEEP);
     struct traffic *traffic = start_traffic();
     scene_await("applications write", "select sum(seq) > 200 from account");
+    standby_await_place();
     standby_promote();
     (void)relay_await_log(scene.relay, "event=source_lost", NULL); /* is enough */
     standby_await_promoted();
@@ -168,6 +169,8 @@ Test(relay_tail_standby, a_standby_that_is_promoted)
     scene_await("applications write on", "select sum(seq) > %lld from account",
                 (long long)written + 100);
     finish(traffic);
+    check(!standby_knows_place() || relay_logged(scene.relay, "does not exist") == 1,
+          "the log is read from another place"); /* once, at the start */
 }
 
 /* ---- a broker that is away ------------------------------------------------------------------------- */

@@ -283,6 +283,31 @@ Test(source_postgres_tail, a_slot_that_is_gone_is_made_anew)
     tail_expect_rows(1, 1, 1);
 }
 
+/* From 17 on the server knows slots that standbys copy. Earlier servers do not say. */
+static void
+expect_marked(void)
+{
+    tail_run("do $$ begin assert (select count(*) = 1 from pg_replication_slots as slots where "
+             "database = current_database() "
+             "and coalesce(to_jsonb(slots) ->> 'failover', 'true') = 'true'), 'standbys do not "
+             "copy it'; end $$");
+}
+
+Test(source_postgres_tail, a_slot_is_one_that_standbys_copy)
+{
+    (void)source_fixture_tail(source, 0);
+    expect_marked();
+}
+
+Test(source_postgres_tail, so_is_one_that_was_made_without)
+{
+    make_slot("pgoutput");
+    (void)source_fixture_tail(source, 0);
+    expect_marked();
+    tail_run("insert into outbox (payload) values ('1')");
+    tail_expect_rows(1, 1, 1);
+}
+
 /* The source also waits for events on this connection. */
 Test(source_postgres_tail, a_connection_that_is_ended_while_nothing_is_asked_of_it)
 {

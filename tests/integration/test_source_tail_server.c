@@ -12,7 +12,7 @@ static void
 create_with_standby(void)
 {
     servers_start(db_server());
-    standby_follow();
+    standby_follow(false);
     tail_create();
 }
 

@@ -140,6 +140,7 @@ select
     (select pg_settings.setting::int8 from pg_settings where name = 'wal_sender_timeout') as sender_timeout_ms,
     slot.slot_name is not null as slot_exists,
     coalesce(slot.lost, false) as slot_lost,
+    coalesce(to_jsonb(slot) ->> 'failover', 'true') = 'false' as slot_unmarked, -- before 17 there is no such mark
     coalesce(slot.active_pid, 0) as reader_pid,
     coalesce(slot.confirmed_flush_lsn, '0/0') as confirmed,
     coalesce(greatest(pg_wal_lsn_diff(log_end, slot.restart_lsn), 0), 0)::int8 as retained,
