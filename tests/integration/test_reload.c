@@ -126,6 +126,12 @@ is_free(void *outbox)
     return db_owner(outbox) == 0;
 }
 
+static bool
+is_empty(void *outbox)
+{
+    return db_holds(outbox, "select not exists (select 1 from outbox)");
+}
+
 /* Starts a relay with the first source, and returns the session that owns its outbox. */
 static int64_t
 start(void)
@@ -234,6 +240,33 @@ Test(reload, a_changed_source_goes_on_with_its_new_settings)
     expect_message(other, other_queue, "three");
     expect_reload("in force: 0 added, 0 changed, 0 removed, 2 untouched\n");
     broker_delete_exchange(broker, exchange);
+}
+
+#define BACKLOG 60000
+
+/* Each of these messages has come before the next one is written, and all of them before the backlog is sent. */
+Test(reload, a_source_that_is_added_with_a_backlog_keeps_no_other_waiting)
+{
+    char sql[200];
+    configure("", "");
+    configure_source("first", "");
+    const int64_t owner = start();
+    (void)snprintf(
+        sql, sizeof(sql),
+        "insert into outbox (routing_key, payload) select '%s', 'x' from " DB_SERIES("1", "%d"),
+        other_queue, BACKLOG); /* fits */
+    db_exec(other, sql);
+    struct consumer *const consumer = consumer_open(NULL, queue);
+    configure_source("second", "");
+    expect_reload("in force: 1 added, 0 changed, 0 removed, 1 untouched\n");
+    for (int i = 0; i < 10; i++) {
+        write_message(db, queue, "x");
+        consumer_expect(consumer, "x");
+    }
+    cr_assert_lt(broker_count(broker, other_queue), BACKLOG, "the first waits for the second");
+    consumer_close(consumer);
+    await(is_empty, other, "the second has sent all", PATIENCE_S);
+    cr_assert_eq(db_owner(db), owner, "the first source was not left alone");
 }
 
 /* At one a second they would take three minutes. */
