@@ -280,10 +280,21 @@ missed_us(const struct rabbit *rabbit)
     return rabbit->fed_us + 2 * rabbit->heartbeat_s * CLOCK_S_US;
 }
 
+/* Both sides are to send something at least every heartbeat_s. Brokers send after half of that time, and then ours goes with
+ * theirs (connection_heartbeat): so it is due a little later by itself. */
 static void
 schedule_heartbeat(struct rabbit *rabbit, uint64_t now_us)
 {
-    rabbit->heartbeat_send_us = now_us + rabbit->heartbeat_s * CLOCK_S_US / 2;
+    rabbit->heartbeat_send_us = now_us + rabbit->heartbeat_s * CLOCK_S_US * 5 / 8;
+}
+
+/* Ours follows at once if it is due soon, so that an idle connection wakes its owner once for both. */
+void
+connection_heartbeat(struct rabbit *rabbit)
+{
+    if (rabbit->heartbeat_send_us <= rabbit->now_us + rabbit->heartbeat_s * CLOCK_S_US / 4) {
+        rabbit->heartbeat_send_us = rabbit->now_us;
+    }
 }
 
 static void

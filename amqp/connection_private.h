@@ -67,6 +67,8 @@ struct rabbit {
 };
 
 /* Ends the connection: the error becomes the RABBIT_CLOSED event. The first reason stays. */
+/* A heartbeat came. */
+void connection_heartbeat(struct rabbit *rabbit);
 void connection_fail(struct rabbit *rabbit, enum error_class class, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

@@ -292,7 +292,8 @@ dispatch_frame(struct rabbit *rabbit, const struct frame *frame, struct rabbit_e
     case FRAME_HEADER:
     case FRAME_BODY:
         return on_content(rabbit, frame, event);
-    case FRAME_HEARTBEAT: /* that it came is what it says */
+    case FRAME_HEARTBEAT:
+        connection_heartbeat(rabbit);
         break;
     }
     return false;

@@ -33,6 +33,17 @@ clock_earlier_us(uint64_t a_us, uint64_t b_us)
     return a_us < b_us ? a_us : b_us;
 }
 
+uint64_t
+clock_on_beat_us(uint64_t now_us, uint64_t interval_us, uint64_t phase_us)
+{
+    const uint64_t beat_us = interval_us >= CLOCK_BEAT_US ? CLOCK_BEAT_US : CLOCK_S_US;
+    const uint64_t due_us = now_us + interval_us;
+    if (interval_us < beat_us) {
+        return due_us;
+    }
+    return due_us - (due_us + beat_us - phase_us % beat_us) % beat_us;
+}
+
 int
 clock_poll_timeout_ms(uint64_t now_us, uint64_t deadline_us)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "relay/config/files.h"
 #include "relay/config/load.h"
@@ -103,6 +104,18 @@ take_entry(void *context, const struct config_key *key, const char *title, unsig
     add_entry(load, &entry);
 }
 
+/* Where in a beat the regular work of a source is done: all sources of a relay at once would be a burst of requests for the
+ * server that they share. (FNV-1a.) */
+static uint64_t
+phase_of(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const char *at = name; *at != '\0'; at++) {
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    }
+    return hash % CLOCK_BEAT_US;
+}
+
 /* Takes a struct for a section named `title`; `config` has room for it. */
 static void *
 make_target(struct config *config, const struct broker_kind *broker, enum config_scope scope,
@@ -118,6 +131,7 @@ make_target(struct config *config, const struct broker_kind *broker, enum config
         break;
     case CONFIG_SOURCE:
         target = &config->sources[config->source_count];
+        config->sources[config->source_count].phase_us = phase_of(title);
         name = &config->sources[config->source_count++].name;
         break;
     case CONFIG_EXCHANGE:

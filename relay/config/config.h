@@ -81,6 +81,7 @@ struct source_config {
     enum source_on_dead on_dead;
     /* The most refused messages that are set aside; those waiting behind them do not count. */
     uint32_t held_max;
+    uint64_t phase_us;     /* of its beats (base/clock.h); made of its name */
     uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
 };
 

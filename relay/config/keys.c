@@ -144,11 +144,13 @@ const struct config_key config_keys[] = {
            "there is no wait. It holds until nothing has come for a minute: then "
            "`poll_interval_idle` does.")},
     {SOURCE_KEY("poll_interval_idle", poll_interval_idle_us), DURATION("1ms", "1m"), DEFAULT("1s"),
-     MEANS("The same for an outbox to which nothing has been written for a minute, and of which no "
-           "message is held: the first message after such a silence may wait this long. It counts "
-           "if it is longer than `poll_interval_max`; set both to the same for no difference. Ten "
-           "looks a second cost a quarter of a percent of a processor, which many idle sources add "
-           "up. An operator's act on such a source is seen within 10 s, otherwise within 0.5 s.")},
+     MEANS(
+         "The same for an outbox to which nothing has been written for a minute, and of which no "
+         "message is held: the first message after such a silence may wait this long. It counts "
+         "if it is longer than `poll_interval_max`; set both to the same for no difference. Ten "
+         "looks a second cost a quarter of a percent of a processor, which many idle sources add "
+         "up. An operator's act is seen within 0.5 s while messages are held or come, else within "
+         "10 s.")},
     {SOURCE_KEY("sweep_interval", sweep_interval_us), DURATION("1s", "1h"), DEFAULT("30s"),
      MEANS("How often the whole table is looked over, which finds whatever was missed.")},
     {SOURCE_KEY("slot", slot), .type = CONFIG_NAME,

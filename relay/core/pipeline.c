@@ -19,11 +19,12 @@ pipeline_defaults(void)
         .poll_interval_max_us = 100 * CLOCK_MS_US,
         .quiet_after_us = 60 * CLOCK_S_US,
         .poll_interval_idle_us = CLOCK_S_US,
-        .look_interval_idle_us = 10 * CLOCK_S_US,
         .watermark_interval_us = 200 * CLOCK_MS_US,
         .sweep_interval_us = 30 * CLOCK_S_US,
         .wake_interval_us = 20 * CLOCK_MS_US,
         .look_interval_us = 500 * CLOCK_MS_US,
+        .look_interval_idle_us = 10 * CLOCK_S_US,
+        .rest_after_us = 2 * CLOCK_S_US,
         .hold_delay_us = 50 * CLOCK_MS_US,
         .settle_delay_us = 5 * CLOCK_MS_US,
         .confirm_timeout_us = 30 * CLOCK_S_US,
@@ -160,10 +161,9 @@ pipeline_note_activity(struct pipeline *pipeline, uint64_t now_us)
 }
 
 bool
-pipeline_is_quiet(const struct pipeline *pipeline, uint64_t now_us)
+pipeline_is_quiet(const struct pipeline *pipeline, uint64_t for_us, uint64_t now_us)
 {
-    return now_us > pipeline->active_us &&
-           now_us - pipeline->active_us >= pipeline->options.quiet_after_us &&
+    return now_us > pipeline->active_us && now_us - pipeline->active_us >= for_us &&
            pipeline->held.count == 0;
 }
 

@@ -49,13 +49,15 @@ struct pipeline_options {
      * if that is less often than otherwise. */
     uint64_t quiet_after_us;
     uint64_t poll_interval_idle_us;
-    uint64_t look_interval_idle_us;
     uint64_t watermark_interval_us;
     uint64_t sweep_interval_us;
     /* At least so long between two checks for scheduled messages that are due. */
     uint64_t wake_interval_us;
-    /* Acts of operators on held messages are noticed within this time, unless it is quiet. */
+    /* Acts of operators on held messages are noticed within this time; */
     uint64_t look_interval_us;
+    /* and within this one, if it is longer, when no message is held and nothing has come for rest_after_us. */
+    uint64_t look_interval_idle_us;
+    uint64_t rest_after_us;
     /* A refused message waits this long for others before they are set aside together: long enough to see whether the
      * route refuses everything. */
     uint64_t hold_delay_us;
@@ -76,8 +78,9 @@ struct pipeline_options {
     uint64_t tail_patience_us;
     /* An owner that has not reached its broker for this long leaves the outbox to a relay that does. 0: never */
     uint64_t yield_after_us;
-    bool strict;   /* at most one message of a key is unconfirmed */
-    uint64_t seed; /* for jitter */
+    uint64_t phase_us; /* of the beats on which it does what is regular (clock_on_beat_us) */
+    bool strict;       /* at most one message of a key is unconfirmed */
+    uint64_t seed;     /* for jitter */
 };
 
 /* Defaults that suit most users; the worker overwrites the values that the configuration sets. */

@@ -32,7 +32,8 @@ fetching_owned(struct pipeline *pipeline, uint64_t now_us)
     struct fetching *fetching = &pipeline->fetching;
     fetching->highest_admitted = CURSOR_START;
     fetching->poll_at_us = now_us;
-    fetching->sweep_at_us = now_us + pipeline->options.sweep_interval_us;
+    fetching->sweep_at_us =
+        clock_on_beat_us(now_us, pipeline->options.sweep_interval_us, pipeline->options.phase_us);
 }
 
 void
@@ -117,7 +118,8 @@ fetching_sweep_ends(struct pipeline *pipeline, uint64_t now_us)
     struct fetching *fetching = &pipeline->fetching;
     const uint64_t rest_us = SWEEP_REST * (now_us - fetching->sweep_begun_us);
     const uint64_t interval_us = pipeline->options.sweep_interval_us;
-    fetching->sweep_at_us = now_us + (rest_us > interval_us ? rest_us : interval_us);
+    fetching->sweep_at_us = clock_on_beat_us(now_us, rest_us > interval_us ? rest_us : interval_us,
+                                             pipeline->options.phase_us);
 }
 
 /* ---- what is left out ------------------------------------------------------------------------------ */
@@ -365,7 +367,9 @@ longest_wait_us(const struct pipeline *pipeline, uint64_t now_us)
 {
     const uint64_t max_us = pipeline->options.poll_interval_max_us;
     const uint64_t idle_us = pipeline->options.poll_interval_idle_us;
-    return pipeline_is_quiet(pipeline, now_us) && idle_us > max_us ? idle_us : max_us;
+    return pipeline_is_quiet(pipeline, pipeline->options.quiet_after_us, now_us) && idle_us > max_us
+               ? idle_us
+               : max_us;
 }
 
 /* If rows came, look again soon; if none, at doubled intervals. */
@@ -382,7 +386,9 @@ plan_poll(struct pipeline *pipeline, const struct batch *batch, uint64_t now_us)
             fetching->poll_interval_us = longest_us;
         }
     }
-    fetching->poll_at_us = batch->complete ? now_us + fetching->poll_interval_us : now_us;
+    fetching->poll_at_us = batch->complete ? clock_on_beat_us(now_us, fetching->poll_interval_us,
+                                                              pipeline->options.phase_us)
+                                           : now_us;
 }
 
 static void

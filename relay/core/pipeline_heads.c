@@ -43,7 +43,8 @@ heads_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *r
     if (now_us < heads_deadline_us(pipeline)) {
         return false;
     }
-    heads->due_us = now_us + pipeline->options.sweep_interval_us;
+    heads->due_us =
+        clock_on_beat_us(now_us, pipeline->options.sweep_interval_us, pipeline->options.phase_us);
     heads->out = true;
     heads->sent_change = pipeline->held.changes;
     holding_mark_untold(pipeline); /* the answer will not include those changes */

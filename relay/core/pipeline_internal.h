@@ -134,7 +134,7 @@ void pipeline_take_back_behind(struct pipeline *pipeline, int64_t id, int64_t ke
 
 /* Rows came, or an operator did something. */
 void pipeline_note_activity(struct pipeline *pipeline, uint64_t now_us);
-/* Nothing has happened for long, and nothing is held: the source is looked at less often (pipeline_options). */
-bool pipeline_is_quiet(const struct pipeline *pipeline, uint64_t now_us);
+/* Nothing has happened for for_us, and nothing is held: the source is looked at less often (pipeline_options). */
+bool pipeline_is_quiet(const struct pipeline *pipeline, uint64_t for_us, uint64_t now_us);
 
 #endif

@@ -85,11 +85,20 @@ advance(struct pipeline *pipeline)
     return true;
 }
 
+/* True if a mark could move. */
+static bool
+has_news(const struct pipeline *pipeline)
+{
+    const struct safe *safe = &pipeline->safe;
+    return tail_is_followed(pipeline) &&
+           (safe->stage != SAFE_UNMARKED || tail_covered(pipeline) > safe->position);
+}
+
 bool
 safe_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *ret_action)
 {
     struct safe *safe = &pipeline->safe;
-    if (!tail_is_followed(pipeline) || (now_us < safe->look_at_us && !pipeline->draining)) {
+    if (!has_news(pipeline) || (now_us < safe->look_at_us && !pipeline->draining)) {
         return false;
     }
     safe->look_at_us = now_us + LOOK_US;
@@ -103,7 +112,5 @@ safe_next(struct pipeline *pipeline, uint64_t now_us, struct pipeline_action *re
 uint64_t
 safe_deadline_us(const struct pipeline *pipeline)
 {
-    const struct safe *safe = &pipeline->safe;
-    const bool news = safe->stage != SAFE_UNMARKED || tail_covered(pipeline) > safe->position;
-    return tail_is_followed(pipeline) && news ? safe->look_at_us : CLOCK_NEVER_US;
+    return has_news(pipeline) ? pipeline->safe.look_at_us : CLOCK_NEVER_US;
 }

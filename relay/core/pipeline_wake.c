@@ -23,20 +23,26 @@ waking_look_at_once(struct pipeline *pipeline, uint64_t now_us)
     pipeline->waking.due_us = now_us;
 }
 
+static uint64_t
+look_deadline_us(const struct pipeline *pipeline)
+{
+    const uint64_t last_us = pipeline->waking.last_us;
+    const struct pipeline_options *options = &pipeline->options;
+    const bool rests = pipeline_is_quiet(pipeline, options->rest_after_us, last_us) &&
+                       options->look_interval_idle_us > options->look_interval_us;
+    return rests ? clock_on_beat_us(last_us, options->look_interval_idle_us, options->phase_us)
+                 : last_us + options->look_interval_us;
+}
+
 uint64_t
 waking_deadline_us(const struct pipeline *pipeline)
 {
     const struct waking *waking = &pipeline->waking;
-    const struct pipeline_options *options = &pipeline->options;
     if (!pipeline->owned || pipeline->draining || waking->out || !heads_are_known(pipeline)) {
         return CLOCK_NEVER_US;
     }
-    const bool quiet = pipeline_is_quiet(pipeline, waking->last_us) &&
-                       options->look_interval_idle_us > options->look_interval_us;
-    const uint64_t look_us =
-        waking->last_us + (quiet ? options->look_interval_idle_us : options->look_interval_us);
-    const uint64_t least_us = waking->last_us + options->wake_interval_us;
-    const uint64_t due_us = clock_earlier_us(waking->due_us, look_us);
+    const uint64_t least_us = waking->last_us + pipeline->options.wake_interval_us;
+    const uint64_t due_us = clock_earlier_us(waking->due_us, look_deadline_us(pipeline));
     return due_us > least_us ? due_us : least_us;
 }
 

@@ -224,6 +224,7 @@ options_of(const struct source_config *config)
     options.skip_dead = config->on_dead == ON_DEAD_SKIP;
     options.held_max = config->held_max;
     options.yield_after_us = config->yield_after_us;
+    options.phase_us = config->phase_us;
     options.tail = config->mode != SOURCE_MODE_POLL;
     options.strict = config->ordering == ORDERING_STRICT;
     options.seed = random_fresh_seed();

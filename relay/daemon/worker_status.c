@@ -22,7 +22,9 @@ worker_status_deadline_us(const struct worker *worker)
     if (worker->lease_until_us == 0) {
         return CLOCK_NEVER_US;
     }
-    return worker->status.told_us + (worker->status.quiet ? TELL_QUIET_US : TELL_US);
+    const struct worker_status *last = &worker->status;
+    return last->quiet ? clock_on_beat_us(last->told_us, TELL_QUIET_US, worker->config->phase_us)
+                       : last->told_us + TELL_US;
 }
 
 static double
@@ -53,7 +55,7 @@ tell(struct worker *worker, struct source_status *status, uint64_t now_us)
     };
 }
 
-/* About once a second, or every ten seconds if nothing happens. A change is written within a second: it is noticed
+/* About once a second, or about every ten seconds if nothing happens. A change is written within a second: it is noticed
  * without a timer, in any turn of the worker. */
 void
 worker_status_tell(struct worker *worker, uint64_t now_us)

@@ -61,7 +61,7 @@ struct my_link {
     struct config_password from; /* likewise */
     char name[64];
     unsigned silence_s;
-    uint64_t beat_us; /* when the owner was woken last */
+    uint64_t beat_us; /* when the job began, or the owner was woken since */
 };
 
 /* ---- jobs ----------------------------------------------------------------------------------------------- */
@@ -103,7 +103,8 @@ wake_owner(struct my_link *link)
     (void)written;                  /* only asserted */
 }
 
-/* The answers within a long job renew the lease, so the owner must learn of them in time. */
+/* The answers within a long job renew the lease, so the owner must learn of them in time: when the next statement is sent. (Of
+ * the last one it learns with the job.) */
 static void
 beat(void *context)
 {
@@ -120,6 +121,7 @@ carry_out(struct my_link *link, struct my_job *job)
 {
     struct my_session *session = &link->session;
     job->sent_us = clock_monotonic_us();
+    link->beat_us = job->sent_us;
     session->broken = false;
     session->code = 0;
     job->ok = job->run(session, job);

@@ -2,6 +2,7 @@
 
 #include <mysqld_error.h>
 
+#include "base/clock.h"
 #include "relay/mysql/error.h"
 
 #include "mysql_tail_session_sql.h"
@@ -9,6 +10,8 @@
 /* Server ids of replicas are small in practice, and no other session of this server has the same session number. So no
  * two readers of its log have the same id. */
 #define SERVER_ID_HIGH (UINT32_C(1) << 31)
+/* How often an idle server says that it is there. */
+#define HEARTBEAT_US (10 * CLOCK_S_US)
 /* ER_MASTER_FATAL_ERROR_READING_BINLOG; MySQL has another name for it. */
 #define OLD_LOG_GONE 1236
 
@@ -38,8 +41,12 @@ came_to_an_end(struct my_session *session)
 bool
 my_replica_prepare(struct my_session *session)
 {
-    static const struct my_parameters none = {.count = 0};
-    return my_session_run(session, sql_tail_session, &none, NULL);
+    /* The client library gives up after a silence of two leases (link.c). */
+    const uint64_t patience_us = session->config->takeover_us * 2 / 3;
+    const uint64_t period_us = patience_us < HEARTBEAT_US ? patience_us : HEARTBEAT_US;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_int(&parameters, "period_ns", (int64_t)(period_us * 1000));
+    return my_session_run(session, sql_tail_session, &parameters, NULL);
 }
 
 bool

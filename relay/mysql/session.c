@@ -50,9 +50,6 @@ learn_answer(struct my_session *session, uint64_t sent_us)
     atomic_store(&session->sent_us, 0);
     if (!my_error_is_of_connection(mysql_errno(session->mysql))) {
         atomic_store(&session->answered_us, sent_us);
-        if (session->beat != NULL) {
-            session->beat(session->beat_context);
-        }
     }
 }
 
@@ -60,6 +57,9 @@ learn_answer(struct my_session *session, uint64_t sent_us)
 static bool
 send(struct my_session *session, MYSQL_RES **ret_rows)
 {
+    if (session->beat != NULL) {
+        session->beat(session->beat_context);
+    }
     const uint64_t sent_us = clock_monotonic_us();
     MYSQL *const mysql = session->mysql;
     atomic_store(&session->sent_us, sent_us);

@@ -35,7 +35,7 @@ struct my_session {
     atomic_uint_fast64_t sent_us;
     /* When the last answered statement was sent; 0: none was answered. */
     atomic_uint_fast64_t answered_us;
-    void (*beat)(void *context); /* called after each answer; may be NULL */
+    void (*beat)(void *context); /* called before each statement; may be NULL */
     void *beat_context;
 };
 

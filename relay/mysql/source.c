@@ -92,12 +92,13 @@ answer_deadline_us(const struct source_mysql *self)
                                               self->config->takeover_us;
 }
 
-/* A ping is sent when no job was added for a quarter of the lease. While a job is out, a ping would only wait behind
+/* A ping is sent when no job was added for a third of the lease. While a job is out, a ping would only wait behind
  * it. */
 static uint64_t
 ping_deadline_us(const struct source_mysql *self)
 {
-    return self->ping_out ? CLOCK_NEVER_US : self->asked_us + self->config->takeover_us / 4;
+    return self->ping_out ? CLOCK_NEVER_US
+                          : self->asked_us + source_ping_after_us(self->config->takeover_us);
 }
 
 static uint64_t

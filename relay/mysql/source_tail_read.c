@@ -1,6 +1,6 @@
-/* Jobs on the second session's thread. They read until enough rows are there, or no more can be had without waiting. An
- * idle server sends its position every quarter of a second (tail_session.sql), so no wait is long, and a position
- * without rows is reported then at the latest. */
+/* Jobs on the second session's thread. They read until enough rows are there, or no more can be had without waiting. A
+ * position without rows is reported when nothing follows for a moment. An idle server sends its position now and then
+ * (replica.c), by which a connection that is dead is noticed. */
 #include <poll.h>
 
 #include "base/clock.h"
@@ -26,12 +26,12 @@ feed(struct my_session *session, struct my_tail_stream *stream)
     return my_binlog_feed(stream->binlog, event, &session->error);
 }
 
-/* True if a part of the next event is in the socket; the library may have more. */
+/* True if a part of the next event is in the socket by that time; the library may have more. */
 static bool
-more_has_come(struct my_session *session)
+more_comes(struct my_session *session, uint64_t now_us, uint64_t until_us)
 {
     struct pollfd socket = {.fd = mysql_client_socket(session->mysql), .events = POLLIN};
-    return poll(&socket, 1, 0) > 0;
+    return poll(&socket, 1, clock_poll_timeout_ms(now_us, until_us)) > 0;
 }
 
 bool
@@ -131,9 +131,11 @@ is_enough(struct my_session *session, const struct my_tail_read *read)
 {
     const uint64_t now_us = clock_monotonic_us();
     if (read->rows.count > 0) {
-        return now_us >= read->first_us + COMPANY_US || !more_has_come(session);
+        return now_us >= read->first_us + COMPANY_US || !more_comes(session, now_us, now_us);
     }
-    return read->stream->position > read->told && now_us >= read->told_us + IDLE_TELL_US;
+    const uint64_t tell_us = read->told_us + IDLE_TELL_US;
+    return read->stream->position > read->told &&
+           (now_us >= tell_us || !more_comes(session, now_us, tell_us));
 }
 
 bool

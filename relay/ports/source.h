@@ -13,7 +13,7 @@
  * publish beside its successor.) Only the end of the session itself (a restart, a failover, an administrator) ends the
  * ownership earlier. So a source
  * - has its server end a session that is silent for takeover (idle_session_timeout, wait_timeout);
- * - sends something when it has sent nothing for a quarter of takeover;
+ * - sends something when it has sent nothing for a third of takeover (source_ping_after_us);
  * - counts the lease from when a request was sent that has been answered since: an answer shows that the server heard
  *   it, but not when. */
 #ifndef RELAY_PORTS_SOURCE_H
@@ -343,5 +343,8 @@ struct source_ops {
 struct source {
     const struct source_ops *ops;
 };
+
+/* After how long without a request a source sends something, so that its lease does not end: about a third of takeover. */
+uint64_t source_ping_after_us(uint64_t takeover_us);
 
 #endif

@@ -79,13 +79,14 @@ polls(const struct source *source, struct pollfd *ret_polls)
     }
 }
 
-/* A ping is sent when nothing was sent for a quarter of the lease, also while answers are awaited: a server that has
+/* A ping is sent when nothing was sent for a third of the lease, also while answers are awaited: a server that has
  * written a large answer into its socket is idle, and its timeout runs, long before all of the answer has arrived here. */
 static uint64_t
 ping_deadline_us(const struct source_postgres *self)
 {
-    return self->request_count < PG_REQUESTS_PINGED ? self->sent_us + self->config->takeover_us / 4
-                                                    : CLOCK_NEVER_US;
+    return self->request_count < PG_REQUESTS_PINGED
+               ? self->sent_us + source_ping_after_us(self->config->takeover_us)
+               : CLOCK_NEVER_US;
 }
 
 static uint64_t

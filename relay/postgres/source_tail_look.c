@@ -373,7 +373,7 @@ learn(struct source_postgres *self, const PGresult *result, uint64_t now_us)
         outbox_is_gone(self, now_us);
         return;
     }
-    tail->look_us = now_us + LOOK_INTERVAL_US;
+    tail->look_us = clock_on_beat_us(now_us, LOOK_INTERVAL_US, self->config->phase_us);
     decode(result, &look);
     recognise_server(self, &look);
     tell_excess(self, &look);

@@ -357,10 +357,10 @@ status_deadline_us(const struct source_postgres *self)
 {
     const struct pg_stream *stream = &self->tail.stream;
     const bool advanced = safe_position(self) > stream->safe_sent;
-    const uint64_t interval_us = advanced && SAFE_TELL_US < stream->status_interval_us
-                                     ? SAFE_TELL_US
-                                     : stream->status_interval_us;
-    return stream->status_us + interval_us;
+    return advanced && SAFE_TELL_US < stream->status_interval_us
+               ? stream->status_us + SAFE_TELL_US
+               : clock_on_beat_us(stream->status_us, stream->status_interval_us,
+                                  self->config->phase_us);
 }
 
 bool

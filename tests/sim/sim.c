@@ -268,6 +268,9 @@ choose_options(void)
         chance(50) ? CLOCK_NEVER_US : random_between(&world.random, 0, 5) * CLOCK_S_US;
     options.poll_interval_idle_us = random_between(&world.random, 1, 2000) * CLOCK_MS_US;
     options.look_interval_idle_us = random_between(&world.random, 1, 3000) * CLOCK_MS_US;
+    options.rest_after_us =
+        chance(50) ? CLOCK_NEVER_US : random_between(&world.random, 0, 5) * CLOCK_S_US;
+    options.phase_us = random_between(&world.random, 0, 10000) * CLOCK_MS_US;
     options.hold_delay_us = random_between(&world.random, 0, 50) * CLOCK_MS_US;
     options.retry_initial_us = random_between(&world.random, 1, 50) * CLOCK_MS_US;
     options.retry_max_us = chance(70) ? CLOCK_S_US : options.retry_initial_us;

@@ -206,7 +206,7 @@ check_report(struct relay *relay, const struct pipeline_report *report)
 static uint64_t
 longest_look_us(const struct pipeline_options *options)
 {
-    return options->quiet_after_us == CLOCK_NEVER_US ||
+    return options->rest_after_us == CLOCK_NEVER_US ||
                    options->look_interval_idle_us < options->look_interval_us
                ? options->look_interval_us
                : options->look_interval_idle_us;

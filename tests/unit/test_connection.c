@@ -247,17 +247,19 @@ Test(connection, tells_other_protocols_apart)
 
 Test(connection, sends_heartbeats_when_nothing_else_is_sent)
 {
-    struct rabbit *rabbit = open_rabbit(10);
-    cr_assert_eq(rabbit_deadline_us(rabbit), 6 * SECOND);
-    rabbit_tick(rabbit, 6 * SECOND - 1);
+    static const char heartbeat[] = "\x08\0\0\0\0\0\0\xce";
+    struct rabbit *rabbit = open_rabbit(16);
+    rabbit_tick(rabbit, 11 * SECOND - 1);
     cr_assert_eq(buffer_size(rabbit_output(rabbit)), 0);
-    rabbit_tick(rabbit, 6 * SECOND);
-    cr_assert_eq(buffer_size(rabbit_output(rabbit)), 8);
-    cr_assert(says(rabbit, "\x08\0\0\0\0\0\0\xce", 8));
-    rabbit_tick(rabbit, 12 * SECOND);
+    rabbit_tick(rabbit, 11 * SECOND);
+    cr_assert(says(rabbit, heartbeat, 8));
+    rabbit_tick(rabbit, 22 * SECOND);
     cr_assert_eq(buffer_size(rabbit_output(rabbit)), 8, "one that waits is enough");
-    written(rabbit, 12 * SECOND);
-    cr_assert_eq(rabbit_deadline_us(rabbit), 17 * SECOND, "written at 12, due at 17");
+    written(rabbit, 22 * SECOND);
+    cr_assert_eq(rabbit_deadline_us(rabbit), 32 * SECOND, "written at 22, due at 32");
+    rabbit_feed(rabbit, heartbeat, 8, 29 * SECOND);
+    nothing(rabbit);
+    cr_assert_eq(rabbit_deadline_us(rabbit), 29 * SECOND, "it goes with the broker's");
     rabbit_free(rabbit);
 }
 

@@ -183,15 +183,43 @@ Test(pipeline, looks_seldom_at_an_outbox_that_has_been_quiet_for_a_minute)
 {
     start();
     run(50 * CLOCK_S_US);
-    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_us);
+    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_idle_us);
     run(5 * CLOCK_S_US);
-    expect_quiet(CLOCK_S_US, 10 * CLOCK_S_US);
+    expect_quiet(CLOCK_S_US, driver.options.look_interval_idle_us);
     put(1, 1);
     driver.broker = takes_all;
-    run(CLOCK_S_US);
-    cr_assert_eq(noted(PIPELINE_PUBLISH), 1, "it takes a second at most");
-    run(CLOCK_S_US);
-    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_us);
+    run(CLOCK_S_US + 50 * CLOCK_MS_US);
+    cr_assert_eq(noted(PIPELINE_PUBLISH), 1, "it takes about a second at most");
+    run(driver.options.rest_after_us + CLOCK_S_US);
+    expect_quiet(driver.options.poll_interval_max_us, driver.options.look_interval_idle_us);
+}
+
+/* Where messages come, one may be refused, and an operator act on it. */
+Test(pipeline, looks_for_acts_often_while_messages_come)
+{
+    driver.broker = takes_all;
+    start();
+    run(20 * CLOCK_S_US);
+    for (int64_t id = 1; id <= 10; id++) {
+        put(id, id);
+        run(CLOCK_S_US);
+        cr_assert(id == 1 || noted(PIPELINE_WAKE) >= 1);
+    }
+}
+
+/* What comes at the same intervals comes together: the look for acts, the heads and the sweep. */
+Test(pipeline, does_what_is_regular_on_beats)
+{
+    driver.options.phase_us = 1234567;
+    start();
+    run(70 * CLOCK_S_US);
+    for (int i = 0; i < 5; i++) {
+        cr_assert_not_null(await(PIPELINE_WAKE));
+        const uint64_t late_us = (driver.now_us - driver.options.phase_us) % CLOCK_BEAT_US;
+        cr_assert_leq(late_us, 20 * CLOCK_MS_US);
+    }
+    cr_assert_not_null(await(PIPELINE_HEADS));
+    cr_assert_leq((driver.now_us - driver.options.phase_us) % CLOCK_BEAT_US, 20 * CLOCK_MS_US);
 }
 
 /* An operator may act on it, and its retry may be due. */

@@ -130,7 +130,7 @@ Test(pipeline_lane, the_lane_for_held_messages_is_there_only_while_something_is_
     cr_assert_eq(noted(PIPELINE_CONNECT), 0);
     put_held(4, 4, HELD_RETRYING, 1);
     driver.acts = true;
-    run(2 * CLOCK_S_US);
+    run(driver.options.look_interval_idle_us + CLOCK_S_US);
     cr_assert_eq(message_of(4)->taken, 1);
 }
 

@@ -186,7 +186,7 @@ Test(pipeline_safe, what_is_held_is_safe)
     put_range(1, 3, 1);
     run(500 * CLOCK_MS_US);
     put(4, 1);
-    run(100 * CLOCK_MS_US);
+    run(200 * CLOCK_MS_US);
     cr_assert_eq(count_in(IN_HELD), 2, "1, and 4 behind it");
     cr_assert_eq(safe_position(), driver.log_end);
     driver.mended = true;
