@@ -29,6 +29,7 @@ struct session {
     struct rabbit *rabbit; /* NULL until the transport is ready */
     unsigned host;         /* the current or last one */
     unsigned tried;        /* since session_open */
+    bool alone;            /* no other host is tried */
     bool used;             /* some host was tried before */
     bool opened;           /* RABBIT_OPENED was given */
     bool lost;             /* the stream is over; what it brought is still to be taken */
@@ -240,7 +241,7 @@ host_failed(struct session *session, const struct error *error)
     note_error(session, error);
     drop(session, transport_discard);
     session->tried++;
-    if (session->tried >= session->endpoint.host_count) {
+    if (session->tried >= session->endpoint.host_count || session->alone) {
         session->failed = true;
         add_passed(session);
         return;
@@ -311,6 +312,15 @@ reload_certificates(struct session *session)
     tls_context_free(session->tls);
     session->tls = fresh;
     return true;
+}
+
+void
+session_begin_at(struct session *session, unsigned host, bool alone)
+{
+    assert(host < session->endpoint.host_count);
+    session->host = host;
+    session->used = false; /* so it is the first */
+    session->alone = alone;
 }
 
 void
@@ -597,6 +607,12 @@ struct rabbit *
 session_rabbit(struct session *session)
 {
     return session->rabbit;
+}
+
+unsigned
+session_host(const struct session *session)
+{
+    return session->host;
 }
 
 const char *

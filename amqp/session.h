@@ -36,6 +36,10 @@ void session_free(struct session *session); /* closes the socket at once */
 bool session_set_password(struct session *session, const char *password,
                           struct error *reterr) MUST_CHECK;
 
+/* From now on session_open begins with this host, by its place in the URI, and tries no other if `alone`. It holds for the next
+ * session_open alone which host comes first, and until the next call whether others are tried. */
+void session_begin_at(struct session *session, unsigned host, bool alone);
+
 /* Starts connecting; drops whatever connection there was. */
 void session_open(struct session *session, uint64_t now_us);
 
@@ -80,6 +84,9 @@ bool session_refused_by_tls(const struct session *session);
 /* Why hosts of the URI were passed over since session_open although they answered, such as a certificate that is not
  * good: "host:port: words"; NULL if none was. Lives until the next session_open. */
 const char *session_passed_over(const struct session *session);
+
+/* The place in the URI of the host of the current or last attempt. */
+unsigned session_host(const struct session *session);
 
 /* "host:port" of the current or last attempt, for log lines. */
 const char *session_peer(const struct session *session);

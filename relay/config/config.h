@@ -38,6 +38,7 @@ struct broker_config {
     uint64_t confirm_timeout_us;
     uint64_t reconnect_initial_us;
     uint64_t reconnect_max_us;
+    uint64_t spread_interval_us; /* 0: never */
 };
 
 /* So many sources of one server begin to read its log because of mode = "auto"; each needs a slot, or a reader of the

@@ -57,10 +57,10 @@ const struct config_key config_keys[] = {
            "duplicates are possible.")},
 
     {BROKER_KEY("uri", endpoint), .type = CONFIG_URI, REQUIRED_SECRET,
-     MEANS(
-         "Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
-         "Several hosts are tried in turn. Relative names of files in it are looked for beside the "
-         "configuration file. See [TLS](TLS.md).")},
+     MEANS("Where RabbitMQ is: `amqp[s]://user@host[:port][,host[:port]...]/vhost[?options]`. "
+           "The connections of a source spread over several hosts, which are tried in turn. "
+           "Relative names of files in it are looked for beside the "
+           "configuration file. See [TLS](TLS.md).")},
     {BROKER_KEY("password_file", password.file), .type = CONFIG_PASSWORD_FILE,
      MEANS("A file with the password; a line feed at its end is cut. It is read again for every "
            "connection, so a changed password needs no restart. Comes before a password in the "
@@ -84,6 +84,13 @@ const struct config_key config_keys[] = {
      DEFAULT("200ms"), MEANS("The wait before the first new attempt to connect.")},
     {BROKER_KEY("reconnect_max", reconnect_max_us), DURATION("100ms", "10m"), DEFAULT("30s"),
      MEANS("The longest wait between attempts; waits grow up to it, with jitter.")},
+    {BROKER_KEY("spread_interval", spread_interval_us), DURATION("0", "1h"), DEFAULT("1m"),
+     MEANS("With several hosts: when one is back, a source's connections return to it, at most one "
+           "in "
+           "this time (and up to half of it more, at random). The new connection is made first, "
+           "and takes over when nothing is in "
+           "flight on the old one. 0: they stay where they are until they are lost. See "
+           "[Operations](OPERATIONS.md#rabbitmq-clusters).")},
 
     {SOURCE_KEY("kind", kind), .type = CONFIG_KIND, REQUIRED, MEANS("The kind of database.")},
     {SOURCE_KEY("mode", mode), CHOICE(source_modes), DEFAULT("auto"),

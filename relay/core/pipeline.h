@@ -5,9 +5,9 @@
  *
  *   events in    source owned / lost, rows, settled, final id, lease, held, released, heads, woken;
  *                log read / not read, rows of the log, which rows are present;
- *                lane connected, ready, lost, channel closed; confirmed, nacked, returned; blocked;
+ *                lane connected, ready, lost, channel closed, to be moved; confirmed, nacked, returned; blocked;
  *                drain
- *   actions out  connect a lane, open its channel, drop it; fetch, settle, hold, release, ask for
+ *   actions out  connect a lane, open its channel, move it, drop it; fetch, settle, hold, release, ask for
  *                the heads, wake, ask for the watermark; begin to read the log, end it, ask for more of it,
  *                tell up to where it is safe; publish; drop a row; ask for another relay, leave the outbox to it
  *
@@ -128,6 +128,11 @@ void pipeline_lane_connected(struct pipeline *pipeline, uint32_t lane, uint64_t 
 void pipeline_lane_ready(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_lost(struct pipeline *pipeline, uint32_t lane, uint64_t now_us);
 void pipeline_lane_congested(struct pipeline *pipeline, uint32_t lane, bool congested);
+/* Another connection waits, its channel open, to take the lane's place (leave), or does no longer. Until then nothing more
+ * is published on the present one; when all that was has an outcome, PIPELINE_MOVE puts the other in its place. So nothing is
+ * sent twice for it, and a key's messages stay in order. For a lane of the stream that is ready; forgotten when the
+ * lane is lost. */
+void pipeline_lane_leave(struct pipeline *pipeline, uint32_t lane, bool leave);
 /* Since the lane was made, out_bytes were handed to the socket, and taken_bytes of them have arrived at the broker's
  * machine. On a slow link transfer alone can take longer than confirm_timeout. So the timeout starts only when
  * everything that was handed over by the last confirm has arrived. Bytes handed over later do not postpone it: a broker
@@ -170,6 +175,9 @@ enum pipeline_action_type {
     /* lane: drop the connection; the core already counts it as lost. No confirm came for too long, or the probe lane is
      * not needed any more. */
     PIPELINE_DISCONNECT,
+    /* lane: put the connection that waits in the place of this one, of which nothing is unconfirmed. The core counts the
+     * lane as ready, and its messages from 1. */
+    PIPELINE_MOVE,
     PIPELINE_FETCH,      /* fetch; answer: rows or source_lost */
     PIPELINE_SETTLE,     /* ids, count; answer: settled or source_lost */
     PIPELINE_WATERMARK,  /* answer: final or source_lost */

@@ -158,7 +158,13 @@ bool
 lane_is_free(const struct pipeline *pipeline, uint32_t index)
 {
     const struct lane *lane = &pipeline->lanes[index];
-    return lane->state == LANE_READY && !lane->blocked && !lane->congested;
+    return lane->state == LANE_READY && !lane->leaving && !lane->blocked && !lane->congested;
+}
+
+static bool
+takes_messages(const struct lane *lane)
+{
+    return lane->state == LANE_READY && !lane->leaving;
 }
 
 bool
@@ -166,15 +172,17 @@ lane_is_better(const struct pipeline *pipeline, uint32_t index, uint32_t other)
 {
     const struct lane *lane = &pipeline->lanes[index];
     const struct lane *than = &pipeline->lanes[other];
-    const bool better_state = lane->state == LANE_READY && than->state != LANE_READY;
-    return better_state || (lane->state == than->state && lane->window.open < than->window.open);
+    if (takes_messages(lane) != takes_messages(than)) {
+        return takes_messages(lane);
+    }
+    return lane->state == than->state && lane->window.open < than->window.open;
 }
 
 bool
 lane_has_room(struct pipeline *pipeline, uint32_t index, uint32_t bytes)
 {
     struct lane *lane = &pipeline->lanes[index];
-    if (lane->state != LANE_READY || lane->blocked || lane->congested ||
+    if (!takes_messages(lane) || lane->blocked || lane->congested ||
         window_is_full(&lane->window)) {
         return false;
     }
@@ -321,6 +329,7 @@ lane_down(struct pipeline *pipeline, uint32_t index, uint64_t now_us)
     lane->search_id = CURSOR_START;
     lane->proved = 0;
     lane->limited = false;
+    lane->leaving = false;
     lane->blocked = false;
     lane->congested = false;
     lane->retry_at_us = now_us + backoff_next_us(&lane->backoff, &pipeline->random);
@@ -457,6 +466,14 @@ pipeline_lane_arrived(struct pipeline *pipeline, uint32_t index, uint64_t taken_
 }
 
 void
+pipeline_lane_leave(struct pipeline *pipeline, uint32_t index, bool leave)
+{
+    struct lane *lane = lane_of(pipeline, index);
+    assert(index < pipeline->options.lane_count);
+    lane->leaving = leave && lane->state == LANE_READY;
+}
+
+void
 pipeline_lane_blocked(struct pipeline *pipeline, uint32_t index, bool blocked, uint64_t now_us)
 {
     struct lane *lane = lane_of(pipeline, index);
@@ -545,6 +562,28 @@ disconnect(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
     return true;
 }
 
+/* The other connection has a channel of its own, whose messages are counted from 1. */
+static bool
+move(struct pipeline *pipeline, uint32_t index, uint64_t now_us, struct pipeline_action *ret_action)
+{
+    struct lane *lane = &pipeline->lanes[index];
+    window_clear(&lane->window);
+    lane->resets++;
+    lane->leaving = false;
+    lane->blocked = false;
+    lane->congested = false;
+    lane->ready_since_us = now_us;
+    queue_rewind(&pipeline->queue); /* rows that waited for this lane may go */
+    *ret_action = (struct pipeline_action){.type = PIPELINE_MOVE, .lane = index};
+    return true;
+}
+
+static bool
+may_move(const struct lane *lane)
+{
+    return lane->leaving && lane->state == LANE_READY && lane->window.open == 0;
+}
+
 static bool
 next_of(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
         struct pipeline_action *ret_action)
@@ -559,6 +598,9 @@ next_of(struct pipeline *pipeline, uint32_t index, uint64_t now_us,
         lane->state = LANE_OPENING;
         *ret_action = (struct pipeline_action){.type = PIPELINE_OPEN_CHANNEL, .lane = index};
         return true;
+    }
+    if (may_move(lane)) {
+        return move(pipeline, index, now_us, ret_action);
     }
     if (now_us >= confirm_deadline_us(pipeline, lane)) {
         reports_put(&pipeline->reports, &(struct pipeline_report){.type = REPORT_TIMEOUT,

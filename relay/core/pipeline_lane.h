@@ -28,6 +28,7 @@ struct lane {
     uint64_t ready_since_us;
     uint64_t wanted_us; /* probe lane: when any key was last held back */
     bool blocked;       /* connection.blocked */
+    bool leaving;       /* another connection is to take its place: no new messages */
     bool congested;     /* the socket accepts data more slowly than it is produced */
 
     struct window window;
@@ -90,7 +91,7 @@ uint64_t lanes_deadline_us(const struct pipeline *pipeline);
 
 uint32_t lane_for_probes(const struct pipeline *pipeline);
 bool lane_is_ready(const struct pipeline *pipeline, uint32_t index);
-/* Ready, and neither blocked nor congested. */
+/* Ready, and neither leaving, blocked nor congested. */
 bool lane_is_free(const struct pipeline *pipeline, uint32_t index);
 /* For a message that may take either lane. */
 bool lane_is_better(const struct pipeline *pipeline, uint32_t index, uint32_t other);

@@ -29,6 +29,7 @@ const char *board_state_word(enum board_state state);
 const char *board_pause_word(enum pipeline_pause pause);
 
 #define BOARD_NAME_BYTES 64
+#define BOARD_HOST_BYTES 80
 
 /* Times are of the monotonic clock. */
 struct board_view {
@@ -50,6 +51,8 @@ struct board_view {
     char pause_reason[256];
     char not_tailing_reason[240]; /* why the table is polled although the log is wanted; or "" */
     uint32_t lanes;               /* as configured: without the one for probes */
+    /* The broker's host at which each is: "host:port", or "". */
+    char lane_hosts[PIPELINE_LANES_MAX][BOARD_HOST_BYTES];
     uint64_t oldest_in_flight_us; /* when it was published; 0: none is in flight */
     double rate;                  /* confirmed a second, since the view before */
     uint64_t ownerships;          /* won, since the start */

@@ -34,6 +34,7 @@ drop_stale_output(struct worker *worker, uint64_t now_us)
         worker->lane_used[i] = false;
         if (has_unsent(worker, i)) {
             broker_lane_abort(worker->lanes[i]);
+            worker_spread_lost(worker, i, false);
             worker_lane_lost(worker, i, LOG_WARNING,
                              "the ownership ended while messages were on their way", now_us);
         }
@@ -66,6 +67,7 @@ next_deadline_us(const struct worker *worker, uint64_t now_us)
     deadline_us = clock_earlier_us(deadline_us, worker->source->ops->deadline_us(worker->source));
     deadline_us = clock_earlier_us(deadline_us, worker_status_deadline_us(worker));
     deadline_us = clock_earlier_us(deadline_us, worker_view_deadline_us(worker));
+    deadline_us = clock_earlier_us(deadline_us, worker_spread_deadline_us(worker));
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         deadline_us = clock_earlier_us(deadline_us, broker_lane_deadline_us(worker->lanes[i]));
     }
@@ -81,17 +83,25 @@ rest(uint64_t time_us)
     }
 }
 
-enum { POLL_WAKE, POLL_SOURCE, POLL_LANES = POLL_SOURCE + SOURCE_POLLS_MAX };
+enum { POLL_WAKE, POLL_SPARE, POLL_SOURCE, POLL_LANES = POLL_SOURCE + SOURCE_POLLS_MAX };
+
+static struct pollfd
+polled(const struct broker_lane *lane)
+{
+    return (struct pollfd){.fd = broker_lane_fd(lane), .events = broker_lane_poll_events(lane)};
+}
 
 static void
 wait_for_something(struct worker *worker, struct pollfd *polls, bool idle)
 {
     polls[POLL_WAKE] = (struct pollfd){.fd = worker->wake_fd, .events = POLLIN};
+    polls[POLL_SPARE] = (struct pollfd){.fd = -1};
+    if (worker->spare != NULL) {
+        polls[POLL_SPARE] = polled(worker->spare);
+    }
     worker->source->ops->polls(worker->source, &polls[POLL_SOURCE]);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        polls[POLL_LANES + i] =
-            (struct pollfd){.fd = broker_lane_fd(worker->lanes[i]),
-                            .events = broker_lane_poll_events(worker->lanes[i])};
+        polls[POLL_LANES + i] = polled(worker->lanes[i]);
     }
     const uint64_t now_us = clock_monotonic_us();
     const int timeout_ms =
@@ -133,6 +143,7 @@ work(struct worker *worker)
         for (uint32_t i = 0; i < worker->lane_count; i++) {
             worker_serve_lane(worker, i, polls[POLL_LANES + i].revents, now_us);
         }
+        worker_spread_serve(worker, polls[POLL_SPARE].revents, now_us);
         worker->source->ops->fit(worker->source, pipeline_reaches_broker(worker->pipeline));
         const bool done = worker_act(worker, now_us);
         worker_status_tell(worker, now_us);
@@ -252,6 +263,7 @@ worker_free(struct worker *worker)
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         broker_lane_free(worker->lanes[i]);
     }
+    broker_lane_free(worker->spare);
     if (worker->source != NULL) {
         worker->source->ops->free(worker->source);
     }
@@ -277,6 +289,7 @@ prepare(struct worker *worker, struct error *reterr)
     worker->pipeline = pipeline_new(&options, clock_monotonic_us());
     outage_init(&worker->source_outage);
     outage_init(&worker->tail_outage);
+    worker_spread_init(worker);
     return make_lanes(worker, reterr);
 }
 

@@ -162,6 +162,11 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
         break;
     case PIPELINE_DISCONNECT:
         broker_lane_abort(worker->lanes[action->lane]);
+        /* The lane for probes is only not needed; on another no confirms came. */
+        worker_spread_lost(worker, action->lane, action->lane < worker->config->publishers);
+        break;
+    case PIPELINE_MOVE:
+        worker_spread_move(worker, action->lane, now_us);
         break;
     case PIPELINE_FETCH:
         source->ops->fetch(source, &action->fetch, now_us);

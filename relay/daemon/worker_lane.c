@@ -17,6 +17,7 @@ worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level, con
                  uint64_t now_us)
 {
     worker->lane_unsent[lane] = false;
+    worker_spread_lost(worker, lane, true);
     pipeline_lane_lost(worker->pipeline, lane, now_us);
     worker->view.broker_losses++;
     worker_view_blocked(worker, now_us);
@@ -31,6 +32,7 @@ void
 worker_lane_connect(struct worker *worker, uint32_t lane, uint64_t now_us)
 {
     struct error error;
+    worker_spread_connect(worker, lane);
     if (!broker_lane_connect(worker->lanes[lane], now_us, &error)) {
         worker_lane_lost(worker, lane, LOG_ERROR, error.text, now_us);
     }
@@ -51,6 +53,7 @@ on_connected(struct worker *worker, uint32_t lane, const char *passed_over, uint
                         "a host of the broker's uri cannot be used; another one is", passed_over);
     }
     worker->view.broker_connections++;
+    worker_spread_arrived(worker, lane, now_us);
     pipeline_lane_connected(worker->pipeline, lane, now_us);
 }
 
@@ -139,6 +142,7 @@ take_event(struct worker *worker, uint32_t lane, const struct broker_lane_event 
         on_unblocked(worker, lane, now_us);
         break;
     case BROKER_LANE_MISTAKEN:
+        worker_spread_lost(worker, lane, false);
         pipeline_lane_closed(pipeline, lane, event->error->text, now_us);
         on_lost(worker, lane, event->error, now_us);
         break;

@@ -1,5 +1,5 @@
 /* relay/daemon/worker_private.h - the worker's state, shared by its files: worker.c (life and loop), worker_source.c and
- * worker_lane.c (what those report), worker_act.c (what the pipeline wants done), worker_status.c and worker_view.c
+ * worker_lane.c (what those report), worker_act.c (what the pipeline wants done), worker_spread.c (which host a lane is at), worker_status.c and worker_view.c
  * (what others may know). All run on the worker's thread unless
  * they say otherwise. */
 #ifndef RELAY_DAEMON_WORKER_PRIVATE_H
@@ -8,10 +8,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/random.h"
 #include "relay/core/pipeline.h"
 #include "relay/daemon/log.h"
 #include "relay/daemon/outage.h"
 #include "relay/daemon/pace.h"
+#include "relay/daemon/spread.h"
 #include "relay/daemon/worker.h"
 #include "relay/rabbit/lane.h"
 
@@ -26,6 +28,12 @@ struct worker_status {
     bool paused;
     bool quiet; /* nothing went out and nothing changed: written less often */
     uint64_t paused_since_us;
+};
+
+enum spare_state {
+    SPARE_CONNECTING,
+    SPARE_READY,   /* its channel is open: waits until nothing is in flight on the lane */
+    SPARE_LEAVING, /* the former connection of a lane, until it is closed */
 };
 
 struct worker {
@@ -49,6 +57,13 @@ struct worker {
     bool lane_unsent[PIPELINE_LANES_MAX];      /* the lane has unsent messages */
     uint64_t lane_look_us[PIPELINE_LANES_MAX]; /* when arrived bytes were last checked */
     uint32_t lane_count;
+    struct spread spread;
+    struct random spread_random;
+    uint64_t spread_due_us;    /* when the next lane may move */
+    struct broker_lane *spare; /* NULL: none */
+    enum spare_state spare_state;
+    uint32_t spare_lane;
+    uint64_t spare_until_us; /* SPARE_LEAVING: then it is closed at once */
     uint64_t lease_until_us;
     bool source_there; /* last known state: this relay or another one owns the outbox */
     struct pace pace;
@@ -79,6 +94,18 @@ void worker_lane_lost(struct worker *worker, uint32_t lane, enum log_level level
                       uint64_t now_us);
 void worker_lane_log(const struct worker *worker, uint32_t lane, enum log_level level,
                      const char *event, const char *words, const char *error);
+
+/* worker_spread.c: at which host of the broker's URI each lane is. */
+void worker_spread_init(struct worker *worker);
+/* Handles the spare connection's events, after poll(2); begins a move when one is due. */
+void worker_spread_serve(struct worker *worker, short revents, uint64_t now_us);
+uint64_t worker_spread_deadline_us(const struct worker *worker);
+/* The lane is about to connect; has a connection; has lost it, or got none. blame: its host may be the reason. */
+void worker_spread_connect(struct worker *worker, uint32_t lane);
+void worker_spread_arrived(struct worker *worker, uint32_t lane, uint64_t now_us);
+void worker_spread_lost(struct worker *worker, uint32_t lane, bool blame);
+/* The spare takes the lane's place. */
+void worker_spread_move(struct worker *worker, uint32_t lane, uint64_t now_us);
 
 /* worker_act.c: carries out the pipeline's actions, at most some hundred. True if none is left now. */
 bool worker_act(struct worker *worker, uint64_t now_us);

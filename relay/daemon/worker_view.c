@@ -58,6 +58,16 @@ rate_of(const struct board_view *before, const struct pipeline_counts *counts, u
 }
 
 static void
+show_hosts(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->config->publishers; i++) {
+        const bool connected = worker->spread.at[i] < worker->spread.hosts;
+        (void)snprintf(worker->view.lane_hosts[i], BOARD_HOST_BYTES, "%s",
+                       connected ? broker_lane_peer(worker->lanes[i]) : ""); /* cut is fine */
+    }
+}
+
+static void
 show(struct worker *worker, uint64_t now_us)
 {
     struct board_view *const view = &worker->view;
@@ -75,6 +85,7 @@ show(struct worker *worker, uint64_t now_us)
     view->oldest_in_flight_us = counts.in_flight == 0 ? 0 : now_us - status.in_flight_for_us;
     view->draining = worker->draining;
     view->lanes = worker->config->publishers;
+    show_hosts(worker);
     view->counts = counts;
     view->latency = *pipeline_latency(worker->pipeline);
     view->told_us = now_us;

@@ -62,6 +62,18 @@ bounds_json(void)
     return array;
 }
 
+/* At which host of the broker each connection is; null: at none. */
+static json_t *
+hosts_json(const struct board_view *view)
+{
+    json_t *const array = json_array();
+    for (uint32_t i = 0; i < view->lanes; i++) {
+        const bool connected = view->lane_hosts[i][0] != '\0';
+        api_json_append(array, connected ? api_json_text(view->lane_hosts[i]) : json_null());
+    }
+    return array;
+}
+
 static void
 put_figures(json_t *live, const struct board_view *view, uint64_t now_us)
 {
@@ -92,6 +104,7 @@ live_json(const struct board_view *view, uint64_t now_us)
     api_json_put(live, "for_s", stopped_for(view, now_us));
     api_json_put(live, "tailing", json_boolean(view->counts.tailing));
     api_json_put(live, "not_tailing_reason", api_json_text(view->not_tailing_reason));
+    api_json_put(live, "broker_hosts", hosts_json(view));
     put_figures(live, view, now_us);
     return live;
 }

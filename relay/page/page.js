@@ -346,6 +346,7 @@ class Card {
       if (status.standbys.length > 0) rows.push(["Stand-bys", String(status.standbys.length)]);
     }
     if (live) {
+      rows.push(["Connected to", live.broker_hosts.map((host) => host || "none").join(", ")]);
       rows.push(["Reads", live.tailing ? "the log" : "the table" + (live.not_tailing_reason ? ": " + live.not_tailing_reason : "")]);
       rows.push(["Since the start", plural(live.confirmed, "message") + " confirmed" + (live.refused > 0 ? ", " + whole.format(live.refused) + " refused" : "")]);
     }

@@ -27,6 +27,14 @@ struct broker_lane {
     char text[600];            /* two names, and words around them */
 };
 
+_Static_assert(BROKER_HOSTS_MAX == AMQP_HOSTS_MAX, "a host of a URI is one of a lane");
+
+uint32_t
+broker_hosts(const struct broker_config *broker)
+{
+    return broker->endpoint->amqp.host_count;
+}
+
 struct broker_lane *
 broker_lane_new(const struct broker_config *broker, const char *source, struct error *reterr)
 {
@@ -81,6 +89,12 @@ go_on(struct broker_lane *lane, enum password_state state, char *password, uint6
     return good;
 }
 
+void
+broker_lane_begin_at(struct broker_lane *lane, uint32_t host, bool alone)
+{
+    session_begin_at(lane->session, host, alone);
+}
+
 bool
 broker_lane_connect(struct broker_lane *lane, uint64_t now_us, struct error *reterr)
 {
@@ -118,6 +132,15 @@ broker_lane_abort(struct broker_lane *lane)
 {
     stop_asking(lane);
     session_abort(lane->session);
+}
+
+void
+broker_lane_begin_close(struct broker_lane *lane)
+{
+    struct rabbit *const rabbit = session_rabbit(lane->session);
+    if (rabbit != NULL && rabbit_is_open(rabbit)) {
+        rabbit_close(rabbit);
+    }
 }
 
 static bool
@@ -203,6 +226,12 @@ uint64_t
 broker_lane_taken_bytes(const struct broker_lane *lane)
 {
     return session_taken_bytes(lane->session);
+}
+
+uint32_t
+broker_lane_host(const struct broker_lane *lane)
+{
+    return session_host(lane->session);
 }
 
 const char *

@@ -9,6 +9,10 @@
 
 struct broker_lane;
 
+/* How many hosts the broker's URI has: 1 to BROKER_HOSTS_MAX. Below, a host is its place there, from 0. */
+#define BROKER_HOSTS_MAX 16
+uint32_t broker_hosts(const struct broker_config *broker);
+
 enum broker_lane_event_type {
     /* Call broker_lane_open next; text: why hosts of the URI were passed over, or NULL. */
     BROKER_LANE_CONNECTED,
@@ -45,6 +49,8 @@ struct broker_lane *broker_lane_new(const struct broker_config *broker, const ch
                                     struct error *reterr);
 void broker_lane_free(struct broker_lane *lane); /* closes the socket at once; takes NULL */
 
+/* The host with which the next broker_lane_connect begins; alone: if it cannot be reached, no other is tried. */
+void broker_lane_begin_at(struct broker_lane *lane, uint32_t host, bool alone);
 /* Begins to connect, with the password that its file has now, or its command writes: then the command runs first. False
  * with *reterr. */
 bool broker_lane_connect(struct broker_lane *lane, uint64_t now_us,
@@ -55,6 +61,8 @@ void broker_lane_open(struct broker_lane *lane);
 void broker_lane_abort(struct broker_lane *lane);
 /* Closes the connection properly, so that the broker does not log a lost one. Waits up to a second. */
 void broker_lane_close(struct broker_lane *lane);
+/* Begins to do so; BROKER_LANE_CUT or the like follows when the broker has agreed. Nothing may be unconfirmed. */
+void broker_lane_begin_close(struct broker_lane *lane);
 
 /* As session_fd and its like (amqp/session.h). */
 int broker_lane_fd(const struct broker_lane *lane);
@@ -66,6 +74,8 @@ void broker_lane_flush(struct broker_lane *lane, uint64_t now_us);
 size_t broker_lane_queued_bytes(const struct broker_lane *lane);
 uint64_t broker_lane_out_bytes(const struct broker_lane *lane);
 uint64_t broker_lane_taken_bytes(const struct broker_lane *lane);
+/* Of the current or last attempt. */
+uint32_t broker_lane_host(const struct broker_lane *lane);
 const char *broker_lane_peer(const struct broker_lane *lane);
 
 /* Queues the row; the broker numbers the messages of a channel from 1 on. Fails as publisher_publish does. */

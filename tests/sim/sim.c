@@ -149,7 +149,7 @@ static void
 fault(struct relay *relay)
 {
     const uint32_t lane = (uint32_t)random_between(&world.random, 0, relay->options.lane_count);
-    switch (random_between(&world.random, 0, 13)) {
+    switch (random_between(&world.random, 0, 14)) {
     case 0:
         relay_kill(relay);
         break;
@@ -187,6 +187,9 @@ fault(struct relay *relay)
         break;
     case 12:
         relay_shut_out(relay);
+        break;
+    case 13:
+        relay_leave_lane(relay, lane);
         break;
     case 11: /* the network comes back, but not everything behind it */
         relay_cut_session(relay);
@@ -602,6 +605,7 @@ print_tally(uint64_t (*tallies)[EVENTS], uint64_t jobs)
         [EVENT_PREPARED] = "transactions prepared",
         [EVENT_FINAL] = "times that more was final",
         [EVENT_YIELDED] = "outboxes left to the other relay",
+        [EVENT_MOVED] = "lanes moved to another connection",
     };
     for (size_t event = 0; event < EVENTS; event++) {
         uint64_t sum = 0;

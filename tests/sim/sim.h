@@ -78,6 +78,7 @@ struct link {
     struct pipe *pipe;
     bool connecting;
     bool channel_wanted;
+    bool leaving; /* another connection waits to take its place */
     bool blocked; /* the core was told that the broker blocks publishers */
     /* By tag; id 0: nothing more will come; negative: from an earlier ownership. */
     struct sent sent[TAGS_MAX];
@@ -137,6 +138,7 @@ void relay_kill(struct relay *relay);
 void relay_cut_lane(struct relay *relay, uint32_t lane);
 void relay_cut_session(struct relay *relay);
 void relay_lose_lane(struct relay *relay, uint32_t lane);
+void relay_leave_lane(struct relay *relay, uint32_t lane);
 /* Loses all of them, and cannot connect again for some time. */
 void relay_shut_out(struct relay *relay);
 void relay_steps(struct relay *relay);
@@ -165,6 +167,7 @@ void tail_cut(struct relay *relay);
 void tail_steps(struct relay *relay);
 
 /* sim_checks.c */
+void check_move(const struct relay *relay, uint32_t lane);
 void check_publish(const struct relay *relay, const struct row *row, uint32_t lane);
 /* One that cannot be encoded is not counted, and so not given to this. */
 void check_rate(struct relay *relay);

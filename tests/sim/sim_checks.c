@@ -57,6 +57,8 @@ check_publish(const struct relay *relay, const struct row *row, uint32_t lane)
             "row %ld published after it was discarded", (long)row->id);
     PROMISE(relay->links[lane].pipe != NULL, "row %ld published on a lane that is down",
             (long)row->id);
+    PROMISE(!relay->links[lane].leaving, "row %ld published on a lane that is to move",
+            (long)row->id);
     PROMISE(!relay->links[lane].blocked, "row %ld published to a blocked broker", (long)row->id);
     if (message_of(row)->key != 0) {
         check_order(relay, row);
@@ -75,6 +77,18 @@ check_rate(struct relay *relay)
         relay->ahead_us = world.now_us;
         PROMISE(relay->ahead <= burst, "relay %d publishes more than %" PRIu64 " a second",
                 relay->index, rate);
+    }
+}
+
+/* A lane moves when it was asked to and has nothing in flight, of earlier ownerships neither. */
+void
+check_move(const struct relay *relay, uint32_t lane)
+{
+    const struct link *link = &relay->links[lane];
+    PROMISE(link->leaving, "lane %u moves without being asked to", lane);
+    for (uint64_t tag = 1; tag <= link->sent_count; tag++) {
+        PROMISE(link->sent[tag].id == 0, "row %ld is in flight on lane %u, which moves",
+                (long)link->sent[tag].id, lane);
     }
 }
 

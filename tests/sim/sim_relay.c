@@ -52,6 +52,7 @@ relay_cut_lane(struct relay *relay, uint32_t lane)
     link->pipe = NULL;
     link->connecting = false;
     link->channel_wanted = false;
+    link->leaving = false;
     link->blocked = false;
     link->sent_count = 0;
     for (size_t id = 0; id < IDS_MAX; id++) {
@@ -133,6 +134,21 @@ relay_lose_lane(struct relay *relay, uint32_t lane)
     relay->stirred = true;
 }
 
+/* Another connection is open, and the lane is to move to it; or that one is lost again. */
+void
+relay_leave_lane(struct relay *relay, uint32_t lane)
+{
+    struct link *link = &relay->links[lane];
+    if (link->pipe == NULL || lane == relay->options.lane_count) {
+        return;
+    }
+    link->leaving = !link->leaving;
+    world_note(&world, "lane %u of relay %d is %sto move", lane, relay->index,
+               link->leaving ? "" : "not ");
+    pipeline_lane_leave(relay->pipeline, lane, link->leaving);
+    relay->stirred = true;
+}
+
 void
 relay_shut_out(struct relay *relay)
 {
@@ -191,6 +207,25 @@ do_disconnect(struct relay *relay, uint32_t lane)
     relay_cut_lane(relay, lane);
 }
 
+static void
+set_blocked(struct relay *relay, uint32_t lane, bool blocked)
+{
+    relay->links[lane].blocked = blocked;
+    pipeline_lane_blocked(relay->pipeline, lane, blocked, world.now_us);
+}
+
+static void
+do_move(struct relay *relay, uint32_t lane)
+{
+    struct link *link = &relay->links[lane];
+    world_note(&world, "relay %d moves lane %u", relay->index, lane);
+    world_count(&world, EVENT_MOVED);
+    check_move(relay, lane);
+    world_cut(&world, link->pipe);
+    *link = (struct link){.pipe = world_connect(&world, false)};
+    set_blocked(relay, lane, world.blocked);
+}
+
 /* It leaves nothing behind that the other one would send again, and there is another one. */
 static void
 do_yield(struct relay *relay)
@@ -231,6 +266,9 @@ do_action(struct relay *relay, const struct pipeline_action *action)
         break;
     case PIPELINE_DISCONNECT:
         do_disconnect(relay, action->lane);
+        break;
+    case PIPELINE_MOVE:
+        do_move(relay, action->lane);
         break;
     case PIPELINE_FETCH:
         PROMISE(relay->heads_told, "relay %d reads before it knows what is held", relay->index);
@@ -467,13 +505,6 @@ note_answer(struct relay *relay, struct link *link, const struct frame *frame, b
     }
 }
 
-static void
-set_blocked(struct relay *relay, uint32_t lane, bool blocked)
-{
-    relay->links[lane].blocked = blocked;
-    pipeline_lane_blocked(relay->pipeline, lane, blocked, world.now_us);
-}
-
 static uint32_t
 exchange_hash(uint32_t exchange)
 {
@@ -488,6 +519,7 @@ take_frame(struct relay *relay, uint32_t lane, const struct frame *frame)
     struct link *link = &relay->links[lane];
     const uint64_t now_us = world.now_us;
     struct frame returned = *frame;
+    const bool leaving = link->leaving;
     switch (frame->type) {
     case FRAME_ACK:
         note_answer(relay, link, frame, true);
@@ -508,6 +540,7 @@ take_frame(struct relay *relay, uint32_t lane, const struct frame *frame)
             pipeline_lane_closed(pipeline, lane, "541 internal error", now_us);
             return true;
         }
+        link->leaving = leaving; /* the connection is the same */
         pipeline_channel_closed(pipeline, lane, "404 no exchange",
                                 frame->named ? exchange_hash(frame->exchange) : 0, now_us);
         return true;

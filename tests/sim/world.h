@@ -303,6 +303,7 @@ enum event {
     EVENT_PREPARED,
     EVENT_FINAL,
     EVENT_YIELDED,
+    EVENT_MOVED,
     EVENTS,
 };
 
