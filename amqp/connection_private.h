@@ -66,9 +66,9 @@ struct rabbit {
     bool closed_taken;
 };
 
-/* Ends the connection: the error becomes the RABBIT_CLOSED event. The first reason stays. */
 /* A heartbeat came. */
 void connection_heartbeat(struct rabbit *rabbit);
+/* Ends the connection: the error becomes the RABBIT_CLOSED event. The first reason stays. */
 void connection_fail(struct rabbit *rabbit, enum error_class class, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
