@@ -103,7 +103,7 @@ Test(tls, what_the_broker_demands)
     expect_said("the broker does not speak TLS 1.2 or newer", "an old one");
 }
 
-/* Promise: each host of a list is checked, and the bad one is named. */
+/* Promise: each host of a list is checked, and the bad one is named. Of two connections one begins with it. */
 Test(tls, a_bad_host_of_a_list_is_named)
 {
     const char *const real = strchr(test_env("OUTBOX_TEST_AMQP_URI"), '@');
@@ -111,7 +111,8 @@ Test(tls, a_bad_host_of_a_list_is_named)
     cli_write("relay.conf",
               "broker main { uri = \"amqps://guest:guest@localhost:%u,localhost:%s/"
               "?cacertfile=all.pem\" }\n"
-              "source test { kind = postgres mode = poll broker = main dsn = \"host=/nowhere\" }\n",
+              "source test { kind = postgres mode = poll broker = main publishers = 2 "
+              "dsn = \"host=/nowhere\" }\n",
               port, test_env("OUTBOX_TEST_AMQP_TLS_PORT"));
     cli_write("cat", "cat ca.pem '%s' > all.pem", test_env("OUTBOX_TEST_AMQP_CA"));
     check(real != NULL && system("sh ./cat") == 0, "cat");
