@@ -1,13 +1,15 @@
 #include "relay/cli/check_run.h"
 
+#include "relay/cli/templates.h"
 #include "relay/cli/text.h"
 #include "relay/ports/report.h"
 #include "relay/rabbit/check.h"
 
 bool
-check_run(const struct config *config, FILE *out)
+check_run(struct config *loaded, FILE *out)
 {
     struct report report = {.tell = cli_text_line, .context = out};
+    struct config *const config = cli_templates_report(loaded, &report);
     for (size_t i = 0; i < config->warnings.count; i++) {
         report_problem(&report, "configuration: %s", config->warnings.texts[i]);
     }
@@ -26,5 +28,6 @@ check_run(const struct config *config, FILE *out)
         (void)fprintf(out, "%zu problem%s\n", report.problems,
                       report.problems == 1 ? "" : "s"); /* as above */
     }
+    config_free(config);
     return report.problems == 0;
 }

@@ -11,6 +11,6 @@
 
 /* All databases and brokers: "ok       words", "advice   words" or "problem  words", one line each. True if there is no
  * problem. */
-bool check_run(const struct config *config, FILE *out) MUST_CHECK;
+bool check_run(struct config *config, FILE *out) MUST_CHECK;
 
 #endif

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "relay/api/text.h"
+#include "relay/cli/templates.h"
 
 static void
 connect_all(struct cli_databases *databases, const struct cli_sources *sources)
@@ -21,15 +23,37 @@ connect_all(struct cli_databases *databases, const struct cli_sources *sources)
     }
 }
 
+static void
+ignore_found(void *context, const char *template, size_t tenants)
+{
+    (void)context;  /* each tenant is shown as a source */
+    (void)template; /* as above */
+    (void)tenants;  /* as above */
+}
+
+static void
+on_problem(void *context, const char *template, const char *words)
+{
+    enum cli_exit *const exit = context;
+    char *const clean = api_text_clean(words); /* a server's words may be in it */
+    (void)fprintf(stderr, "source \"%s\": %s\n", template, clean); /* nowhere else to say it */
+    memory_free(clean);
+    *exit = CLI_FAILED;
+}
+
 bool
 cli_databases_open(const struct cli_command *command, const char *config_path, const char *source,
                    struct cli_databases *ret_databases, enum cli_exit *ret_exit)
 {
     struct cli_sources sources;
-    struct cli_databases databases = {.config = cli_config(command, config_path, ret_exit)};
-    if (databases.config == NULL) {
+    struct cli_databases databases = {.exit = CLI_DONE};
+    struct config *const loaded = cli_config(command, config_path, ret_exit);
+    if (loaded == NULL) {
         return false;
     }
+    const struct cli_templates_teller teller = {ignore_found, on_problem, &databases.exit};
+    databases.config = cli_templates_expand(loaded, source, &teller);
+    config_free(loaded);
     if (!cli_sources(command, databases.config, source, &sources, ret_exit)) {
         config_free(databases.config);
         return false;

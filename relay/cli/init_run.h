@@ -12,6 +12,6 @@
 /* First in each source's database, then on each broker (relay/rabbit/topology.h); lines go to `out`. True if all
  * databases now have the tables of our version, those with mode "tail" all that a relay needs for it, and the brokers
  * all that is wanted. */
-bool init_run(const struct config *config, FILE *out) MUST_CHECK;
+bool init_run(struct config *config, FILE *out) MUST_CHECK;
 
 #endif

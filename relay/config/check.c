@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "relay/config/load.h"
+#include "relay/config/template.h"
 #include "relay/config/tls.h"
 #include "relay/config/value.h"
 
@@ -142,6 +143,11 @@ check_broker_used(struct config_load *load, const struct broker_config *broker)
             return;
         }
     }
+    for (size_t i = 0; i < load->config->template_count; i++) {
+        if (load->config->templates[i].source.broker == broker) {
+            return;
+        }
+    }
     config_warn(&load->config->warnings, "no source names the broker \"%s\"", broker->name);
 }
 
@@ -157,6 +163,56 @@ check_password(struct config_load *load, size_t section)
     }
 }
 
+/* True if the key is given, with the tenant's name in it. */
+static bool
+varies(const struct config_load *load, size_t section, const char *name)
+{
+    const struct config_entry *const entry = config_load_entry(load, section, name);
+    return entry != NULL && (entry->value == NULL || strstr(entry->value, DATABASE_TENANT) != NULL);
+}
+
+/* A slot belongs to the whole server. */
+static void
+check_template(struct config_load *load, size_t section)
+{
+    const struct config_entry *const discover = config_load_entry(load, section, "discover");
+    const struct config_entry *const dsn = config_load_entry(load, section, "dsn");
+    const struct config_entry *const slot = config_load_entry(load, section, "slot");
+    if (discover == NULL && !load->scan.broken) {
+        config_load_problem(
+            load, section, 0,
+            "discover is missing: the query for the names that the star stands for");
+    } else if (discover != NULL && discover->value != NULL &&
+               discover->value[strspn(discover->value, " \t\r\n")] == '\0') {
+        config_load_problem(load, section, discover->line, "discover: there is no query in it");
+    }
+    if (dsn != NULL && !varies(load, section, "dsn")) {
+        config_load_problem(load, section, dsn->line,
+                            "dsn: it leads all tenants to the same outbox: write " DATABASE_TENANT
+                            " where the tenant's name belongs");
+    }
+    if (slot != NULL && !varies(load, section, "slot")) {
+        config_load_problem(load, section, slot->line,
+                            "slot: all tenants would have the same: write " DATABASE_TENANT
+                            " where the tenant's name belongs");
+    }
+}
+
+static void
+check_no_template(struct config_load *load, size_t section)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *const key = &config_keys[i];
+        const struct config_entry *const entry = config_load_entry(load, section, key->name);
+        if (template_owns(key) && entry != NULL) {
+            config_load_problem(load, section, entry->line,
+                                "%s is for a template: its name has a \"*\" where that of the "
+                                "tenant belongs",
+                                key->name);
+        }
+    }
+}
+
 static void
 check_section(struct config_load *load, size_t section)
 {
@@ -168,6 +224,11 @@ check_section(struct config_load *load, size_t section)
         check_own_keys(load, section, source);
         check_password(load, section);
         config_tls_check_source(load, section);
+        if (template_is(source->name)) {
+            check_template(load, section);
+        } else {
+            check_no_template(load, section);
+        }
     } else if (load->scan.sections[section].scope == CONFIG_BROKER) {
         const struct broker_config *const broker = load->targets[section];
         check_order(load, section, "reconnect_initial", broker->reconnect_initial_us,
@@ -186,7 +247,7 @@ is_auto(const struct config_load *load, size_t section)
 {
     const struct source_config *const source = load->targets[section];
     return load->scan.sections[section].scope == CONFIG_SOURCE && source->dsn != NULL &&
-           source->mode == SOURCE_MODE_AUTO;
+           source->mode == SOURCE_MODE_AUTO && !template_is(source->name);
 }
 
 /* Which sources are crowded depends on the configuration alone, so that a relay that stands by decides the same. */
@@ -232,7 +293,8 @@ check_included(struct config_load *load)
         config_warn(&load->config->warnings, "include: no file in %s ends in \".conf\"",
                     config->include);
     }
-    if (config->include != NULL && config->source_count == 0 && !load->scan.broken) {
+    if (config->include != NULL && config->source_count + config->template_count == 0 &&
+        !load->scan.broken) {
         config_warn(&load->config->warnings, "there is no source section: nothing is relayed");
     }
 }
@@ -248,7 +310,8 @@ config_check(struct config_load *load)
     check_control(load);
     check_included(load);
     load->problems.file = 0;
-    if (load->config->source_count == 0 && load->config->include == NULL && !load->scan.broken) {
+    if (load->config->source_count + load->config->template_count == 0 &&
+        load->config->include == NULL && !load->scan.broken) {
         config_problem_add(&load->problems, 0, "there is no source section");
     }
     if (load->config->broker_count == 0 && !load->scan.broken) {

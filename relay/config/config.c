@@ -11,6 +11,7 @@
 #include "relay/config/load.h"
 #include "relay/config/parse.h"
 #include "relay/config/secret.h"
+#include "relay/config/template.h"
 #include "relay/config/value.h"
 
 #define SHOWN_MAX 80 /* bytes of a value in a message */
@@ -104,16 +105,22 @@ take_entry(void *context, const struct config_key *key, const char *title, unsig
     add_entry(load, &entry);
 }
 
-/* Where in a beat the regular work of a source is done: all sources of a relay at once would be a burst of requests for the
- * server that they share. (FNV-1a.) */
-static uint64_t
-phase_of(const char *name)
+/* FNV-1a */
+uint64_t
+config_phase_us(const char *name)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (const char *at = name; *at != '\0'; at++) {
         hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
     }
     return hash % CLOCK_BEAT_US;
+}
+
+static struct source_config *
+make_source(struct config *config, const char *title)
+{
+    return template_is(title) ? &config->templates[config->template_count++].source
+                              : &config->sources[config->source_count++];
 }
 
 /* Takes a struct for a section named `title`; `config` has room for it. */
@@ -130,9 +137,9 @@ make_target(struct config *config, const struct broker_kind *broker, enum config
         name = &config->brokers[config->broker_count++].name;
         break;
     case CONFIG_SOURCE:
-        target = &config->sources[config->source_count];
-        config->sources[config->source_count].phase_us = phase_of(title);
-        name = &config->sources[config->source_count++].name;
+        target = make_source(config, title);
+        ((struct source_config *)target)->phase_us = config_phase_us(title);
+        name = &((struct source_config *)target)->name;
         break;
     case CONFIG_EXCHANGE:
         target = &config->exchanges[config->exchange_count];
@@ -167,6 +174,7 @@ make_targets(struct config_load *load)
     const struct config_scan *const scan = &load->scan;
     config->brokers = memory_array(scan->count, sizeof(*config->brokers));
     config->sources = memory_array(scan->count, sizeof(*config->sources));
+    config->templates = memory_array(scan->count, sizeof(*config->templates));
     config->exchanges = memory_array(scan->count, sizeof(*config->exchanges));
     config->queues = memory_array(scan->count, sizeof(*config->queues));
     config->bindings = memory_array(scan->count, sizeof(*config->bindings));
@@ -224,11 +232,47 @@ enter_directory_of(struct config_load *load, size_t file)
     }
 }
 
+/* The template of a section; NULL: it is none. */
+static struct source_template *
+template_of(const struct config_load *load, size_t section)
+{
+    const struct config_section *const at = &load->scan.sections[section];
+    return at->scope == CONFIG_SOURCE && template_is(at->title)
+               ? (struct source_template *)load->targets[section] /* `source` is its first member */
+               : NULL;
+}
+
+/* A value that is another one for each tenant. True if it is the template's own too: its dsn, which says where all of
+ * them are. */
+static bool
+take_varying(struct config_load *load, struct source_template *template,
+             const struct config_entry *entry)
+{
+    if (!template_may_vary(entry->key)) {
+        config_load_problem(load, entry->section, entry->line,
+                            "%s: " DATABASE_TENANT " stands for the tenant's name only in dsn, "
+                            "exchange, slot, publication and password_file",
+                            entry->key->name);
+        return false;
+    }
+    template_add_text(template, entry->key, entry->value);
+    return entry->key->type == CONFIG_DSN;
+}
+
 static void
 apply_entry(struct config_load *load, const struct config_entry *entry)
 {
     struct error error;
+    struct source_template *const template = template_of(load, entry->section);
     enter_directory_of(load, load->scan.sections[entry->section].file);
+    if (template != NULL && template->directory == NULL) {
+        template->directory = memory_string(load->context.directory);
+        template->kinds = load->context.kinds;
+    }
+    if (template != NULL && entry->value != NULL && strstr(entry->value, DATABASE_TENANT) != NULL &&
+        !take_varying(load, template, entry)) {
+        return;
+    }
     if (entry->value != NULL && !config_value_set(&load->context, entry->key, entry->value,
                                                   load->targets[entry->section], &error)) {
         report_value(load, entry, &error);
@@ -399,28 +443,27 @@ config_load(const char *path, const struct database_kind *const *kinds,
     return config;
 }
 
-/* Frees what the keys of one section have set. */
-static void
-values_done(enum config_scope scope, void *target)
+const char *
+config_crowded_words(const struct source_config *source)
 {
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (config_keys[i].scope == scope) {
-            config_value_free(&config_keys[i], target);
-        }
-    }
+    return source->template != NULL
+               ? "with mode \"auto\" the sources of a template poll, since what keeps the log for "
+                 "one stays when its tenant has gone; with mode = \"tail\" they read the log"
+               : "the first 4 sources of this server with mode \"auto\" read its log, and this is "
+                 "another; with mode = \"tail\" it does too";
 }
 
 static void
 broker_done(struct broker_config *broker)
 {
-    values_done(CONFIG_BROKER, broker);
+    config_values_free(CONFIG_BROKER, broker);
     memory_free(broker->name);
 }
 
 static void
 source_done(struct source_config *source)
 {
-    values_done(CONFIG_SOURCE, source);
+    config_values_free(CONFIG_SOURCE, source);
     memory_free(source->name);
 }
 
@@ -429,13 +472,13 @@ static void
 topology_done(struct config *config)
 {
     for (size_t i = 0; i < config->exchange_count; i++) {
-        values_done(CONFIG_EXCHANGE, &config->exchanges[i]);
+        config_values_free(CONFIG_EXCHANGE, &config->exchanges[i]);
     }
     for (size_t i = 0; i < config->queue_count; i++) {
-        values_done(CONFIG_QUEUE, &config->queues[i]);
+        config_values_free(CONFIG_QUEUE, &config->queues[i]);
     }
     for (size_t i = 0; i < config->binding_count; i++) {
-        values_done(CONFIG_BINDING, &config->bindings[i]);
+        config_values_free(CONFIG_BINDING, &config->bindings[i]);
     }
     memory_free(config->exchanges);
     memory_free(config->queues);
@@ -455,7 +498,7 @@ static void
 http_done(struct config *config)
 {
     if (config->http != NULL) {
-        values_done(CONFIG_HTTP, config->http);
+        config_values_free(CONFIG_HTTP, config->http);
         memory_free(config->http);
     }
 }
@@ -467,24 +510,39 @@ config_ref(struct config *config)
     return config;
 }
 
+/* What only a configuration has that was loaded; one with tenants borrows it. */
+static void
+loaded_done(struct config *config)
+{
+    config_values_free(CONFIG_GLOBAL, config);
+    for (size_t i = 0; i < config->broker_count; i++) {
+        broker_done(&config->brokers[i]);
+    }
+    for (size_t i = 0; i < config->template_count; i++) {
+        source_done(&config->templates[i].source);
+        template_done(&config->templates[i]);
+    }
+    topology_done(config);
+    http_done(config);
+    memory_free(config->brokers);
+    memory_free(config->templates);
+}
+
 void
 config_free(struct config *config)
 {
     if (config == NULL || atomic_fetch_sub(&config->references, 1) > 1) {
         return;
     }
-    values_done(CONFIG_GLOBAL, config);
-    for (size_t i = 0; i < config->broker_count; i++) {
-        broker_done(&config->brokers[i]);
+    if (config->loaded == NULL) {
+        loaded_done(config);
     }
-    for (size_t i = 0; i < config->source_count; i++) {
+    for (size_t i = config->own_count; i < config->source_count; i++) {
         source_done(&config->sources[i]);
     }
-    topology_done(config);
-    http_done(config);
     warnings_done(&config->warnings);
     warnings_done(&config->advice);
-    memory_free(config->brokers);
     memory_free(config->sources);
+    config_free(config->loaded);
     memory_free(config);
 }

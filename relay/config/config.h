@@ -44,16 +44,17 @@ struct broker_config {
 /* So many sources of one server begin to read its log because of mode = "auto"; each needs a slot, or a reader of the
  * whole binary log. */
 #define CONFIG_AUTO_TAILS 4
-#define CONFIG_CROWDED_WORDS                                                                    \
-    "the first 4 sources of this server with mode \"auto\" read its log, and this is another; " \
-    "with mode = \"tail\" it does too"
+/* The name of a source has at most so many characters. */
+#define CONFIG_NAME_MAX 63
 
 struct source_config {
     char *name;
     const struct database_kind *kind;
     enum source_mode mode;
-    /* Mode "auto", and CONFIG_AUTO_TAILS others of its server come first in the configuration. */
+    /* Mode "auto", but it polls: CONFIG_AUTO_TAILS others of its server come first in the configuration, or it is a
+     * tenant's, of whom nobody knows how many come and go. config_crowded_words says which. */
     bool crowded;
+    const char *template; /* the name of its template, if it is a tenant's; borrowed */
     const struct broker_config *broker;
     char *dsn; /* as its kind takes it */
     struct config_password password;
@@ -84,6 +85,24 @@ struct source_config {
     uint32_t held_max;
     uint64_t phase_us;     /* of its beats (base/clock.h); made of its name */
     uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
+    /* Of a template alone: */
+    char *discover;     /* the query whose rows are the names of the tenants */
+    char *discover_dsn; /* NULL: where `dsn` leads to */
+    uint64_t discover_interval_us;
+    uint32_t discover_max; /* tenants */
+};
+
+/* Why a source that is crowded polls. */
+const char *config_crowded_words(const struct source_config *source);
+
+/* A source whose name has a star: one for each tenant whom its query finds (template.h, tenants.h). */
+struct source_template {
+    /* The first member. What its tenants have in common. The dsn has DATABASE_TENANT in it; other values with that are only in `texts`. */
+    struct source_config source;
+    struct template_text *texts;
+    size_t text_count;
+    char *directory; /* of its file: what relative names in it are looked for in */
+    const struct database_kind *const *kinds;
 };
 
 /* What the relay declares on the broker when it starts: relay/rabbit/topology.h. Names are those on the broker. */
@@ -138,6 +157,12 @@ struct config {
     size_t broker_count;
     struct source_config *sources;
     size_t source_count;
+    struct source_template *templates;
+    size_t template_count;
+    /* The configuration that was loaded, if this one has the tenants of its templates as sources too, behind its own
+     * `own_count`: all else is that one's. NULL: this is one that was loaded. */
+    struct config *loaded;
+    size_t own_count;
     struct exchange_config *exchanges;
     size_t exchange_count;
     struct queue_config *queues;

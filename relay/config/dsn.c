@@ -1,8 +1,11 @@
 #include "relay/config/dsn.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "relay/config/secret.h"
 #include "relay/config/value.h"
+#include "relay/ports/database.h"
 
 char *
 config_dsn_anchor(const char *text, const struct dsn *dsn, const char *directory)
@@ -19,4 +22,13 @@ config_dsn_anchor(const char *text, const struct dsn *dsn, const char *directory
         }
     }
     return anchored;
+}
+
+char *
+config_dsn_discover(const char *text, const struct dsn *dsn, const char *database)
+{
+    const char *const own = dsn_value(dsn, "dbname");
+    return own != NULL && strstr(own, DATABASE_TENANT) != NULL
+               ? dsn_with(dsn->dialect, text, "dbname", database)
+               : memory_string(text);
 }

@@ -8,4 +8,8 @@
  * string for config_secret_free. */
 char *config_dsn_anchor(const char *text, const struct dsn *dsn, const char *directory);
 
+/* Where the query of a template runs whose dsn is `text`: there; or, if each tenant has a database of its own, in
+ * `database`. NULL when memory is out; else for config_secret_free. */
+char *config_dsn_discover(const char *text, const struct dsn *dsn, const char *database);
+
 #endif

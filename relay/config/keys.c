@@ -224,6 +224,23 @@ const struct config_key config_keys[] = {
     {SOURCE_KEY("keep_sent", keep_sent_us), DURATION("0", "30d"), DEFAULT("0"),
      MEANS("How long to remember when a message went out, for `outbox-relay explain`. Costs the "
            "database about one more insert and delete a message. 0: not at all.")},
+    {SOURCE_KEY("discover", discover), .type = CONFIG_STRING,
+     MEANS(
+         "Makes the section a template: one whose name has a star, such as `source \"shop-*\"`. A "
+         "query that gives one column, the names of tenants; each has a source of its own with "
+         "that name in place of the star, and of `{tenant}` in `dsn` (where it must stand), "
+         "`exchange`, `slot`, `publication` and `password_file`. Names are of letters, digits, "
+         "`_`, `-` and `.`; the names of tables of your own in the query need their schema. See "
+         "[Operations](OPERATIONS.md#many-tenants).")},
+    {SOURCE_KEY("discover_interval", discover_interval_us), DURATION("1s", "1h"), DEFAULT("30s"),
+     MEANS("How often the query runs. A new tenant's source starts after the first answer that "
+           "has it; one that is gone ends after the second answer in a row that has it not.")},
+    {SOURCE_KEY("discover_max", discover_max), NUMBER("1", "10000"), DEFAULT("1000"),
+     MEANS("Tenants that a template may have; more are refused, and those that run stay.")},
+    {SOURCE_KEY("discover_dsn", discover_dsn), .type = CONFIG_DSN, SECRET,
+     MEANS("Where the query runs, with the same password. Unless given, where `dsn` leads to; if "
+           "the database there has `{tenant}` in its name, in the database `postgres` of the same "
+           "server, with MariaDB and MySQL in `information_schema`.")},
 
     {EXCHANGE_KEY("name", name), AMQP_NAME,
      MEANS("Its name on the broker, where that is not the name of the section.")},

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "relay/config/config.h"
 #include "relay/config/keys.h"
@@ -37,6 +38,10 @@ struct config_load {
     size_t directory_file;         /* the file whose directory that has */
     void **targets;                /* for each section its struct in `config` */
 };
+
+/* Where in a beat (base/clock.h) the regular work of a source of this name is done: all sources of a relay at once would be a
+ * burst of requests for the server that they share. */
+uint64_t config_phase_us(const char *name);
 
 /* The entry that gives `name` in the section, or NULL: then the default holds, or it was missing
  * and that was reported. */

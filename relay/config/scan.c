@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "relay/config/config.h"
 #include "relay/config/lexer.h"
 
 #define NAMES_MAX 64 /* more than any scope has keys */
@@ -32,9 +33,23 @@ static bool
 is_name(const char *text)
 {
     const size_t length = strlen(text);
-    return length > 0 && length <= 63 &&
+    return length > 0 && length <= CONFIG_NAME_MAX &&
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
                length;
+}
+
+/* Or for a name with one star in it, of a template. */
+static bool
+is_title(enum config_scope scope, const char *text)
+{
+    const char *const star = scope == CONFIG_SOURCE ? strchr(text, '*') : NULL;
+    if (star == NULL) {
+        return is_name(text);
+    }
+    char *const rest = config_format("%.*s%s", (int)(star - text), text, star + 1);
+    const bool good = rest[0] == '\0' || is_name(rest);
+    memory_free(rest);
+    return good;
 }
 
 static const struct config_section *
@@ -189,7 +204,7 @@ add_section(struct scanner *scanner, enum config_scope scope, const char *title,
     struct config_section *const sections = memory_array(scan->count + 1, sizeof(*sections));
     memcpy(sections, scan->sections, scan->count * sizeof(*sections));
     char *const shown =
-        config_scope_is_named(scope) ? memory_string(is_name(title) ? title : "?") : NULL;
+        config_scope_is_named(scope) ? memory_string(is_title(scope, title) ? title : "?") : NULL;
     sections[scan->count] =
         (struct config_section){scope, shown, scanner->lexer.problems->file, line, line};
     memory_free(scan->sections);
@@ -202,11 +217,13 @@ check_title(struct scanner *scanner, const char *title, unsigned line)
 {
     const struct config_section *const section = current_section(scanner);
     const char *const word = config_scope_word(section->scope);
-    if (!is_name(title)) {
+    if (!is_title(section->scope, title)) {
         config_problem_add(scanner->lexer.problems, line,
                            "the name of a %s is made of letters, digits, \"_\", \"-\" and \".\", "
-                           "at most 63 of them",
-                           word);
+                           "at most %d of them%s",
+                           word, CONFIG_NAME_MAX,
+                           section->scope == CONFIG_SOURCE ? "; that of a template also has a \"*\""
+                                                           : "");
         return;
     }
     for (size_t i = 0; i < scanner->section; i++) {

@@ -456,6 +456,54 @@ config_value_same(const struct config_key *key, const void *a, const void *b)
     return false;
 }
 
+static void
+copy_text(const char *const *from, char **to)
+{
+    *to = *from == NULL ? NULL : memory_string(*from);
+}
+
+void
+config_value_copy(const struct config_key *key, const void *from, void *to)
+{
+    const void *const source = (const char *)from + key->offset;
+    void *const target = (char *)to + key->offset;
+    switch (key->type) {
+    case CONFIG_NUMBER:
+        *(uint32_t *)target = *(const uint32_t *)source;
+        break;
+    case CONFIG_DURATION:
+    case CONFIG_SIZE:
+        *(uint64_t *)target = *(const uint64_t *)source;
+        break;
+    case CONFIG_SECONDS:
+        *(uint16_t *)target = *(const uint16_t *)source;
+        break;
+    case CONFIG_CHOICE:
+        *(unsigned *)target = *(const unsigned *)source;
+        break;
+    case CONFIG_BOOL:
+        *(bool *)target = *(const bool *)source;
+        break;
+    case CONFIG_KIND:
+        *(const struct database_kind **)target = *(const struct database_kind *const *)source;
+        break;
+    case CONFIG_STRING:
+    case CONFIG_NAME:
+    case CONFIG_AMQP_NAME:
+    case CONFIG_PASSWORD_FILE:
+    case CONFIG_PATH:
+    case CONFIG_COMMAND:
+    case CONFIG_FILE:
+    case CONFIG_LISTEN:
+    case CONFIG_DSN:
+        copy_text(source, target);
+        break;
+    case CONFIG_URI:
+    case CONFIG_BROKER_NAME:
+        break;
+    }
+}
+
 void
 config_value_free(const struct config_key *key, void *target)
 {
@@ -487,5 +535,15 @@ config_value_free(const struct config_key *key, void *target)
     case CONFIG_KIND:
     case CONFIG_BROKER_NAME:
         break;
+    }
+}
+
+void
+config_values_free(enum config_scope scope, void *target)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].scope == scope) {
+            config_value_free(&config_keys[i], target);
+        }
     }
 }

@@ -31,8 +31,14 @@ bool config_value_set(const struct config_context *context, const struct config_
 /* True if the key's value is the same in both. CONFIG_BROKER_NAME keys, which have none here, are. */
 bool config_value_same(const struct config_key *key, const void *a, const void *b);
 
+/* Copies the key's value, with memory of its own, to a struct that has none yet. Not for CONFIG_URI. */
+void config_value_copy(const struct config_key *key, const void *from, void *to);
+
 /* Frees the key's value in `target`, if it has memory of its own. */
 void config_value_free(const struct config_key *key, void *target);
+
+/* The same for all keys of the scope. */
+void config_values_free(enum config_scope scope, void *target);
 
 /* "1 to 10000", "\"logfmt\" or \"json\"": what a value may be; "" for free text. Also for the
  * reference. */

@@ -20,6 +20,8 @@ struct board {
     struct config *config;
     struct board_entry *first;
     size_t count;
+    struct board_template *templates;
+    size_t template_count;
 };
 
 const char *
@@ -59,6 +61,7 @@ board_free(struct board *board)
     }
     assert(board->first == NULL);
     config_free(board->config);
+    memory_free(board->templates);
     (void)pthread_mutex_destroy(&board->mutex); /* nobody uses it */
     memory_free(board);
 }
@@ -93,6 +96,31 @@ board_config(struct board *board)
     struct config *const config = board->config == NULL ? NULL : config_ref(board->config);
     unlock(board);
     return config;
+}
+
+void
+board_set_templates(struct board *board, struct board_template *templates, size_t count)
+{
+    lock(board);
+    struct board_template *const before = board->templates;
+    board->templates = templates;
+    board->template_count = count;
+    unlock(board);
+    memory_free(before);
+}
+
+size_t
+board_templates(struct board *board, struct board_template **ret_templates)
+{
+    lock(board);
+    const size_t count = board->template_count;
+    struct board_template *const copy = memory_array(count + 1, sizeof(*copy));
+    if (count > 0) {
+        memcpy(copy, board->templates, count * sizeof(*copy));
+    }
+    unlock(board);
+    *ret_templates = copy;
+    return count;
 }
 
 static bool

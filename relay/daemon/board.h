@@ -64,6 +64,16 @@ struct board_view {
     struct pipeline_latency latency;
 };
 
+/* What is known of the tenants of a template. */
+struct board_template {
+    char name[BOARD_NAME_BYTES + 1];
+    size_t tenants;       /* that have a source */
+    size_t refused;       /* that have none */
+    bool emptied;         /* the last answer had none of them, and was not believed */
+    uint64_t answered_us; /* the last answer; 0: there was none yet */
+    char error[400];      /* why there is none now; or "" */
+};
+
 struct board;
 struct board_entry;
 
@@ -78,6 +88,10 @@ struct config *board_config(struct board *board);
 
 /* The views of all entries, in the order in which they were added; for memory_free, also if there are none. */
 size_t board_read(struct board *board, uint64_t now_us, struct board_view **ret_views);
+
+/* What is shown of templates: takes the array over. And a copy, for memory_free, also if there are none. */
+void board_set_templates(struct board *board, struct board_template *templates, size_t count);
+size_t board_templates(struct board *board, struct board_template **ret_templates);
 
 /* For a worker. The entry belongs to the board until board_remove. */
 struct board_entry *board_add(struct board *board, const struct source_config *source);

@@ -1,5 +1,7 @@
 #include "relay/daemon/declaring.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "relay/daemon/declarer.h"
 #include "relay/daemon/log.h"
@@ -118,6 +120,18 @@ declaring_is_settled(const struct declaring *self)
         }
     }
     return true;
+}
+
+bool
+declaring_has_told(const struct declaring *self, const char *broker)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const struct item *const item = &self->items[i];
+        if (item->broker != NULL && item->told && strcmp(item->broker, broker) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void

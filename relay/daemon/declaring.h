@@ -23,6 +23,9 @@ const char *declaring_next(struct declaring *declaring);
 /* True if declaring_next has told all brokers. */
 bool declaring_is_settled(const struct declaring *declaring);
 
+/* True if declaring_next has told this broker. */
+bool declaring_has_told(const struct declaring *declaring, const char *broker);
+
 /* Frees what has ended. */
 void declaring_work(struct declaring *declaring);
 

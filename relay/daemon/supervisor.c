@@ -100,6 +100,7 @@ begin_drain(struct supervisor *self)
     control_tell(self->control, CONTROL_ASKING, CONTROL_STOPPING, "");
     control_tell(self->control, CONTROL_WAITING, CONTROL_STOPPING, "");
     self->drains = roster_running(self->roster);
+    discovering_stop(self->discovering);
     roster_drain(self->roster);
     tell_draining(self);
 }
@@ -235,11 +236,16 @@ supervise(struct supervisor *self, struct config *config)
     return roster_is_clean(self->roster);
 }
 
+/* A thread that waits for the database of a template which hangs uses what would be freed: then the process ends here. */
 static void
-end(struct supervisor *self)
+end(struct supervisor *self, bool drained)
 {
     control_close(self->control);
     declaring_free(self->declaring);
+    if (!discovering_free(self->discovering)) {
+        log_flush();
+        _exit(drained ? 0 : 1);
+    }
     roster_free(self->roster);
     config_free(self->config);
     (void)close(self->wake_fd);   /* only an eventfd */
@@ -265,10 +271,11 @@ supervisor_run(struct config *config, struct board *board, supervisor_load *load
         .wake_fd = wake,
         .roster = roster_new(wake, board),
         .declaring = declaring_new(wake),
+        .discovering = discovering_new(wake, board),
     };
     notify_open(&self.notify);
     const bool drained = supervise(&self, config);
     notify_close(&self.notify);
-    end(&self);
+    end(&self, drained);
     return drained;
 }

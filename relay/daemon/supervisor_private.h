@@ -8,19 +8,21 @@
 
 #include "relay/daemon/control.h"
 #include "relay/daemon/declaring.h"
+#include "relay/daemon/discovering.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/roster.h"
 #include "relay/daemon/supervisor.h"
 
 struct supervisor {
-    struct config *config; /* the one that is followed; a reference */
+    struct config *config; /* the one that is followed, with its tenants; a reference */
     struct board *board;
     supervisor_load *load;
     void *load_context;
     int signal_fd;
-    int wake_fd; /* raised by workers and declarers */
+    int wake_fd; /* raised by workers, declarers and discoverers */
     struct roster *roster;
     struct declaring *declaring;
+    struct discovering *discovering;
     struct control *control; /* NULL: none */
     bool draining;
     uint64_t drain_begun_us;
@@ -39,8 +41,8 @@ struct supervisor {
     uint64_t declare_until_us; /* then sources do not wait any more for what is to be declared */
 };
 
-/* Follows `config`. */
-void supervisor_follow(struct supervisor *self, struct config *config);
+/* Follows a configuration that was loaded. */
+void supervisor_follow(struct supervisor *self, struct config *loaded);
 
 /* Loads the configuration anew, and follows it if it is good. */
 void supervisor_reload(struct supervisor *self);

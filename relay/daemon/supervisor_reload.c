@@ -37,18 +37,20 @@ follow_control(struct supervisor *self, const char *path)
 }
 
 void
-supervisor_follow(struct supervisor *self, struct config *config)
+supervisor_follow(struct supervisor *self, struct config *loaded)
 {
     struct config *const before = self->config;
-    self->config = config_ref(config);
+    discovering_follow(self->discovering, loaded);
+    struct config *const config = discovering_config(self->discovering);
+    self->config = config;
     log_change(config->log_format, config->log_level);
     board_set_config(self->board, config);
     if (before != NULL && !config_same_http(before, config)) {
         log_warning("config_warning",
                     LOG_WORDS("the section `http` has changed: that counts at the next start"));
     }
-    log_warnings(&config->warnings);
-    log_warnings(&config->advice);
+    log_warnings(&loaded->warnings);
+    log_warnings(&loaded->advice);
     follow_control(self, config->control);
     self->followed_us = clock_monotonic_us();
     self->declare_until_us = self->followed_us + DECLARE_US;
@@ -56,6 +58,31 @@ supervisor_follow(struct supervisor *self, struct config *config)
     declaring_follow(self->declaring, config);
     self->settling = true;
     self->reloaded = before != NULL;
+    config_free(before);
+}
+
+/* Tenants have come or gone: all other sources run on untouched, and nothing is declared anew. */
+static void
+follow_tenants(struct supervisor *self, uint64_t now_us)
+{
+    struct roster_change change;
+    struct config *const before = self->config;
+    const uint64_t start_by_us = declaring_is_settled(self->declaring) ? 0 : self->declare_until_us;
+    self->config = discovering_config(self->discovering);
+    board_set_config(self->board, self->config);
+    roster_follow(self->roster, self->config, now_us, start_by_us, &change);
+    for (size_t i = 0; i < self->config->broker_count; i++) {
+        if (declaring_has_told(self->declaring, self->config->brokers[i].name)) {
+            roster_release(self->roster, self->config->brokers[i].name);
+        }
+    }
+    self->change.added += change.added;
+    self->change.changed += change.changed;
+    self->change.removed += change.removed;
+    if (!self->settling) {
+        self->settling = true; /* the service manager is told of the new number */
+        self->reloaded = false;
+    }
     config_free(before);
 }
 
@@ -134,13 +161,18 @@ tell_in_force(struct supervisor *self, uint64_t now_us)
 void
 supervisor_settle(struct supervisor *self, uint64_t now_us)
 {
+    if (discovering_work(self->discovering) && !self->draining) {
+        follow_tenants(self, now_us);
+    }
     declaring_work(self->declaring);
     for (const char *broker; (broker = declaring_next(self->declaring)) != NULL;) {
         roster_release(self->roster, broker);
     }
     roster_work(self->roster, now_us);
-    const bool declared = declaring_is_settled(self->declaring) || now_us >= self->declare_until_us;
-    if (self->settling && !self->draining && declared && roster_is_settled(self->roster)) {
+    const bool known =
+        (declaring_is_settled(self->declaring) && discovering_is_settled(self->discovering)) ||
+        now_us >= self->declare_until_us;
+    if (self->settling && !self->draining && known && roster_is_settled(self->roster)) {
         self->settling = false;
         tell_ready(self, now_us);
         if (self->reloaded) {
@@ -153,7 +185,9 @@ uint64_t
 supervisor_settle_due_us(const struct supervisor *self)
 {
     const uint64_t roster_us = roster_deadline_us(self->roster);
-    return self->settling && !declaring_is_settled(self->declaring)
+    const bool waits =
+        !declaring_is_settled(self->declaring) || !discovering_is_settled(self->discovering);
+    return self->settling && waits && clock_monotonic_us() < self->declare_until_us
                ? clock_earlier_us(roster_us, self->declare_until_us)
                : roster_us;
 }

@@ -201,6 +201,38 @@ events_json(uint64_t after)
     return array;
 }
 
+/* ---- templates of sources ------------------------------------------------------------------------------- */
+
+static json_t *
+template_json(const struct board_template *template, uint64_t now_us)
+{
+    json_t *const object = json_object();
+    const bool answered = template->answered_us > 0;
+    api_json_put(object, "template", json_string(template->name));
+    api_json_put(object, "tenants", number(template->tenants));
+    api_json_put(object, "refused", number(template->refused));
+    api_json_put(object, "emptied", json_boolean(template->emptied));
+    api_json_put(object, "answer_age_s",
+                 answered ? seconds(now_us - template->answered_us) : json_null());
+    api_json_put(object, "error",
+                 template->error[0] == '\0' ? json_null() : api_json_text(template->error));
+    return object;
+}
+
+static json_t *
+templates_json(struct board *board)
+{
+    struct board_template *templates;
+    json_t *const array = json_array();
+    const size_t count = board_templates(board, &templates);
+    const uint64_t now_us = clock_monotonic_us();
+    for (size_t i = 0; i < count; i++) {
+        api_json_append(array, template_json(&templates[i], now_us));
+    }
+    memory_free(templates);
+    return array;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------------------ */
 
 static void
@@ -225,6 +257,7 @@ status_document(struct board *board, struct api_askers *askers, uint64_t after)
     put_process(document, config);
     api_json_put(document, "latency_bounds_us", bounds_json());
     api_json_put(document, "sources", sources_json(config, askers, views, count));
+    api_json_put(document, "templates", templates_json(board));
     api_json_put(document, "events", events_json(after));
     api_json_put(document, "now", api_json_time((int64_t)clock_wall_us()));
     memory_free(views);

@@ -87,7 +87,8 @@ check_mysql_tail(struct report *report, const struct source_config *source)
         return;
     }
     if (source->crowded) {
-        report_ok(report, "source \"%s\": it polls the table: " CONFIG_CROWDED_WORDS, source->name);
+        report_ok(report, "source \"%s\": it polls the table: %s", source->name,
+                  config_crowded_words(source));
         return;
     }
     self.session = my_foreground_open(source, false, &error);

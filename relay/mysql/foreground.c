@@ -18,7 +18,7 @@
 
 static MYSQL *
 connect_with(const struct source_config *source, const struct dsn *dsn, bool writes,
-             struct error *reterr)
+             unsigned silence_s, struct error *reterr)
 {
     char *password = NULL;
     if (!dsn_mysql_files_check(dsn, reterr) ||
@@ -29,6 +29,7 @@ connect_with(const struct source_config *source, const struct dsn *dsn, bool wri
         .dsn = dsn,
         .password = password,
         .program_name = PROGRAM_NAME,
+        .silence_s = silence_s,
         .writes = writes,
         .only_host = -1,
     };
@@ -38,13 +39,14 @@ connect_with(const struct source_config *source, const struct dsn *dsn, bool wri
 }
 
 static MYSQL *
-connect_to(const struct source_config *source, bool writes, struct error *reterr)
+connect_to(const struct source_config *source, bool writes, unsigned silence_s,
+           struct error *reterr)
 {
     struct dsn dsn;
     if (!dsn_mysql_parse(source->dsn, &dsn, reterr)) {
         return NULL;
     }
-    MYSQL *const mysql = connect_with(source, &dsn, writes, reterr);
+    MYSQL *const mysql = connect_with(source, &dsn, writes, silence_s, reterr);
     dsn_done(&dsn);
     return mysql;
 }
@@ -61,10 +63,11 @@ set_up(struct my_session *session, struct error *reterr)
     return true;
 }
 
-struct my_session *
-my_foreground_open(const struct source_config *source, bool writes, struct error *reterr)
+static struct my_session *
+open_session(const struct source_config *source, bool writes, unsigned silence_s,
+             struct error *reterr)
 {
-    MYSQL *const mysql = connect_to(source, writes, reterr);
+    MYSQL *const mysql = connect_to(source, writes, silence_s, reterr);
     if (mysql == NULL) {
         return NULL;
     }
@@ -78,6 +81,19 @@ my_foreground_open(const struct source_config *source, bool writes, struct error
         return NULL;
     }
     return session;
+}
+
+struct my_session *
+my_foreground_open(const struct source_config *source, bool writes, struct error *reterr)
+{
+    return open_session(source, writes, 0, reterr);
+}
+
+struct my_session *
+my_foreground_open_limited(const struct source_config *source, unsigned silence_s,
+                           struct error *reterr)
+{
+    return open_session(source, false, silence_s, reterr);
 }
 
 void

@@ -11,6 +11,10 @@
 struct my_session *my_foreground_open(const struct source_config *source, bool writes,
                                       struct error *reterr);
 
+/* The same; but a statement fails when nothing comes from the server for so long. */
+struct my_session *my_foreground_open_limited(const struct source_config *source,
+                                              unsigned silence_s, struct error *reterr);
+
 /* Rolls back a transaction that is still open. Takes NULL. */
 void my_foreground_close(struct my_session *session);
 

@@ -3,6 +3,7 @@
 #include "relay/mysql/admin.h"
 #include "relay/mysql/check.h"
 #include "relay/mysql/config.h"
+#include "relay/mysql/discover.h"
 #include "relay/mysql/init.h"
 #include "relay/mysql/source.h"
 
@@ -19,6 +20,7 @@ const struct database_kind database_mysql = {
     .keys = my_keys,
     .source_new = source_mysql_new,
     .admin_open = my_admin_open,
+    .discover = discover_mysql,
     .check = check_mysql,
     .init = init_mysql,
     .init_print = init_mysql_print,

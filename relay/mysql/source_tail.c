@@ -331,7 +331,7 @@ my_tail_begin(struct source_mysql *self, log_position position, uint64_t now_us)
         return;
     }
     if (self->config->crowded) {
-        fail(self, ERROR_CONFIG, CONFIG_CROWDED_WORDS);
+        fail(self, ERROR_CONFIG, config_crowded_words(self->config));
         return;
     }
     if (!self->watermark.has_writers) {

@@ -8,6 +8,7 @@
  *   check*.c    check
  *   init*.c     init, init_print and init_print_roles
  *   config.c    what a dsn tells without connecting
+ *   discover.c  discover: the names of the tenants of a template
  * The statements are .sql files in outbox-sql/NAME/, one in each. A source's section of the configuration points to its
  * kind, so only the configuration looks kinds up by name. docs/ARCHITECTURE.md lists what else a new kind touches.
  *
@@ -19,11 +20,12 @@
  * What it need not write again: events.h, the queue of a source's events; fetch_plan.h, which rows to ask for; halving.h,
  * which row is to blame; watermark.h, what is final; link_rate.h, for check.
  *
- * All functions here are called by the main thread. */
+ * Where nothing else is said, functions here are called by the main thread. */
 #ifndef RELAY_PORTS_DATABASE_H
 #define RELAY_PORTS_DATABASE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -40,6 +42,24 @@ struct database_key {
     /* Checks the value, in addition to relay/config/keys.c; or NULL. */
     bool (*check)(const char *text, struct error *reterr);
 };
+
+/* What a query has found: the names of tenants, as the server gave them. */
+struct database_names {
+    char **names; /* a name may be NULL, as the server's NULL */
+    size_t count;
+    size_t room;
+};
+
+/* A longer name is cut here, which no name is that can be used. */
+#define DATABASE_NAME_BYTES_MAX 255
+
+/* Adds a copy of a name of `size` bytes; NULL: the server's. A zero byte in it becomes another control character. */
+void database_names_add(struct database_names *names, const char *name, size_t size);
+/* Frees them. May be called again, and for {0}. */
+void database_names_done(struct database_names *names);
+
+/* Stands for the name of a tenant in a template's dsn, and in other keys of it. */
+#define DATABASE_TENANT "{tenant}"
 
 struct database_kind {
     const char *name; /* as in kind = "postgres" */
@@ -58,6 +78,9 @@ struct database_kind {
     void (*dsn_advise)(const struct source_config *source, struct config_warnings *warnings,
                        struct config_warnings *advice);
     bool (*dsn_has_password)(const char *dsn);
+    /* Whether this name means the same tenant to the server, once it stands in place of DATABASE_TENANT in the dsn; NULL:
+     * any does. */
+    bool (*tenant_fits)(const char *dsn, const char *tenant, struct error *reterr);
 
     /* The keys of this kind that not all kinds have; ends with {NULL}, and may have nothing else. */
     const struct database_key *keys;
@@ -76,6 +99,13 @@ struct database_kind {
     /* Connects, and checks that this relay knows the version of the tables. Keeps `source` by reference. NULL with
      * *reterr. */
     struct admin *(*admin_open)(const struct source_config *source, struct error *reterr);
+
+    /* Runs the query `discover` of a template, whose dsn has DATABASE_TENANT in it, and returns the names in its one
+     * column. Where the dsn's database is each tenant's own, it runs in one that every server has, unless discover_dsn
+     * says where. Changes nothing (the transaction is read-only), and gives up after some 20 s for each host. More than
+     * `rows_max` names are a failure. Keeps nothing; any thread. ret_names is {0} before. */
+    bool (*discover)(const struct source_config *template, size_t rows_max,
+                     struct database_names *ret_names, struct error *reterr);
 
     /* Connects as the relay would, changes nothing, and reports on everything that the relay needs. Each line of check
      * and init begins with `source "NAME": `. */

@@ -112,7 +112,8 @@ check_postgres_tail(struct report *report, const struct source_config *source, P
     if (source->mode == SOURCE_MODE_POLL) {
         check_left_behind(&self);
     } else if (source->crowded && !self.tail.slot_there) {
-        report_ok(report, "source \"%s\": it polls the table: " CONFIG_CROWDED_WORDS, source->name);
+        report_ok(report, "source \"%s\": it polls the table: %s", source->name,
+                  config_crowded_words(source));
     } else if (postgres_tail_lacks(&self.tail, tell_lack, &self) == 0) {
         tell_slot(&self);
         check_retained(&self);

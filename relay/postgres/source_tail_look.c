@@ -281,7 +281,7 @@ begin_with(struct source_postgres *self, const struct look *look, uint64_t now_u
         refuse(self, ERROR_CONFIG, look->trouble);
     } else if (self->config->crowded && !look->slot_exists) {
         /* A slot that is there already would keep the log for nobody. */
-        refuse(self, ERROR_CONFIG, CONFIG_CROWDED_WORDS);
+        refuse(self, ERROR_CONFIG, config_crowded_words(self->config));
     } else if (look->reader_pid != 0) {
         wait_for_reader(self, look, now_us);
     } else {

@@ -1,0 +1,250 @@
+/* A template of sources: its tenants are schemas of a server, or databases, which a query finds. They come and go while the relay
+ * runs; what is wrong with one, or with the query, concerns no other. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/integration/broker_fixture.h"
+#include "tests/integration/cli_fixture.h"
+#include "tests/integration/db_fixture.h"
+#include "tests/integration/relay_fixture.h"
+
+#define TENANTS 4
+
+static struct db *db;
+static struct broker *broker;
+static const char *queue;
+static struct consumer *consumer;
+static pid_t relay;
+static char prefix[40]; /* of the tenants' names, of this process alone */
+static char list[100];  /* the table that names them */
+
+static void PRINTF_LIKE(1, 2) run(const char *format, ...)
+{
+    char sql[500];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sql, sizeof(sql), format, arguments); /* fits */
+    va_end(arguments);
+    db_exec(db, sql);
+}
+
+static const char *
+name_of(unsigned tenant)
+{
+    static char name[64];
+    (void)snprintf(name, sizeof(name), "%s%u", prefix, tenant); /* fits */
+    return name;
+}
+
+static void
+set_up(void)
+{
+    cli_enter();
+    db = db_create();
+    broker = broker_open(NULL);
+    queue = broker_name("queue");
+    broker_declare_queue(broker, queue);
+    consumer = consumer_open(NULL, queue);
+    (void)snprintf(prefix, sizeof(prefix), "tenant%d_", (int)getpid()); /* these fit */
+    (void)snprintf(list, sizeof(list), "%s.tenants", db_is_mysql() ? db_database() : "public");
+    run("create table %s (name varchar(200))", list);
+    for (unsigned i = 0; i < TENANTS; i++) {
+        run("create schema %s", name_of(i));
+    }
+}
+
+static void
+end_relay(void)
+{
+    if (relay != 0) {
+        cr_assert_eq(kill(relay, SIGTERM), 0);
+        cr_assert_eq(cli_wait(relay), 0, "%s", cli_stderr());
+        relay = 0;
+    }
+}
+
+static void
+tear_down(void)
+{
+    end_relay();
+    consumer_close(consumer);
+    broker_delete_queue(broker, queue);
+    broker_close(broker);
+    for (unsigned i = 0; db_is_mysql() && i < TENANTS; i++) {
+        run("drop schema if exists %s", name_of(i));
+    }
+    db_drop(db);
+    cli_leave();
+}
+
+TestSuite(tenants, .init = set_up, .fini = tear_down, .timeout = 240);
+
+/* The dsn of a tenant: its own schema, or database, which MySQL calls a schema as well. The last of two words counts. */
+static void
+format_dsn(char *dsn, size_t size)
+{
+    if (db_is_mysql()) {
+        (void)snprintf(dsn, size, "%s dbname={tenant}", test_env("OUTBOX_TEST_MYSQL_DSN"));
+    } else {
+        (void)snprintf(dsn, size, "%s options='-c search_path={tenant}'", db_dsn());
+    }
+}
+
+/* `select`: the rest of the query. */
+static void
+configure(const char *select, const char *more)
+{
+    char dsn[1500];
+    format_dsn(dsn, sizeof(dsn));
+    cli_write("relay.conf",
+              "control = control\nbroker main { uri = \"%s\" }\n"
+              "source \"of-*\" { kind = %s broker = main mode = poll dsn = \"%s\"\n"
+              "discover = \"select %s\" discover_interval = 1s %s }\n",
+              test_env("OUTBOX_TEST_AMQP_URI"), db_kind(), dsn, select, more);
+}
+
+static void
+configure_list(const char *more)
+{
+    char select[150];
+    (void)snprintf(select, sizeof(select), "name from %s", list); /* fits */
+    configure(select, more);
+}
+
+static void
+add(unsigned tenant)
+{
+    run("insert into %s values ('%s')", list, name_of(tenant));
+}
+
+static void
+init(void)
+{
+    cr_assert_eq(cli("init -c relay.conf"), 0, "%s%s", cli_stdout(), cli_stderr());
+}
+
+/* Where the query names some who can have no source, which is a problem each. */
+static void
+init_with_problems(void)
+{
+    cr_assert_eq(cli("init -c relay.conf"), 1, "%s%s", cli_stdout(), cli_stderr());
+}
+
+static void
+start(void)
+{
+    relay = cli_start("run -c relay.conf");
+}
+
+static void
+write_message(unsigned tenant, const char *payload)
+{
+    run("insert into %s.outbox (routing_key, payload) values ('%s', '%s')", name_of(tenant), queue,
+        payload);
+}
+
+static void
+expect_message(unsigned tenant, const char *payload)
+{
+    write_message(tenant, payload);
+    consumer_expect(consumer, payload);
+}
+
+/* Two tenants that are at work. */
+static void
+begin(void (*by)(void))
+{
+    add(0);
+    add(1);
+    configure_list("");
+    by();
+    start();
+    expect_message(0, "zero");
+    expect_message(1, "one");
+}
+
+/* Promise: a new tenant's source starts without a reload; that of one who is gone ends, and nothing else does. */
+Test(tenants, they_come_and_go)
+{
+    begin(init);
+    add(2);
+    init();
+    const uint64_t since_us = clock_monotonic_us();
+    expect_message(2, "two");
+    (void)fprintf(stderr, "a new tenant's first message came after %llu ms\n",
+                  (unsigned long long)((clock_monotonic_us() - since_us) / CLOCK_MS_US));
+    run("delete from %s where name = '%s'", list, name_of(1));
+    cli_wait_for_log("event=source_removed");
+    write_message(1, "nobody sends it");
+    expect_message(0, "still zero");
+    expect_message(2, "still two");
+    add(1);
+    consumer_expect(consumer, "nobody sends it");
+}
+
+/* Promise: a name that no source can have, a double one, NULL, a tenant without an outbox: each is said, and no other waits. */
+Test(tenants, what_is_wrong_with_one_concerns_no_other)
+{
+    run("insert into %s values ('a b''c\"d'), ('x{tenant}'), (NULL), ('%s')", list, name_of(0));
+    begin(init_with_problems);
+    add(3); /* has no outbox yet */
+    cli_wait_for_log("event=tenant_refused");
+    cli_wait_for_log("event=source_lost");
+    expect_message(0, "still zero");
+    cr_assert_neq(cli("check -c relay.conf"), 0);
+    cr_assert_not_null(strstr(cli_stdout(), "its query finds 3 tenants"), "%s", cli_stdout());
+    cr_assert_not_null(strstr(cli_stdout(), "the tenant \"a b'c\"d\" has no source"), "%s",
+                       cli_stdout());
+    init_with_problems();
+    expect_message(3, "three");
+}
+
+/* Promise: only what a query says ends a source: neither its failure, nor an answer with nobody. */
+Test(tenants, without_an_answer_they_stay)
+{
+    begin(init);
+    run("delete from %s", list);
+    cli_wait_for_log("event=tenants_kept");
+    expect_message(0, "nobody was found");
+    run("drop table %s", list);
+    cli_wait_for_log("event=discover_failed");
+    expect_message(1, "it fails");
+    run("create table %s (name varchar(200))", list);
+    add(1);
+    cli_wait_for_log("event=source_removed");
+    expect_message(1, "one goes on");
+}
+
+/* Promise: a reload leaves tenants alone that get the same settings, and knows those whom the query has found before. */
+Test(tenants, a_reload)
+{
+    begin(init);
+    cr_assert_eq(cli("reload -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_str_eq(cli_stdout(), "in force: 0 added, 0 changed, 0 removed, 2 untouched\n");
+    configure_list("discover_max = 7");
+    cr_assert_eq(cli("reload -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_str_eq(cli_stdout(), "in force: 0 added, 0 changed, 0 removed, 2 untouched\n");
+    configure_list("batch_rows = 10");
+    cr_assert_eq(cli("reload -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_str_eq(cli_stdout(), "in force: 0 added, 2 changed, 0 removed, 0 untouched\n");
+    expect_message(0, "zero again");
+    expect_message(1, "one again");
+    configure("'no', 'two columns'", "");
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stdout(), "gives 2 columns"), "%s", cli_stdout());
+}
+
+/* Promise: the commands know them, by the names of their sources. */
+Test(tenants, commands_know_them)
+{
+    char name[100];
+    begin(init);
+    (void)snprintf(name, sizeof(name), "of-%s", name_of(1)); /* fits */
+    cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_not_null(strstr(cli_stdout(), name), "%s", cli_stdout());
+}

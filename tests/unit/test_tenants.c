@@ -1,0 +1,154 @@
+/* The tenants of a template, from answer to answer; and the configuration in which each has a source. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/config/template.h"
+#include "relay/config/tenants.h"
+#include "tests/unit/config_fixture.h"
+
+#define TEMPLATE(more)                                                                    \
+    "broker main { uri = \"amqp://h\" }\n"                                                \
+    "source \"shop-*\" { kind = mysql broker = main dsn = \"host=h dbname=s_{tenant}\"\n" \
+    "  discover = \"select 1\" exchange = \"{tenant}.events\" " more " }\n"
+
+static struct config *loaded;
+static struct tenants tenants;
+static struct tenants_change change;
+
+static void
+enter(void)
+{
+    conf_enter();
+    loaded = conf_load_good(TEMPLATE("discover_max = 3"));
+}
+
+static void
+leave(void)
+{
+    tenants_done(&tenants);
+    config_free(loaded);
+    conf_leave();
+}
+
+TestSuite(tenants, .init = enter, .fini = leave);
+
+/* An answer with these names, with a comma between them. */
+static void
+learn(const char *text)
+{
+    struct database_names names = {.count = 0};
+    for (const char *at = text; *at != '\0';) {
+        const size_t size = strcspn(at, ",");
+        database_names_add(&names, at, size);
+        at += at[size] == ',' ? size + 1 : size;
+    }
+    tenants_learn(&tenants, &loaded->templates[0], &names, &change);
+    database_names_done(&names);
+}
+
+/* Those that have or may have a source, with a comma behind each; "!" stands before one that is missing. */
+static void
+expect(const char *expected)
+{
+    char text[500] = "";
+    for (size_t i = 0; i < tenants.usable; i++) {
+        const size_t length = strlen(text);
+        (void)snprintf(text + length, sizeof(text) - length, "%s%s,",
+                       tenants.list[i].missing ? "!" : "", tenants.list[i].name); /* fits */
+    }
+    cr_assert_str_eq(text, expected);
+}
+
+Test(tenants, who_is_gone_from_two_answers_ends)
+{
+    learn("b,a");
+    expect("a,b,");
+    learn("b,c");
+    expect("!a,b,c,");
+    learn("b,c,a");
+    expect("a,b,c,");
+    learn("b");
+    expect("!a,b,!c,");
+    cr_assert_eq(change.removed, 0);
+    learn("b");
+    expect("b,");
+    cr_assert_eq(change.removed, 2);
+}
+
+Test(tenants, an_answer_with_nobody_ends_nobody)
+{
+    learn("a,b");
+    for (int i = 0; i < 5; i++) {
+        learn(i == 3 ? "not a name" : "");
+        expect("a,b,");
+        cr_assert(tenants.emptied);
+    }
+    learn("a");
+    cr_assert_not(tenants.emptied);
+    expect("a,!b,");
+}
+
+Test(tenants, those_that_run_come_before_new_ones)
+{
+    learn("m,n");
+    learn("a,b,c,m,n");
+    expect("a,m,n,");
+    cr_assert_eq(tenants.beyond, 2);
+    cr_assert_eq(tenants_refused(&tenants), 2);
+}
+
+Test(tenants, names_that_no_source_can_have)
+{
+    struct database_names names = {.count = 0};
+    static const char *const hostile[] = {
+        "a b",
+        "a'b",
+        "a\"b",
+        "a%s",
+        "a\nb",
+        "\xc3\xa4",
+        "",
+        "..",
+        "a/b",
+        "{tenant}",
+        "a;b",
+        "a\\b",
+        "a*",
+        "0123456789012345678901234567890123456789012345678901234567"
+        "89"};
+    const size_t count = sizeof(hostile) / sizeof(hostile[0]);
+    for (size_t i = 0; i < count; i++) {
+        database_names_add(&names, hostile[i], strlen(hostile[i]));
+    }
+    database_names_add(&names, "a\0b", 3);
+    database_names_add(&names, NULL, 0);
+    database_names_add(&names, "good", 4);
+    database_names_add(&names, "good", 4);
+    tenants_learn(&tenants, &loaded->templates[0], &names, &change);
+    database_names_done(&names);
+    expect("good,");
+    cr_assert_eq(tenants.unusable, count + 3);
+    for (size_t i = tenants.usable; i < tenants.count; i++) {
+        cr_assert_not_null(tenants.list[i].refusal);
+        for (const char *at = tenants.list[i].name; *at != '\0'; at++) {
+            cr_assert(*at >= ' ' && *at < 0x7f);
+        }
+        tenants.list[i].told = true;
+    }
+    learn("good,a b");
+    cr_assert(tenants.list[1].told, "it would be told with each answer");
+}
+
+Test(tenants, each_has_a_source)
+{
+    learn("a,b");
+    struct config *const config = config_with_tenants(loaded, &tenants);
+    cr_assert_eq(config->source_count, 2);
+    cr_assert_str_eq(config->sources[1].name, "shop-b");
+    cr_assert_str_eq(config->sources[1].dsn, "host=h dbname=s_b");
+    cr_assert_str_eq(config->sources[1].exchange, "b.events");
+    cr_assert_null(config->sources[1].discover);
+    cr_assert(config->sources[1].crowded);
+    config_free(config);
+}
