@@ -323,7 +323,7 @@ mysql_fixture_text(MYSQL *conn, const char *sql)
     MYSQL_RES *rows = mysql_store_result(conn);
     MYSQL_ROW row = rows == NULL ? NULL : mysql_fetch_row(rows);
     if (row == NULL) {
-        die("%s: no row", sql);
+        die("%s: no row (%s)", sql, mysql_error(conn));
     }
     (void)snprintf(text, sizeof(text), "%s", row[0] == NULL ? "" : row[0]);
     mysql_free_result(rows);
