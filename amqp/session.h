@@ -36,8 +36,8 @@ void session_free(struct session *session); /* closes the socket at once */
 bool session_set_password(struct session *session, const char *password,
                           struct error *reterr) MUST_CHECK;
 
-/* From now on session_open begins with this host, by its place in the URI, and tries no other if `alone`. It holds for the next
- * session_open alone which host comes first, and until the next call whether others are tried. */
+/* The next session_open begins with this host, by its place in the URI. alone: from now on no other is tried, until the next
+ * call of this. */
 void session_begin_at(struct session *session, unsigned host, bool alone);
 
 /* Starts connecting; drops whatever connection there was. */

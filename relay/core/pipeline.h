@@ -53,9 +53,9 @@ struct pipeline_options {
     uint64_t sweep_interval_us;
     /* At least so long between two checks for scheduled messages that are due. */
     uint64_t wake_interval_us;
-    /* Acts of operators on held messages are noticed within this time; */
+    /* Acts of operators on held messages are noticed within look_interval_us; when no message is held and nothing has come for
+     * rest_after_us, within look_interval_idle_us, if that is longer. */
     uint64_t look_interval_us;
-    /* and within this one, if it is longer, when no message is held and nothing has come for rest_after_us. */
     uint64_t look_interval_idle_us;
     uint64_t rest_after_us;
     /* A refused message waits this long for others before they are set aside together: long enough to see whether the

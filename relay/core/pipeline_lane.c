@@ -573,6 +573,8 @@ move(struct pipeline *pipeline, uint32_t index, uint64_t now_us, struct pipeline
     lane->blocked = false;
     lane->congested = false;
     lane->ready_since_us = now_us;
+    lane->taken_bytes = 0;
+    progress(lane, now_us);
     queue_rewind(&pipeline->queue); /* rows that waited for this lane may go */
     *ret_action = (struct pipeline_action){.type = PIPELINE_MOVE, .lane = index};
     return true;

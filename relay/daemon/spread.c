@@ -20,61 +20,80 @@ home_of(const struct spread *spread, uint32_t lane)
     return (spread->start + lane) % spread->hosts;
 }
 
-/* The host that is up and has the fewest lanes; of several the first one after `home`. All are down: `home`. */
+/* How many other lanes are there, or will be when they connect. */
 static uint32_t
-least_crowded(const struct spread *spread, const uint32_t *crowd, uint32_t home)
+crowd_at(const struct spread *spread, uint32_t host, uint32_t lane)
 {
+    uint32_t crowd = 0;
+    for (uint32_t i = 0; i < spread->lanes; i++) {
+        const uint32_t place = spread->at[i] < spread->hosts      ? spread->at[i]
+                               : spread->asked[i] < spread->hosts ? spread->asked[i]
+                                                                  : home_of(spread, i);
+        crowd += i != lane && place == host;
+    }
+    return crowd;
+}
+
+/* The host that is up and has the fewest of the others; of several the first one after its home, which is down. */
+static uint32_t
+least_crowded(const struct spread *spread, uint32_t lane)
+{
+    const uint32_t home = home_of(spread, lane);
     uint32_t best = home;
     for (uint32_t i = 1; i < spread->hosts; i++) {
         const uint32_t host = (home + i) % spread->hosts;
-        if (!spread->down[host] && (spread->down[best] || crowd[host] < crowd[best])) {
-            best = host;
-        }
+        const bool better =
+            spread->down[best] || crowd_at(spread, host, lane) < crowd_at(spread, best, lane);
+        best = better && !spread->down[host] ? host : best;
     }
     return best;
 }
 
-/* Where each lane should be while some hosts are down: those whose home is up stay there. */
 static void
-seat(const struct spread *spread, uint32_t *ret_seats)
+forget_all(struct spread *spread)
 {
-    uint32_t crowd[SPREAD_HOSTS_MAX] = {0};
-    for (uint32_t i = 0; i < spread->lanes; i++) {
-        crowd[home_of(spread, i)]++;
+    memset(spread->down, 0, sizeof(spread->down));
+}
+
+/* Once all seem to be down, nothing tells them apart, so each lane begins at home again. */
+static void
+note_down(struct spread *spread, uint32_t host)
+{
+    uint32_t up = 0;
+    spread->down[host] = true;
+    for (uint32_t i = 0; i < spread->hosts; i++) {
+        up += !spread->down[i];
     }
-    for (uint32_t i = 0; i < spread->lanes; i++) {
-        const uint32_t home = home_of(spread, i);
-        ret_seats[i] = spread->down[home] ? least_crowded(spread, crowd, home) : home;
-        crowd[ret_seats[i]] += ret_seats[i] != home;
+    if (up == 0) {
+        forget_all(spread);
     }
 }
 
 uint32_t
 spread_choose(struct spread *spread, uint32_t lane)
 {
-    uint32_t seats[SPREAD_LANES_MAX];
-    seat(spread, seats);
-    spread->asked[lane] = seats[lane];
-    return seats[lane];
+    const uint32_t home = home_of(spread, lane);
+    spread->asked[lane] = spread->down[home] ? least_crowded(spread, lane) : home;
+    return spread->asked[lane];
 }
 
 void
 spread_arrived(struct spread *spread, uint32_t lane, uint32_t host)
 {
+    spread_moved(spread, lane, host);
     for (uint32_t i = spread->asked[lane]; i != host; i = (i + 1) % spread->hosts) {
-        spread->down[i] = true;
+        note_down(spread, i);
     }
     spread->asked[lane] = spread->hosts;
-    spread_moved(spread, lane, host);
 }
 
 void
 spread_left(struct spread *spread, uint32_t lane, bool blame)
 {
-    if (spread->at[lane] < spread->hosts) {
-        spread->down[spread->at[lane]] |= blame;
-    } else if (spread->asked[lane] < spread->hosts && blame) {
-        memset(spread->down, 0, sizeof(spread->down));
+    if (blame && spread->at[lane] < spread->hosts) {
+        note_down(spread, spread->at[lane]);
+    } else if (blame && spread->asked[lane] < spread->hosts) {
+        forget_all(spread); /* all were tried */
     }
     spread->at[lane] = spread->asked[lane] = spread->hosts;
 }
@@ -82,7 +101,7 @@ spread_left(struct spread *spread, uint32_t lane, bool blame)
 void
 spread_missed(struct spread *spread, uint32_t host)
 {
-    spread->down[host] = true;
+    note_down(spread, host);
 }
 
 void

@@ -1,7 +1,7 @@
 /* relay/daemon/worker_private.h - the worker's state, shared by its files: worker.c (life and loop), worker_source.c and
- * worker_lane.c (what those report), worker_act.c (what the pipeline wants done), worker_spread.c (which host a lane is at), worker_status.c and worker_view.c
- * (what others may know). All run on the worker's thread unless
- * they say otherwise. */
+ * worker_lane.c (what those report), worker_act.c (what the pipeline wants done), worker_spread.c (which host a lane is
+ * at), worker_status.c and worker_view.c (what others may know). All run on the worker's thread unless they say
+ * otherwise. */
 #ifndef RELAY_DAEMON_WORKER_PRIVATE_H
 #define RELAY_DAEMON_WORKER_PRIVATE_H
 

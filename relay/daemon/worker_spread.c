@@ -99,6 +99,9 @@ serve_spare(struct worker *worker, short revents, uint64_t now_us)
     while (worker->spare != NULL && broker_lane_next(worker->spare, &event)) {
         take_event(worker, &event, now_us);
     }
+    if (worker->spare != NULL) {
+        broker_lane_flush(worker->spare, now_us);
+    }
     if (worker->spare != NULL && worker->spare_state == SPARE_LEAVING &&
         now_us >= worker->spare_until_us) {
         end_spare(worker);
@@ -179,4 +182,5 @@ worker_spread_move(struct worker *worker, uint32_t lane, uint64_t now_us)
              LOG_INT("lane", lane), LOG_STR("peer", broker_lane_peer(worker->lanes[lane])),
              LOG_STR("from", broker_lane_peer(old)));
     broker_lane_begin_close(old);
+    broker_lane_flush(old, now_us);
 }

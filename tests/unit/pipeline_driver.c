@@ -119,7 +119,7 @@ act(const struct pipeline_action *action)
         lanes[action->lane].asked = CONNECTING;
     } else if (action->type == PIPELINE_OPEN_CHANNEL) {
         lanes[action->lane].asked = OPENING;
-    } else if (action->type == PIPELINE_DISCONNECT) {
+    } else if (action->type == PIPELINE_DISCONNECT || action->type == PIPELINE_MOVE) {
         lanes[action->lane] = (struct sent){.next = 1};
     } else if (action->type == PIPELINE_DRAINED) {
         cr_assert_eq(driver.rows_out, 0);

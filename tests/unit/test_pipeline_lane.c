@@ -99,6 +99,44 @@ Test(pipeline_lane, a_broker_that_is_blocked_confirms_nothing_and_is_not_given_u
     cr_assert_eq(noted(PIPELINE_DISCONNECT), 1);
 }
 
+Test(pipeline_lane, moves_when_nothing_is_in_flight)
+{
+    start_with(2);
+    pipeline_lane_leave(driver.pipeline, 0, true);
+    put(3, 1);
+    put(4, 2);
+    answer_fetch();
+    take(1);
+    turn();
+    cr_assert_eq(noted(PIPELINE_MOVE), 0, "2 is in flight");
+    take(2);
+    turn();
+    cr_assert_eq(only(PIPELINE_MOVE)->action.lane, 0);
+    driver.broker = takes_all;
+    run(10 * CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_MOVE), 0, "once");
+    cr_assert_eq(count_in(IN_OUTBOX), 0);
+    for (int64_t id = 1; id <= 4; id++) {
+        cr_assert_eq(message_of(id)->sent, 1);
+    }
+}
+
+Test(pipeline_lane, does_not_move_when_the_other_connection_is_gone)
+{
+    start_with(2);
+    pipeline_lane_leave(driver.pipeline, 0, true);
+    pipeline_lane_leave(driver.pipeline, 0, false);
+    driver.broker = takes_all;
+    put(3, 1);
+    run(10 * CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_MOVE), 0);
+    cr_assert_eq(message_of(3)->taken, 1);
+    pipeline_lane_leave(driver.pipeline, 0, true);
+    lose_lane(0);
+    run(10 * CLOCK_S_US);
+    cr_assert_eq(noted(PIPELINE_MOVE), 0, "it was for a connection that is lost");
+}
+
 Test(pipeline_lane, connects_anew_when_no_confirm_comes)
 {
     start_with(2);

@@ -211,6 +211,36 @@ Test(session, goes_on_to_the_next_host_and_begins_there_next_time)
     peer_done(&peer);
 }
 
+Test(session, begins_with_the_host_it_is_told)
+{
+    struct peer peers[] = {peer_new(), peer_new()};
+    struct session *session = new_session("127.0.0.1", peers[0].port, peers[1].port);
+    for (unsigned host = 2; host-- > 0;) {
+        session_begin_at(session, host, false);
+        session_open(session, clock_monotonic_us());
+        peer_accept(&peers[host]);
+        cr_assert_eq(session_host(session), host);
+    }
+    session_free(session);
+    peer_done(&peers[0]);
+    peer_done(&peers[1]);
+}
+
+Test(session, tries_one_host_alone)
+{
+    struct peer peer = peer_new();
+    struct session *session = new_session("127.0.0.1", dead_port(), peer.port);
+    session_begin_at(session, 0, true);
+    session_open(session, clock_monotonic_us());
+    expect_closed(session, "refused");
+    cr_assert_eq(session_host(session), 0);
+    session_begin_at(session, 0, false);
+    session_open(session, clock_monotonic_us());
+    peer_accept(&peer);
+    session_free(session);
+    peer_done(&peer);
+}
+
 Test(session, a_silent_host_is_given_up)
 {
     struct peer peer = peer_new();

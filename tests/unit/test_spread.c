@@ -75,6 +75,58 @@ Test(spread, lanes_of_a_lost_host_share_the_others)
     cr_assert(lanes_at(0) >= 2 && lanes_at(2) >= 2);
 }
 
+/* The fewest at that moment, among the hosts that are up. */
+static void
+expect_least_crowded(uint32_t chosen, unsigned down)
+{
+    for (uint32_t host = 0; host < spread.hosts; host++) {
+        cr_assert((down >> host & 1) != 0 || lanes_at(chosen) <= lanes_at(host),
+                  "%u hosts, start %u: %u and not %u", spread.hosts, spread.start, chosen, host);
+    }
+}
+
+static void
+lose(uint32_t host, unsigned down)
+{
+    lose_all_at(host);
+    for (uint32_t lane = 0; lane < spread.lanes; lane++) {
+        if (spread.at[lane] == spread.hosts) {
+            const uint32_t chosen = spread_choose(&spread, lane);
+            expect_least_crowded(chosen, down);
+            spread_arrived(&spread, lane, chosen);
+        }
+    }
+}
+
+Test(spread, one_host_after_the_other_is_lost)
+{
+    for (uint32_t start = 0; start < 4; start++) {
+        for (uint32_t first = 0; first < 4; first++) {
+            const uint32_t second = (first + 1 + start) % 4;
+            spread_init(&spread, 4, 5, start);
+            connect_all(0);
+            lose(first, 1U << first);
+            if (second != first) {
+                lose(second, 1U << first | 1U << second);
+            }
+        }
+    }
+}
+
+/* As when the whole cluster is restarted, and back before anybody has tried. */
+Test(spread, all_connections_end_at_once)
+{
+    spread_init(&spread, 3, 3, 0);
+    connect_all(0);
+    for (uint32_t host = 0; host < 3; host++) {
+        lose_all_at(host);
+    }
+    connect_all(0);
+    for (uint32_t host = 0; host < 3; host++) {
+        cr_assert_eq(lanes_at(host), 1);
+    }
+}
+
 Test(spread, a_host_that_was_passed_over_is_not_asked_again)
 {
     spread_init(&spread, 3, 3, 0);
