@@ -1,7 +1,6 @@
 #include "relay/daemon/declarer.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/wake.h"
 #include "relay/daemon/log.h"
 #include "relay/daemon/outage.h"
 #include "relay/rabbit/topology.h"
@@ -83,30 +83,6 @@ declare(struct declarer *self, struct outage *outage)
     return asked;
 }
 
-/* True if it was told to stop meanwhile. */
-static bool
-wait_us(const struct declarer *self, uint64_t wait_us)
-{
-    struct pollfd stop = {.fd = self->stop_fd, .events = POLLIN};
-    const uint64_t until_us = clock_monotonic_us() + wait_us;
-    for (uint64_t now_us; (now_us = clock_monotonic_us()) < until_us;) {
-        if (poll(&stop, 1, clock_poll_timeout_ms(now_us, until_us)) > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void
-raise_fd(int fd)
-{
-    const uint64_t one = 1;
-    ssize_t size;
-    do {
-        size = write(fd, &one, sizeof(one));
-    } while (size < 0 && errno == EINTR);
-}
-
 static void *
 work(void *context)
 {
@@ -120,14 +96,14 @@ work(void *context)
     for (bool end = false; !end;) {
         const bool asked = declare(self, &outage);
         atomic_store(&self->tried, true);
-        raise_fd(self->wake_fd);
+        wake_raise(self->wake_fd);
         if (asked && self->lacking == 0) {
             break;
         }
-        end = wait_us(self, asked ? AGAIN_US : backoff_next_us(&backoff, &random));
+        end = wake_wait_us(self->stop_fd, asked ? AGAIN_US : backoff_next_us(&backoff, &random));
     }
     atomic_store(&self->finished, true);
-    raise_fd(self->wake_fd);
+    wake_raise(self->wake_fd);
     return NULL;
 }
 
@@ -175,7 +151,7 @@ declarer_finished(const struct declarer *declarer)
 void
 declarer_stop(struct declarer *declarer)
 {
-    raise_fd(declarer->stop_fd);
+    wake_raise(declarer->stop_fd);
 }
 
 void

@@ -1,7 +1,6 @@
 #include "relay/daemon/discoverer.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/wake.h"
 #include "relay/config/tenants.h"
 
 /* After a failure it is asked again sooner than discover_interval has it. */
@@ -44,12 +44,6 @@ unlock(struct discoverer *self)
     (void)pthread_mutex_unlock(&self->mutex); /* as above */
 }
 
-static void
-raise_fd(int fd)
-{
-    (void)eventfd_write(fd, 1); /* fails only when it is raised beyond measure */
-}
-
 static bool
 ask(struct discoverer *self)
 {
@@ -67,22 +61,8 @@ ask(struct discoverer *self)
     self->names = names;
     self->error = error;
     unlock(self);
-    raise_fd(self->wake_fd);
+    wake_raise(self->wake_fd);
     return good;
-}
-
-/* True if it was told to stop meanwhile. */
-static bool
-wait_us(const struct discoverer *self, uint64_t wait_us)
-{
-    struct pollfd stop = {.fd = self->stop_fd, .events = POLLIN};
-    const uint64_t until_us = clock_monotonic_us() + wait_us;
-    for (uint64_t now_us; (now_us = clock_monotonic_us()) < until_us;) {
-        if (poll(&stop, 1, clock_poll_timeout_ms(now_us, until_us)) > 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void *
@@ -101,10 +81,10 @@ work(void *context)
         } else {
             pause_us = clock_earlier_us(interval_us, backoff_next_us(&backoff, &random));
         }
-        end = wait_us(self, pause_us);
+        end = wake_wait_us(self->stop_fd, pause_us);
     }
     atomic_store(&self->finished, true);
-    raise_fd(self->wake_fd);
+    wake_raise(self->wake_fd);
     return NULL;
 }
 
@@ -158,7 +138,7 @@ discoverer_take(struct discoverer *self, bool *ret_good, struct database_names *
 void
 discoverer_stop(struct discoverer *discoverer)
 {
-    raise_fd(discoverer->stop_fd);
+    wake_raise(discoverer->stop_fd);
 }
 
 bool

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/wake.h"
 #include "relay/daemon/worker_private.h"
 
 static bool
@@ -155,15 +156,6 @@ work(struct worker *worker)
 }
 
 static void
-signal_eventfd(int fd)
-{
-    const uint64_t one = 1;
-    const ssize_t written = write(fd, &one, sizeof(one));
-    assert(written == sizeof(one)); /* fails only at 2^64 - 2 signals */
-    (void)written;                  /* only asserted */
-}
-
-static void
 tell_end(const struct worker *worker)
 {
     if (worker->drained) {
@@ -196,10 +188,13 @@ thread_main(void *argument)
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         broker_lane_close(worker->lanes[i]);
     }
+    if (worker->spare != NULL) {
+        broker_lane_close(worker->spare);
+    }
     board_remove(worker->board, worker->entry);
     tell_end(worker);
     atomic_store(&worker->finished, true);
-    signal_eventfd(worker->finished_fd);
+    wake_raise(worker->finished_fd);
     return NULL;
 }
 
@@ -323,14 +318,14 @@ void
 worker_drain(struct worker *worker)
 {
     atomic_store(&worker->drain_asked, true);
-    signal_eventfd(worker->wake_fd);
+    wake_raise(worker->wake_fd);
 }
 
 void
 worker_leave(struct worker *worker)
 {
     atomic_store(&worker->leave_asked, true);
-    signal_eventfd(worker->wake_fd);
+    wake_raise(worker->wake_fd);
 }
 
 bool
