@@ -24,11 +24,32 @@ config_dsn_anchor(const char *text, const struct dsn *dsn, const char *directory
     return anchored;
 }
 
-char *
-config_dsn_discover(const char *text, const struct dsn *dsn, const char *database)
+/* Of the template's dsn, whose parsed form is `dsn`. */
+static char *
+without_tenant(const char *text, const struct dsn *dsn, const char *database)
 {
     const char *const own = dsn_value(dsn, "dbname");
     return own != NULL && strstr(own, DATABASE_TENANT) != NULL
                ? dsn_with(dsn->dialect, text, "dbname", database)
                : memory_string(text);
+}
+
+char *
+config_dsn_discover(const struct source_config *template,
+                    bool (*parse)(const char *text, struct dsn *ret_dsn, struct error *reterr),
+                    const char *database, struct error *reterr)
+{
+    struct dsn parsed;
+    if (template->discover_dsn != NULL) {
+        return memory_string(template->discover_dsn);
+    }
+    if (!parse(template->dsn, &parsed, reterr)) {
+        return NULL;
+    }
+    char *const dsn = without_tenant(template->dsn, &parsed, database);
+    dsn_done(&parsed);
+    if (dsn == NULL) {
+        (void)error_set(reterr, ERROR_TRANSIENT, "out of memory"); /* always false */
+    }
+    return dsn;
 }

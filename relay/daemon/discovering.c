@@ -160,6 +160,17 @@ learn(struct item *item, struct tenants *tenants, bool good, struct database_nam
     return change.added + change.removed > 0;
 }
 
+/* Without a thread nobody asks: then it is tried again with the next work there is, within a minute. */
+static void
+start(const struct discovering *self, struct config *loaded, struct item *item)
+{
+    struct error error;
+    item->discoverer = discoverer_start(loaded, item->template, self->wake_fd, &error);
+    if (item->discoverer == NULL) {
+        learn_failure(item, &error);
+    }
+}
+
 /* Joins those that have ended. */
 static void
 join_past(struct discovering *self)
@@ -186,7 +197,9 @@ discovering_work(struct discovering *self)
         struct database_names names;
         struct error error;
         bool good;
-        if (item->discoverer != NULL && discoverer_take(item->discoverer, &good, &names, &error)) {
+        if (item->discoverer == NULL) {
+            start(self, self->loaded, item);
+        } else if (discoverer_take(item->discoverer, &good, &names, &error)) {
             answered = true;
             changed |= learn(item, &self->tenants[i], good, &names, &error);
         }
@@ -259,14 +272,10 @@ static struct item
 begin(struct discovering *self, struct config *loaded, const struct source_template *template,
       struct tenants *tenants)
 {
-    struct error error;
     struct item item = {.template = template};
     outage_init(&item.outage);
     inherit(self, &item, tenants);
-    item.discoverer = discoverer_start(loaded, template, self->wake_fd, &error);
-    if (item.discoverer == NULL) {
-        learn_failure(&item, &error);
-    }
+    start(self, loaded, &item);
     return item;
 }
 

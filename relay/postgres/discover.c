@@ -137,30 +137,12 @@ look(PGconn *connection, const char *query, size_t rows_max, struct database_nam
     return good;
 }
 
-static char *
-dsn_of(const struct source_config *template, struct error *reterr)
-{
-    struct dsn parsed;
-    if (template->discover_dsn != NULL) {
-        return memory_string(template->discover_dsn);
-    }
-    if (!dsn_parse(template->dsn, &parsed, reterr)) {
-        return NULL;
-    }
-    char *const dsn = config_dsn_discover(template->dsn, &parsed, DATABASE);
-    dsn_done(&parsed);
-    if (dsn == NULL) {
-        (void)error_set(reterr, ERROR_TRANSIENT, "out of memory"); /* always false */
-    }
-    return dsn;
-}
-
 bool
 discover_postgres(const struct source_config *template, size_t rows_max,
                   struct database_names *ret_names, struct error *reterr)
 {
     struct source_config place = *template;
-    place.dsn = dsn_of(template, reterr);
+    place.dsn = config_dsn_discover(template, dsn_parse, DATABASE, reterr);
     if (place.dsn == NULL) {
         return false;
     }

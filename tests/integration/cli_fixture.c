@@ -115,6 +115,16 @@ cli_wait(pid_t process)
     return WEXITSTATUS(status);
 }
 
+void
+cli_end(pid_t *process)
+{
+    if (*process != 0) {
+        cr_assert_eq(kill(*process, SIGTERM), 0);
+        cr_assert_eq(cli_wait(*process), 0, "%s", err);
+        *process = 0;
+    }
+}
+
 int
 cli(const char *arguments)
 {

@@ -30,6 +30,9 @@ int cli_on_terminal(const char *arguments, unsigned short columns, const char *a
 pid_t cli_start(const char *arguments);
 int cli_wait(pid_t process);
 
+/* Tells it to end; it must end with status 0. Then *process is 0; if it was before, nothing happens. */
+void cli_end(pid_t *process);
+
 /* As cli_wait; what it wrote is in cli_stdout() and cli_stderr() then. */
 int cli_finish(pid_t process);
 

@@ -44,19 +44,9 @@ set_up(void)
 }
 
 static void
-end_relay(void)
-{
-    if (relay != 0) {
-        cr_assert_eq(kill(relay, SIGTERM), 0);
-        cr_assert_eq(cli_wait(relay), 0, "%s", cli_stderr());
-        relay = 0;
-    }
-}
-
-static void
 tear_down(void)
 {
-    end_relay();
+    cli_end(&relay);
     broker_delete_queue(broker, queue);
     broker_delete_queue(broker, other_queue);
     broker_close(broker);
@@ -212,7 +202,7 @@ Test(reload, a_source_is_added_and_removed_while_another_works)
     some = (uint32_t)(uintptr_t)written;
     await(has_messages, &some, "all have come", PATIENCE_S);
     cr_assert_eq(db_owner(db), owner, "the first source was not left alone");
-    end_relay();
+    cli_end(&relay);
     cr_assert_eq(broker_count(broker, queue), some, "some came twice");
 }
 
@@ -295,7 +285,7 @@ Test(reload, a_lifted_limit_counts_at_once)
     await(has_messages, &some, "all are sent", PATIENCE_S);
     (void)printf("a limit was lifted: all had come after %llu ms\n",
                  (unsigned long long)((clock_monotonic_us() - began_us) / 1000)); /* a figure */
-    end_relay();
+    cli_end(&relay);
     cr_assert_eq(broker_count(broker, queue), some, "some came twice");
 }
 
@@ -400,7 +390,7 @@ Test(reload, what_is_new_is_declared_before_its_source_starts)
     expect_reload("in force: 0 added, 0 changed, 0 removed, 2 untouched\n");
     cr_assert_eq(broker_count(broker, declared), 0);
     cr_assert_eq(db_owner(db), owner);
-    end_relay();
+    cli_end(&relay);
     broker_delete_queue(broker, declared);
     broker_delete_exchange(broker, exchange);
 }
@@ -512,7 +502,7 @@ Test(reload, a_drain_that_does_not_end_is_cut_short)
     write_message(db, queue, "one");
     await_message(queue, "one");
     cr_assert_eq(db_owner(other), owner);
-    end_relay();
+    cli_end(&relay);
     slow_link_close(link_of_first);
 }
 
@@ -558,7 +548,7 @@ Test(reload, log_and_socket_follow)
               test_env("OUTBOX_TEST_AMQP_URI"));
     cr_assert_eq(cli("reload -c relay.conf"), 1);
     cr_assert(strstr(cli_stderr(), "names no `control` socket") != NULL, "%s", cli_stderr());
-    end_relay();
+    cli_end(&relay);
     cr_assert_neq(access("elsewhere", F_OK), 0, "the socket is left");
     cr_assert_eq(cli("reload --control elsewhere"), 1);
 }

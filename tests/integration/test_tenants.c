@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/db_fixture.h"
 #include "tests/integration/relay_fixture.h"
+#include "tests/integration/servers_fixture.h"
 
 #define TENANTS 4
 
@@ -59,19 +61,9 @@ set_up(void)
 }
 
 static void
-end_relay(void)
-{
-    if (relay != 0) {
-        cr_assert_eq(kill(relay, SIGTERM), 0);
-        cr_assert_eq(cli_wait(relay), 0, "%s", cli_stderr());
-        relay = 0;
-    }
-}
-
-static void
 tear_down(void)
 {
-    end_relay();
+    cli_end(&relay);
     consumer_close(consumer);
     broker_delete_queue(broker, queue);
     broker_close(broker);
@@ -84,28 +76,42 @@ tear_down(void)
 
 TestSuite(tenants, .init = set_up, .fini = tear_down, .timeout = 240);
 
-/* The dsn of a tenant: its own schema, or database, which MySQL calls a schema as well. The last of two words counts. */
+/* A tenant with a database of its own. The last of two words counts. */
+static void
+format_server_dsn(char *dsn, size_t size)
+{
+    (void)snprintf(dsn, size, "%s dbname={tenant}",
+                   db_is_mysql() ? test_env("OUTBOX_TEST_MYSQL_DSN") : db_dsn()); /* fits */
+}
+
+/* A tenant with a schema of its own, which MySQL calls a database as well. */
 static void
 format_dsn(char *dsn, size_t size)
 {
     if (db_is_mysql()) {
-        (void)snprintf(dsn, size, "%s dbname={tenant}", test_env("OUTBOX_TEST_MYSQL_DSN"));
+        format_server_dsn(dsn, size);
     } else {
-        (void)snprintf(dsn, size, "%s options='-c search_path={tenant}'", db_dsn());
+        (void)snprintf(dsn, size, "%s options='-c search_path={tenant}'", db_dsn()); /* fits */
     }
 }
 
 /* `select`: the rest of the query. */
 static void
-configure(const char *select, const char *more)
+configure_dsn(const char *dsn, const char *select, const char *more)
 {
-    char dsn[1500];
-    format_dsn(dsn, sizeof(dsn));
     cli_write("relay.conf",
               "control = control\nbroker main { uri = \"%s\" }\n"
               "source \"of-*\" { kind = %s broker = main mode = poll dsn = \"%s\"\n"
               "discover = \"select %s\" discover_interval = 1s %s }\n",
               test_env("OUTBOX_TEST_AMQP_URI"), db_kind(), dsn, select, more);
+}
+
+static void
+configure(const char *select, const char *more)
+{
+    char dsn[1500];
+    format_dsn(dsn, sizeof(dsn));
+    configure_dsn(dsn, select, more);
 }
 
 static void
@@ -247,4 +253,83 @@ Test(tenants, commands_know_them)
     (void)snprintf(name, sizeof(name), "of-%s", name_of(1)); /* fits */
     cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
     cr_assert_not_null(strstr(cli_stdout(), name), "%s", cli_stdout());
+}
+
+/* ---- a database for each ------------------------------------------------------------------------------------ */
+
+static void
+drop_databases(void)
+{
+    cli_end(&relay);
+    for (unsigned i = 0; i < 2; i++) {
+        run("drop database if exists %s", name_of(i));
+    }
+    tear_down();
+}
+
+TestSuite(tenants_databases, .init = set_up, .fini = drop_databases, .timeout = 240);
+
+static void
+await_owned(unsigned tenant)
+{
+    char words[150];
+    (void)snprintf(words, sizeof(words),
+                   "event=source_owned msg=\"this relay works the outbox\" source=of-%s",
+                   name_of(tenant)); /* fits */
+    cli_wait_for_log(words);
+}
+
+/* Promise: unless it is said where, the query runs in a database that every server has. The list is of what the server says. */
+Test(tenants_databases, are_found_by_the_server_itself)
+{
+    char select[200];
+    char dsn[1500];
+    for (unsigned i = 0; i < 2; i++) {
+        run(db_is_mysql() ? "create database if not exists %s" : "create database %s", name_of(i));
+    }
+    (void)snprintf(select, sizeof(select), "%s like '%s%%'",
+                   db_is_mysql() ? "schema_name from information_schema.schemata where schema_name"
+                                 : "datname from pg_database where datname",
+                   prefix); /* fits */
+    format_server_dsn(dsn, sizeof(dsn));
+    configure_dsn(dsn, select, "");
+    init();
+    start();
+    await_owned(0);
+    await_owned(1);
+}
+
+/* ---- a server that is away ---------------------------------------------------------------------------------- */
+
+static void
+set_up_own(void)
+{
+    servers_start(db_server());
+    set_up();
+}
+
+static void
+tear_down_own(void)
+{
+    cli_end(&relay);
+    consumer_close(consumer);
+    broker_delete_queue(broker, queue);
+    broker_close(broker);
+    db_close(db);
+    cli_leave();
+    servers_stop();
+}
+
+TestSuite(tenants_server, .init = set_up_own, .fini = tear_down_own, .timeout = 240);
+
+/* Promise: a server that is away has no tenants less. */
+Test(tenants_server, is_away_and_comes_back)
+{
+    begin(init);
+    servers_do_database("kill");
+    cli_wait_for_log("event=discover_failed");
+    servers_do_database("start");
+    cli_wait_for_log("event=discovered");
+    cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_eq(system("grep -q event=source_removed log"), 256, "a source has ended");
 }

@@ -3,8 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/dsn.h"
+#include "relay/config/dsn.h"
+#include "relay/config/secret.h"
 #include "relay/config/template.h"
 #include "relay/config/tenants.h"
+#include "relay/postgres/kind.h"
 #include "tests/unit/config_fixture.h"
 
 #define TEMPLATE(more)                                                                    \
@@ -128,6 +132,43 @@ Test(tenants, names_that_no_source_can_have)
     }
     learn("good,a b");
     cr_assert(tenants.list[1].told, "it would be told with each answer");
+}
+
+/* search_path takes a bare name for one of small letters. */
+Test(tenants, capitals_in_a_search_path_need_quotes)
+{
+    struct error error;
+    const struct database_kind *const kind = &database_postgres;
+    static const char bare[] = "dbname=d options='-c search_path={tenant}'";
+    static const char quoted[] = "dbname=d options='-c search_path=\"{tenant}\"'";
+    cr_assert(kind->tenant_fits(bare, "shop_7", &error));
+    cr_assert_not(kind->tenant_fits(bare, "Shop_7", &error));
+    cr_assert_not_null(strstr(error.text, "double quotes"), "%s", error.text);
+    cr_assert(kind->tenant_fits(quoted, "Shop_7", &error));
+    cr_assert(kind->tenant_fits("dbname={tenant}", "Shop_7", &error));
+}
+
+/* Which database the query runs in, at which host. */
+static void
+expect_place(const char *dsn, const char *discover_dsn, const char *host, const char *database)
+{
+    struct error error;
+    struct dsn parsed;
+    const struct source_config source = {.dsn = (char *)(uintptr_t)dsn,
+                                         .discover_dsn = (char *)(uintptr_t)discover_dsn};
+    char *const place = config_dsn_discover(&source, dsn_mysql_parse, "everybodys", &error);
+    cr_assert(dsn_mysql_parse(place, &parsed, &error), "%s", error.text);
+    config_secret_free(place);
+    cr_expect_str_eq(dsn_value(&parsed, "host"), host);
+    cr_expect_str_eq(dsn_value(&parsed, "dbname"), database);
+    dsn_done(&parsed);
+}
+
+Test(tenants, the_query_runs_where_every_tenant_is_seen)
+{
+    expect_place("host=h dbname={tenant}", NULL, "h", "everybodys");
+    expect_place("host=h dbname=d user={tenant}", NULL, "h", "d");
+    expect_place("host=h dbname={tenant}", "host=other dbname=o", "other", "o");
 }
 
 Test(tenants, each_has_a_source)
