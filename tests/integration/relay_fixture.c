@@ -292,6 +292,13 @@ struct wanted {
     const char *more;
 };
 
+/* `more` may be NULL. */
+static bool
+has_both(const char *line, const char *text, const char *more)
+{
+    return strstr(line, text) != NULL && (more == NULL || strstr(line, more) != NULL);
+}
+
 /* Only whole lines count: the last one may be incomplete. */
 static bool
 is_logged(void *context)
@@ -307,8 +314,7 @@ is_logged(void *context)
     while (!found && fgets(relay->line, LINE_BYTES, file) != NULL &&
            strchr(relay->line, '\n') != NULL) {
         relay->seen = ftell(file);
-        found = strstr(relay->line, wanted->text) != NULL &&
-                (wanted->more == NULL || strstr(relay->line, wanted->more) != NULL);
+        found = has_both(relay->line, wanted->text, wanted->more);
     }
     (void)fclose(file);
     check(found || waitpid(relay->pid, NULL, WNOHANG) == 0,
@@ -330,11 +336,17 @@ relay_await_log(struct relay *relay, const char *text, const char *more)
 unsigned
 relay_logged(const struct relay *relay, const char *text)
 {
+    return relay_logged_with(relay, text, NULL);
+}
+
+unsigned
+relay_logged_with(const struct relay *relay, const char *text, const char *more)
+{
     char line[LINE_BYTES];
     unsigned count = 0;
     FILE *file = fopen(relay->log, "r");
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        count += strstr(line, text) != NULL ? 1 : 0;
+        count += has_both(line, text, more) ? 1 : 0;
     }
     if (file != NULL) {
         (void)fclose(file);

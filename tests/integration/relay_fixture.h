@@ -86,6 +86,9 @@ void relay_await_tailing(struct relay *relay);
 /* The number of lines in the whole log with this text. */
 unsigned relay_logged(const struct relay *relay, const char *text);
 
+/* The number of lines with both texts. */
+unsigned relay_logged_with(const struct relay *relay, const char *text, const char *more);
+
 /* The peak memory of the running process, in KiB. */
 uint64_t relay_peak_kib(const struct relay *relay);
 

@@ -151,7 +151,7 @@ Test(relay_cluster, a_node_that_is_killed_drained_or_cut_off)
     check(repeated <= (uint64_t)lost * WINDOW, "more came twice than was in flight");
     /* The leader of the queue is lost with its node, and what it had not agreed on is nacked: that costs no attempt. */
     check(relay_logged(scene.relay, "event=message_refused") ==
-              relay_logged(scene.relay, "(basic.nack)"),
+              relay_logged_with(scene.relay, "event=message_refused", "(basic.nack)"),
           "a message was refused for another reason than a lost leader");
     check(relay_logged(scene.relay, "event=message_dead") == 0, "a message was given up");
     relay_drain(scene.relay);
