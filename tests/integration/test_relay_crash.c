@@ -10,6 +10,11 @@
 #include "tests/integration/scene_fixture.h"
 #include "tests/integration/traffic_fixture.h"
 
+/* As many as a relay of one connection has sent without having deleted them, of a window of 50 (pipeline_settle.c). */
+#define WINDOW "window_messages = 50\n"
+#define KEYS 20
+#define IN_FLIGHT_MAX (2 * 50 + 256 + 2000)
+
 TestSuite(relay_crash, .init = scene_open, .fini = scene_close, .timeout = 280);
 
 static struct traffic *
@@ -18,7 +23,7 @@ start_traffic(void)
     traffic_set_up(scene.db);
     return traffic_start(&(struct traffic_options){.routing_key = scene.queue,
                                                    .writers = 6,
-                                                   .keys = 20,
+                                                   .keys = KEYS,
                                                    .rollback_percent = 5,
                                                    .open_us_max = 2000,
                                                    .pause_us_max = 5000});
@@ -27,7 +32,7 @@ start_traffic(void)
 static void
 burst(unsigned per_key)
 {
-    traffic_burst(scene.db, scene.queue, 20, per_key);
+    traffic_burst(scene.db, scene.queue, KEYS, per_key);
 }
 
 static bool
@@ -86,6 +91,39 @@ start_standby(const char *source)
     struct relay *relay = relay_start(&(struct relay_options){.source = source});
     (void)relay_await_log(relay, "event=source_standby", NULL); /* is enough */
     return relay;
+}
+
+static void
+keep_from_deleting(struct db *db)
+{
+    db_exec(db, db_choose("begin; lock table outbox in share mode", "lock tables outbox read"));
+}
+
+static void
+let_delete(struct db *db)
+{
+    db_exec(db, db_choose("commit", "unlock tables"));
+}
+
+/* Promise: after kill -9 no more comes twice than was in flight. That is the most when somebody keeps the relay from deleting. */
+Test(relay_crash, after_a_kill_no_more_comes_twice_than_was_in_flight)
+{
+    struct db *other = db_connect();
+    traffic_set_up(scene.db);
+    scene_start_relay(WINDOW);
+    burst(500);
+    keep_from_deleting(other);
+    await_queue((uint32_t)(KEYS * 500 - scene_count("select count(*) from outbox") +
+                           IN_FLIGHT_MAX));
+    relay_kill(scene.relay);
+    let_delete(other);
+    db_close(other);
+    relay_start_again(scene.relay);
+    const uint64_t duplicates = ledger_check(NULL, scene.queue, scene.db);
+    (void)fprintf(stderr, "came twice: %llu of %u that were in flight\n",
+                  (unsigned long long)duplicates, IN_FLIGHT_MAX);
+    check(duplicates <= IN_FLIGHT_MAX, "%llu came twice", (unsigned long long)duplicates);
+    relay_drain(scene.relay);
 }
 
 /* Promise: of two relays, one works and one waits; it takes over when the first is killed. */
