@@ -113,8 +113,8 @@ Test(relay_crash, after_a_kill_no_more_comes_twice_than_was_in_flight)
     scene_start_relay(WINDOW);
     burst(500);
     keep_from_deleting(other);
-    await_queue((uint32_t)(KEYS * 500 - scene_count("select count(*) from outbox") +
-                           IN_FLIGHT_MAX));
+    await_queue(
+        (uint32_t)(KEYS * 500 - scene_count("select count(*) from outbox") + IN_FLIGHT_MAX));
     relay_kill(scene.relay);
     let_delete(other);
     db_close(other);
