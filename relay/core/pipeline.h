@@ -277,6 +277,10 @@ struct pipeline_counts {
     uint64_t refused_unpublishable;
     uint64_t settled;
     uint64_t swept;
+    /* Handed to the broker, and perhaps taken, but that will not be known, or not be remembered: each is published again. In
+     * flight when a connection or channel ended; in flight, or not deleted yet, when the ownership did. */
+    uint64_t repeated_connection;
+    uint64_t repeated_ownership;
     uint64_t limited_us; /* for how long rows have waited for rate_max */
 };
 void pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_counts);

@@ -51,7 +51,7 @@ void
 lanes_lost(struct pipeline *pipeline)
 {
     for (uint32_t i = 0; i <= pipeline->options.lane_count; i++) {
-        window_abandon(&pipeline->lanes[i].window);
+        pipeline->counts.repeated_ownership += window_abandon(&pipeline->lanes[i].window);
     }
 }
 
@@ -289,6 +289,7 @@ empty_window(struct pipeline *pipeline, struct lane *lane, uint64_t now_us)
             /* A returned message is held already; an abandoned one is of an earlier ownership. */
             continue;
         }
+        pipeline->counts.repeated_connection++;
         if (entry.probe) {
             probing_failed(pipeline, entry.id, entry.key_hash, entry.ordered, now_us);
         } else {

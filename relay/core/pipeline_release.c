@@ -18,8 +18,12 @@ releasing_done(struct pipeline *pipeline)
 void
 releasing_lost(struct pipeline *pipeline)
 {
-    pipeline->releasing.confirmed_count = 0;
-    pipeline->releasing.state = RELEASE_IDLE;
+    struct releasing *releasing = &pipeline->releasing;
+    pipeline->counts.repeated_ownership += releasing->confirmed_count;
+    pipeline->counts.repeated_ownership +=
+        releasing->state == RELEASE_OUT ? releasing->ids_count : 0;
+    releasing->confirmed_count = 0;
+    releasing->state = RELEASE_IDLE;
 }
 
 void
@@ -86,6 +90,7 @@ collect_confirmed(struct pipeline *pipeline, struct release *release)
         memcpy(releasing->ids, releasing->confirmed, count * sizeof(int64_t));
     }
     releasing->confirmed_count = 0;
+    releasing->ids_count = count;
     release->ids = releasing->ids;
     release->id_count = count;
 }

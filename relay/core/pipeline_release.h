@@ -20,6 +20,7 @@ struct releasing {
 
     /* The statement that is out. */
     int64_t *ids;
+    size_t ids_count;
     size_t ids_capacity;
     int64_t keys[RELEASE_KEYS_MAX];
     struct held_subject subjects[RELEASE_KEYS_MAX];

@@ -31,6 +31,7 @@ void
 settling_lost(struct pipeline *pipeline)
 {
     struct settling *settling = &pipeline->settling;
+    pipeline->counts.repeated_ownership += settling_in_outbox(pipeline);
     settling->ready_count = 0;
     settling->out_count = 0;
     settling->out_again_count = 0;

@@ -46,12 +46,16 @@ window_clear(struct window *window)
     window->bytes = 0;
 }
 
-void
+uint32_t
 window_abandon(struct window *window)
 {
+    uint32_t unknown = 0;
     for (uint64_t tag = window->low; tag < window->next; tag++) {
-        entry_at(window, tag)->abandoned = true;
+        struct window_entry *entry = entry_at(window, tag);
+        unknown += entry->pending && !entry->returned && !entry->abandoned;
+        entry->abandoned = true;
     }
+    return unknown;
 }
 
 bool

@@ -40,8 +40,9 @@ void window_done(struct window *window);
 /* Resets for a new channel, whose tags start at 1. The caller has handled the pending entries. */
 void window_clear(struct window *window);
 
-/* The ownership of the pending entries is over. Their tags still have to be accounted for. */
-void window_abandon(struct window *window);
+/* The ownership of the pending entries is over. Their tags still have to be accounted for. Gives of how many messages the
+ * outcome is not known for this reason. */
+uint32_t window_abandon(struct window *window);
 
 bool window_is_full(const struct window *window);
 

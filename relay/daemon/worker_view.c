@@ -102,10 +102,13 @@ has_moved(const struct worker *worker)
     pipeline_counts(worker->pipeline, &counts);
     return counts.published != shown->published || counts.confirmed != shown->confirmed ||
            counts.refused != shown->refused || counts.settled != shown->settled ||
-           counts.swept != shown->swept || counts.limited_us != shown->limited_us ||
-           counts.queued != shown->queued || counts.in_flight != shown->in_flight ||
-           counts.unsettled != shown->unsettled || counts.held != shown->held ||
-           counts.tailing != shown->tailing || counts.lanes_ready != shown->lanes_ready ||
+           counts.swept != shown->swept ||
+           counts.repeated_connection != shown->repeated_connection ||
+           counts.repeated_ownership != shown->repeated_ownership ||
+           counts.limited_us != shown->limited_us || counts.queued != shown->queued ||
+           counts.in_flight != shown->in_flight || counts.unsettled != shown->unsettled ||
+           counts.held != shown->held || counts.tailing != shown->tailing ||
+           counts.lanes_ready != shown->lanes_ready ||
            pipeline_pause(worker->pipeline) != worker->view.pause;
 }
 

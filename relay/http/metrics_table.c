@@ -78,6 +78,16 @@ read_refused(const struct metric_subject *subject, unsigned value)
     return (double)numbers[value];
 }
 
+static const char *const repetitions[] = {"connection", "ownership", NULL};
+
+static double
+read_repeated(const struct metric_subject *subject, unsigned value)
+{
+    const struct pipeline_counts *const counts = &VIEW->counts;
+    const uint64_t numbers[] = {counts->repeated_connection, counts->repeated_ownership};
+    return (double)numbers[value];
+}
+
 static double
 read_oldest_in_flight(const struct metric_subject *subject, unsigned value)
 {
@@ -232,6 +242,13 @@ const struct metric metrics[] = {
      HELP("Refusals: `returned`, no queue took it; `nacked`, a queue is full or failing; `closed`, "
           "the broker closed the channel or the connection for it; `cut`, the connection ended "
           "whenever it was sent; `unpublishable`, it cannot be encoded.")},
+    {"outbox_relay_repeated_messages", COUNTER, SOURCE, UNIT(""), LABEL("reason", repetitions),
+     READ(read_repeated),
+     HELP("Messages that are published again although the broker may have them, so that consumers "
+          "may get them twice: `connection`, not confirmed when the connection or its channel "
+          "ended; `ownership`, not confirmed, or not deleted yet, when the ownership of the outbox "
+          "ended: then the next owner publishes them, perhaps in another process. What a relay "
+          "that was killed had published is not counted by anybody.")},
     {"outbox_relay_swept_messages", COUNTER, SOURCE, UNIT(""), READ(read_swept),
      HELP("Messages that the regular look had missed, and the sweep found.")},
     {"outbox_relay_confirm_seconds", .type = METRIC_HISTOGRAM, SOURCE, UNIT("seconds"),

@@ -125,6 +125,43 @@ expect_frozen_database(void)
     (void)http_await("/readyz", 200, "test: idle\n"); /* is enough */
 }
 
+/* One message is in flight, and stays there. */
+static void
+put_in_flight(const char *body)
+{
+    servers_do("alarm on");
+    write_message(body);
+    http_await_metric("outbox_relay_in_flight_messages{source=\"test\"} 1");
+}
+
+static void
+let_through(void)
+{
+    servers_do("alarm off");
+    (void)http_await("/readyz", 200, "test: idle\n"); /* is enough */
+}
+
+static void
+expect_repetitions(void)
+{
+    put_in_flight("its ownership ends");
+    db_end_session(scene.db, db_owner(scene.db));
+    http_await_metric(
+        "outbox_relay_repeated_messages_total{source=\"test\",reason=\"ownership\"} 1");
+    let_through();
+    http_await_metric(
+        "outbox_relay_repeated_messages_total{source=\"test\",reason=\"connection\"} 0");
+    put_in_flight("its connection ends");
+    servers_do("eval '[rabbit_networking:close_connection(Each, <<\"for the test\">>) || "
+               "Each <- rabbit_networking:connections()].'");
+    http_await_metric(
+        "outbox_relay_repeated_messages_total{source=\"test\",reason=\"connection\"} 1");
+    let_through();
+    http_await_metric(
+        "outbox_relay_repeated_messages_total{source=\"test\",reason=\"ownership\"} 1");
+    scene_reconnect();
+}
+
 Test(http_states, outages, .init = open_own_scene, .fini = scene_close_own)
 {
     expect_start_without_database();
@@ -132,6 +169,7 @@ Test(http_states, outages, .init = open_own_scene, .fini = scene_close_own)
     expect_broker_blocked();
     expect_database_away();
     expect_frozen_database();
+    expect_repetitions();
     relay_drain(scene.relay);
 }
 

@@ -54,6 +54,8 @@ Test(http_metrics, of_a_source)
     view.counts.confirmed = UINT64_C(9007199254740000);
     view.counts.refused_closed = 5;
     view.counts.limited_us = 250000;
+    view.counts.repeated_connection = 6;
+    view.counts.repeated_ownership = 7;
     histogram_add(&view.latency.publishing, 900);
     histogram_add(&view.latency.publishing, 1500);
     char *const text = write_metrics(&view, &figures, false);
@@ -64,6 +66,10 @@ Test(http_metrics, of_a_source)
     expect_line(text, "outbox_relay_confirmed_messages_total{source=\"orders\"} 9007199254740000");
     expect_line(text, "outbox_relay_refused_messages_total{source=\"orders\",reason=\"closed\"} 5");
     expect_line(text, "outbox_relay_blocked_seconds_total{source=\"orders\"} 1.5");
+    expect_line(text,
+                "outbox_relay_repeated_messages_total{source=\"orders\",reason=\"connection\"} 6");
+    expect_line(text,
+                "outbox_relay_repeated_messages_total{source=\"orders\",reason=\"ownership\"} 7");
     expect_line(text, "outbox_relay_rate_limited_seconds_total{source=\"orders\"} 0.25");
     expect_line(text, "outbox_relay_oldest_in_flight_seconds{source=\"orders\"} 0.5");
     expect_line(text, "outbox_relay_confirm_seconds_bucket{source=\"orders\",le=\"0.0005\"} 0");

@@ -87,6 +87,51 @@ Test(pipeline, publishes_nothing_it_does_not_own)
     cr_assert_eq(noted(PIPELINE_DROP), 3);
 }
 
+Test(pipeline, counts_what_the_next_owner_publishes_again)
+{
+    start_with(4);
+    take(1);
+    later(driver.options.settle_delay_us);
+    cr_assert_eq(noted(PIPELINE_SETTLE), 1);
+    take(2);
+    turn();
+    lose_source();
+    cr_assert_eq(counts().repeated_ownership, 4, "two were not deleted, two were in flight");
+    lose_lane(0);
+    cr_assert_eq(counts().repeated_ownership, 4);
+    cr_assert_eq(counts().repeated_connection, 0, "each once");
+}
+
+Test(pipeline, counts_a_held_message_that_the_next_owner_publishes_again)
+{
+    start_with_1_tried();
+    lose_source();
+    cr_assert_eq(counts().repeated_ownership, 1, "in flight");
+}
+
+Test(pipeline, counts_a_held_message_that_went_out_and_is_not_deleted)
+{
+    start_with_1_tried();
+    take(1);
+    turn();
+    cr_assert_eq(noted(PIPELINE_RELEASE), 1);
+    lose_source();
+    cr_assert_eq(counts().repeated_ownership, 1);
+}
+
+Test(pipeline, counts_no_refused_message_as_published_again)
+{
+    start_with(2);
+    close_for(1, false); /* nobody knows whose fault it is */
+    turn();
+    cr_assert_eq(counts().repeated_connection, 2);
+    run(10 * CLOCK_S_US);
+    close_for(1, false); /* now it is alone */
+    turn();
+    cr_assert_eq(counts().refused, 1);
+    cr_assert_eq(counts().repeated_connection, 2);
+}
+
 Test(pipeline, drains)
 {
     start_with(3);

@@ -64,6 +64,7 @@ Test(pipeline_lane, a_lost_lane_costs_no_attempt_and_its_window_is_read_again)
     const struct note *fetch = await_fetch(FETCH_NEXT);
     cr_assert_leq(fetch->action.fetch.after_id, 2);
     cr_assert_not(leaves_out(fetch, 3));
+    cr_assert_eq(counts().repeated_connection, 4);
     run(10 * CLOCK_S_US);
     cr_assert_eq(message_of(3)->sent, 2);
     cr_assert_eq(message_of(2)->sent, 1);

@@ -110,7 +110,7 @@ Test(window, what_is_abandoned_still_has_its_tags)
 {
     struct window_entry entry;
     push_ids(1, 2);
-    window_abandon(&window);
+    cr_assert_eq(window_abandon(&window), 2);
     push_ids(3, 3);
     cr_assert(window_take(&window, 1, &entry));
     cr_assert(entry.abandoned);
@@ -192,12 +192,13 @@ Test(window, visits_what_may_still_be_confirmed)
     struct window_entry entry;
     int64_t sum = 0;
     push_ids(1, 3);
-    window_abandon(&window);
+    cr_assert_eq(window_abandon(&window), 3);
     push_ids(10, 12);
     cr_assert(window_take(&window, 4, &entry)); /* 10 */
     window_find_unreturned(&window, 11)->returned = true;
     window_each(&window, add_up, &sum);
     cr_assert_eq(sum, 12);
+    cr_assert_eq(window_abandon(&window), 1);
 }
 
 Test(window, knows_the_highest_id_that_is_pending)
