@@ -71,7 +71,9 @@ struct board_template {
     size_t refused;       /* that have none */
     bool emptied;         /* the last answer had none of them, and was not believed */
     uint64_t answered_us; /* the last answer; 0: there was none yet */
-    char error[400];      /* why there is none now; or "" */
+    uint64_t failures;    /* queries that were not answered, since the start */
+    uint64_t failing_us;  /* when the first of them failed since the last answer; 0: none did */
+    char error[400];      /* why there is no answer now; or "" */
 };
 
 struct board;

@@ -21,6 +21,8 @@ struct item {
     struct discoverer *discoverer; /* NULL: it could not be started */
     bool tried;
     uint64_t answered_us; /* 0: never */
+    uint64_t failures;
+    uint64_t failing_us; /* since when; 0: it does not fail */
     struct outage outage;
     bool beyond_told;
     bool emptied_told;
@@ -70,6 +72,8 @@ show(struct discovering *self)
         struct board_template *const view = &views[i];
         (void)snprintf(view->name, sizeof(view->name), "%s", name_of(item)); /* fits */
         view->answered_us = item->answered_us;
+        view->failures = item->failures;
+        view->failing_us = item->failing_us;
         view->refused = tenants_refused(tenants);
         for (size_t j = 0; j < tenants->usable; j++) {
             view->tenants += tenants->list[j].refusal == NULL ? 1 : 0;
@@ -129,7 +133,10 @@ tell_change(struct item *item, const struct tenants *tenants, const struct tenan
 static void
 learn_failure(struct item *item, const struct error *error)
 {
-    if (outage_is_news(&item->outage, error->text, clock_monotonic_us())) {
+    const uint64_t now_us = clock_monotonic_us();
+    item->failures++;
+    item->failing_us = item->failing_us == 0 ? now_us : item->failing_us;
+    if (outage_is_news(&item->outage, error->text, now_us)) {
         log_warning("discover_failed",
                     LOG_WORDS("which tenants there are is not known; sources stay as they are, it "
                               "is tried again"),
@@ -146,6 +153,7 @@ learn(struct item *item, struct tenants *tenants, bool good, struct database_nam
     item->tried = true;
     if (good) {
         item->answered_us = clock_monotonic_us();
+        item->failing_us = 0;
         if (outage_over(&item->outage)) {
             log_info("discovered", LOG_WORDS("the query for the tenants has answered"),
                      LOG_STR("template", name_of(item)), LOG_UINT("names", names->count));
@@ -190,7 +198,7 @@ bool
 discovering_work(struct discovering *self)
 {
     bool changed = false;
-    bool answered = false;
+    bool news = false;
     join_past(self);
     for (size_t i = 0; i < count_of(self); i++) {
         struct item *const item = &self->items[i];
@@ -198,13 +206,14 @@ discovering_work(struct discovering *self)
         struct error error;
         bool good;
         if (item->discoverer == NULL) {
+            news = true;
             start(self, self->loaded, item);
         } else if (discoverer_take(item->discoverer, &good, &names, &error)) {
-            answered = true;
+            news = true;
             changed |= learn(item, &self->tenants[i], good, &names, &error);
         }
     }
-    if (answered) {
+    if (news) {
         show(self);
     }
     return changed;
@@ -261,6 +270,8 @@ inherit(struct discovering *self, struct item *item, struct tenants *tenants)
     for (size_t i = 0; i < count_of(self); i++) {
         if (strcmp(name_of(&self->items[i]), name_of(item)) == 0) {
             item->answered_us = self->items[i].answered_us;
+            item->failures = self->items[i].failures;
+            item->failing_us = self->items[i].failing_us;
             item->outage = self->items[i].outage;
             *tenants = self->tenants[i];
             self->tenants[i] = (struct tenants){.count = 0};

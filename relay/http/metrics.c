@@ -34,6 +34,10 @@ put_labels(FILE *out, const struct metric *metric, const struct metric_subject *
         (void)fprintf(out, "%csource=\"%s\"", separator, subject->view->source); /* as above */
         separator = ',';
     }
+    if (subject->template != NULL) {
+        (void)fprintf(out, "%ctemplate=\"%s\"", separator, subject->template->name); /* as above */
+        separator = ',';
+    }
     if (metric->label != NULL) {
         (void)fprintf(out, "%c%s=\"%s\"", separator, metric->label,
                       metric->values[value]); /* as above */
@@ -113,6 +117,12 @@ put_head(FILE *out, const struct metric *metric, bool open)
     (void)fprintf(out, "# HELP %s%s %s\n", metric->name, suffix, metric->help); /* as above */
 }
 
+static bool
+is_about(const struct metric *metric, const struct metric_subject *subject)
+{
+    return (metric->about == METRIC_TEMPLATE) == (subject->template != NULL);
+}
+
 static void
 put_of(FILE *out, const struct metric *metric, const struct metric_subject *subject)
 {
@@ -134,7 +144,9 @@ metrics_write(FILE *out, const struct metric_subject *subjects, size_t count,
             put_of(out, &metrics[i], &self);
         }
         for (size_t each = 0; each < count && metrics[i].about != METRIC_PROCESS; each++) {
-            put_of(out, &metrics[i], &subjects[each]);
+            if (is_about(&metrics[i], &subjects[each])) {
+                put_of(out, &metrics[i], &subjects[each]);
+            }
         }
     }
     if (open) {
@@ -207,16 +219,25 @@ void
 metrics_tell(FILE *out, struct board *board, struct facts *facts, bool open, uint64_t now_us)
 {
     struct board_view *views;
+    struct board_template *templates;
     const size_t count = board_read(board, now_us, &views);
+    const size_t template_count = board_templates(board, &templates);
     const struct metrics_process process = look_at_process(board);
-    struct metric_subject *const subjects = memory_array(count + 1, sizeof(*subjects));
+    struct metric_subject *const subjects =
+        memory_array(count + template_count + 1, sizeof(*subjects));
     struct facts_figures *const figures = memory_array(count + 1, sizeof(*figures));
     facts_want(facts, now_us);
     for (size_t i = 0; i < count; i++) {
         facts_get(facts, views[i].source, now_us, &figures[i]);
-        subjects[i] = (struct metric_subject){now_us, &process, &views[i], &figures[i]};
+        subjects[i] = (struct metric_subject){
+            .now_us = now_us, .process = &process, .view = &views[i], .figures = &figures[i]};
     }
-    metrics_write(out, subjects, count, &process, open);
+    for (size_t i = 0; i < template_count; i++) {
+        subjects[count + i] = (struct metric_subject){
+            .now_us = now_us, .process = &process, .template = &templates[i]};
+    }
+    metrics_write(out, subjects, count + template_count, &process, open);
+    memory_free(templates);
     memory_free(figures);
     memory_free(subjects);
     memory_free(views);

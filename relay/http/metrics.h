@@ -19,6 +19,7 @@ enum metric_about {
     METRIC_PROCESS,
     METRIC_SOURCE,   /* what the worker shows on the board */
     METRIC_DATABASE, /* what the source's database told (facts.h) */
+    METRIC_TEMPLATE, /* what is known of the tenants of a template */
 };
 
 /* Of the whole process. */
@@ -32,8 +33,9 @@ struct metrics_process {
 struct metric_subject {
     uint64_t now_us;
     const struct metrics_process *process;
-    const struct board_view *view;       /* METRIC_SOURCE, METRIC_DATABASE */
-    const struct facts_figures *figures; /* METRIC_DATABASE */
+    const struct board_view *view;         /* METRIC_SOURCE, METRIC_DATABASE; else NULL */
+    const struct facts_figures *figures;   /* METRIC_DATABASE */
+    const struct board_template *template; /* METRIC_TEMPLATE; else NULL */
 };
 
 struct metric {
@@ -42,7 +44,7 @@ struct metric {
     enum metric_about about;
     const char *unit; /* "seconds", "bytes", which is also the end of the name; or "" */
     const char *help;
-    const char *label;         /* in addition to `source`; NULL: none */
+    const char *label;         /* in addition to `source` or `template`; NULL: none */
     const char *const *values; /* of this label: all that there are; ends with NULL */
     /* The number for one of the values; NAN: it is not known, and is left out. */
     double (*read)(const struct metric_subject *subject, unsigned value);

@@ -33,6 +33,11 @@ static const char *const headings[] = {
         "left "
         "out as soon\n"
         "as it is three times as old.",
+    [METRIC_TEMPLATE] =
+        "Of each template of sources\n"
+        "\n"
+        "Label `template`: its name, such as `shop-*`. What its tenants' sources do stands above, "
+        "by their names.",
 };
 
 static const char *
@@ -65,7 +70,7 @@ void
 metrics_reference_print(FILE *out)
 {
     (void)fputs(intro, out); /* as above */
-    for (enum metric_about about = METRIC_PROCESS; about <= METRIC_DATABASE; about++) {
+    for (enum metric_about about = METRIC_PROCESS; about <= METRIC_TEMPLATE; about++) {
         (void)fprintf(out, "\n## %s\n", headings[about]); /* as above */
         for (size_t i = 0; i < metrics_count; i++) {
             if (metrics[i].about == about) {

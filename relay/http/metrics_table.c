@@ -17,6 +17,7 @@
     }
 #define VIEW (subject->view)
 #define FIGURES (subject->figures)
+#define TENANTS (subject->template)
 
 /* ---- of the process -------------------------------------------------------------------------------- */
 
@@ -162,6 +163,23 @@ read_held(const struct metric_subject *subject, unsigned value)
     return FIGURES->known ? (double)numbers[value] : NAN;
 }
 
+/* ---- of a template --------------------------------------------------------------------------------- */
+
+COUNT(read_tenants, TENANTS->tenants)
+COUNT(read_refused_tenants, TENANTS->refused)
+COUNT(read_tenants_kept, TENANTS->emptied)
+COUNT(read_failures, TENANTS->failures)
+
+static double
+read_failing(const struct metric_subject *subject, unsigned value)
+{
+    (void)value; /* there is one */
+    const uint64_t since_us = TENANTS->failing_us;
+    return since_us == 0 || since_us > subject->now_us
+               ? 0
+               : (double)(subject->now_us - since_us) / US_PER_S;
+}
+
 /* ---- the table ------------------------------------------------------------------------------------- */
 
 #define GAUGE .type = METRIC_GAUGE
@@ -169,6 +187,7 @@ read_held(const struct metric_subject *subject, unsigned value)
 #define PROCESS .about = METRIC_PROCESS
 #define SOURCE .about = METRIC_SOURCE
 #define DATABASE .about = METRIC_DATABASE
+#define TEMPLATE .about = METRIC_TEMPLATE
 #define UNIT(text) .unit = text
 #define LABEL(name, list) .label = name, .values = list
 #define READ(function) .read = function
@@ -294,5 +313,18 @@ const struct metric metrics[] = {
      HELP("By how many transactions the oldest snapshot lags that keeps deleted rows from being "
           "vacuumed: of a session, a prepared transaction or a replication slot, as far as the "
           "role of the relay may see them. Only with PostgreSQL.")},
+
+    {"outbox_relay_template_tenants", GAUGE, TEMPLATE, UNIT(""), READ(read_tenants),
+     HELP("Tenants that have a source.")},
+    {"outbox_relay_template_refused_tenants", GAUGE, TEMPLATE, UNIT(""), READ(read_refused_tenants),
+     HELP("Names that the query gave and that have no source (`tenant_refused`, `tenants_beyond` "
+          "in the log): nobody sends what they write.")},
+    {"outbox_relay_template_tenants_kept", GAUGE, TEMPLATE, UNIT(""), READ(read_tenants_kept),
+     HELP("1 if the last answer had nobody in it, and was not believed: all sources go on.")},
+    {"outbox_relay_template_failures", COUNTER, TEMPLATE, UNIT(""), READ(read_failures),
+     HELP("How often the query for the tenants failed.")},
+    {"outbox_relay_template_failing_seconds", GAUGE, TEMPLATE, UNIT("seconds"), READ(read_failing),
+     HELP("How long it has been failing; 0 if the last one was answered. Meanwhile no tenant comes "
+          "or goes; those that are known are served.")},
 };
 const size_t metrics_count = sizeof(metrics) / sizeof(metrics[0]);

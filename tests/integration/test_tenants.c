@@ -12,6 +12,7 @@
 #include "tests/integration/broker_fixture.h"
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/db_fixture.h"
+#include "tests/integration/http_fixture.h"
 #include "tests/integration/relay_fixture.h"
 #include "tests/integration/servers_fixture.h"
 
@@ -100,10 +101,10 @@ static void
 configure_dsn(const char *dsn, const char *select, const char *more)
 {
     cli_write("relay.conf",
-              "control = control\nbroker main { uri = \"%s\" }\n"
+              "control = control\n%sbroker main { uri = \"%s\" }\n"
               "source \"of-*\" { kind = %s broker = main mode = poll dsn = \"%s\"\n"
               "discover = \"select %s\" discover_interval = 1s %s }\n",
-              test_env("OUTBOX_TEST_AMQP_URI"), db_kind(), dsn, select, more);
+              http_section(NULL), test_env("OUTBOX_TEST_AMQP_URI"), db_kind(), dsn, select, more);
 }
 
 static void
@@ -161,6 +162,22 @@ expect_message(unsigned tenant, const char *payload)
     consumer_expect(consumer, payload);
 }
 
+/* A metric of the template has this value. */
+static void
+await_metric(const char *name, const char *value)
+{
+    http_await_metric("outbox_relay_template_%s{template=\"of-*\"} %s", name, value);
+}
+
+static double
+metric(const char *name)
+{
+    char whole[100];
+    (void)snprintf(whole, sizeof(whole), "outbox_relay_template_%s{template=\"of-*\"}",
+                   name); /* fits */
+    return http_metric(whole);
+}
+
 /* Two tenants that are at work. */
 static void
 begin(void (*by)(void))
@@ -201,6 +218,8 @@ Test(tenants, what_is_wrong_with_one_concerns_no_other)
     add(3); /* has no outbox yet */
     cli_wait_for_log("event=tenant_refused");
     cli_wait_for_log("event=source_lost");
+    await_metric("refused_tenants", "4");
+    await_metric("tenants", "3");
     expect_message(0, "still zero");
     cr_assert_neq(cli("check -c relay.conf"), 0);
     cr_assert_not_null(strstr(cli_stdout(), "its query finds 3 tenants"), "%s", cli_stdout());
@@ -214,16 +233,75 @@ Test(tenants, what_is_wrong_with_one_concerns_no_other)
 Test(tenants, without_an_answer_they_stay)
 {
     begin(init);
+    await_metric("tenants_kept", "0");
+    await_metric("failing_seconds", "0");
+    await_metric("failures_total", "0");
     run("delete from %s", list);
     cli_wait_for_log("event=tenants_kept");
+    await_metric("tenants_kept", "1");
     expect_message(0, "nobody was found");
     run("drop table %s", list);
     cli_wait_for_log("event=discover_failed");
     expect_message(1, "it fails");
+    cr_assert_geq(metric("failures_total"), 1);
+    cr_assert_gt(metric("failing_seconds"), 0);
+    cr_assert_eq(cli("reload -c relay.conf"), 0, "%s", cli_stderr());
+    cr_assert_geq(metric("failures_total"), 2, "those before the reload, too");
+    await_metric("tenants", "2");
     run("create table %s (name varchar(200))", list);
     add(1);
     cli_wait_for_log("event=source_removed");
     expect_message(1, "one goes on");
+    await_metric("tenants", "1");
+    await_metric("failing_seconds", "0");
+    await_metric("tenants_kept", "0");
+}
+
+/* Promise: those that run stay when there are more than discover_max, and a place that is free is taken. */
+Test(tenants, no_more_than_may_be)
+{
+    add(1);
+    add(2);
+    configure_list("discover_max = 2");
+    init();
+    start();
+    expect_message(1, "one");
+    expect_message(2, "two");
+    add(0);
+    cli_wait_for_log("event=tenants_beyond");
+    await_metric("refused_tenants", "1");
+    await_metric("tenants", "2");
+    init_with_problems(); /* of the first two by name: the command knows of none that run */
+    cr_assert_not_null(strstr(cli_stdout(), "discover_max = 2 leaves out 1 tenants"), "%s",
+                       cli_stdout());
+    expect_message(1, "one stays");
+    expect_message(2, "two stays");
+    write_message(0, "waits for a place");
+    run("delete from %s where name = '%s'", list, name_of(1));
+    consumer_expect(consumer, "waits for a place");
+    await_metric("refused_tenants", "0");
+    expect_message(2, "two still stays");
+}
+
+/* Promise: the server ends a query that takes too long; meanwhile, and afterwards, the tenants are served. */
+Test(tenants, a_query_that_takes_too_long)
+{
+    char lock[200];
+    struct db *const other = db_connect();
+    (void)snprintf(lock, sizeof(lock),
+                   db_is_mysql() ? "lock tables %s write" : "begin; lock table %s",
+                   list); /* fits */
+    begin(init);
+    db_exec(other, lock);
+    expect_message(0, "it hangs");
+    cli_wait_for_log("event=discover_failed");
+    cr_assert_gt(metric("failing_seconds"), 0);
+    expect_message(1, "it hangs again");
+    db_exec(other, db_choose("commit", "unlock tables"));
+    cli_wait_for_log("event=discovered");
+    await_metric("failing_seconds", "0");
+    await_metric("tenants", "2");
+    db_close(other);
 }
 
 /* Promise: a reload leaves tenants alone that get the same settings, and knows those whom the query has found before. */
@@ -245,14 +323,48 @@ Test(tenants, a_reload)
     cr_assert_not_null(strstr(cli_stdout(), "gives 2 columns"), "%s", cli_stdout());
 }
 
-/* Promise: the commands know them, by the names of their sources. */
-Test(tenants, commands_know_them)
+/* The command, for the tenant's source, says this. */
+static void
+expect_command(const char *words, const char *source, const char *expected)
 {
-    char name[100];
+    char command[300];
+    (void)snprintf(command, sizeof(command), "%s --source %s -c relay.conf", words,
+                   source); /* fits */
+    cr_assert_eq(cli(command), 0, "%s: %s%s", command, cli_stdout(), cli_stderr());
+    cr_assert_not_null(strstr(cli_stdout(), expected), "%s: no %s in %s", command, expected,
+                       cli_stdout());
+}
+
+static bool
+is_held(void *context)
+{
+    (void)context; /* nothing is needed */
+    char query[200];
+    (void)snprintf(query, sizeof(query), "select count(*) from %s.outbox_held",
+                   name_of(1)); /* fits */
+    return db_int(db, query) == 1;
+}
+
+/* Promise: commands and metrics know them, by the names of their sources. */
+Test(tenants, commands_and_metrics_know_them)
+{
+    char source[100];
+    char quoted[150];
     begin(init);
-    (void)snprintf(name, sizeof(name), "of-%s", name_of(1)); /* fits */
-    cr_assert_eq(cli("status -c relay.conf"), 0, "%s", cli_stderr());
-    cr_assert_not_null(strstr(cli_stdout(), name), "%s", cli_stdout());
+    (void)snprintf(source, sizeof(source), "of-%s", name_of(1)); /* these fit */
+    (void)snprintf(quoted, sizeof(quoted), "\"source\": \"%s\"", source);
+    run("insert into %s.outbox (routing_key, payload) values ('nobody', 'x')", name_of(1));
+    await(is_held, NULL, "the message is held", PATIENCE_S);
+    expect_command("status", source, source);
+    expect_command("status --json", source, quoted);
+    expect_command("held list", source, "unroutable");
+    expect_command("held list --json", source, quoted);
+    expect_command("explain 2", source, "unroutable");
+    expect_command("held retry 2", source, "1");
+    expect_command("held discard 2 --yes", source, "1");
+    http_await_metric("outbox_relay_state{source=\"%s\",state=\"owned\"} 1", source);
+    http_await_metric("outbox_relay_confirmed_messages_total{source=\"%s\"} 1", source);
+    http_await_metric("outbox_relay_pending_messages{source=\"%s\"} 0", source);
 }
 
 /* ---- a database for each ------------------------------------------------------------------------------------ */

@@ -16,7 +16,8 @@ write_metrics(const struct board_view *view, const struct facts_figures *figures
     char *text = NULL;
     size_t size;
     FILE *const out = open_memstream(&text, &size);
-    const struct metric_subject subject = {20 * CLOCK_S_US, &process, view, figures};
+    const struct metric_subject subject = {
+        .now_us = 20 * CLOCK_S_US, .process = &process, .view = view, .figures = figures};
     cr_assert_not_null(out);
     metrics_write(out, &subject, 1, &process, open);
     cr_assert_eq(fclose(out), 0);
@@ -103,9 +104,38 @@ Test(http_metrics, what_is_not_known_is_left_out)
     cr_assert_null(strstr(text, "outbox_relay_pending_messages{"));
     cr_assert_null(strstr(text, "outbox_relay_held_messages{"));
     cr_assert_null(strstr(text, "outbox_relay_log_slot_active{"));
-    cr_assert_null(strstr(text, "nan"));
+    cr_assert_null(strstr(text, " nan"));
     expect_line(text, "outbox_relay_state{source=\"orders\",state=\"starting\"} 1");
     expect_line(text, "outbox_relay_paused{source=\"orders\",reason=\"broker\"} 0");
+    free(text);
+}
+
+Test(http_metrics, of_a_template)
+{
+    const struct board_view view = {.source = "shop-7"};
+    const struct facts_figures nothing = {0};
+    const struct board_template template = {.name = "shop-*",
+                                            .tenants = 3,
+                                            .refused = 2,
+                                            .emptied = true,
+                                            .failures = 5,
+                                            .failing_us = 18500000};
+    const struct metric_subject subjects[] = {
+        {20 * CLOCK_S_US, &process, &view, &nothing, NULL},
+        {20 * CLOCK_S_US, &process, NULL, NULL, &template},
+    };
+    char *text = NULL;
+    size_t size;
+    FILE *const out = open_memstream(&text, &size);
+    cr_assert_not_null(out);
+    metrics_write(out, subjects, 2, &process, true);
+    cr_assert_eq(fclose(out), 0);
+    expect_line(text, "outbox_relay_state{source=\"shop-7\",state=\"starting\"} 1");
+    expect_line(text, "outbox_relay_template_tenants{template=\"shop-*\"} 3");
+    expect_line(text, "outbox_relay_template_refused_tenants{template=\"shop-*\"} 2");
+    expect_line(text, "outbox_relay_template_tenants_kept{template=\"shop-*\"} 1");
+    expect_line(text, "outbox_relay_template_failures_total{template=\"shop-*\"} 5");
+    expect_line(text, "outbox_relay_template_failing_seconds{template=\"shop-*\"} 1.5");
     free(text);
 }
 
