@@ -232,6 +232,7 @@ pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret_cou
     ret_counts->owned = pipeline->owned;
     ret_counts->limited = publishing_limited_reason(pipeline) != NULL;
     ret_counts->tailing = tail_is_live(pipeline);
+    ret_counts->log_read = tail_reached(pipeline);
     ret_counts->queued = pipeline->queue.live;
     ret_counts->in_flight = lanes_in_flight(pipeline);
     ret_counts->unsettled = settling_count(pipeline);

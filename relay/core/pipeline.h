@@ -263,11 +263,12 @@ struct pipeline_counts {
     bool tailing; /* rows come from the log */
     bool limited; /* rows wait for rate_max */
     uint32_t lanes_ready;
-    uint64_t queued;    /* rows in memory, not yet published */
-    uint64_t in_flight; /* published, not yet confirmed */
-    uint64_t unsettled; /* confirmed, not yet deleted */
-    uint64_t held;      /* heads: keys that are held back, and held messages without a key */
-    uint64_t published; /* since the start, with repetitions */
+    log_position log_read; /* up to where the log was read; 0: it is not read */
+    uint64_t queued;       /* rows in memory, not yet published */
+    uint64_t in_flight;    /* published, not yet confirmed */
+    uint64_t unsettled;    /* confirmed, not yet deleted */
+    uint64_t held;         /* heads: keys that are held back, and held messages without a key */
+    uint64_t published;    /* since the start, with repetitions */
     uint64_t confirmed;
     uint64_t refused; /* the sum of the next five */
     uint64_t refused_returned;

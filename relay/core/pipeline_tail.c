@@ -47,6 +47,12 @@ tail_is_followed(const struct pipeline *pipeline)
 }
 
 log_position
+tail_reached(const struct pipeline *pipeline)
+{
+    return tail_is_followed(pipeline) ? pipeline->tail.reached : 0;
+}
+
+log_position
 tail_covered(const struct pipeline *pipeline)
 {
     return pipeline->tail.covered;

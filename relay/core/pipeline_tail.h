@@ -81,6 +81,8 @@ void tail_lost(struct pipeline *pipeline, uint64_t now_us);
 bool tail_is_live(const struct pipeline *pipeline);
 /* The log is read, live or not: the safe position may be reported. */
 bool tail_is_followed(const struct pipeline *pipeline);
+/* Up to where the log was read; 0: it is not followed. */
+log_position tail_reached(const struct pipeline *pipeline);
 /* Everything committed before this position was taken into memory. */
 log_position tail_covered(const struct pipeline *pipeline);
 /* Why the log is not live although the configuration wants it; NULL: it is live, or not wanted. */

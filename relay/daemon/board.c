@@ -161,6 +161,20 @@ board_read(struct board *board, uint64_t now_us, struct board_view **ret_views)
     return count;
 }
 
+log_position
+board_log_read(struct board *board, const char *source)
+{
+    log_position read = 0;
+    lock(board);
+    for (const struct board_entry *entry = board->first; entry != NULL; entry = entry->next) {
+        if (strcmp(entry->view.source, source) == 0 && entry->view.state == BOARD_OWNED) {
+            read = entry->view.counts.log_read;
+        }
+    }
+    unlock(board);
+    return read;
+}
+
 static void
 copy_name(char *to, size_t size, const char *name)
 {

@@ -91,6 +91,9 @@ struct config *board_config(struct board *board);
 /* The views of all entries, in the order in which they were added; for memory_free, also if there are none. */
 size_t board_read(struct board *board, uint64_t now_us, struct board_view **ret_views);
 
+/* Up to where the owned source of this name has read its log; 0: it reads none. */
+log_position board_log_read(struct board *board, const char *source);
+
 /* What is shown of templates: takes the array over. And a copy, for memory_free, also if there are none. */
 void board_set_templates(struct board *board, struct board_template *templates, size_t count);
 size_t board_templates(struct board *board, struct board_template **ret_templates);

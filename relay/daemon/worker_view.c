@@ -108,7 +108,7 @@ has_moved(const struct worker *worker)
            counts.limited_us != shown->limited_us || counts.queued != shown->queued ||
            counts.in_flight != shown->in_flight || counts.unsettled != shown->unsettled ||
            counts.held != shown->held || counts.tailing != shown->tailing ||
-           counts.lanes_ready != shown->lanes_ready ||
+           counts.log_read != shown->log_read || counts.lanes_ready != shown->lanes_ready ||
            pipeline_pause(worker->pipeline) != worker->view.pause;
 }
 

@@ -160,8 +160,21 @@ figures_of(const struct admin_status *status)
     };
 }
 
+/* A position means something only on the server where the owner is. One that cannot be compared is no failure of the rest. */
+static void
+ask_for_log(struct admin *admin, const struct admin_status *status, log_position read,
+            struct facts_figures *figures)
+{
+    struct error error; /* as in ask_database */
+    if (read > 0 && admin_status_owner(status) != NULL &&
+        !admin_log_behind(admin, read, &figures->log_known, &figures->log_behind, &error)) {
+        figures->log_known = false;
+    }
+}
+
 static bool
-ask_database(const struct source_config *source, struct facts_figures *ret_figures)
+ask_database(struct facts *facts, const struct source_config *source,
+             struct facts_figures *ret_figures)
 {
     struct error error; /* the worker logs what is wrong with this database */
     struct admin_status status;
@@ -169,6 +182,7 @@ ask_database(const struct source_config *source, struct facts_figures *ret_figur
     const bool good = admin != NULL && admin_status_get(admin, &status, &error);
     if (good) {
         *ret_figures = figures_of(&status);
+        ask_for_log(admin, &status, board_log_read(facts->board, source->name), ret_figures);
         admin_status_free(&status);
     }
     admin_close(admin);
@@ -194,7 +208,7 @@ ask(void *context, bool ending)
 {
     struct question *const question = context;
     struct facts_figures figures;
-    const bool good = !ending && ask_database(question->source, &figures);
+    const bool good = !ending && ask_database(question->facts, question->source, &figures);
     note_answer(question->facts, question->source->name, good ? &figures : NULL);
     config_free(question->config);
     memory_free(question);

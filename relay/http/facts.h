@@ -40,6 +40,8 @@ struct facts_figures {
     bool keeper_limited;
     uint64_t keeper_left;
     struct admin_vacuum vacuum;
+    bool log_known; /* this process reads the log */
+    uint64_t log_behind;
 };
 
 struct facts;

@@ -147,6 +147,7 @@ read_condition(const struct metric_subject *subject, unsigned value)
     return condition == NULL ? NAN : strcmp(condition, conditions[value]) == 0 ? 1 : 0;
 }
 
+COUNT(read_behind, FIGURES->known && FIGURES->log_known ? (double)FIGURES->log_behind : NAN)
 COUNT(read_left, FIGURES->known && FIGURES->keeper_limited ? (double)FIGURES->keeper_left : NAN)
 COUNT(read_dead_rows,
       FIGURES->known && FIGURES->vacuum.known ? (double)FIGURES->vacuum.dead_rows : NAN)
@@ -291,9 +292,16 @@ const struct metric metrics[] = {
      READ(read_held), HELP("Held messages by state (`outbox-relay held`).")},
     {"outbox_relay_standbys", GAUGE, DATABASE, UNIT(""), READ(read_standbys),
      HELP("Relays that stand by, in any process.")},
+    {"outbox_relay_log_behind_bytes", GAUGE, DATABASE, UNIT("bytes"), READ(read_behind),
+     HELP("Log that the server has written and the relay has not read yet, whoever's changes they "
+          "are. Only where this relay owns the outbox and reads the log; with MariaDB and MySQL "
+          "only "
+          "if the relay's account may ask where the log ends, as it must to read it.")},
     {"outbox_relay_log_retained_bytes", GAUGE, DATABASE, UNIT("bytes"), READ(read_retained),
      HELP("Log that the server keeps for the source's replication slot. Only with PostgreSQL: "
-          "MariaDB and MySQL keep their log for as long as they are set to.")},
+          "MariaDB and MySQL keep nothing for a reader. They decide by themselves how long log "
+          "stays (`binlog_expire_logs_seconds`), and a relay whose place in it is gone reads the "
+          "table.")},
     {"outbox_relay_log_slot_active", GAUGE, DATABASE, UNIT(""), READ(read_keeper_active),
      HELP("1 if somebody reads the replication slot. One that nobody reads fills the server's "
           "disk.")},

@@ -156,6 +156,7 @@ static const struct admin_ops mysql_ops = {
     .held_heads_of = my_admin_held_heads_of,
     .held_retry = my_admin_held_retry,
     .held_discard = my_admin_held_discard,
+    .log_behind = my_admin_log_behind,
     .held_acts = my_admin_held_acts,
     .explain = my_admin_explain,
 };

@@ -41,6 +41,8 @@ bool my_admin_find_writers(struct admin *admin, struct admin_findings *findings,
 /* The functions of admin_ops. */
 bool my_admin_status_get(struct admin *admin, struct admin_status *ret_status,
                          struct error *reterr);
+bool my_admin_log_behind(struct admin *admin, log_position position, bool *ret_known,
+                         uint64_t *ret_bytes, struct error *reterr);
 bool my_admin_held_list(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
                         bool whole, struct admin_messages *ret_messages, struct error *reterr);
 bool my_admin_held_count(struct admin *admin, const struct admin_filter *filter,

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "relay/mysql/admin.h"
+#include "relay/mysql/log_end.h"
 
 #include "mysql_status_backlog_sql.h"
 #include "mysql_status_relay_sql.h"
@@ -146,4 +147,12 @@ my_admin_status_get(struct admin *admin, struct admin_status *ret_status, struct
     }
     *ret_status = status;
     return true;
+}
+
+bool
+my_admin_log_behind(struct admin *admin, log_position position, bool *ret_known,
+                    uint64_t *ret_bytes, struct error *reterr)
+{
+    return my_log_end_behind(my_admin_session(admin), position, ret_known, ret_bytes) ||
+           my_admin_fail(admin, reterr);
 }

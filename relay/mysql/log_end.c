@@ -5,6 +5,7 @@
 
 #include "mysql_log_end_new_sql.h"
 #include "mysql_log_end_sql.h"
+#include "mysql_log_files_sql.h"
 
 #define MYSQL_NEW_WORDS 80200 /* has SHOW BINARY LOG STATUS; 8.4 no longer has SHOW MASTER STATUS */
 
@@ -62,5 +63,66 @@ my_log_end_ask(struct my_session *session, const char *schema, struct my_log_end
     }
     take(mysql_fetch_row(rows), schema, ret_end);
     mysql_free_result(rows);
+    return true;
+}
+
+/* ---- how far it is to the end ---- */
+
+struct place {
+    char file[MY_LOG_NAME_BYTES];
+    uint32_t offset;
+};
+
+static uint64_t
+without(uint64_t size, uint64_t offset)
+{
+    return size > offset ? size - offset : 0;
+}
+
+/* From one place, in an earlier file, to the other. */
+static bool
+add_files(struct my_session *session, const struct place *from, const struct place *to,
+          bool *ret_known, uint64_t *ret_bytes)
+{
+    static const struct my_parameters none = {.count = 0};
+    MYSQL_RES *rows;
+    bool found = false;
+    if (!my_session_ask(session, sql_log_files, &none, &rows)) {
+        return false;
+    }
+    *ret_bytes = to->offset;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL && strcmp(row[0], to->file) != 0;) {
+        const uint64_t size = (uint64_t)my_value_int(row[1]);
+        const bool is_first = strcmp(row[0], from->file) == 0;
+        found |= is_first;
+        *ret_bytes += is_first ? without(size, from->offset) : found ? size : 0;
+    }
+    mysql_free_result(rows);
+    *ret_known = found;
+    return true;
+}
+
+bool
+my_log_end_behind(struct my_session *session, log_position position, bool *ret_known,
+                  uint64_t *ret_bytes)
+{
+    struct my_log_end end;
+    struct place from;
+    struct place to;
+    *ret_known = false;
+    *ret_bytes = 0;
+    if (!my_log_end_ask(session, NULL, &end)) {
+        return false;
+    }
+    if (position > end.position) {
+        return true;
+    }
+    my_position_place(&end.log, position, from.file, &from.offset);
+    my_position_place(&end.log, end.position, to.file, &to.offset);
+    if (strcmp(from.file, to.file) != 0) {
+        return add_files(session, &from, &to, ret_known, ret_bytes);
+    }
+    *ret_known = true;
+    *ret_bytes = to.offset - from.offset;
     return true;
 }

@@ -20,6 +20,12 @@ struct my_log_end {
 bool my_log_end_ask(struct my_session *session, const char *schema,
                     struct my_log_end *ret_end) MUST_CHECK;
 
+/* How many bytes the log has behind this position. Its files are listed, which the server does by opening each, only if the
+ * position is not in the last one. *ret_known is false if the account may not ask, or there is no such position in the log. False:
+ * see the session. */
+bool my_log_end_behind(struct my_session *session, log_position position, bool *ret_known,
+                       uint64_t *ret_bytes) MUST_CHECK;
+
 /* True if the comma-separated list contains the name. */
 bool my_log_end_lists(const char *names, const char *name);
 

@@ -13,6 +13,8 @@
 struct admin_ops {
     void (*close)(struct admin *admin);
     bool (*status_get)(struct admin *admin, struct admin_status *ret_status, struct error *reterr);
+    bool (*log_behind)(struct admin *admin, log_position position, bool *ret_known,
+                       uint64_t *ret_bytes, struct error *reterr);
     bool (*held_list)(struct admin *admin, const struct admin_filter *filter, uint64_t limit,
                       bool whole, struct admin_messages *ret_messages, struct error *reterr);
     bool (*held_count)(struct admin *admin, const struct admin_filter *filter,

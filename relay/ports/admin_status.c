@@ -9,6 +9,13 @@ admin_status_get(struct admin *admin, struct admin_status *ret_status, struct er
     return admin->ops->status_get(admin, ret_status, reterr);
 }
 
+bool
+admin_log_behind(struct admin *admin, log_position position, bool *ret_known, uint64_t *ret_bytes,
+                 struct error *reterr)
+{
+    return admin->ops->log_behind(admin, position, ret_known, ret_bytes, reterr);
+}
+
 void
 admin_status_free(struct admin_status *status)
 {

@@ -3,6 +3,7 @@
 #define RELAY_PORTS_ADMIN_STATUS_H
 
 #include "relay/ports/admin.h"
+#include "relay/ports/log_position.h"
 
 /* A relay updates its row in outbox_relay about once a second. An older row than this does not show its present state. */
 #define ADMIN_STATUS_FRESH_US INT64_C(15000000)
@@ -85,6 +86,11 @@ struct admin_status {
 bool admin_status_get(struct admin *admin, struct admin_status *ret_status,
                       struct error *reterr) MUST_CHECK;
 void admin_status_free(struct admin_status *status);
+
+/* How many bytes the log has behind this position, one of the session that owns the outbox. So it must be this server that knows
+ * the owner. *ret_known is false if the account may not ask, or the log was begun anew. */
+bool admin_log_behind(struct admin *admin, log_position position, bool *ret_known,
+                      uint64_t *ret_bytes, struct error *reterr) MUST_CHECK;
 
 /* The session that owns the outbox; NULL: none. */
 const struct admin_session *admin_status_owner(const struct admin_status *status);

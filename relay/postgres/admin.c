@@ -209,6 +209,7 @@ static const struct admin_ops postgres_ops = {
     .held_heads_of = admin_postgres_held_heads_of,
     .held_retry = admin_postgres_held_retry,
     .held_discard = admin_postgres_held_discard,
+    .log_behind = admin_postgres_log_behind,
     .held_acts = admin_postgres_held_acts,
     .explain = admin_postgres_explain,
 };

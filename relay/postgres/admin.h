@@ -52,6 +52,8 @@ void admin_postgres_name(const struct admin_name *name, const char *ret_values[2
 /* The functions of admin_ops. */
 bool admin_postgres_status_get(struct admin *admin, struct admin_status *ret_status,
                                struct error *reterr);
+bool admin_postgres_log_behind(struct admin *admin, log_position position, bool *ret_known,
+                               uint64_t *ret_bytes, struct error *reterr);
 bool admin_postgres_held_list(struct admin *admin, const struct admin_filter *filter,
                               uint64_t limit, bool whole, struct admin_messages *ret_messages,
                               struct error *reterr);

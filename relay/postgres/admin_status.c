@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "relay/postgres/admin.h"
 
 #include "status_backlog_sql.h"
+#include "status_behind_sql.h"
 #include "status_relay_sql.h"
 #include "status_sessions_sql.h"
 #include "status_slot_sql.h"
@@ -177,5 +179,22 @@ admin_postgres_status_get(struct admin *admin, struct admin_status *ret_status,
     }
     status.relay.by_owner = is_by_owner(&status);
     *ret_status = status;
+    return true;
+}
+
+bool
+admin_postgres_log_behind(struct admin *admin, log_position position, bool *ret_known,
+                          uint64_t *ret_bytes, struct error *reterr)
+{
+    char text[24];
+    const char *const values[] = {text};
+    (void)snprintf(text, sizeof(text), "%" PRIu64, position); /* fits */
+    PGresult *const result = admin_postgres_query(admin, sql_status_behind, 1, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    *ret_known = PQgetisnull(result, 0, 0) == 0;
+    *ret_bytes = (uint64_t)admin_postgres_int(result, 0, 0, 0);
+    PQclear(result);
     return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "relay/mysql/admin.h"
+#include "relay/mysql/log_end.h"
 #include "tests/integration/mysql_fixture.h"
 #include "tests/integration/outbox_mysql_fixture.h"
 
@@ -118,7 +119,8 @@ Test(admin_mysql, a_prepared_transaction_is_told_by_its_name)
     mysql_fixture_exec(writer, sql);
     (void)snprintf(sql, sizeof(sql), "xa prepare %s", xid); /* fits */
     mysql_fixture_exec(writer, sql);
-    (void)snprintf(sql, sizeof(sql), "select count(*) from " MYSQL_SESSIONS " where id = %lu",
+    (void)snprintf(sql, sizeof(sql),
+                   "select count(*) from information_schema.processlist where id = %lu",
                    mysql_thread_id(writer)); /* fits */
     mysql_close(writer);
     while (mysql_fixture_int(db, sql) != 0) {
@@ -135,4 +137,51 @@ Test(admin_mysql, a_prepared_transaction_is_told_by_its_name)
     admin_findings_free(&findings);
     admin_close(admin);
     exec("xa rollback %s", xid);
+}
+
+/* ---- the log ---- */
+
+static uint64_t
+behind(struct admin *admin, log_position position)
+{
+    bool known;
+    uint64_t bytes;
+    cr_assert(admin_log_behind(admin, position, &known, &bytes, &error), "%s", error.text);
+    cr_assert(known);
+    return bytes;
+}
+
+static void
+write_megabyte(void)
+{
+    exec("insert into outbox (payload) values (repeat('x', 1000000))");
+}
+
+/* Other tests write to this server's log as well, and begin new files of it. */
+Test(admin_mysql, how_far_a_place_is_from_the_end_of_the_log)
+{
+    struct my_log_end end;
+    bool known;
+    uint64_t bytes;
+    struct admin *const admin = opened();
+    cr_assert(my_log_end_ask(my_admin_session(admin), NULL, &end));
+    cr_assert_gt(end.position, 0);
+    write_megabyte();
+    const uint64_t near = behind(admin, end.position);
+    cr_assert_geq(near, 1000000);
+    exec("flush binary logs");
+    write_megabyte();
+    exec("flush binary logs");
+    write_megabyte();
+    const uint64_t far = behind(admin, end.position);
+    cr_assert_geq(far, 3000000, "%llu", (unsigned long long)far);
+    cr_assert_gt(far, near);
+    cr_assert(my_log_end_ask(my_admin_session(admin), NULL, &end));
+    cr_assert_lt(behind(admin, end.position), far);
+    cr_assert(admin_log_behind(admin, my_position_at(1, 4), &known, &bytes, &error));
+    cr_assert_not(known, "a file that the log does not have");
+    cr_assert(
+        admin_log_behind(admin, my_position_at(end.position, UINT32_MAX), &known, &bytes, &error));
+    cr_assert_not(known, "a log that was begun anew");
+    admin_close(admin);
 }

@@ -16,6 +16,8 @@
 
 #define STUCK_IS_UNREADY "stuck_unready = true"
 
+#define BEHIND "outbox_relay_log_behind_bytes{source=\"test\"}"
+
 TestSuite(http_states, .timeout = 280);
 
 static void
@@ -267,8 +269,47 @@ Test(http_states, figures_of_the_slot, .init = scene_open_tail, .fini = scene_cl
     const bool vacuum = http_metric("outbox_relay_dead_rows{source=\"test\"}") >= 0;
     check(slot == !db_is_mysql() && reserved == slot && vacuum == slot, "%d %d %d", slot, reserved,
           vacuum);
+    check(http_metric(BEHIND) >= 0, "how far the log is read");
     check((http_metric("outbox_relay_log_retained_bytes{source=\"test\"}") >= 0) == slot,
           "what the log keeps");
+    relay_drain(scene.relay);
+}
+
+static bool
+is_far_behind(void *context)
+{
+    (void)context; /* nothing is needed */
+    return http_metric(BEHIND) > 4e6;
+}
+
+static bool
+is_close_behind(void *context)
+{
+    (void)context; /* nothing is needed */
+    return http_metric(BEHIND) < 1e6;
+}
+
+/* Thirty messages of a megabyte, of which one goes a second: the relay reads a few ahead. Half of them are in the next file of the
+ * log. */
+Test(http_states, how_far_the_log_is_read, .init = scene_open_tail, .fini = scene_close)
+{
+    scene.relay = relay_start(&(struct relay_options){
+        .global = http_section(NULL), .mode = "tail", .source = "rate_max = 1\n"});
+    relay_await_work(scene.relay);
+    scene_await_tailing();
+    if (!db_is_mysql()) {
+        scene_exec("alter table outbox alter payload set storage external");
+    }
+    for (unsigned i = 0; i < 30; i++) {
+        scene_exec(
+            "insert into outbox (routing_key, payload) values ('%s', bytes(repeat('x', 1000000)))",
+            scene.queue);
+        if (i == 15 && db_is_mysql()) {
+            scene_exec("flush binary logs");
+        }
+    }
+    await(is_far_behind, NULL, "the log is ahead", PATIENCE_S);
+    await(is_close_behind, NULL, "the log was read", PATIENCE_S);
     relay_drain(scene.relay);
 }
 

@@ -18,6 +18,7 @@ static sem_t answered;   /* an answer came, or the news that there is none */
 static sem_t may_answer; /* of the source "frozen" */
 static atomic_uint asked;
 static atomic_bool refuses;
+static atomic_bool owned;
 
 /* ---- the kind ---- */
 
@@ -37,10 +38,25 @@ get_status(struct admin *admin, struct admin_status *ret_status, struct error *r
                                         .held = {.dead = 2},
                                         .now_us = 4000000,
                                         .keeper = {.what = "slot", .retained = 99}};
+    ret_status->sessions.sessions = memory_array(1, sizeof(*ret_status->sessions.sessions));
+    ret_status->sessions.sessions[0].owns = true;
+    ret_status->sessions.count = owned ? 1 : 0;
     return true;
 }
 
-static const struct admin_ops fake_ops = {.close = close_fake, .status_get = get_status};
+static bool
+get_behind(struct admin *admin, log_position position, bool *ret_known, uint64_t *ret_bytes,
+           struct error *reterr)
+{
+    (void)admin; /* as above */
+    (void)reterr;
+    *ret_known = true;
+    *ret_bytes = 1000 - position;
+    return true;
+}
+
+static const struct admin_ops fake_ops = {
+    .close = close_fake, .status_get = get_status, .log_behind = get_behind};
 
 static struct admin *
 open_fake(const struct source_config *source, struct error *reterr)
@@ -237,4 +253,39 @@ Test(http_facts, many_sources_share_what_a_server_can_bear)
     cr_assert(figures("orders", told_us + FACTS_OLD * MANY * FACTS_SPREAD_US - 1).known);
     ask(now_us + FACTS_EVERY_US + CLOCK_S_US);
     cr_assert_eq(asked, 1);
+}
+
+static struct facts_figures
+asked_anew(void)
+{
+    cr_assert(facts_stop(facts, LONG_US));
+    facts = facts_new(board, wake, NULL);
+    facts_want(facts, clock_monotonic_us());
+    await_answer();                               /* it was woken */
+    (void)facts_ask(facts, clock_monotonic_us()); /* when to ask again does not matter */
+    await_answer();
+    return figures("orders", clock_monotonic_us());
+}
+
+/* A position is one of the server where the owner is, and of this process. */
+Test(http_facts, how_far_the_log_is_read)
+{
+    struct broker_config broker = {.name = (char[]){"main"}};
+    const struct source_config source = {
+        .name = (char[]){"orders"}, .kind = &fake, .broker = &broker};
+    struct board_view view = {.state = BOARD_OWNED, .counts = {.log_read = 400}};
+    struct board_entry *const entry = board_add(board, &source);
+    owned = true;
+    cr_assert_not(asked_anew().log_known, "it does not read the log yet");
+    board_show(board, entry, &view);
+    const struct facts_figures found = asked_anew();
+    cr_assert(found.log_known);
+    cr_assert_eq(found.log_behind, 600);
+    owned = false;
+    cr_assert_not(asked_anew().log_known, "nobody owns the outbox on this server");
+    owned = true;
+    view.state = BOARD_STANDBY;
+    board_show(board, entry, &view);
+    cr_assert_not(asked_anew().log_known, "another process does");
+    board_remove(board, entry);
 }

@@ -51,7 +51,9 @@ Test(http_metrics, of_a_source)
                                           .keeper_condition = "unreserved",
                                           .keeper_limited = true,
                                           .keeper_left = 5,
-                                          .vacuum = {true, 1000, true, 77}};
+                                          .vacuum = {true, 1000, true, 77},
+                                          .log_known = true,
+                                          .log_behind = 6};
     view.counts.confirmed = UINT64_C(9007199254740000);
     view.counts.refused_closed = 5;
     view.counts.limited_us = 250000;
@@ -88,6 +90,7 @@ Test(http_metrics, of_a_source)
     expect_line(text,
                 "outbox_relay_log_slot_condition{source=\"orders\",condition=\"reserved\"} 0");
     expect_line(text, "outbox_relay_log_left_bytes{source=\"orders\"} 5");
+    expect_line(text, "outbox_relay_log_behind_bytes{source=\"orders\"} 6");
     expect_line(text, "outbox_relay_dead_rows{source=\"orders\"} 1000");
     expect_line(text, "outbox_relay_oldest_snapshot_transactions{source=\"orders\"} 77");
     expect_line(text, "process_resident_memory_bytes 8388608");
