@@ -172,6 +172,15 @@ ask_for_log(struct admin *admin, const struct admin_status *status, log_position
     }
 }
 
+/* Most of the time there is nothing to look at. */
+static void
+ask_for_reasons(struct admin *admin, struct facts_figures *figures)
+{
+    struct error error; /* as in ask_database */
+    figures->reasons_known = figures->held.retrying + figures->held.dead == 0 ||
+                             admin_held_reasons(admin, &figures->reasons, &error);
+}
+
 static bool
 ask_database(struct facts *facts, const struct source_config *source,
              struct facts_figures *ret_figures)
@@ -182,6 +191,7 @@ ask_database(struct facts *facts, const struct source_config *source,
     const bool good = admin != NULL && admin_status_get(admin, &status, &error);
     if (good) {
         *ret_figures = figures_of(&status);
+        ask_for_reasons(admin, ret_figures);
         ask_for_log(admin, &status, board_log_read(facts->board, source->name), ret_figures);
         admin_status_free(&status);
     }

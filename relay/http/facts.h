@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "relay/daemon/board.h"
+#include "relay/ports/admin_held.h"
 #include "relay/ports/admin_status.h"
 
 /* A source's database is asked this often, while somebody wants to know. */
@@ -40,7 +41,9 @@ struct facts_figures {
     bool keeper_limited;
     uint64_t keeper_left;
     struct admin_vacuum vacuum;
-    bool log_known; /* this process reads the log */
+    bool reasons_known;
+    struct held_reasons reasons; /* of the first of each state */
+    bool log_known;              /* this process reads the log */
     uint64_t log_behind;
 };
 

@@ -164,6 +164,36 @@ read_held(const struct metric_subject *subject, unsigned value)
     return FIGURES->known ? (double)numbers[value] : NAN;
 }
 
+/* As enum held_reason has them; and those that were not looked at. */
+static const char *const reasons[] = {"unroutable", "nacked", "no_exchange", "denied", "too_large",
+                                      "invalid",    "cut",    "other",       "more",   NULL};
+
+static double
+count_of_reason(const struct facts_figures *figures, const uint64_t counts[HELD_REASONS],
+                uint64_t all, unsigned value)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < HELD_REASONS; i++) {
+        sum += counts[i];
+    }
+    return !figures->known || !figures->reasons_known ? NAN
+           : value < HELD_REASONS                     ? (double)counts[value]
+           : all > sum                                ? (double)(all - sum)
+                                                      : 0;
+}
+
+static double
+read_retrying(const struct metric_subject *subject, unsigned value)
+{
+    return count_of_reason(FIGURES, FIGURES->reasons.retrying, FIGURES->held.retrying, value);
+}
+
+static double
+read_dead(const struct metric_subject *subject, unsigned value)
+{
+    return count_of_reason(FIGURES, FIGURES->reasons.dead, FIGURES->held.dead, value);
+}
+
 /* ---- of a template --------------------------------------------------------------------------------- */
 
 COUNT(read_tenants, TENANTS->tenants)
@@ -290,6 +320,16 @@ const struct metric metrics[] = {
           "none.")},
     {"outbox_relay_held_messages", GAUGE, DATABASE, UNIT(""), LABEL("state", held_states),
      READ(read_held), HELP("Held messages by state (`outbox-relay held`).")},
+    {"outbox_relay_held_retrying_messages", GAUGE, DATABASE, UNIT(""), LABEL("reason", reasons),
+     READ(read_retrying),
+     HELP("Those that are tried again, by why they were refused last: `unroutable`, no queue took "
+          "it; `nacked`, a queue is full or failing; `no_exchange`, it is not there; `denied`, the "
+          "relay may not write to it; `too_large`, for the broker or for any; `invalid`, its "
+          "headers or a value that is missing; `cut`, the connection ended whenever it was sent; "
+          "`other`. Of a state at most 10,000 are looked at: `more` are the others. Scheduled and "
+          "waiting ones have no reason of their own.")},
+    {"outbox_relay_held_dead_messages", GAUGE, DATABASE, UNIT(""), LABEL("reason", reasons),
+     READ(read_dead), HELP("Dead ones, likewise.")},
     {"outbox_relay_standbys", GAUGE, DATABASE, UNIT(""), READ(read_standbys),
      HELP("Relays that stand by, in any process.")},
     {"outbox_relay_log_behind_bytes", GAUGE, DATABASE, UNIT("bytes"), READ(read_behind),

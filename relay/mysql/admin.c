@@ -151,6 +151,7 @@ static const struct admin_ops mysql_ops = {
     .status_get = my_admin_status_get,
     .held_list = my_admin_held_list,
     .held_count = my_admin_held_count,
+    .held_reasons = my_admin_held_reasons,
     .held_find = my_admin_held_find,
     .held_place = my_admin_held_place,
     .held_heads_of = my_admin_held_heads_of,

@@ -10,6 +10,7 @@
 #include "mysql_held_find_sql.h"
 #include "mysql_held_head_sql.h"
 #include "mysql_held_list_sql.h"
+#include "mysql_held_reasons_sql.h"
 #include "mysql_held_waiting_sql.h"
 
 /* Sets the parameters of held_list.sql and held_count.sql for a filter with its ids. */
@@ -140,6 +141,25 @@ take_ids(MYSQL_RES *rows)
     }
     mysql_free_result(rows);
     return ids;
+}
+
+bool
+my_admin_held_reasons(struct admin *admin, struct held_reasons *ret_reasons, struct error *reterr)
+{
+    MYSQL_RES *rows;
+    struct my_parameters parameters = {.count = 0};
+    my_parameters_int(&parameters, "most", HELD_REASON_MESSAGES);
+    my_parameters_int(&parameters, "size", HELD_REASON_BYTES);
+    if (!my_admin_ask(admin, sql_held_reasons, &parameters, &rows, reterr)) {
+        return false;
+    }
+    *ret_reasons = (struct held_reasons){.dead = {0}};
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
+        uint64_t *const counts = my_value_bool(row[0]) ? ret_reasons->dead : ret_reasons->retrying;
+        counts[held_reason_of(row[1])] += (uint64_t)my_value_int(row[2]);
+    }
+    mysql_free_result(rows);
+    return true;
 }
 
 bool

@@ -31,6 +31,12 @@ admin_held_count(struct admin *admin, const struct admin_filter *filter,
 }
 
 bool
+admin_held_reasons(struct admin *admin, struct held_reasons *ret_reasons, struct error *reterr)
+{
+    return admin->ops->held_reasons(admin, ret_reasons, reterr);
+}
+
+bool
 admin_held_find(struct admin *admin, const struct admin_name *name, struct admin_ids *ret_ids,
                 struct error *reterr)
 {

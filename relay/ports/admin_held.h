@@ -3,6 +3,7 @@
 #define RELAY_PORTS_ADMIN_HELD_H
 
 #include "relay/ports/admin.h"
+#include "relay/ports/held_reason.h"
 
 /* Ids of held messages: ascending and each once, but a filter of admin_held_count or admin_held_list takes any. */
 struct admin_ids {
@@ -87,6 +88,10 @@ bool admin_held_list(struct admin *admin, const struct admin_filter *filter, uin
 bool admin_held_count(struct admin *admin, const struct admin_filter *filter,
                       struct admin_counts *ret_counts, struct admin_ids *ret_ids,
                       struct error *reterr) MUST_CHECK;
+
+/* How many are held for a reason of each class: of each state at most HELD_REASON_MESSAGES, in no order. */
+bool admin_held_reasons(struct admin *admin, struct held_reasons *ret_reasons,
+                        struct error *reterr) MUST_CHECK;
 
 /* The ids of the messages with this name; several can have the same message id. */
 bool admin_held_find(struct admin *admin, const struct admin_name *name, struct admin_ids *ret_ids,

@@ -20,6 +20,8 @@ struct admin_ops {
     bool (*held_count)(struct admin *admin, const struct admin_filter *filter,
                        struct admin_counts *ret_counts, struct admin_ids *ret_ids,
                        struct error *reterr);
+    bool (*held_reasons)(struct admin *admin, struct held_reasons *ret_reasons,
+                         struct error *reterr);
     bool (*held_find)(struct admin *admin, const struct admin_name *name, struct admin_ids *ret_ids,
                       struct error *reterr);
     bool (*held_place)(struct admin *admin, const char *key, int64_t id,

@@ -204,6 +204,7 @@ static const struct admin_ops postgres_ops = {
     .status_get = admin_postgres_status_get,
     .held_list = admin_postgres_held_list,
     .held_count = admin_postgres_held_count,
+    .held_reasons = admin_postgres_held_reasons,
     .held_find = admin_postgres_held_find,
     .held_place = admin_postgres_held_place,
     .held_heads_of = admin_postgres_held_heads_of,

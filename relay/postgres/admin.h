@@ -60,6 +60,8 @@ bool admin_postgres_held_list(struct admin *admin, const struct admin_filter *fi
 bool admin_postgres_held_count(struct admin *admin, const struct admin_filter *filter,
                                struct admin_counts *ret_counts, struct admin_ids *ret_ids,
                                struct error *reterr);
+bool admin_postgres_held_reasons(struct admin *admin, struct held_reasons *ret_reasons,
+                                 struct error *reterr);
 bool admin_postgres_held_find(struct admin *admin, const struct admin_name *name,
                               struct admin_ids *ret_ids, struct error *reterr);
 bool admin_postgres_held_place(struct admin *admin, const char *key, int64_t id,

@@ -15,6 +15,7 @@
 #include "held_head_sql.h"
 #include "held_heads_of_sql.h"
 #include "held_list_sql.h"
+#include "held_reasons_sql.h"
 #include "held_retry_sql.h"
 #include "held_waiting_sql.h"
 
@@ -185,6 +186,30 @@ admin_postgres_held_count(struct admin *admin, const struct admin_filter *filter
     }
     *ret_counts = admin_postgres_counts(result, 0);
     *ret_ids = read_ids(result, 4);
+    PQclear(result);
+    return true;
+}
+
+bool
+admin_postgres_held_reasons(struct admin *admin, struct held_reasons *ret_reasons,
+                            struct error *reterr)
+{
+    char most[NUMBER_BYTES];
+    char size[NUMBER_BYTES];
+    const char *const values[] = {most, size};
+    (void)snprintf(most, sizeof(most), "%d", HELD_REASON_MESSAGES); /* these fit */
+    (void)snprintf(size, sizeof(size), "%d", HELD_REASON_BYTES);
+    PGresult *const result = admin_postgres_query(admin, sql_held_reasons, 2, values, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    *ret_reasons = (struct held_reasons){.dead = {0}};
+    for (int i = 0; i < PQntuples(result); i++) {
+        uint64_t *const counts =
+            admin_postgres_bool(result, i, 0) ? ret_reasons->dead : ret_reasons->retrying;
+        counts[held_reason_of(admin_postgres_text(result, i, 1))] +=
+            (uint64_t)admin_postgres_int(result, i, 2, 0);
+    }
     PQclear(result);
     return true;
 }

@@ -252,6 +252,45 @@ Test(http_states, figures_of_the_database, .init = scene_open_route, .fini = sce
     relay_drain(scene.relay);
 }
 
+#define DEAD "outbox_relay_held_dead_messages{source=\"test\",reason="
+
+/* Each is refused by its own fault, at its only attempt; enough others pass, so that the route is not at fault. */
+Test(http_states, why_messages_are_held, .init = scene_open_route, .fini = scene_close)
+{
+    scene.relay = relay_start(&(struct relay_options){
+        .global = http_section(NULL), .exchange = scene.exchange, .source = "max_attempts = 1\n"});
+    relay_await_work(scene.relay);
+    scene_exec(
+        "insert into outbox (routing_key, payload) select '%s', 'x' from " DB_SERIES("1", "50"),
+        scene.queue);
+    scene_exec("insert into outbox (routing_key, payload) values ('nobody', 'x')");
+    scene_exec("insert into outbox (exchange, routing_key, payload) values ('nowhere', 'k', 'x')");
+    scene_exec("insert into outbox (exchange, routing_key, payload) "
+               "values ('amq.rabbitmq.trace', 'k', 'x')");
+    scene_exec(
+        "insert into outbox (routing_key, headers, payload) values ('k', '{\"CC\": 1}', 'x')");
+    scene_await("all are dead", "select count(*) = 4 from outbox_held where state = 'dead'");
+    http_await_metric(DEAD "\"unroutable\"} 1");
+    http_await_metric(DEAD "\"no_exchange\"} 1");
+    http_await_metric(DEAD "\"denied\"} 1");
+    http_await_metric(DEAD "\"invalid\"} 1");
+    http_await_metric(DEAD "\"other\"} 0");
+    http_await_metric(DEAD "\"more\"} 0");
+    http_await_metric(
+        "outbox_relay_held_retrying_messages{source=\"test\",reason=\"unroutable\"} 0");
+    for (unsigned i = 1; i <= 12; i++) {
+        scene_exec(
+            "insert into outbox_held (id, message_id, routing_key, payload, created_at, state, "
+            "skipped) select 1000 * %u + i, message_id, routing_key, payload, created_at, "
+            "state, true from outbox_held, " DB_SERIES(
+                "1", "900") " where id = (select min(id) from outbox_held)",
+            i);
+    }
+    http_await_metric(DEAD "\"more\"} 804");
+    http_await_metric("outbox_relay_held_messages{source=\"test\",state=\"dead\"} 10804");
+    relay_drain(scene.relay);
+}
+
 /* Only PostgreSQL has a slot, and tells what vacuum has left. */
 Test(http_states, figures_of_the_slot, .init = scene_open_tail, .fini = scene_close)
 {

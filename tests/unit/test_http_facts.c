@@ -55,8 +55,19 @@ get_behind(struct admin *admin, log_position position, bool *ret_known, uint64_t
     return true;
 }
 
-static const struct admin_ops fake_ops = {
-    .close = close_fake, .status_get = get_status, .log_behind = get_behind};
+static bool
+get_reasons(struct admin *admin, struct held_reasons *ret_reasons, struct error *reterr)
+{
+    (void)admin; /* as above */
+    (void)reterr;
+    *ret_reasons = (struct held_reasons){.dead = {[HELD_REASON_DENIED] = 2}};
+    return true;
+}
+
+static const struct admin_ops fake_ops = {.close = close_fake,
+                                          .status_get = get_status,
+                                          .held_reasons = get_reasons,
+                                          .log_behind = get_behind};
 
 static struct admin *
 open_fake(const struct source_config *source, struct error *reterr)

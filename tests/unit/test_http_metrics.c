@@ -40,20 +40,23 @@ Test(http_metrics, of_a_source)
                               .pause = PAUSE_DEGRADED,
                               .oldest_in_flight_us = 19500000,
                               .blocked_us = 1500000};
-    const struct facts_figures figures = {.known = true,
-                                          .told_us = 15 * CLOCK_S_US,
-                                          .pending = 12,
-                                          .has_oldest = true,
-                                          .oldest_age_us = 2 * CLOCK_S_US,
-                                          .held = {1, 2, 3, 4},
-                                          .has_keeper = true,
-                                          .keeper_retained = 4096,
-                                          .keeper_condition = "unreserved",
-                                          .keeper_limited = true,
-                                          .keeper_left = 5,
-                                          .vacuum = {true, 1000, true, 77},
-                                          .log_known = true,
-                                          .log_behind = 6};
+    const struct facts_figures figures = {
+        .known = true,
+        .told_us = 15 * CLOCK_S_US,
+        .pending = 12,
+        .has_oldest = true,
+        .oldest_age_us = 2 * CLOCK_S_US,
+        .held = {1, 2, 3, 4},
+        .has_keeper = true,
+        .keeper_retained = 4096,
+        .keeper_condition = "unreserved",
+        .keeper_limited = true,
+        .keeper_left = 5,
+        .vacuum = {true, 1000, true, 77},
+        .reasons_known = true,
+        .reasons = {.retrying = {[HELD_REASON_NACKED] = 2}, .dead = {[HELD_REASON_OTHER] = 3}},
+        .log_known = true,
+        .log_behind = 6};
     view.counts.confirmed = UINT64_C(9007199254740000);
     view.counts.refused_closed = 5;
     view.counts.limited_us = 250000;
@@ -90,6 +93,10 @@ Test(http_metrics, of_a_source)
     expect_line(text,
                 "outbox_relay_log_slot_condition{source=\"orders\",condition=\"reserved\"} 0");
     expect_line(text, "outbox_relay_log_left_bytes{source=\"orders\"} 5");
+    expect_line(text, "outbox_relay_held_retrying_messages{source=\"orders\",reason=\"nacked\"} 2");
+    expect_line(text, "outbox_relay_held_retrying_messages{source=\"orders\",reason=\"more\"} 0");
+    expect_line(text, "outbox_relay_held_dead_messages{source=\"orders\",reason=\"other\"} 3");
+    expect_line(text, "outbox_relay_held_dead_messages{source=\"orders\",reason=\"more\"} 1");
     expect_line(text, "outbox_relay_log_behind_bytes{source=\"orders\"} 6");
     expect_line(text, "outbox_relay_dead_rows{source=\"orders\"} 1000");
     expect_line(text, "outbox_relay_oldest_snapshot_transactions{source=\"orders\"} 77");
