@@ -183,33 +183,100 @@ make_source(const struct source_template *template, const char *tenant, char *na
 
 /* ---- all of them ---------------------------------------------------------------------------------------- */
 
-/* Sources that were made so far, and the outbox of each; NULL: not known. */
+/* A source by one of its texts. */
+struct entry {
+    char *text;
+    const struct source_config *source;
+};
+
+/* In the order of the texts: a look at all sources for each of ten thousand would take seconds. */
+struct index {
+    struct entry *entries;
+    size_t count;
+};
+
+/* Sources that were made so far. */
 struct making {
     struct config *config;
-    char **places;
+    struct index names;
+    struct index places; /* the outbox of each, if it is known; the texts belong to it */
 };
+
+/* How many texts are less. */
+static size_t
+index_rank(const struct index *index, const char *text)
+{
+    size_t low = 0;
+    size_t high = index->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (strcmp(index->entries[middle].text, text) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* NULL: there is none. */
+static const struct source_config *
+index_find(const struct index *index, const char *text)
+{
+    const size_t at = index_rank(index, text);
+    const bool found = at < index->count && strcmp(index->entries[at].text, text) == 0;
+    return found ? index->entries[at].source : NULL;
+}
+
+static void
+index_add(struct index *index, char *text, const struct source_config *source)
+{
+    const size_t at = index_rank(index, text);
+    memmove(&index->entries[at + 1], &index->entries[at],
+            (index->count - at) * sizeof(*index->entries));
+    index->entries[at] = (struct entry){text, source};
+    index->count++;
+}
+
+/* The outbox to which its dsn leads; NULL: not known. For memory_free. */
+static char *
+place_of(const struct source_config *source)
+{
+    char *const place = source->kind->dsn_place(source->dsn);
+    char *const whole = place == NULL ? NULL : config_format("%s %s", source->kind->name, place);
+    memory_free(place);
+    return whole;
+}
 
 static bool
 is_free(const struct making *making, const struct source_config *source, const char *place,
         struct error *reterr)
 {
-    const struct config *const config = making->config;
-    for (size_t i = 0; i < config->source_count; i++) {
-        const struct source_config *const other = &config->sources[i];
-        if (strcmp(other->name, source->name) == 0) {
-            return error_set(reterr, ERROR_CONFIG, "there is a source \"%s\" already%s%s%s",
-                             other->name, other->template == NULL ? "" : ", of the template \"",
-                             other->template == NULL ? "" : other->template,
-                             other->template == NULL ? "" : "\"");
-        }
-        if (place != NULL && making->places[i] != NULL && other->kind == source->kind &&
-            strcmp(making->places[i], place) == 0) {
-            return error_set(reterr, ERROR_CONFIG,
-                             "its dsn leads to the same outbox as that of source \"%s\"",
-                             other->name);
-        }
+    const struct source_config *const namesake = index_find(&making->names, source->name);
+    const struct source_config *const other =
+        place == NULL ? NULL : index_find(&making->places, place);
+    if (namesake != NULL) {
+        return error_set(reterr, ERROR_CONFIG, "there is a source \"%s\" already%s%s%s",
+                         namesake->name, namesake->template == NULL ? "" : ", of the template \"",
+                         namesake->template == NULL ? "" : namesake->template,
+                         namesake->template == NULL ? "" : "\"");
     }
-    return true;
+    return other == NULL ||
+           error_set(reterr, ERROR_CONFIG,
+                     "its dsn leads to the same outbox as that of source \"%s\"", other->name);
+}
+
+/* There is room. Takes over what belongs to the source, and the place. */
+static void
+put(struct making *making, const struct source_config *source, char *place)
+{
+    struct config *const config = making->config;
+    struct source_config *const kept = &config->sources[config->source_count++];
+    *kept = *source;
+    index_add(&making->names, kept->name, kept);
+    if (place != NULL) {
+        index_add(&making->places, place, kept);
+    }
 }
 
 static void
@@ -223,7 +290,7 @@ add_source(struct making *making, const struct source_template *template, struct
         tenant_refuse(tenant, error.text);
         return;
     }
-    char *const place = source.kind->dsn_place(source.dsn);
+    char *const place = place_of(&source);
     if (!is_free(making, &source, place, &error)) {
         tenant_refuse(tenant, error.text);
         memory_free(place);
@@ -231,8 +298,7 @@ add_source(struct making *making, const struct source_template *template, struct
         return;
     }
     tenant_accept(tenant);
-    making->places[config->source_count] = place;
-    config->sources[config->source_count++] = source;
+    put(making, &source, place);
 }
 
 static void
@@ -241,10 +307,9 @@ add_own(struct making *making, const struct config *loaded)
     struct config *const config = making->config;
     for (size_t i = 0; i < loaded->source_count; i++) {
         const struct source_config *const source = &loaded->sources[i];
-        making->places[i] = source->kind->dsn_place(source->dsn);
-        config->sources[i] = *source;
+        put(making, source, place_of(source));
     }
-    config->source_count = config->own_count = loaded->source_count;
+    config->own_count = loaded->source_count;
     for (size_t i = 0; i < loaded->warnings.count; i++) {
         config_warn(&config->warnings, "%s", loaded->warnings.texts[i]);
     }
@@ -259,9 +324,21 @@ begin(struct config *loaded)
     struct config *const config = memory_array(1, sizeof(*config));
     *config = *loaded;
     atomic_init(&config->references, 1);
+    config->source_count = 0;
     config->loaded = config_ref(loaded);
     config->warnings = config->advice = (struct config_warnings){.count = 0};
     return config;
+}
+
+/* The configuration stays. */
+static void
+making_done(struct making *making)
+{
+    for (size_t i = 0; i < making->places.count; i++) {
+        memory_free(making->places.entries[i].text);
+    }
+    memory_free(making->places.entries);
+    memory_free(making->names.entries);
 }
 
 struct config *
@@ -275,7 +352,11 @@ config_with_tenants(struct config *loaded, struct tenants *tenants)
     for (size_t i = 0; i < loaded->template_count; i++) {
         room += tenants[i].count;
     }
-    struct making making = {begin(loaded), memory_array(room, sizeof(*making.places))};
+    struct making making = {
+        .config = begin(loaded),
+        .names = {.entries = memory_array(room, sizeof(*making.names.entries))},
+        .places = {.entries = memory_array(room, sizeof(*making.places.entries))},
+    };
     making.config->sources = memory_array(room, sizeof(*making.config->sources));
     add_own(&making, loaded);
     for (size_t i = 0; i < loaded->template_count; i++) {
@@ -285,9 +366,6 @@ config_with_tenants(struct config *loaded, struct tenants *tenants)
             }
         }
     }
-    for (size_t i = 0; i < making.config->source_count; i++) {
-        memory_free(making.places[i]);
-    }
-    memory_free(making.places);
+    making_done(&making);
     return making.config;
 }

@@ -183,3 +183,77 @@ Test(tenants, each_has_a_source)
     cr_assert(config->sources[1].crowded);
     config_free(config);
 }
+
+static void
+reload(const char *text)
+{
+    struct config *const config = conf_load_good(text);
+    config_free(loaded);
+    loaded = config;
+}
+
+static const char *
+refusal_of(const char *tenant)
+{
+    for (size_t i = 0; i < tenants.usable; i++) {
+        if (strcmp(tenants.list[i].name, tenant) == 0) {
+            return tenants.list[i].refusal;
+        }
+    }
+    return "there is no such tenant";
+}
+
+/* Whoever is refused, and wherever the name stands in the order, is refused alone. */
+Test(tenants, a_name_or_an_outbox_that_another_source_has)
+{
+    char names[4000] = "a,b,zz";
+    reload(
+        TEMPLATE("discover_max = 1000") "source \"shop-m500\" { kind = mysql broker = main dsn = "
+                                        "\"host=h dbname=x\" }\n"
+                                        "source \"shop-zz\" { kind = mysql broker = main dsn = "
+                                        "\"host=h dbname=y\" }\n"
+                                        "source \"other\" { kind = mysql broker = main dsn = "
+                                        "\"host=h dbname=s_a\" }\n");
+    for (unsigned i = 400; i < 700; i++) {
+        const size_t length = strlen(names);
+        (void)snprintf(names + length, sizeof(names) - length, ",m%u", i); /* fits */
+    }
+    learn(names);
+    struct config *const config = config_with_tenants(loaded, &tenants);
+    cr_assert_eq(config->source_count, 3 + 303 - 3);
+    cr_assert_eq(tenants_refused(&tenants), 3);
+    cr_assert_str_eq(refusal_of("m500"), "there is a source \"shop-m500\" already");
+    cr_assert_str_eq(refusal_of("zz"), "there is a source \"shop-zz\" already");
+    cr_assert_str_eq(refusal_of("a"),
+                     "its dsn leads to the same outbox as that of source \"other\"");
+    cr_assert_null(refusal_of("b"));
+    config_free(config);
+}
+
+/* Two templates may find the same. */
+Test(tenants, a_tenant_that_another_template_has)
+{
+    reload(TEMPLATE(
+        "") "source \"*-b\" { kind = mysql broker = main dsn = \"host=g dbname=s_{tenant}\"\n"
+            "  discover = \"select 1\" }\n"
+            "source \"x-*\" { kind = mysql broker = main dsn = \"host=h dbname={tenant}\"\n"
+            "  discover = \"select 1\" }\n");
+    struct tenants all[3] = {{.count = 0}};
+    static const char *const names[] = {"b", "shop", "s_b"};
+    for (size_t i = 0; i < 3; i++) {
+        struct database_names answer = {.count = 0};
+        database_names_add(&answer, names[i], strlen(names[i]));
+        tenants_learn(&all[i], &loaded->templates[i], &answer, &change);
+        database_names_done(&answer);
+    }
+    struct config *const config = config_with_tenants(loaded, all);
+    cr_assert_eq(config->source_count, 1);
+    cr_assert_str_eq(all[1].list[0].refusal,
+                     "there is a source \"shop-b\" already, of the template \"shop-*\"");
+    cr_assert_str_eq(all[2].list[0].refusal,
+                     "its dsn leads to the same outbox as that of source \"shop-b\"");
+    config_free(config);
+    for (size_t i = 0; i < 3; i++) {
+        tenants_done(&all[i]);
+    }
+}
