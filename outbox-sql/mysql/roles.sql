@@ -27,7 +27,7 @@ grant select, insert, delete on outbox to outbox_relay;
 grant select, insert, update, delete on outbox_held to outbox_relay;
 grant select, update on outbox_held_act to outbox_relay;
 grant select, insert, delete on outbox_relay to outbox_relay;
-grant select, insert, delete on outbox_sent to outbox_relay;
+grant select, insert, delete on outbox_sent_batch to outbox_relay;
 grant select on outbox_schema to outbox_relay;
 grant select on outbox_relay_schema to outbox_relay;
 
@@ -35,7 +35,7 @@ grant select on outbox_relay_schema to outbox_relay;
 -- change.
 grant select on outbox to outbox_operator;
 grant select on outbox_relay to outbox_operator;
-grant select on outbox_sent to outbox_operator;
+grant select on outbox_sent_batch to outbox_operator;
 grant select, update, delete on outbox_held to outbox_operator;
 grant select, insert on outbox_held_act to outbox_operator;
 grant select on outbox_schema to outbox_operator;

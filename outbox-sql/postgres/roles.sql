@@ -40,7 +40,7 @@ grant insert, select on :"schema".outbox_new to outbox_producer;
 grant select, insert, update, delete on :"schema".outbox, :"schema".outbox_held to outbox_relay;
 grant select, update on :"schema".outbox_held_act to outbox_relay;
 grant select, insert, update on :"schema".outbox_relay to outbox_relay;
-grant select, insert, delete on :"schema".outbox_sent to outbox_relay;
+grant select, insert, delete on :"schema".outbox_sent_batch to outbox_relay;
 grant select on :"schema".outbox_schema, :"schema".outbox_relay_schema to outbox_relay;
 do $$
 declare
@@ -52,7 +52,7 @@ $$;
 
 -- An operator changes held messages; each act of the commands leaves a row in outbox_held_act, which no operator can
 -- change.
-grant select on :"schema".outbox, :"schema".outbox_relay, :"schema".outbox_sent to outbox_operator;
+grant select on :"schema".outbox, :"schema".outbox_relay, :"schema".outbox_sent_batch to outbox_operator;
 grant select, update, delete on :"schema".outbox_held to outbox_operator;
 grant select, insert on :"schema".outbox_held_act to outbox_operator;
 grant select on :"schema".outbox_schema, :"schema".outbox_relay_schema to outbox_operator;

@@ -1,7 +1,7 @@
--- The relay's tables beside the outbox, version 3, revision 2: messages set aside, what operators did to them, and the
+-- The relay's tables beside the outbox, version 3, revision 3: messages set aside, what operators did to them, and the
 -- relay's report on itself. Run in a transaction, after schema.sql; `outbox-relay init` does so where they are missing.
 -- Takes no lock on the outbox, so writers and an older relay go on. By hand:
--- psql --single-transaction -v schema=public -f schema_relay.sql -f schema_functions.sql
+-- psql --single-transaction -v schema=public -f schema_relay.sql -f schema_sent.sql -f schema_functions.sql
 --
 -- A message is in "outbox" or in "outbox_held", never in both; each move between them is one statement.
 set local search_path = pg_catalog, pg_temp; -- names that are not qualified mean the same for everybody
@@ -112,16 +112,6 @@ comment on column :"schema".outbox_relay.reads_reason is 'Why it polls although 
 comment on column :"schema".outbox_relay.swept is 'Messages, since the relay started, that the log did not deliver and the sweep of the table found';
 comment on column :"schema".outbox_relay.slot is 'Where it reads what outbox_emit sends; empty: it does not; NULL: an older relay, which does not say';
 
--- Messages that were sent, if the relay is told to record them (keep_sent). Not logged: a crash of the server empties
--- it.
-create unlogged table :"schema".outbox_sent (
-    message_id uuid not null,
-    id bigint not null,
-    sent_at timestamptz not null default now()
-);
-create index outbox_sent_message_id on :"schema".outbox_sent (message_id);
-create index outbox_sent_at on :"schema".outbox_sent (sent_at);
-
 create table :"schema".outbox_relay_schema (
     version integer not null,
     single boolean primary key default true check (single),
@@ -129,5 +119,5 @@ create table :"schema".outbox_relay_schema (
 );
 comment on table :"schema".outbox_relay_schema is 'The version of the tables that only the relay uses: exactly one row. outbox_schema has that of the outbox';
 comment on column :"schema".outbox_relay_schema.revision is 'What was added since, with which older relays of the version go on';
-insert into :"schema".outbox_relay_schema (version, revision) values (3, 2);
+insert into :"schema".outbox_relay_schema (version, revision) values (3, 3);
 grant select on :"schema".outbox_relay_schema to public;

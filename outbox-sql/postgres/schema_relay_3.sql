@@ -1,6 +1,6 @@
--- What only relays use, from version 2, or version 3 with a lower revision, to version 3, revision 2: columns for how the outbox
+-- What only relays use, from version 2, or version 3 with a lower revision, to version 3, revision 3: columns for how the outbox
 -- is read, and for what a held message has in columns that others have added to the outbox. Run inside a transaction, and then
--- schema_writing.sql and schema_functions.sql; `outbox-relay init` does so where it finds such. Does nothing where revision 2 is there. Writers and an older relay go on meanwhile; a relay of version 3 also
+-- schema_sent.sql, schema_writing.sql and schema_functions.sql; `outbox-relay init` does so where it finds such. Does nothing where revision 3 is there. Writers and an older relay go on meanwhile; a relay of version 3 also
 -- later, one of version 2 works until it must connect again. By hand:
 -- psql --single-transaction -v schema=public -f schema_relay_3.sql
 --
@@ -21,7 +21,7 @@ comment on column :"schema".outbox_relay.swept is 'Messages, since the relay sta
 comment on column :"schema".outbox_relay.slot is 'Where it reads what outbox_emit sends; empty: it does not; NULL: an older relay, which does not say';
 alter table :"schema".outbox_relay_schema add column if not exists revision integer not null default 0;
 comment on column :"schema".outbox_relay_schema.revision is 'What was added since, with which older relays of the version go on';
-update :"schema".outbox_relay_schema set version = 3, revision = 2 where version = 2 or (version = 3 and revision < 2);
+update :"schema".outbox_relay_schema set version = 3, revision = 3 where version = 2 or (version = 3 and revision < 3);
 
 -- The relay's moves lock both tables, in either direction. So that none of them and we wait for each other, we first have the
 -- one, and then wait for the other for less than the second (deadlock_timeout) after which the server would end one of us.

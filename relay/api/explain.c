@@ -369,18 +369,22 @@ tell_held(struct story *story, const struct admin_message *message, struct error
 static void
 tell_sent(struct story *story)
 {
+    const struct admin_sent *const sent = &story->findings->sent;
     char text[WHEN_BYTES];
-    name_message(story, story->findings->sent_id, story->findings->sent_message_id);
-    say(story, "It was sent, and confirmed by the broker, at %s.",
-        when(story, story->findings->sent_us, text));
-    say_acts(story, story->findings->sent_message_id);
+    name_message(story, sent->id, sent->message_id);
+    say(story, "It was sent at %s, and confirmed by the broker.", when(story, sent->at_us, text));
+    api_json_put(story->document, "sent_at", api_json_time(sent->at_us));
+    say_acts(story, sent->message_id);
 }
 
-/* The last act was to discard it. */
+/* The last act was to discard it, and it was not written and sent again since. */
 static bool
-is_discarded(const struct admin_acts *acts)
+is_discarded(const struct admin_findings *findings)
 {
-    return acts->count > 0 && strcmp(acts->acts[acts->count - 1].what, "discard") == 0;
+    const struct admin_acts *const acts = &findings->acts;
+    const struct admin_act *const last = acts->count > 0 ? &acts->acts[acts->count - 1] : NULL;
+    return last != NULL && strcmp(last->what, "discard") == 0 &&
+           findings->sent.at_us <= last->at_us;
 }
 
 static void
@@ -416,24 +420,41 @@ say_writers(struct story *story)
     api_json_put(story->document, "writers", array);
 }
 
+/* What the record of what was sent says of a message that is not in it. That never shows that it was not sent: the record begins
+ * some time ago, and has a gap for each time in which a relay did not write it. */
+static void
+say_not_recorded(struct story *story)
+{
+    const struct admin_sent *const sent = &story->findings->sent;
+    const bool any = sent->since_us != ADMIN_NO_TIME;
+    char text[WHEN_BYTES];
+    api_json_put(story->document, "sent_known_since", api_json_time(sent->since_us));
+    if (sent->unknown[0] != '\0') {
+        say(story, "What was sent is not known: %s.", sent->unknown);
+    } else if (any) {
+        say(story, "There is no record that it was sent; records reach back to %s.",
+            when(story, sent->since_us, text));
+    } else {
+        say(story, "There is no record of anything that was sent.");
+    }
+    if (story->asked->source->keep_sent_us == 0) {
+        say(story, "The relay records nothing (keep_sent = 0).");
+    }
+    say(story,
+        "Either it was sent %swhile nothing was recorded, or somebody deleted it, or it was never "
+        "written, or its transaction was rolled back or is not over.",
+        any ? "before that, or " : "");
+    if (story->asked->source->tableless) {
+        say(story, "If outbox_emit wrote it, the relay may not have read it from the log yet.");
+    }
+}
+
 static void
 tell_unknown(struct story *story)
 {
-    const uint64_t keep_us = story->asked->source->keep_sent_us;
-    char keep[TEXT_UNIT_BYTES];
-    say(story, "It is not here.");
+    say(story, "It is neither in the outbox nor held.");
     say_acts(story, NULL);
-    if (keep_us == 0) {
-        say(story,
-            "Either it was sent and confirmed (keep_sent is off, so it is not known when), or "
-            "it was never written, or its transaction was rolled back or is not over.");
-    } else {
-        text_format_duration(keep_us, keep);
-        say(story,
-            "Either it was sent and confirmed longer ago than keep_sent = %s, or it was never "
-            "written, or its transaction was rolled back or is not over.",
-            keep);
-    }
+    say_not_recorded(story);
     say_writers(story);
 }
 
@@ -461,12 +482,12 @@ tell(const struct asked *asked, const struct admin_findings *findings,
     }
     struct story story = begin(asked, findings, status);
     *ret_known = true;
-    if (is_discarded(&findings->acts)) {
+    if (is_discarded(findings)) {
         const struct admin_act *const last = &findings->acts.acts[findings->acts.count - 1];
         name_message(&story, last->held_id, last->message_id);
         say_acts(&story, last->message_id);
         end(&story, "discarded", stories);
-    } else if (findings->sent_us != ADMIN_NO_TIME) {
+    } else if (findings->sent.at_us != ADMIN_NO_TIME) {
         tell_sent(&story);
         end(&story, "sent", stories);
     } else {

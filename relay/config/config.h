@@ -83,8 +83,9 @@ struct source_config {
     enum source_on_dead on_dead;
     /* The most refused messages that are set aside; those waiting behind them do not count. */
     uint32_t held_max;
-    uint64_t phase_us;     /* of its beats (base/clock.h); made of its name */
-    uint64_t keep_sent_us; /* how long to remember that a message was sent; 0: not at all */
+    uint64_t phase_us;        /* of its beats (base/clock.h); made of its name */
+    uint64_t keep_sent_us;    /* how long to remember that a message was sent; 0: not at all */
+    uint64_t keep_sent_bytes; /* what that may take in the database, about */
     /* Of a template alone: */
     char *discover;     /* the query whose rows are the names of the tenants */
     char *discover_dsn; /* NULL: where `dsn` leads to */

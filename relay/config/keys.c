@@ -221,9 +221,16 @@ const struct config_key config_keys[] = {
          "Refused messages (retrying or dead) that may be set aside at a time; scheduled ones, "
          "those waiting behind a refused one, and dead ones that were skipped do not count. At the "
          "limit the source pauses, and only tries those again.")},
-    {SOURCE_KEY("keep_sent", keep_sent_us), DURATION("0", "30d"), DEFAULT("0"),
-     MEANS("How long to remember when a message went out, for `outbox-relay explain`. Costs the "
-           "database about one more insert and delete a message. 0: not at all.")},
+    {SOURCE_KEY("keep_sent", keep_sent_us), DURATION("0", "30d"), DEFAULT("1d"),
+     MEANS(
+         "How long to remember what was sent and when, for `outbox-relay explain`: a row for each "
+         "batch of messages. 0: not at all, and what was recorded before is forgotten. See "
+         "[Operations](OPERATIONS.md#after-delivery).")},
+    {SOURCE_KEY("keep_sent_bytes", keep_sent_bytes), SIZE("1MiB", "100GiB"), DEFAULT("256MiB"),
+     MEANS("What that may take in the database, about; then the oldest is forgotten before "
+           "`keep_sent` is over. The default holds about two million messages that went one at a "
+           "time, and more than twice as many in batches of a hundred or more. `outbox-relay "
+           "explain` reads all of it for a message that it does not find: 1 to 2 s.")},
     {SOURCE_KEY("discover", discover), .type = CONFIG_STRING,
      MEANS(
          "Makes the section a template: one whose name has a star, such as `source \"shop-*\"`. A "

@@ -120,7 +120,7 @@ look_at_tables(const MYSQL_ROW row, struct my_session *session, struct error *re
                          "see: run `outbox-relay init`",
                          row[0]);
     }
-    return my_value_int(row[2]) == 5 ||
+    return my_value_int(row[2]) == 4 ||
            error_set(reterr, ERROR_CONFIG,
                      "the tables for held messages and status are missing, or this account may not "
                      "see all of them: run `outbox-relay init`, or grant select on them");

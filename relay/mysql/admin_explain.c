@@ -1,3 +1,4 @@
+#include <mysqld_error.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -5,6 +6,7 @@
 
 #include "mysql_explain_before_sql.h"
 #include "mysql_explain_outbox_sql.h"
+#include "mysql_explain_sent_since_sql.h"
 #include "mysql_explain_sent_sql.h"
 
 static const struct my_parameters none = {.count = 0};
@@ -73,8 +75,23 @@ find_held(struct admin *admin, const struct admin_name *name, struct admin_findi
     return good;
 }
 
+/* Says why there is no record to read; an error of another kind is one of the question. */
 static bool
-find_sent(struct admin *admin, const struct my_parameters *name, struct admin_findings *findings,
+refuse_sent(struct admin *admin, struct admin_sent *sent, struct error *reterr)
+{
+    const unsigned code = my_admin_session(admin)->code;
+    if (code != ER_NO_SUCH_TABLE && code != ER_TABLEACCESS_DENIED_ERROR) {
+        return my_admin_fail(admin, reterr);
+    }
+    (void)snprintf(sent->unknown, sizeof(sent->unknown), "%s",
+                   code == ER_NO_SUCH_TABLE
+                       ? "there is no table outbox_sent_batch: run `outbox-relay init`"
+                       : "this account lacks a privilege: grant select on outbox_sent_batch");
+    return true;
+}
+
+static bool
+read_sent(struct admin *admin, const struct my_parameters *name, struct admin_sent *sent,
           struct error *reterr)
 {
     MYSQL_RES *rows;
@@ -82,14 +99,30 @@ find_sent(struct admin *admin, const struct my_parameters *name, struct admin_fi
         return false;
     }
     const MYSQL_ROW row = mysql_fetch_row(rows);
-    findings->sent_us = ADMIN_NO_TIME;
     if (row != NULL) {
-        findings->sent_id = my_value_int(row[0]);
-        (void)snprintf(findings->sent_message_id, UUID_TEXT_BYTES, "%s", row[1]); /* fits */
-        findings->sent_us = my_admin_int(row[2], ADMIN_NO_TIME);
+        sent->id = my_value_int(row[0]);
+        (void)snprintf(sent->message_id, UUID_TEXT_BYTES, "%s", row[1]); /* fits */
+        sent->at_us = my_admin_int(row[2], ADMIN_NO_TIME);
     }
     mysql_free_result(rows);
     return true;
+}
+
+static bool
+find_sent(struct admin *admin, const struct my_parameters *name, struct admin_findings *findings,
+          struct error *reterr)
+{
+    struct admin_sent *const sent = &findings->sent;
+    sent->at_us = ADMIN_NO_TIME;
+    sent->since_us = ADMIN_NO_TIME;
+    if (findings->pending_count > 0 || findings->held.count > 0) {
+        return true; /* not sent since, and the record may be large */
+    }
+    if (!my_session_int(my_admin_session(admin), sql_explain_sent_since, &none, ADMIN_NO_TIME,
+                        &sent->since_us)) {
+        return refuse_sent(admin, sent, reterr);
+    }
+    return sent->since_us == ADMIN_NO_TIME || read_sent(admin, name, sent, reterr);
 }
 
 static bool

@@ -290,13 +290,27 @@ check_privileges(struct inquiry *self)
 {
     char grants[700];
     unsigned number;
-    if (!my_privileges_missing(self->session->mysql, self->source->keep_sent_us > 0, grants,
-                               sizeof(grants), &number)) {
+    const bool good =
+        my_privileges_missing(self->session->mysql, false, grants, sizeof(grants), &number);
+    if (!good) {
         PROBLEM(self, "the privileges cannot be looked at: %s", mysql_error(self->session->mysql));
     } else if (grants[0] != '\0') {
         PROBLEM(self, "the relay's account lacks a privilege: %s", grants);
     } else {
         OK(self, "%s", "the account may do on the tables what a relay does");
+    }
+}
+
+/* That the table is missing was told before. */
+static void
+check_sent(struct inquiry *self)
+{
+    char grants[200];
+    unsigned number;
+    if (self->source->keep_sent_us > 0 &&
+        my_privileges_missing(self->session->mysql, true, grants, sizeof(grants), &number) &&
+        grants[0] != '\0') {
+        PROBLEM(self, "the relay's account lacks a privilege, to record what is sent: %s", grants);
     }
 }
 
@@ -362,6 +376,7 @@ check_tables(struct inquiry *self)
     check_engines(self);
     check_strangers(self);
     check_privileges(self);
+    check_sent(self);
     check_watermark(self);
     check_mysql_tail(self->report, self->source);
 }

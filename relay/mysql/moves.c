@@ -17,9 +17,14 @@ static bool
 settle_held(struct my_session *session, void *context)
 {
     const struct my_ids *const ids = context;
-    return (session->config->keep_sent_us == 0 ||
-            my_ids_run(session, sql_settle_held_keep, ids->items, ids->count)) &&
-           my_ids_run(session, sql_settle_held, ids->items, ids->count);
+    return my_ids_run(session, sql_settle_held, ids->items, ids->count);
+}
+
+static bool
+record_held(struct my_session *session, void *context)
+{
+    const struct my_ids *const ids = context;
+    return my_ids_run(session, sql_settle_held_keep, ids->items, ids->count);
 }
 
 bool
@@ -31,7 +36,7 @@ my_moves_settle_held(struct my_session *session, const int64_t *ids, size_t coun
     }
     sorted.count = count;
     my_ids_sort(&sorted);
-    const bool good = my_session_transaction(session, settle_held, &sorted);
+    const bool good = my_sent_remove(session, record_held, settle_held, &sorted);
     my_ids_done(&sorted);
     return good;
 }

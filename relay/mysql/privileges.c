@@ -31,10 +31,13 @@ static const struct probe {
      false},
     {"outbox_relay", "delete", "delete from outbox_relay where false", false},
     {"outbox_relay", "select", "select pid from outbox_relay where false", false},
-    {"outbox_sent", "select", "select id from outbox_sent where false", true},
-    {"outbox_sent", "insert",
-     "insert into outbox_sent (message_id, id) select '', 1 from dual where false", true},
-    {"outbox_sent", "delete", "delete from outbox_sent where false", true},
+    {"outbox_sent_batch", "select", "select place from outbox_sent_batch where false", true},
+    {"outbox_sent_batch", "insert",
+     "insert into outbox_sent_batch (total_bytes, ids, message_ids) select 1, '', '' from dual "
+     "where "
+     "false",
+     true},
+    {"outbox_sent_batch", "delete", "delete from outbox_sent_batch where false", true},
 };
 
 static bool
@@ -78,14 +81,14 @@ add(char *grants, size_t size, const struct probe *probe, const struct probe *la
 }
 
 bool
-my_privileges_missing(MYSQL *mysql, bool keeps_sent, char *ret_grants, size_t size,
+my_privileges_missing(MYSQL *mysql, bool for_sent, char *ret_grants, size_t size,
                       unsigned *ret_number)
 {
     const struct probe *last = NULL;
     ret_grants[0] = '\0';
     for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
         const struct probe *const probe = &probes[i];
-        *ret_number = keeps_sent || !probe->for_sent ? try_probe(mysql, probe) : 0;
+        *ret_number = probe->for_sent == for_sent ? try_probe(mysql, probe) : 0;
         if (is_refusal(*ret_number) && strlen(ret_grants) + 100 < size) {
             add(ret_grants, size, probe, last);
             last = probe;

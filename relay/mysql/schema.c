@@ -16,7 +16,7 @@
 #include "mysql_schema_outbox_relay_sql.h"
 #include "mysql_schema_outbox_relay_version_sql.h"
 #include "mysql_schema_outbox_schema_sql.h"
-#include "mysql_schema_outbox_sent_sql.h"
+#include "mysql_schema_outbox_sent_batch_sql.h"
 #include "mysql_schema_outbox_sql.h"
 #include "mysql_schema_outbox_version_sql.h"
 
@@ -28,7 +28,7 @@ const struct my_part my_parts[] = {
     {"outbox_held", MY_PART_TABLE, true, sql_outbox_held},
     {"outbox_held_act", MY_PART_TABLE, true, sql_outbox_held_act},
     {"outbox_relay", MY_PART_TABLE, true, sql_outbox_relay},
-    {"outbox_sent", MY_PART_TABLE, true, sql_outbox_sent},
+    {"outbox_sent_batch", MY_PART_TABLE, true, sql_outbox_sent_batch},
     {"outbox_cancel", MY_PART_PROCEDURE, true, sql_outbox_cancel},
     {"outbox_relay_schema", MY_PART_TABLE, true, sql_outbox_relay_schema},
     {NULL, MY_PART_TABLE, false, NULL},

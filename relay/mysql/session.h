@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "relay/config/config.h"
 #include "relay/mysql/names.h"
+#include "relay/mysql/sent.h"
 #include "relay/mysql/sql.h"
 
 /* How often a transaction is tried that the server undoes because of another one. */
@@ -25,6 +26,7 @@ struct my_session {
     char lock[MY_LOCK_BYTES];
     char mark[MY_MARK_BYTES];
     char fit[MY_MARK_BYTES];
+    struct my_sent sent;
     struct buffer text; /* the statement that is sent */
     /* Of the last statement that failed: */
     bool broken; /* the connection is gone */

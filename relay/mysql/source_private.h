@@ -48,6 +48,7 @@ struct my_setup {
     struct my_job job;
     bool is_mariadb;
     bool others_write;
+    struct error unrecorded; /* why what is sent cannot be recorded; "": it can, or need not */
 };
 
 struct my_rival {
@@ -68,8 +69,6 @@ struct my_own {
 #define MY_REASON_BYTES 400
 /* For each held message that cannot be read: its id, and the reason in hex. */
 #define MY_UNREAD_BYTES (FETCH_PLAN_UNREAD_MAX * (40 + 2 * FETCH_PLAN_REASON_BYTES) + 2)
-/* How many rows one statement forgets: that takes about 10 ms. */
-#define MY_FORGET_ROWS 2000
 
 /* FETCH_NEXT and FETCH_HEADS: what the present statement asks for, according to the plan. */
 struct my_fetch {
@@ -109,13 +108,16 @@ struct my_settle {
     const int64_t *ids; /* the caller's */
     size_t count;
     struct source_failures failures;
-    bool wait_told; /* a notice said that it waits for the table */
+    struct error unrecorded; /* as in struct my_setup */
+    bool wait_told;          /* a notice said that it waits for the table */
 };
 
 struct my_forget {
     struct my_job job;
     bool out;
-    uint64_t count; /* how many were forgotten */
+    bool more; /* there may be more to forget */
+    uint64_t not_before_us;
+    struct error unrecorded; /* as in struct my_setup */
 };
 
 struct my_status {
@@ -164,6 +166,7 @@ struct source_mysql {
     struct my_present present;
     struct my_settle settle;
     struct my_forget forget;
+    bool unrecorded_told;
     struct my_status status;
     struct my_watermark watermark;
     struct my_tail tail;
@@ -218,7 +221,9 @@ struct batch *my_rows_decode_take(MYSQL_RES *result, uint32_t rows_max, struct m
 
 /* source_settle.c */
 void my_settle_ask(struct source_mysql *self, const int64_t *ids, size_t count, uint64_t now_us);
-/* Forgets what was sent longer than keep_sent ago; does nothing while a statement for it is out. */
+/* Says once why what is sent is not recorded; nothing if the text is "". */
+void my_settle_unrecorded(struct source_mysql *self, const struct error *why);
+/* Forgets what was sent too long ago, or is too much; does nothing while a statement for it is out. */
 void my_settle_forget(struct source_mysql *self, uint64_t now_us);
 void my_settle_lost(struct source_mysql *self);
 

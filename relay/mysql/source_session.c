@@ -130,8 +130,7 @@ check_privileges(struct my_session *session)
 {
     char grants[350];
     unsigned number;
-    if (!my_privileges_missing(session->mysql, session->config->keep_sent_us > 0, grants,
-                               sizeof(grants), &number)) {
+    if (!my_privileges_missing(session->mysql, false, grants, sizeof(grants), &number)) {
         return my_session_fail_by_mysql(session);
     }
     return grants[0] == '\0' ||
@@ -153,9 +152,12 @@ setup_run(struct my_session *session, struct my_job *job)
 {
     struct my_setup *setup = (struct my_setup *)job;
     setup->is_mariadb = session->is_mariadb;
-    return my_source_check_server(session) && my_source_set_variables(session) &&
-           check_contract(session) && check_privileges(session) && show_relay(session) &&
-           ask_others(session, &setup->others_write);
+    const bool good = my_source_check_server(session) && my_source_set_variables(session) &&
+                      check_contract(session) && check_privileges(session) &&
+                      my_sent_learn(session) && show_relay(session) &&
+                      ask_others(session, &setup->others_write);
+    setup->unrecorded = my_sent_take_trouble(session);
+    return good;
 }
 
 static bool
@@ -372,6 +374,8 @@ setup_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     if (job->ok) {
         self->is_mariadb = self->setup.is_mariadb;
         self->others_write = self->setup.others_write;
+        self->unrecorded_told = self->unrecorded_told && self->setup.unrecorded.text[0] != '\0';
+        my_settle_unrecorded(self, &self->setup.unrecorded);
         my_source_own(self, now_us);
     } else {
         my_source_lost(self, &job->error, now_us);

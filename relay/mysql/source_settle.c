@@ -6,16 +6,17 @@
 #include <mysqld_error.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "relay/mysql/error.h"
 #include "relay/mysql/source_private.h"
 
-#include "mysql_forget_sent_sql.h"
 #include "mysql_settle_keep_sql.h"
 #include "mysql_settle_sql.h"
 
 /* In one statement: 105 KB of text, and the rows that one transaction deletes at a time. */
 #define IDS_MAX 5000
+#define FORGET_INTERVAL_US (10 * CLOCK_S_US)
 
 /* ---- on the link's thread ------------------------------------------------------------------------------- */
 
@@ -26,29 +27,21 @@ struct part {
 };
 
 static bool
-delete_rows(struct my_session *session, const struct part *part)
+delete_rows(struct my_session *session, void *context)
 {
+    const struct part *part = context;
     struct my_parameters parameters = {.count = 0};
     my_parameters_ints(&parameters, "ids", part->ids, part->count);
     return my_session_run(session, sql_settle, &parameters, NULL);
 }
 
 static bool
-keep_and_delete(struct my_session *session, void *context)
+record(struct my_session *session, void *context)
 {
     const struct part *part = context;
     struct my_parameters parameters = {.count = 0};
     my_parameters_ids(&parameters, "ids", part->ids, part->count);
-    return my_session_run(session, sql_settle_keep, &parameters, NULL) &&
-           delete_rows(session, part);
-}
-
-static bool
-delete_part(struct my_session *session, struct part *part)
-{
-    return session->config->keep_sent_us > 0
-               ? my_session_transaction(session, keep_and_delete, part)
-               : delete_rows(session, part);
+    return my_session_run(session, sql_settle_keep, &parameters, NULL);
 }
 
 /* If a delete of no rows fails too, the row is not at fault. */
@@ -57,7 +50,7 @@ is_of_row(struct my_session *session, int64_t id, struct source_failures *failur
 {
     struct part nothing = {.ids = &id, .count = 0};
     const struct error why = session->error;
-    if (!delete_part(session, &nothing)) {
+    if (!delete_rows(session, &nothing)) {
         return false;
     }
     source_failures_add(failures, id, 0, why.text);
@@ -70,7 +63,7 @@ static bool
 is_table_locked(struct my_session *session, const struct part *part)
 {
     struct part nothing = {.ids = part->ids, .count = 0};
-    return session->code == ER_LOCK_WAIT_TIMEOUT && !delete_part(session, &nothing);
+    return session->code == ER_LOCK_WAIT_TIMEOUT && !delete_rows(session, &nothing);
 }
 
 static bool
@@ -82,7 +75,7 @@ settle_ids(struct my_session *session, const int64_t *ids, size_t count,
     halving_begin(&parts, count);
     while (more) {
         struct part part = {.ids = ids + parts.at, .count = parts.size};
-        if (delete_part(session, &part)) {
+        if (my_sent_remove(session, record, delete_rows, &part)) {
             more = halving_taken(&parts);
         } else if (!my_error_may_be_of_row(session->code, true) ||
                    is_table_locked(session, &part)) {
@@ -107,6 +100,7 @@ settle_run(struct my_session *session, struct my_job *job)
         good = settle_ids(session, settle->ids + at, left < IDS_MAX ? left : IDS_MAX,
                           &settle->failures);
     }
+    settle->unrecorded = my_sent_take_trouble(session);
     return good;
 }
 
@@ -114,13 +108,23 @@ static bool
 forget_run(struct my_session *session, struct my_job *job)
 {
     struct my_forget *forget = (struct my_forget *)job;
-    struct my_parameters parameters = {.count = 0};
-    my_parameters_int(&parameters, "rows", MY_FORGET_ROWS);
-    my_parameters_int(&parameters, "age_us", (int64_t)session->config->keep_sent_us);
-    return my_session_run(session, sql_forget_sent, &parameters, &forget->count);
+    const bool good = my_sent_forget(session, &forget->more);
+    forget->unrecorded = my_sent_take_trouble(session);
+    return good;
 }
 
 /* ---- on the pipeline's ---------------------------------------------------------------------------------- */
+
+void
+my_settle_unrecorded(struct source_mysql *self, const struct error *why)
+{
+    if (why->text[0] != '\0' && !self->unrecorded_told) {
+        self->unrecorded_told = true;
+        my_notice(self, ERROR_TRANSIENT,
+                  "what is sent is not recorded, so `outbox-relay explain` will not know of it: %s",
+                  why->text);
+    }
+}
 
 /* The job is added again at the end, so others run before the next try. */
 static void
@@ -149,6 +153,7 @@ settle_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
         return;
     }
     settle->wait_told = false;
+    my_settle_unrecorded(self, &settle->unrecorded);
     my_event_push(self, SOURCE_SETTLED)->settled.failures = source_failures_take(&settle->failures);
 }
 
@@ -170,6 +175,7 @@ my_settle_lost(struct source_mysql *self)
     source_failures_clear(&self->settle.failures);
     self->settle.wait_told = false;
     self->forget.out = false;
+    self->forget.not_before_us = 0;
 }
 
 static void
@@ -179,8 +185,12 @@ forget_done(struct source_mysql *self, struct my_job *job, uint64_t now_us)
     forget->out = false;
     if (!job->ok) {
         my_source_lost(self, &job->error, now_us);
-    } else if (forget->count >= MY_FORGET_ROWS) {
-        my_settle_forget(self, now_us); /* there may be more */
+        return;
+    }
+    my_settle_unrecorded(self, &forget->unrecorded);
+    if (forget->more) {
+        forget->not_before_us = now_us;
+        my_settle_forget(self, now_us);
     }
 }
 
@@ -188,8 +198,9 @@ void
 my_settle_forget(struct source_mysql *self, uint64_t now_us)
 {
     struct my_forget *forget = &self->forget;
-    if (!forget->out) {
+    if (!forget->out && now_us >= forget->not_before_us) {
         forget->out = true;
+        forget->not_before_us = now_us + FORGET_INTERVAL_US;
         forget->job = (struct my_job){
             .run = forget_run, .done = forget_done, .words = "to forget what was sent"};
         my_ask(self, &forget->job, now_us);

@@ -140,7 +140,5 @@ my_status_ask(struct source_mysql *self, const struct source_status *status, uin
     if (!self->status.out) {
         send_status(self, status, now_us);
     }
-    if (self->config->keep_sent_us > 0) {
-        my_settle_forget(self, now_us);
-    }
+    my_settle_forget(self, now_us);
 }

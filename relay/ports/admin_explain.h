@@ -26,6 +26,17 @@ struct admin_writer {
     int64_t since_us;
 };
 
+#define ADMIN_SENT_UNKNOWN_BYTES 200
+
+/* What the record of sent messages says of a message. It is only asked if the message is in no table. */
+struct admin_sent {
+    int64_t at_us; /* when its batch was confirmed; ADMIN_NO_TIME: it is not in the record */
+    int64_t id;
+    char message_id[UUID_TEXT_BYTES];
+    int64_t since_us; /* when the oldest batch was; ADMIN_NO_TIME: there is none */
+    char unknown[ADMIN_SENT_UNKNOWN_BYTES]; /* why there is no record to read; "": there is */
+};
+
 /* All that the database knows of one message, in one snapshot. */
 struct admin_findings {
     struct admin_pending *pending;
@@ -33,9 +44,7 @@ struct admin_findings {
     struct admin_rows pending_rows;
     struct admin_messages held;
     struct admin_acts acts;
-    int64_t sent_us; /* ADMIN_NO_TIME: not known */
-    int64_t sent_id;
-    char sent_message_id[UUID_TEXT_BYTES];
+    struct admin_sent sent;
     struct admin_writer *writers;
     size_t writer_count;
     /* Why writers are not visible, and what to do about it; NULL: they are. */

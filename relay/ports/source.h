@@ -292,8 +292,8 @@ struct source_ops {
      * loss is taken; everything else is read before the call returns. Ids, keys and holds come in any order, but for the
      * ids of FETCH_PRESENT. */
     void (*fetch)(struct source *source, const struct fetch *fetch, uint64_t now_us);
-    /* Deletes rows of the outbox; an id that is not there is no failure. With keep_sent each deleted one is recorded in
-     * outbox_sent, from which the source deletes old ones by itself. */
+    /* Deletes rows of the outbox; an id that is not there is no failure. With keep_sent those that were there are recorded in
+     * outbox_sent_batch, from which the source deletes old ones by itself. */
     void (*settle)(struct source *source, const int64_t *ids, size_t count, uint64_t now_us);
     /* Looks once (watermark.h), and says what is final by now. */
     void (*watermark)(struct source *source, uint64_t now_us);

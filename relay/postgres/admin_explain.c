@@ -6,6 +6,7 @@
 #include "relay/postgres/foreground.h"
 
 #include "explain_outbox_sql.h"
+#include "explain_sent_may_sql.h"
 #include "explain_sent_sql.h"
 #include "explain_writers_sql.h"
 
@@ -90,23 +91,56 @@ find_held(struct admin *admin, const struct admin_name *name, struct admin_findi
     return good;
 }
 
+/* A statement that fails would end the snapshot, so the rights come first. */
 static bool
-find_sent(struct admin *admin, const char *const values[2], struct admin_findings *findings,
+may_read_sent(struct admin *admin, struct admin_sent *sent, struct error *reterr)
+{
+    PGresult *const result = admin_postgres_query(admin, sql_explain_sent_may, 0, NULL, reterr);
+    if (result == NULL) {
+        return false;
+    }
+    if (!admin_postgres_bool(result, 0, 0)) {
+        (void)snprintf(sent->unknown, sizeof(sent->unknown),
+                       "there is no table outbox_sent_batch: run `outbox-relay init`"); /* fits */
+    } else if (!admin_postgres_bool(result, 0, 1)) {
+        (void)snprintf(sent->unknown, sizeof(sent->unknown),
+                       "this role lacks a privilege: grant select on outbox_sent_batch"); /* fits */
+    }
+    PQclear(result);
+    return true;
+}
+
+static bool
+read_sent(struct admin *admin, const char *const values[2], struct admin_sent *sent,
           struct error *reterr)
 {
     PGresult *const result = admin_postgres_query(admin, sql_explain_sent, 2, values, reterr);
     if (result == NULL) {
         return false;
     }
-    findings->sent_us = ADMIN_NO_TIME;
     if (PQntuples(result) > 0) {
-        findings->sent_id = admin_postgres_int(result, 0, 0, 0);
-        (void)snprintf(findings->sent_message_id, UUID_TEXT_BYTES, "%s",
+        sent->id = admin_postgres_int(result, 0, 0, 0);
+        (void)snprintf(sent->message_id, UUID_TEXT_BYTES, "%s",
                        PQgetvalue(result, 0, 1)); /* fits */
-        findings->sent_us = admin_postgres_int(result, 0, 2, ADMIN_NO_TIME);
+        sent->at_us = admin_postgres_int(result, 0, 2, ADMIN_NO_TIME);
+        sent->since_us = admin_postgres_int(result, 0, 3, ADMIN_NO_TIME);
     }
     PQclear(result);
     return true;
+}
+
+static bool
+find_sent(struct admin *admin, const char *const values[2], struct admin_findings *findings,
+          struct error *reterr)
+{
+    struct admin_sent *const sent = &findings->sent;
+    sent->at_us = ADMIN_NO_TIME;
+    sent->since_us = ADMIN_NO_TIME;
+    if (findings->pending_count > 0 || findings->held.count > 0) {
+        return true; /* not sent since, and the record may be large */
+    }
+    return may_read_sent(admin, sent, reterr) &&
+           (sent->unknown[0] != '\0' || read_sent(admin, values, sent, reterr));
 }
 
 /* Messages move between the tables while the relay works; in one snapshot each is in exactly one of them. */

@@ -13,6 +13,7 @@
 #include "schema_functions_sql.h"
 #include "schema_relay_3_sql.h"
 #include "schema_relay_sql.h"
+#include "schema_sent_sql.h"
 #include "schema_sql.h"
 #include "schema_writing_sql.h"
 
@@ -74,10 +75,10 @@ refuse_version(int version, int known, struct error *reterr)
 #define EXTENSIBLE_VERSION 2
 
 /* Changes of the outbox itself come last: from then on writers wait until the transaction ends. */
-static const char *const scripts_beside[] = {sql_schema_relay, sql_schema_functions,
-                                             sql_schema_writing, NULL};
-static const char *const scripts_more[] = {sql_schema_relay_3, sql_schema_functions,
-                                           sql_schema_writing, NULL};
+static const char *const scripts_beside[] = {sql_schema_relay, sql_schema_sent,
+                                             sql_schema_functions, sql_schema_writing, NULL};
+static const char *const scripts_more[] = {sql_schema_relay_3, sql_schema_sent,
+                                           sql_schema_functions, sql_schema_writing, NULL};
 
 /* The reason is in schema_relay_3.sql. */
 static const char lock_tables_sql[] = "set local lock_timeout = '1500ms';"
@@ -89,7 +90,8 @@ static const char lock_tables_sql[] = "set local lock_timeout = '1500ms';"
 static bool
 repair(PGconn *connection, const PGresult *lacks, struct error *reterr)
 {
-    bool good = run_script(connection, sql_schema_functions, reterr);
+    bool good = run_script(connection, sql_schema_sent, reterr) &&
+                run_script(connection, sql_schema_functions, reterr);
     bool locked = false;
     for (int i = 0; good && i < PQntuples(lacks); i++) {
         if (postgres_schema_lack(lacks, i).before[0] != '\0' && !locked) {

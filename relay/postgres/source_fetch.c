@@ -77,15 +77,14 @@ send_patience(struct source_postgres *self, uint64_t now_us)
 {
     char timeout_ms[24];
     struct pg_parameters parameters = {.count = 0};
-    struct pg_fetch *fetch = &self->fetch;
-    fetch->patient = fetch_plan_is_alone(&fetch->plan) && !fetch->plan.bare;
-    if (!fetch->patient) {
+    const struct fetch_plan *const plan = &self->fetch.plan;
+    if (!fetch_plan_is_alone(plan) || plan->bare) {
         return true;
     }
     (void)snprintf(timeout_ms, sizeof(timeout_ms), "%" PRIu64,
                    FETCH_PLAN_PATIENCE * self->config->takeover_us / CLOCK_MS_US); /* fits */
     pg_parameters_text(&parameters, timeout_ms);
-    return pg_request_send(self, PG_PATIENCE, &parameters, now_us);
+    return pg_request_lead(self, PG_PATIENCE, &parameters, now_us);
 }
 
 static void

@@ -123,13 +123,20 @@ send_confirmed(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_release *release = &self->release;
     struct pg_parameters confirmed = {.count = 0};
-    const bool keep = self->config->keep_sent_us > 0;
     pg_parameters_encode(&release->ids, release->asked.ids + release->confirmed.at,
                          release->confirmed_probing ? 0 : release->confirmed.size);
     pg_parameters_array(&confirmed, &release->ids);
-    if (pg_request_send(self, keep ? PG_SETTLE_HELD_KEEP : PG_SETTLE_HELD, &confirmed, now_us)) {
+    if (pg_recording_send(self, &release->recording, PG_SETTLE_HELD, PG_SETTLE_HELD_KEEP,
+                          &confirmed, now_us)) {
         pg_request_end(self, PG_REQUEST_SETTLE_HELD, now_us); /* a loss was told */
     }
+}
+
+static void
+begin_confirmed(struct source_postgres *self, uint64_t now_us)
+{
+    pg_recording_begin(self, &self->release.recording, now_us);
+    send_confirmed(self, now_us);
 }
 
 static void
@@ -165,7 +172,7 @@ pg_held_release(struct source_postgres *self, const struct release *asked, uint6
     halving_begin(&release->confirmed, asked->id_count);
     halving_begin(&release->limit, asked->rows_max);
     if (release->confirmed_out) {
-        send_confirmed(self, now_us);
+        begin_confirmed(self, now_us);
     }
     if (self->state == PG_OWNED) {
         send_release(self, PG_RELEASE, now_us);
@@ -221,11 +228,12 @@ learn_confirmed(struct source_postgres *self, uint64_t now_us)
 {
     struct pg_release *release = &self->release;
     release->burying = false;
+    pg_recording_done(self, &release->recording, now_us);
     if (release->confirmed_probing) {
         release->confirmed_probing = false;
         bury(self, now_us);
     } else if (halving_taken(&release->confirmed)) {
-        send_confirmed(self, now_us);
+        begin_confirmed(self, now_us);
     } else {
         release->confirmed_out = false;
         tell_released(self);
@@ -236,6 +244,10 @@ static bool
 refuse_confirmed(struct source_postgres *self, const PGresult *result, uint64_t now_us)
 {
     struct pg_release *release = &self->release;
+    if (!release->burying && pg_recording_refused(&release->recording, result)) {
+        send_confirmed(self, now_us);
+        return true;
+    }
     if (release->confirmed_probing || !pg_error_may_be_of_row(result, true)) {
         return false;
     }
@@ -243,7 +255,11 @@ refuse_confirmed(struct source_postgres *self, const PGresult *result, uint64_t 
         learn_confirmed(self, now_us);
         return true;
     }
-    release->confirmed_probing = !halving_refused(&release->confirmed);
+    if (halving_refused(&release->confirmed)) {
+        begin_confirmed(self, now_us);
+        return true;
+    }
+    release->confirmed_probing = true;
     send_confirmed(self, now_us);
     return true;
 }

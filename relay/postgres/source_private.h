@@ -9,7 +9,8 @@
  *   source_fetch.c fetch, by the plan of relay/ports/fetch_plan.h
  *   source_settle.c settle, and rows that cannot be deleted
  *   source_held.c        hold, release, heads, wake
- *   source_status.c status; removing old rows of outbox_sent
+ *   source_sent.c        the record of what was sent
+ *   source_status.c status
  *   source_rows.c from a result to rows
  *   source_parameters.c  binary parameters
  *   source_watermark.c holders of the table's lock, for the watermark
@@ -39,9 +40,10 @@
 #define PG_REQUESTS_MAX 64
 /* Pings are also sent while answers are awaited, as long as there is room for all other kinds of requests. */
 #define PG_REQUESTS_PINGED 40
-#define PG_SCHEMA_VERSION 1        /* version of the outbox, which writers use too */
-#define PG_RELAY_SCHEMA_VERSION 3  /* version of the tables that only the relay uses */
-#define PG_RELAY_SCHEMA_REVISION 2 /* later additions to those */
+#define PG_SCHEMA_VERSION 1               /* version of the outbox, which writers use too */
+#define PG_RELAY_SCHEMA_VERSION 3         /* version of the tables that only the relay uses */
+#define PG_RELAY_SCHEMA_REVISION 3        /* later additions to those, as `init` makes them */
+#define PG_RELAY_SCHEMA_REVISION_NEEDED 2 /* without the last, nothing is recorded as sent */
 
 enum pg_statement {
     PG_OWN,
@@ -50,6 +52,7 @@ enum pg_statement {
     PG_FETCH_NEXT_EXACT,
     PG_FETCH_HEADS,
     PG_PATIENCE,
+    PG_HURRY,
     PG_PRESENT,
     PG_PRESENT_RANGE,
     PG_SETTLE,
@@ -119,16 +122,23 @@ enum pg_request_kind {
 struct pg_request {
     enum pg_request_kind kind;
     uint32_t answers; /* results received so far */
+    uint32_t leading; /* results yet to come of statements whose answers nobody needs */
     uint64_t sent_us;
 };
 
 /* The fetch that is out, kept until its answer, as it may have to be sent again. */
 struct pg_fetch {
     struct fetch_plan plan;
-    bool patient;      /* a statement before it gives it more time */
     struct buffer ids; /* this and the next two: binary parameters */
     struct buffer unread_ids;
     struct buffer unread_reasons;
+};
+
+/* Whether the statement that is out records what it deletes. If it fails, it is tried without that. */
+struct pg_recording {
+    bool on;
+    bool failed;
+    struct error error; /* failed: why */
 };
 
 /* The settle that is out. If deleting a single row fails, it is tried whether deleting no row works (probing); if that
@@ -138,6 +148,7 @@ struct pg_settle {
     struct halving parts;
     bool probing;
     struct error error; /* probing: the error of the row */
+    struct pg_recording recording;
     struct buffer parameter;
     struct source_failures failures;
 };
@@ -160,6 +171,7 @@ struct pg_release {
     struct halving limit;
     bool confirmed_out; /* `confirmed` is not all deleted yet */
     bool confirmed_probing;
+    struct pg_recording recording; /* of `confirmed` */
     bool burying;
     bool out; /* the move is not over yet */
     bool probing;
@@ -182,6 +194,17 @@ struct pg_pool {
     uint64_t deadline_us;
     uint32_t asked;
     int32_t pids[2]; /* server process of our session and of the second one; 0: not known yet */
+};
+
+/* The record of what was sent. */
+struct pg_sent {
+    bool there;  /* the table */
+    bool usable; /* so are the privileges */
+    bool empty;  /* nothing is wanted, and what there was is forgotten */
+    bool told;   /* a notice said that nothing is recorded */
+    bool forget_out;
+    uint64_t forget_at_us;    /* not before */
+    uint64_t paused_until_us; /* after a failure */
 };
 
 struct source_postgres {
@@ -236,9 +259,10 @@ struct source_postgres {
     int64_t started_at_us;  /* start of this relay; since 1970, by the server's clock */
     int64_t owned_since_us; /* start of this ownership, likewise */
     bool status_outstanding;
-    bool forget_outstanding;
+    struct pg_sent sent;
     struct watermark watermark;
     struct pg_tail tail;
+    uint32_t leading; /* of the request that is being sent, as in struct pg_request */
     struct pg_request requests[PG_REQUESTS_MAX]; /* a ring, in the order of their answers */
     uint32_t request_first;
     uint32_t request_count;
@@ -297,6 +321,9 @@ void pg_pool_poll(const struct source_postgres *self, struct pollfd *ret_poll);
 struct pg_parameters;
 bool pg_request_send(struct source_postgres *self, enum pg_statement statement,
                      const struct pg_parameters *parameters, uint64_t now_us) MUST_CHECK;
+/* The same, before the statement that it prepares the ground for: its answer is dropped. */
+bool pg_request_lead(struct source_postgres *self, enum pg_statement statement,
+                     const struct pg_parameters *parameters, uint64_t now_us) MUST_CHECK;
 bool pg_request_prepare_all(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
 bool pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t now_us);
 bool pg_request_flush(struct source_postgres *self, uint64_t now_us) MUST_CHECK;
@@ -320,6 +347,26 @@ void pg_fetch_forget_unread(struct source_postgres *self);
 void pg_fetch_answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us);
 void pg_fetch_present_answer(struct source_postgres *self, const PGresult *result);
 void pg_fetch_present_done(struct source_postgres *self);
+
+/* source_sent.c */
+/* `lacking`: the grants that the role needs for it, or "". Says so once if what is to be recorded cannot be. */
+void pg_sent_learn(struct source_postgres *self, const char *lacking);
+/* Sends `plain`, or `keep` if it is to be recorded. False if the connection was lost. */
+bool pg_recording_send(struct source_postgres *self, const struct pg_recording *recording,
+                       enum pg_statement plain, enum pg_statement keep,
+                       const struct pg_parameters *parameters, uint64_t now_us) MUST_CHECK;
+/* Before a part is sent for the first time. */
+void pg_recording_begin(const struct source_postgres *self, struct pg_recording *recording,
+                        uint64_t now_us);
+/* The server refused the statement. True: to be sent again, now without the record. */
+bool pg_recording_refused(struct pg_recording *recording, const PGresult *result) MUST_CHECK;
+/* The part is deleted. */
+void pg_recording_done(struct source_postgres *self, struct pg_recording *recording,
+                       uint64_t now_us);
+/* Forgets what is too old or too much; does nothing while a statement for it is out. */
+void pg_sent_forget(struct source_postgres *self, uint64_t now_us);
+void pg_sent_forgotten(struct source_postgres *self, PGresult *result, uint64_t now_us);
+void pg_sent_unforgotten(struct source_postgres *self, const PGresult *result, uint64_t now_us);
 
 /* source_settle.c */
 void pg_settle_ask(struct source_postgres *self, const int64_t *ids, size_t count, uint64_t now_us);
@@ -347,9 +394,6 @@ void pg_held_answer(struct source_postgres *self, const struct pg_request *reque
 /* source_status.c */
 void pg_status_ask(struct source_postgres *self, const struct source_status *status,
                    uint64_t now_us);
-/* Answers to status and forget. */
-void pg_status_answer(struct source_postgres *self, const struct pg_request *request,
-                      PGresult *result, uint64_t now_us);
 
 /* source_rows.c */
 /* Takes the result over. A batch of its rows up to the first one that was cut, at most rows_max; complete: neither

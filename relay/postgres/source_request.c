@@ -15,6 +15,7 @@
 #include "forget_sent_sql.h"
 #include "heads_sql.h"
 #include "hold_sql.h"
+#include "hurry_sql.h"
 #include "own_sql.h"
 #include "patience_sql.h"
 #include "present_range_sql.h"
@@ -45,6 +46,7 @@ static const struct {
     [PG_FETCH_NEXT_EXACT] = {"fetch_next_exact", sql_fetch_next_exact},
     [PG_FETCH_HEADS] = {"fetch_heads", sql_fetch_heads},
     [PG_PATIENCE] = {"patience", sql_patience},
+    [PG_HURRY] = {"hurry", sql_hurry},
     [PG_PRESENT] = {"present", sql_present},
     [PG_PRESENT_RANGE] = {"present_range", sql_present_range},
     [PG_SETTLE] = {"settle", sql_settle},
@@ -90,18 +92,42 @@ pg_request_send(struct source_postgres *self, enum pg_statement statement,
 }
 
 bool
+pg_request_lead(struct source_postgres *self, enum pg_statement statement,
+                const struct pg_parameters *parameters, uint64_t now_us)
+{
+    self->leading++;
+    return pg_request_send(self, statement, parameters, now_us);
+}
+
+bool
 pg_request_takes_utf8(const struct source_postgres *self)
 {
     const char *encoding = PQparameterStatus(self->connection, "server_encoding");
     return encoding != NULL && strcmp(encoding, "UTF8") == 0;
 }
 
+/* What it uses need not exist. */
+static bool
+is_left_out(const struct source_postgres *self, size_t statement)
+{
+    switch (statement) {
+    case PG_EMITTED:
+        return !self->config->tableless;
+    case PG_SETTLE_KEEP:
+    case PG_SETTLE_HELD_KEEP:
+    case PG_FORGET_SENT:
+        return !self->sent.usable;
+    default:
+        return false;
+    }
+}
+
 bool
 pg_request_prepare_all(struct source_postgres *self, uint64_t now_us)
 {
     for (size_t i = 0; i < PG_STATEMENTS; i++) {
-        if (i == PG_EMITTED && !self->config->tableless) {
-            continue; /* its function need not exist */
+        if (is_left_out(self, i)) {
+            continue;
         }
         char *const sql = postgres_sql(statements[i].sql, self->schema);
         const int done = PQsendPrepare(self->connection, statements[i].name, sql, 0, NULL);
@@ -130,7 +156,9 @@ pg_request_end(struct source_postgres *self, enum pg_request_kind kind, uint64_t
         return false;
     }
     const uint32_t last = (self->request_first + self->request_count) % PG_REQUESTS_MAX;
-    self->requests[last] = (struct pg_request){.kind = kind, .sent_us = now_us};
+    self->requests[last] =
+        (struct pg_request){.kind = kind, .sent_us = now_us, .leading = self->leading};
+    self->leading = 0;
     self->request_count++;
     self->sent_us = now_us;
     return true;
@@ -183,6 +211,10 @@ is_isolated(struct source_postgres *self, const struct pg_request *request, cons
     if (request->kind == PG_REQUEST_SETTLE) {
         return pg_settle_refused(self, result, now_us);
     }
+    if (request->kind == PG_REQUEST_FORGET) {
+        pg_sent_unforgotten(self, result, now_us);
+        return true;
+    }
     if (request->kind == PG_REQUEST_EMITTED) {
         return pg_emitted_refused(self, result, now_us);
     }
@@ -224,9 +256,9 @@ answer_take(struct source_postgres *self, PGresult *result, uint64_t now_us)
     renew_lease(self, request->sent_us);
     if (status == PGRES_PIPELINE_SYNC) {
         finish(self, result);
-    } else if (request->kind == PG_REQUEST_FETCH && request->answers++ == 0 &&
-               self->fetch.patient) {
-        PQclear(result); /* the answer to the statement before it */
+    } else if (request->leading > 0) {
+        request->leading--;
+        PQclear(result);
     } else if (request->kind == PG_REQUEST_FETCH) {
         pg_fetch_answer_take(self, result, now_us);
     } else {

@@ -179,7 +179,7 @@ check_contract(const PGresult *result, struct error *reterr)
                              ? "run `outbox-relay init`"
                              : "use the relay that fits the tables");
     }
-    if (PQgetisnull(result, 0, 4) || pg_rows_int4(result, 0, 4) < PG_RELAY_SCHEMA_REVISION) {
+    if (PQgetisnull(result, 0, 4) || pg_rows_int4(result, 0, 4) < PG_RELAY_SCHEMA_REVISION_NEEDED) {
         return error_set(reterr, ERROR_CONFIG,
                          "the relay's own tables are an older relay's: run `outbox-relay init`");
     }
@@ -191,24 +191,39 @@ check_contract(const PGresult *result, struct error *reterr)
     return true;
 }
 
-/* Lists the privileges that the role lacks, as grants to be run. */
-static bool
-check_privileges(const PGresult *result, const struct source_config *config, struct error *reterr)
+/* Lists the privileges that the role lacks, as grants to be run: those for the record of what was sent, or all others. */
+static void
+list_grants(const PGresult *result, bool tableless, bool for_sent, char *ret_grants, size_t size)
 {
-    char grants[300] = "";
     size_t used = 0;
+    ret_grants[0] = '\0';
     for (int i = 0; i < PQntuples(result); i++) {
-        const bool needed = (config->keep_sent_us > 0 || !pg_rows_bool(result, i, 2)) &&
-                            (config->tableless || !pg_rows_bool(result, i, 3));
-        if (needed && used < sizeof(grants)) {
+        const bool needed =
+            pg_rows_bool(result, i, 2) == for_sent && (tableless || !pg_rows_bool(result, i, 3));
+        if (needed && used < size) {
             used +=
-                (size_t)snprintf(grants + used, sizeof(grants) - used, "%sgrant %s on %s",
+                (size_t)snprintf(ret_grants + used, size - used, "%sgrant %s on %s",
                                  used > 0 ? "; " : "", PQgetvalue(result, i, 0),
                                  PQgetvalue(result, i, 1)); /* cut is fine: `check` says it all */
         }
     }
-    return used == 0 ||
+}
+
+static bool
+check_privileges(const PGresult *result, const struct source_config *config, struct error *reterr)
+{
+    char grants[300];
+    list_grants(result, config->tableless, false, grants, sizeof(grants));
+    return grants[0] == '\0' ||
            error_set(reterr, ERROR_CONFIG, "the relay's role lacks a privilege: %s", grants);
+}
+
+static void
+learn_sent(struct source_postgres *self, const PGresult *privileges)
+{
+    char grants[300];
+    list_grants(privileges, self->config->tableless, true, grants, sizeof(grants));
+    pg_sent_learn(self, grants);
 }
 
 static void
@@ -220,11 +235,17 @@ learn_contract(struct source_postgres *self, uint32_t answer, const PGresult *re
                                   : check_privileges(result, self->config, &error);
     if (!good) {
         pg_session_lost(self, &error, now_us);
-    } else if (answer == 1) {
+        return;
+    }
+    if (answer == 1) {
         self->outbox_oid = (uint32_t)pg_rows_int4(result, 0, 0);
         self->sequence_oid = (uint32_t)pg_rows_int4(result, 0, 1);
+        self->sent.there = pg_rows_bool(result, 0, 5);
         pg_tail_name(self, self->schema);
-    } else if (!pg_pool_begin(self, now_us)) {
+        return;
+    }
+    learn_sent(self, result);
+    if (!pg_pool_begin(self, now_us)) {
         pg_session_ready(self, now_us);
     }
 }
@@ -359,8 +380,10 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         pg_held_answer(self, request, result, now_us);
         break;
     case PG_REQUEST_STATUS:
+        self->status_outstanding = false;
+        break;
     case PG_REQUEST_FORGET:
-        pg_status_answer(self, request, result, now_us);
+        pg_sent_forgotten(self, result, now_us);
         break;
     case PG_REQUEST_TAIL_LOOK:
     case PG_REQUEST_TAIL_END_READER:
@@ -393,7 +416,8 @@ end(struct source_postgres *self, const struct error *error, uint64_t now_us)
     pg_held_lost(self);
     pg_tail_stop(self);
     self->status_outstanding = false;
-    self->forget_outstanding = false;
+    self->sent.forget_out = false;
+    self->leading = 0;
     watermark_done(&self->watermark);
 }
 

@@ -1,13 +1,9 @@
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "relay/postgres/source_private.h"
-
-/* One statement removes so many rows, in about 10 ms. If it removed as many, another one follows. */
-#define FORGET_ROWS 2000
 
 /* Cuts and cleans a text so that the server accepts it; NULL is NULL. */
 static const char *
@@ -92,18 +88,6 @@ send_status(struct source_postgres *self, const struct source_status *status, ui
     }
 }
 
-static void
-send_forget(struct source_postgres *self, uint64_t now_us)
-{
-    struct pg_parameters parameters = {.count = 0};
-    pg_parameters_int8(&parameters, pg_parameters_span_us(self->config->keep_sent_us));
-    pg_parameters_int8(&parameters, FORGET_ROWS);
-    self->forget_outstanding = true;
-    if (pg_request_send(self, PG_FORGET_SENT, &parameters, now_us)) {
-        pg_request_end(self, PG_REQUEST_FORGET, now_us); /* a loss was told */
-    }
-}
-
 void
 pg_status_ask(struct source_postgres *self, const struct source_status *status, uint64_t now_us)
 {
@@ -111,21 +95,5 @@ pg_status_ask(struct source_postgres *self, const struct source_status *status, 
         self->status_outstanding = true;
         send_status(self, status, now_us);
     }
-    if (self->state == PG_OWNED && self->config->keep_sent_us > 0 && !self->forget_outstanding) {
-        send_forget(self, now_us);
-    }
-}
-
-void
-pg_status_answer(struct source_postgres *self, const struct pg_request *request, PGresult *result,
-                 uint64_t now_us)
-{
-    if (request->kind == PG_REQUEST_STATUS) {
-        self->status_outstanding = false;
-        return;
-    }
-    self->forget_outstanding = false;
-    if (strtol(PQcmdTuples(result), NULL, 10) >= FORGET_ROWS) {
-        send_forget(self, now_us);
-    }
+    pg_sent_forget(self, now_us);
 }

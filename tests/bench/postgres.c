@@ -8,6 +8,7 @@
 #include "relay/postgres/sql.h"
 #include "schema_functions_sql.h"
 #include "schema_relay_sql.h"
+#include "schema_sent_sql.h"
 #include "schema_sql.h"
 #include "schema_writing_sql.h"
 #include "tests/bench/bench.h"
@@ -94,6 +95,7 @@ create(void)
     load(conn, sql_schema); /* everything that `init` creates, in its order */
     load(conn, sql_schema_writing);
     load(conn, sql_schema_relay);
+    load(conn, sql_schema_sent);
     load(conn, sql_schema_functions);
     bench_exec(conn, "create publication " BENCH_PUBLICATION
                      " for table outbox with (publish = 'insert')");

@@ -45,7 +45,7 @@ enum check_words {
     CHECK_WORDS_FOREIGN,      /* an outbox that init has not made */
     CHECK_WORDS_NO_HELD,      /* no tables for held messages */
     CHECK_WORDS_HELD_VERSION, /* version 9 of these */
-    CHECK_WORDS_SENT,         /* no rights to outbox_sent */
+    CHECK_WORDS_SENT,         /* no rights to outbox_sent_batch */
     CHECK_WORDS_DELETE,       /* no right to delete from the outbox, and to update what is held */
     CHECK_WORDS_ADDED,        /* columns "tenant" and "a b" of the outbox */
     CHECK_WORDS_COMPUTED,     /* SQL: the form of a column with twice the id, which is never null */

@@ -20,8 +20,8 @@ const struct check_kind check_mysql_kind = {
             [CHECK_WORDS_FOREIGN] = "give the relay a database of its own",
             [CHECK_WORDS_NO_HELD] = "while writers go on",
             [CHECK_WORDS_HELD_VERSION] = "1",
-            [CHECK_WORDS_SENT] = "the relay's account lacks a privilege: grant select, insert, "
-                                 "delete on outbox_sent",
+            [CHECK_WORDS_SENT] = "the relay's account lacks a privilege, to record what is sent: "
+                                 "grant delete on outbox_sent_batch",
             [CHECK_WORDS_DELETE] = CHECK_PROBLEM
             "the relay's account lacks a privilege: grant delete on outbox; grant update on "
             "outbox_held\n",

@@ -20,8 +20,8 @@ const struct check_kind check_postgres_kind = {
             [CHECK_WORDS_FOREIGN] = "set search_path in the dsn",
             [CHECK_WORDS_NO_HELD] = "while writers and an older relay go on",
             [CHECK_WORDS_HELD_VERSION] = "3",
-            [CHECK_WORDS_SENT] = "the role lacks a privilege: grant select, insert, delete on "
-                                 "public.outbox_sent to \"ROLE\"",
+            [CHECK_WORDS_SENT] = "the role lacks a privilege: grant delete on "
+                                 "public.outbox_sent_batch to \"ROLE\"",
             [CHECK_WORDS_DELETE] = CHECK_PROBLEM
             "the role lacks a privilege: grant delete on public.outbox to \"ROLE\"\n" CHECK_PROBLEM
             "the role lacks a privilege: grant update on public.outbox_held to \"ROLE\"\n",

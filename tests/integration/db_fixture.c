@@ -76,6 +76,24 @@ db_choose(const void *postgres, const void *mysql)
     return db_is_mysql() ? mysql : postgres;
 }
 
+const char *
+db_sent_count(void)
+{
+    return db_choose("select coalesce(sum(cardinality(ids)), 0) from outbox_sent_batch",
+                     "select coalesce(sum(octet_length(message_ids)) div 16, 0) from "
+                     "outbox_sent_batch");
+}
+
+const char *
+db_sent_ids(void)
+{
+    return db_choose("select string_agg(id::text, ',' order by id) from outbox_sent_batch, "
+                     "unnest(ids) as id",
+                     "select group_concat(id order by id) from outbox_sent_batch join "
+                     "json_table(concat('[', ids, ']'), '$[*]' columns (id bigint path '$')) as "
+                     "sent");
+}
+
 struct db *
 db_create(void)
 {

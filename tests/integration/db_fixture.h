@@ -19,6 +19,9 @@ bool db_is_mysql(void);
 /* Which of these belongs to the kind of database. It has one parameter for each kind, so that whoever adds a kind is told by the
  * compiler what else it needs. */
 const void *db_choose(const void *postgres, const void *mysql);
+/* In SQL: how many messages are recorded as sent; their ids in order, with commas between them. */
+const char *db_sent_count(void);
+const char *db_sent_ids(void);
 
 /* Creates a database, with the dialect, and connects to it. One at a time in a process; its name holds the process id, so
  * processes do not meet. */

@@ -451,8 +451,9 @@ grant_relay(void *conn, const char *name)
                 "grant select, insert, update, delete on outbox_held to '%s'@'%%'; "
                 "grant select, update on outbox_held_act to '%s'@'%%'; "
                 "grant select, insert, delete on outbox_relay to '%s'@'%%'; "
+                "grant select, insert, delete on outbox_sent_batch to '%s'@'%%'; "
                 "grant select on outbox_relay_schema to '%s'@'%%'",
-                name, name, name, name, name, name);
+                name, name, name, name, name, name, name);
 }
 
 static void

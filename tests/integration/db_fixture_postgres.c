@@ -347,8 +347,9 @@ grant_relay(void *conn, const char *name)
                 "grant select on sequence outbox_id_seq to %s; "
                 "grant select, insert, update, delete on outbox_held to %s; "
                 "grant select, update on outbox_held_act to %s; "
-                "grant select, insert, update on outbox_relay to %s",
-                name, name, name, name, name);
+                "grant select, insert, update on outbox_relay to %s; "
+                "grant select, insert, delete on outbox_sent_batch to %s",
+                name, name, name, name, name, name);
 }
 
 static void

@@ -26,7 +26,7 @@ void
 outbox_mysql_fixture_load_relay(MYSQL *conn)
 {
     static const char *const names[] = {
-        "outbox_held",         "outbox_held_act",      "outbox_relay",  "outbox_sent",
+        "outbox_held",         "outbox_held_act",      "outbox_relay",  "outbox_sent_batch",
         "outbox_relay_schema", "outbox_relay_version", "outbox_cancel", NULL};
     load_all(conn, names);
 }

@@ -229,6 +229,7 @@ pg_fixture_load_outbox(PGconn *conn)
     pg_fixture_load(conn, "outbox-sql/postgres/schema.sql");
     pg_fixture_load(conn, "outbox-sql/postgres/schema_writing.sql");
     pg_fixture_load(conn, "outbox-sql/postgres/schema_relay.sql");
+    pg_fixture_load(conn, "outbox-sql/postgres/schema_sent.sql");
     pg_fixture_load(conn, "outbox-sql/postgres/schema_functions.sql");
 }
 

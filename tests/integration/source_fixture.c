@@ -32,6 +32,7 @@ source_fixture_config(const char *dsn, uint64_t takeover_us)
         .dsn = strdup(dsn),
         .exchange = exchange,
         .takeover_us = takeover_us,
+        .keep_sent_bytes = 1 << 20,
     };
 }
 

@@ -44,7 +44,7 @@ struct source_fixture_kind {
     const char *words_nobody_listens;
     const char *words_no_table;      /* in the middle of an ownership */
     const char *words_no_privileges; /* where nothing but reading is granted */
-    const char *words_no_keep;       /* where all is, but for outbox_sent */
+    const char *words_no_keep;       /* all is but to insert into outbox_sent_batch */
     const char *words_referenced;    /* by a row of another table */
 };
 

@@ -75,8 +75,9 @@ Test(check_mysql, a_trigger_that_was_dropped)
 
 Test(check_mysql, an_engine_without_transactions)
 {
-    run("alter table outbox_sent engine = MyISAM");
-    expect(1, "problem", "outbox_sent is kept by MyISAM, which has no transactions: alter table");
+    run("alter table outbox_sent_batch engine = MyISAM");
+    expect(1, "problem",
+           "outbox_sent_batch is kept by MyISAM, which has no transactions: alter table");
 }
 
 Test(check_mysql, a_trigger_of_somebody_else)

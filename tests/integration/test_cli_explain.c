@@ -288,36 +288,101 @@ Test(cli_explain, discarded_and_retried)
     expect_where("1", "discarded");
 }
 
-Test(cli_explain, sent)
+/* A batch of messages with the ids 7, 8 and -9, sent 5 min ago, and one with 8 again a minute later. */
+static void
+record_sent(void)
 {
-    db_exec(db, "insert into outbox_sent (message_id, id, sent_at) "
-                "values (as_id('" HELD_UUID(
-                    "07") "'), 7, from_now(-300)), "
-                          "(as_id('" HELD_UUID(
-                              "07") "'), 7, from_now(-240))"); /* twice: the last counts */
-    expect("7", 0,
-           MESSAGE("07", "7") "  It was sent, and confirmed by the broker, at TIME (4 min ago).\n");
-    expect_where(HELD_UUID("07"), "sent");
+    db_exec(
+        db,
+        db_choose(
+            "insert into outbox_sent_batch (sent_at, total_bytes, ids, message_ids) values "
+            "(from_now(-300), 1, '{7,8,-9}', '{" HELD_UUID("07") "," HELD_UUID("08") "," HELD_UUID(
+                "09") "}'), "
+                      "(from_now(-240), 2, '{8}', '{" HELD_UUID("08") "}')",
+            "insert into outbox_sent_batch (sent_at, total_bytes, ids, message_ids) values "
+            "(from_now(-300), 1, '7,8,-9', concat(as_id('" HELD_UUID("07") "'), as_id('" HELD_UUID(
+                "08") "'), as_id('" HELD_UUID("09") "'))), "
+                                                    "(from_now(-240), 2, '8', as_id('" HELD_UUID(
+                                                        "08") "'))"));
 }
 
-#define NOT_HERE                                                                             \
-    "  It is not here.\n"                                                                    \
-    "  Either it was sent and confirmed (keep_sent is off, so it is not known when), or it " \
-    "was never written, or its transaction was rolled back or is not over.\n"
+#define SENT(minutes) "  It was sent at TIME (" minutes " min ago), and confirmed by the broker.\n"
+
+Test(cli_explain, sent)
+{
+    record_sent();
+    expect("7", 0, MESSAGE("07", "7") SENT("5"));
+    expect_where(HELD_UUID("09"), "sent");
+    expect("8", 0, MESSAGE("08", "8") SENT("4")); /* twice: the last counts */
+    json_t *const told = story(HELD_UUID("09"), "sent");
+    cr_assert_eq(json_integer_value(json_object_get(told, "id")), -9);
+    cr_assert(json_is_string(json_object_get(told, "sent_at")));
+    json_decref(told);
+}
+
+#define OR_ELSE                                                                            \
+    "while nothing was recorded, or somebody deleted it, or it was never written, or its " \
+    "transaction was rolled back or is not over.\n"
+#define NOT_HERE                                        \
+    "  It is neither in the outbox nor held.\n"         \
+    "  There is no record of anything that was sent.\n" \
+    "  Either it was sent " OR_ELSE
 
 Test(cli_explain, not_here)
 {
     expect("99", 1, "message 99:\n" NOT_HERE);
     expect_where(HELD_UUID("99"), "unknown");
+    record_sent();
+    expect("99", 1,
+           "message 99:\n"
+           "  It is neither in the outbox nor held.\n"
+           "  There is no record that it was sent; records reach back to TIME (5 min ago).\n"
+           "  Either it was sent before that, or " OR_ELSE);
+    expect_where("9", "unknown");
+    expect_where("78", "unknown");
+    /* The end of one message id and the beginning of the next. */
+    expect_where("00000000-0007-0000-0000-000070008000", "unknown");
+}
+
+/* Gaps: what is recorded does not say how it is now. */
+Test(cli_explain, nothing_is_recorded_now)
+{
+    record_sent();
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"
-              "source orders { kind = %s dsn = \"%s\" broker = main keep_sent = 7d }\n",
+              "source orders { kind = %s dsn = \"%s\" broker = main keep_sent = 0 }\n",
               db_kind(), db_dsn());
     expect("99", 1,
            "message 99:\n"
-           "  It is not here.\n"
-           "  Either it was sent and confirmed longer ago than keep_sent = 7d, or it was never "
-           "written, or its transaction was rolled back or is not over.\n");
+           "  It is neither in the outbox nor held.\n"
+           "  There is no record that it was sent; records reach back to TIME (5 min ago).\n"
+           "  The relay records nothing (keep_sent = 0).\n"
+           "  Either it was sent before that, or " OR_ELSE);
+    expect("7", 0, MESSAGE("07", "7") SENT("5"));
+}
+
+/* An application may write a message id again that an operator has discarded. */
+Test(cli_explain, discarded_and_then_sent)
+{
+    record_sent();
+    db_exec(db,
+            "insert into outbox_held_act (held_id, message_id, what, who, state, at) values "
+            "(7, as_id('" HELD_UUID("07") "'), 'discard', 'x', 'dead', from_now(-400)), "
+                                          "(8, as_id('" HELD_UUID(
+                                              "08") "'), 'discard', 'x', 'dead', from_now(-100))");
+    expect_where(HELD_UUID("07"), "sent");
+    expect_where(HELD_UUID("08"), "discarded");
+}
+
+Test(cli_explain, no_record)
+{
+    db_exec(db, "drop table outbox_sent_batch");
+    cr_assert_eq(cli("explain 99 -c relay.conf"), 1);
+    cr_assert_not_null(strstr(cli_stdout(), "What was sent is not known: there is no table "
+                                            "outbox_sent_batch: run `outbox-relay init`.\n"),
+                       "%s", cli_stdout());
+    cr_assert_eq(cli("init -c relay.conf"), 0, "%s%s", cli_stdout(), cli_stderr());
+    expect("99", 1, "message 99:\n" NOT_HERE);
 }
 
 /* MariaDB and MySQL say when a transaction began from a list that they refresh only if nobody has read it for 0.1 s. */
@@ -340,7 +405,7 @@ Test(cli_explain, who_may_have_it)
     tell(NULL);
     db_be_shop(writer);
     db_exec(writer, "begin; insert into outbox (payload) values ('')");
-    db_exec(reader, "begin; insert into outbox_sent (message_id, id) values (new_id(), 1)");
+    db_exec(reader, "begin; delete from outbox_sent_batch");
     (void)db_int(reader, "select count(*) from outbox");
     db_exec(owner, "begin; delete from outbox where id = 0");
     (void)snprintf(expected, sizeof(expected),

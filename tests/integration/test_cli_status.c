@@ -265,11 +265,12 @@ be_a_reader(char role[64])
     char sql[400];
     (void)snprintf(role, 64, "status_%ld", (long)getpid()); /* fits */
     db_create_user(db, role, "pw");
-    (void)snprintf(sql, sizeof(sql),
-                   "grant select on outbox to %s; grant select on outbox_held to %s; "
-                   "grant select on outbox_held_act to %s; grant select on outbox_sent to %s; "
-                   "grant select on outbox_relay to %s; grant select on outbox_relay_schema to %s",
-                   role, role, role, role, role, role); /* fits */
+    (void)snprintf(
+        sql, sizeof(sql),
+        "grant select on outbox to %s; grant select on outbox_held to %s; "
+        "grant select on outbox_held_act to %s; grant select on outbox_sent_batch to %s; "
+        "grant select on outbox_relay to %s; grant select on outbox_relay_schema to %s",
+        role, role, role, role, role, role); /* fits */
     db_exec(db, sql);
     cli_write("relay.conf",
               "broker main { uri = \"amqp://relay@h.invalid\" }\n"

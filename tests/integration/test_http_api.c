@@ -289,7 +289,6 @@ Test(http_api, acts_need_the_rights_of_an_operator)
     (void)snprintf(dsn, sizeof(dsn), "%s user=%s password=secret", db_dsn(), name);
     db_create_user(scene.db, name, "secret");
     db_grant_relay(scene.db, name);
-    db_grant(scene.db, name, "select", "outbox_sent"); /* as the role outbox_relay has it */
     start_as(dsn, "");
     const int64_t id = hold("k", "x");
     const struct http_reply seen = http_get("/api/held");

@@ -133,7 +133,7 @@ Test(init_mysql, puts_back_what_was_dropped)
                     "the constraint outbox_held_state of outbox_held", "missing");
     expect_put_back("drop index outbox_held_due on outbox_held",
                     "the index outbox_held_due of outbox_held", "missing");
-    expect_put_back("drop table outbox_sent", "the table outbox_sent", "missing");
+    expect_put_back("drop table outbox_sent_batch", "the table outbox_sent_batch", "missing");
     cr_assert_neq(mysql_fixture_try(db, "insert into outbox (payload, `key`) values ('', "
                                         "repeat('x', 1025))"),
                   0);

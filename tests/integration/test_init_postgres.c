@@ -112,6 +112,7 @@ Test(init_postgres, extends_version_2_while_an_older_relay_goes_on)
     cr_assert_eq(pg_query_int(db, "select confirmed from outbox_relay where reads is null and "
                                   "swept = 0"),
                  2);
+    cr_assert_eq(pg_query_int(db, "select count(*) from outbox_sent_batch"), 0);
     init_expect(0, INIT_THERE);
     PQfinish(relay);
 }
@@ -350,9 +351,9 @@ Test(init_postgres, leaves_nothing_behind_when_it_fails)
 Test(init_postgres, a_migration_that_fails_leaves_nothing_behind)
 {
     pg_fixture_load(db, "outbox-sql/postgres/schema.sql");
-    pg_exec(db, "create table outbox_sent (id int)");
+    pg_exec(db, "create table outbox_relay (id int)");
     cr_assert_eq(cli("init -c relay.conf"), 1);
-    cr_assert_not_null(strstr(cli_stdout(), "relation \"outbox_sent\" already exists"));
+    cr_assert_not_null(strstr(cli_stdout(), "relation \"outbox_relay\" already exists"));
     cr_assert_eq(pg_query_int(db, "select count(*) from pg_class where relname = 'outbox_held'"),
                  0);
 }

@@ -267,7 +267,7 @@ work(const char *mode, const char *more)
     expect_cli(0, "check");
     expect_cli(0, "held discard --all --yes");
     await_true("nothing is left", "select (count(*) = 0)::int from outbox_held");
-    await_true("what was sent is forgotten", "select (count(*) = 0)::int from outbox_sent");
+    await_true("what was sent is forgotten", "select (count(*) = 0)::int from outbox_sent_batch");
     relay_drain(relay);
     cr_assert_eq(relay_logged(relay, "of type any"), 0);
     relay_free(relay);

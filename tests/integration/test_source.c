@@ -664,8 +664,21 @@ expect_refusal_of(const char *user, uint64_t keep_sent_us, const char *words)
     config.keep_sent_us = keep_sent_us;
     const struct error error = refusal(&config);
     expect_refusal(error, ERROR_CONFIG, words);
-    cr_assert(keep_sent_us > 0 || strstr(error.text, "outbox_sent") == NULL,
-              "it is not told to remember anything");
+    cr_assert_null(strstr(error.text, "outbox_sent_batch"), "it works without that");
+}
+
+/* It says so before anything else, and works. */
+static void
+expect_no_record(const char *user)
+{
+    struct source_config config = source_fixture_here_as(user, 10 * CLOCK_S_US);
+    config.keep_sent_us = CLOCK_S_US;
+    struct source *const source = source_fixture_open(&config);
+    const struct source_event event = source_fixture_next(source);
+    cr_assert_eq(event.type, SOURCE_NOTICE);
+    cr_assert_not_null(strstr(event.notice.error.text, kind->words_no_keep), "%s",
+                       event.notice.error.text);
+    source_fixture_close(source, &config);
 }
 
 Test(source, says_which_privilege_is_missing)
@@ -674,9 +687,10 @@ Test(source, says_which_privilege_is_missing)
     db_grant(admin, user, "select", "outbox");
     db_grant(admin, user, "select", "outbox_schema");
     db_grant(admin, user, "select", "outbox_relay_schema");
-    expect_refusal_of(user, 0, kind->words_no_privileges);
+    expect_refusal_of(user, CLOCK_S_US, kind->words_no_privileges);
     db_grant_relay(admin, user);
-    expect_refusal_of(user, CLOCK_S_US, kind->words_no_keep);
+    db_revoke(admin, user, "insert", "outbox_sent_batch");
+    expect_no_record(user);
     struct source_config config = source_fixture_here_as(user, 10 * CLOCK_S_US);
     struct source *source = source_fixture_own(&config);
     source_fixture_insert(admin, 1);

@@ -185,9 +185,13 @@ Test(source_mysql_outage, settings_that_a_session_inherits)
 static void
 grant_all(void)
 {
-    static const char *const tables[] = {
-        "outbox",      "outbox_held",   "outbox_held_act",    "outbox_relay",
-        "outbox_sent", "outbox_schema", "outbox_relay_schema"};
+    static const char *const tables[] = {"outbox",
+                                         "outbox_held",
+                                         "outbox_held_act",
+                                         "outbox_relay",
+                                         "outbox_sent_batch",
+                                         "outbox_schema",
+                                         "outbox_relay_schema"};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         mysql_fixture_grant(admin, "select, insert, update, delete", tables[i]);
     }

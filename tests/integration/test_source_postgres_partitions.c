@@ -98,26 +98,3 @@ Test(source_postgres_partitions, the_log_has_rows_of_the_outbox)
     pg_exec(admin, "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
                    "where database = current_database()");
 }
-
-/* The oldest rows of each partition have the positions of the newest ones in the other. */
-Test(source_postgres_partitions, what_was_sent_lately_is_remembered)
-{
-    const struct source_status status = {.confirmed = 1};
-    pg_exec(admin,
-            "alter table outbox_sent rename to plain;"
-            "create table outbox_sent (like plain including defaults) partition by list (id);"
-            "drop table plain; create index on outbox_sent (sent_at);"
-            "create table outbox_sent_1 partition of outbox_sent for values in (1);"
-            "create table outbox_sent_2 partition of outbox_sent for values in (2);"
-            "insert into outbox_sent select gen_random_uuid(), 1, now() - '2 days'::interval"
-            " from generate_series(1, 10);"
-            "insert into outbox_sent select gen_random_uuid(), 2, now()"
-            " from generate_series(1, 10)");
-    struct source_config config = source_fixture_config(pg_fixture_dsn(), 10 * CLOCK_S_US);
-    config.keep_sent_us = UINT64_C(86400) * CLOCK_S_US;
-    struct source *source = source_fixture_own(&config);
-    source_fixture_status(source, &status);
-    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_sent where id = 1"), 0);
-    cr_assert_eq(pg_query_int(admin, "select count(*) from outbox_sent where id = 2"), 10);
-    source_fixture_close(source, &config);
-}

@@ -287,9 +287,10 @@ Test(source_postgres_held_plans, many_holds_at_once)
 
 Test(source_postgres_held_plans, what_was_sent)
 {
-    pg_exec(conn, "insert into outbox_sent select gen_random_uuid(), n, now() - '1 d'::interval + "
-                  "n * '1 ms'::interval from generate_series(1, 200000) n");
-    expect_index("execute forget_sent(3600000000, 100)", "outbox_sent_at", 400);
+    pg_exec(conn, "insert into outbox_sent_batch (sent_at, total_bytes, ids, message_ids) "
+                  "select now() - '1 d'::interval + n * '1 ms'::interval, n, array[n], "
+                  "array[gen_random_uuid()] from generate_series(1, 200000) n");
+    expect_index("execute forget_sent(3600000000, 100, 1000)", "outbox_sent_batch_pkey", 450);
     expect_index("execute settle_keep('{1,3,9999999}')", "outbox_pkey", 60);
 }
 

@@ -126,31 +126,121 @@ settle_and_release(void)
 Test(source_status, remembers_what_went_if_it_is_told_to)
 {
     settle_and_release();
-    cr_assert_eq(db_int(admin, "select count(*) from outbox_sent"), 0);
+    cr_assert_eq(db_int(admin, db_sent_count()), 0);
     db_empty_outbox(admin);
     reopen(3600 * CLOCK_S_US);
     settle_and_release();
-    expect_text("select group_concat(concat(id) order by id) from outbox_sent", "1,2,3");
-    cr_assert_eq(db_int(admin, "select count(distinct message_id) from outbox_sent where "
-                               "sent_at > from_now(-60)"),
-                 3);
+    expect_text(db_sent_ids(), "1,2,3");
+    cr_assert_eq(db_int(admin, "select count(*) from outbox_sent_batch where sent_at > "
+                               "from_now(-60)"),
+                 2, "a row for each batch");
+    cr_assert_gt(db_int(admin, "select max(total_bytes) from outbox_sent_batch"),
+                 db_int(admin, "select min(total_bytes) from outbox_sent_batch"));
 }
 
-/* In portions of 2000, one after the other, so that no other request waits long. */
+/* Somebody else's lock, a trigger, a full disk: messages go on. It says so once. */
+Test(source_status, what_cannot_be_recorded_is_deleted_all_the_same)
+{
+    reopen(3600 * CLOCK_S_US);
+    db_forbid(admin, "insert", "outbox_sent_batch", "true");
+    settle_and_release();
+    cr_assert_eq(db_int(admin, db_sent_count()), 0);
+    source_fixture_insert(admin, 1);
+    (void)source_fixture_settle(source, 9);
+    cr_assert_eq(db_int(admin, "select count(*) from outbox"), 0);
+}
+
+/* It waits a little, once, where every statement of its own would wait for the length of the lease. */
+Test(source_status, a_lock_on_the_record_holds_up_nothing)
+{
+    struct db *const other = db_connect();
+    reopen(3600 * CLOCK_S_US);
+    db_exec(other, db_choose("begin; lock table outbox_sent_batch in access exclusive mode",
+                             "lock tables outbox_sent_batch write"));
+    const uint64_t before_us = clock_monotonic_us();
+    settle_and_release();
+    cr_assert_lt(clock_monotonic_us() - before_us, config.takeover_us / 3);
+    db_exec(other, db_choose("commit", "unlock tables"));
+    cr_assert_eq(db_int(admin, db_sent_count()), 0);
+    db_close(other);
+}
+
+/* Tables of before there was a record. */
+Test(source_status, works_without_the_table)
+{
+    const struct source_status status = {.in_flight = 0};
+    db_exec(admin, "drop table outbox_sent_batch");
+    reopen(3600 * CLOCK_S_US);
+    source_fixture_status(source, &status);
+    settle_and_release();
+}
+
+/* Batches of a message, each of 1000 bytes, the first 700 of them sent too long ago. */
+static void
+pretend_sent(void)
+{
+    db_exec(admin,
+            db_choose("insert into outbox_sent_batch (sent_at, total_bytes, ids, message_ids) "
+                      "select from_now(case when i > 700 then -3540 else -3660 end), 1000 * i, "
+                      "array[i], array[new_id()] from generate_series(1, 710) as i",
+                      "insert into outbox_sent_batch (sent_at, total_bytes, ids, message_ids) "
+                      "select from_now(case when i > 700 then -3540 else -3660 end), 1000 * i, "
+                      "i, new_id() from " DB_SERIES("1", "710")));
+}
+
+static int64_t
+batches(void)
+{
+    return db_int(admin, "select count(*) from outbox_sent_batch");
+}
+
+static void
+expect_left(int64_t left)
+{
+    for (int i = 0; i < 8; i++) {
+        (void)source_fixture_watermark(source);
+    }
+    cr_assert_eq(batches(), left);
+}
+
+static void
+expect_forgotten(int64_t left, int64_t first_bytes)
+{
+    expect_left(left);
+    cr_assert_eq(db_int(admin, "select min(total_bytes) from outbox_sent_batch"), first_bytes);
+}
+
+/* In portions of 100, one after the other, so that no other request waits long. */
 Test(source_status, forgets_what_went_long_ago)
 {
     const struct source_status status = {.in_flight = 0};
-    db_exec(admin,
-            "insert into outbox_sent (message_id, id, sent_at) select new_id(), i, "
-            "from_now(case when i > 7000 then -3540 else -3660 end) from " DB_SERIES("1", "7010"));
-    source_fixture_status(source, &status);
-    cr_assert_eq(db_int(admin, "select count(*) from outbox_sent"), 7010, "not asked to");
+    pretend_sent();
     reopen(3600 * CLOCK_S_US);
     source_fixture_status(source, &status);
-    cr_assert_leq(db_int(admin, "select count(*) from outbox_sent"), 5010);
-    for (int i = 0; i < 4; i++) {
-        (void)source_fixture_watermark(source);
-    }
-    cr_assert_eq(db_int(admin, "select count(*) from outbox_sent"), 10);
-    cr_assert_eq(db_int(admin, "select min(id) from outbox_sent"), 7001);
+    cr_assert_leq(batches(), 610);
+    expect_forgotten(10, 701000);
+}
+
+/* Switched off: what was recorded before that is forgotten as well. */
+Test(source_status, forgets_all_if_it_is_to_remember_nothing)
+{
+    const struct source_status status = {.in_flight = 0};
+    pretend_sent();
+    reopen(0);
+    source_fixture_status(source, &status);
+    expect_left(0);
+    settle_and_release();
+    cr_assert_eq(batches(), 0);
+}
+
+/* The last 300 kB, whatever their age. */
+Test(source_status, forgets_what_is_too_much)
+{
+    const struct source_status status = {.in_flight = 0};
+    pretend_sent();
+    config.keep_sent_bytes = 300000;
+    reopen(86400 * CLOCK_S_US);
+    source_fixture_status(source, &status);
+    cr_assert_leq(batches(), 610);
+    expect_forgotten(300, 411000);
 }

@@ -7,5 +7,5 @@ select database(),
         select count(*)
         from information_schema.tables
         where table_schema = database()
-            and table_name in ('outbox_held', 'outbox_held_act', 'outbox_relay', 'outbox_sent', 'outbox_relay_schema')
+            and table_name in ('outbox_held', 'outbox_held_act', 'outbox_relay', 'outbox_relay_schema')
     ) as relay

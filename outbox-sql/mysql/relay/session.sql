@@ -3,7 +3,8 @@
 -- row or table that others have locked. @statement_s: how long a statement may take (MySQL: only reads; @statement_ms).
 -- Other settings of the server, or of an init_connect, must not matter, such as a commit that begins another transaction
 -- (completion_type). An id of 0 is an id. Numbers from the dictionary must be up to date (MySQL), and a list of ids must
--- not become a table of its own (MariaDB), because then a delete would read the whole outbox.
+-- not become a table of its own (MariaDB), because then a delete would read the whole outbox. A row of outbox_sent_batch has up to
+-- 5000 ids.
 set session
     wait_timeout = @lease_s,
     net_read_timeout = @lease_s,
@@ -22,4 +23,5 @@ set session
     sql_safe_updates = 0,
     sql_big_selects = 1,
     foreign_key_checks = 1,
+    group_concat_max_len = 1048576,
     unique_checks = 1

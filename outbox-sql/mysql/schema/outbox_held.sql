@@ -2,7 +2,7 @@
 -- "outbox_held", never in both: each move between them is one transaction.
 --
 -- What only relays use, by hand in this directory, after what outbox.sql says:
--- for file in outbox_held outbox_held_act outbox_relay outbox_sent outbox_relay_schema outbox_relay_version; do mariadb --delimiter=// shop <$file.sql; done
+-- for file in outbox_held outbox_held_act outbox_relay outbox_sent_batch outbox_relay_schema outbox_relay_version; do mariadb --delimiter=// shop <$file.sql; done
 -- and, for applications that cancel scheduled messages, outbox_cancel. `outbox-relay init` makes all of it where it is missing.
 create table outbox_held (
     id bigint not null primary key

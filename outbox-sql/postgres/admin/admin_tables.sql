@@ -4,5 +4,4 @@ select to_regclass(format('%I.outbox', :'schema')) is not null as outbox,
     to_regclass(format('%I.outbox_held', :'schema')) is not null
         and to_regclass(format('%I.outbox_held_act', :'schema')) is not null
         and to_regclass(format('%I.outbox_relay', :'schema')) is not null
-        and to_regclass(format('%I.outbox_sent', :'schema')) is not null
         and to_regclass(format('%I.outbox_relay_schema', :'schema')) is not null as relay

@@ -1,4 +1,4 @@
--- Which of the current limits, triggers, functions and views are not there as `init` makes them: one row each. $1 is
+-- Which of the current limits, triggers, functions, views and tables are not there as `init` makes them: one row each. $1 is
 -- the text of schema_functions.sql and $2 that of schema_writing.sql, which say what there must be. `state` is missing,
 -- altered or disabled. `before` is what must be run before these two scripts are run again; NULL: nothing. A NULL
 -- relation: the table is absent. A check constraint is recognised by its condition, whatever its name. One that is "not
@@ -131,7 +131,10 @@ with
     )
 select what, state, before
 from (
-    select 1 as kind, * from lacking_constraint
+    select 0 as kind, format('the table %I.outbox_sent_batch', :'schema') as what, 'missing' as state, null as before
+    where to_regclass(format('%I.outbox_sent_batch', :'schema')) is null
+    union all
+    select 1, * from lacking_constraint
     union all
     select 2, * from lacking_trigger
     union all

@@ -4,4 +4,5 @@ select format('%I.outbox', :'schema')::regclass::oid as outbox,
     (select version from :"schema".outbox_schema)::int4 as version,
     (select version from :"schema".outbox_relay_schema)::int4 as relay_version,
     -- Older tables lack this column; then it is 0.
-    (select coalesce((to_jsonb(tables) ->> 'revision')::int4, 0) from :"schema".outbox_relay_schema as tables) as relay_revision
+    (select coalesce((to_jsonb(tables) ->> 'revision')::int4, 0) from :"schema".outbox_relay_schema as tables) as relay_revision,
+    to_regclass(format('%I.outbox_sent_batch', :'schema')) is not null as sent
