@@ -49,6 +49,7 @@ struct my_setup {
     bool is_mariadb;
     bool others_write;
     struct error unrecorded; /* why what is sent cannot be recorded; "": it can, or need not */
+    char outbox[SOURCE_OUTBOX_BYTES]; /* source_owned's */
 };
 
 struct my_rival {

@@ -12,10 +12,12 @@
 #include "mysql_isolation_sql.h"
 #include "mysql_mark_sql.h"
 #include "mysql_others_write_sql.h"
+#include "mysql_outbox_name_sql.h"
 #include "mysql_own_before_sql.h"
 #include "mysql_own_elsewhere_sql.h"
 #include "mysql_own_sql.h"
 #include "mysql_rival_sql.h"
+#include "mysql_server_sql.h"
 #include "mysql_session_sql.h"
 #include "mysql_still_owned_sql.h"
 
@@ -147,6 +149,38 @@ ask_others(struct my_session *session, bool *ret_write)
     return good;
 }
 
+/* The text in a column of the first row; "" if there is no row. */
+static bool
+ask_text(struct my_session *session, const char *sql, const struct my_parameters *parameters,
+         unsigned column, char *ret_text, size_t size)
+{
+    MYSQL_RES *rows;
+    if (!my_session_ask(session, sql, parameters, &rows)) {
+        return false;
+    }
+    const MYSQL_ROW row = mysql_fetch_row(rows);
+    const char *const value = row != NULL ? row[column] : NULL;
+    (void)snprintf(ret_text, size, "%s", value != NULL ? value : ""); /* fits */
+    mysql_free_result(rows);
+    return true;
+}
+
+static bool
+ask_for_name(struct my_session *session, char ret_outbox[SOURCE_OUTBOX_BYTES])
+{
+    char server[80];
+    struct my_parameters parameters = {.count = 0};
+    ret_outbox[0] = '\0';
+    if (!ask_text(session, sql_server, &none, 1, server, sizeof(server))) {
+        return false;
+    }
+    if (server[0] == '\0') {
+        return true; /* it has no name */
+    }
+    my_parameters_text(&parameters, "server", server);
+    return ask_text(session, sql_outbox_name, &parameters, 0, ret_outbox, SOURCE_OUTBOX_BYTES);
+}
+
 static bool
 setup_run(struct my_session *session, struct my_job *job)
 {
@@ -155,7 +189,8 @@ setup_run(struct my_session *session, struct my_job *job)
     const bool good = my_source_check_server(session) && my_source_set_variables(session) &&
                       check_contract(session) && check_privileges(session) &&
                       my_sent_learn(session) && show_relay(session) &&
-                      ask_others(session, &setup->others_write);
+                      ask_others(session, &setup->others_write) &&
+                      ask_for_name(session, setup->outbox);
     setup->unrecorded = my_sent_take_trouble(session);
     return good;
 }

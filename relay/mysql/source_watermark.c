@@ -250,7 +250,8 @@ watermark_done_job(struct source_mysql *self, struct my_job *job, uint64_t now_u
     }
     if (!self->owned_told) {
         self->owned_told = true;
-        my_event_push(self, SOURCE_OWNED);
+        struct source_owned *const owned = &my_event_push(self, SOURCE_OWNED)->owned;
+        (void)snprintf(owned->outbox, sizeof(owned->outbox), "%s", self->setup.outbox); /* fits */
         return;
     }
     my_event_push(self, SOURCE_FINAL)->final = (struct source_final){

@@ -166,6 +166,15 @@ enum source_event_type {
     SOURCE_NOTICE, /* something is wrong and is being repaired: for the operator */
 };
 
+/* The longest name of an outbox, with the zero byte. */
+#define SOURCE_OUTBOX_BYTES 80
+
+struct source_owned {
+    /* Which outbox it is: the same for every relay of it, another for every other outbox, of whatever server. Letters, digits
+     * and dots. "": the server does not say what it would take. */
+    char outbox[SOURCE_OUTBOX_BYTES];
+};
+
 struct source_present {
     /* The requested ids that are in the outbox, ascending; from malloc; NULL if there are none. */
     int64_t *ids;
@@ -230,8 +239,7 @@ struct source_notice {
 };
 
 /* One event. Whoever takes it from `next` owns what its members point to, and frees it by source_event_done. The member
- * of the union with the name of the type is valid; SOURCE_OWNED, SOURCE_STANDBY, SOURCE_YIELDED and SOURCE_ALIVE have
- * none. */
+ * of the union with the name of the type is valid; SOURCE_STANDBY, SOURCE_YIELDED and SOURCE_ALIVE have none. */
 struct source_event {
     enum source_event_type type;
     uint64_t lease_until_us; /* monotonic; 0 when not owned */
@@ -240,6 +248,7 @@ struct source_event {
          * privilege); the source still retries, but seldom. */
         struct error lost;
         struct error not_tailing; /* likewise */
+        struct source_owned owned;
         struct batch *rows;
         struct source_present present;
         struct source_settled settled;

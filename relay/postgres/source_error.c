@@ -127,6 +127,8 @@ name_of(enum pg_request_kind kind)
         return "which tables there are";
     case PG_REQUEST_POOL:
         return "which process of the server answers";
+    case PG_REQUEST_SERVER:
+        return "which server it is";
     case PG_REQUEST_OWN:
         return "for the ownership";
     case PG_REQUEST_LISTEN:

@@ -91,6 +91,7 @@ enum pg_request_kind {
     PG_REQUEST_SESSION,
     PG_REQUEST_CONTRACT,
     PG_REQUEST_POOL,
+    PG_REQUEST_SERVER,
     PG_REQUEST_OWN,
     PG_REQUEST_LISTEN,
     PG_REQUEST_RIVAL,
@@ -232,6 +233,7 @@ struct source_postgres {
     uint64_t lease_until_us;          /* 0: not owned */
     uint64_t began_us;                /* when the session became owner or standby */
     char schema[POSTGRES_NAME_BYTES]; /* of the outbox */
+    char outbox[SOURCE_OUTBOX_BYTES]; /* source_owned's */
     uint32_t outbox_oid;
     uint32_t sequence_oid;
     int64_t sequence_last;    /* first half of the watermark's answer */

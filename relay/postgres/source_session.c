@@ -14,6 +14,7 @@
 #include "hand_over_sql.h"
 #include "privileges_sql.h"
 #include "search_path_sql.h"
+#include "server_sql.h"
 #include "session_sql.h"
 
 #define STANDBY_INTERVAL_US (500 * CLOCK_MS_US)
@@ -127,11 +128,35 @@ pg_session_own(struct source_postgres *self, uint64_t now_us)
     }
 }
 
+/* A request of its own, as its failure is no harm. */
+static bool
+ask_for_server(struct source_postgres *self, uint64_t now_us)
+{
+    self->outbox[0] = '\0';
+    if (!send_once(self, sql_server)) {
+        pg_session_broken(self, now_us);
+        return false;
+    }
+    return pg_request_end(self, PG_REQUEST_SERVER, now_us);
+}
+
+static void
+learn_server(struct source_postgres *self, const PGresult *result)
+{
+    if (PQntuples(result) == 0 || PQgetisnull(result, 0, 0) != 0) {
+        return; /* it has no name */
+    }
+    const int written = snprintf(self->outbox, sizeof(self->outbox), "%s.%" PRIu32,
+                                 PQgetvalue(result, 0, 0), self->outbox_oid);
+    assert(written > 0 && (size_t)written < sizeof(self->outbox));
+    (void)written; /* only asserted */
+}
+
 void
 pg_session_ready(struct source_postgres *self, uint64_t now_us)
 {
     pg_connect_forget(self);
-    if (pg_request_prepare_all(self, now_us)) {
+    if (ask_for_server(self, now_us) && pg_request_prepare_all(self, now_us)) {
         pg_session_own(self, now_us);
     }
 }
@@ -287,7 +312,8 @@ tell_watermark(struct source_postgres *self)
 {
     if (!self->owned_told) {
         self->owned_told = true;
-        pg_event_push(self, SOURCE_OWNED);
+        struct source_owned *const owned = &pg_event_push(self, SOURCE_OWNED)->owned;
+        (void)snprintf(owned->outbox, sizeof(owned->outbox), "%s", self->outbox); /* fits */
         return;
     }
     pg_event_push(self, SOURCE_FINAL)->final = (struct source_final){
@@ -348,6 +374,9 @@ pg_session_answer(struct source_postgres *self, struct pg_request *request, PGre
         break;
     case PG_REQUEST_POOL:
         pg_pool_answer(self, result, now_us);
+        break;
+    case PG_REQUEST_SERVER:
+        learn_server(self, result);
         break;
     case PG_REQUEST_OWN:
         if (PQresultStatus(result) ==

@@ -387,6 +387,34 @@ Test(source, the_second_relay_takes_over_when_the_first_is_gone)
     source_fixture_close(first, &config);
 }
 
+static void
+read_name(const char *dsn, char ret_name[SOURCE_OUTBOX_BYTES])
+{
+    struct source_config config = source_fixture_config(dsn, 10 * CLOCK_S_US);
+    struct source *source = source_fixture_open(&config);
+    const struct source_owned owned = source_fixture_await_owned(source).owned;
+    memcpy(ret_name, owned.outbox, SOURCE_OUTBOX_BYTES);
+    source_fixture_close(source, &config);
+}
+
+/* Whoever takes it over must call it the same; and fences of different outboxes must not meet at the broker. */
+Test(source, an_outbox_has_a_name_of_its_own)
+{
+    char name[SOURCE_OUTBOX_BYTES];
+    char again[SOURCE_OUTBOX_BYTES];
+    char other[SOURCE_OUTBOX_BYTES];
+    struct db *const second = db_create_second();
+    db_load_outbox(second);
+    read_name(db_dsn(), name);
+    read_name(db_dsn(), again);
+    read_name(db_second_dsn(), other);
+    cr_assert_gt(strlen(name), 10, "\"%s\"", name);
+    cr_assert_eq(strspn(name, "0123456789abcdef."), strlen(name), "\"%s\"", name);
+    cr_assert_str_eq(name, again);
+    cr_assert_str_neq(name, other);
+    db_close(second);
+}
+
 static bool
 waits_in_server(void)
 {
