@@ -136,6 +136,7 @@ rabbit_exchange_delete(struct rabbit *rabbit, uint16_t channel, const char *exch
 
 #define QUEUE_PASSIVE 1u
 #define QUEUE_DURABLE 2u
+#define QUEUE_EXCLUSIVE 4u
 
 /* By hand, because the arguments are an encoded table already. */
 static void
@@ -172,6 +173,12 @@ rabbit_queue_declare(struct rabbit *rabbit, uint16_t channel, const char *queue,
                      struct span arguments)
 {
     declare_queue(rabbit, channel, queue, durable ? QUEUE_DURABLE : 0, arguments);
+}
+
+void
+rabbit_queue_declare_exclusive(struct rabbit *rabbit, uint16_t channel, const char *queue)
+{
+    declare_queue(rabbit, channel, queue, QUEUE_EXCLUSIVE, (struct span){0});
 }
 
 void

@@ -146,6 +146,9 @@ void rabbit_exchange_delete(struct rabbit *rabbit, uint16_t channel, const char 
 /* arguments: an encoded field table (amqp/table.h), e.g. x-queue-type; may be empty. */
 void rabbit_queue_declare(struct rabbit *rabbit, uint16_t channel, const char *queue, bool durable,
                           struct span arguments);
+/* Not durable, for this connection alone, with which it ends. The broker closes the channel with code 405 if another one has
+ * it. */
+void rabbit_queue_declare_exclusive(struct rabbit *rabbit, uint16_t channel, const char *queue);
 void rabbit_queue_check(struct rabbit *rabbit, uint16_t channel,
                         const char *queue); /* passive declare */
 void rabbit_queue_bind(struct rabbit *rabbit, uint16_t channel, const char *queue,

@@ -182,6 +182,9 @@ thread_main(void *argument)
     log_set_source(worker->config->name);
     name_thread(worker->config->name);
     work(worker);
+    /* First, so that the next owner need not wait for it. */
+    worker_fence_end(worker, clock_monotonic_us());
+    (void)flush_lanes(worker); /* nobody asks for room any more */
     /* Gives the ownership up now: other sources may take longer to drain, and a standby need not wait for them. */
     worker->source->ops->free(worker->source);
     worker->source = NULL;

@@ -158,7 +158,7 @@ act(struct worker *worker, const struct pipeline_action *action, uint64_t now_us
         worker_lane_connect(worker, action->lane, now_us);
         break;
     case PIPELINE_OPEN_CHANNEL:
-        broker_lane_open(worker->lanes[action->lane]);
+        broker_lane_open(worker->lanes[action->lane], now_us);
         break;
     case PIPELINE_DISCONNECT:
         broker_lane_abort(worker->lanes[action->lane]);

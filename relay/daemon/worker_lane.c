@@ -141,6 +141,10 @@ take_event(struct worker *worker, uint32_t lane, const struct broker_lane_event 
     case BROKER_LANE_UNBLOCKED:
         on_unblocked(worker, lane, now_us);
         break;
+    case BROKER_LANE_UNFENCED:
+    case BROKER_LANE_FENCELESS:
+        worker_fence_tell(worker, lane, event, now_us);
+        break;
     case BROKER_LANE_MISTAKEN:
         worker_spread_lost(worker, lane, false);
         pipeline_lane_closed(pipeline, lane, event->error->text, now_us);
@@ -173,6 +177,15 @@ look_what_arrived(struct worker *worker, uint32_t lane, uint64_t now_us)
 }
 
 void
+worker_lane_congested(struct worker *worker, uint32_t lane)
+{
+    const struct broker_lane *const connection = worker->lanes[lane];
+    pipeline_lane_congested(worker->pipeline, lane,
+                            broker_lane_waits(connection) ||
+                                broker_lane_queued_bytes(connection) > CONGESTED_BYTES);
+}
+
+void
 worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t now_us)
 {
     struct broker_lane_event event;
@@ -181,6 +194,5 @@ worker_serve_lane(struct worker *worker, uint32_t lane, short revents, uint64_t 
     while (broker_lane_next(worker->lanes[lane], &event)) {
         take_event(worker, lane, &event, now_us);
     }
-    pipeline_lane_congested(worker->pipeline, lane,
-                            broker_lane_queued_bytes(worker->lanes[lane]) > CONGESTED_BYTES);
+    worker_lane_congested(worker, lane);
 }

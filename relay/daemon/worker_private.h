@@ -1,7 +1,7 @@
 /* relay/daemon/worker_private.h - the worker's state, shared by its files: worker.c (life and loop), worker_source.c and
  * worker_lane.c (what those report), worker_act.c (what the pipeline wants done), worker_spread.c (which host a lane is
- * at), worker_status.c and worker_view.c (what others may know). All run on the worker's thread unless they say
- * otherwise. */
+ * at), worker_fence.c (the second fence, at the broker), worker_status.c and worker_view.c (what others may know). All run
+ * on the worker's thread unless they say otherwise. */
 #ifndef RELAY_DAEMON_WORKER_PRIVATE_H
 #define RELAY_DAEMON_WORKER_PRIVATE_H
 
@@ -65,6 +65,7 @@ struct worker {
     uint32_t spare_lane;
     uint64_t spare_until_us; /* SPARE_LEAVING: then it is closed at once */
     uint64_t lease_until_us;
+    char outbox[SOURCE_OUTBOX_BYTES]; /* source_owned's; "": not owned, or not known */
     bool source_there; /* last known state: this relay or another one owns the outbox */
     struct pace pace;
     bool draining;
@@ -77,6 +78,8 @@ struct worker {
     struct outage tail_outage;
     struct outage unmoved_outage;
     struct outage undeleted_outage;
+    struct outage fence_outage;
+    bool fenceless_told;
     struct quota refused_quota;
     struct outage lane_outages[PIPELINE_LANES_MAX];
 };
@@ -106,6 +109,17 @@ void worker_spread_arrived(struct worker *worker, uint32_t lane, uint64_t now_us
 void worker_spread_lost(struct worker *worker, uint32_t lane, bool blame);
 /* The spare takes the lane's place. */
 void worker_spread_move(struct worker *worker, uint32_t lane, uint64_t now_us);
+
+/* worker_fence.c: the second fence, at the broker (relay/rabbit/lane.h). This relay owns the outbox now, of which `outbox`
+ * is source_owned's; does not any more; a lane has another connection; goes on without. */
+void worker_fence_begin(struct worker *worker, const char *outbox, uint64_t now_us);
+void worker_fence_end(struct worker *worker, uint64_t now_us);
+void worker_fence_lane(struct worker *worker, uint32_t lane, uint64_t now_us);
+struct broker_lane_event;
+void worker_fence_tell(struct worker *worker, uint32_t lane, const struct broker_lane_event *event,
+                       uint64_t now_us);
+/* Tells the core whether the lane can take messages. */
+void worker_lane_congested(struct worker *worker, uint32_t lane);
 
 /* worker_act.c: carries out the pipeline's actions, at most some hundred. True if none is left now. */
 bool worker_act(struct worker *worker, uint64_t now_us);

@@ -75,6 +75,7 @@ words_of_loss(enum error_class class, bool worked)
 static void
 source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
 {
+    worker_fence_end(worker, now_us);
     pipeline_source_lost(worker->pipeline, now_us);
     if (outage_is_news(&worker->source_outage, error->text, now_us)) {
         log_event(error->class == ERROR_CONFIG ? LOG_ERROR : LOG_WARNING, "source_lost",
@@ -87,6 +88,7 @@ source_lost(struct worker *worker, const struct error *error, uint64_t now_us)
 static void
 yielded(struct worker *worker, uint64_t now_us)
 {
+    worker_fence_end(worker, now_us);
     pipeline_source_lost(worker->pipeline, now_us);
     worker_view_state(worker, BOARD_STANDBY, "", now_us);
     log_warning("source_yielded",
@@ -105,13 +107,14 @@ tell_notice(const struct source_notice *notice)
 }
 
 static void
-take_owned(struct worker *worker, uint64_t now_us)
+take_owned(struct worker *worker, const struct source_owned *owned, uint64_t now_us)
 {
     worker->source_there = true;
     outage_over(&worker->source_outage);
     log_info("source_owned", LOG_WORDS("this relay works the outbox"));
     worker_status_begin(worker, now_us);
     worker_view_state(worker, BOARD_OWNED, "", now_us);
+    worker_fence_begin(worker, owned->outbox, now_us);
     pipeline_source_owned(worker->pipeline, now_us);
 }
 
@@ -130,7 +133,7 @@ take_source_event(struct worker *worker, struct source_event *event, uint64_t no
     struct pipeline *pipeline = worker->pipeline;
     switch (event->type) {
     case SOURCE_OWNED:
-        take_owned(worker, now_us);
+        take_owned(worker, &event->owned, now_us);
         break;
     case SOURCE_STANDBY:
         take_standby(worker, now_us);

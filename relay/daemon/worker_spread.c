@@ -80,7 +80,7 @@ take_event(struct worker *worker, const struct broker_lane_event *event, uint64_
             end_spare(worker); /* it is closed */
         }
     } else if (event->type == BROKER_LANE_CONNECTED) {
-        broker_lane_open(worker->spare);
+        broker_lane_open(worker->spare, now_us);
     } else if (event->type == BROKER_LANE_READY) {
         worker->spare_state = SPARE_READY;
         wait_again(worker, now_us);
@@ -183,4 +183,5 @@ worker_spread_move(struct worker *worker, uint32_t lane, uint64_t now_us)
              LOG_STR("from", broker_lane_peer(old)));
     broker_lane_begin_close(old);
     broker_lane_flush(old, now_us);
+    worker_fence_lane(worker, lane, now_us);
 }

@@ -4,6 +4,7 @@
 #include "amqp/session.h"
 #include "relay/rabbit/check.h"
 #include "relay/rabbit/endpoint.h"
+#include "relay/rabbit/fence.h"
 #include "relay/rabbit/inquiry.h"
 #include "relay/rabbit/topology.h"
 
@@ -99,6 +100,43 @@ check_exchange(struct report *report, struct inquiry *inquiry, const struct sour
     return true;
 }
 
+static bool
+has_source(const struct config *config, const struct broker_config *broker)
+{
+    for (size_t i = 0; i < config->source_count; i++) {
+        if (config->sources[i].broker == broker) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By declaring one that no relay has. Where another check has it at this moment (405), it is allowed as well. False once the
+ * connection is over. */
+static bool
+check_fence(struct report *report, struct inquiry *inquiry, const struct broker_config *broker)
+{
+    uint16_t channel;
+    struct inquiry_answer answer;
+    struct rabbit *const rabbit = inquiry_channel(inquiry, &channel);
+    if (rabbit == NULL) {
+        return false;
+    }
+    rabbit_queue_declare_exclusive(rabbit, channel, FENCE_PREFIX "check");
+    if (!inquiry_answer(inquiry, &answer)) {
+        return false;
+    }
+    if (answer.done || answer.code == FENCE_TAKEN) {
+        report_ok(report, "broker \"%s\": a relay may have its fence there", broker->name);
+    } else {
+        report_advice(report,
+                      "broker \"%s\": a relay publishes without a second fence there: %s; the "
+                      "configure permission ^outbox-relay\\. allows it",
+                      broker->name, answer.text);
+    }
+    return true;
+}
+
 /* "TLSv1.3, the certificate of … verified …", or "without TLS". */
 static void
 describe_tls(const struct session *session, const struct amqp_endpoint *endpoint, char *ret_text,
@@ -129,6 +167,9 @@ look_around(struct report *report, struct inquiry *inquiry, const struct config 
             !check_exchange(report, inquiry, &config->sources[i])) {
             return false;
         }
+    }
+    if (has_source(config, broker) && !check_fence(report, inquiry, broker)) {
+        return false;
     }
     struct asked asked = {report, broker};
     return topology_work(inquiry, config, broker, false, on_finding, &asked);

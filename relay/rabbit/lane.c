@@ -9,9 +9,10 @@
 #include "relay/config/password.h"
 #include "relay/config/secret.h"
 #include "relay/rabbit/endpoint.h"
+#include "relay/rabbit/fence.h"
 #include "relay/rabbit/publisher.h"
 
-#define CHANNEL 1
+#define CHANNEL FENCE_CHANNEL_PUBLISH
 #define CLOSE_WAIT_US CLOCK_S_US
 #define NAME_MAX_BYTES 255 /* of AMQP's short strings */
 
@@ -23,6 +24,8 @@ struct broker_lane {
     bool failed;        /* to be told: there is no password */
     struct error error; /* the reason */
     struct publisher publisher;
+    struct fence fence;
+    uint64_t now_us;           /* the latest time we were told */
     struct rabbit_event event; /* the last event; broker_lane_event points into it */
     char text[600];            /* two names, and words around them */
 };
@@ -72,6 +75,7 @@ open_session(struct broker_lane *lane, const char *password, uint64_t now_us, st
 {
     const bool good = session_set_password(lane->session, password, reterr);
     if (good) {
+        fence_reset(&lane->fence);
         session_open(lane->session, now_us);
     }
     return good;
@@ -122,15 +126,36 @@ stop_asking(struct broker_lane *lane)
 }
 
 void
-broker_lane_open(struct broker_lane *lane)
+broker_lane_open(struct broker_lane *lane, uint64_t now_us)
 {
-    rabbit_channel_open(session_rabbit(lane->session), CHANNEL, true);
+    struct rabbit *const rabbit = session_rabbit(lane->session);
+    rabbit_channel_open(rabbit, CHANNEL, true);
+    fence_begin(&lane->fence, rabbit, now_us);
+}
+
+void
+broker_lane_fence(struct broker_lane *lane, const char *outbox, uint32_t number, uint64_t now_us)
+{
+    fence_want(&lane->fence, outbox, number, session_rabbit(lane->session), now_us);
+}
+
+void
+broker_lane_unfence(struct broker_lane *lane, uint64_t now_us)
+{
+    fence_drop(&lane->fence, session_rabbit(lane->session), now_us);
+}
+
+bool
+broker_lane_waits(const struct broker_lane *lane)
+{
+    return lane->fence.waits;
 }
 
 void
 broker_lane_abort(struct broker_lane *lane)
 {
     stop_asking(lane);
+    fence_reset(&lane->fence);
     session_abort(lane->session);
 }
 
@@ -139,6 +164,7 @@ broker_lane_begin_close(struct broker_lane *lane)
 {
     struct rabbit *const rabbit = session_rabbit(lane->session);
     if (rabbit != NULL && rabbit_is_open(rabbit)) {
+        fence_drop(&lane->fence, rabbit, lane->now_us);
         rabbit_close(rabbit);
     }
 }
@@ -191,14 +217,18 @@ broker_lane_poll_events(const struct broker_lane *lane)
 uint64_t
 broker_lane_deadline_us(const struct broker_lane *lane)
 {
-    return lane->asking ? CLOCK_NEVER_US : session_deadline_us(lane->session);
+    return lane->asking ? CLOCK_NEVER_US
+                        : clock_earlier_us(session_deadline_us(lane->session),
+                                           fence_deadline_us(&lane->fence));
 }
 
 void
 broker_lane_process(struct broker_lane *lane, short revents, uint64_t now_us)
 {
+    lane->now_us = now_us;
     if (!lane->asking) {
         session_process(lane->session, revents, now_us);
+        fence_tick(&lane->fence, session_rabbit(lane->session), now_us);
     } else if (revents != 0) {
         look_for_password(lane, now_us);
     }
@@ -351,6 +381,18 @@ translate(struct broker_lane *lane, struct broker_lane_event *event)
     return false;
 }
 
+/* False if there is nothing to tell. */
+static bool
+tell_fence(struct broker_lane *lane, struct broker_lane_event *event)
+{
+    *event = (struct broker_lane_event){.type = BROKER_LANE_UNFENCED};
+    const enum fence_trouble trouble = fence_tell(&lane->fence, &event->text);
+    if (trouble == FENCE_REFUSED) {
+        event->type = BROKER_LANE_FENCELESS;
+    }
+    return trouble != FENCE_FINE;
+}
+
 bool
 broker_lane_next(struct broker_lane *lane, struct broker_lane_event *ret_event)
 {
@@ -360,9 +402,10 @@ broker_lane_next(struct broker_lane *lane, struct broker_lane_event *ret_event)
         return true;
     }
     while (session_next(lane->session, &lane->event)) {
-        if (translate(lane, ret_event)) {
+        if (!fence_take(&lane->fence, session_rabbit(lane->session), &lane->event, lane->now_us) &&
+            translate(lane, ret_event)) {
             return true;
         }
     }
-    return false;
+    return tell_fence(lane, ret_event);
 }

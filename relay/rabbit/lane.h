@@ -24,6 +24,9 @@ enum broker_lane_event_type {
     BROKER_LANE_REFUSED,
     BROKER_LANE_BLOCKED, /* the broker takes no messages: text */
     BROKER_LANE_UNBLOCKED,
+    /* It goes on without its fence: text. */
+    BROKER_LANE_UNFENCED,  /* another connection still has it */
+    BROKER_LANE_FENCELESS, /* the broker allows none */
     /* Connection gone: the broker says that what was sent is wrong, or made it fail: error. */
     BROKER_LANE_MISTAKEN,
     BROKER_LANE_CUT, /* connection gone, without a close from the broker: error */
@@ -56,12 +59,22 @@ void broker_lane_begin_at(struct broker_lane *lane, uint32_t host, bool alone);
 bool broker_lane_connect(struct broker_lane *lane, uint64_t now_us,
                          struct error *reterr) MUST_CHECK;
 /* Opens its channel. */
-void broker_lane_open(struct broker_lane *lane);
+void broker_lane_open(struct broker_lane *lane, uint64_t now_us);
+
+/* Wants, for this connection and all later ones, fence `number` of the outbox (fence.h; `outbox` is source_owned's), until
+ * broker_lane_unfence: while another connection has it, this one waits a little (broker_lane_waits), then goes on without. */
+void broker_lane_fence(struct broker_lane *lane, const char *outbox, uint32_t number,
+                       uint64_t now_us);
+/* Gives it up behind what was published; written by broker_lane_flush. */
+void broker_lane_unfence(struct broker_lane *lane, uint64_t now_us);
+/* Nothing may be published yet. broker_lane_process ends that. */
+bool broker_lane_waits(const struct broker_lane *lane);
+
 /* Drops the connection at once, without an event. */
 void broker_lane_abort(struct broker_lane *lane);
 /* Closes the connection properly, so that the broker does not log a lost one. Waits up to a second. */
 void broker_lane_close(struct broker_lane *lane);
-/* Begins to do so; BROKER_LANE_CUT or the like follows when the broker has agreed. Nothing may be unconfirmed. */
+/* Begins to do so, and gives its fence up; BROKER_LANE_CUT or the like follows when the broker has agreed. Nothing may be unconfirmed. */
 void broker_lane_begin_close(struct broker_lane *lane);
 
 /* As session_fd and its like (amqp/session.h). */

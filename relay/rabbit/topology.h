@@ -32,8 +32,8 @@ bool topology_work(struct inquiry *inquiry, const struct config *config,
                    const struct broker_config *broker, bool make, topology_tell tell,
                    void *context) MUST_CHECK;
 
-/* The command that gives the relay's user the rights for all of this, and for publishing to the exchanges of the
- * sources. A new string; memory_free. In topology_rights.c. */
+/* The command that gives the relay's user the rights for all of this, for publishing to the exchanges of the
+ * sources, and for their fences (fence.h). A new string; memory_free. In topology_rights.c. */
 char *topology_rights(const struct config *config, const struct broker_config *broker);
 
 #endif

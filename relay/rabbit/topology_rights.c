@@ -1,3 +1,4 @@
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -30,6 +31,7 @@ quoted(const char *text)
 struct names {
     const char *list[3 * 64]; /* more than that: the rest is left out, and refused again */
     size_t count;
+    bool fences; /* and the queues of fence.h */
 };
 
 static void
@@ -49,7 +51,8 @@ add(struct names *names, const char *name)
 static char *
 pattern_of(const struct names *names)
 {
-    char *pattern = memory_string(names->count == 0 ? "^" : "^(");
+    const bool any = names->count > 0 || names->fences;
+    char *pattern = memory_string(any ? "^(" : "^");
     for (size_t i = 0; i < names->count; i++) {
         pattern = append(pattern, i == 0 ? "" : "|");
         for (const char *at = names->list[i]; *at != '\0'; at++) {
@@ -58,7 +61,11 @@ pattern_of(const struct names *names)
             pattern = append(pattern, letter);
         }
     }
-    pattern = append(pattern, names->count == 0 ? "$" : ")$");
+    if (names->fences) {
+        pattern = append(pattern, names->count == 0 ? "" : "|");
+        pattern = append(pattern, "outbox-relay\\..*");
+    }
+    pattern = append(pattern, any ? ")$" : "$");
     char *const word = quoted(pattern);
     memory_free(pattern);
     return word;
@@ -103,6 +110,7 @@ topology_rights(const struct config *config, const struct broker_config *broker)
     for (size_t i = 0; i < config->source_count; i++) {
         if (config->sources[i].broker == broker) {
             add(&write, config->sources[i].exchange);
+            configure.fences = true;
         }
     }
     for (size_t i = 0; i < config->exchange_count; i++) {

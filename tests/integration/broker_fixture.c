@@ -223,6 +223,33 @@ broker_unbind(struct broker *broker, const char *queue, const char *exchange,
     await_event(broker->session, RABBIT_DONE);
 }
 
+void
+broker_take_queue(struct broker *broker, const char *queue)
+{
+    rabbit_queue_declare_exclusive(rabbit_of(broker), CHANNEL, queue);
+    await_event(broker->session, RABBIT_DONE);
+}
+
+bool
+broker_is_taken(struct broker *broker, const char *queue)
+{
+    struct rabbit_event event;
+    rabbit_queue_check(rabbit_of(broker), CHANNEL, queue);
+    check(next_event(broker->session, clock_monotonic_us() + PATIENCE_S * CLOCK_S_US, &event),
+          "the broker does not answer the test");
+    if (event.type == RABBIT_DONE) {
+        return false; /* it is this connection's own */
+    }
+    check(event.type == RABBIT_CHANNEL_CLOSED, "the test's broker connection: event %d",
+          (int)event.type);
+    check(event.code == 404 || event.code == 405, "queue \"%s\": %.*s", queue, (int)event.text.size,
+          (const char *)event.text.data);
+    rabbit_channel_open(rabbit_of(broker), CHANNEL, false);
+    const bool taken = event.code == 405;
+    await_event(broker->session, RABBIT_CHANNEL_OPENED);
+    return taken;
+}
+
 uint32_t
 broker_count(struct broker *broker, const char *queue)
 {

@@ -31,6 +31,11 @@ void broker_bind(struct broker *broker, const char *queue, const char *exchange,
 void broker_unbind(struct broker *broker, const char *queue, const char *exchange,
                    const char *routing_key);
 
+/* A queue of this connection alone, which ends with it. */
+void broker_take_queue(struct broker *broker, const char *queue);
+/* Whether another connection has such a queue. */
+bool broker_is_taken(struct broker *broker, const char *queue);
+
 /* Messages ready in the queue. The count of a quorum queue may be some milliseconds old. */
 uint32_t broker_count(struct broker *broker, const char *queue);
 

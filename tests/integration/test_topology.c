@@ -283,11 +283,15 @@ Test(topology, without_the_right_it_goes_on_and_says_which)
     cr_assert_eq(kill(relay, SIGTERM), 0);
     cr_assert_eq(cli_wait(relay), 0);
 
+    cr_assert_eq(cli("check -c relay.conf"), 1);
+    expect_lines(1, "advice   broker \"main\": a relay publishes without a second fence",
+                 "the configure permission ^outbox-relay\\. allows it");
     cr_assert_eq(cli("init -c relay.conf"), 1);
     expect_lines(3, "problem  broker \"main\": ", "cannot be made: ACCESS_REFUSED");
     do_as_told();
     cr_assert_eq(cli("init -c relay.conf"), 0, "%s", cli_stdout());
     cr_assert_eq(cli("check -c relay.conf"), 0, "%s", cli_stdout());
+    expect_lines(1, "ok       broker \"main\": ", "a relay may have its fence there");
 }
 
 /* Nobody listens on this port: no source waits for such a broker, and the relay can end meanwhile. */

@@ -54,14 +54,15 @@ expect(const struct broker_config *broker, const char *command)
 Test(topology_rights, name_all_that_is_declared_and_published)
 {
     expect(&brokers[0], "rabbitmqctl set_permissions -p '/' 'relay' "
-                        "'^(orders|dlx|ship\\.ping\\+|plain)$' "
+                        "'^(orders|dlx|ship\\.ping\\+|plain|outbox-relay\\..*)$' "
                         "'^(orders|amq\\.default|dlx|plain)$' "
                         "'^(ship\\.ping\\+|orders)$'");
 }
 
 Test(topology_rights, of_a_broker_where_nothing_is_declared)
 {
-    expect(&brokers[1], "rabbitmqctl set_permissions -p 'a b' 'it'\\''s me' '^$' '^(else)$' '^$'");
+    expect(&brokers[1], "rabbitmqctl set_permissions -p 'a b' 'it'\\''s me' "
+                        "'^(outbox-relay\\..*)$' '^(else)$' '^$'");
     cr_assert(topology_any(&config, &brokers[0]));
     cr_assert_not(topology_any(&config, &brokers[1]));
 }
