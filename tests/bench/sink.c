@@ -38,6 +38,10 @@ enum method {
     CHANNEL_OPEN_OK = 20 << 16 | 11,
     CHANNEL_CLOSE = 20 << 16 | 40,
     CHANNEL_CLOSE_OK = 20 << 16 | 41,
+    QUEUE_DECLARE = 50 << 16 | 10,
+    QUEUE_DECLARE_OK = 50 << 16 | 11,
+    QUEUE_DELETE = 50 << 16 | 40,
+    QUEUE_DELETE_OK = 50 << 16 | 41,
     CONFIRM_SELECT = 85 << 16 | 10,
     CONFIRM_SELECT_OK = 85 << 16 | 11,
     BASIC_PUBLISH = 60 << 16 | 40,
@@ -168,6 +172,18 @@ take_publish(const struct connection *connection, uint16_t channel, struct reade
     }
 }
 
+/* The relay's fence. */
+static void
+take_declare(const struct connection *connection, uint16_t channel, struct reader *reader)
+{
+    uint8_t arguments[1 + UINT8_MAX + 8];
+    (void)read_u16(reader); /* reserved */
+    const struct span name = read_short_string(reader);
+    uint8_t *const at =
+        put_u64(put_short_string(arguments, name), 0); /* no messages, no consumers */
+    send_frame(connection, channel, QUEUE_DECLARE_OK, arguments, (size_t)(at - arguments));
+}
+
 static void
 check_properties(struct reader *reader)
 {
@@ -231,6 +247,12 @@ take_method(struct connection *connection, uint16_t channel, struct span payload
         break;
     case CHANNEL_OPEN:
         send_frame(connection, channel, CHANNEL_OPEN_OK, zeros, 4);
+        break;
+    case QUEUE_DECLARE:
+        take_declare(connection, channel, &reader);
+        break;
+    case QUEUE_DELETE:
+        send_frame(connection, channel, QUEUE_DELETE_OK, zeros, 4);
         break;
     case CONFIRM_SELECT:
         connection->channel = channel;
