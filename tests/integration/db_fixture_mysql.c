@@ -352,7 +352,7 @@ wait_for_name(MYSQL *conn, MYSQL *waiting)
 {
     char sql[200];
     (void)snprintf(sql, sizeof(sql),
-                   "select count(*) from information_schema.processlist where id = %lu and "
+                   "select count(*) from " MYSQL_SESSIONS " where id = %lu and "
                    "state like 'Waiting for table metadata lock%%'",
                    mysql_thread_id(waiting)); /* fits */
     for (unsigned i = 0; mysql_fixture_int(conn, sql) == 0; i++) {
@@ -485,7 +485,7 @@ end_sessions_of(void *conn, const char *name)
 {
     char sql[200];
     (void)snprintf(sql, sizeof(sql),
-                   "select coalesce(max(id), 0) from information_schema.processlist "
+                   "select coalesce(max(id), 0) from " MYSQL_SESSIONS " "
                    "where user = '%s'",
                    name); /* fits */
     for (int64_t id = mysql_fixture_int(conn, sql); id != 0; id = mysql_fixture_int(conn, sql)) {

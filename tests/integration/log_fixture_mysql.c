@@ -15,7 +15,7 @@ static struct db *writer; /* has a transaction open */
 static void
 end_reader(void)
 {
-    db_end_session(scene.db, db_int(scene.db, "select max(id) from information_schema.processlist "
+    db_end_session(scene.db, db_int(scene.db, "select max(id) from " MYSQL_SESSIONS " "
                                               "where command like 'Binlog Dump%'"));
 }
 

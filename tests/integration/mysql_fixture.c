@@ -170,9 +170,8 @@ mysql_fixture_throw_out(MYSQL *conn)
 {
     int64_t id = 0;
     do {
-        id = mysql_fixture_int(conn,
-                               "select coalesce(max(id), 0) from information_schema.processlist "
-                               "where db = database() and id <> connection_id()");
+        id = mysql_fixture_int(conn, "select coalesce(max(id), 0) from " MYSQL_SESSIONS " "
+                                     "where db = database() and id <> connection_id()");
         if (id != 0) {
             mysql_fixture_kill(conn, (unsigned long)id);
         }
@@ -409,7 +408,7 @@ is_any_blocked(MYSQL *conn)
     char sql[200];
     do {
         (void)snprintf(sql, sizeof(sql),
-                       "select coalesce(min(id), 0) from information_schema.processlist "
+                       "select coalesce(min(id), 0) from " MYSQL_SESSIONS " "
                        "where db = database() and id > %lld",
                        (long long)id); /* fits */
         id = mysql_fixture_int(conn, sql);
@@ -436,8 +435,8 @@ mysql_fixture_kill(MYSQL *conn, unsigned long thread_id)
     const uint64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_S_US;
     (void)snprintf(sql, sizeof(sql), "kill %lu", thread_id);
     (void)mysql_fixture_try(conn, sql); /* it may have ended by itself */
-    (void)snprintf(sql, sizeof(sql),
-                   "select count(*) from information_schema.processlist where id = %lu", thread_id);
+    (void)snprintf(sql, sizeof(sql), "select count(*) from " MYSQL_SESSIONS " where id = %lu",
+                   thread_id);
     while (mysql_fixture_int(conn, sql) != 0) {
         if (clock_monotonic_us() > deadline_us) {
             die("session %lu does not end", thread_id);

@@ -259,7 +259,7 @@ refuse_writes(bool refuse)
 
 /* Sessions of runners: those in the database that are not the test's own, which is idle between its queries. */
 static const char busy[] =
-    "select coalesce(min(id), 0) from information_schema.processlist where db = database() and "
+    "select coalesce(min(id), 0) from " MYSQL_SESSIONS " where db = database() and "
     "command = 'Query' and id <> connection_id()";
 
 static bool
@@ -268,7 +268,7 @@ waits(void)
     const unsigned long id = (unsigned long)db_int(runner_fixture_db, busy);
     char sql[200];
     (void)snprintf(sql, sizeof(sql),
-                   "select count(*) from information_schema.processlist where id = %lu and state = "
+                   "select count(*) from " MYSQL_SESSIONS " where id = %lu and state = "
                    "'User sleep'",
                    id);
     return id != 0 && (db_int(runner_fixture_db, sql) > 0 ||
@@ -282,8 +282,8 @@ end_sessions(void)
     char ids[200];
     (void)snprintf(ids, sizeof(ids), "%s",
                    db_text(runner_fixture_db,
-                           "select coalesce(group_concat(id), '') from "
-                           "information_schema.processlist where db = database() and id <> "
+                           "select coalesce(group_concat(id), '') from " MYSQL_SESSIONS
+                           " where db = database() and id <> "
                            "connection_id()"));
     for (char *at = ids; *at != '\0'; at += strspn(at, ",")) {
         mysql_fixture_kill(conn_of(runner_fixture_db), strtoul(at, &at, 10));

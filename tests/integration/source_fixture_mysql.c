@@ -72,11 +72,10 @@ const struct source_fixture_kind source_fixture_mysql = {
     .kind = &database_mysql,
     .log_end = log_end,
     .next_id = next_id,
-    .reader =
-        "select coalesce(max(id), 0) from information_schema.processlist where db = database() "
-        "and command like 'Binlog Dump%'",
+    .reader = "select coalesce(max(id), 0) from " MYSQL_SESSIONS " where db = database() "
+              "and command like 'Binlog Dump%'",
     .next_file = "flush binary logs",
-    .waits_in_server = "select count(*) from information_schema.processlist where state like 'User "
+    .waits_in_server = "select count(*) from " MYSQL_SESSIONS " where state like 'User "
                        "lock%' and db = database()",
     .lacks = lacks,
     .words_log_gone = "the server does not send its log from where it was to be read (1236",

@@ -120,8 +120,7 @@ Test(admin_mysql, a_prepared_transaction_is_told_by_its_name)
     mysql_fixture_exec(writer, sql);
     (void)snprintf(sql, sizeof(sql), "xa prepare %s", xid); /* fits */
     mysql_fixture_exec(writer, sql);
-    (void)snprintf(sql, sizeof(sql),
-                   "select count(*) from information_schema.processlist where id = %lu",
+    (void)snprintf(sql, sizeof(sql), "select count(*) from " MYSQL_SESSIONS " where id = %lu",
                    mysql_thread_id(writer)); /* fits */
     mysql_close(writer);
     while (mysql_fixture_int(db, sql) != 0) {

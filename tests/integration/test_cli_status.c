@@ -87,6 +87,27 @@ Test(cli_status, nobody_works_it)
     cr_assert_not_null(strstr(cli_stdout(), "  pending    1\n"), "it is not due: %s", cli_stdout());
 }
 
+/* MySQL shows no session at all in information_schema.processlist while one of them runs such a statement. */
+Test(cli_status, beside_a_statement_with_a_character_of_four_bytes)
+{
+    struct db *const owner = relay();
+    struct db *const holder = db_connect();
+    struct db *const other = db_connect();
+    tell("in_flight = 0");
+    held_put(db, 1, "a", "retrying", NULL);
+    db_exec(holder, "begin");
+    db_exec(holder, "update outbox_held set attempts = 1 where id = 1");
+    db_send(other, "update outbox_held set last_error = '\U0001F418\U0001F418' where id = 1");
+    db_wait_blocked(db, db_session(other));
+    cr_assert_eq(cli("status -c relay.conf"), 0, "%s%s", cli_stdout(), cli_stderr());
+    cr_assert_not_null(strstr(cli_stdout(), " from 127.0.0.1"), "%s", cli_stdout());
+    db_exec(holder, "rollback");
+    db_await_end(other);
+    db_close(other);
+    db_close(holder);
+    db_close(owner);
+}
+
 Test(cli_status, an_owner_and_two_standbys)
 {
     char expected[1000];

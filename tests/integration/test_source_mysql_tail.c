@@ -160,7 +160,7 @@ static void
 await_wait_for_table(void)
 {
     const uint64_t deadline_us = clock_monotonic_us() + WAIT_US;
-    while (db_int(admin, "select count(*) from information_schema.processlist "
+    while (db_int(admin, "select count(*) from " MYSQL_SESSIONS " "
                          "where db = database() "
                          "and state = 'Waiting for table metadata lock'") == 0) {
         cr_assert_lt(clock_monotonic_us(), deadline_us, "nobody waits for a table");
