@@ -20,11 +20,13 @@ settle_held(struct my_session *session, void *context)
     return my_ids_run(session, sql_settle_held, ids->items, ids->count);
 }
 
+/* The lock that the delete takes comes first, as in source_settle.c. */
 static bool
 record_held(struct my_session *session, void *context)
 {
     const struct my_ids *const ids = context;
-    return my_ids_run(session, sql_settle_held_keep, ids->items, ids->count);
+    return my_ids_run(session, sql_settle_held, ids->items, 0) &&
+           my_ids_run(session, sql_settle_held_keep, ids->items, ids->count);
 }
 
 bool

@@ -35,13 +35,17 @@ delete_rows(struct my_session *session, void *context)
     return my_session_run(session, sql_settle, &parameters, NULL);
 }
 
+/* It deletes nothing first, and so has the lock on the table that the delete takes. With the weaker one of a read, and somebody who waits
+ * to lock the table, the delete was a deadlock, again at each further try (gh-ost's exchange of the tables, MySQL 9.7). */
 static bool
 record(struct my_session *session, void *context)
 {
     const struct part *part = context;
+    struct part nothing = {.ids = part->ids, .count = 0};
     struct my_parameters parameters = {.count = 0};
     my_parameters_ids(&parameters, "ids", part->ids, part->count);
-    return my_session_run(session, sql_settle_keep, &parameters, NULL);
+    return delete_rows(session, &nothing) &&
+           my_session_run(session, sql_settle_keep, &parameters, NULL);
 }
 
 /* If a delete of no rows fails too, the row is not at fault. */
