@@ -136,26 +136,6 @@ Test(relay_fence, a_taken_one_is_waited_for_but_not_for_ever)
     slow_link_close(link);
 }
 
-/* Promise: one that is given up while a relay waits for it is taken. A machine that is too slow to give it up within the time
- * shows nothing. */
-Test(relay_fence, one_that_becomes_free_is_taken)
-{
-    struct broker *const holder = broker_open(NULL);
-    broker_take_queue(holder, fences[0]);
-    broker_take_queue(holder, fences[1]);
-    const uint64_t started_us = clock_monotonic_us();
-    scene.relay = start(NULL);
-    (void)relay_await_log(scene.relay, "event=source_owned", NULL); /* is enough */
-    broker_close(holder);
-    const bool in_time = clock_monotonic_us() - started_us < FENCE_WAIT_US;
-    expect_message("x");
-    if (in_time) {
-        await_fences();
-        check(relay_logged(scene.relay, "event=fence_") == 0, "it went on without");
-    }
-    relay_drain(scene.relay);
-}
-
 /* Promise: an owner that is stopped for longer than its lease keeps its fence; the next owner goes on without, and says so. */
 Test(relay_fence, an_owner_that_is_stopped_does_not_stop_the_next)
 {
